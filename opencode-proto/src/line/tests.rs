@@ -1,0 +1,116 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Feeds `stream` in the given chunks and returns every line.
+fn frame(chunks: impl IntoIterator<Item = Bytes>, line_size_max: usize) -> Vec<Line> {
+    let mut framer = LineFramer::new(line_size_max);
+    let mut lines = Vec::new();
+    for chunk in chunks {
+        framer.push(chunk);
+        lines.extend(std::iter::from_fn(|| framer.next_line()));
+    }
+    lines.extend(framer.finish());
+    assert_eq!(framer.finish(), None, "finishing twice gives nothing");
+    lines
+}
+
+/// Every case whole, byte by byte, and in two pieces at every place.
+fn check(stream: &str, line_size_max: usize, expected: &[Line]) {
+    let stream = Bytes::copy_from_slice(stream.as_bytes());
+    assert_eq!(frame([stream.clone()], line_size_max), expected, "whole");
+    let bytes = (0..stream.len()).map(|at| stream.slice(at..=at));
+    assert_eq!(frame(bytes, line_size_max), expected, "byte by byte");
+    for at in 0..stream.len() {
+        let pieces = [stream.slice(..at), stream.slice(at..)];
+        assert_eq!(frame(pieces, line_size_max), expected, "split at {at}");
+    }
+}
+
+fn whole(line: &'static str) -> Line {
+    Line::Whole(line.into())
+}
+
+#[test]
+fn lines_and_a_torn_tail() {
+    check("", 9, &[]);
+    check("a\n", 9, &[whole("a")]);
+    check("a\nb\n\nc", 9, &[whole("a"), whole("b"), whole(""), Line::Torn("c".into())]);
+}
+
+#[test]
+fn carriage_returns_belong_to_the_line_end_only_there() {
+    check("a\r\n\r\nb\rc\n", 9, &[whole("a"), whole(""), whole("b\rc")]);
+    check("a\r\r\n", 9, &[whole("a\r")]);
+}
+
+#[test]
+fn a_line_over_the_limit_is_counted_and_the_next_one_arrives() {
+    check("1234\n12345\nab\n", 4, &[whole("1234"), Line::TooLong { size: 5 }, whole("ab")]);
+    check("1234\r\n1\n", 4, &[whole("1234"), whole("1")]);
+    check("1\n1234567", 4, &[whole("1"), Line::TooLong { size: 7 }]);
+}
+
+#[test]
+fn a_line_inside_one_chunk_is_a_slice_of_it() {
+    let chunk = Bytes::from_static(b"first\nsecond\n");
+    let lines = frame([chunk.clone()], 99);
+    let Line::Whole(second) = &lines[1] else { panic!("{lines:?}") };
+    assert_eq!(second.as_ptr(), chunk[6..].as_ptr());
+}
+
+#[test]
+fn pushing_before_the_lines_were_taken_loses_nothing() {
+    let mut framer = LineFramer::new(99);
+    framer.push("a\nb".into());
+    framer.push("c\nd\n".into());
+    let lines: Vec<_> = std::iter::from_fn(|| framer.next_line()).collect();
+    assert_eq!(lines, [whole("a"), whole("bc"), whole("d")]);
+}
+
+#[test]
+fn an_endless_line_takes_no_memory() {
+    let mut framer = LineFramer::new(1024);
+    for _ in 0..1024 {
+        framer.push(Bytes::from_static(&[b'x'; 4096]));
+        assert_eq!(framer.next_line(), None);
+        assert!(framer.begun.capacity() <= 8192);
+    }
+    framer.push("\n".into());
+    assert_eq!(framer.next_line(), Some(Line::TooLong { size: 4 << 20 }));
+}
+
+proptest! {
+    /// Any chunking gives the same lines, and they are what a naive split gives.
+    #[test]
+    fn chunking_does_not_matter(
+        stream in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..200),
+        cuts in prop::collection::vec(0usize..200, 0..20),
+        line_size_max in 1usize..60,
+    ) {
+        let stream = Bytes::from(stream);
+        let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
+        cuts.extend([0, stream.len()]);
+        cuts.sort_unstable();
+        let chunks = cuts.windows(2).map(|pair| stream.slice(pair[0]..pair[1]));
+        prop_assert_eq!(frame(chunks, line_size_max), naive(&stream, line_size_max));
+    }
+}
+
+fn naive(stream: &[u8], line_size_max: usize) -> Vec<Line> {
+    let mut pieces: Vec<&[u8]> = stream.split(|byte| *byte == b'\n').collect();
+    let torn = pieces.pop().filter(|torn| !torn.is_empty());
+    let line = |piece: &[u8]| piece.strip_suffix(b"\r").unwrap_or(piece).to_vec();
+    let mut lines: Vec<_> = pieces
+        .into_iter()
+        .map(|piece| match line(piece) {
+            line if line.len() > line_size_max => Line::TooLong { size: piece.len() as u64 },
+            line => Line::Whole(line.into()),
+        })
+        .collect();
+    lines.extend(torn.map(|piece| match line(piece) {
+        line if line.len() > line_size_max => Line::TooLong { size: piece.len() as u64 },
+        line => Line::Torn(line.into()),
+    }));
+    lines
+}

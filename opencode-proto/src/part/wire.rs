@@ -1,0 +1,330 @@
+//! How parts are decoded: one flat struct with every field of every kind, so that a line is walked once.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::tokens::WireTokens;
+use super::{
+    FinishReason, PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart, TimeSpan,
+    ToolPart, ToolState,
+};
+use crate::json::{RawJson, RawText};
+
+/// Any part. Borrows from the line, and `line` in the functions below is always that line.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct WirePart<'a> {
+    #[serde(borrow)]
+    id: Option<Str<'a>>,
+    #[serde(borrow, rename = "partID")]
+    part_id: Option<Str<'a>>,
+    #[serde(borrow, rename = "messageID")]
+    message_id: Option<Str<'a>>,
+    #[serde(borrow, rename = "sessionID")]
+    session_id: Option<Str<'a>>,
+    #[serde(borrow, rename = "callID")]
+    call_id: Option<Str<'a>>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    synthetic: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool: Option<Str<'a>>,
+    #[serde(borrow)]
+    state: Option<&'a RawValue>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reason: Option<Str<'a>>,
+    time: WireTime,
+    tokens: Option<WireTokens>,
+    cost: Lenient,
+}
+
+/// `time` on the wire: `{start?, end?}`, in milliseconds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireTime {
+    start: Option<Lenient>,
+    end: Option<Lenient>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireToolState<'a> {
+    #[serde(borrow)]
+    status: Option<Str<'a>>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    output: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    title: Option<&'a RawValue>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    attachments: Option<&'a RawValue>,
+    time: WireTime,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TextMetadata {
+    compaction_continue: Option<IgnoredAny>,
+}
+
+impl<'a> WirePart<'a> {
+    pub(crate) fn text(&self, line: &Bytes) -> Result<TextPart, serde_json::Error> {
+        let text = text(line, self.text).ok_or_else(|| missing("part.text"))?;
+        Ok(self.text_of(line, text))
+    }
+
+    /// This part with a text that stood elsewhere.
+    pub(crate) fn text_of(&self, line: &Bytes, text: RawText) -> TextPart {
+        TextPart {
+            key: self.key(),
+            text,
+            origin: self.origin(),
+            time: self.time.span(),
+            metadata: json(line, self.metadata),
+        }
+    }
+
+    pub(crate) fn reasoning(&self, line: &Bytes) -> Result<ReasoningPart, serde_json::Error> {
+        let text = text(line, self.text).ok_or_else(|| missing("part.text"))?;
+        Ok(self.reasoning_of(line, text))
+    }
+
+    /// This part with a text that stood elsewhere.
+    pub(crate) fn reasoning_of(&self, line: &Bytes, text: RawText) -> ReasoningPart {
+        ReasoningPart {
+            key: self.key(),
+            text,
+            time: self.time.span(),
+            metadata: json(line, self.metadata),
+        }
+    }
+
+    pub(crate) fn step_start(&self) -> StepStart {
+        StepStart { key: self.key() }
+    }
+
+    pub(crate) fn step_finish(&mut self) -> StepFinish {
+        StepFinish {
+            key: self.key(),
+            reason: self.reason.as_ref().map_or(FinishReason::UNKNOWN, Str::as_str).into(),
+            tokens: self.tokens.take().unwrap_or_default().into(),
+            cost: self.cost.amount(),
+        }
+    }
+
+    pub(crate) fn tool(&self, line: &Bytes) -> Result<ToolPart, serde_json::Error> {
+        let state = self.state.ok_or_else(|| missing("part.state"))?;
+        let tool = self.tool.as_ref().ok_or_else(|| missing("part.tool"))?;
+        Ok(self.tool_in(line, tool.as_str(), tool_state(line, state)?))
+    }
+
+    /// This part with a name and a state that may stand elsewhere.
+    pub(crate) fn tool_of(
+        &self,
+        line: &Bytes,
+        name: Option<&str>,
+        state: impl FnOnce() -> ToolState,
+    ) -> Result<ToolPart, serde_json::Error> {
+        let name = self.tool.as_ref().map(Str::as_str).or(name).ok_or_else(|| missing("tool"))?;
+        let state = match self.state {
+            Some(raw) => tool_state(line, raw)?,
+            None => state(),
+        };
+        Ok(self.tool_in(line, name, state))
+    }
+
+    fn tool_in(&self, line: &Bytes, tool: &str, state: ToolState) -> ToolPart {
+        let mut key = self.key();
+        // OpenCode 2 moved the call to `id` and the part to `partID`.
+        let moved = self.part_id.as_ref().and(self.id.as_ref());
+        let call = self.call_id.as_ref().or(moved).map_or("", Str::as_str);
+        if let Some(part) = &self.part_id {
+            key.part = Some(part.as_str().into());
+        }
+        ToolPart {
+            key,
+            call: call.into(),
+            tool: tool.into(),
+            state,
+            metadata: json(line, self.metadata),
+        }
+    }
+
+    fn key(&self) -> PartKey {
+        PartKey {
+            part: self.id.as_ref().map(|id| id.as_str().into()),
+            message: self.message_id.as_ref().map(|id| id.as_str().into()),
+            session: self.session_id.as_ref().map(|id| id.as_str().into()),
+        }
+    }
+
+    fn origin(&self) -> TextOrigin {
+        if self.synthetic.is_none_or(|synthetic| synthetic.get() != "true") {
+            return TextOrigin::Model;
+        }
+        let metadata = self.metadata.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        match metadata {
+            Some(TextMetadata { compaction_continue: Some(_) }) => TextOrigin::Continuation,
+            Some(TextMetadata { compaction_continue: None }) | None => TextOrigin::Synthetic,
+        }
+    }
+}
+
+fn tool_state(line: &Bytes, raw: &RawValue) -> Result<ToolState, serde_json::Error> {
+    let state: WireToolState<'_> = serde_json::from_str(raw.get())?;
+    let status = state.status.as_ref().ok_or_else(|| missing("part.state.status"))?;
+    let input = json(line, state.input);
+    let metadata = json(line, state.metadata);
+    let time = state.time.span();
+    Ok(match status.as_str() {
+        "completed" => ToolState::Completed {
+            input,
+            output: text(line, state.output).unwrap_or_else(|| "".into()),
+            title: text(line, state.title),
+            metadata,
+            attachments: json(line, state.attachments),
+            time,
+        },
+        "error" => ToolState::Error {
+            input,
+            error: text(line, state.error).unwrap_or_else(|| "".into()),
+            metadata,
+            time,
+        },
+        "pending" => ToolState::Pending { input },
+        "running" => ToolState::Running { input, title: text(line, state.title), metadata, time },
+        other => ToolState::Other { status: other.into(), raw: RawJson::slice(line, raw) },
+    })
+}
+
+impl WireTime {
+    fn span(&self) -> TimeSpan {
+        TimeSpan { start_ms: self.start.map(Lenient::count), end_ms: self.end.map(Lenient::count) }
+    }
+}
+
+fn json(line: &Bytes, raw: Option<&RawValue>) -> Option<RawJson> {
+    raw.map(|raw| RawJson::slice(line, raw))
+}
+
+fn text(line: &Bytes, raw: Option<&RawValue>) -> Option<RawText> {
+    raw.and_then(|raw| RawText::slice(line, raw))
+}
+
+fn missing(field: &str) -> serde_json::Error {
+    serde_json::Error::custom(format_args!("no usable `{field}`"))
+}
+
+/// A short string, borrowed unless it holds escapes. (`Option<Cow<str>>` would always be owned.)
+#[derive(Debug)]
+pub(crate) struct Str<'a>(Cow<'a, str>);
+
+impl Str<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StrVisitor;
+
+        impl<'de> Visitor<'de> for StrVisitor {
+            type Value = Str<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(StrVisitor)
+    }
+}
+
+/// A number that is worth less than the event it stands in: anything that is not a number reads as zero.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lenient(f64);
+
+impl Lenient {
+    /// As a count: whole, and not below zero.
+    pub(crate) fn count(self) -> u64 {
+        // A cast of a float saturates, and NaN is zero.
+        self.0 as u64
+    }
+
+    /// As an amount of money: not below zero, not infinite.
+    pub(crate) fn amount(self) -> f64 {
+        if self.0.is_finite() { self.0.max(0.0) } else { 0.0 }
+    }
+}
+
+impl<'de> Deserialize<'de> for Lenient {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberVisitor;
+
+        impl<'de> Visitor<'de> for NumberVisitor {
+            type Value = Lenient;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Lenient, E> {
+                Ok(Lenient(number))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Lenient, E> {
+                Ok(Lenient(number as f64))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Lenient, E> {
+                Ok(Lenient(number as f64))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Lenient, E> {
+                Ok(Lenient::default())
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Lenient, E> {
+                Ok(Lenient::default())
+            }
+
+            fn visit_unit<E>(self) -> Result<Lenient, E> {
+                Ok(Lenient::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Lenient, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Lenient::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Lenient, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Lenient::default())
+            }
+        }
+
+        deserializer.deserialize_any(NumberVisitor)
+    }
+}

@@ -1,0 +1,179 @@
+//! What `opencode run --format json` prints, line by line.
+
+mod decode;
+mod flat;
+mod notice;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::part::{ReasoningPart, StepFinish, StepStart, TextPart, ToolPart};
+use crate::{AgentError, SessionId};
+
+pub(crate) use decode::decode;
+pub(crate) use flat::content;
+pub use notice::Notice;
+
+/// One line of a run, with everything it said.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RunEvent {
+    /// The line as it came, without its line end: a slice of the chunk it arrived in.
+    pub raw: Bytes,
+    /// The session of the run. Never that of a subagent.
+    pub session: Option<SessionId>,
+    /// When OpenCode printed it, in milliseconds since 1970.
+    pub timestamp_ms: Option<u64>,
+    /// What it says.
+    pub kind: RunEventKind,
+}
+
+/// What a line of a run says.
+///
+/// Parts are printed when they are finished: one [`Text`](Self::Text) holds the whole text of its part.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RunEventKind {
+    /// A line of standard output that is no event.
+    Diagnostic(Diagnostic),
+    /// `error`: something failed. Not always the end: OpenCode recovers from a full context by itself.
+    Error(Box<AgentError>),
+    /// An event of a known type in a shape that could not be read. Its line is in [`RunEvent::raw`].
+    Malformed {
+        /// The value of `type`, if it has one.
+        event_type: Option<Box<str>>,
+        /// What could not be read.
+        error: DecodeError,
+    },
+    /// A line of standard error that says what no event says.
+    Notice(Notice),
+    /// `reasoning`: what the model thought. Printed only with `--thinking`.
+    Reasoning(ReasoningPart),
+    /// `step_finish`: a call of the model is over.
+    StepFinish(StepFinish),
+    /// `step_start`: a call of the model begins.
+    StepStart(StepStart),
+    /// `text`: a piece of the answer.
+    Text(TextPart),
+    /// `tool_use`: a tool call is over.
+    ToolUse(Box<ToolPart>),
+    /// An event of a type this version of the crate does not know. Its line is in [`RunEvent::raw`].
+    Unknown {
+        /// The value of `type`.
+        event_type: Box<str>,
+    },
+}
+
+impl RunEvent {
+    /// The value of `type`; `diagnostic` for lines that are no events, `notice` for those of standard error.
+    pub fn event_type(&self) -> &str {
+        match &self.kind {
+            RunEventKind::Diagnostic(_) => "diagnostic",
+            RunEventKind::Error(_) => "error",
+            RunEventKind::Malformed { event_type, .. } => event_type.as_deref().unwrap_or(""),
+            RunEventKind::Notice(_) => "notice",
+            RunEventKind::Reasoning(_) => "reasoning",
+            RunEventKind::StepFinish(_) => "step_finish",
+            RunEventKind::StepStart(_) => "step_start",
+            RunEventKind::Text(_) => "text",
+            RunEventKind::ToolUse(_) => "tool_use",
+            RunEventKind::Unknown { event_type } => event_type,
+        }
+    }
+
+    /// The event as one line of JSON, to keep in a log and to read again: the line as it came where that was JSON, an
+    /// object with the line in it (`{"type":"diagnostic","kind",..,"raw"}`) where it was not.
+    pub fn to_json_line(&self) -> Bytes {
+        match &self.kind {
+            RunEventKind::Diagnostic(diagnostic) => {
+                decode::wrap("diagnostic", diagnostic.name(), &self.raw)
+            }
+            RunEventKind::Notice(notice) => decode::wrap("notice", notice.name(), &self.raw),
+            RunEventKind::Error(_)
+            | RunEventKind::Malformed { .. }
+            | RunEventKind::Reasoning(_)
+            | RunEventKind::StepFinish(_)
+            | RunEventKind::StepStart(_)
+            | RunEventKind::Text(_)
+            | RunEventKind::ToolUse(_)
+            | RunEventKind::Unknown { .. } => self.raw.clone(),
+        }
+    }
+}
+
+/// Why a line of standard output is no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Diagnostic {
+    /// Nothing on it.
+    Empty,
+    /// It was not UTF-8. It is read as an event all the same, with U+FFFD where the text was broken, and that event
+    /// follows.
+    InvalidUtf8,
+    /// JSON, but no object.
+    NotAnObject,
+    /// No JSON: something else printed to standard output.
+    NotJson,
+    /// Longer than the limit; the line is gone.
+    TooLong {
+        /// How long it was, in bytes.
+        size: u64,
+    },
+    /// The output ended inside it.
+    Torn,
+}
+
+impl Diagnostic {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::NotAnObject => "not_an_object",
+            Self::NotJson => "not_json",
+            Self::TooLong { .. } => "too_long",
+            Self::Torn => "torn",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "empty" => Self::Empty,
+            "invalid_utf8" => Self::InvalidUtf8,
+            "not_an_object" => Self::NotAnObject,
+            "not_json" => Self::NotJson,
+            "too_long" => Self::TooLong { size: 0 },
+            "torn" => Self::Torn,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("an empty line"),
+            Self::InvalidUtf8 => f.write_str("a line that is not UTF-8"),
+            Self::NotAnObject => f.write_str("a line of JSON that is no object"),
+            Self::NotJson => f.write_str("a line that is not JSON"),
+            Self::TooLong { size } => write!(f, "a line of {size} bytes, over the limit"),
+            Self::Torn => f.write_str("a last line that is cut off"),
+        }
+    }
+}
+
+/// What could not be read in an event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct DecodeError {
+    message: Box<str>,
+}
+
+impl From<serde_json::Error> for DecodeError {
+    fn from(error: serde_json::Error) -> Self {
+        Self { message: error.to_string().into() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! One line to one event. Never fails: what cannot be read is an event that says so.
+
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::flat::{WireFlat, string};
+use super::notice::Notice;
+use super::{DecodeError, Diagnostic, RunEvent, RunEventKind};
+use crate::AgentError;
+use crate::json::RawJson;
+use crate::part::{Lenient, Str, WirePart};
+
+/// Reads a line. The first is a diagnostic where the line was not UTF-8, and then the event is read with U+FFFD for
+/// what was broken.
+pub(crate) fn decode(line: Bytes) -> (Option<RunEvent>, RunEvent) {
+    match str::from_utf8(&line) {
+        Ok(_) => (None, decode_utf8(line)),
+        Err(_) => {
+            let repaired = String::from_utf8_lossy(&line).into_owned();
+            (
+                Some(RunEvent::diagnostic(line, Diagnostic::InvalidUtf8)),
+                decode_utf8(repaired.into()),
+            )
+        }
+    }
+}
+
+/// A line that is no event as a JSON object that can be read again.
+pub(super) fn wrap(event_type: &str, kind: &str, raw: &[u8]) -> Bytes {
+    #[derive(Serialize)]
+    struct Wrapped<'a> {
+        r#type: &'a str,
+        kind: &'a str,
+        raw: &'a str,
+    }
+    let raw = String::from_utf8_lossy(raw);
+    let wrapped = Wrapped { r#type: event_type, kind, raw: &raw };
+    serde_json::to_vec(&wrapped).expect("strings are JSON").into()
+}
+
+/// An event as it is printed since 1.0. `part` and `error` hold what the type is about.
+#[derive(Deserialize)]
+struct WireEvent<'a> {
+    #[serde(borrow, rename = "type")]
+    event_type: Str<'a>,
+    #[serde(default)]
+    timestamp: Option<Lenient>,
+    #[serde(borrow, default, rename = "sessionID")]
+    session: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    part: Option<WirePart<'a>>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+fn decode_utf8(line: Bytes) -> RunEvent {
+    let text = str::from_utf8(&line).expect("the caller checked");
+    let trimmed = text.trim_ascii();
+    if trimmed.is_empty() {
+        return RunEvent::diagnostic(line, Diagnostic::Empty);
+    }
+    if !trimmed.starts_with('{') {
+        let diagnostic = match serde_json::from_str::<IgnoredAny>(trimmed) {
+            Ok(_) => Diagnostic::NotAnObject,
+            Err(_) => Diagnostic::NotJson,
+        };
+        return RunEvent::diagnostic(line, diagnostic);
+    }
+    match serde_json::from_str::<WireEvent<'_>>(text) {
+        Ok(mut wire) => {
+            let kind = wire.kind(&line);
+            let session = wire.session.filter(|session| !session.as_str().is_empty());
+            RunEvent {
+                session: session.map(|session| session.as_str().into()),
+                timestamp_ms: wire.timestamp.map(Lenient::count),
+                kind,
+                raw: line,
+            }
+        }
+        Err(error) => explain(line, error),
+    }
+}
+
+impl WireEvent<'_> {
+    fn kind(&mut self, line: &Bytes) -> RunEventKind {
+        let event_type = self.event_type.as_str();
+        let read = match (event_type, &mut self.part) {
+            ("text", Some(part)) => part.text(line).map(RunEventKind::Text),
+            ("reasoning", Some(part)) => part.reasoning(line).map(RunEventKind::Reasoning),
+            ("tool_use", Some(part)) => {
+                part.tool(line).map(|tool| RunEventKind::ToolUse(Box::new(tool)))
+            }
+            ("step_start", Some(part)) => Ok(RunEventKind::StepStart(part.step_start())),
+            ("step_finish", Some(part)) => Ok(RunEventKind::StepFinish(part.step_finish())),
+            ("error", _) if self.error.is_some_and(|error| error.get() != "null") => {
+                let error = self.error.map(|error| RawJson::slice(line, error));
+                Ok(RunEventKind::Error(Box::new(AgentError::decode(error.expect("is some")))))
+            }
+            _ => return flat(line, event_type),
+        };
+        read.unwrap_or_else(|error| malformed(event_type, error))
+    }
+}
+
+/// An event without `part`: our own wrapped lines, the shapes of older versions, and what we do not know.
+fn flat(line: &Bytes, event_type: &str) -> RunEventKind {
+    let text = str::from_utf8(line).expect("the caller checked");
+    let kind =
+        serde_json::from_str::<WireFlat<'_>>(text).and_then(|wire| wire.kind(line, event_type));
+    match kind {
+        Ok(Some(kind)) => kind,
+        Ok(None) => RunEventKind::Unknown { event_type: event_type.into() },
+        Err(error) if KNOWN.contains(&event_type) => malformed(event_type, error),
+        Err(_) => RunEventKind::Unknown { event_type: event_type.into() },
+    }
+}
+
+fn malformed(event_type: &str, error: serde_json::Error) -> RunEventKind {
+    RunEventKind::Malformed { event_type: Some(event_type.into()), error: error.into() }
+}
+
+const KNOWN: [&str; 6] = ["error", "reasoning", "step_finish", "step_start", "text", "tool_use"];
+
+/// Why a line that begins like an object did not read as an event.
+fn explain(line: Bytes, error: serde_json::Error) -> RunEvent {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Envelope<'a> {
+        #[serde(borrow, rename = "type")]
+        event_type: Option<&'a RawValue>,
+        #[serde(borrow, rename = "sessionID")]
+        session: Option<&'a RawValue>,
+    }
+    let text = str::from_utf8(&line).expect("the caller checked");
+    if serde_json::from_str::<IgnoredAny>(text).is_err() {
+        return RunEvent::diagnostic(line, Diagnostic::NotJson);
+    }
+    let envelope: Envelope<'_> = serde_json::from_str(text).unwrap_or_default();
+    let session = envelope.session.and_then(string);
+    let kind = match envelope.event_type.and_then(string) {
+        Some(event_type) if !KNOWN.contains(&event_type.as_str()) => {
+            RunEventKind::Unknown { event_type: event_type.into() }
+        }
+        event_type => RunEventKind::Malformed {
+            event_type: event_type.map(String::into),
+            error: DecodeError::from(error),
+        },
+    };
+    RunEvent { session: session.map(Into::into), timestamp_ms: None, kind, raw: line }
+}
+
+impl RunEvent {
+    pub(crate) fn diagnostic(line: Bytes, diagnostic: Diagnostic) -> Self {
+        Self {
+            raw: line,
+            session: None,
+            timestamp_ms: None,
+            kind: RunEventKind::Diagnostic(diagnostic),
+        }
+    }
+
+    pub(crate) fn notice(line: Bytes, notice: Notice) -> Self {
+        Self { raw: line, session: None, timestamp_ms: None, kind: RunEventKind::Notice(notice) }
+    }
+}

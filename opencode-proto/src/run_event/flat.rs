@@ -1,0 +1,142 @@
+//! Shapes without `part`: what older versions printed, and the lines we wrapped ourselves.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Diagnostic, Notice, RunEventKind};
+use crate::error::{AgentError, ErrorName};
+use crate::json::{RawJson, RawText, unescape};
+use crate::part::{Str, ToolState, WirePart};
+
+/// What may stand at the top besides the fields of a part.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireFlat<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<Str<'a>>,
+    #[serde(borrow)]
+    output: Option<&'a RawValue>,
+    #[serde(borrow)]
+    raw: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<Str<'a>>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+}
+
+impl WireFlat<'_> {
+    /// What the line says, `None` when it says nothing we know.
+    pub(super) fn kind(
+        &self,
+        line: &Bytes,
+        event_type: &str,
+    ) -> Result<Option<RunEventKind>, serde_json::Error> {
+        let mut part: WirePart<'_> = serde_json::from_slice(line)?;
+        Ok(match event_type {
+            "assistant" | "message" | "model" => {
+                content(line, self.content).map(|text| RunEventKind::Text(part.text_of(line, text)))
+            }
+            "diagnostic" => {
+                let kind = self.kind.and_then(string);
+                kind.and_then(|kind| Diagnostic::from_name(&kind)).map(RunEventKind::Diagnostic)
+            }
+            "error" => {
+                let raw = RawJson::whole(line.clone());
+                let message = self.message.and_then(string).unwrap_or_else(|| raw.as_str().into());
+                let error = AgentError::new(ErrorName::UNKNOWN, message, raw);
+                Some(RunEventKind::Error(Box::new(error)))
+            }
+            "notice" => {
+                let raw = self.raw.and_then(string);
+                raw.and_then(|raw| Notice::read(&raw)).map(RunEventKind::Notice)
+            }
+            "reasoning" => {
+                Some(RunEventKind::Reasoning(part.reasoning_of(line, self.any_text(line)?)))
+            }
+            "step_finish" => Some(RunEventKind::StepFinish(part.step_finish())),
+            "step_start" => Some(RunEventKind::StepStart(part.step_start())),
+            "text" => Some(RunEventKind::Text(part.text_of(line, self.any_text(line)?))),
+            "tool" | "tool_call" | "tool_result" | "tool_use" => {
+                let name = self.name.as_ref().map(Str::as_str);
+                let tool = part.tool_of(line, name, || self.tool_state(line))?;
+                Some(RunEventKind::ToolUse(Box::new(tool)))
+            }
+            _ => None,
+        })
+    }
+
+    fn any_text(&self, line: &Bytes) -> Result<RawText, serde_json::Error> {
+        content(line, self.content)
+            .or_else(|| RawText::slice(line, self.text?))
+            .or_else(|| RawText::slice(line, self.delta?))
+            .ok_or_else(|| {
+                serde::de::Error::custom("neither `part` nor `content`, `text`, `delta`")
+            })
+    }
+
+    fn tool_state(&self, line: &Bytes) -> ToolState {
+        let text = |raw: Option<&RawValue>| raw.and_then(|raw| RawText::slice(line, raw));
+        let input = self.input.map(|raw| RawJson::slice(line, raw));
+        let output = text(self.output).or_else(|| content(line, self.content));
+        let failed = self.status.as_ref().is_some_and(|status| status.as_str() == "error");
+        match (failed, text(self.error)) {
+            (false, None) => ToolState::Completed {
+                input,
+                output: output.unwrap_or_else(|| "".into()),
+                title: None,
+                metadata: None,
+                attachments: None,
+                time: Default::default(),
+            },
+            (_, error) => ToolState::Error {
+                input,
+                error: error.or(output).unwrap_or_else(|| "".into()),
+                metadata: None,
+                time: Default::default(),
+            },
+        }
+    }
+}
+
+/// The text of `content`: a string, or a list of strings and of objects with `text` or `content`.
+pub(crate) fn content(line: &Bytes, raw: Option<&RawValue>) -> Option<RawText> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Piece<'a> {
+        #[serde(borrow)]
+        text: Option<&'a RawValue>,
+        #[serde(borrow)]
+        content: Option<&'a RawValue>,
+    }
+    let raw = raw?;
+    if let Some(text) = RawText::slice(line, raw) {
+        return Some(text);
+    }
+    let pieces: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+    let text = |piece: &RawValue| {
+        string(piece).or_else(|| {
+            let piece: Piece<'_> = serde_json::from_str(piece.get()).ok()?;
+            piece.text.and_then(string).or_else(|| piece.content.and_then(string))
+        })
+    };
+    let joined: String = pieces.into_iter().filter_map(text).collect();
+    (!joined.is_empty()).then(|| joined.as_str().into())
+}
+
+pub(crate) fn string(raw: &RawValue) -> Option<String> {
+    let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    Some(unescape(inside).into_owned())
+}

@@ -1,0 +1,69 @@
+use std::fmt;
+
+/// What OpenCode tells only on standard error, and no event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The agent that was asked for does not exist or cannot be used; the default agent answers instead, with its own
+    /// prompt, tools and permissions.
+    AgentReplaced {
+        /// Why, in OpenCode's words.
+        reason: String,
+    },
+    /// A permission was needed and nobody was there to ask, so it was refused. The turn stops there.
+    PermissionRejected {
+        /// Which permission, for example `bash` or `external_directory`.
+        permission: String,
+        /// What it was needed for: commands, paths or patterns, joined by `, `.
+        patterns: String,
+    },
+    /// The session was shared.
+    Shared {
+        /// Where it can be seen.
+        url: String,
+    },
+}
+
+impl Notice {
+    /// Reads a line of standard error that has been freed of colours.
+    pub(crate) fn read(line: &str) -> Option<Self> {
+        let line = line.trim();
+        if let Some(url) = line.strip_prefix('~') {
+            let url = url.trim();
+            return url.starts_with("http").then(|| Self::Shared { url: url.to_owned() });
+        }
+        let warning = line.strip_prefix('!')?.trim();
+        if let Some(reason) = warning.strip_suffix(". Falling back to default agent") {
+            return Some(Self::AgentReplaced { reason: reason.to_owned() });
+        }
+        let asked =
+            warning.strip_prefix("permission requested: ")?.strip_suffix("; auto-rejecting")?;
+        let (permission, patterns) = asked.split_once(" (")?;
+        Some(Self::PermissionRejected {
+            permission: permission.to_owned(),
+            patterns: patterns.strip_suffix(')')?.to_owned(),
+        })
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::AgentReplaced { .. } => "agent_replaced",
+            Self::PermissionRejected { .. } => "permission_rejected",
+            Self::Shared { .. } => "shared",
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AgentReplaced { reason } => {
+                write!(f, "the default agent was used instead: {reason}")
+            }
+            Self::PermissionRejected { permission, patterns } => {
+                write!(f, "permission `{permission}` was refused for {patterns}")
+            }
+            Self::Shared { url } => write!(f, "shared at {url}"),
+        }
+    }
+}
