@@ -1,0 +1,233 @@
+//! Where the `opencode` program is.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use opencode_config::Environment;
+
+pub use self::version::{Version, parse_version};
+
+use self::npm::Host;
+
+mod npm;
+mod version;
+
+const VARIABLE: &str = "OPENCODE_BINARY";
+
+#[cfg(windows)]
+const NAMES: &[&str] = &["opencode.exe"];
+#[cfg(not(windows))]
+const NAMES: &[&str] = &["opencode", "opencode.exe"];
+
+/// Which `opencode` program to run.
+///
+/// Wherever it is found, npm's wrapper around it is resolved to the program itself: the link in
+/// `node_modules/.bin`, the launcher scripts of older releases, and the stub that stays in place
+/// where the package's postinstall script was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Binary {
+    /// This file. A bare name is looked up in `PATH`, `~/` is the home directory, anything else
+    /// that is relative starts at the current directory.
+    Path(PathBuf),
+    /// What `OPENCODE_BINARY` names, read like [`Binary::Path`]; if that is not set, `opencode`
+    /// in `PATH`, else where OpenCode's installer puts it, `~/.opencode/bin`.
+    #[default]
+    Search,
+}
+
+/// No place that was asked for holds an executable `opencode`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BinaryNotFound {
+    tried: Vec<Tried>,
+}
+
+/// A place where the program was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tried {
+    /// A file, a directory of `PATH`, or the name of an environment variable.
+    pub place: PathBuf,
+    /// Why the program is not there.
+    pub fault: BinaryFault,
+}
+
+/// Why a place holds no program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BinaryFault {
+    /// It is a directory, or another thing that is no file.
+    NotAFile,
+    /// There is a file that this user may not execute.
+    NotExecutable,
+    /// There is nothing.
+    NotFound,
+    /// The environment variable is not set, or is empty.
+    NotSet,
+    /// An entry of `PATH` that depends on the current directory, which agents write to: not used.
+    Relative,
+    /// It cannot be looked at.
+    Unreadable(io::ErrorKind),
+}
+
+impl Binary {
+    /// Finds the program: an absolute path of an executable file.
+    pub(crate) fn locate(&self, environment: &Environment) -> Result<PathBuf, BinaryNotFound> {
+        let mut search = Search { environment, tried: Vec::new() };
+        let found = match self {
+            Self::Path(path) => search.named(path),
+            Self::Search => search.anywhere(),
+        };
+        match found {
+            Some(path) => Ok(npm::resolve(&path, &Host::detect())),
+            None => Err(BinaryNotFound { tried: search.tried }),
+        }
+    }
+}
+
+impl BinaryNotFound {
+    /// Every place that was tried, in order; at least one.
+    pub fn tried(&self) -> &[Tried] {
+        &self.tried
+    }
+}
+
+impl fmt::Display for BinaryNotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no opencode program found; tried ")?;
+        for (index, Tried { place, fault }) in self.tried.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{} ({fault})", place.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BinaryNotFound {}
+
+impl fmt::Display for BinaryFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAFile => f.write_str("not a file"),
+            Self::NotExecutable => f.write_str("not executable"),
+            Self::NotFound => f.write_str("missing"),
+            Self::NotSet => f.write_str("not set"),
+            Self::Relative => f.write_str("a relative directory, not used"),
+            Self::Unreadable(kind) => write!(f, "unreadable: {kind}"),
+        }
+    }
+}
+
+struct Search<'a> {
+    environment: &'a Environment,
+    tried: Vec<Tried>,
+}
+
+impl Search<'_> {
+    fn anywhere(&mut self) -> Option<PathBuf> {
+        // Whoever set the variable wants that program: no other one instead.
+        if let Some(path) = self.variable(VARIABLE) {
+            return self.named(Path::new(&path));
+        }
+        self.path_variable(NAMES).or_else(|| self.installer_directory())
+    }
+
+    fn named(&mut self, path: &Path) -> Option<PathBuf> {
+        if is_bare_name(path) {
+            return self.path_variable(&[path]);
+        }
+        match path.strip_prefix("~") {
+            Ok(rest) => {
+                let home = self.home()?;
+                self.file(home.join(rest))
+            }
+            Err(_) => self.file(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+        }
+    }
+
+    fn path_variable(&mut self, names: &[impl AsRef<Path>]) -> Option<PathBuf> {
+        let path = self.variable("PATH")?;
+        for directory in std::env::split_paths(&path) {
+            if !directory.is_absolute() {
+                self.fail(directory, BinaryFault::Relative);
+                continue;
+            }
+            for name in names {
+                if let Some(found) = self.file(directory.join(name)) {
+                    return Some(found);
+                }
+            }
+        }
+        None
+    }
+
+    fn installer_directory(&mut self) -> Option<PathBuf> {
+        let directory = self.home()?.join(".opencode").join("bin");
+        NAMES.iter().find_map(|name| self.file(directory.join(name)))
+    }
+
+    fn home(&mut self) -> Option<PathBuf> {
+        let name = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        self.variable(name).map(PathBuf::from)
+    }
+
+    fn variable(&mut self, name: &str) -> Option<OsString> {
+        let value = self.environment.var(name).filter(|value| !value.is_empty());
+        if value.is_none() {
+            self.fail(PathBuf::from(name), BinaryFault::NotSet);
+        }
+        value.map(OsStr::to_owned)
+    }
+
+    fn file(&mut self, path: PathBuf) -> Option<PathBuf> {
+        match check_program(&path) {
+            Ok(()) => Some(path),
+            Err(fault) => {
+                self.fail(path, fault);
+                None
+            }
+        }
+    }
+
+    fn fail(&mut self, place: PathBuf, fault: BinaryFault) {
+        self.tried.push(Tried { place, fault });
+    }
+}
+
+fn is_bare_name(path: &Path) -> bool {
+    let mut components = path.components();
+    let first = components.next();
+    let is_name = matches!(first, Some(Component::Normal(name)) if name != "~");
+    // `components` drops a leading or trailing `.`; the separator says that a path was meant.
+    let has_separator = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .any(|&byte| std::path::is_separator(char::from(byte)));
+    is_name && components.next().is_none() && !has_separator
+}
+
+fn check_program(path: &Path) -> Result<(), BinaryFault> {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if is_missing(&error) => return Err(BinaryFault::NotFound),
+        Err(error) => return Err(BinaryFault::Unreadable(error.kind())),
+    };
+    if !metadata.is_file() {
+        return Err(BinaryFault::NotAFile);
+    }
+    #[cfg(unix)]
+    if rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_err() {
+        return Err(BinaryFault::NotExecutable);
+    }
+    Ok(())
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -1,0 +1,178 @@
+//! The version that `opencode --version` prints.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A release of OpenCode, ordered as semantic versioning says: `1.2.0-beta` comes before `1.2.0`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Version {
+    /// The first number.
+    pub major: u64,
+    /// The second number.
+    pub minor: u64,
+    /// The third number; 0 where only two were given.
+    pub patch: u64,
+    /// What followed a `-`: the name of a pre-release.
+    pub pre_release: Option<String>,
+}
+
+/// Reads a version out of what `opencode --version` printed: the first word that looks like one,
+/// with or without a leading `v`. Build metadata (`+…`) is dropped.
+pub fn parse_version(stdout: &str) -> Option<Version> {
+    stdout.split_whitespace().find_map(parse_word)
+}
+
+fn parse_word(word: &str) -> Option<Version> {
+    let word = word.trim_end_matches([',', ';', ')']);
+    let word = word.rsplit(['/', '@', '(']).next()?;
+    let word = word.strip_prefix(['v', 'V']).unwrap_or(word);
+    let word = word.split('+').next()?;
+    let (numbers, pre_release) = match word.split_once('-') {
+        Some((numbers, pre_release)) => (numbers, Some(pre_release)),
+        None => (word, None),
+    };
+
+    let mut numbers = numbers.split('.').map(parse_number);
+    let version = Version {
+        major: numbers.next()??,
+        minor: numbers.next()??,
+        patch: numbers.next().unwrap_or(Some(0))?,
+        pre_release: pre_release.filter(|name| !name.is_empty()).map(str::to_owned),
+    };
+    numbers.next().is_none().then_some(version)
+}
+
+/// `str::parse` alone would take a sign.
+fn parse_number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+impl Version {
+    /// A release, not a pre-release.
+    pub const fn new(major: u64, minor: u64, patch: u64) -> Self {
+        Self { major, minor, patch, pre_release: None }
+    }
+
+    fn numbers(&self) -> (u64, u64, u64) {
+        (self.major, self.minor, self.patch)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        match &self.pre_release {
+            Some(name) => write!(f, "-{name}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.numbers().cmp(&other.numbers()).then_with(|| {
+            match (&self.pre_release, &other.pre_release) {
+                (None, None) => Ordering::Equal,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (Some(one), Some(other)) => compare_pre_releases(one, other),
+            }
+        })
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Part by part: numbers by value and before words, words by their bytes, the shorter list first.
+fn compare_pre_releases(one: &str, other: &str) -> Ordering {
+    one.split('.')
+        .map(part_key)
+        .cmp(other.split('.').map(part_key))
+        // `01` and `1` are one number and yet two names.
+        .then_with(|| one.cmp(other))
+}
+
+fn part_key(part: &str) -> (u8, u64, &str) {
+    match parse_number(part) {
+        Some(number) => (0, number, ""),
+        None => (1, 0, part),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_program_prints() {
+        let expected = Version::new(1, 18, 33);
+        for stdout in [
+            "1.18.33\n",
+            "1.18.33",
+            "v1.18.33\r\n",
+            "opencode 1.18.33",
+            "opencode v1.18.33 (linux-x64)",
+            "opencode/1.18.33 linux",
+            "opencode-ai@1.18.33",
+            "warning: something 1 happened\n1.18.33+build.5",
+        ] {
+            assert_eq!(parse_version(stdout), Some(expected.clone()), "{stdout:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_none() {
+        for stdout in [
+            "",
+            "\n",
+            "opencode",
+            "1",
+            "1.",
+            ".1",
+            "1..2",
+            "1.2.3.4",
+            "1.x.3",
+            "-1.2.3",
+            "+1.2.3",
+            "1.+2.3",
+            "99999999999999999999.0.0",
+        ] {
+            assert_eq!(parse_version(stdout), None, "{stdout:?}");
+        }
+    }
+
+    #[test]
+    fn keeps_the_pre_release_and_fills_in_the_patch() {
+        let version = parse_version("0.0.0-dev-202511210839\n").expect("a version");
+        assert_eq!(version.pre_release.as_deref(), Some("dev-202511210839"));
+        assert_eq!(version.to_string(), "0.0.0-dev-202511210839");
+        assert_eq!(parse_version("2.1"), Some(Version::new(2, 1, 0)));
+    }
+
+    #[test]
+    fn orders_like_semantic_versioning() {
+        let versions = [
+            "0.0.0-dev-1",
+            "0.15.31",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "1.2.27",
+            "1.14.41",
+            "1.18.33",
+            "2.0.0",
+        ]
+        .map(|text| parse_version(text).expect(text));
+        assert!(versions.is_sorted_by(|one, other| one < other));
+    }
+}

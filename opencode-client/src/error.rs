@@ -1,0 +1,186 @@
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use opencode_config::{ConfigWarning, RunConfigError};
+use opencode_proto::{Answer, RunEnd, RunOutcome};
+
+use crate::binary::BinaryNotFound;
+use crate::event_log::EventLogError;
+use crate::guardian::GuardianError;
+use crate::private_dir::PrivateDirError;
+use crate::process_tree::SweepError;
+
+/// What a run came to, and what is worth knowing about how it was run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// How it ended and what was gathered.
+    pub outcome: RunOutcome,
+    /// The command, as a shell would take it. It shows neither the prompt nor any secret.
+    pub command: String,
+    /// What was not as it should be and did not stop the run.
+    pub warnings: Vec<Warning>,
+    /// How often it was started: more than once only after [`RunEnd::StartupDatabase`].
+    pub attempts: u32,
+}
+
+impl RunReport {
+    /// What was gathered.
+    pub fn answer(&self) -> &Answer {
+        &self.outcome.answer
+    }
+
+    /// The answer: see [`Answer::text`].
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        self.outcome.answer.text()
+    }
+}
+
+/// Something that did not stop a run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A configuration file of the user was left out.
+    Config(ConfigWarning),
+    /// Nothing watches over the run's processes and files should this program be killed.
+    Guardian(GuardianError),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(warning) => warning.fmt(f),
+            Self::Guardian(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Why a run gave no complete answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// OpenCode is not installed where it was looked for.
+    #[error(transparent)]
+    Binary(#[from] BinaryNotFound),
+    /// The configuration cannot be run.
+    #[error("the run's configuration is not usable")]
+    Config(#[from] RunConfigError),
+    /// The project's directory is not there.
+    #[error("cannot run in {}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It ran, and its end is not [`RunEnd::Completed`]. All that was gathered is in the report.
+    #[error("`{}`: {}", .0.command, .0.outcome.end)]
+    Ended(Box<RunReport>),
+    /// It ran, but not all of it could be removed afterwards.
+    #[error("`{}`: cannot clean up after it", report.command)]
+    Leftovers {
+        /// What it came to.
+        report: Box<RunReport>,
+        /// What is left.
+        source: CleanupError,
+    },
+    /// It ran, but its events could not all be written to the log.
+    #[error("`{}`: its event log is not complete", report.command)]
+    Log {
+        /// What it came to.
+        report: Box<RunReport>,
+        /// What failed.
+        source: EventLogError,
+    },
+    /// The log could not be opened, so nothing was started.
+    #[error("cannot write an event log")]
+    LogOpen(#[source] EventLogError),
+    /// The private directory could not be made.
+    #[error("cannot isolate the run")]
+    PrivateDir(#[from] PrivateDirError),
+    /// The process could not be started.
+    #[error("cannot start `{command}`")]
+    Spawn {
+        /// The command, as a shell would take it.
+        command: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl RunError {
+    /// What was gathered, when there was a run at all.
+    pub fn report(&self) -> Option<&RunReport> {
+        match self {
+            Self::Ended(report) | Self::Leftovers { report, .. } | Self::Log { report, .. } => {
+                Some(report)
+            }
+            Self::Binary(_)
+            | Self::Config(_)
+            | Self::Directory { .. }
+            | Self::LogOpen(_)
+            | Self::PrivateDir(_)
+            | Self::Spawn { .. } => None,
+        }
+    }
+
+    /// How the run ended, when there was a run at all.
+    pub fn end(&self) -> Option<&RunEnd> {
+        self.report().map(|report| &report.outcome.end)
+    }
+}
+
+/// What a run left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CleanupError {
+    /// Its private directory is not empty.
+    #[error(transparent)]
+    PrivateDir(#[from] PrivateDirError),
+    /// A process it started still runs, or nobody can tell.
+    #[error(transparent)]
+    Processes(#[from] SweepError),
+}
+
+/// Why the version of OpenCode could not be told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VersionError {
+    /// OpenCode is not installed where it was looked for.
+    #[error(transparent)]
+    Binary(#[from] BinaryNotFound),
+    /// What it left behind could not be removed.
+    #[error("cannot clean up after `--version`")]
+    Cleanup(#[from] CleanupError),
+    /// The environment is not usable.
+    #[error("cannot isolate `--version`")]
+    Config(#[from] RunConfigError),
+    /// It ended without printing a version.
+    #[error("`{command}` printed no version: {printed}")]
+    NoVersion {
+        /// The command, as a shell would take it.
+        command: String,
+        /// What it printed instead.
+        printed: String,
+    },
+    /// The private directory could not be made.
+    #[error("cannot isolate `--version`")]
+    PrivateDir(#[from] PrivateDirError),
+    /// The process could not be started, or broke off.
+    #[error("cannot run `{command}`")]
+    Process {
+        /// The command, as a shell would take it.
+        command: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It did not answer in time.
+    #[error("`{command}` did not answer within {} s", limit.as_secs())]
+    TimedOut {
+        /// The command, as a shell would take it.
+        command: String,
+        /// How long it had.
+        limit: std::time::Duration,
+    },
+}

@@ -1,0 +1,225 @@
+//! When a run may start: how many at once, how far apart, and in what order.
+//!
+//! A start of OpenCode takes seconds of processor time, all of it before the first event, and two
+//! starts on one fresh data directory race for its SQLite database ("database is locked"). So a
+//! run queues, gets a permit when it is its turn, and gives it back once the first event is there
+//! or the process has ended.
+//!
+//! There is no clock and no timer in here: whoever waits brings the time and is told until when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+/// How closely runs may start after one another. The default holds nothing back.
+///
+/// Whatever it says, runs that share a data directory of the caller's start one at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartPacing {
+    /// The least time between the starts of two processes.
+    pub spacing: Duration,
+    /// How many may be starting at once: from the spawn to the first event or the exit. `None`:
+    /// any number.
+    pub starting_max: Option<NonZeroUsize>,
+}
+
+/// The queue of the runs that want to start. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Starts {
+    queue: Arc<Mutex<Queue>>,
+}
+
+/// A place in the queue; dropping it leaves the queue.
+#[derive(Debug)]
+pub(crate) struct StartPlace {
+    queue: Arc<Mutex<Queue>>,
+    number: u64,
+}
+
+/// A run may start; to be dropped at its first event or its exit, whichever comes first.
+#[derive(Debug)]
+#[must_use = "the next run may start when this is dropped"]
+pub(crate) struct StartPermit {
+    queue: Arc<Mutex<Queue>>,
+    data_home: Option<PathBuf>,
+}
+
+/// What a place in the queue is good for now.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum StartPoll {
+    /// Start at once; the place is used up.
+    Go(StartPermit),
+    /// Poll again when woken, and also at `until` if it is given.
+    Wait { until: Option<Instant> },
+}
+
+impl Starts {
+    pub(crate) fn new(pacing: StartPacing) -> Self {
+        Self { queue: Arc::new(Mutex::new(Queue::new(pacing))) }
+    }
+
+    /// Queues up. Runs with the same `data_home` start one at a time: give the path in one
+    /// spelling. `None`: the run has a data directory of its own.
+    pub(crate) fn queue(&self, data_home: Option<PathBuf>) -> StartPlace {
+        StartPlace { number: lock(&self.queue).join(data_home), queue: Arc::clone(&self.queue) }
+    }
+}
+
+impl StartPlace {
+    /// Whether the run may start. First come, first served, except that nobody waits for a run
+    /// that waits for its data directory.
+    ///
+    /// Not to be polled any more after [`StartPoll::Go`].
+    pub(crate) fn poll_start(&mut self, context: &mut Context<'_>, now: Instant) -> StartPoll {
+        let mut queue = lock(&self.queue);
+        match queue.turn(self.number, now) {
+            Turn::Now => {
+                let Waiting { data_home, waker } = queue.start(self.number, now);
+                wake_next(queue);
+                drop(waker);
+                StartPoll::Go(StartPermit { queue: Arc::clone(&self.queue), data_home })
+            }
+            Turn::Later(until) => {
+                let waker = queue.park(self.number, context.waker().clone());
+                drop(queue);
+                drop(waker);
+                StartPoll::Wait { until }
+            }
+        }
+    }
+}
+
+impl Drop for StartPlace {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.queue);
+        let was_next = queue.next() == Some(self.number);
+        let left = queue.waiting.remove(&self.number);
+        if was_next {
+            wake_next(queue);
+        } else {
+            drop(queue);
+        }
+        drop(left);
+    }
+}
+
+impl Drop for StartPermit {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.queue);
+        queue.finish(self.data_home.as_ref());
+        wake_next(queue);
+    }
+}
+
+#[derive(Debug)]
+struct Queue {
+    pacing: StartPacing,
+    starting: usize,
+    starting_homes: BTreeSet<PathBuf>,
+    last_start: Option<Instant>,
+    next_number: u64,
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    data_home: Option<PathBuf>,
+    waker: Option<Waker>,
+}
+
+enum Turn {
+    Now,
+    Later(Option<Instant>),
+}
+
+impl Queue {
+    fn new(pacing: StartPacing) -> Self {
+        Self {
+            pacing,
+            starting: 0,
+            starting_homes: BTreeSet::new(),
+            last_start: None,
+            next_number: 0,
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    fn join(&mut self, data_home: Option<PathBuf>) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        let waiting = Waiting { data_home, waker: None };
+        self.waiting.insert(number, waiting);
+        number
+    }
+
+    fn turn(&self, number: u64, now: Instant) -> Turn {
+        if self.next() != Some(number) {
+            return Turn::Later(None);
+        }
+        // A time that cannot be reckoned is one that never comes.
+        let spaced = self.last_start.map(|last| last.checked_add(self.pacing.spacing));
+        match spaced {
+            None => Turn::Now,
+            Some(Some(at)) if at <= now => Turn::Now,
+            Some(at) => Turn::Later(at),
+        }
+    }
+
+    /// Who may start as far as permits go: the first whose data directory is free.
+    fn next(&self) -> Option<u64> {
+        let starting_max = self.pacing.starting_max.map_or(usize::MAX, NonZeroUsize::get);
+        if self.starting >= starting_max {
+            return None;
+        }
+        let is_free = |home: &PathBuf| !self.starting_homes.contains(home);
+        self.waiting
+            .iter()
+            .find(|(_, waiting)| waiting.data_home.as_ref().is_none_or(is_free))
+            .map(|(&number, _)| number)
+    }
+
+    fn start(&mut self, number: u64, now: Instant) -> Waiting {
+        let started = self.waiting.remove(&number).expect("it is its turn");
+        self.starting += 1;
+        self.starting_homes.extend(started.data_home.clone());
+        self.last_start = Some(now);
+        started
+    }
+
+    fn finish(&mut self, data_home: Option<&PathBuf>) {
+        self.starting -= 1;
+        if let Some(data_home) = data_home {
+            self.starting_homes.remove(data_home);
+        }
+    }
+
+    /// Gives back the waker that was parked before.
+    fn park(&mut self, number: u64, waker: Waker) -> Option<Waker> {
+        let waiting = self.waiting.get_mut(&number);
+        let waiting = waiting.expect("not polled any more once it started");
+        waiting.waker.replace(waker)
+    }
+}
+
+/// Wakes whoever is next after something has changed. Wakers are run, and dropped, without the
+/// lock: either may come back here at once.
+fn wake_next(queue: MutexGuard<'_, Queue>) {
+    let next = queue.next().and_then(|number| queue.waiting.get(&number));
+    let waker = next.and_then(|waiting| waiting.waker.clone());
+    drop(queue);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// A queue is whole between any two calls, so a panic spoils nothing.
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

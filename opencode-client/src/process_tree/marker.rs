@@ -1,0 +1,134 @@
+//! The environment variable by which the processes of a run are found again.
+
+use std::collections::hash_map::RandomState;
+use std::ffi::OsStr;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Far more than any sane depth of nesting; an inherited value beyond it is not ours.
+const INHERITED_SIZE_MAX: usize = 4096;
+
+/// One run's value of [`Marker::NAME`], inherited by everything the run starts.
+///
+/// A program may itself run inside a tool of an outer run. Its children then carry
+/// `outer:inner`, so that the outer run's clean-up reaches them as well, while the inner run's
+/// clean-up never matches a process of the outer one.
+#[derive(Clone, Debug)]
+pub(crate) struct Marker {
+    value: String,
+    token_start: usize,
+}
+
+impl Marker {
+    /// The environment variable that holds the marker.
+    pub(crate) const NAME: &str = "OPENCODE_RS_RUN";
+
+    /// Makes an unguessable marker; `inherited` is this program's own value of [`Marker::NAME`].
+    pub(crate) fn new(inherited: Option<&OsStr>) -> Self {
+        let outer = inherited
+            .and_then(OsStr::to_str)
+            .filter(|value| is_marker_value(value))
+            .map_or_else(String::new, |value| format!("{value}:"));
+        Self { token_start: outer.len(), value: outer + &unguessable_token() }
+    }
+
+    /// The part that belongs to this run alone: `[0-9a-f-]`, under 50 bytes.
+    pub(crate) fn token(&self) -> &str {
+        &self.value[self.token_start..]
+    }
+
+    /// What to set [`Marker::NAME`] to in the environment of the run's process.
+    pub(crate) fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Whether a block of `NAME=value` entries separated by NUL belongs to this run.
+    pub(super) fn marks(&self, environment: &[u8]) -> bool {
+        environment
+            .split(|&byte| byte == 0)
+            .filter_map(value_of_entry)
+            .any(|value| self.is_in(value))
+    }
+
+    /// Whether a value of [`Marker::NAME`] names this run.
+    pub(super) fn is_in(&self, value: &[u8]) -> bool {
+        value.split(|&byte| byte == b':').any(|token| token == self.token().as_bytes())
+    }
+}
+
+fn value_of_entry(entry: &[u8]) -> Option<&[u8]> {
+    entry.strip_prefix(Marker::NAME.as_bytes())?.strip_prefix(b"=")
+}
+
+fn is_marker_value(value: &str) -> bool {
+    !value.is_empty()
+        && value.len() <= INHERITED_SIZE_MAX
+        && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-' | b':'))
+}
+
+fn unguessable_token() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let pid = std::process::id();
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+
+    // Two SipHashes under keys from the system's random source. Pid, time and count keep apart
+    // what a fork without exec would otherwise duplicate.
+    let random = || {
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_u32(pid);
+        hasher.write_u128(since_epoch.as_nanos());
+        hasher.write_u64(count);
+        hasher.finish()
+    };
+    format!("{pid:x}-{:016x}{:016x}", random(), random())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_unique_and_plain() {
+        let tokens: BTreeSet<String> =
+            (0..1000).map(|_| Marker::new(None).token().to_owned()).collect();
+        assert_eq!(tokens.len(), 1000);
+        assert!(tokens.iter().all(|token| {
+            token.len() < 50 && token.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        }));
+    }
+
+    #[test]
+    fn marks_its_own_environment_only() {
+        let (ours, other) = (Marker::new(None), Marker::new(None));
+        let block = |value: &str| format!("A=1\0{}={value}\0Z=2\0", Marker::NAME).into_bytes();
+
+        assert!(ours.marks(&block(ours.value())));
+        assert!(!ours.marks(&block(other.value())));
+        assert!(!ours.marks(b""));
+        assert!(!ours.marks(format!("X{}={}\0", Marker::NAME, ours.value()).as_bytes()));
+        assert!(!ours.marks(format!("OTHER={}\0", ours.value()).as_bytes()));
+        assert!(!ours.marks(&block(&format!("{}0", ours.value()))));
+    }
+
+    #[test]
+    fn an_outer_run_covers_an_inner_one_and_not_the_other_way_round() {
+        let outer = Marker::new(None);
+        let inner = Marker::new(Some(OsStr::new(outer.value())));
+        assert!(outer.is_in(inner.value().as_bytes()));
+        assert!(inner.is_in(inner.value().as_bytes()));
+        assert!(!inner.is_in(outer.value().as_bytes()));
+        assert!(!inner.token().contains(':'));
+    }
+
+    #[test]
+    fn a_foreign_inherited_value_is_dropped() {
+        for foreign in ["", "not ours", "a\nb", &"a".repeat(INHERITED_SIZE_MAX + 1)] {
+            let marker = Marker::new(Some(OsStr::new(foreign)));
+            assert_eq!(marker.value(), marker.token(), "{foreign:?}");
+        }
+    }
+}

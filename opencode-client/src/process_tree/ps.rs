@@ -1,0 +1,206 @@
+//! The process table of a Unix without `/proc`: what `ps` prints.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::{Command, Stdio};
+
+use super::GUARDIAN_ENTRY;
+use super::marker::Marker;
+use super::table::{Liveness, Process, Role, Started};
+
+/// Every process, with its role.
+pub(super) fn snapshot(marker: &Marker) -> io::Result<Vec<Process>> {
+    let mut table = rows_of(&["-A"])?;
+    // BSD options, which Linux's ps knows too: `e` appends the environment to the command line.
+    let listing = run(&["axeww", "-o", "pid=", "-o", "command="])?;
+    let roles = parse_roles(&listing, marker);
+    for process in &mut table {
+        process.role = roles.get(&process.pid).copied().unwrap_or(Role::Unmarked);
+    }
+    Ok(table)
+}
+
+/// The rows of these pids; the roles are not looked up.
+pub(super) fn rows(pids: &[u32]) -> io::Result<Vec<Process>> {
+    if pids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    rows_of(&["-p", &list])
+}
+
+fn rows_of(selection: &[&str]) -> io::Result<Vec<Process>> {
+    // One -o each: after a `=`, POSIX takes the rest of the argument for the column's heading.
+    let columns = ["pid=", "ppid=", "stat=", "lstart=", "comm="];
+    let mut arguments = selection.to_vec();
+    for column in columns {
+        arguments.extend(["-o", column]);
+    }
+    Ok(parse_rows(&run(&arguments)?))
+}
+
+fn run(arguments: &[&str]) -> io::Result<String> {
+    let output = Command::new("ps")
+        .args(arguments)
+        // English month names, and start times without a jump when clocks change.
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC0")
+        // ps must not list itself as a member.
+        .env_remove(Marker::NAME)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()?;
+    // With -p, ps fails when none of the processes exists any more: an empty answer, no error.
+    let names_pids = arguments.contains(&"-p");
+    if output.status.success() || (names_pids && output.stdout.is_empty()) {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(io::Error::other(format!("ps ended with {}", output.status)))
+    }
+}
+
+fn parse_rows(listing: &str) -> Vec<Process> {
+    listing.lines().filter_map(parse_row).collect()
+}
+
+/// `pid ppid stat Www Mmm dd hh:mm:ss yyyy command`
+fn parse_row(line: &str) -> Option<Process> {
+    let mut rest = line;
+    let mut field = || {
+        rest = rest.trim_start();
+        let (field, tail) = rest.split_once(' ').unwrap_or((rest, ""));
+        rest = tail;
+        (!field.is_empty()).then_some(field)
+    };
+    let pid = field()?.parse().ok()?;
+    let parent = field()?.parse().ok()?;
+    let liveness = if field()?.starts_with('Z') { Liveness::Ended } else { Liveness::Alive };
+    let _weekday = field()?;
+    let (month, day, time, year) = (field()?, field()?, field()?, field()?);
+    let started = Started(seconds(year, month, day, time)?);
+    Some(Process {
+        pid,
+        parent,
+        started,
+        liveness,
+        role: Role::Unmarked,
+        command: rest.trim().to_owned(),
+    })
+}
+
+/// Seconds on a calendar whose years have 12 × 31 days: it only has to order and to compare.
+fn seconds(year: &str, month: &str, day: &str, time: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = u64::try_from(MONTHS.iter().position(|&name| name == month)?).ok()?;
+    let days = (year.parse::<u64>().ok()? * 12 + month) * 31 + day.parse::<u64>().ok()?;
+    let mut seconds = days * 24;
+    let mut parts = time.split(':').map(str::parse::<u64>);
+    seconds = (seconds + parts.next()?.ok()?) * 60;
+    seconds = (seconds + parts.next()?.ok()?) * 60;
+    Some(seconds + parts.next()?.ok()?)
+}
+
+fn parse_roles(listing: &str, marker: &Marker) -> BTreeMap<u32, Role> {
+    listing
+        .lines()
+        .filter_map(|line| {
+            let (pid, words) = line.trim_start().split_once(' ')?;
+            let assignment = format!("{}=", Marker::NAME);
+            let role = if words.split(' ').any(|word| word == GUARDIAN_ENTRY) {
+                Role::Guardian
+            } else if words
+                .split(' ')
+                .filter_map(|word| word.strip_prefix(&assignment))
+                .any(|value| marker.is_in(value.as_bytes()))
+            {
+                Role::Marked
+            } else {
+                return None;
+            };
+            Some((pid.parse().ok()?, role))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTING: &str = "\
+    1     0 Ss   Fri Nov 21 08:39:05 2025 init
+  812     1 Z+   Fri Nov  1 00:00:00 2024 sh <defunct>
+ 4711   812 S    Wed Dec 31 23:59:59 2025 my shell
+garbage
+   99
+";
+
+    #[test]
+    fn parses_a_listing() {
+        let table = parse_rows(LISTING);
+        assert_eq!(
+            table
+                .iter()
+                .map(|row| (row.pid, row.parent, row.liveness, row.command.as_str()))
+                .collect::<Vec<_>>(),
+            [
+                (1, 0, Liveness::Alive, "init"),
+                (812, 1, Liveness::Ended, "sh <defunct>"),
+                (4711, 812, Liveness::Alive, "my shell"),
+            ]
+        );
+        assert!(table[1].started < table[0].started);
+        assert!(table[0].started < table[2].started);
+    }
+
+    #[test]
+    fn start_times_order_like_the_calendar() {
+        let times = [
+            ("2024", "Feb", "29", "23:59:59"),
+            ("2024", "Mar", "1", "00:00:00"),
+            ("2024", "Mar", "1", "00:00:01"),
+            ("2024", "Dec", "31", "23:59:59"),
+            ("2025", "Jan", "1", "00:00:00"),
+        ]
+        .map(|(year, month, day, time)| seconds(year, month, day, time).expect("valid"));
+        assert!(times.is_sorted_by(|one, other| one < other));
+        assert_eq!(times[2] - times[1], 1);
+        assert_eq!(seconds("2024", "Foo", "1", "00:00:00"), None);
+        assert_eq!(seconds("2024", "Jan", "1", "00:00"), None);
+    }
+
+    #[test]
+    fn finds_roles_in_the_environment_listing() {
+        let (ours, other) = (Marker::new(None), Marker::new(None));
+        let listing = format!(
+            "  10 sleep 60 A=1 {name}={ours} B=2\n\
+             11 sleep 60 {name}={other}\n\
+             12 sh {name}={ours} {GUARDIAN_ENTRY}\n\
+             13 echo X{name}={ours}\n\
+             14\n",
+            name = Marker::NAME,
+            ours = ours.value(),
+            other = other.value(),
+        );
+        assert_eq!(parse_roles(&listing, &ours), [(10, Role::Marked), (12, Role::Guardian)].into());
+    }
+
+    #[test]
+    fn the_real_ps_shows_this_process() {
+        let own = std::process::id();
+        let table = snapshot(&Marker::new(None)).expect("ps runs");
+        let row = table.iter().find(|row| row.pid == own).expect("listed");
+        assert_eq!(row.liveness, Liveness::Alive);
+        let again = rows(&[own]).expect("ps runs").pop().expect("listed");
+        assert!(row.started.0.abs_diff(again.started.0) <= 2);
+        assert_eq!(row.parent, again.parent);
+    }
+
+    #[test]
+    fn the_real_ps_says_nothing_of_a_pid_that_is_gone() {
+        let mut child = Command::new("true").spawn().expect("true runs");
+        let pid = child.id();
+        child.wait().expect("ends");
+        assert!(rows(&[pid]).expect("ps runs").is_empty());
+    }
+}

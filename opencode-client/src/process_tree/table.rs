@@ -1,0 +1,240 @@
+//! One look at the processes of the machine, and which of them belong to a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use super::marker::Marker;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::procfs;
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+use super::ps;
+
+/// When a process started, in the units of its [`Source`]. With the pid it names one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Started(pub(super) u64);
+
+/// Whether a process still runs. A zombie has ended: it only waits for its parent to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Liveness {
+    Alive,
+    Ended,
+}
+
+/// What a process's environment says about its part in the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A guardian, of this run or of one nested in it: it ends by itself after its clean-up.
+    Guardian,
+    /// It carries the run's marker.
+    Marked,
+    /// It carries no marker, or its environment cannot be read.
+    Unmarked,
+}
+
+/// One row of the process table.
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    pub(super) parent: u32,
+    pub(super) started: Started,
+    pub(super) liveness: Liveness,
+    pub(super) role: Role,
+    pub(super) command: String,
+}
+
+/// Where the process table is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Procfs,
+    #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+    Ps,
+}
+
+impl Source {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) const HERE: Self = Self::Procfs;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) const HERE: Self = Self::Ps;
+
+    /// Every process; the role is looked up for those started at `since` or later.
+    pub(super) fn snapshot(self, marker: &Marker, since: Started) -> io::Result<Vec<Process>> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Self::Procfs => {
+                procfs::snapshot(|started| self.is_since(started, since).then_some(marker))
+            }
+            #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+            Self::Ps => ps::snapshot(marker),
+        }
+    }
+
+    /// The rows of these pids as they are now, read in this order; those gone are left out.
+    pub(super) fn rows(self, pids: &[u32]) -> io::Result<Vec<Process>> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Self::Procfs => pids.iter().filter_map(|&pid| procfs::row(pid).transpose()).collect(),
+            #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+            Self::Ps => ps::rows(pids),
+        }
+    }
+
+    /// The row of one pid as it is now.
+    pub(super) fn row(self, pid: u32) -> io::Result<Option<Process>> {
+        Ok(self.rows(&[pid])?.pop())
+    }
+
+    /// Whether two start times of one pid mean the same process.
+    pub(super) fn is_same(self, one: Started, other: Started) -> bool {
+        one.0.abs_diff(other.0) <= self.jitter()
+    }
+
+    fn is_since(self, started: Started, since: Started) -> bool {
+        started.0.saturating_add(self.jitter()) >= since.0
+    }
+
+    fn jitter(self) -> u64 {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Self::Procfs => 0,
+            // ps works out the start from the uptime, whole seconds, anew at every call.
+            #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+            Self::Ps => 2,
+        }
+    }
+}
+
+/// The living processes of `table` that belong to the run and are not `known` yet.
+///
+/// A process belongs if it is marked, or if its parent belongs; but nothing of `protected`, no
+/// guardian, and nothing older than `since`.
+pub(super) fn newcomers<'a>(
+    table: &'a [Process],
+    source: Source,
+    since: Started,
+    known: &BTreeMap<u32, Started>,
+    protected: &BTreeSet<u32>,
+) -> Vec<&'a Process> {
+    let is_known = |process: &Process| {
+        known.get(&process.pid).is_some_and(|&started| source.is_same(started, process.started))
+    };
+    let mut children: BTreeMap<u32, Vec<&Process>> = BTreeMap::new();
+    for process in table {
+        children.entry(process.parent).or_default().push(process);
+    }
+
+    let mut belongs: BTreeSet<u32> = BTreeSet::new();
+    let mut pending: Vec<&Process> =
+        table.iter().filter(|process| process.role == Role::Marked || is_known(process)).collect();
+    let mut found = Vec::new();
+    while let Some(process) = pending.pop() {
+        let may_belong = process.role != Role::Guardian
+            && !protected.contains(&process.pid)
+            && source.is_since(process.started, since);
+        if !may_belong || !belongs.insert(process.pid) {
+            continue;
+        }
+        if process.liveness == Liveness::Alive && !is_known(process) {
+            found.push(process);
+        }
+        pending.extend(children.get(&process.pid).into_iter().flatten());
+    }
+    found
+}
+
+/// The pids no clean-up may ever touch: init, this process and those it descends from.
+pub(super) fn protected_pids(table: &[Process], own: u32) -> BTreeSet<u32> {
+    let parents: BTreeMap<u32, u32> =
+        table.iter().map(|process| (process.pid, process.parent)).collect();
+    let mut protected = BTreeSet::from([0, 1]);
+    let mut next = Some(own);
+    while let Some(pid) = next {
+        next = protected.insert(pid).then(|| parents.get(&pid).copied()).flatten();
+    }
+    protected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: u32, parent: u32) -> Process {
+        Process {
+            pid,
+            parent,
+            started: Started(u64::from(pid)),
+            liveness: Liveness::Alive,
+            role: Role::Unmarked,
+            command: format!("p{pid}"),
+        }
+    }
+
+    fn marked(pid: u32, parent: u32) -> Process {
+        Process { role: Role::Marked, ..process(pid, parent) }
+    }
+
+    fn found(table: &[Process], known: &[u32], own: u32) -> BTreeSet<u32> {
+        let known = known.iter().map(|&pid| (pid, Started(u64::from(pid)))).collect();
+        newcomers(table, Source::HERE, Started(50), &known, &protected_pids(table, own))
+            .iter()
+            .map(|process| process.pid)
+            .collect()
+    }
+
+    #[test]
+    fn follows_parents_and_markers_and_both_mixed() {
+        let table = [
+            process(100, 10), // the root
+            process(101, 100),
+            process(102, 101), // a grandchild
+            marked(110, 1),    // an orphan of the run
+            process(111, 110), // its child cleared its environment
+            process(120, 1),   // a stranger
+            process(10, 1),
+        ];
+        assert_eq!(found(&table, &[100], 10), [101, 102, 110, 111].into());
+        assert_eq!(found(&table, &[100, 101, 110], 10), [102, 111].into());
+    }
+
+    #[test]
+    fn a_reused_pid_is_neither_known_nor_a_parent() {
+        let mut reused = process(100, 1);
+        reused.started = Started(900);
+        let table = [reused, process(101, 100)];
+        assert_eq!(found(&table, &[100], 10), [].into());
+    }
+
+    #[test]
+    fn never_touches_itself_its_ancestors_or_init() {
+        // The program runs inside a tool and carries the marker that it looks for: the worst case.
+        let table = [
+            marked(1, 0),
+            marked(60, 1),
+            marked(70, 60), // this program
+            marked(80, 70), // its child
+        ];
+        assert_eq!(found(&table, &[], 70), [80].into());
+    }
+
+    #[test]
+    fn a_cycle_of_parents_ends() {
+        let table = [process(70, 71), process(71, 70), marked(80, 1)];
+        assert_eq!(found(&table, &[], 70), [80].into());
+    }
+
+    #[test]
+    fn leaves_out_the_old_the_ended_and_guardians() {
+        let mut ended = marked(100, 1);
+        ended.liveness = Liveness::Ended;
+        let mut guardian = marked(110, 100);
+        guardian.role = Role::Guardian;
+        let table = [
+            marked(40, 1), // older than the run
+            ended,
+            process(101, 100), // a zombie's child: found all the same
+            guardian,
+            process(111, 110),
+        ];
+        assert_eq!(found(&table, &[], 10), [101].into());
+    }
+}

@@ -1,0 +1,273 @@
+//! The tree of a run on Unix.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::handle::{Delivery, Handle, wait_for_one};
+use super::table::{Process, Role, Source, Started, newcomers, protected_pids};
+use super::{Marker, ProcessTreeError, Survivor, Survivors, SweepError, SweepLimits};
+
+/// After so many rounds even a fork bomb is killed without having been frozen whole.
+const FREEZE_ROUNDS_MAX: usize = 32;
+
+/// One run's root process and everything that it started.
+///
+/// All operations block, for as long as it takes to read the process table a few times.
+#[derive(Debug)]
+pub(crate) struct ProcessTree {
+    members: BTreeMap<u32, Member>,
+    marker: Marker,
+    /// Nothing of the run is older.
+    since: Started,
+    source: Source,
+}
+
+#[derive(Debug)]
+struct Member {
+    handle: Handle,
+    command: String,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Frozen,
+    /// Another user's: signals are refused.
+    OutOfReach,
+    Running,
+}
+
+impl ProcessTree {
+    /// The tree below `root_pid`, a child of this process that has not been waited for yet: call
+    /// it right after the spawn. Should the child be gone already, the marker alone tells.
+    pub(crate) fn new(root_pid: u32, marker: Marker) -> Self {
+        Self::with_source(root_pid, marker, Source::HERE)
+    }
+
+    pub(super) fn with_source(root_pid: u32, marker: Marker, source: Source) -> Self {
+        let own = std::process::id();
+        let start_of = |pid| source.row(pid).ok().flatten();
+        let mut tree = Self {
+            members: BTreeMap::new(),
+            marker,
+            since: start_of(own).map_or_else(Started::default, |process| process.started),
+            source,
+        };
+        // A root that cannot be looked up now is found by its marker later, or is gone.
+        if let Some(root) = start_of(root_pid).filter(|root| root.parent == own)
+            && let Ok(Some(handle)) = Handle::open(&root, source)
+        {
+            tree.since = root.started;
+            tree.remember(&root, handle);
+        }
+        tree
+    }
+
+    /// Looks at who belongs to the run now. What is seen once stays a member, even if it hides
+    /// from a later look; [`terminate`](Self::terminate) and [`kill`](Self::kill) look as well.
+    pub(crate) fn observe(&mut self) -> Result<(), ProcessTreeError> {
+        self.scan().map(drop)
+    }
+
+    /// Asks the root and all members to end: SIGTERM, and SIGCONT for those that are stopped.
+    ///
+    /// # Errors
+    ///
+    /// The members known so far were signalled all the same.
+    pub(crate) fn terminate(&mut self) -> Result<(), ProcessTreeError> {
+        let scanned = self.scan();
+        let signalled = self.signal_all(Signal::TERM).and_then(|()| self.signal_all(Signal::CONT));
+        scanned.and(signalled)
+    }
+
+    /// Kills the root and all members, having frozen them first so that none can start another
+    /// while the others die. Does not wait for them.
+    ///
+    /// # Errors
+    ///
+    /// The members known so far were killed all the same.
+    pub(crate) fn kill(&mut self) -> Result<(), ProcessTreeError> {
+        let frozen = self.freeze();
+        let killed = self.signal_all(Signal::KILL);
+        frozen.and(killed)
+    }
+
+    /// Ends what is left of the run after its root has exited, and waits until it is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`SweepError::Survived`] names what is still alive at the end of `limits`.
+    pub(crate) fn sweep(&mut self, limits: SweepLimits) -> Result<(), SweepError> {
+        self.forget_ended()?;
+        self.scan()?;
+        if self.members.is_empty() {
+            return Ok(());
+        }
+
+        if !limits.grace.is_zero() {
+            self.terminate()?;
+            self.wait_until_empty(later(limits.grace))?;
+        }
+        let end = later(limits.kill_timeout);
+        loop {
+            self.kill()?;
+            self.wait_until_empty(end)?;
+            // Nobody is left who could start another, unless somebody had not been found yet.
+            if self.members.is_empty() && self.scan()? == Found::Nobody {
+                return Ok(());
+            }
+            if Instant::now() >= end || self.only_out_of_reach() {
+                return Err(SweepError::Survived(self.survivors()));
+            }
+        }
+    }
+
+    fn freeze(&mut self) -> Result<(), ProcessTreeError> {
+        for _ in 0..FREEZE_ROUNDS_MAX {
+            for member in self.members.values_mut() {
+                if member.state == State::Running {
+                    member.state = State::Frozen;
+                    member.signal(Signal::STOP)?;
+                }
+            }
+            if self.scan()? == Found::Nobody {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self) -> Result<Found, ProcessTreeError> {
+        let table =
+            self.source.snapshot(&self.marker, self.since).map_err(ProcessTreeError::Table)?;
+        let protected = protected_pids(&table, std::process::id());
+        let known =
+            self.members.iter().map(|(&pid, member)| (pid, member.handle.started())).collect();
+        let newcomers = newcomers(&table, self.source, self.since, &known, &protected);
+
+        // One that ends before it is held may have started another: that counts as found.
+        let found = if newcomers.is_empty() { Found::Nobody } else { Found::Somebody };
+        let mut held = Vec::new();
+        for process in newcomers {
+            if let Some(handle) =
+                Handle::open(process, self.source).map_err(ProcessTreeError::Table)?
+            {
+                held.push((process, handle));
+            }
+        }
+        for (process, handle) in self.confirm(&table, held)? {
+            self.remember(process, handle);
+        }
+        Ok(found)
+    }
+
+    /// Keeps those that carry the marker, and those whose parent is still the process that it was
+    /// in `table`: while that one lives, its pid cannot have meant another.
+    fn confirm<'a>(
+        &self,
+        table: &[Process],
+        held: Vec<(&'a Process, Handle)>,
+    ) -> Result<Vec<(&'a Process, Handle)>, ProcessTreeError> {
+        let (mut kept, by_parent): (Vec<_>, Vec<_>) =
+            held.into_iter().partition(|(process, _)| process.role == Role::Marked);
+        if by_parent.is_empty() {
+            return Ok(kept);
+        }
+
+        // Children first: what a child says of its parent is only worth something if the parent
+        // is found unchanged after that.
+        let children = by_parent.iter().map(|(process, _)| process.pid);
+        let parents = by_parent.iter().map(|(process, _)| process.parent);
+        let pids: Vec<u32> = children.chain(parents).collect();
+        let rows = self.source.rows(&pids).map_err(ProcessTreeError::Table)?;
+        kept.extend(by_parent.into_iter().filter(|(process, _)| {
+            let child = rows.iter().find(|row| row.pid == process.pid);
+            let same_parent = child.is_some_and(|child| child.parent == process.parent);
+            let now = rows.iter().rev().find(|row| row.pid == process.parent);
+            let before = table.iter().find(|row| row.pid == process.parent);
+            let parent_unchanged = now
+                .zip(before)
+                .is_some_and(|(now, before)| self.source.is_same(now.started, before.started));
+            same_parent && parent_unchanged
+        }));
+        Ok(kept)
+    }
+
+    fn remember(&mut self, process: &Process, handle: Handle) {
+        self.members.insert(
+            process.pid,
+            Member { handle, command: process.command.clone(), state: State::Running },
+        );
+    }
+
+    fn signal_all(&mut self, signal: Signal) -> Result<(), ProcessTreeError> {
+        let mut result = Ok(());
+        for member in self.members.values_mut() {
+            if let Err(error) = member.signal(signal) {
+                result = Err(error);
+            }
+        }
+        result
+    }
+
+    fn wait_until_empty(&mut self, until: Instant) -> Result<(), ProcessTreeError> {
+        self.forget_ended()?;
+        while !self.members.is_empty() && !self.only_out_of_reach() && Instant::now() < until {
+            self.wait(until)?;
+        }
+        Ok(())
+    }
+
+    fn forget_ended(&mut self) -> Result<(), ProcessTreeError> {
+        self.wait(Instant::now())
+    }
+
+    /// Waits for one member's end at least, until `until` at most, and forgets those that ended.
+    fn wait(&mut self, until: Instant) -> Result<(), ProcessTreeError> {
+        let handles: Vec<&Handle> = self.members.values().map(|member| &member.handle).collect();
+        if handles.is_empty() {
+            return Ok(());
+        }
+        let ended = wait_for_one(&handles, until).map_err(ProcessTreeError::Wait)?;
+        let mut ended = ended.into_iter();
+        self.members.retain(|_, _| !ended.next().unwrap_or(false));
+        Ok(())
+    }
+
+    fn only_out_of_reach(&self) -> bool {
+        self.members.values().all(|member| member.state == State::OutOfReach)
+    }
+
+    fn survivors(&self) -> Survivors {
+        Survivors(
+            self.members
+                .iter()
+                .map(|(&pid, member)| Survivor { pid, command: member.command.clone() })
+                .collect(),
+        )
+    }
+}
+
+fn later(duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    Instant::now() + duration.min(FAR)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nobody,
+    Somebody,
+}
+
+impl Member {
+    fn signal(&mut self, signal: Signal) -> Result<(), ProcessTreeError> {
+        match self.handle.signal(signal) {
+            Ok(Delivery::Refused) => self.state = State::OutOfReach,
+            Ok(Delivery::Gone | Delivery::Sent) => {}
+            Err(error) => return Err(ProcessTreeError::Signal(error)),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use opencode_config::{ModelRef, RunConfig};
+use opencode_proto::{Deadlines, RunSettings};
+
+use crate::event_log::EventLogConfig;
+
+/// One prompt and how to run it.
+///
+/// ```
+/// use opencode_client::{Deadlines, RunRequest};
+/// use std::time::Duration;
+///
+/// let request = RunRequest::new("What does this crate do?")
+///     .directory("/src/crate")
+///     .deadlines(Deadlines::default().overall(Duration::from_secs(300)));
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct RunRequest {
+    /// What the agent is told, verbatim. It travels by standard input: there is no limit on its length, and nothing in
+    /// it is taken for a flag.
+    pub prompt: String,
+    /// The project's directory. Default: the current one.
+    pub directory: Option<PathBuf>,
+    /// What to run.
+    pub config: RunConfig,
+    /// How it is watched.
+    pub settings: RunSettings,
+    /// What to do when several processes begin to use one database at once.
+    pub retry: StartupRetry,
+    /// Where to write every event as it comes.
+    pub log: Option<EventLogConfig>,
+}
+
+impl RunRequest {
+    /// A prompt with the defaults for everything else.
+    pub fn new(prompt: impl Into<String>) -> Self {
+        Self {
+            prompt: prompt.into(),
+            directory: None,
+            config: RunConfig::default(),
+            settings: RunSettings::default(),
+            retry: StartupRetry::default(),
+            log: None,
+        }
+    }
+
+    /// In this project.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// With this configuration.
+    #[must_use]
+    pub fn config(mut self, config: RunConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// With this model.
+    #[must_use]
+    pub fn model(mut self, model: ModelRef) -> Self {
+        self.config.model = Some(model);
+        self
+    }
+
+    /// With these deadlines.
+    #[must_use]
+    pub fn deadlines(mut self, deadlines: Deadlines) -> Self {
+        self.settings.deadlines = deadlines;
+        self
+    }
+
+    /// With these settings, deadlines included.
+    #[must_use]
+    pub fn settings(mut self, settings: RunSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// With this many more tries when the database was in use at the start.
+    #[must_use]
+    pub fn retry(mut self, retry: StartupRetry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// With every event written to a file.
+    #[must_use]
+    pub fn log(mut self, log: EventLogConfig) -> Self {
+        self.log = Some(log);
+        self
+    }
+}
+
+impl From<&str> for RunRequest {
+    fn from(prompt: &str) -> Self {
+        Self::new(prompt)
+    }
+}
+
+impl From<String> for RunRequest {
+    fn from(prompt: String) -> Self {
+        Self::new(prompt)
+    }
+}
+
+impl std::fmt::Debug for RunRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunRequest")
+            .field("prompt_size", &self.prompt.len())
+            .field("directory", &self.directory)
+            .field("config", &self.config)
+            .field("settings", &self.settings)
+            .field("retry", &self.retry)
+            .field("log", &self.log)
+            .finish()
+    }
+}
+
+/// How often to start again when several processes began to use one database at once, which OpenCode does not survive.
+/// Nothing has been asked of a model then. No other failure is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StartupRetry {
+    /// How many more tries there are after the first. Default: 2.
+    pub retries_max: u32,
+    /// How long to wait before the first of them; twice as long before each further one. Default: 1 second.
+    pub delay: Duration,
+}
+
+impl StartupRetry {
+    /// No second try.
+    pub const NONE: Self = Self { retries_max: 0, delay: Duration::ZERO };
+
+    /// This many more tries, the first after `delay`.
+    pub fn new(retries_max: u32, delay: Duration) -> Self {
+        Self { retries_max, delay }
+    }
+
+    /// How long to wait before the retry with this number, counted from 0; `None` when there is none.
+    pub(crate) fn delay_before(&self, retry: u32) -> Option<Duration> {
+        let factor = 2u32.saturating_pow(retry);
+        (retry < self.retries_max).then(|| self.delay.saturating_mul(factor))
+    }
+}
+
+impl Default for StartupRetry {
+    fn default() -> Self {
+        Self { retries_max: 2, delay: Duration::from_secs(1) }
+    }
+}

@@ -1,0 +1,85 @@
+//! The event log, written where it may block.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use opencode_proto::RunEvent;
+
+use super::BoxFuture;
+use crate::blocking::unblock;
+use crate::event_log::{EventLog, EventLogError};
+use crate::runtime::Runtime;
+
+/// How much may wait to be written, in bytes.
+const WAITING_SIZE_MAX: usize = 4 << 20;
+
+pub(super) struct Log {
+    log: Arc<Mutex<EventLog>>,
+    runtime: Arc<dyn Runtime>,
+    waiting: Vec<(String, Bytes)>,
+    waiting_size: usize,
+    writing: Option<BoxFuture<Result<(), EventLogError>>>,
+    failure: Option<EventLogError>,
+}
+
+impl Log {
+    pub(super) fn new(log: EventLog, runtime: Arc<dyn Runtime>) -> Self {
+        Self {
+            log: Arc::new(Mutex::new(log)),
+            runtime,
+            waiting: Vec::new(),
+            waiting_size: 0,
+            writing: None,
+            failure: None,
+        }
+    }
+
+    pub(super) fn add(&mut self, event: &RunEvent) {
+        if self.failure.is_none() {
+            let line = event.to_json_line();
+            self.waiting_size += line.len();
+            self.waiting.push((event.event_type().to_owned(), line));
+        }
+    }
+
+    /// Whether it cannot keep up.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting_size > WAITING_SIZE_MAX
+    }
+
+    /// Goes on writing. Says whether anything was done.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        if let Some(writing) = &mut self.writing {
+            let Poll::Ready(result) = writing.as_mut().poll(cx) else { return false };
+            self.writing = None;
+            self.failure = self.failure.take().or_else(|| result.err());
+            moved = true;
+        }
+        if self.waiting.is_empty() {
+            return moved;
+        }
+        self.waiting_size = 0;
+        let lines = std::mem::take(&mut self.waiting);
+        let (log, runtime) = (Arc::clone(&self.log), Arc::clone(&self.runtime));
+        self.writing = Some(Box::pin(async move { unblock(&runtime, move || write(&log, &lines)).await }));
+        true
+    }
+
+    /// Writes what waits, and says what failed first.
+    pub(super) async fn close(mut self) -> Result<(), EventLogError> {
+        if let Some(writing) = self.writing.take() {
+            let result = writing.await;
+            self.failure = self.failure.take().or_else(|| result.err());
+        }
+        let (log, lines) = (self.log, self.waiting);
+        let last = unblock(&self.runtime, move || write(&log, &lines)).await;
+        self.failure.map_or(last, Err)
+    }
+}
+
+fn write(log: &Mutex<EventLog>, lines: &[(String, Bytes)]) -> Result<(), EventLogError> {
+    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.iter().try_for_each(|(event_type, line)| log.write(Some(event_type), line))
+}

@@ -1,0 +1,107 @@
+//! What an async runtime must provide.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::process::{Command, ExitStatus};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+/// An async runtime, as far as this crate needs one.
+///
+/// Implement it to run OpenCode on another runtime: it is all that tells one adapter from another. Everything is
+/// called where the runtime polls, so a runtime that needs a context has it there.
+pub trait Runtime: fmt::Debug + Send + Sync + 'static {
+    /// The time that [`timer`](Self::timer) goes by. A runtime whose clock can be stopped in tests answers with that.
+    fn now(&self) -> Instant;
+
+    /// A timer that is ready at `at`, at once when that has passed.
+    fn timer(&self, at: Instant) -> Pin<Box<dyn Timer>>;
+
+    /// Runs `work`, which may block for seconds, where that hurts no task.
+    ///
+    /// Work that was accepted is run to its end, also when whoever waited for it is gone.
+    fn blocking(&self, work: Box<dyn FnOnce() + Send>);
+
+    /// Starts a process. `command` says everything about it: its three standard streams are pipes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Command::spawn`].
+    fn process(&self, command: Command) -> io::Result<Process>;
+}
+
+/// A timer that can be set anew.
+pub trait Timer: Future<Output = ()> + Send {
+    /// Sets the timer to be ready at `at`.
+    fn reset(self: Pin<&mut Self>, at: Instant);
+}
+
+/// A process that was started. Dropping it must leave it running and have it reaped when it ends.
+pub struct Process {
+    /// Its id.
+    pub id: u32,
+    /// Where it reads. Dropping it closes it.
+    pub stdin: Box<dyn ByteSink>,
+    /// What it writes.
+    pub stdout: Box<dyn ByteSource>,
+    /// What it complains.
+    pub stderr: Box<dyn ByteSource>,
+    /// Its end.
+    pub exit: Box<dyn ProcessExit>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The end of a process.
+pub trait ProcessExit: Send {
+    /// Ready when the process has ended. Not called again after that.
+    fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>>;
+}
+
+/// Something bytes come out of.
+pub trait ByteSource: Send {
+    /// The next chunk, of any size; an empty one is the end. Not called again after the end or an error.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>>;
+}
+
+/// Something bytes go into. Dropping it closes it.
+pub trait ByteSink: Send {
+    /// Writes some of `bytes`, which are never empty, and says how many.
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+}
+
+/// A buffer to read chunks with, for those who implement [`ByteSource`]: what was read is handed out without a copy.
+#[derive(Debug, Default)]
+pub struct ChunkBuffer {
+    /// Zeroed memory.
+    free: BytesMut,
+}
+
+impl ChunkBuffer {
+    const SIZE: usize = 64 << 10;
+    /// Below this, reading into what is left costs more than a new buffer.
+    const LEFT_MIN: usize = 4 << 10;
+
+    /// Lets `read` fill the buffer and returns what it filled. `read` says how many bytes it wrote to the front.
+    ///
+    /// # Errors
+    ///
+    /// Those of `read`.
+    pub fn poll_fill(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<Bytes>> {
+        if self.free.len() < Self::LEFT_MIN {
+            self.free = BytesMut::zeroed(Self::SIZE);
+        }
+        read(&mut self.free).map_ok(|filled| self.free.split_to(filled).freeze())
+    }
+}

@@ -1,0 +1,113 @@
+//! `opencode --version`.
+
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use opencode_config::{Invocation, IsolationPlan, RunConfig};
+
+use crate::binary::{Version, parse_version};
+use crate::blocking::unblock;
+use crate::command::os_command;
+use crate::error::VersionError;
+use crate::opencode::Inner;
+use crate::private_dir::PrivateDir;
+use crate::process_tree::{Marker, ProcessTree};
+use crate::remains::Remains;
+use crate::runtime::{ByteSource, Process};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const PRINTED_SIZE_MAX: usize = 4 << 10;
+
+pub(crate) async fn version(inner: &Arc<Inner>) -> Result<Version, VersionError> {
+    let (invocation, marker, private_dir) = {
+        let inner = Arc::clone(inner);
+        unblock(&inner.runtime.clone(), move || prepare(&inner)).await?
+    };
+    let command = invocation.command_line();
+    let process = match inner.runtime.process(os_command(&invocation)) {
+        Ok(process) => process,
+        Err(source) => {
+            Remains::without_process(inner, private_dir, &marker).remove().await?;
+            return Err(VersionError::Process { command, source });
+        }
+    };
+    let tree = ProcessTree::new(process.id, marker.clone());
+    let remains = Remains::new(inner, private_dir, &marker, tree);
+    let printed = printed(inner, process, &command).await;
+    // One that does not answer is ended by the drop.
+    if printed.is_ok() {
+        remains.remove().await?;
+    }
+    let printed = printed?;
+    let text = String::from_utf8_lossy(&printed);
+    parse_version(&text).ok_or_else(|| VersionError::NoVersion {
+        command,
+        printed: text.trim().to_owned(),
+    })
+}
+
+/// Blocks. Even `--version` writes into the directories it is given.
+fn prepare(inner: &Inner) -> Result<(Invocation, Marker, PrivateDir), VersionError> {
+    let program = inner.binary.locate(&inner.environment)?;
+    let marker = Marker::new(inner.environment.var(Marker::NAME));
+    let root = PrivateDir::root(&inner.temp_dir, marker.token());
+    let config = RunConfig::default();
+    let plan = IsolationPlan::new(&config, &inner.environment, &root, Vec::new())?;
+    let mut invocation = Invocation::run(program, "-", PathBuf::from("/"), &config, &plan)?;
+    invocation.args = vec!["--version".into()];
+    invocation.stdin = Bytes::new();
+    invocation.env.set(Marker::NAME, marker.value());
+    let private_dir = PrivateDir::create(&inner.temp_dir, marker.token(), &plan)?;
+    invocation.directory = private_dir.path().to_owned();
+    Ok((invocation, marker, private_dir))
+}
+
+/// What the process prints until it ends.
+async fn printed(
+    inner: &Inner,
+    process: Process,
+    command: &str,
+) -> Result<Vec<u8>, VersionError> {
+    let Process { stdin, stdout, stderr, mut exit, .. } = process;
+    drop(stdin);
+    let (mut stdout, mut stderr) = (Some(stdout), Some(stderr));
+    let mut printed = Vec::new();
+    let mut timer = inner.runtime.timer(inner.runtime.now() + LIMIT);
+    poll_fn(|cx| {
+        read(&mut stderr, cx, |_| {});
+        read(&mut stdout, cx, |chunk| {
+            let room = PRINTED_SIZE_MAX - printed.len();
+            printed.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        });
+        if stdout.is_none() {
+            return exit.poll_exit(cx).map(|exit| match exit {
+                Ok(_) => Ok(()),
+                Err(source) => Err(VersionError::Process { command: command.to_owned(), source }),
+            });
+        }
+        timer.as_mut().poll(cx).map(|()| {
+            Err(VersionError::TimedOut { command: command.to_owned(), limit: LIMIT })
+        })
+    })
+    .await?;
+    Ok(printed)
+}
+
+/// Reads what is there; what cannot be read is taken for the end.
+fn read(
+    source: &mut Option<Box<dyn ByteSource>>,
+    cx: &mut Context<'_>,
+    mut take: impl FnMut(&[u8]),
+) {
+    while let Some(open) = source {
+        match open.poll_chunk(cx) {
+            Poll::Ready(Ok(chunk)) if !chunk.is_empty() => take(&chunk),
+            Poll::Ready(_) => *source = None,
+            Poll::Pending => return,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Streams one prompt with a tool call, then runs several agents side by side.
+//!
+//! ```text
+//! cargo run --release -p opencode-tokio --example quickstart
+//! cargo run --release -p opencode-tokio --example quickstart -- --model anthropic/claude-haiku-4-5
+//! ```
+//!
+//! Without `--model` a scripted model on this machine answers: no key, no account, no internet. OpenCode itself is
+//! installed by npm when it is missing.
+
+#![allow(clippy::print_stdout, reason = "an example talks to people")]
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+use std::{env, fs};
+
+use futures_util::future::join_all;
+use opencode_tokio::{
+    Binary, Deadlines, ModelRef, OpenCode, Permissions, RunConfig, RunError, RunEventKind, RunReport,
+    RunRequest,
+};
+use serde_json::json;
+use testkit::model::{ModelServer, Reply, Script};
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let model = Model::from_args(env::args().skip(1))?;
+    let opencode = open().await?;
+    let project = project()?;
+
+    println!("\n> {}", GREETING.prompt);
+    let first = stream(&opencode, model.request(&GREETING, project.path())).await?;
+
+    println!("\n{} agents side by side ...", AGENTS.len());
+    let runs = AGENTS.iter().map(|task| opencode.run(model.request(task, project.path())));
+    let agents = join_all(runs).await;
+    for (task, run) in AGENTS.iter().zip(&agents) {
+        let answer = run.as_ref().map_or_else(ToString::to_string, |report| report.text().into());
+        println!("> {}\n{answer}", task.prompt);
+    }
+
+    table(&first, &agents);
+    agents.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(())
+}
+
+/// Hands out the events of a run as they come.
+async fn stream(opencode: &OpenCode, request: RunRequest) -> Result<RunReport> {
+    let mut run = opencode.stream(request);
+    while let Some(event) = run.next_event().await {
+        match &event.kind {
+            RunEventKind::Text(part) => println!("{}", part.text),
+            RunEventKind::ToolUse(part) => {
+                let title = part.state.title().map(ToString::to_string).unwrap_or_default();
+                println!("[{} {title}: {}]", part.tool, part.state.status());
+            }
+            RunEventKind::Notice(notice) => println!("[{notice}]"),
+            RunEventKind::Error(error) => println!("[{error}]"),
+            // Steps, reasoning, and whatever newer versions of OpenCode print.
+            _ => {}
+        }
+        io::stdout().flush()?;
+    }
+    Ok(run.outcome().await?)
+}
+
+/// The program that is installed here, or the one that npm brings.
+async fn open() -> Result<OpenCode> {
+    let opencode = opencode_tokio::opencode();
+    let opencode = match opencode.binary().await {
+        Ok(_) => opencode,
+        Err(missing) => {
+            println!("{missing}");
+            let program = tokio::task::spawn_blocking(|| {
+                testkit::opencode::install(|progress| println!("{progress}"))
+            });
+            opencode_tokio::builder().binary(Binary::Path(program.await??)).build()
+        }
+    };
+    println!("OpenCode {} at {}", opencode.version().await?, opencode.binary().await?.display());
+    Ok(opencode)
+}
+
+/// A directory for the agents to look at. It is removed with what is returned.
+fn project() -> io::Result<tempfile::TempDir> {
+    let project = tempfile::tempdir()?;
+    fs::write(project.path().join("greeting.txt"), "Good morning, Rust!\n")?;
+    Ok(project)
+}
+
+fn table(first: &RunReport, agents: &[Result<RunReport, RunError>]) {
+    println!("\n{:<28} {:>5} {:>7} {:>9} {:>7}", "prompt", "steps", "tokens", "cost", "time");
+    let ended = agents.iter().filter_map(|run| match run {
+        Ok(report) => Some(report),
+        Err(error) => error.report(),
+    });
+    for (task, report) in [GREETING].iter().chain(AGENTS).zip([first].into_iter().chain(ended)) {
+        let answer = report.answer();
+        println!(
+            "{:<28.28} {:>5} {:>7} {:>9.5} {:>6.1}s",
+            task.prompt,
+            answer.steps().len(),
+            answer.tokens().total,
+            answer.cost(),
+            report.outcome.elapsed.as_secs_f64(),
+        );
+    }
+}
+
+/// What an agent is asked, and what the scripted model answers.
+struct Task {
+    name: &'static str,
+    prompt: &'static str,
+    answer: &'static str,
+}
+
+const GREETING: Task = Task {
+    name: "greeting",
+    prompt: "What does greeting.txt say? Read it.",
+    answer: "It says: Good morning, Rust!",
+};
+
+const AGENTS: &[Task] = &[
+    Task { name: "count", prompt: "How many words are in it?", answer: "Three." },
+    Task { name: "german", prompt: "Say it in German.", answer: "Guten Morgen, Rust!" },
+    Task { name: "shout", prompt: "Shout it.", answer: "GOOD MORNING, RUST!" },
+];
+
+/// Who answers.
+enum Model {
+    Real(ModelRef),
+    Scripted(ModelServer),
+}
+
+impl Model {
+    fn from_args(mut args: impl Iterator<Item = String>) -> Result<Self> {
+        match (args.next().as_deref(), args.next(), args.next()) {
+            (None, None, None) => Self::scripted(),
+            (Some("--model"), Some(model), None) => Ok(Self::Real(model.parse()?)),
+            _ => Err("usage: quickstart [--model PROVIDER/MODEL]".into()),
+        }
+    }
+
+    fn scripted() -> Result<Self> {
+        let server = ModelServer::start()?;
+        let read = Reply::new()
+            .text("I will look.")
+            .tool("read", json!({ "filePath": "greeting.txt" }));
+        server.script(GREETING.name, Script::new().then(read).then(Reply::new().text(GREETING.answer)));
+        for task in AGENTS {
+            server.script(task.name, Reply::new().text(task.answer));
+        }
+        Ok(Self::Scripted(server))
+    }
+
+    fn request(&self, task: &Task, project: &Path) -> RunRequest {
+        // The agents may look, and nothing else.
+        let permissions = Permissions::new().deny("*").allow("read").allow("glob").allow("grep");
+        let config = RunConfig::new().with_permission(permissions);
+        let request = match self {
+            Self::Real(model) => {
+                RunRequest::new(task.prompt).config(config.with_model(model.clone()))
+            }
+            // The mark tells the scripted model which script to play.
+            Self::Scripted(server) => RunRequest::new(format!("{} [[{}]]", task.prompt, task.name))
+                .config(config.with_overrides(object(server.config()))),
+        };
+        request
+            .directory(project)
+            .deadlines(Deadlines::default().overall(Duration::from_secs(600)))
+    }
+}
+
+fn object(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
+    match value {
+        serde_json::Value::Object(object) => object,
+        _ => unreachable!("a configuration is an object"),
+    }
+}
