@@ -1,0 +1,109 @@
+//! Environment variables as a value.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+
+#[cfg(test)]
+mod tests;
+
+/// A snapshot of environment variables, ordered by name.
+///
+/// This crate never reads the environment of its own process: the caller collects it once and hands
+/// it in.
+///
+/// ```
+/// use opencode_config::Environment;
+///
+/// let inherited: Environment = std::env::vars_os().collect();
+/// assert_eq!(inherited.var("NO_SUCH_VARIABLE"), None);
+/// ```
+///
+/// Values are often secrets, so `Debug` prints the names only.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+}
+
+impl Environment {
+    /// An environment without variables.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The value of `name`, if it is set (possibly to the empty string).
+    #[must_use]
+    pub fn var(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
+        self.variables.get(name.as_ref()).map(OsString::as_os_str)
+    }
+
+    /// Sets `name`, replacing an earlier value.
+    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        self.variables.insert(name.into(), value.into());
+    }
+
+    /// Removes `name` and returns the value it had.
+    pub fn remove(&mut self, name: impl AsRef<OsStr>) -> Option<OsString> {
+        self.variables.remove(name.as_ref())
+    }
+
+    /// All variables, ordered by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &OsStr> {
+        self.variables.keys().map(OsString::as_os_str)
+    }
+
+    /// How many variables are set.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.variables.len()
+    }
+
+    /// Whether no variable is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.variables.is_empty()
+    }
+
+    /// Removes every variable whose name `doomed` picks.
+    pub(crate) fn remove_all(&mut self, doomed: impl Fn(&OsStr) -> bool) {
+        self.variables.retain(|name, _| !doomed(name));
+    }
+
+    /// The value of `name` as OpenCode's `||` operator sees it: an empty one counts as unset.
+    pub(crate) fn non_empty(&self, name: &str) -> Option<&OsStr> {
+        self.var(name).filter(|value| !value.is_empty())
+    }
+}
+
+impl Extend<(OsString, OsString)> for Environment {
+    fn extend<T: IntoIterator<Item = (OsString, OsString)>>(&mut self, variables: T) {
+        self.variables.extend(variables);
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(variables: T) -> Self {
+        Self { variables: variables.into_iter().collect() }
+    }
+}
+
+impl IntoIterator for Environment {
+    type Item = (OsString, OsString);
+    type IntoIter = std::collections::btree_map::IntoIter<OsString, OsString>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.variables.into_iter()
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}

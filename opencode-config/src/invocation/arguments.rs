@@ -1,0 +1,158 @@
+//! Flags in the spelling that OpenCode's parser (yargs) takes for nothing else.
+
+use std::ffi::{OsStr, OsString};
+
+use crate::flags::{check_extra, long_name};
+use crate::{
+    Approval, ExtraFlags, FlagValue, History, LogLevel, LogOutput, Plugins, Reasoning,
+    ResumeTarget, RunConfig, RunConfigError, ServeFlags, Sharing,
+};
+
+/// Arguments being collected, with the long names of the flags among them.
+#[derive(Debug, Default)]
+pub(super) struct Arguments {
+    args: Vec<OsString>,
+    typed: Vec<&'static str>,
+}
+
+impl Arguments {
+    pub(super) fn of_run(config: &RunConfig) -> Result<Self, RunConfigError> {
+        let mut arguments =
+            Self { args: ["run", "--format", "json"].map(Into::into).into(), typed: Vec::new() };
+        let flags = &config.flags;
+        arguments.option("model", config.model.as_ref().map(|model| model.as_str()));
+        arguments.option("agent", config.agent.as_deref());
+        arguments.option("command", flags.command.as_deref());
+        if let Some(resume) = &flags.resume {
+            match &resume.target {
+                ResumeTarget::Latest => arguments.switch("continue"),
+                ResumeTarget::Session(id) => arguments.value("session", id),
+            }
+            if resume.history == History::Fork {
+                arguments.switch("fork");
+            }
+        }
+        arguments.option("title", flags.title.as_deref());
+        arguments.option("variant", flags.variant.as_deref());
+        for file in &flags.files {
+            arguments.value("file", file);
+        }
+        if flags.reasoning == Reasoning::Show {
+            arguments.switch("thinking");
+        }
+        if flags.approval == Approval::Auto {
+            arguments.switch("auto");
+        }
+        if flags.sharing == Sharing::Share {
+            arguments.switch("share");
+        }
+        if let Some(attach) = &flags.attach {
+            arguments.value("attach", &attach.url);
+            arguments.option("dir", attach.directory.as_ref());
+        }
+        arguments.global(flags.log_level, flags.logs, flags.plugins, &config.extra_flags);
+        arguments.extra(&config.extra_flags)?;
+        Ok(arguments)
+    }
+
+    pub(super) fn of_serve(flags: &ServeFlags) -> Result<Self, RunConfigError> {
+        let mut arguments = Self { args: vec!["serve".into()], typed: Vec::new() };
+        if flags.hostname.as_deref() == Some("") {
+            return Err(RunConfigError::EmptyValue { flag: "--hostname" });
+        }
+        arguments.value("hostname", flags.hostname.as_deref().unwrap_or("127.0.0.1"));
+        arguments.value("port", flags.port.unwrap_or(0).to_string());
+        arguments.global(flags.log_level, flags.logs, flags.plugins, &flags.extra_flags);
+        arguments.extra(&flags.extra_flags)?;
+        Ok(arguments)
+    }
+
+    pub(super) fn into_vec(self) -> Vec<OsString> {
+        self.args
+    }
+
+    /// Flags that every command has. Those that have a default give way to extra ones.
+    fn global(
+        &mut self,
+        level: Option<LogLevel>,
+        logs: LogOutput,
+        plugins: Plugins,
+        extra: &ExtraFlags,
+    ) {
+        if !extra.has("log-level") {
+            self.option("log-level", level.map(LogLevel::as_str));
+        }
+        if logs == LogOutput::FileAndStderr && !extra.has("print-logs") {
+            self.switch("print-logs");
+        }
+        if plugins == Plugins::BuiltIn {
+            self.switch("pure");
+        }
+    }
+
+    fn switch(&mut self, name: &'static str) {
+        self.typed.push(name);
+        self.args.push(format!("--{name}").into());
+    }
+
+    fn option(&mut self, name: &'static str, value: Option<impl AsRef<OsStr>>) {
+        if let Some(value) = value {
+            self.value(name, value);
+        }
+    }
+
+    fn value(&mut self, name: &'static str, value: impl AsRef<OsStr>) {
+        self.typed.push(name);
+        self.args.push(with_value(&format!("--{name}"), value.as_ref()));
+    }
+
+    fn extra(&mut self, flags: &ExtraFlags) -> Result<(), RunConfigError> {
+        for (name, value) in flags.iter() {
+            check_extra(name)?;
+            // OpenCode takes `--file` many times; of any other flag it would make a list it cannot use.
+            let long = long_name(name);
+            if *value != FlagValue::Off && long != "file" && self.typed.contains(&long) {
+                return Err(RunConfigError::SetTwice { flag: long.to_owned() });
+            }
+            match value {
+                FlagValue::Off => {}
+                FlagValue::On => self.args.push(dashed(name).into()),
+                FlagValue::Value(value) => self.extra_value(name, value),
+                FlagValue::Values(values) => {
+                    values.iter().for_each(|value| self.extra_value(name, value));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn extra_value(&mut self, name: &str, value: &OsStr) {
+        let looks_like_a_flag = value.as_encoded_bytes().starts_with(b"-");
+        if name.len() > 1 || looks_like_a_flag {
+            self.args.push(with_value(&dashed(name), value));
+        } else {
+            self.args.extend([dashed(name).into(), value.to_owned()]);
+        }
+    }
+}
+
+fn dashed(name: &str) -> String {
+    if name.len() == 1 { format!("-{name}") } else { format!("--{name}") }
+}
+
+/// `flag=value`, whatever the value starts with. The parser strips one pair of quotes around a value
+/// in this form, so a value in quotes gets another pair.
+fn with_value(flag: &str, value: &OsStr) -> OsString {
+    let bytes = value.as_encoded_bytes();
+    let quote = match (bytes.first(), bytes.last()) {
+        (Some(b'"'), Some(b'"')) if bytes.len() > 1 => "\"",
+        (Some(b'\''), Some(b'\'')) if bytes.len() > 1 => "'",
+        _ => "",
+    };
+    let mut argument = OsString::from(flag);
+    argument.push("=");
+    argument.push(quote);
+    argument.push(value);
+    argument.push(quote);
+    argument
+}

@@ -1,0 +1,358 @@
+//! What to put on disk and into the environment before a run.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::homes::UserHomes;
+use super::sanitize::sanitized;
+use super::variables::{TEMP_VARIABLES, passed_on};
+use super::{
+    CacheHome, ConfigSource, ConfigWarning, DataHome, ProjectConfig, ReadSource, SourceContent,
+    SourcePlace, TempHome, UserConfig, content, sources,
+};
+use crate::{Environment, RunConfig, RunConfigError, parse_jsonc};
+
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// Everything a run needs in place, as values: nothing has been touched yet.
+///
+/// To carry it out, create the [`directories`](Self::directories), write the
+/// [`files`](Self::files), make the [`links`](Self::links), each in order, and start the process with
+/// an [`Invocation`](crate::Invocation) made from the plan. Delete the root after the run. A plan can
+/// be carried out again.
+///
+/// `Debug` shows paths and the names of variables, no contents.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct IsolationPlan {
+    /// Directories to create with their missing parents. One that exists is left as it is.
+    pub directories: Vec<PlannedDirectory>,
+    /// Files to write.
+    pub files: Vec<PlannedFile>,
+    /// Symbolic links to make.
+    pub links: Vec<PlannedLink>,
+    /// The environment of the process, complete but for what an [`Invocation`](crate::Invocation)
+    /// adds (`PWD`, credentials, the kind of client).
+    pub environment: Environment,
+    /// What of the user's was left out, and why.
+    pub warnings: Vec<ConfigWarning>,
+}
+
+/// A directory to create unless it exists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct PlannedDirectory {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Unix permission bits for a new one.
+    pub mode: u32,
+}
+
+/// A file to write.
+#[derive(Clone, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct PlannedFile {
+    /// Absolute, in one of the planned directories.
+    pub path: PathBuf,
+    /// The whole file.
+    pub contents: Bytes,
+    /// Unix permission bits.
+    pub mode: u32,
+    /// What to do with one that is there.
+    pub existing: Existing,
+}
+
+/// What becomes of a file that is in the way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Existing {
+    /// It stays.
+    Keep,
+    /// It is overwritten.
+    Replace,
+}
+
+/// A symbolic link to make, if its target exists and nothing is in its place.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct PlannedLink {
+    /// Where the link goes: absolute, in one of the planned directories.
+    pub at: PathBuf,
+    /// What it points to: absolute.
+    pub target: PathBuf,
+}
+
+impl IsolationPlan {
+    /// Plans one run, or one server, of `config`.
+    ///
+    /// Private directories go below `root`, an absolute path of a directory for this run alone.
+    /// `read` is what the files of [`RunConfig::sources`] hold; those that are not among it count as
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// [`RunConfigError`] when [`RunConfig::check_for_serve`] fails, a path is relative, or the config
+    /// is too large. Files that cannot be used are no error but a [`ConfigWarning`].
+    pub fn new(
+        config: &RunConfig,
+        inherited: &Environment,
+        root: impl AsRef<Path>,
+        read: Vec<ReadSource>,
+    ) -> Result<Self, RunConfigError> {
+        config.check_for_serve()?;
+        let env = sources::overlaid(config, inherited);
+        let homes = UserHomes::new(&env);
+        let mut planner = Planner {
+            root: absolute(root.as_ref())?.to_owned(),
+            homes,
+            plan: Self {
+                directories: Vec::new(),
+                files: Vec::new(),
+                links: Vec::new(),
+                environment: passed_on(inherited, &config.isolation),
+                warnings: Vec::new(),
+            },
+        };
+        let isolation = &config.isolation;
+        planner.data(&isolation.data)?;
+        planner.cache(isolation.cache);
+        planner.temp(isolation.temp);
+        if isolation.user_config != UserConfig::Inherit {
+            planner.user_config(isolation.user_config, read);
+            let shares_files =
+                isolation.data == DataHome::User || isolation.cache == CacheHome::User;
+            planner.state(shares_files);
+        }
+        planner.settings(isolation.project_config);
+        let mut plan = planner.plan;
+        plan.environment.extend(config.env.clone());
+        if let Some(document) = config.config_json() {
+            plan.carry(match isolation.user_config {
+                UserConfig::Inherit => document,
+                UserConfig::Ignore | UserConfig::Providers => with_home_anchored(document, homes),
+            })?;
+        }
+        Ok(plan)
+    }
+
+    /// Puts the config of the run into the environment.
+    fn carry(&mut self, document: Map<String, Value>) -> Result<(), RunConfigError> {
+        if self.environment.var(content::CONTENT).is_some() {
+            self.warnings.push(ConfigWarning::ReplacedContent);
+        }
+        self.environment.remove_all(|name| name.to_str().is_some_and(content::is_content));
+        for (name, value) in content::variables(&document)? {
+            self.environment.set(name, value);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PlannedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlannedFile")
+            .field("path", &self.path)
+            .field("size", &self.contents.len())
+            .field("mode", &self.mode)
+            .field("existing", &self.existing)
+            .finish()
+    }
+}
+
+struct Planner<'a> {
+    root: PathBuf,
+    homes: UserHomes<'a>,
+    plan: IsolationPlan,
+}
+
+impl Planner<'_> {
+    fn data(&mut self, data: &DataHome) -> Result<(), RunConfigError> {
+        let directory = match data {
+            DataHome::User => return Ok(()),
+            DataHome::Private => self.private_home("XDG_DATA_HOME", "data"),
+            DataHome::At(home) => {
+                let home = absolute(home)?;
+                self.plan.environment.set("XDG_DATA_HOME", home);
+                self.directory(home);
+                self.directory(home.join("opencode"))
+            }
+        };
+        for name in ["auth.json", "mcp-auth.json"] {
+            self.link(directory.join(name), self.homes.data(), name);
+        }
+        Ok(())
+    }
+
+    fn cache(&mut self, cache: CacheHome) {
+        if cache == CacheHome::User {
+            return;
+        }
+        let directory = self.private_home("XDG_CACHE_HOME", "cache");
+        self.directory(directory.join("bin"));
+        // OpenCode renews the catalogue by renaming a new file over it, which replaces the link.
+        for name in ["models.json", "bin/rg"] {
+            self.link(directory.join(name), self.homes.cache(), name);
+        }
+    }
+
+    fn temp(&mut self, temp: TempHome) {
+        if temp == TempHome::User {
+            return;
+        }
+        let directory = self.private_directory("tmp");
+        for variable in TEMP_VARIABLES {
+            self.plan.environment.set(variable, &directory);
+        }
+    }
+
+    fn user_config(&mut self, user_config: UserConfig, read: Vec<ReadSource>) {
+        let global = self.private_home("XDG_CONFIG_HOME", "config");
+        self.suppress_install(&global);
+        let home = self.private_directory("home");
+        self.plan.environment.set("OPENCODE_TEST_HOME", &home);
+        let home = home.join(".opencode");
+        if user_config == UserConfig::Ignore {
+            return;
+        }
+        if let Err(warning) = self.homes.config().and_then(|_| self.homes.dot_opencode()) {
+            self.warn(warning);
+        }
+        for ReadSource { source, content } in read {
+            if let Some(contents) = self.providers_of(&source, content) {
+                let directory = match source.place {
+                    SourcePlace::Global => &global,
+                    SourcePlace::Home => &home,
+                };
+                if source.place == SourcePlace::Home && !self.has_directory(&home) {
+                    self.directory(&home);
+                    self.suppress_install(&home);
+                }
+                self.file(directory.join(source.file_name), contents.into(), Existing::Replace);
+            }
+        }
+    }
+
+    /// The state is the user's when the config is: it remembers which model they used last.
+    fn state(&mut self, shares_files: bool) {
+        let directory = self.private_home("XDG_STATE_HOME", "state");
+        if shares_files {
+            // What is shared with other processes is locked by files in here.
+            self.link(directory.join("locks"), self.homes.state(), "locks");
+        }
+    }
+
+    fn settings(&mut self, project_config: ProjectConfig) {
+        let env = &mut self.plan.environment;
+        env.set("OPENCODE_DISABLE_AUTOUPDATE", "1");
+        if project_config == ProjectConfig::Ignore {
+            env.set("OPENCODE_DISABLE_PROJECT_CONFIG", "1");
+        }
+    }
+
+    fn providers_of(&mut self, source: &ConfigSource, content: SourceContent) -> Option<String> {
+        let path = || source.path.clone();
+        let unreadable = |reason: String| ConfigWarning::Unreadable { path: path(), reason };
+        let read = match content {
+            SourceContent::Found(bytes) if bytes.is_empty() => return None,
+            SourceContent::Found(bytes) => parse_jsonc(&bytes)
+                .map_err(|source| ConfigWarning::Malformed { path: path(), source }),
+            SourceContent::Missing => return None,
+            SourceContent::Unreadable(reason) => Err(unreadable(reason)),
+        };
+        let directory = source.path.parent().and_then(Path::to_str);
+        let config = read.and_then(|config| match directory {
+            Some(directory) => Ok(sanitized(config, directory)),
+            None => Err(unreadable("its path is not UTF-8".to_owned())),
+        });
+        match config {
+            Ok(config) => Some(Value::Object(config).to_string()),
+            Err(warning) => {
+                self.warn(warning);
+                None
+            }
+        }
+    }
+
+    /// Keeps OpenCode from installing its plugin package into a config directory, in the background
+    /// of every run: it sees `node_modules` and a lock file with the name of the package.
+    fn suppress_install(&mut self, config_directory: &Path) {
+        const LOCK: &[u8] = br#"{"lockfileVersion":3,"packages":{"":{"dependencies":{"@opencode-ai/plugin":"*"}}}}"#;
+        self.directory(config_directory.join("node_modules"));
+        let lock = Bytes::from_static(LOCK);
+        self.file(config_directory.join("package-lock.json"), lock, Existing::Keep);
+    }
+
+    /// A private base directory with OpenCode's own inside, which is returned.
+    fn private_home(&mut self, variable: &str, name: &str) -> PathBuf {
+        let home = self.private_directory(name);
+        self.plan.environment.set(variable, &home);
+        self.directory(home.join("opencode"))
+    }
+
+    fn private_directory(&mut self, name: &str) -> PathBuf {
+        if !self.has_directory(&self.root) {
+            self.directory(self.root.clone());
+        }
+        self.directory(self.root.join(name))
+    }
+
+    fn has_directory(&self, path: &Path) -> bool {
+        self.plan.directories.iter().any(|directory| directory.path == path)
+    }
+
+    fn directory(&mut self, path: impl Into<PathBuf>) -> PathBuf {
+        let path = path.into();
+        self.plan.directories.push(PlannedDirectory { path: path.clone(), mode: DIRECTORY_MODE });
+        path
+    }
+
+    fn file(&mut self, path: PathBuf, contents: Bytes, existing: Existing) {
+        self.plan.files.push(PlannedFile { path, contents, mode: FILE_MODE, existing });
+    }
+
+    /// Links to `name` in a directory of the user, if it is known.
+    fn link(&mut self, at: PathBuf, user: Result<PathBuf, ConfigWarning>, name: &str) {
+        match user.map(|directory| directory.join(name)) {
+            Ok(target) if target == at => {}
+            Ok(target) => self.plan.links.push(PlannedLink { at, target }),
+            Err(warning) => self.warn(warning),
+        }
+    }
+
+    fn warn(&mut self, warning: ConfigWarning) {
+        if !self.plan.warnings.contains(&warning) {
+            self.plan.warnings.push(warning);
+        }
+    }
+}
+
+fn absolute(path: &Path) -> Result<&Path, RunConfigError> {
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(RunConfigError::RelativeDirectory { path: path.to_owned() })
+    }
+}
+
+/// Replaces `~/` where OpenCode takes it for the private home instead of `HOME`: in instructions and
+/// in paths of skills, not in permission patterns or `{file:…}`.
+fn with_home_anchored(
+    mut document: Map<String, Value>,
+    homes: UserHomes<'_>,
+) -> Map<String, Value> {
+    let home = homes.home().ok();
+    let Some(home) = home.as_deref().and_then(Path::to_str) else { return document };
+    let anchor = |paths: Option<&mut Value>| {
+        for path in paths.and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(below) = path.as_str().and_then(|path| path.strip_prefix("~/")) {
+                *path = format!("{home}/{below}").into();
+            }
+        }
+    };
+    anchor(document.get_mut("instructions"));
+    anchor(document.get_mut("skills").and_then(|skills| skills.get_mut("paths")));
+    document
+}

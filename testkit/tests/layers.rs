@@ -1,0 +1,172 @@
+//! The layers of ARCHITECTURE.md, checked.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot read the workspace fails")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+use serde_json::Value;
+
+/// What each crate may use, besides what these use themselves.
+const MAY_USE: [(&str, &[&str]); 4] = [
+    ("opencode-config", &["bytes", "jsonc-parser", "serde", "serde_json", "thiserror"]),
+    ("opencode-proto", &["bytes", "memchr", "serde", "serde_json", "thiserror"]),
+    (
+        "opencode-client",
+        &[
+            "bytes",
+            "futures-channel",
+            "futures-core",
+            "opencode-config",
+            "opencode-proto",
+            "rustix",
+            "serde_json",
+            "tempfile",
+            "thiserror",
+            "tracing",
+        ],
+    ),
+    ("opencode-tokio", &["bytes", "opencode-client", "tokio"]),
+];
+
+/// What must be found nowhere below the adapters.
+const RUNTIMES: [&str; 8] = [
+    "async-executor",
+    "async-io",
+    "async-std",
+    "futures-executor",
+    "mio",
+    "reqwest",
+    "smol",
+    "tokio",
+];
+
+#[test]
+fn crates_use_only_what_their_layer_may() {
+    let graph = Graph::load();
+    for (name, may_use) in MAY_USE {
+        let used = graph.direct(name);
+        let allowed: BTreeSet<_> = may_use.iter().map(|name| (*name).to_owned()).collect();
+        let extra: Vec<_> = used.difference(&allowed).collect();
+        assert!(extra.is_empty(), "{name} uses {extra:?}: see ARCHITECTURE.md, \"Layers\"");
+    }
+}
+
+#[test]
+fn no_runtime_is_found_below_the_adapters() {
+    let graph = Graph::load();
+    for name in ["opencode-config", "opencode-proto", "opencode-client"] {
+        let reached = graph.reached(name);
+        assert!(reached.contains("serde_json"), "the graph of {name} is empty");
+        for runtime in RUNTIMES {
+            assert!(!reached.contains(runtime), "{name} reaches {runtime}");
+        }
+    }
+    let reached = graph.reached("opencode-tokio");
+    assert!(reached.contains("tokio") && !reached.contains("async-std"));
+}
+
+#[test]
+fn the_pure_crates_keep_their_prohibitions() {
+    for name in ["opencode-config", "opencode-proto"] {
+        let folder = root().join(name);
+        let rules = fs::read_to_string(folder.join("clippy.toml")).unwrap();
+        for rule in ["Instant::now", "env::var", "std::fs::File", "process::Command", "sync::Mutex"]
+        {
+            assert!(rules.contains(rule), "{name}/clippy.toml does not forbid {rule}");
+        }
+        let mut files = 0;
+        for path in sources(&folder.join("src")) {
+            let is_test = path.ends_with("tests.rs")
+                || path.components().any(|part| part.as_os_str() == "tests");
+            let source = fs::read_to_string(&path).unwrap();
+            let lifts = source.contains("clippy::disallowed");
+            assert!(is_test || !lifts, "{} lifts the prohibition", path.display());
+            files += 1;
+        }
+        assert!(files > 5, "{name} has sources");
+    }
+}
+
+#[test]
+fn every_crate_takes_the_lints_of_the_workspace() {
+    for member in fs::read_dir(root()).unwrap() {
+        let manifest = member.unwrap().path().join("Cargo.toml");
+        let Ok(text) = fs::read_to_string(&manifest) else { continue };
+        if text.contains("[package]") && !text.contains("[workspace]") {
+            assert!(text.contains("[lints]\nworkspace = true"), "{}", manifest.display());
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn sources(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Who uses whom in a program, as cargo resolved it: not for tests, not for building.
+struct Graph {
+    uses: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Graph {
+    fn load() -> Self {
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--locked"])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let name_of: BTreeMap<&str, &str> = list(&metadata["packages"])
+            .map(|package| (text(&package["id"]), text(&package["name"])))
+            .collect();
+        let mut uses = BTreeMap::<String, BTreeSet<String>>::new();
+        for node in list(&metadata["resolve"]["nodes"]) {
+            let used = list(&node["deps"])
+                .filter(|dep| list(&dep["dep_kinds"]).any(|kind| kind["kind"].is_null()));
+            let names = used.map(|dep| name_of[text(&dep["pkg"])].to_owned());
+            uses.entry(name_of[text(&node["id"])].to_owned()).or_default().extend(names);
+        }
+        Self { uses }
+    }
+
+    fn direct(&self, name: &str) -> BTreeSet<String> {
+        self.uses[name].clone()
+    }
+
+    fn reached(&self, name: &str) -> BTreeSet<String> {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![name.to_owned()];
+        while let Some(name) = open.pop() {
+            for used in &self.uses[&name] {
+                if reached.insert(used.clone()) {
+                    open.push(used.clone());
+                }
+            }
+        }
+        reached
+    }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().unwrap().iter()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
