@@ -5,16 +5,17 @@ mod step;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::mem;
 use std::ops::Add;
 
 use crate::part::{
     FinishReason, PartKey, ReasoningPart, StepFinish, TextOrigin, TextPart, Tokens, ToolPart,
 };
 use crate::run_event::{RunEvent, RunEventKind};
-use crate::{AgentError, MessageId, PartId, SessionId};
+use crate::{AgentError, ErrorName, MessageId, PartId, SessionId};
 
 use fallback::Fallback;
-use step::Pieces;
+pub(crate) use step::join;
 pub use step::{Step, StepRole};
 
 /// The result of a run, complete as far as the run came.
@@ -28,6 +29,8 @@ pub struct Answer {
     tools: Vec<ToolPart>,
     errors: Vec<AgentError>,
     tail: Tail,
+    /// What the next step to begin is for.
+    next_role: StepRole,
     fallback: Fallback,
     step_of_message: BTreeMap<MessageId, usize>,
     place_of_part: BTreeMap<PartId, Place>,
@@ -36,10 +39,23 @@ pub struct Answer {
 /// Where a part was put.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    Finish,
-    Reasoning { step: usize, piece: usize },
-    Text { step: usize, piece: usize },
-    Tool { tool: usize },
+    Finish {
+        step: usize,
+        finish: usize,
+    },
+    /// It holds nothing that could change: that it was told is all there is to know.
+    Noted,
+    Reasoning {
+        step: usize,
+        piece: usize,
+    },
+    Text {
+        step: usize,
+        piece: usize,
+    },
+    Tool {
+        tool: usize,
+    },
 }
 
 /// How the events so far would end, were they all.
@@ -52,7 +68,7 @@ pub(crate) enum Tail {
     /// Nothing of the model came yet.
     #[default]
     Nothing,
-    /// A step began and did not finish.
+    /// A step began, or was to begin, and did not finish.
     StepOpen,
     /// The model called tools; their results were to be answered.
     ToolsCalled,
@@ -71,14 +87,21 @@ impl Answer {
         }
         match &event.kind {
             RunEventKind::Error(error) => {
-                self.errors.push(AgentError::clone(error).detach());
+                self.errors.push(error.detach());
                 self.tail = Tail::Failed;
+                // If anything comes after it at all, then first a summary. What OpenCode says itself between summary
+                // and answer cannot tell: it says nothing when it repeats the prompt, in a session with earlier ones.
+                if error.name == ErrorName::CONTEXT_OVERFLOW {
+                    self.next_role = StepRole::Summary;
+                }
             }
             RunEventKind::Reasoning(part) => self.apply_reasoning(part),
             RunEventKind::StepFinish(part) => self.apply_finish(part),
             RunEventKind::StepStart(part) => {
-                self.step(&part.key);
-                self.tail = Tail::StepOpen;
+                if self.is_new(&part.key) {
+                    self.step(&part.key);
+                    self.tail = Tail::StepOpen;
+                }
             }
             RunEventKind::Text(part) => self.apply_text(part),
             RunEventKind::ToolUse(part) => self.apply_tool(part),
@@ -103,13 +126,13 @@ impl Answer {
             .rev()
             .map(Step::text)
             .find(|text| !text.is_empty())
-            .unwrap_or_else(|| Cow::Borrowed(self.fallback.text()))
+            .unwrap_or_else(|| Cow::Borrowed(self.likely_text()))
     }
 
     /// All text of all messages in order, joined without a separator. Otherwise as [`text`](Self::text).
     pub fn full_text(&self) -> Cow<'_, str> {
-        match step::join(self.answering_steps().map(Step::text)) {
-            text if text.is_empty() => Cow::Borrowed(self.fallback.text()),
+        match join(self.answering_steps().map(Step::text)) {
+            text if text.is_empty() => Cow::Borrowed(self.likely_text()),
             text => text,
         }
     }
@@ -117,7 +140,7 @@ impl Answer {
     /// All that the model let see of its thinking, in order, joined without a separator. Empty unless the run was
     /// started with `--thinking`.
     pub fn reasoning(&self) -> Cow<'_, str> {
-        step::join(self.answering_steps().map(Step::reasoning))
+        join(self.answering_steps().map(Step::reasoning))
     }
 
     /// The calls of the model, in order: one per assistant message, also when OpenCode had to try it several times.
@@ -173,6 +196,11 @@ impl Answer {
         }
     }
 
+    /// What may be text, in a run of which nothing is known.
+    fn likely_text(&self) -> &str {
+        if self.steps.is_empty() { self.fallback.text() } else { "" }
+    }
+
     fn answering_steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
         self.steps.iter().filter(|step| step.role() == StepRole::Answer)
     }
@@ -180,69 +208,64 @@ impl Answer {
     fn apply_text(&mut self, part: &TextPart) {
         match part.origin {
             TextOrigin::Continuation => {
-                if let Some(summary) = self.steps.last_mut() {
+                if self.is_new(&part.key)
+                    && let Some(summary) = self.steps.last_mut()
+                {
                     summary.role = StepRole::Summary;
+                    // The summary looked like an answer until now.
+                    if self.tail == Tail::Answered {
+                        self.tail = Tail::StepOpen;
+                    }
                 }
             }
             TextOrigin::Synthetic => {}
             TextOrigin::Model => {
                 let text = part.text.to_str();
-                let place = self.piece(&part.key, |step| &mut step.text, &text);
-                if let Some((id, step, piece)) = place {
-                    self.place_of_part.insert(id, Place::Text { step, piece });
+                if let Some(Place::Text { step, piece }) = self.place(&part.key) {
+                    return self.steps[step].text.replace(piece, &text);
                 }
+                let step = self.step(&part.key);
+                let piece = self.steps[step].text.push(text);
+                self.put(&part.key, Place::Text { step, piece });
             }
         }
     }
 
     fn apply_reasoning(&mut self, part: &ReasoningPart) {
         let text = part.text.to_str();
-        let place = self.piece(&part.key, |step| &mut step.reasoning, &text);
-        if let Some((id, step, piece)) = place {
-            self.place_of_part.insert(id, Place::Reasoning { step, piece });
+        if let Some(Place::Reasoning { step, piece }) = self.place(&part.key) {
+            return self.steps[step].reasoning.replace(piece, &text);
         }
-    }
-
-    /// Puts `text` where the part was put before, or adds it to its step. Returns the place of a part that is new.
-    fn piece(
-        &mut self,
-        key: &PartKey,
-        pieces: fn(&mut Step) -> &mut Pieces,
-        text: &str,
-    ) -> Option<(PartId, usize, usize)> {
-        let known = key.part.as_ref().and_then(|id| self.place_of_part.get(id)).copied();
-        if let Some(Place::Reasoning { step, piece } | Place::Text { step, piece }) = known {
-            pieces(&mut self.steps[step]).replace(piece, text);
-            return None;
-        }
-        let step = self.step(key);
-        let piece = pieces(&mut self.steps[step]).push(text);
-        Some((key.part.clone()?, step, piece))
+        let step = self.step(&part.key);
+        let piece = self.steps[step].reasoning.push(text);
+        self.put(&part.key, Place::Reasoning { step, piece });
     }
 
     fn apply_tool(&mut self, part: &ToolPart) {
-        let tool = ToolPart { state: part.state.detach(), ..part.clone() };
-        let known = part.key.part.as_ref().and_then(|id| self.place_of_part.get(id)).copied();
-        if let Some(Place::Tool { tool: known }) = known {
-            self.tools[known] = tool;
+        // OpenCode tells a result again when it hides it from the model, perhaps that of an earlier run.
+        if part.state.is_under_way() || part.state.time().compacted_ms.is_some() {
+            return;
+        }
+        if let Some(Place::Tool { tool }) = self.place(&part.key) {
+            self.tools[tool] = part.detach();
             return;
         }
         self.step(&part.key);
-        if let Some(id) = &part.key.part {
-            self.place_of_part.insert(id.clone(), Place::Tool { tool: self.tools.len() });
-        }
-        self.tools.push(tool);
+        self.put(&part.key, Place::Tool { tool: self.tools.len() });
+        self.tools.push(part.detach());
     }
 
     fn apply_finish(&mut self, part: &StepFinish) {
-        if let Some(id) = &part.key.part
-            && self.place_of_part.insert(id.clone(), Place::Finish).is_some()
-        {
-            return;
+        if let Some(Place::Finish { step, finish }) = self.place(&part.key) {
+            // What came since then is what the tail is about.
+            return self.steps[step].finish_again(finish, part);
         }
         let step = self.step(&part.key);
-        self.steps[step].finish_with(part);
+        let finish = self.steps[step].finish_with(part);
+        self.put(&part.key, Place::Finish { step, finish });
         self.tail = match &part.reason {
+            // The error that made it necessary stands until the model has answered.
+            _ if self.steps[step].role == StepRole::Summary => Tail::Failed,
             reason if reason.expects_more() => Tail::ToolsCalled,
             reason if reason.is_answer() => Tail::Answered,
             // The error that belongs to it may have come before or may follow.
@@ -251,19 +274,42 @@ impl Answer {
         };
     }
 
+    fn place(&self, key: &PartKey) -> Option<Place> {
+        self.place_of_part.get(key.part.as_ref()?).copied()
+    }
+
+    fn put(&mut self, key: &PartKey, place: Place) {
+        if let Some(id) = &key.part {
+            self.place_of_part.insert(id.clone(), place);
+        }
+    }
+
+    /// Whether a part that holds nothing is told for the first time.
+    fn is_new(&mut self, key: &PartKey) -> bool {
+        let told = matches!(self.place(key), Some(Place::Noted));
+        self.put(key, Place::Noted);
+        !told
+    }
+
     /// The step a part belongs to. Parts of old versions name no message: they belong to the step that is open.
     fn step(&mut self, key: &PartKey) -> usize {
-        let Some(message) = &key.message else {
-            let open = self.steps.last().is_some_and(|step| step.finish().is_none());
-            if !open {
-                self.steps.push(Step::default());
+        let known = match &key.message {
+            Some(message) => self.step_of_message.get(message).copied(),
+            None => {
+                let open = self.steps.last().is_some_and(|step| step.finish().is_none());
+                open.then(|| self.steps.len() - 1)
             }
-            return self.steps.len() - 1;
         };
-        *self.step_of_message.entry(message.clone()).or_insert_with(|| {
-            self.steps.push(Step::new(message.clone()));
-            self.steps.len() - 1
-        })
+        known.unwrap_or_else(|| self.begin_step(key.message.clone()))
+    }
+
+    fn begin_step(&mut self, message: Option<MessageId>) -> usize {
+        let index = self.steps.len();
+        if let Some(message) = &message {
+            self.step_of_message.insert(message.clone(), index);
+        }
+        self.steps.push(Step::new(message, mem::take(&mut self.next_role)));
+        index
     }
 }
 

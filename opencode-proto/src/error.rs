@@ -129,9 +129,9 @@ impl AgentError {
         }
     }
 
-    pub(crate) fn detach(mut self) -> Self {
-        self.raw = self.raw.detach();
-        self
+    /// A copy that shares no memory with the stream it came from.
+    pub fn detach(&self) -> Self {
+        Self { raw: self.raw.detach(), ..self.clone() }
     }
 }
 

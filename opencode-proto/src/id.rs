@@ -75,6 +75,14 @@ id! {
     PartId
 }
 id! {
+    /// A request for a permission (`per_…`).
+    PermissionId
+}
+id! {
+    /// A request for answers to questions (`que_…`).
+    QuestionId
+}
+id! {
     /// A session (`ses_…`).
     SessionId
 }

@@ -1,28 +1,98 @@
 //! The protocol of [OpenCode](https://opencode.ai) without I/O.
-#![forbid(unsafe_code)]
+//!
+//! What OpenCode prints goes in as bytes, with the time; what it means comes out: typed events, what to do next, and in the
+//! end an outcome with everything that was gathered. This crate opens no file, starts no process and reads no clock, so it
+//! runs under any async runtime, under none, and in tests in no time.
+//!
+//! # The loop
+//!
+//! [`Run`] is the machine for one `opencode run --format json` process. Its driver does five things, here with a
+//! process that has already said all it had to say:
+//!
+//! ```
+//! use std::time::Instant;
+//! use opencode_proto::{Exit, Run, RunAction, RunEventKind, RunSettings};
+//!
+//! let stdout = r#"{"type":"step_start","part":{"messageID":"msg_1"}}
+//! {"type":"text","part":{"messageID":"msg_1","text":"Hello!"}}
+//! {"type":"step_finish","part":{"messageID":"msg_1","reason":"stop"}}
+//! "#;
+//!
+//! // 1. Start the process and the machine.
+//! let mut run = Run::new(RunSettings::default(), Instant::now());
+//! // 2. Tell the machine what happens, in whatever order it does.
+//! run.handle_stdout(stdout.into(), Instant::now());
+//! run.handle_stdout_end(Instant::now());
+//! run.handle_stderr_end(Instant::now());
+//! run.handle_exit(Some(Exit::Code(0)), Instant::now());
+//! let outcome = loop {
+//!     // 3. Do what it says until it says wait.
+//!     match run.poll_action() {
+//!         RunAction::Event(event) => {
+//!             if let RunEventKind::Text(part) = &event.kind {
+//!                 println!("{}", part.text);
+//!             }
+//!         }
+//!         RunAction::Signal(_) => { /* signal the process and all it started */ }
+//!         RunAction::Sweep => { /* end what its tools left running */ }
+//!         // 4. Wait for input, or for `wake`, and then tell it that time has passed.
+//!         RunAction::Wait(_wake) => run.handle_timeout(Instant::now()),
+//!         // 5. Stop.
+//!         RunAction::Finished(outcome) => break outcome,
+//!     }
+//! };
+//! assert!(outcome.end.is_completed());
+//! assert_eq!(outcome.answer.text(), "Hello!");
+//! ```
+//!
+//! # Invariants
+//!
+//! - Inputs cannot fail, and input after the end is ignored. A broken line, an exit code, a signal are facts.
+//! - Take all actions until [`RunAction::Wait`] before you wait. There is no other rule.
+//! - Any chunking of the same bytes gives the same events.
+//! - The cost of an event does not grow with what came before, and every buffer has a limit that the settings state.
+//! - Nothing that OpenCode, a model or a tool can print makes this crate panic. A panic is a bug.
+//!
+//! # Parts
+//!
+//! [`LineFramer`] cuts lines out of chunks. [`RunEvent`] is what a line says; [`TextPart`], [`ReasoningPart`],
+//! [`ToolPart`], [`StepStart`] and [`StepFinish`] are what it is about. [`Answer`] gathers events into a result. [`Run`]
+//! does all of that for a process and knows when it is over, and [`RunEnd`] says how.
 
+mod ansi;
 mod answer;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod json;
 mod line;
 mod part;
 mod run;
 mod run_event;
+mod server_event;
+mod sse;
+mod transcript;
 mod watchdog;
 
 pub use answer::{Answer, Step, StepRole};
 pub use error::{AgentError, ErrorName};
-pub use id::{CallId, MessageId, PartId, SessionId};
+pub use id::{CallId, MessageId, PartId, PermissionId, QuestionId, SessionId};
 pub use json::{RawJson, RawText};
 pub use line::{Line, LineFramer};
 pub use part::{
-    FinishReason, PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart, TimeSpan,
-    Tokens, ToolPart, ToolState,
+    FinishReason, Part, PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart,
+    TimeSpan, Tokens, ToolPart, ToolState,
 };
 pub use run::{
     AgentFallback, Exit, LineCounts, Retention, Run, RunAction, RunEnd, RunOutcome, RunSettings,
     Signal, Wake, WakeReason,
 };
 pub use run_event::{DecodeError, Diagnostic, Notice, RunEvent, RunEventKind};
+pub use server_event::{
+    Choice, MessageInfo, PermissionRequest, Question, QuestionOption, QuestionRequest, Role,
+    ServerEvent, ServerEventKind, SessionInfo, SessionStatus, Todo, ToolRef,
+};
+pub use sse::{SseEvent, SseFramer};
+pub use transcript::{AskId, Message, Transcript, Transcripts};
 pub use watchdog::{Deadline, Deadlines};

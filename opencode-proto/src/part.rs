@@ -8,12 +8,74 @@ mod wire;
 
 use std::fmt;
 
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
 use crate::json::{RawJson, RawText};
 use crate::{MessageId, PartId, SessionId};
 
 pub use tokens::Tokens;
+pub(crate) use tokens::WireTokens;
 pub use tool::{ToolPart, ToolState};
 pub(crate) use wire::{Lenient, Str, WirePart};
+
+/// A part of any kind. Mirrors `Part`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Part {
+    /// A kind that is not decoded: `agent`, `compaction`, `file`, `patch`, `retry`, `snapshot`, `subtask`, and what
+    /// newer versions add.
+    #[non_exhaustive]
+    Other {
+        /// Which part this is.
+        key: PartKey,
+        /// The value of `type`.
+        part_type: Box<str>,
+        /// All of it, a JSON object.
+        raw: RawJson,
+    },
+    /// Part type `reasoning`.
+    Reasoning(ReasoningPart),
+    /// Part type `step-finish`.
+    StepFinish(StepFinish),
+    /// Part type `step-start`.
+    StepStart(StepStart),
+    /// Part type `text`.
+    Text(TextPart),
+    /// Part type `tool`.
+    Tool(Box<ToolPart>),
+}
+
+impl Part {
+    /// Which part this is.
+    pub fn key(&self) -> &PartKey {
+        match self {
+            Self::Other { key, .. } => key,
+            Self::Reasoning(part) => &part.key,
+            Self::StepFinish(part) => &part.key,
+            Self::StepStart(part) => &part.key,
+            Self::Text(part) => &part.key,
+            Self::Tool(part) => &part.key,
+        }
+    }
+
+    /// `raw` must be a slice of `line`.
+    pub(crate) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
+        let mut wire: WirePart<'_> = serde_json::from_str(raw.get())?;
+        Ok(match wire.part_type() {
+            "reasoning" => Self::Reasoning(wire.reasoning(line)?),
+            "step-finish" => Self::StepFinish(wire.step_finish()),
+            "step-start" => Self::StepStart(wire.step_start()),
+            "text" => Self::Text(wire.text(line)?),
+            "tool" => Self::Tool(Box::new(wire.tool(line)?)),
+            other => Self::Other {
+                key: wire.key(),
+                part_type: other.into(),
+                raw: RawJson::slice(line, raw),
+            },
+        })
+    }
+}
 
 /// Which part of which message of which session. Older and newer versions leave some of the ids out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -167,6 +229,8 @@ pub struct TimeSpan {
     pub start_ms: Option<u64>,
     /// When it ended.
     pub end_ms: Option<u64>,
+    /// When OpenCode hid the result of a tool from the model, to make room in its context.
+    pub compacted_ms: Option<u64>,
 }
 
 impl TimeSpan {

@@ -20,6 +20,7 @@
 //! How it ended is not what the exit code says: OpenCode exits with 0 when it stopped at a permission, and with 1 when
 //! it recovered from an error. [`RunEnd`] is judged from events, standard error, exit and our own doing together.
 
+mod action;
 mod judge;
 mod outcome;
 mod settings;
@@ -35,6 +36,7 @@ use crate::line::{Line, LineFramer};
 use crate::run_event::{self, Diagnostic, Notice, RunEvent, RunEventKind};
 use crate::watchdog::{Deadline, Watchdog};
 
+pub use action::{RunAction, Signal, Wake, WakeReason};
 pub use outcome::{Exit, LineCounts, RunEnd, RunOutcome};
 pub use settings::{AgentFallback, Retention, RunSettings};
 use stderr::Stderr;
@@ -66,58 +68,6 @@ pub struct Run {
     over: bool,
 }
 
-/// What the driver must do next.
-///
-/// Exhaustive on purpose: a driver that does not know an action must not compile.
-#[derive(Debug)]
-#[must_use]
-pub enum RunAction {
-    /// Tell the application.
-    Event(Box<RunEvent>),
-    /// Over. Nothing follows.
-    Finished(Box<RunOutcome>),
-    /// Signal the process and everything it started.
-    Signal(Signal),
-    /// The process has exited: end what its tools left running, then go on reading its output to the end.
-    Sweep,
-    /// Nothing to do until there is another input, or until the wake: then call [`Run::handle_timeout`].
-    Wait(Option<Wake>),
-}
-
-/// How to end a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// At once (`SIGKILL`).
-    Kill,
-    /// Politely (`SIGTERM`).
-    Terminate,
-}
-
-/// When to look again, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wake {
-    /// When.
-    pub at: Instant,
-    /// Why.
-    pub reason: WakeReason,
-}
-
-/// What a [`Wake`] is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WakeReason {
-    /// To stop waiting for the end of a process that even `SIGKILL` did not end.
-    Abandon,
-    /// To see whether a deadline has passed.
-    Deadline,
-    /// To stop reading the output of a process that has exited.
-    Drain,
-    /// To send `SIGKILL`.
-    Kill,
-    /// To end a process that has answered, or closed its output, and does not exit.
-    Linger,
-}
-
 /// Why we end the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stop {
@@ -133,8 +83,8 @@ enum Stop {
 /// How far we are with ending the process.
 #[derive(Clone, Copy, Debug)]
 enum Ladder {
-    Killed { abandon_at: Instant },
-    Terminated { kill_at: Instant },
+    Killed { abandon_at: Option<Instant> },
+    Terminated { kill_at: Option<Instant> },
 }
 
 impl Run {
@@ -179,9 +129,7 @@ impl Run {
             return;
         }
         self.stdout_ended = Some(now);
-        if let Some(line) = self.stdout.finish() {
-            self.line(line, now);
-        }
+        self.last_line(now);
         self.advance(now);
     }
 
@@ -202,9 +150,7 @@ impl Run {
             return;
         }
         self.stderr_ended = true;
-        if let Some((line, notice)) = self.stderr.finish() {
-            self.notice(line, notice, now);
-        }
+        self.last_notice(now);
         self.advance(now);
     }
 
@@ -258,14 +204,33 @@ impl Run {
         // A last line without its line end that is whole is as good as any.
         if torn && event.raw.starts_with(b"{") && is_not_json(&event) {
             event.kind = RunEventKind::Diagnostic(Diagnostic::Torn);
-            self.torn = true;
+        }
+        // A log of events holds both outputs.
+        if let RunEventKind::Notice(notice) = event.kind {
+            return self.notice(event.raw, notice, now);
         }
         self.event(event, now);
     }
 
+    fn last_line(&mut self, now: Instant) {
+        if let Some(line) = self.stdout.finish() {
+            self.line(line, now);
+        }
+    }
+
+    fn last_notice(&mut self, now: Instant) {
+        if let Some((line, notice)) = self.stderr.finish() {
+            self.notice(line, notice, now);
+        }
+    }
+
     fn event(&mut self, event: RunEvent, now: Instant) {
+        self.answer.apply(&event);
         match &event.kind {
-            RunEventKind::Diagnostic(_) => self.lines.diagnostics += 1,
+            RunEventKind::Diagnostic(diagnostic) => {
+                self.lines.diagnostics += 1;
+                self.torn |= *diagnostic == Diagnostic::Torn;
+            }
             RunEventKind::Malformed { .. } => self.lines.malformed += 1,
             RunEventKind::Unknown { .. } => self.lines.unknown += 1,
             RunEventKind::Error(_)
@@ -279,9 +244,8 @@ impl Run {
         if !matches!(event.kind, RunEventKind::Diagnostic(_)) {
             self.lines.events += 1;
             self.watchdog.handle_event(now);
+            self.answered = (self.answer.tail() == Tail::Answered).then_some(now);
         }
-        self.answer.apply(&event);
-        self.answered = (self.answer.tail() == Tail::Answered).then_some(now);
         self.actions.push_back(RunAction::Event(Box::new(event)));
     }
 
@@ -299,7 +263,7 @@ impl Run {
         if self.over || self.stop.is_some() || self.gone.is_some() {
             return;
         }
-        let kill_at = now + self.settings.kill_grace;
+        let kill_at = now.checked_add(self.settings.kill_grace);
         self.stop = Some((stop, Ladder::Terminated { kill_at }));
         self.actions.push_back(RunAction::Signal(Signal::Terminate));
     }
@@ -309,63 +273,85 @@ impl Run {
         if self.over {
             return;
         }
-        if let Some((_, exited)) = self.gone {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if self.gone.is_some() {
             let drained = self.stdout_ended.is_some() && self.stderr_ended;
-            if drained || exited + self.settings.drain_limit <= now {
+            if drained || is_due(self.drains_until()) {
                 self.finish(now);
             }
             return;
         }
-        match &mut self.stop {
-            Some((_, Ladder::Killed { abandon_at })) if *abandon_at <= now => self.finish(now),
-            Some((_, ladder @ Ladder::Terminated { .. })) => {
-                let Ladder::Terminated { kill_at } = *ladder else {
-                    return;
-                };
-                if kill_at <= now {
-                    *ladder = Ladder::Killed { abandon_at: now + self.settings.kill_grace };
-                    self.actions.push_back(RunAction::Signal(Signal::Kill));
+        match self.stop.as_mut().map(|(_, ladder)| ladder) {
+            Some(Ladder::Killed { abandon_at }) => {
+                if is_due(*abandon_at) {
+                    self.finish(now);
                 }
             }
-            Some((_, Ladder::Killed { .. })) => {}
+            Some(Ladder::Terminated { kill_at }) if !is_due(*kill_at) => {}
+            Some(ladder @ Ladder::Terminated { .. }) => {
+                let abandon_at = now.checked_add(self.settings.kill_grace);
+                *ladder = Ladder::Killed { abandon_at };
+                self.actions.push_back(RunAction::Signal(Signal::Kill));
+            }
             None => {
                 if let Some(deadline) = self.watchdog.passed(now) {
-                    self.stop(Stop::TimedOut(deadline), now);
-                } else if self.lingers_until().is_some_and(|at| at <= now) {
+                    let stop = match deadline {
+                        // Nothing more was to be expected.
+                        Deadline::FirstEvent | Deadline::Idle if self.silent().is_some() => {
+                            Stop::Lingered
+                        }
+                        Deadline::FirstEvent | Deadline::Idle | Deadline::Overall => {
+                            Stop::TimedOut(deadline)
+                        }
+                    };
+                    self.stop(stop, now);
+                } else if is_due(self.lingers_until()) {
                     self.stop(Stop::Lingered, now);
                 }
             }
         }
     }
 
+    /// Since when nothing more is to be expected of the process than its exit.
+    fn silent(&self) -> Option<Instant> {
+        self.stdout_ended.or(self.answered)
+    }
+
     /// When a process that has nothing more to say is ended.
     fn lingers_until(&self) -> Option<Instant> {
-        let silent = self.stdout_ended.or(self.answered)?;
-        silent.checked_add(self.settings.linger_limit)
+        self.silent()?.checked_add(self.settings.linger_limit)
+    }
+
+    /// When the output of a process that has exited is read no longer.
+    fn drains_until(&self) -> Option<Instant> {
+        let (_, exited) = self.gone?;
+        exited.checked_add(self.settings.drain_limit)
     }
 
     fn wake(&self) -> Option<Wake> {
-        let wake = |at, reason| Some(Wake { at, reason });
+        let wake = |at: Option<Instant>, reason| at.map(|at| Wake { at, reason });
         if self.over {
             return None;
         }
-        if let Some((_, exited)) = self.gone {
-            return wake(exited + self.settings.drain_limit, WakeReason::Drain);
+        if self.gone.is_some() {
+            return wake(self.drains_until(), WakeReason::Drain);
         }
         match self.stop {
             Some((_, Ladder::Killed { abandon_at })) => wake(abandon_at, WakeReason::Abandon),
             Some((_, Ladder::Terminated { kill_at })) => wake(kill_at, WakeReason::Kill),
             None => {
-                let deadline = self.watchdog.wake().map(|at| (at, WakeReason::Deadline));
-                let linger = self.lingers_until().map(|at| (at, WakeReason::Linger));
-                let (at, reason) = deadline.into_iter().chain(linger).min_by_key(|(at, _)| *at)?;
-                wake(at, reason)
+                let deadline = wake(self.watchdog.wake(), WakeReason::Deadline);
+                let linger = wake(self.lingers_until(), WakeReason::Linger);
+                deadline.into_iter().chain(linger).min_by_key(|wake| wake.at)
             }
         }
     }
 
     fn finish(&mut self, now: Instant) {
         self.over = true;
+        // What stands there now is the end, also of output that something else holds open.
+        self.last_line(now);
+        self.last_notice(now);
         let outcome = judge::outcome(self, now);
         self.actions.push_back(RunAction::Finished(Box::new(outcome)));
     }

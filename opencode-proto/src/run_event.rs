@@ -2,6 +2,7 @@
 
 mod decode;
 mod flat;
+mod logged;
 mod notice;
 
 use std::fmt;
@@ -65,6 +66,13 @@ pub enum RunEventKind {
     },
 }
 
+impl RunEventKind {
+    /// Whether OpenCode printed it as an event.
+    fn is_event(&self) -> bool {
+        !matches!(self, Self::Diagnostic(_) | Self::Notice(_))
+    }
+}
+
 impl RunEvent {
     /// The value of `type`; `diagnostic` for lines that are no events, `notice` for those of standard error.
     pub fn event_type(&self) -> &str {
@@ -87,9 +95,9 @@ impl RunEvent {
     pub fn to_json_line(&self) -> Bytes {
         match &self.kind {
             RunEventKind::Diagnostic(diagnostic) => {
-                decode::wrap("diagnostic", diagnostic.name(), &self.raw)
+                logged::wrap("diagnostic", diagnostic.name(), diagnostic.size(), &self.raw)
             }
-            RunEventKind::Notice(notice) => decode::wrap("notice", notice.name(), &self.raw),
+            RunEventKind::Notice(notice) => logged::wrap("notice", notice.name(), None, &self.raw),
             RunEventKind::Error(_)
             | RunEventKind::Malformed { .. }
             | RunEventKind::Reasoning(_)
@@ -136,13 +144,23 @@ impl Diagnostic {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// How long a line was that is gone.
+    fn size(self) -> Option<u64> {
+        match self {
+            Self::TooLong { size } => Some(size),
+            Self::Empty | Self::InvalidUtf8 | Self::NotAnObject | Self::NotJson | Self::Torn => {
+                None
+            }
+        }
+    }
+
+    fn from_name(name: &str, size: Option<u64>) -> Option<Self> {
         Some(match name {
             "empty" => Self::Empty,
             "invalid_utf8" => Self::InvalidUtf8,
             "not_an_object" => Self::NotAnObject,
             "not_json" => Self::NotJson,
-            "too_long" => Self::TooLong { size: 0 },
+            "too_long" => Self::TooLong { size: size.unwrap_or_default() },
             "torn" => Self::Torn,
             _ => return None,
         })

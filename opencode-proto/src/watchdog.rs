@@ -30,21 +30,21 @@ impl Deadlines {
 
     /// With this time from the start to the end.
     #[must_use]
-    pub fn overall(mut self, limit: Duration) -> Self {
+    pub fn with_overall(mut self, limit: Duration) -> Self {
         self.overall = Some(limit);
         self
     }
 
     /// With this time to the first event.
     #[must_use]
-    pub fn first_event(mut self, limit: Duration) -> Self {
+    pub fn with_first_event(mut self, limit: Duration) -> Self {
         self.first_event = Some(limit);
         self
     }
 
     /// With this time between two events.
     #[must_use]
-    pub fn idle(mut self, limit: Duration) -> Self {
+    pub fn with_idle(mut self, limit: Duration) -> Self {
         self.idle = Some(limit);
         self
     }

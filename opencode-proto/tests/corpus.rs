@@ -1,7 +1,7 @@
 //! Every recording of `opencode run` replays to the right outcome, in any chunking.
 
 // A test reads its recordings and needs an `Instant` to start from.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

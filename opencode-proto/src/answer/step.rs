@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::ops::Add;
 
 use crate::MessageId;
 use crate::part::{FinishReason, StepFinish, Tokens};
@@ -10,9 +11,15 @@ pub struct Step {
     pub(super) role: StepRole,
     pub(super) text: Pieces,
     pub(super) reasoning: Pieces,
+    finishes: Vec<Finish>,
+}
+
+/// One attempt of the model that came to its end.
+#[derive(Clone, Debug)]
+struct Finish {
+    reason: FinishReason,
     tokens: Tokens,
     cost: f64,
-    finish: Option<FinishReason>,
 }
 
 /// What a step was for.
@@ -26,8 +33,8 @@ pub enum StepRole {
 }
 
 impl Step {
-    pub(super) fn new(message: MessageId) -> Self {
-        Self { message: Some(message), ..Self::default() }
+    pub(super) fn new(message: Option<MessageId>, role: StepRole) -> Self {
+        Self { message, role, ..Self::default() }
     }
 
     /// The message, where the version of OpenCode names it.
@@ -52,24 +59,33 @@ impl Step {
 
     /// What it used.
     pub fn tokens(&self) -> Tokens {
-        self.tokens
+        self.finishes.iter().map(|finish| finish.tokens).sum()
     }
 
     /// What it cost, in US dollars.
     pub fn cost(&self) -> f64 {
-        self.cost
+        self.finishes.iter().map(|finish| finish.cost).fold(0.0, Add::add)
     }
 
     /// Why the model stopped; `None` when it was not seen to.
     pub fn finish(&self) -> Option<&FinishReason> {
-        self.finish.as_ref()
+        self.finishes.last().map(|finish| &finish.reason)
     }
 
     /// A message can finish more than once: each attempt of the model that came to its end is paid for.
-    pub(super) fn finish_with(&mut self, part: &StepFinish) {
-        self.tokens += part.tokens;
-        self.cost += part.cost;
-        self.finish = Some(part.reason.clone());
+    pub(super) fn finish_with(&mut self, part: &StepFinish) -> usize {
+        self.finishes.push(part.into());
+        self.finishes.len() - 1
+    }
+
+    pub(super) fn finish_again(&mut self, finish: usize, part: &StepFinish) {
+        self.finishes[finish] = part.into();
+    }
+}
+
+impl From<&StepFinish> for Finish {
+    fn from(part: &StepFinish) -> Self {
+        Self { reason: part.reason.clone(), tokens: part.tokens, cost: part.cost }
     }
 }
 
@@ -78,8 +94,8 @@ impl Step {
 pub(super) struct Pieces(Vec<String>);
 
 impl Pieces {
-    pub(super) fn push(&mut self, text: &str) -> usize {
-        self.0.push(text.to_owned());
+    pub(super) fn push(&mut self, text: Cow<'_, str>) -> usize {
+        self.0.push(text.into_owned());
         self.0.len() - 1
     }
 
@@ -93,7 +109,7 @@ impl Pieces {
 }
 
 /// Joins without a separator; one piece alone is not copied.
-pub(super) fn join<'a>(pieces: impl Iterator<Item = Cow<'a, str>>) -> Cow<'a, str> {
+pub(crate) fn join<'a>(pieces: impl Iterator<Item = Cow<'a, str>>) -> Cow<'a, str> {
     let mut pieces = pieces.filter(|piece| !piece.is_empty());
     let mut joined = pieces.next().unwrap_or_default();
     for piece in pieces {

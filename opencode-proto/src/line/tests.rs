@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::fuzzing;
 
 /// Feeds `stream` in the given chunks and returns every line.
 fn frame(chunks: impl IntoIterator<Item = Bytes>, line_size_max: usize) -> Vec<Line> {
@@ -93,24 +94,6 @@ proptest! {
         cuts.extend([0, stream.len()]);
         cuts.sort_unstable();
         let chunks = cuts.windows(2).map(|pair| stream.slice(pair[0]..pair[1]));
-        prop_assert_eq!(frame(chunks, line_size_max), naive(&stream, line_size_max));
+        prop_assert_eq!(frame(chunks, line_size_max), fuzzing::split(&stream, line_size_max));
     }
-}
-
-fn naive(stream: &[u8], line_size_max: usize) -> Vec<Line> {
-    let mut pieces: Vec<&[u8]> = stream.split(|byte| *byte == b'\n').collect();
-    let torn = pieces.pop().filter(|torn| !torn.is_empty());
-    let line = |piece: &[u8]| piece.strip_suffix(b"\r").unwrap_or(piece).to_vec();
-    let mut lines: Vec<_> = pieces
-        .into_iter()
-        .map(|piece| match line(piece) {
-            line if line.len() > line_size_max => Line::TooLong { size: piece.len() as u64 },
-            line => Line::Whole(line.into()),
-        })
-        .collect();
-    lines.extend(torn.map(|piece| match line(piece) {
-        line if line.len() > line_size_max => Line::TooLong { size: piece.len() as u64 },
-        line => Line::Torn(line.into()),
-    }));
-    lines
 }

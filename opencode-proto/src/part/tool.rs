@@ -81,6 +81,19 @@ pub enum ToolState {
     },
 }
 
+impl ToolPart {
+    /// A copy that shares no memory with the stream it came from.
+    pub fn detach(&self) -> Self {
+        Self {
+            key: self.key.clone(),
+            call: self.call.clone(),
+            tool: self.tool.clone(),
+            state: self.state.detach(),
+            metadata: self.metadata.as_ref().map(RawJson::detach),
+        }
+    }
+}
+
 impl ToolState {
     /// The state's name as OpenCode writes it.
     pub fn status(&self) -> &str {
@@ -96,6 +109,11 @@ impl ToolState {
     /// Whether nothing follows for this call.
     pub fn is_over(&self) -> bool {
         matches!(self, Self::Completed { .. } | Self::Error { .. })
+    }
+
+    /// Whether the call waits or works, and its end is still to come.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self, Self::Pending { .. } | Self::Running { .. })
     }
 
     /// The arguments, a JSON object.

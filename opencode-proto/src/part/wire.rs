@@ -19,6 +19,8 @@ use crate::json::{RawJson, RawText};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct WirePart<'a> {
+    #[serde(borrow, rename = "type")]
+    part_type: Option<Str<'a>>,
     #[serde(borrow)]
     id: Option<Str<'a>>,
     #[serde(borrow, rename = "partID")]
@@ -46,12 +48,13 @@ pub(crate) struct WirePart<'a> {
     cost: Lenient,
 }
 
-/// `time` on the wire: `{start?, end?}`, in milliseconds.
+/// `time` on the wire: `{start?, end?, compacted?}`, in milliseconds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct WireTime {
     start: Option<Lenient>,
     end: Option<Lenient>,
+    compacted: Option<Lenient>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -163,7 +166,12 @@ impl<'a> WirePart<'a> {
         }
     }
 
-    fn key(&self) -> PartKey {
+    /// The value of `type`.
+    pub(crate) fn part_type(&self) -> &str {
+        self.part_type.as_ref().map_or("", Str::as_str)
+    }
+
+    pub(crate) fn key(&self) -> PartKey {
         PartKey {
             part: self.id.as_ref().map(|id| id.as_str().into()),
             message: self.message_id.as_ref().map(|id| id.as_str().into()),
@@ -212,7 +220,11 @@ fn tool_state(line: &Bytes, raw: &RawValue) -> Result<ToolState, serde_json::Err
 
 impl WireTime {
     fn span(&self) -> TimeSpan {
-        TimeSpan { start_ms: self.start.map(Lenient::count), end_ms: self.end.map(Lenient::count) }
+        TimeSpan {
+            start_ms: self.start.map(Lenient::count),
+            end_ms: self.end.map(Lenient::count),
+            compacted_ms: self.compacted.map(Lenient::count),
+        }
     }
 }
 
@@ -275,7 +287,8 @@ impl Lenient {
 
     /// As an amount of money: not below zero, not infinite.
     pub(crate) fn amount(self) -> f64 {
-        if self.0.is_finite() { self.0.max(0.0) } else { 0.0 }
+        // `max` may return either zero; the sum is never the negative one.
+        if self.0.is_finite() { self.0.max(0.0) + 0.0 } else { 0.0 }
     }
 }
 

@@ -1,16 +1,15 @@
 //! Standard error of a run: a bounded tail to show, and the few facts that are told nowhere else.
 
-mod ansi;
 mod log_line;
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::ansi::without_escapes;
 use crate::line::{Line, LineFramer};
 use crate::run_event::Notice;
 
-use ansi::without_escapes;
 use log_line::LogLine;
 
 /// How long a line of standard error may be to be looked at. Longer ones are only part of the tail.

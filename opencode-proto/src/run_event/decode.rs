@@ -1,11 +1,12 @@
 //! One line to one event. Never fails: what cannot be read is an event that says so.
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::flat::{WireFlat, string};
+use super::logged;
 use super::notice::Notice;
 use super::{DecodeError, Diagnostic, RunEvent, RunEventKind};
 use crate::AgentError;
@@ -25,19 +26,6 @@ pub(crate) fn decode(line: Bytes) -> (Option<RunEvent>, RunEvent) {
             )
         }
     }
-}
-
-/// A line that is no event as a JSON object that can be read again.
-pub(super) fn wrap(event_type: &str, kind: &str, raw: &[u8]) -> Bytes {
-    #[derive(Serialize)]
-    struct Wrapped<'a> {
-        r#type: &'a str,
-        kind: &'a str,
-        raw: &'a str,
-    }
-    let raw = String::from_utf8_lossy(raw);
-    let wrapped = Wrapped { r#type: event_type, kind, raw: &raw };
-    serde_json::to_vec(&wrapped).expect("strings are JSON").into()
 }
 
 /// An event as it is printed since 1.0. `part` and `error` hold what the type is about.
@@ -75,8 +63,8 @@ fn decode_utf8(line: Bytes) -> RunEvent {
             RunEvent {
                 session: session.map(|session| session.as_str().into()),
                 timestamp_ms: wire.timestamp.map(Lenient::count),
+                raw: if kind.is_event() { line } else { logged::unwrap(&line) },
                 kind,
-                raw: line,
             }
         }
         Err(error) => explain(line, error),

@@ -5,9 +5,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Diagnostic, Notice, RunEventKind};
+use crate::ansi::without_escapes;
 use crate::error::{AgentError, ErrorName};
 use crate::json::{RawJson, RawText, unescape};
-use crate::part::{Str, ToolState, WirePart};
+use crate::part::{Lenient, Str, ToolState, WirePart};
 
 /// What may stand at the top besides the fields of a part.
 #[derive(Default, Deserialize)]
@@ -31,6 +32,7 @@ pub(super) struct WireFlat<'a> {
     output: Option<&'a RawValue>,
     #[serde(borrow)]
     raw: Option<&'a RawValue>,
+    size: Option<Lenient>,
     #[serde(borrow)]
     status: Option<Str<'a>>,
     #[serde(borrow)]
@@ -51,7 +53,8 @@ impl WireFlat<'_> {
             }
             "diagnostic" => {
                 let kind = self.kind.and_then(string);
-                kind.and_then(|kind| Diagnostic::from_name(&kind)).map(RunEventKind::Diagnostic)
+                kind.and_then(|kind| Diagnostic::from_name(&kind, self.size.map(Lenient::count)))
+                    .map(RunEventKind::Diagnostic)
             }
             "error" => {
                 let raw = RawJson::whole(line.clone());
@@ -61,7 +64,7 @@ impl WireFlat<'_> {
             }
             "notice" => {
                 let raw = self.raw.and_then(string);
-                raw.and_then(|raw| Notice::read(&raw)).map(RunEventKind::Notice)
+                raw.and_then(|raw| Notice::read(&without_escapes(&raw))).map(RunEventKind::Notice)
             }
             "reasoning" => {
                 Some(RunEventKind::Reasoning(part.reasoning_of(line, self.any_text(line)?)))

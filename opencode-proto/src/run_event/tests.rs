@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::ErrorName;
 use crate::part::{FinishReason, TextOrigin, ToolState};
 
 fn read(line: &str) -> RunEvent {
@@ -8,31 +9,27 @@ fn read(line: &str) -> RunEvent {
 }
 
 fn text(line: &str) -> TextPart {
-    match read(line).kind {
-        RunEventKind::Text(part) => part,
-        other => panic!("{line}: {other:?}"),
-    }
+    let event = read(line);
+    let RunEventKind::Text(part) = event.kind else { panic!("{event:?}") };
+    part
 }
 
 fn tool(line: &str) -> ToolPart {
-    match read(line).kind {
-        RunEventKind::ToolUse(part) => *part,
-        other => panic!("{line}: {other:?}"),
-    }
+    let event = read(line);
+    let RunEventKind::ToolUse(part) = event.kind else { panic!("{event:?}") };
+    *part
 }
 
 fn error(line: &str) -> AgentError {
-    match read(line).kind {
-        RunEventKind::Error(error) => *error,
-        other => panic!("{line}: {other:?}"),
-    }
+    let event = read(line);
+    let RunEventKind::Error(error) = event.kind else { panic!("{event:?}") };
+    *error
 }
 
 fn diagnostic(line: &str) -> Diagnostic {
-    match read(line).kind {
-        RunEventKind::Diagnostic(diagnostic) => diagnostic,
-        other => panic!("{line}: {other:?}"),
-    }
+    let event = read(line);
+    let RunEventKind::Diagnostic(diagnostic) = event.kind else { panic!("{event:?}") };
+    diagnostic
 }
 
 #[test]
@@ -248,5 +245,3 @@ fn what_is_no_event_survives_a_log() {
     let logged = event.to_json_line();
     assert_eq!(read(str::from_utf8(&logged).unwrap()).kind, event.kind);
 }
-
-use crate::error::ErrorName;

@@ -1,7 +1,9 @@
+//! Text as a terminal would show it.
+
 use std::borrow::Cow;
 
 /// `text` without terminal escape sequences (`ESC [ … letter`), which OpenCode prints also when nobody sees them.
-pub(super) fn without_escapes(text: &str) -> Cow<'_, str> {
+pub(crate) fn without_escapes(text: &str) -> Cow<'_, str> {
     const ESCAPE: char = '\u{1b}';
     let Some(first) = text.find(ESCAPE) else {
         return Cow::Borrowed(text);

@@ -1,0 +1,156 @@
+//! A [`Run`] in virtual time, every action of which is checked.
+
+use std::time::Instant;
+
+use super::script::Step;
+use super::split;
+use crate::answer::Answer;
+use crate::line::Line;
+use crate::run::{Run, RunAction, RunOutcome, RunSettings, Signal, Wake};
+use crate::run_event::{RunEvent, RunEventKind, decode};
+
+pub(crate) struct Play {
+    run: Run,
+    line_size_max: usize,
+    started: Instant,
+    pub(crate) now: Instant,
+    /// What was printed before and after the end of standard output.
+    stdout: [Vec<u8>; 2],
+    stdout_ended: bool,
+    exited: bool,
+    pub(crate) events: Vec<RunEvent>,
+    pub(crate) signals: Vec<Signal>,
+    sweeps: usize,
+    pub(crate) wake: Option<Wake>,
+    pub(crate) outcome: Option<RunOutcome>,
+}
+
+impl Play {
+    /// A run whose settings hold no time of zero.
+    pub(crate) fn new(settings: RunSettings, now: Instant) -> Self {
+        let mut play = Self {
+            line_size_max: settings.line_size_max,
+            run: Run::new(settings, now),
+            started: now,
+            now,
+            stdout: Default::default(),
+            stdout_ended: false,
+            exited: false,
+            events: Vec::new(),
+            signals: Vec::new(),
+            sweeps: 0,
+            wake: None,
+            outcome: None,
+        };
+        play.drain();
+        play
+    }
+
+    pub(crate) fn step(&mut self, step: Step) {
+        if self.outcome.is_none() {
+            self.note(&step);
+        }
+        let run = &mut self.run;
+        match step {
+            Step::Cancel => run.cancel(self.now),
+            Step::Exit(exit) => run.handle_exit(exit, self.now),
+            Step::Pass(time) => {
+                self.now += time;
+                run.handle_timeout(self.now);
+            }
+            Step::Stderr(chunk) => run.handle_stderr(chunk, self.now),
+            Step::StderrEnd => run.handle_stderr_end(self.now),
+            Step::Stdout(chunk) => run.handle_stdout(chunk, self.now),
+            Step::StdoutEnd => run.handle_stdout_end(self.now),
+            Step::Wake => {
+                if let Some(wake) = self.wake {
+                    self.now = wake.at;
+                    run.handle_timeout(self.now);
+                }
+            }
+        }
+        self.drain();
+    }
+
+    /// Lets time pass until it is over: by its own doing, or cancelled when it waits for nothing.
+    pub(crate) fn end(&mut self) -> &RunOutcome {
+        // To stop, to kill, to give up: no run needs to be woken more often.
+        for _ in 0..3 {
+            if self.outcome.is_none() {
+                self.step(if self.wake.is_some() { Step::Wake } else { Step::Cancel });
+            }
+        }
+        self.outcome.as_ref().expect("a run ends when time passes")
+    }
+
+    fn note(&mut self, step: &Step) {
+        match step {
+            Step::Exit(_) => self.exited = true,
+            Step::Stdout(chunk) => {
+                self.stdout[usize::from(self.stdout_ended)].extend_from_slice(chunk);
+            }
+            Step::StdoutEnd => self.stdout_ended = true,
+            Step::Cancel | Step::Pass(_) | Step::Stderr(_) | Step::StderrEnd | Step::Wake => {}
+        }
+    }
+
+    fn drain(&mut self) {
+        loop {
+            let action = self.run.poll_action();
+            if let RunAction::Wait(wake) = action {
+                self.wake = wake;
+                break;
+            }
+            assert!(self.outcome.is_none(), "after the end: {action:?}");
+            match action {
+                RunAction::Event(event) => self.events.push(*event),
+                RunAction::Finished(outcome) => {
+                    self.check_outcome(&outcome);
+                    self.outcome = Some(*outcome);
+                }
+                RunAction::Signal(signal) => {
+                    assert!(!self.exited, "{signal:?} for a process that is gone");
+                    self.signals.push(signal);
+                }
+                RunAction::Sweep => self.sweeps += 1,
+                RunAction::Wait(_) => unreachable!("handled above"),
+            }
+        }
+        assert_eq!(self.sweeps, usize::from(self.exited));
+        assert!([Signal::Terminate, Signal::Kill].starts_with(&self.signals), "{:?}", self.signals);
+        if let Some(wake) = self.wake {
+            assert!(self.outcome.is_none() && wake.at > self.now, "{wake:?} at {:?}", self.now);
+        }
+    }
+
+    /// Whatever happened to the process: what it printed was told, counted and gathered.
+    fn check_outcome(&self, outcome: &RunOutcome) {
+        let told = outcome.lines.events + outcome.lines.diagnostics;
+        assert_eq!(told + outcome.notices.len() as u64, self.events.len() as u64);
+        assert_eq!(outcome.elapsed, self.now - self.started);
+        let (expected, answer) = (self.replay(), &outcome.answer);
+        assert_eq!(answer.text(), expected.text());
+        assert_eq!(answer.full_text(), expected.full_text());
+        assert_eq!(answer.reasoning(), expected.reasoning());
+        assert_eq!(answer.tools(), expected.tools());
+        assert_eq!(answer.tokens(), expected.tokens());
+        assert_eq!(answer.cost(), expected.cost());
+        assert_eq!(answer.steps().len(), expected.steps().len());
+        assert_eq!(answer.errors().len(), expected.errors().len());
+        assert_eq!(answer.session(), expected.session());
+    }
+
+    /// The answer of what was printed so far, without chunks, time, and a process.
+    fn replay(&self) -> Answer {
+        let mut answer = Answer::new();
+        let lines = self.stdout.iter().flat_map(|stream| split(stream, self.line_size_max));
+        for line in lines {
+            let (Line::Whole(line) | Line::Torn(line)) = line else { continue };
+            let (_, event) = decode(line);
+            if !matches!(event.kind, RunEventKind::Notice(_)) {
+                answer.apply(&event);
+            }
+        }
+        answer
+    }
+}

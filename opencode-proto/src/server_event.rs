@@ -1,0 +1,155 @@
+//! What a server tells on its event streams: `GET /event` and `GET /global/event`.
+
+mod ask;
+mod decode;
+mod message;
+mod session;
+mod types;
+
+use bytes::Bytes;
+
+use crate::json::{RawJson, RawText};
+use crate::part::Part;
+use crate::run_event::DecodeError;
+use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId};
+
+pub use ask::{Choice, PermissionRequest, Question, QuestionOption, QuestionRequest, ToolRef};
+pub use message::{MessageInfo, Role};
+pub use session::{SessionInfo, SessionStatus, Todo};
+
+/// One event of a server, with everything it said.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ServerEvent {
+    /// The event as it came: a slice of the chunk it arrived in.
+    pub raw: Bytes,
+    /// Its id (`evt_…`, since 1.14.41).
+    pub id: Option<Box<str>>,
+    /// The directory it belongs to, on `/global/event`.
+    pub directory: Option<Box<str>>,
+    /// The session it belongs to. Events of subagents name the subagent's session.
+    pub session: Option<SessionId>,
+    /// What it says.
+    pub kind: ServerEventKind,
+}
+
+/// What an event of a server says. Each names the `type` it mirrors.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ServerEventKind {
+    /// `command.executed`.
+    CommandExecuted {
+        /// The command.
+        name: Box<str>,
+        /// The message it was sent as.
+        message: Option<MessageId>,
+    },
+    /// `server.connected`: the stream is open; nothing after it is missed.
+    Connected,
+    /// `global.disposed`: all instances of the server were closed.
+    GlobalDisposed,
+    /// `server.heartbeat`: the connection works.
+    Heartbeat,
+    /// `server.instance.disposed`: the directory was closed, and so will be its event stream.
+    InstanceDisposed,
+    /// An event of a known type in a shape that could not be read.
+    Malformed {
+        /// The value of `type`, if it has one.
+        event_type: Option<Box<str>>,
+        /// What could not be read.
+        error: DecodeError,
+    },
+    /// `message.removed`.
+    MessageRemoved {
+        /// The message.
+        message: MessageId,
+    },
+    /// `message.updated`: a message is new or has changed. Sent several times per message, each with all of it.
+    MessageUpdated(Box<MessageInfo>),
+    /// A type that is known and says nothing about a session's turns: see [`ServerEvent::raw`].
+    Other {
+        /// The value of `type`.
+        event_type: Box<str>,
+    },
+    /// `message.part.delta`: text to append to a part.
+    PartDelta {
+        /// The message.
+        message: Option<MessageId>,
+        /// The part. It may not have been told yet.
+        part: PartId,
+        /// Which field of the part: `text`, also for reasoning.
+        field: Box<str>,
+        /// What to append.
+        delta: RawText,
+    },
+    /// `message.part.removed`.
+    PartRemoved {
+        /// The message.
+        message: Option<MessageId>,
+        /// The part.
+        part: PartId,
+    },
+    /// `message.part.updated`: a part is new or has changed, with all of it.
+    PartUpdated(Part),
+    /// `permission.asked`, before 1.0.224 `permission.updated`: the turn waits for an answer.
+    PermissionAsked(Box<PermissionRequest>),
+    /// `permission.replied`.
+    PermissionReplied {
+        /// The request.
+        request: PermissionId,
+        /// `once`, `always` or `reject`.
+        reply: Box<str>,
+    },
+    /// `question.asked`: the turn waits for an answer.
+    QuestionAsked(Box<QuestionRequest>),
+    /// `question.rejected`.
+    QuestionRejected {
+        /// The request.
+        request: QuestionId,
+    },
+    /// `question.replied`.
+    QuestionReplied {
+        /// The request.
+        request: QuestionId,
+        /// The answers, a JSON array with an array of strings per question.
+        answers: Option<RawJson>,
+    },
+    /// `session.compacted`: the conversation was summarised.
+    SessionCompacted,
+    /// `session.created`.
+    SessionCreated(Box<SessionInfo>),
+    /// `session.deleted`.
+    SessionDeleted(Box<SessionInfo>),
+    /// `session.diff`: what the session changed in files so far.
+    SessionDiff {
+        /// A JSON array of file diffs.
+        diff: RawJson,
+    },
+    /// `session.error`: something failed. Not always the end of a turn.
+    SessionError(Option<Box<AgentError>>),
+    /// `session.idle`: the session waits for a prompt. Sent twice after errors and aborts.
+    SessionIdle,
+    /// `session.status`.
+    SessionStatus(SessionStatus),
+    /// `session.updated`.
+    SessionUpdated(Box<SessionInfo>),
+    /// `sync`: a copy of another event on `/global/event`.
+    Sync,
+    /// `todo.updated`: the whole list.
+    TodoUpdated(Vec<Todo>),
+    /// An event of a type this version of the crate does not know: see [`ServerEvent::raw`].
+    Unknown {
+        /// The value of `type`.
+        event_type: Box<str>,
+    },
+}
+
+impl ServerEvent {
+    /// Reads the data of one server-sent event. Never fails: what cannot be read is an event that says so.
+    pub fn decode(data: Bytes) -> Self {
+        decode::decode(data)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! Server-sent events out of chunks of any size.
+
+use std::mem;
+
+use bytes::{Bytes, BytesMut};
+use memchr::{memchr, memchr2};
+
+/// Splits a `text/event-stream` body into events, as the [specification] says.
+///
+/// OpenCode sends one `data: {json}` line and an empty line per event. Such an event, when it lies inside one chunk, is
+/// handed out as a slice of it. Everything else the specification allows is understood as well: several `data` lines,
+/// `\r` and `\r\n` line ends, comments, a byte order mark, fields without a value, fields nobody knows.
+///
+/// An event over the limit is not collected: its length is counted, and the stream goes on at the next one.
+///
+/// ```
+/// use opencode_proto::{SseEvent, SseFramer};
+///
+/// let mut framer = SseFramer::new(1 << 20);
+/// framer.push("data: {\"type\":\"server.conn".into());
+/// assert_eq!(framer.next_event(), None);
+/// framer.push("ected\"}\n\n: heartbeat\n\n".into());
+/// let Some(SseEvent::Message { data, .. }) = framer.next_event() else { panic!() };
+/// assert_eq!(data, "{\"type\":\"server.connected\"}");
+/// assert_eq!(framer.next_event(), Some(SseEvent::Comment));
+/// assert_eq!(framer.next_event(), None);
+/// ```
+///
+/// [specification]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+#[derive(Debug)]
+pub struct SseFramer {
+    /// The chunk being split. Empty when all of it was handed out.
+    chunk: Bytes,
+    /// The beginning of a line that earlier chunks held, unless its event was dropped.
+    begun: BytesMut,
+    /// How much of a line earlier chunks held.
+    begun_size: usize,
+    /// The last line ended with `\r`: a `\n` that follows belongs to it.
+    after_return: bool,
+    at_start: bool,
+    event: Building,
+    event_size_max: usize,
+}
+
+/// What [`SseFramer`] hands out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SseEvent {
+    /// A line that says nothing, sent to keep the connection open.
+    Comment,
+    /// An event.
+    Message {
+        /// The `data` lines, joined by `\n`.
+        data: Bytes,
+        /// The `event` field, `None` for `message`.
+        event: Option<Bytes>,
+        /// The `id` field of this event.
+        id: Option<Bytes>,
+    },
+    /// How long to wait before connecting again, in milliseconds (`retry`).
+    Retry {
+        /// Milliseconds.
+        delay_ms: u64,
+    },
+    /// The event went over the limit. Its bytes are gone.
+    TooLong {
+        /// How long its lines were, without their ends.
+        size: u64,
+    },
+}
+
+/// The event whose lines are being read.
+#[derive(Debug, Default)]
+struct Building {
+    data: Option<Data>,
+    event: Option<Bytes>,
+    id: Option<Bytes>,
+    size: u64,
+    is_dropped: bool,
+}
+
+#[derive(Debug)]
+enum Data {
+    Joined(BytesMut),
+    Line(Bytes),
+}
+
+impl SseFramer {
+    /// A framer for events whose lines have at most `event_size_max` bytes together.
+    pub fn new(event_size_max: usize) -> Self {
+        Self {
+            chunk: Bytes::new(),
+            begun: BytesMut::new(),
+            begun_size: 0,
+            after_return: false,
+            at_start: true,
+            event: Building::default(),
+            event_size_max,
+        }
+    }
+
+    /// Adds the next chunk of the body.
+    ///
+    /// Take all events with [`next_event`](Self::next_event) between two pushes: what was not taken yet is copied.
+    pub fn push(&mut self, chunk: Bytes) {
+        if self.chunk.is_empty() {
+            self.chunk = chunk;
+        } else {
+            let mut joined = BytesMut::from(mem::take(&mut self.chunk));
+            joined.extend_from_slice(&chunk);
+            self.chunk = joined.freeze();
+        }
+    }
+
+    /// The next event, or `None` until there is another chunk. An event that the body ends in is not one: it has no
+    /// empty line after it.
+    pub fn next_event(&mut self) -> Option<SseEvent> {
+        loop {
+            let line = self.next_line()?;
+            let event = match line {
+                Some(line) if line.is_empty() => self.event.finish(),
+                Some(line) => self.field(line),
+                None => None,
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    /// The next line; `Some(None)` for one that was dropped.
+    fn next_line(&mut self) -> Option<Option<Bytes>> {
+        if self.after_return && !self.chunk.is_empty() {
+            self.after_return = false;
+            if self.chunk.first() == Some(&b'\n') {
+                drop(self.chunk.split_to(1));
+            }
+        }
+        let Some(end) = memchr2(b'\n', b'\r', &self.chunk) else {
+            let rest = mem::take(&mut self.chunk);
+            self.begin(&rest);
+            return None;
+        };
+        self.after_return = self.chunk[end] == b'\r';
+        let last = self.chunk.split_to(end + 1).slice(..end);
+        self.count(last.len());
+        let begun_size = mem::take(&mut self.begun_size);
+        if self.event.is_dropped {
+            let is_empty = begun_size + last.len() == 0;
+            return Some(is_empty.then(Bytes::new));
+        }
+        let mut line = last;
+        if begun_size > 0 {
+            self.begun.extend_from_slice(&line);
+            line = mem::take(&mut self.begun).freeze();
+        }
+        if mem::take(&mut self.at_start) && line.starts_with(b"\xef\xbb\xbf") {
+            line = line.slice(3..);
+        }
+        Some(Some(line))
+    }
+
+    /// Keeps the beginning of a line.
+    fn begin(&mut self, bytes: &[u8]) {
+        self.begun_size += bytes.len();
+        self.count(bytes.len());
+        if !self.event.is_dropped {
+            self.begun.extend_from_slice(bytes);
+        }
+    }
+
+    /// Counts bytes of the event, and drops it when they are too many.
+    fn count(&mut self, size: usize) {
+        self.event.size += size as u64;
+        if self.event.size > self.event_size_max as u64 && !self.event.is_dropped {
+            self.event =
+                Building { size: self.event.size, is_dropped: true, ..Building::default() };
+            self.begun = BytesMut::new();
+        }
+    }
+
+    fn field(&mut self, line: Bytes) -> Option<SseEvent> {
+        let colon = memchr(b':', &line).unwrap_or(line.len());
+        let (name, mut value) = (&line[..colon], line.slice((colon + 1).min(line.len())..));
+        if value.first() == Some(&b' ') {
+            value = value.slice(1..);
+        }
+        match name {
+            b"" => return Some(SseEvent::Comment),
+            b"data" => self.event.add(value),
+            b"event" => {
+                self.event.event = (!value.is_empty() && value != "message").then_some(value)
+            }
+            // An id with NUL is to be ignored.
+            b"id" if memchr(0, &value).is_none() => self.event.id = Some(value),
+            b"retry" => {
+                let digits = str::from_utf8(&value)
+                    .ok()
+                    .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+                return digits
+                    .and_then(|text| text.parse().ok())
+                    .map(|delay_ms| SseEvent::Retry { delay_ms });
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+impl Building {
+    fn add(&mut self, line: Bytes) {
+        self.data = Some(match self.data.take() {
+            None => Data::Line(line),
+            Some(data) => {
+                let mut joined = match data {
+                    Data::Joined(joined) => joined,
+                    Data::Line(first) => BytesMut::from(first),
+                };
+                joined.extend_from_slice(b"\n");
+                joined.extend_from_slice(&line);
+                Data::Joined(joined)
+            }
+        });
+    }
+
+    /// Ends the event. One without `data` is none.
+    fn finish(&mut self) -> Option<SseEvent> {
+        let Self { data, event, id, size, is_dropped } = mem::take(self);
+        if is_dropped {
+            return Some(SseEvent::TooLong { size });
+        }
+        let data = match data? {
+            Data::Joined(joined) => joined.freeze(),
+            Data::Line(line) => line,
+        };
+        Some(SseEvent::Message { data, event, id })
+    }
+}
+
+#[cfg(test)]
+mod tests;
