@@ -1,0 +1,206 @@
+//! A scripted model: an OpenAI-compatible server for streaming chat completions on loopback.
+//!
+//! # Which script answers
+//!
+//! Everything is decided by what a request says, so that many sessions can share one server:
+//!
+//! - A title request (OpenCode's `title` agent) and a compaction request are recognised by their
+//!   text, answered with fixed replies and consume no step.
+//! - Every other call belongs to the last prompt of its conversation. A marker such as `[[name]]`
+//!   anywhere in that prompt chooses the script `name`, and a prompt without a marker the default one.
+//! - The step is the number of assistant messages since that prompt: a script has one step per model
+//!   call of the turn. Where a compaction has removed the prompt, the session (header `x-session-id`)
+//!   goes on where it was.
+//! - The attempt is the number of calls in a row, in this session, to which the step replied with a
+//!   failure. Steps with fewer replies than attempts repeat their last one.
+//!
+//! A marker without a script, or a call beyond the last step, is a mistake in a test: it is refused
+//! with status 400, which OpenCode does not retry, and a message that says so.
+
+mod connection;
+mod conversation;
+mod gate;
+mod http;
+mod play;
+mod record;
+mod script;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Formatter};
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+pub use self::conversation::Kind;
+pub use self::gate::Gate;
+pub use self::record::{Outcome, Recorder, Request, ToolResult, Unasked};
+pub use self::script::{Reply, Script, Step, Usage};
+
+use self::connection::Shared;
+
+/// A model that says what its scripts say. Dropping it ends its threads and closes its sockets.
+pub struct ModelServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl ModelServer {
+    /// Listens on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// When the socket or the thread cannot be had.
+    pub fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let acceptor = thread::Builder::new().name(thread_name(address)).spawn({
+            let shared = Arc::clone(&shared);
+            move || connection::accept(&listener, &shared)
+        })?;
+        Ok(Self { address, shared, acceptor: Some(acceptor) })
+    }
+
+    /// Plays `script` for every prompt that contains `[[name]]`, instead of an earlier one of that name.
+    ///
+    /// # Panics
+    ///
+    /// When `name` has other characters than ASCII letters, digits, `-`, `_` and `.`.
+    pub fn script(&self, name: &str, script: impl Into<Script>) {
+        assert!(conversation::is_name(name), "not a name for a script: {name:?}");
+        let script = script.into();
+        self.shared.watch_gates(script.gates());
+        self.shared.stage().scripts.insert(name.to_owned(), script);
+    }
+
+    /// Plays `script` for prompts without a marker, instead of `Hello from the scripted model.`
+    pub fn default_script(&self, script: impl Into<Script>) {
+        let script = script.into();
+        self.shared.watch_gates(script.gates());
+        self.shared.stage().default = script;
+    }
+
+    /// Answers every title request with `reply`, instead of the text `Scripted title`.
+    pub fn answer_titles(&self, reply: Reply) {
+        self.shared.watch_gates(reply.gates());
+        self.shared.stage().title = reply;
+    }
+
+    /// Answers every compaction request with `reply`, instead of the text `Scripted summary.`
+    pub fn answer_compactions(&self, reply: Reply) {
+        self.shared.watch_gates(reply.gates());
+        self.shared.stage().summary = reply;
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The `baseURL` of the provider: `http://127.0.0.1:PORT/v1`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// The `provider` block of an OpenCode config: provider `scripted` with the models `m1` and `small`.
+    #[must_use]
+    pub fn provider_config(&self) -> Value {
+        let model = |name: &str| {
+            json!({
+                "name": name,
+                "attachment": true,
+                "reasoning": true,
+                "tool_call": true,
+                "limit": { "context": 200_000, "output": 32_000 },
+                "cost": { "input": 1.0, "output": 2.0, "cache_read": 0.1, "cache_write": 1.25 },
+            })
+        };
+        json!({
+            "scripted": {
+                "npm": "@ai-sdk/openai-compatible",
+                "name": "Scripted",
+                "options": { "baseURL": self.base_url(), "apiKey": "scripted-key" },
+                "models": { "m1": model("Scripted"), "small": model("Scripted small") },
+            }
+        })
+    }
+
+    /// A whole OpenCode config: [`Self::provider_config`] as `provider`, `model` and `small_model`.
+    #[must_use]
+    pub fn config(&self) -> Value {
+        json!({
+            "provider": self.provider_config(),
+            "model": "scripted/m1",
+            "small_model": "scripted/small",
+        })
+    }
+
+    /// What arrived so far, in order of arrival.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Arc<Request>> {
+        self.shared.recorder.requests()
+    }
+
+    /// Blocks until a request that arrived earlier or arrives within the time fulfils the predicate.
+    ///
+    /// # Errors
+    ///
+    /// [`Unasked`] when none has.
+    pub fn wait_for(
+        &self,
+        within: Duration,
+        predicate: impl FnMut(&Request) -> bool,
+    ) -> Result<Arc<Request>, Unasked> {
+        self.shared.recorder.wait_for(within, predicate)
+    }
+
+    /// What arrives, as a handle of its own: async tests move a clone to a thread that may block.
+    #[must_use]
+    pub fn recorder(&self) -> Recorder {
+        self.shared.recorder.clone()
+    }
+}
+
+impl fmt::Debug for ModelServer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Drop for ModelServer {
+    fn drop(&mut self) {
+        self.shared.stop();
+        // std has no other way to end a blocking accept.
+        let knocked =
+            TcpStream::connect(self.address).and_then(|stream| stream.shutdown(Shutdown::Both));
+        let Some(acceptor) = self.acceptor.take() else { return };
+        if knocked.is_err() && !acceptor.is_finished() {
+            // Joining would block for ever.
+            return complain("the scripted model cannot be stopped");
+        }
+        match acceptor.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => complain(&format!("the scripted model stopped listening: {error}")),
+            Err(_) => complain("a thread of the scripted model panicked"),
+        }
+    }
+}
+
+/// Fails the test, unless it is failing already: a second panic would abort the whole process.
+fn complain(problem: &str) {
+    assert!(thread::panicking(), "{problem}");
+}
+
+/// Linux cuts thread names at 15 bytes.
+fn thread_name(address: SocketAddr) -> String {
+    format!("model-{}", address.port())
+}

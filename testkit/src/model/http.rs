@@ -1,0 +1,220 @@
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+
+use thiserror::Error;
+
+const HEAD_SIZE_MAX: usize = 64 * 1024;
+const HEADERS_MAX: usize = 100;
+const BODY_SIZE_MAX: usize = 256 * 1024 * 1024;
+const READ_SIZE: usize = 64 * 1024;
+
+/// A request without its body.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+impl Head {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn keeps_alive(&self) -> bool {
+        !self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+}
+
+/// Why there is no next request.
+#[derive(Debug, Error)]
+pub(super) enum ReadError {
+    #[error("the client is gone")]
+    Gone(#[source] io::Error),
+    #[error("the request cannot be understood")]
+    Malformed,
+    #[error("a request with more than {limit} bytes")]
+    TooLarge { limit: usize },
+}
+
+/// The requests of one connection, one after the other.
+#[derive(Debug)]
+pub(super) struct Requests<'a> {
+    stream: &'a TcpStream,
+    buffered: Vec<u8>,
+}
+
+impl<'a> Requests<'a> {
+    pub(super) fn new(stream: &'a TcpStream) -> Self {
+        Self { stream, buffered: Vec::new() }
+    }
+
+    /// Reads the next request and its body; `None` when the client has left after the last one.
+    pub(super) fn next(&mut self) -> Result<Option<(Head, Vec<u8>)>, ReadError> {
+        if self.buffered.is_empty() && self.fill()? == 0 {
+            return Ok(None);
+        }
+        let head = self.head()?;
+        let body = match head.header("content-length") {
+            Some(length) => {
+                let length = length.trim().parse().map_err(|_| ReadError::Malformed)?;
+                self.exactly(length)?
+            }
+            None if head.header("transfer-encoding").is_some() => self.chunks()?,
+            None => Vec::new(),
+        };
+        Ok(Some((head, body)))
+    }
+
+    fn head(&mut self) -> Result<Head, ReadError> {
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+            let mut head = httparse::Request::new(&mut headers);
+            let status = head.parse(&self.buffered).map_err(|_| ReadError::Malformed)?;
+            if let httparse::Status::Complete(size) = status {
+                let head = Head {
+                    method: head.method.unwrap_or_default().to_owned(),
+                    path: head.path.unwrap_or_default().to_owned(),
+                    headers: head.headers.iter().map(header).collect(),
+                };
+                self.buffered.drain(..size);
+                return Ok(head);
+            }
+            if self.buffered.len() > HEAD_SIZE_MAX {
+                return Err(ReadError::TooLarge { limit: HEAD_SIZE_MAX });
+            }
+            self.more()?;
+        }
+    }
+
+    /// Takes the next bytes of the connection.
+    fn exactly(&mut self, size: usize) -> Result<Vec<u8>, ReadError> {
+        if size > BODY_SIZE_MAX {
+            return Err(ReadError::TooLarge { limit: BODY_SIZE_MAX });
+        }
+        while self.buffered.len() < size {
+            self.more()?;
+        }
+        let rest = self.buffered.split_off(size);
+        Ok(std::mem::replace(&mut self.buffered, rest))
+    }
+
+    fn chunks(&mut self) -> Result<Vec<u8>, ReadError> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line()?;
+            let (_, size) = match httparse::parse_chunk_size(&line) {
+                Ok(httparse::Status::Complete(parsed)) => parsed,
+                Ok(httparse::Status::Partial) | Err(_) => return Err(ReadError::Malformed),
+            };
+            if size == 0 {
+                // Trailers, up to an empty line.
+                while self.line()? != b"\r\n" {}
+                return Ok(body);
+            }
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            if size > BODY_SIZE_MAX - body.len() {
+                return Err(ReadError::TooLarge { limit: BODY_SIZE_MAX });
+            }
+            body.append(&mut self.exactly(size)?);
+            if self.line()? != b"\r\n" {
+                return Err(ReadError::Malformed);
+            }
+        }
+    }
+
+    /// Takes the next line with its line break.
+    fn line(&mut self) -> Result<Vec<u8>, ReadError> {
+        loop {
+            if let Some(at) = self.buffered.iter().position(|byte| *byte == b'\n') {
+                return self.exactly(at + 1);
+            }
+            if self.buffered.len() > HEAD_SIZE_MAX {
+                return Err(ReadError::Malformed);
+            }
+            self.more()?;
+        }
+    }
+
+    /// Reads something, or fails when the client has left in the middle of a request.
+    fn more(&mut self) -> Result<(), ReadError> {
+        match self.fill()? {
+            0 => Err(ReadError::Gone(io::ErrorKind::UnexpectedEof.into())),
+            _ => Ok(()),
+        }
+    }
+
+    fn fill(&mut self) -> Result<usize, ReadError> {
+        let mut chunk = [0; READ_SIZE];
+        let size = self.stream.read(&mut chunk).map_err(ReadError::Gone)?;
+        self.buffered.extend_from_slice(&chunk[..size]);
+        Ok(size)
+    }
+}
+
+fn header(header: &httparse::Header<'_>) -> (String, String) {
+    (header.name.to_owned(), String::from_utf8_lossy(header.value).into_owned())
+}
+
+/// Writes a whole response.
+pub(super) fn respond(
+    mut stream: &TcpStream,
+    status: u16,
+    headers: &[(String, String)],
+    body: &str,
+) -> io::Result<()> {
+    let kind = if body.starts_with('{') { "application/json" } else { "text/html" };
+    let mut response = response_head(status, kind, headers);
+    response.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+    stream.write_all(response.as_bytes())
+}
+
+/// Writes the head of an event stream.
+pub(super) fn begin_stream(
+    mut stream: &TcpStream,
+    status: u16,
+    headers: &[(String, String)],
+) -> io::Result<()> {
+    let mut response = response_head(status, "text/event-stream", headers);
+    response.push_str("transfer-encoding: chunked\r\n\r\n");
+    stream.write_all(response.as_bytes())
+}
+
+/// Writes one chunk of a stream; an empty one ends it.
+pub(super) fn write_chunk(mut stream: &TcpStream, data: &[u8]) -> io::Result<()> {
+    let mut chunk = format!("{:x}\r\n", data.len()).into_bytes();
+    chunk.extend_from_slice(data);
+    chunk.extend_from_slice(b"\r\n");
+    stream.write_all(&chunk)
+}
+
+fn response_head(status: u16, kind: &str, headers: &[(String, String)]) -> String {
+    let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
+    let given = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    if !given {
+        head.push_str(&format!("content-type: {kind}\r\n"));
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head
+}
+
+/// OpenCode compares the phrase with the standard one before it shows it.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        413 => "Payload Too Large",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        529 => "Overloaded",
+        _ => "",
+    }
+}

@@ -1,0 +1,232 @@
+use std::collections::BTreeMap;
+
+use super::conversation::{Conversation, Kind, Prompt, markers};
+use super::script::{Reply, Script};
+
+/// All scripts, and how far each session is in its own.
+pub(super) struct Stage {
+    pub(super) scripts: BTreeMap<String, Script>,
+    pub(super) default: Script,
+    pub(super) title: Reply,
+    pub(super) summary: Reply,
+    sessions: BTreeMap<String, Progress>,
+}
+
+/// The last call of a session.
+struct Progress {
+    script: Option<String>,
+    /// The step that the next call is expected to ask for.
+    step: usize,
+    /// Failures in a row at that step.
+    failures: usize,
+    /// All calls of turns.
+    calls: usize,
+}
+
+/// The answer to one request and where it comes from.
+pub(super) struct Cue {
+    /// `None`: the default script, or no script at all.
+    pub(super) script: Option<String>,
+    pub(super) step: usize,
+    pub(super) attempt: usize,
+    /// The number of the call in its session, from 0.
+    pub(super) call: usize,
+    pub(super) reply: Reply,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self {
+            scripts: BTreeMap::new(),
+            default: Reply::new().text("Hello from the scripted model.").into(),
+            title: Reply::new().text("Scripted title"),
+            summary: Reply::new().text("Scripted summary."),
+            sessions: BTreeMap::new(),
+        }
+    }
+}
+
+impl Stage {
+    /// Decides what a request gets. `session` identifies its conversation where the client says so.
+    pub(super) fn cue(&mut self, conversation: Conversation<'_>, session: Option<&str>) -> Cue {
+        match conversation.kind() {
+            Kind::Compaction => Cue::aside(self.summary.clone()),
+            Kind::Title => Cue::aside(self.title.clone()),
+            Kind::Turn => self.turn(conversation, session),
+        }
+    }
+
+    fn turn(&mut self, conversation: Conversation<'_>, session: Option<&str>) -> Cue {
+        let session = match session {
+            Some(session) => session.to_owned(),
+            None => conversation.user_texts().next().unwrap_or_default().into_owned(),
+        };
+        let progress = self.sessions.get(&session);
+        let (script, step) = match (conversation.prompt(), progress) {
+            (Some(Prompt { text, answered }), _) => match self.script_of(&text) {
+                Ok(script) => (script, answered),
+                Err(missing) => {
+                    return Cue::refusal(format!("there is no script called `{missing}`"));
+                }
+            },
+            (None, Some(progress)) => (progress.script.clone(), progress.step),
+            (None, None) => (None, 0),
+        };
+        let failures = match progress {
+            Some(progress) if progress.script == script && progress.step == step => {
+                progress.failures
+            }
+            Some(_) | None => 0,
+        };
+        let name = script.as_deref();
+        let played = name.map_or(&self.default, |name| &self.scripts[name]);
+        let Some(found) = played.step(step) else {
+            let name = name.unwrap_or("(default)");
+            return Cue::refusal(format!(
+                "the script `{name}` has no step {step} (counted from 0)"
+            ));
+        };
+        let reply = found.attempt(failures).clone();
+        let call = progress.map_or(0, |progress| progress.calls);
+        let (next_step, next_failures) =
+            if reply.completes() { (step + 1, 0) } else { (step, failures + 1) };
+        let progress = Progress {
+            script: script.clone(),
+            step: next_step,
+            failures: next_failures,
+            calls: call + 1,
+        };
+        self.sessions.insert(session, progress);
+        Cue { script, step, attempt: failures, call, reply }
+    }
+
+    /// The first marker with a script. Markers without any are an error, and none at all is the default.
+    fn script_of(&self, prompt: &str) -> Result<Option<String>, String> {
+        let Some(first) = markers(prompt).next() else { return Ok(None) };
+        match markers(prompt).find(|name| self.scripts.contains_key(*name)) {
+            Some(name) => Ok(Some(name.to_owned())),
+            None => Err(first.to_owned()),
+        }
+    }
+}
+
+impl Cue {
+    /// A reply that belongs to no turn.
+    fn aside(reply: Reply) -> Self {
+        Self { script: None, step: 0, attempt: 0, call: 0, reply }
+    }
+
+    fn refusal(problem: String) -> Self {
+        Self::aside(Reply::error(400, &format!("scripted model: {problem}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::script::End;
+
+    #[test]
+    fn attempts_are_counted_per_session_and_start_anew_after_a_success() {
+        let mut stage = stage();
+        let first = json!([user("[[x]]")]);
+        assert_eq!(cue(&mut stage, &first, "a"), (0, 0, "fail"));
+        assert_eq!(cue(&mut stage, &first, "b"), (0, 0, "fail"));
+        assert_eq!(cue(&mut stage, &first, "a"), (0, 1, "done"));
+        assert_eq!(cue(&mut stage, &first, "b"), (0, 1, "done"));
+
+        let again = json!([user("[[x]]"), assistant(), user("[[x]]")]);
+        assert_eq!(cue(&mut stage, &again, "a"), (0, 0, "fail"));
+        assert_eq!(cue(&mut stage, &again, "a"), (0, 1, "done"));
+    }
+
+    #[test]
+    fn a_step_repeats_its_last_reply() {
+        let mut stage = stage();
+        let second = json!([user("[[x]]"), assistant(), { "role": "tool" }]);
+        assert_eq!(cue(&mut stage, &second, "a"), (1, 0, "fail"));
+        assert_eq!(cue(&mut stage, &second, "a"), (1, 1, "fail"));
+    }
+
+    #[test]
+    fn a_new_prompt_does_not_inherit_the_failures_of_a_turn_that_was_given_up() {
+        let mut stage = stage();
+        let second = json!([user("[[x]]"), assistant(), { "role": "tool" }]);
+        assert_eq!(cue(&mut stage, &second, "a"), (1, 0, "fail"));
+        let again = json!([user("[[x]]"), assistant(), { "role": "tool" }, user("[[x]]")]);
+        assert_eq!(cue(&mut stage, &again, "a"), (0, 0, "fail"));
+    }
+
+    #[test]
+    fn a_session_goes_on_after_a_compaction_that_removed_its_prompt() {
+        let mut stage = stage();
+        let first = json!([user("[[x]]")]);
+        cue(&mut stage, &first, "a");
+        cue(&mut stage, &first, "a");
+        let compaction = json!([user("Here is the conversation so far: [[x]]")]);
+        assert_eq!(cue(&mut stage, &compaction, "a"), (0, 0, "done"));
+        let compacted = json!([
+            user("What did we do so far?"),
+            assistant(),
+            user("Continue if you have next steps, or stop and ask")
+        ]);
+        assert_eq!(cue(&mut stage, &compacted, "a"), (1, 0, "fail"));
+        assert_eq!(cue(&mut stage, &compacted, "a"), (1, 1, "fail"));
+        // A session that nobody has heard of can only get the default.
+        assert_eq!(cue(&mut stage, &compacted, "z"), (0, 0, "done"));
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        let mut stage = stage();
+        let refusal = |stage: &mut Stage, messages: Value| {
+            let cue = stage.cue(Conversation::new(messages.as_array().unwrap()), Some("a"));
+            let End::Body(body) = cue.reply.end else { panic!("not refused") };
+            (cue.reply.status, body)
+        };
+        let (status, body) = refusal(&mut stage, json!([user("[[y]]")]));
+        assert_eq!(status, 400);
+        assert!(body.contains("there is no script called `y`"), "{body}");
+        let (status, body) = refusal(
+            &mut stage,
+            json!([
+                user("[[x]]"),
+                assistant(),
+                assistant(),
+                user("Continue if you have next steps, or stop and ask")
+            ]),
+        );
+        assert_eq!(status, 400);
+        assert!(body.contains("the script `x` has no step 2"), "{body}");
+    }
+
+    #[test]
+    fn a_marker_that_has_a_script_wins_over_one_that_has_none() {
+        let mut stage = stage();
+        assert_eq!(cue(&mut stage, &json!([user("array[[0]] [[x]]")]), "a"), (0, 0, "fail"));
+    }
+
+    fn stage() -> Stage {
+        let mut stage = Stage::default();
+        let flaky = [Reply::error(500, "no"), Reply::new().text("yes")];
+        let script = Script::new().then(flaky).then(Reply::new().reset());
+        stage.scripts.insert("x".into(), script);
+        stage
+    }
+
+    fn cue(stage: &mut Stage, messages: &Value, session: &str) -> (usize, usize, &'static str) {
+        let conversation = Conversation::new(messages.as_array().unwrap());
+        let cue = stage.cue(conversation, Some(session));
+        (cue.step, cue.attempt, if cue.reply.completes() { "done" } else { "fail" })
+    }
+
+    fn user(text: &str) -> Value {
+        json!({ "role": "user", "content": text })
+    }
+
+    fn assistant() -> Value {
+        json!({ "role": "assistant", "content": "ok" })
+    }
+}

@@ -1,0 +1,183 @@
+use std::env::{self, consts};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use fd_lock::RwLock;
+
+use super::{InstallError, Progress, VERSION};
+
+const PACKAGE: &str = "opencode-ai";
+/// In an installation: the path of the program in it. Written before the rename that finishes it.
+const CHOICE: &str = "executable";
+const STDERR_TAIL_MAX: usize = 4096;
+
+/// Installs into `cache/opencode-ai-VERSION`.
+#[derive(Debug)]
+pub(super) struct Installer {
+    pub(super) cache: PathBuf,
+    /// The program and its first arguments.
+    pub(super) npm: Vec<OsString>,
+}
+
+impl Installer {
+    pub(super) fn from_env() -> Result<Self, InstallError> {
+        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        let cache = own_cache().or_else(user_cache).ok_or(InstallError::Cache)?;
+        Ok(Self { cache, npm: vec![npm.into()] })
+    }
+
+    /// The program of a finished installation.
+    pub(super) fn installed(&self) -> Option<PathBuf> {
+        let home = self.home();
+        // Anything unreadable is not an installation; installing says what is wrong with it.
+        let choice = fs::read_to_string(home.join(CHOICE)).ok()?;
+        let program = home.join(choice);
+        program.is_file().then_some(program)
+    }
+
+    pub(super) fn install(
+        &self,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<PathBuf, InstallError> {
+        if let Some(program) = self.installed() {
+            return Ok(program);
+        }
+        progress(Progress::Wait);
+        attempt("create", &self.cache, fs::create_dir_all(&self.cache))?;
+        let path = self.beside("lock");
+        let mut lock = RwLock::new(attempt("create", &path, File::create(&path))?);
+        let held = attempt("lock", &path, lock.write())?;
+        if let Some(program) = self.installed() {
+            return Ok(program);
+        }
+
+        // Whoever made these is dead, or would hold the lock.
+        let (home, staging) = (self.home(), self.beside("staging"));
+        for leftover in [&home, &staging] {
+            attempt("remove", leftover, remove(leftover))?;
+        }
+        attempt("create", &staging, fs::create_dir(&staging))?;
+        progress(Progress::Download);
+        self.run_npm(&staging, attempt("open", &path, held.try_clone())?)?;
+        progress(Progress::Check);
+        let choice = choose(&staging)?;
+        let path = staging.join(CHOICE);
+        attempt("write", &path, fs::write(&path, &choice))?;
+        attempt("create", &home, fs::rename(&staging, &home))?;
+        Ok(home.join(choice))
+    }
+
+    fn home(&self) -> PathBuf {
+        self.cache.join(format!("{PACKAGE}-{VERSION}"))
+    }
+
+    fn beside(&self, extension: &str) -> PathBuf {
+        self.cache.join(format!("{PACKAGE}-{VERSION}.{extension}"))
+    }
+
+    fn run_npm(&self, staging: &Path, lock: File) -> Result<(), InstallError> {
+        let mut npm = Command::new(&self.npm[0]);
+        npm.args(&self.npm[1..])
+            // No scripts: the one of this package only copies the program, and may be refused anyway.
+            .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--include=optional"])
+            .arg("--prefix")
+            .arg(staging)
+            .arg(format!("{PACKAGE}@{VERSION}"))
+            .current_dir(staging)
+            // So npm holds the lock too: nobody else starts while it goes on after our own death.
+            .stdin(lock);
+        let output = npm.output().map_err(|source| {
+            let command = command_line(&npm);
+            InstallError::NoNpm { command, source }
+        })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let stderr = &output.stderr[output.stderr.len().saturating_sub(STDERR_TAIL_MAX)..];
+        Err(InstallError::Npm {
+            command: command_line(&npm),
+            status: output.status,
+            stderr: String::from_utf8_lossy(stderr).trim().to_owned(),
+        })
+    }
+}
+
+/// The path, below the directory, of the first program that runs here and has the right version.
+fn choose(directory: &Path) -> Result<String, InstallError> {
+    let sandbox = directory.join("sandbox");
+    let mut tried = Vec::new();
+    for candidate in candidates() {
+        let found = version(&directory.join(&candidate), &sandbox);
+        attempt("remove", &sandbox, remove(&sandbox))?;
+        match found {
+            Ok(version) if version == VERSION => return Ok(candidate),
+            Ok(version) => tried.push(format!("{candidate}: its version is {version:?}")),
+            Err(error) => tried.push(format!("{candidate}: {error}")),
+        }
+    }
+    Err(InstallError::Unusable { tried })
+}
+
+/// Where the program may be: in the main package, where npm's scripts have put it (else there is a stub
+/// that does not run), or in a package for this platform. Which of those is right shows in running them.
+fn candidates() -> Vec<String> {
+    let system = match consts::OS {
+        "macos" => "darwin",
+        system => system,
+    };
+    let processor = match consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        processor => processor,
+    };
+    let variants = ["", "-baseline", "-musl", "-baseline-musl"].map(|variant| {
+        let suffix = consts::EXE_SUFFIX;
+        format!("node_modules/opencode-{system}-{processor}{variant}/bin/opencode{suffix}")
+    });
+    let main = format!("node_modules/{PACKAGE}/bin/opencode.exe");
+    [main].into_iter().chain(variants).collect()
+}
+
+/// What the program prints for `--version`. It creates directories, which go into `sandbox`.
+fn version(program: &Path, sandbox: &Path) -> io::Result<String> {
+    let private = ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"];
+    let output = Command::new(program)
+        .arg("--version")
+        .envs(private.map(|name| (name, sandbox.join(name))))
+        .stdin(Stdio::null())
+        .output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("--version failed ({})", output.status)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn own_cache() -> Option<PathBuf> {
+    env::var_os("OPENCODE_TESTKIT_CACHE").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+fn user_cache() -> Option<PathBuf> {
+    // The XDG specification says to ignore relative paths.
+    let named = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = named.or_else(|| Some(env::home_dir()?.join(".cache")))?;
+    Some(caches.join("opencode-testkit"))
+}
+
+fn remove(directory: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+fn attempt<T>(action: &'static str, path: &Path, result: io::Result<T>) -> Result<T, InstallError> {
+    result.map_err(|source| InstallError::Files { action, path: path.to_owned(), source })
+}
+
+fn command_line(command: &Command) -> String {
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
