@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
 
@@ -20,4 +21,56 @@ pub(crate) async fn unblock<T: Send + 'static>(
         let _ = give.send(work());
     }));
     take.await.expect("blocking work ends by returning")
+}
+
+/// The same for work that must not outlive its caller. When the caller stops waiting, work that has not begun is
+/// dropped, and work that has is waited for, and what it returned is dropped, before the drop returns.
+///
+/// # Panics
+///
+/// When `work` panics.
+pub(crate) async fn unblock_bound<T: Send + 'static, W: FnOnce() -> T + Send + 'static>(
+    runtime: &Arc<dyn Runtime>,
+    work: W,
+) -> T {
+    let bound = Bound(Arc::new(Mutex::new(Progress::Waiting(work))));
+    let progress = Arc::clone(&bound.0);
+    unblock(runtime, move || {
+        // Locked until it is done: this is what the drop waits for.
+        let mut progress = lock(&progress);
+        if let Progress::Waiting(work) = mem::replace(&mut *progress, Progress::Over) {
+            *progress = Progress::Returned(work());
+        }
+    })
+    .await;
+    match bound.take() {
+        Progress::Returned(value) => value,
+        Progress::Over | Progress::Waiting(_) => unreachable!("it was waited for"),
+    }
+}
+
+/// Takes the work with it when it is dropped.
+struct Bound<T, W>(Arc<Mutex<Progress<T, W>>>);
+
+enum Progress<T, W> {
+    Over,
+    Returned(T),
+    Waiting(W),
+}
+
+impl<T, W> Bound<T, W> {
+    fn take(&self) -> Progress<T, W> {
+        mem::replace(&mut *lock(&self.0), Progress::Over)
+    }
+}
+
+impl<T, W> Drop for Bound<T, W> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+/// The progress is over while work goes on, so a panic of it spoils nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

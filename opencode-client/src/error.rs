@@ -21,7 +21,8 @@ pub struct RunReport {
     pub command: String,
     /// What was not as it should be and did not stop the run.
     pub warnings: Vec<Warning>,
-    /// How often it was started: more than once only after [`RunEnd::StartupDatabase`].
+    /// How often it was started: more than once only after [`RunEnd::StartupDatabase`], and not at all when it was
+    /// cancelled before.
     pub attempts: u32,
 }
 
@@ -45,6 +46,10 @@ pub enum Warning {
     Config(ConfigWarning),
     /// Nothing watches over the run's processes and files should this program be killed.
     Guardian(GuardianError),
+    /// Not all of a run could be removed. The run failed as well: otherwise this is [`RunError::Leftovers`].
+    Leftovers(CleanupError),
+    /// Not all events could be written to the log. The run failed as well: otherwise this is [`RunError::Log`].
+    Log(EventLogError),
 }
 
 impl fmt::Display for Warning {
@@ -52,6 +57,8 @@ impl fmt::Display for Warning {
         match self {
             Self::Config(warning) => warning.fmt(f),
             Self::Guardian(error) => error.fmt(f),
+            Self::Leftovers(error) => error.fmt(f),
+            Self::Log(error) => error.fmt(f),
         }
     }
 }

@@ -47,13 +47,10 @@ struct Shell {
     stdin: ChildStdin,
 }
 
-/// Nothing, or not everything, would be or was cleaned up after the end of this program.
+/// A run would not be cleaned up after the end of this program.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GuardianError {
-    /// Processes or directories of abandoned runs are left.
-    #[error("the guardian could not clean up all abandoned runs: {0}")]
-    Incomplete(ExitStatus),
     /// The shell that runs the guardian cannot be started.
     #[error("cannot start the guardian {SHELL}")]
     Start(#[source] io::Error),
@@ -111,30 +108,27 @@ impl Guardian {
         state.tell(&format!("done {token}\n"), &self.path)
     }
 
-    /// Ends the guardian, after it has cleaned up the runs that are still guarded: at once if
-    /// there are none, in a few seconds at most else.
-    pub(crate) fn close(self) -> Result<(), GuardianError> {
-        let Some(shell) = self.lock().shell.take() else {
-            return Ok(());
-        };
-        let status = shell.end().map_err(GuardianError::Wait)?;
-        if status.success() { Ok(()) } else { Err(GuardianError::Incomplete(status)) }
-    }
-
     /// The state is whole between any two statements that change it, so a panic spoils nothing.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(test)]
+    /// Ends the guardian, once it has cleaned up the runs that are still guarded.
+    #[cfg(all(test, unix))]
+    fn close(self) -> Option<ExitStatus> {
+        let shell = self.lock().shell.take()?;
+        Some(shell.end().expect("waited for"))
+    }
+
+    #[cfg(all(test, unix))]
     fn pid(&self) -> Option<u32> {
         self.lock().shell.as_ref().map(|shell| shell.child.id())
     }
 }
 
 impl Drop for Guardian {
-    /// The same as [`Guardian::close`], with nobody to tell of errors. The clean-up of runs that
-    /// are still guarded goes on in the background.
+    /// Ends the guardian and waits for that, which is at once if no run is guarded any more. Runs
+    /// that are, were left by whoever drops this, and are cleaned up in the background.
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(shell) = state.shell.take() else {
@@ -168,7 +162,7 @@ impl State {
         if self.watched.is_empty() {
             return Ok(());
         }
-        let shell = self.shell.insert(Shell::start(path)?);
+        let shell = self.shell.insert(Shell::start(SHELL, path)?);
         let lines: String = self
             .watched
             .iter()
@@ -179,8 +173,8 @@ impl State {
 }
 
 impl Shell {
-    fn start(path: &OsString) -> Result<Self, GuardianError> {
-        let mut command = Command::new(SHELL);
+    fn start(program: &str, path: &OsString) -> Result<Self, GuardianError> {
+        let mut command = Command::new(program);
         let (name, value) = GUARDIAN_ENTRY.split_once('=').expect("an entry has a =");
         command
             .args(["-c", SCRIPT, "opencode-guardian"])

@@ -39,13 +39,12 @@ marked() {
     done 2>/dev/null
 }
 
+# The environment comes behind the arguments, which may talk of the marker too.
 marked_by_ps() {
-    ps axeww -o pid= -o command= 2>/dev/null | while read -r pid words; do
+    ps axeww -o pid= -o command= 2>/dev/null | grep " $marker=" | while read -r pid words; do
+        value=${words##*" $marker="}
         for token; do
-            case " $words " in
-                *" $marker=$token "* | *" $marker=$token:"* | \
-                    *" $marker="*":$token "* | *" $marker="*":$token:"*) echo "$pid" ;;
-            esac
+            case ":${value%% *}:" in *":$token:"*) echo "$pid" ;; esac
         done
     done
 }
@@ -63,18 +62,23 @@ descendants() {
     done
 }
 
+# A second to tidy up, two more to be gone. That nobody is found counts the second time only: a
+# process has no environment for the moment in which it becomes another program.
 end_processes() {
     round=0
+    empty=0
     while
         pids=$(marked "$@")
-        [ -n "$pids" ]
+        [ -n "$pids" ] && empty=0 || empty=$((empty + 1))
+        [ $empty -lt 2 ]
     do
-        # A second to tidy up, two more to be gone.
         case $round in
-            0) kill -s TERM $pids $(descendants $pids) ;;
-            2? | 3? | 4? | 5?) kill -s KILL $pids $(descendants $pids) ;;
+            0) signal=TERM ;;
+            2? | 3? | 4? | 5?) signal=KILL ;;
             60) return 1 ;;
-        esac 2>/dev/null
+            *) signal=0 ;;
+        esac
+        [ -z "$pids" ] || kill -s $signal $pids $(descendants $pids) 2>/dev/null
         sleep 0.05 2>/dev/null || sleep 1
         round=$((round + 1))
     done

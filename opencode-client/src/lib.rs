@@ -1,7 +1,25 @@
 //! Drives [OpenCode](https://opencode.ai) from any async runtime.
 //!
-//! This crate knows processes, files and streams, and no runtime: an adapter brings one by implementing [`Runtime`].
-//! Use the adapter for yours, `opencode-tokio` for example, which re-exports everything in here.
+//! This crate knows processes, files and streams, and no runtime. A program uses the adapter for its runtime, for example
+//! `opencode-tokio`, which re-exports everything in here.
+//!
+//! # How a run goes
+//!
+//! [`OpenCode::stream`] takes a [`RunRequest`] and hands out the events of the run; [`OpenCode::run`] waits for its end.
+//! Both locate the program, lay out the run's private directory, start `opencode run --format json` with the prompt on
+//! its standard input, and drive [`opencode_proto::Run`], which decides everything. In the end the processes and files of
+//! the run are gone, and the [`RunReport`] has what was gathered, also when the run failed ([`RunError::report`]).
+//!
+//! # Writing an adapter
+//!
+//! Implement [`Runtime`]: a clock, a timer, a place for blocking work, and a way to start a process and poll its
+//! streams ([`ByteSource`], [`ByteSink`], [`ProcessExit`]). [`ChunkBuffer`] reads without copying. `opencode-tokio` is about
+//! a hundred lines of it. Then `OpenCode::new(MyRuntime)` has every feature.
+//!
+//! # Platforms
+//!
+//! On Linux, all processes that a run started are found and ended, with no race for a reused process id. On other Unix
+//! systems they are found through `ps`, by their parents. Elsewhere only OpenCode itself is ended.
 
 mod binary;
 mod blocking;
@@ -35,7 +53,7 @@ pub use opencode_config::{
     Approval, Attach, CacheHome, ConfigWarning, Credentials, DataHome, Environment, ExtraFlags, FlagValue, History,
     Isolation, LogLevel, ModelRef, ModelRefError, PermissionAction, PermissionError, PermissionRule, Permissions,
     Plugins, ProjectConfig, Reasoning, Resume, ResumeTarget, RunConfig, RunConfigError, RunFlags, Sharing, TempHome,
-    UserConfig,
+    ToolSwitch, UserConfig,
 };
 pub use opencode_proto::{
     AgentError, AgentFallback, Answer, CallId, Deadline, Deadlines, DecodeError, Diagnostic, ErrorName, Exit,

@@ -4,7 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use opencode_config::{
     CONFIG_FILE_SIZE_MAX, ConfigSource, Existing, IsolationPlan, PlannedDirectory, PlannedFile,
     PlannedLink, ReadSource, SourceContent,
@@ -118,6 +117,7 @@ impl PrivateDir {
         }
     }
 
+    #[cfg(all(test, unix))]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

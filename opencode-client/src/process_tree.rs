@@ -9,11 +9,12 @@
 //! - if its parent belongs to the run, or
 //! - if it belonged the last time that anybody looked.
 //!
-//! Every member is held by a handle that names this one process for ever; a pid that has gone to
-//! another process is never signalled, nor is this program or one that it descends from.
+//! Every member is held by a handle that names this one process for ever (a pidfd); a pid that has
+//! gone to another process is never signalled, nor is this program or one that it descends from.
 //!
-//! Where there is no `/proc`, the same is done with what `ps` tells. Off Unix nothing but the
-//! direct child is known, and that is for its owner to end.
+//! Where there is no `/proc`, the same is done with what `ps` tells, and pid and start time are
+//! compared right before each signal in place of a pidfd. Off Unix nothing but the direct child is
+//! known, and that is for its owner to end.
 //!
 //! Out of reach is a process that leaves its parents and clears (or overwrites) its environment
 //! between two looks.

@@ -2,10 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::blocking::unblock;
+use opencode_config::IsolationPlan;
+
+use crate::blocking::unblock_bound;
 use crate::error::CleanupError;
+use crate::guardian::GuardianError;
 use crate::opencode::Inner;
-use crate::private_dir::PrivateDir;
+use crate::private_dir::{PrivateDir, PrivateDirError};
 use crate::process_tree::{Marker, ProcessTree, SweepLimits};
 
 /// The processes and files of a run. Dropping it ends and removes them on the spot.
@@ -17,35 +20,43 @@ pub(crate) struct Remains {
 }
 
 impl Remains {
-    pub(crate) fn new(
+    /// Makes the private directory of a process that is still to be started, and has it guarded, which may fail by
+    /// itself. Blocks.
+    pub(crate) fn create(
         inner: &Arc<Inner>,
-        private_dir: PrivateDir,
         marker: &Marker,
-        tree: ProcessTree,
-    ) -> Self {
-        let mut remains = Self::without_process(inner, private_dir, marker);
-        remains.tree = Some(Arc::new(Mutex::new(tree)));
-        remains
-    }
-
-    /// What is left when the process could not be started.
-    pub(crate) fn without_process(inner: &Arc<Inner>, private_dir: PrivateDir, marker: &Marker) -> Self {
-        Self {
+        plan: &IsolationPlan,
+    ) -> Result<(Self, Result<(), GuardianError>), PrivateDirError> {
+        let token = marker.token();
+        let root = PrivateDir::root(&inner.temp_dir, token);
+        let guarded = inner.guardian.watch(token, Some(&root));
+        let private_dir = PrivateDir::create(&inner.temp_dir, token, plan).inspect_err(|_| {
+            // It is being told that nothing is left to watch; if it cannot be told, it finds nothing.
+            let _ = inner.guardian.done(token);
+        })?;
+        let remains = Self {
             inner: Arc::clone(inner),
-            token: marker.token().to_owned(),
+            token: token.to_owned(),
             tree: None,
             private_dir: Some(private_dir),
-        }
+        };
+        Ok((remains, guarded))
+    }
+
+    /// The process was started.
+    pub(crate) fn with_tree(mut self, tree: ProcessTree) -> Self {
+        self.tree = Some(Arc::new(Mutex::new(tree)));
+        self
     }
 
     pub(crate) fn tree(&self) -> Option<Arc<Mutex<ProcessTree>>> {
         self.tree.clone()
     }
 
-    /// Ends what still runs and removes what was written, where that may block.
+    /// Ends what still runs and removes what was written, where that may block. Dropping the future drops the remains.
     pub(crate) async fn remove(self) -> Result<(), CleanupError> {
         let runtime = Arc::clone(&self.inner.runtime);
-        unblock(&runtime, move || {
+        unblock_bound(&runtime, move || {
             let mut remains = self;
             remains.remove_now()
         })

@@ -13,8 +13,8 @@ use crate::event_log::EventLogConfig;
 /// use std::time::Duration;
 ///
 /// let request = RunRequest::new("What does this crate do?")
-///     .directory("/src/crate")
-///     .deadlines(Deadlines::default().overall(Duration::from_secs(300)));
+///     .with_directory("/src/crate")
+///     .with_deadlines(Deadlines::default().with_overall(Duration::from_secs(300)));
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]
@@ -49,49 +49,49 @@ impl RunRequest {
 
     /// In this project.
     #[must_use]
-    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+    pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
     /// With this configuration.
     #[must_use]
-    pub fn config(mut self, config: RunConfig) -> Self {
+    pub fn with_config(mut self, config: RunConfig) -> Self {
         self.config = config;
         self
     }
 
     /// With this model.
     #[must_use]
-    pub fn model(mut self, model: ModelRef) -> Self {
+    pub fn with_model(mut self, model: ModelRef) -> Self {
         self.config.model = Some(model);
         self
     }
 
     /// With these deadlines.
     #[must_use]
-    pub fn deadlines(mut self, deadlines: Deadlines) -> Self {
+    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
         self.settings.deadlines = deadlines;
         self
     }
 
     /// With these settings, deadlines included.
     #[must_use]
-    pub fn settings(mut self, settings: RunSettings) -> Self {
+    pub fn with_settings(mut self, settings: RunSettings) -> Self {
         self.settings = settings;
         self
     }
 
     /// With this many more tries when the database was in use at the start.
     #[must_use]
-    pub fn retry(mut self, retry: StartupRetry) -> Self {
+    pub fn with_retry(mut self, retry: StartupRetry) -> Self {
         self.retry = retry;
         self
     }
 
     /// With every event written to a file.
     #[must_use]
-    pub fn log(mut self, log: EventLogConfig) -> Self {
+    pub fn with_log(mut self, log: EventLogConfig) -> Self {
         self.log = Some(log);
         self
     }

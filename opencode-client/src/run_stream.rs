@@ -12,15 +12,18 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
 use opencode_proto::{Answer, RunEnd, RunEvent};
 
 use crate::error::{RunError, RunReport};
 use crate::opencode::Inner;
+use crate::pacing::StartPermit;
 use crate::request::RunRequest;
 
 use attempt::{Attempt, Progress};
+use end::CleanUp;
 
 /// The events of a run, as they come.
 ///
@@ -46,9 +49,11 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 enum Phase {
     Created,
+    /// For its turn to start; with what the try before it came to.
+    Waiting(BoxFuture<StartPermit>, Option<Box<RunReport>>),
     Starting(BoxFuture<Result<Attempt, RunError>>),
     Running(Box<Attempt>),
-    Ending(BoxFuture<Result<RunReport, RunError>>),
+    Ending(Box<RunReport>, BoxFuture<CleanUp>),
     Ended(Result<RunReport, RunError>),
     Taken,
 }
@@ -81,14 +86,19 @@ impl RunStream {
         while self.next_event().await.is_some() {}
         match std::mem::replace(&mut self.phase, Phase::Taken) {
             Phase::Ended(result) => result,
-            Phase::Created | Phase::Starting(_) | Phase::Running(_) | Phase::Ending(_) | Phase::Taken => {
+            Phase::Created
+            | Phase::Waiting(..)
+            | Phase::Starting(_)
+            | Phase::Running(_)
+            | Phase::Ending(..)
+            | Phase::Taken => {
                 unreachable!("the stream ends when the run has ended")
             }
         }
     }
 
-    /// Ends the run. The stream goes on until it has ended; its end is then [`RunEnd::Cancelled`], unless it was
-    /// complete before.
+    /// Ends the run. The stream goes on until it has ended; its end is then [`RunEnd::Cancelled`], unless it had ended
+    /// by itself before. A run that waits for its turn is not started any more.
     pub fn cancel(&mut self) {
         self.cancelled = true;
         if let Phase::Running(attempt) = &mut self.phase {
@@ -96,7 +106,7 @@ impl RunStream {
         }
     }
 
-    /// What was gathered so far.
+    /// What was gathered so far; `None` before the process was started.
     pub fn answer(&self) -> Option<&Answer> {
         match &self.phase {
             Phase::Running(attempt) => Some(attempt.answer()),
@@ -104,14 +114,23 @@ impl RunStream {
                 Ok(report) => Some(report.answer()),
                 Err(error) => error.report().map(RunReport::answer),
             },
-            Phase::Created | Phase::Starting(_) | Phase::Ending(_) | Phase::Taken => None,
+            Phase::Ending(report, _) => Some(report.answer()),
+            Phase::Created | Phase::Waiting(..) | Phase::Starting(_) | Phase::Taken => None,
         }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
         loop {
             match &mut self.phase {
-                Phase::Created => self.start(std::time::Duration::ZERO),
+                Phase::Created => self.wait(Duration::ZERO, None),
+                Phase::Waiting(_, before) if self.cancelled => {
+                    let before = before.take();
+                    self.end_before_start(before);
+                }
+                Phase::Waiting(turn, _) => {
+                    let permit = ready!(turn.as_mut().poll(cx));
+                    self.start(permit);
+                }
                 Phase::Starting(start) => match ready!(start.as_mut().poll(cx)) {
                     Ok(mut attempt) => {
                         if self.cancelled {
@@ -124,36 +143,52 @@ impl RunStream {
                 Phase::Running(attempt) => match ready!(attempt.poll_progress(cx)) {
                     Progress::Event(event) => return Poll::Ready(Some(*event)),
                     Progress::Finished(outcome) => {
-                        let end = attempt.end(*outcome, self.attempts);
-                        self.phase = Phase::Ending(Box::pin(end));
+                        let (report, clean_up) = attempt.end(*outcome, self.attempts);
+                        self.phase = Phase::Ending(Box::new(report), Box::pin(clean_up));
                     }
                 },
-                Phase::Ending(end) => {
-                    let result = ready!(end.as_mut().poll(cx));
-                    self.phase = Phase::Ended(result);
-                    self.retry();
+                Phase::Ending(_, clean_up) => {
+                    let clean_up = ready!(clean_up.as_mut().poll(cx));
+                    self.end(clean_up);
                 }
                 Phase::Ended(_) | Phase::Taken => return Poll::Ready(None),
             }
         }
     }
 
-    fn start(&mut self, delay: std::time::Duration) {
+    fn wait(&mut self, delay: Duration, before: Option<Box<RunReport>>) {
+        let turn = start::turn(Arc::clone(&self.inner), Arc::clone(&self.request), delay);
+        self.phase = Phase::Waiting(Box::pin(turn), before);
+    }
+
+    fn start(&mut self, permit: StartPermit) {
         self.attempts += 1;
-        let start = start::start(Arc::clone(&self.inner), Arc::clone(&self.request), delay, self.attempts);
+        let start = start::start(Arc::clone(&self.inner), Arc::clone(&self.request), permit, self.attempts);
         self.phase = Phase::Starting(Box::pin(start));
     }
 
-    /// Starts once more when that can help. No event was handed out then.
-    fn retry(&mut self) {
-        let Phase::Ended(Err(RunError::Ended(report))) = &self.phase else { return };
-        if !matches!(report.outcome.end, RunEnd::StartupDatabase { .. }) || self.cancelled {
-            return;
-        }
-        if let Some(delay) = self.request.retry.delay_before(self.attempts - 1) {
-            tracing::debug!(attempts = self.attempts, ?delay, "the database was in use at the start");
-            self.start(delay);
-        }
+    fn end_before_start(&mut self, before: Option<Box<RunReport>>) {
+        let not_started = || end::not_started(&self.request.settings, self.inner.runtime.now());
+        let mut report = before.unwrap_or_else(|| Box::new(not_started()));
+        report.outcome.end = RunEnd::Cancelled;
+        self.phase = Phase::Ended(Err(RunError::Ended(report)));
+    }
+
+    /// Starts once more when that can help: then no event was handed out.
+    fn end(&mut self, clean_up: CleanUp) {
+        let Phase::Ending(report, _) = std::mem::replace(&mut self.phase, Phase::Taken) else {
+            unreachable!("it was ending");
+        };
+        let delay = self.request.retry.delay_before(self.attempts - 1);
+        self.phase = match (clean_up.conclude(report), delay) {
+            (Err(RunError::Ended(report)), Some(delay))
+                if matches!(report.outcome.end, RunEnd::StartupDatabase { .. }) =>
+            {
+                tracing::debug!(attempts = self.attempts, ?delay, "the database was in use at the start");
+                return self.wait(delay, Some(report));
+            }
+            (result, _) => Phase::Ended(result),
+        };
     }
 }
 
@@ -169,9 +204,10 @@ impl fmt::Debug for RunStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match self.phase {
             Phase::Created => "created",
+            Phase::Waiting(..) => "waiting",
             Phase::Starting(_) => "starting",
             Phase::Running(_) => "running",
-            Phase::Ending(_) => "ending",
+            Phase::Ending(..) => "ending",
             Phase::Ended(_) | Phase::Taken => "ended",
         };
         f.debug_struct("RunStream")

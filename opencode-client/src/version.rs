@@ -10,34 +10,36 @@ use bytes::Bytes;
 use opencode_config::{Invocation, IsolationPlan, RunConfig};
 
 use crate::binary::{Version, parse_version};
-use crate::blocking::unblock;
+use crate::blocking::unblock_bound;
 use crate::command::os_command;
 use crate::error::VersionError;
 use crate::opencode::Inner;
 use crate::private_dir::PrivateDir;
 use crate::process_tree::{Marker, ProcessTree};
 use crate::remains::Remains;
-use crate::runtime::{ByteSource, Process};
+use crate::runtime::{ByteSource, Process, ProcessExit};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const PRINTED_SIZE_MAX: usize = 4 << 10;
 
 pub(crate) async fn version(inner: &Arc<Inner>) -> Result<Version, VersionError> {
-    let (invocation, marker, private_dir) = {
+    let (invocation, marker, remains) = {
         let inner = Arc::clone(inner);
-        unblock(&inner.runtime.clone(), move || prepare(&inner)).await?
+        unblock_bound(&inner.runtime.clone(), move || prepare(&inner)).await?
     };
     let command = invocation.command_line();
     let process = match inner.runtime.process(os_command(&invocation)) {
         Ok(process) => process,
         Err(source) => {
-            Remains::without_process(inner, private_dir, &marker).remove().await?;
+            remains.remove().await?;
             return Err(VersionError::Process { command, source });
         }
     };
-    let tree = ProcessTree::new(process.id, marker.clone());
-    let remains = Remains::new(inner, private_dir, &marker, tree);
-    let printed = printed(inner, process, &command).await;
+    let Process { id, stdin, stdout, stderr, mut exit } = process;
+    drop(stdin);
+    // Declared after `exit`, so that the process has ended when `exit` is dropped, which then leaves no zombie.
+    let remains = remains.with_tree(ProcessTree::new(id, marker));
+    let printed = printed(inner, stdout, stderr, &mut *exit, &command).await;
     // One that does not answer is ended by the drop.
     if printed.is_ok() {
         remains.remove().await?;
@@ -51,7 +53,7 @@ pub(crate) async fn version(inner: &Arc<Inner>) -> Result<Version, VersionError>
 }
 
 /// Blocks. Even `--version` writes into the directories it is given.
-fn prepare(inner: &Inner) -> Result<(Invocation, Marker, PrivateDir), VersionError> {
+fn prepare(inner: &Arc<Inner>) -> Result<(Invocation, Marker, Remains), VersionError> {
     let program = inner.binary.locate(&inner.environment)?;
     let marker = Marker::new(inner.environment.var(Marker::NAME));
     let root = PrivateDir::root(&inner.temp_dir, marker.token());
@@ -61,19 +63,22 @@ fn prepare(inner: &Inner) -> Result<(Invocation, Marker, PrivateDir), VersionErr
     invocation.args = vec!["--version".into()];
     invocation.stdin = Bytes::new();
     invocation.env.set(Marker::NAME, marker.value());
-    let private_dir = PrivateDir::create(&inner.temp_dir, marker.token(), &plan)?;
-    invocation.directory = private_dir.path().to_owned();
-    Ok((invocation, marker, private_dir))
+    invocation.directory = root;
+    let (remains, guarded) = Remains::create(inner, &marker, &plan)?;
+    if let Err(error) = guarded {
+        tracing::warn!(%error, "nothing watches over `--version`");
+    }
+    Ok((invocation, marker, remains))
 }
 
 /// What the process prints until it ends.
 async fn printed(
     inner: &Inner,
-    process: Process,
+    stdout: Box<dyn ByteSource>,
+    stderr: Box<dyn ByteSource>,
+    exit: &mut dyn ProcessExit,
     command: &str,
 ) -> Result<Vec<u8>, VersionError> {
-    let Process { stdin, stdout, stderr, mut exit, .. } = process;
-    drop(stdin);
     let (mut stdout, mut stderr) = (Some(stdout), Some(stderr));
     let mut printed = Vec::new();
     let mut timer = inner.runtime.timer(inner.runtime.now() + LIMIT);
@@ -83,8 +88,10 @@ async fn printed(
             let room = PRINTED_SIZE_MAX - printed.len();
             printed.extend_from_slice(&chunk[..chunk.len().min(room)]);
         });
-        if stdout.is_none() {
-            return exit.poll_exit(cx).map(|exit| match exit {
+        if stdout.is_none()
+            && let Poll::Ready(exit) = exit.poll_exit(cx)
+        {
+            return Poll::Ready(match exit {
                 Ok(_) => Ok(()),
                 Err(source) => Err(VersionError::Process { command: command.to_owned(), source }),
             });

@@ -2,6 +2,7 @@
 //!
 //! The same shapes are printed by `opencode run --format json` and sent by the server's event stream.
 
+mod lenient;
 mod tokens;
 mod tool;
 mod wire;
@@ -14,10 +15,11 @@ use serde_json::value::RawValue;
 use crate::json::{RawJson, RawText};
 use crate::{MessageId, PartId, SessionId};
 
+pub(crate) use lenient::Lenient;
 pub use tokens::Tokens;
 pub(crate) use tokens::WireTokens;
 pub use tool::{ToolPart, ToolState};
-pub(crate) use wire::{Lenient, Str, WirePart};
+pub(crate) use wire::{Str, WirePart};
 
 /// A part of any kind. Mirrors `Part`.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +69,7 @@ impl Part {
             "step-finish" => Self::StepFinish(wire.step_finish()),
             "step-start" => Self::StepStart(wire.step_start()),
             "text" => Self::Text(wire.text(line)?),
-            "tool" => Self::Tool(Box::new(wire.tool(line)?)),
+            "tool" => Self::Tool(Box::new(wire.tool(line, raw.get())?)),
             other => Self::Other {
                 key: wire.key(),
                 part_type: other.into(),

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadlines {
-    /// From the start to the end.
+    /// From the start to the end. Nothing else ends a run that is busy for ever: OpenCode 1.18.33 summarises again and
+    /// again when the provider refuses even a summarised conversation as too long.
     pub overall: Option<Duration>,
     /// From the start to the first event. OpenCode itself needs seconds to start, and the model then to answer.
     pub first_event: Option<Duration>,
@@ -17,7 +18,8 @@ pub struct Deadlines {
 }
 
 impl Default for Deadlines {
-    /// No overall deadline, 10 minutes to the first event, 30 minutes between events: a run always ends.
+    /// No overall deadline, 10 minutes to the first event, 30 minutes between events: a run that falls silent
+    /// always ends.
     fn default() -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
         Self { overall: None, first_event: Some(10 * MINUTE), idle: Some(30 * MINUTE) }

@@ -73,8 +73,8 @@ async fn open() -> Result<OpenCode> {
     let opencode = opencode_tokio::opencode();
     let opencode = match opencode.binary().await {
         Ok(_) => opencode,
-        Err(missing) => {
-            println!("{missing}");
+        Err(_) => {
+            println!("OpenCode is not installed here: npm brings it.");
             let program = tokio::task::spawn_blocking(|| {
                 testkit::opencode::install(|progress| println!("{progress}"))
             });
@@ -163,15 +163,15 @@ impl Model {
         let config = RunConfig::new().with_permission(permissions);
         let request = match self {
             Self::Real(model) => {
-                RunRequest::new(task.prompt).config(config.with_model(model.clone()))
+                RunRequest::new(task.prompt).with_config(config.with_model(model.clone()))
             }
             // The mark tells the scripted model which script to play.
             Self::Scripted(server) => RunRequest::new(format!("{} [[{}]]", task.prompt, task.name))
-                .config(config.with_overrides(object(server.config()))),
+                .with_config(config.with_overrides(object(server.config()))),
         };
         request
-            .directory(project)
-            .deadlines(Deadlines::default().overall(Duration::from_secs(600)))
+            .with_directory(project)
+            .with_deadlines(Deadlines::default().with_overall(Duration::from_secs(600)))
     }
 }
 

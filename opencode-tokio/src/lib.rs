@@ -1,5 +1,24 @@
 //! Drive [OpenCode](https://opencode.ai) from tokio.
-#![forbid(unsafe_code)]
+//!
+//! ```no_run
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), opencode_tokio::RunError> {
+//! let opencode = opencode_tokio::opencode();
+//! let mut run = opencode.stream("Which licence does this project have?");
+//! while let Some(event) = run.next_event().await {
+//!     println!("{}", event.event_type());
+//! }
+//! let report = run.outcome().await?;
+//! println!("{}", report.text());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`OpenCode`] is the handle, [`RunRequest`] what it runs, [`RunStream`] the events of a run (also a
+//! [`Stream`](https://docs.rs/futures-core)), [`RunReport`] its end, [`RunError`] its failure. All of them are
+//! `opencode-client`'s; this crate brings the runtime.
+//!
+//! The tokio runtime needs its I/O and time drivers (`enable_all`), of either flavour. Its paused clock works.
 
 mod process;
 mod runtime;
@@ -16,3 +35,7 @@ pub fn opencode() -> OpenCode {
 pub fn builder() -> Builder {
     OpenCode::builder(TokioRuntime::new())
 }
+
+#[doc = include_str!("../../README.md")]
+#[cfg(doctest)]
+struct Readme;

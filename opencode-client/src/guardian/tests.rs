@@ -1,5 +1,5 @@
-//! The guardian with real processes: of a client that is killed, and the script by itself, under
-//! other shells and without the tools that make it fast.
+//! The guardian with real processes, and its script by itself, under other shells and without the
+//! tools that make it fast.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,13 +9,12 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 
 use super::*;
-use crate::process_tree::tests::{has_ended_within, is_alive};
+use crate::process_tree::tests::{exists, has_ended_within, is_alive};
+
+mod client;
 
 /// Generous, for a loaded machine: no test waits this long when all is well.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Set for the copy of this program that plays a client about to be killed: where it may write.
-const CLIENT: &str = "OPENCODE_TEST_GUARDED_CLIENT";
 
 /// A shell, marked, and ready for what is to come.
 struct Process(Child);
@@ -48,6 +47,10 @@ impl Drop for Process {
         self.0.kill().ok();
         self.0.wait().ok();
     }
+}
+
+fn closes_well(guardian: Guardian) -> bool {
+    guardian.close().expect("started").success()
 }
 
 fn lines(stdout: impl io::Read) -> impl Iterator<Item = String> {
@@ -84,76 +87,10 @@ fn run_script(shell: &str, path: &OsString, process_table: &str, input: &str) ->
     child.wait().expect("ends")
 }
 
-/// Plays a client when told to, and is nothing otherwise.
 #[test]
-fn a_client() {
-    let Some(directory) = std::env::var_os(CLIENT) else {
-        return;
-    };
-    let guardian = Guardian::new(std::env::var_os("PATH"));
-    for name in ["abandoned", "finished"] {
-        let marker = Marker::new(None);
-        let private_dir = private_dir(Path::new(&directory), marker.token());
-        guardian.watch(marker.token(), Some(&private_dir)).expect("told");
-
-        let mut root = Command::new("sh")
-            .args([
-                "-c",
-                "setsid sh -c 'echo $$; exec sleep 1000' &
-                 setsid sh -c 'trap \"\" TERM HUP INT; echo $$; while :; do sleep 0.1; done' &
-                 setsid sh -c 'env -i sh -c \"echo \\$\\$; exec sleep 1000\" & wait' &
-                 exit",
-            ])
-            .env(Marker::NAME, marker.value())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("sh starts");
-        let pids: Vec<String> = lines(root.stdout.take().expect("piped")).take(3).collect();
-        root.wait().expect("ends");
-
-        if name == "finished" {
-            guardian.done(marker.token()).expect("told");
-        }
-        println!("\n{name} {}", pids.join(" "));
-    }
-    println!("guardian {}", guardian.pid().expect("started"));
-    // Until it is killed.
-    io::stdin().read_line(&mut String::new()).ok();
-}
-
-#[test]
-fn a_killed_client_leaves_nothing_unfinished() {
-    let directory = tempfile::tempdir().expect("created");
-    let (_, module) = module_path!().split_once("::").expect("in a crate");
-    let mut client = Command::new(std::env::current_exe().expect("known"))
-        .args(["--exact", &format!("{module}::a_client"), "--nocapture"])
-        .env(CLIENT, directory.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("starts again");
-    let mut lines = lines(client.stdout.take().expect("piped"));
-    let mut pids = |name: &str| -> Vec<u32> {
-        let line = lines.find(|line| line.starts_with(name)).expect(name);
-        line.split(' ').skip(1).map(|pid| pid.parse().expect("a pid")).collect()
-    };
-    let (abandoned, finished) = (pids("abandoned"), pids("finished"));
-    let guardian = pids("guardian")[0];
-    assert_eq!((abandoned.len(), finished.len()), (3, 3));
-    assert!(abandoned.iter().chain(&finished).all(|&pid| is_alive(pid)));
-
-    client.kill().expect("killed");
-    client.wait().expect("ends");
-    assert!(has_ended_within(guardian, PATIENCE));
-
-    let alive = |pids: &[u32]| pids.iter().filter(|&&pid| is_alive(pid)).count();
-    assert_eq!((alive(&abandoned), alive(&finished)), (0, 3));
-    finished.into_iter().for_each(kill);
-    let hostile =
-        fs::read_dir(directory.path()).expect("readable").next().expect("there").expect("readable");
-    assert_eq!(fs::read_dir(hostile.path()).expect("readable").count(), 1);
-    assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 1);
+fn a_shell_that_is_missing_is_an_error() {
+    let error = Shell::start("/nonexistent/sh", &OsString::new()).expect_err("missing");
+    assert!(matches!(error, GuardianError::Start(_)), "{error:?}");
 }
 
 #[test]
@@ -163,20 +100,13 @@ fn touches_nothing_of_a_finished_run_and_leaves_no_zombie() {
     let private_dir = private_dir(directory.path(), marker.token());
     let process = Process::sleeping(marker.value());
 
-    for close in [
-        |guardian| drop::<Guardian>(guardian),
-        |guardian| {
-            Guardian::close(guardian).expect("nothing to do");
-        },
-    ] {
-        let guardian = Guardian::new(None);
-        guardian.watch(marker.token(), Some(&private_dir)).expect("told");
-        guardian.done(marker.token()).expect("told");
-        let pid = guardian.pid().expect("started");
-        close(guardian);
-        assert!(!crate::process_tree::tests::exists(pid));
-        assert!(process.is_alive() && private_dir.join("auth.json").exists());
-    }
+    let guardian = Guardian::new(None);
+    guardian.watch(marker.token(), Some(&private_dir)).expect("told");
+    guardian.done(marker.token()).expect("told");
+    let pid = guardian.pid().expect("started");
+    drop(guardian);
+    assert!(!exists(pid), "not even a zombie");
+    assert!(process.is_alive() && private_dir.join("auth.json").exists());
 }
 
 #[test]
@@ -184,7 +114,7 @@ fn starts_with_the_first_run_only() {
     let guardian = Guardian::new(None);
     guardian.done("0-0").expect("nothing to do");
     assert_eq!(guardian.pid(), None);
-    guardian.close().expect("nothing to do");
+    assert!(guardian.close().is_none());
 }
 
 #[test]
@@ -201,7 +131,7 @@ fn outlives_the_signals_of_a_terminal_and_a_service_manager() {
     for signal in [Signal::INT, Signal::HUP, Signal::TERM] {
         rustix::process::kill_process_group(group, signal).expect("a group of its own");
     }
-    guardian.close().expect("cleaned up");
+    assert!(closes_well(guardian));
     assert!(!process.is_alive());
 }
 
@@ -217,7 +147,7 @@ fn is_started_anew_when_it_was_killed() {
 
     guardian.watch(late.token(), None).expect("told");
     assert_ne!(guardian.pid(), Some(pid));
-    guardian.close().expect("cleaned up");
+    assert!(closes_well(guardian));
     assert!(!processes.iter().any(Process::is_alive));
 }
 
@@ -321,7 +251,7 @@ fn removes_directories_that_tools_have_closed_and_nothing_they_point_to() {
 
     let guardian = Guardian::new(None);
     guardian.watch(marker.token(), Some(&private_dir)).expect("told");
-    guardian.close().expect("cleaned up");
+    assert!(closes_well(guardian));
     assert!(!private_dir.exists());
     assert!(private_dir.parent().expect("has one").exists());
     assert!(outside.join("precious").exists());
@@ -350,12 +280,8 @@ fn removes_no_directory_that_is_not_named_after_the_run() {
     ] {
         let guardian = Guardian::new(None);
         guardian.watch(&token, Some(path)).expect("told");
-        let closed = guardian.close();
-        assert_eq!(
-            matches!(closed, Err(GuardianError::Incomplete(_))),
-            is_refused,
-            "{path:?}: {closed:?}"
-        );
+        let closed = guardian.close().expect("started");
+        assert_eq!(!closed.success(), is_refused, "{path:?}: {closed:?}");
         assert!(target.exists() && below.exists() && link.exists(), "{path:?}");
     }
 }

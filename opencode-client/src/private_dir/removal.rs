@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// So often something may appear while its directory is removed.
 const ATTEMPTS_MAX: usize = 4;
@@ -39,7 +39,7 @@ fn is_interference(error: &io::Error) -> bool {
 fn open_directories(root: &Path) {
     use std::os::unix::fs::PermissionsExt;
 
-    let mut pending: Vec<PathBuf> = vec![root.to_owned()];
+    let mut pending = vec![root.to_owned()];
     while let Some(path) = pending.pop() {
         // Not through links: what they point to is not ours.
         let Ok(metadata) = fs::symlink_metadata(&path) else {

@@ -1,5 +1,6 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use bytes::Bytes;
 use opencode_config::{DataHome, Environment, Isolation, RunConfig};
 
 use super::*;

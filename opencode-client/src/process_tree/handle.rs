@@ -1,5 +1,6 @@
 //! A hold on one process that no other process can slip into.
 
+use std::collections::BTreeMap;
 use std::io;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::OwnedFd;
@@ -15,7 +16,6 @@ use super::table::{Liveness, Process, Source, Started};
 pub(super) struct Handle {
     pid: Pid,
     started: Started,
-    source: Source,
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pidfd: Option<OwnedFd>,
 }
@@ -31,59 +31,89 @@ pub(super) enum Delivery {
 }
 
 impl Handle {
-    /// Takes hold of the process of this row; `None` when it has ended since.
-    pub(super) fn open(process: &Process, source: Source) -> io::Result<Option<Self>> {
-        let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else {
-            return Ok(None);
-        };
-        let handle = Self {
+    pub(super) fn started(&self) -> Started {
+        self.started
+    }
+
+    fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    fn has_pidfd(&self) -> bool {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return self.pidfd.is_some();
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        return false;
+    }
+}
+
+/// Takes hold of the processes of these rows; `None` for one that has ended since.
+pub(super) fn hold(processes: &[&Process], source: Source) -> io::Result<Vec<Option<Handle>>> {
+    let open = |process: &Process| {
+        let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw)?;
+        Some(Handle {
             pid,
             started: process.started,
-            source,
             #[cfg(any(target_os = "linux", target_os = "android"))]
             pidfd: match source {
                 Source::Procfs => open_pidfd(pid),
                 #[cfg(test)]
                 Source::Ps => None,
             },
-        };
-        // The check comes after the pidfd was opened: a process that had the pid both before and
-        // after is the one that the pidfd holds.
-        Ok(handle.is_unchanged()?.then_some(handle))
-    }
+        })
+    };
+    let opened: Vec<Option<Handle>> = processes.iter().map(|process| open(process)).collect();
+    // The check comes after the pidfds were opened: a process that had the pid both before and
+    // after is the one that the pidfd holds.
+    let handles: Vec<&Handle> = opened.iter().flatten().collect();
+    let mut alive = are_alive(&handles, source)?.into_iter();
+    let keep = |handle: Option<Handle>| handle.filter(|_| alive.next().unwrap_or(false));
+    Ok(opened.into_iter().map(keep).collect())
+}
 
-    pub(super) fn started(&self) -> Started {
-        self.started
-    }
-
-    pub(super) fn signal(&self, signal: Signal) -> io::Result<Delivery> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        if let Some(pidfd) = &self.pidfd {
-            return delivery(rustix::process::pidfd_send_signal(pidfd, signal));
+/// Sends a signal to each of these processes. The first error comes after all have been tried.
+pub(super) fn signal(
+    handles: &[&Handle],
+    signal: Signal,
+    source: Source,
+) -> (Vec<Delivery>, io::Result<()>) {
+    let mut result = Ok(());
+    let alive = if handles.iter().all(|handle| handle.has_pidfd()) {
+        // The pidfd knows.
+        vec![true; handles.len()]
+    } else {
+        are_alive(handles, source).unwrap_or_else(|error| {
+            result = Err(error);
+            vec![false; handles.len()]
+        })
+    };
+    let send = |(handle, is_alive): (&&Handle, bool)| match send(handle, is_alive, signal) {
+        Ok(()) => Delivery::Sent,
+        Err(Errno::SRCH) => Delivery::Gone,
+        Err(Errno::PERM) => Delivery::Refused,
+        Err(error) => {
+            result = Err(error.into());
+            Delivery::Refused
         }
-        if self.is_unchanged()? {
-            delivery(rustix::process::kill_process(self.pid, signal))
-        } else {
-            Ok(Delivery::Gone)
-        }
-    }
+    };
+    let deliveries = handles.iter().zip(alive).map(send).collect();
+    (deliveries, result)
+}
 
-    /// Whether the pid still means this process, and it has not ended.
-    fn is_unchanged(&self) -> io::Result<bool> {
-        let pid = self.pid.as_raw_nonzero().get().unsigned_abs();
-        Ok(self.source.row(pid)?.is_some_and(|process| {
-            process.liveness == Liveness::Alive
-                && self.source.is_same(process.started, self.started)
-        }))
+fn send(handle: &Handle, is_alive: bool, signal: Signal) -> rustix::io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(pidfd) = &handle.pidfd {
+        return rustix::process::pidfd_send_signal(pidfd, signal);
     }
+    if is_alive { rustix::process::kill_process(handle.pid, signal) } else { Err(Errno::SRCH) }
 }
 
 /// Waits until one of these processes has ended, or until `until`; says of each whether it has.
-pub(super) fn wait_for_one(handles: &[&Handle], until: Instant) -> io::Result<Vec<bool>> {
-    let ended = |handles: &[&Handle]| -> io::Result<Vec<bool>> {
-        handles.iter().map(|handle| handle.is_unchanged().map(|unchanged| !unchanged)).collect()
-    };
-
+pub(super) fn wait_for_one(
+    handles: &[&Handle],
+    until: Instant,
+    source: Source,
+) -> io::Result<Vec<bool>> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(pidfds) =
         handles.iter().map(|handle| handle.pidfd.as_ref()).collect::<Option<Vec<_>>>()
@@ -94,14 +124,27 @@ pub(super) fn wait_for_one(handles: &[&Handle], until: Instant) -> io::Result<Ve
     // Without pidfds nothing reports the end of a process that is not our child.
     let mut pause = Duration::from_millis(2);
     loop {
-        let ended = ended(handles)?;
+        let alive = are_alive(handles, source)?;
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() || ended.contains(&true) {
-            return Ok(ended);
+        if left.is_zero() || alive.contains(&false) {
+            return Ok(alive.into_iter().map(|is_alive| !is_alive).collect());
         }
         std::thread::sleep(pause.min(left));
         pause = (pause * 2).min(Duration::from_millis(50));
     }
+}
+
+/// Of each process whether it has not ended, and its pid still means it.
+fn are_alive(handles: &[&Handle], source: Source) -> io::Result<Vec<bool>> {
+    let pids: Vec<u32> = handles.iter().map(|handle| handle.pid()).collect();
+    let rows: BTreeMap<u32, Process> =
+        source.rows(&pids)?.into_iter().map(|row| (row.pid, row)).collect();
+    let is_alive = |handle: &&Handle| {
+        rows.get(&handle.pid()).is_some_and(|row| {
+            row.liveness == Liveness::Alive && source.is_same(row.started, handle.started)
+        })
+    };
+    Ok(handles.iter().map(is_alive).collect())
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -128,13 +171,4 @@ fn wait_for_pidfds(pidfds: &[&OwnedFd], until: Instant) -> io::Result<Vec<bool>>
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_pidfd(pid: Pid) -> Option<OwnedFd> {
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
-}
-
-fn delivery(result: rustix::io::Result<()>) -> io::Result<Delivery> {
-    match result {
-        Ok(()) => Ok(Delivery::Sent),
-        Err(Errno::SRCH) => Ok(Delivery::Gone),
-        Err(Errno::PERM) => Ok(Delivery::Refused),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -43,22 +43,11 @@ impl Marker {
         &self.value
     }
 
-    /// Whether a block of `NAME=value` entries separated by NUL belongs to this run.
-    pub(super) fn marks(&self, environment: &[u8]) -> bool {
-        environment
-            .split(|&byte| byte == 0)
-            .filter_map(value_of_entry)
-            .any(|value| self.is_in(value))
-    }
-
     /// Whether a value of [`Marker::NAME`] names this run.
+    #[cfg(any(test, unix))]
     pub(super) fn is_in(&self, value: &[u8]) -> bool {
         value.split(|&byte| byte == b':').any(|token| token == self.token().as_bytes())
     }
-}
-
-fn value_of_entry(entry: &[u8]) -> Option<&[u8]> {
-    entry.strip_prefix(Marker::NAME.as_bytes())?.strip_prefix(b"=")
 }
 
 fn is_marker_value(value: &str) -> bool {
@@ -99,19 +88,6 @@ mod tests {
         assert!(tokens.iter().all(|token| {
             token.len() < 50 && token.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
         }));
-    }
-
-    #[test]
-    fn marks_its_own_environment_only() {
-        let (ours, other) = (Marker::new(None), Marker::new(None));
-        let block = |value: &str| format!("A=1\0{}={value}\0Z=2\0", Marker::NAME).into_bytes();
-
-        assert!(ours.marks(&block(ours.value())));
-        assert!(!ours.marks(&block(other.value())));
-        assert!(!ours.marks(b""));
-        assert!(!ours.marks(format!("X{}={}\0", Marker::NAME, ours.value()).as_bytes()));
-        assert!(!ours.marks(format!("OTHER={}\0", ours.value()).as_bytes()));
-        assert!(!ours.marks(&block(&format!("{}0", ours.value()))));
     }
 
     #[test]

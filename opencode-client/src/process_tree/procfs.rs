@@ -2,10 +2,17 @@
 
 use std::fs;
 use std::io;
+use std::str::SplitAsciiWhitespace;
+use std::time::Duration;
 
-use super::GUARDIAN_ENTRY;
 use super::marker::Marker;
 use super::table::{Liveness, Process, Role, Started};
+
+/// The number of the state in the line of stat, as proc(5) counts: the pid is 1, the command 2.
+const FIRST_FIELD: usize = 3;
+
+/// Milliseconds to wait for an exec to get on. Microseconds do, if no disk is involved.
+const EXEC_PAUSES_MAX: usize = 100;
 
 /// Every process. `marker_for` says by the start time which marker to look for, if any.
 pub(super) fn snapshot<'a>(
@@ -31,7 +38,7 @@ pub(super) fn snapshot<'a>(
 
 /// The row of one pid, its role not looked up.
 pub(super) fn row(pid: u32) -> io::Result<Option<Process>> {
-    match fs::read(format!("/proc/{pid}/stat")) {
+    match fs::read(stat_path(pid)) {
         Ok(stat) => parse_stat(pid, &stat)
             .map(Some)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unknown form of stat")),
@@ -40,19 +47,61 @@ pub(super) fn row(pid: u32) -> io::Result<Option<Process>> {
     }
 }
 
+/// Whether any thread of the process may still do something: it has neither stopped nor ended.
+pub(super) fn may_run(pid: u32) -> io::Result<bool> {
+    let threads = match fs::read_dir(format!("/proc/{pid}/task")) {
+        Ok(threads) => threads,
+        Err(error) if has_vanished(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    for thread in threads {
+        let stat = match thread.and_then(|thread| fs::read(thread.path().join("stat"))) {
+            Ok(stat) => stat,
+            Err(error) if has_vanished(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        let state = fields(&stat).and_then(|mut fields| fields.next());
+        if !matches!(state, Some("T" | "t" | "Z" | "X" | "x")) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A process that cannot be looked into (another user's, or gone by now) is known by its parent
 /// only.
 fn role(pid: u32, marker: &Marker) -> Role {
-    let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else {
-        return Role::Unmarked;
-    };
-    if environment.split(|&byte| byte == 0).any(|entry| entry == GUARDIAN_ENTRY.as_bytes()) {
-        Role::Guardian
-    } else if marker.marks(&environment) {
-        Role::Marked
-    } else {
-        Role::Unmarked
+    environment(pid).map_or(Role::Unmarked, |environment| {
+        Role::of(environment.split(|&byte| byte == 0), marker)
+    })
+}
+
+/// The environment of a process, as it was at its last exec. While an exec is under way there is
+/// none for a moment, and no event at the end of that moment.
+fn environment(pid: u32) -> io::Result<Vec<u8>> {
+    let mut pauses = EXEC_PAUSES_MAX;
+    loop {
+        let environment = fs::read(format!("/proc/{pid}/environ"))?;
+        if !environment.is_empty() || pauses == 0 || !is_in_exec(&fs::read(stat_path(pid))?) {
+            return Ok(environment);
+        }
+        pauses -= 1;
+        std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Whether the line tells of a program that has no place for its environment yet. An empty
+/// environment has one.
+fn is_in_exec(stat: &[u8]) -> bool {
+    const KERNEL_THREAD: u64 = 0x0020_0000;
+    let number = |field| fields(stat)?.nth(field - FIRST_FIELD)?.parse::<u64>().ok();
+    let is_kernel_thread = number(9).is_none_or(|flags| flags & KERNEL_THREAD != 0);
+    let is_alive = parse_stat(0, stat).is_some_and(|row| row.liveness == Liveness::Alive);
+    is_alive && !is_kernel_thread && number(51) == Some(0)
+}
+
+fn stat_path(pid: u32) -> String {
+    format!("/proc/{pid}/stat")
 }
 
 fn has_vanished(error: &io::Error) -> bool {
@@ -65,19 +114,24 @@ fn has_vanished(error: &io::Error) -> bool {
 
 /// `pid (command) state ppid …`, see proc(5); the command may hold spaces and parentheses.
 fn parse_stat(pid: u32, stat: &[u8]) -> Option<Process> {
-    let open = stat.iter().position(|&byte| byte == b'(')?;
-    let close = stat.iter().rposition(|&byte| byte == b')')?;
-    let command = String::from_utf8_lossy(stat.get(open + 1..close)?).into_owned();
-    let mut fields = std::str::from_utf8(&stat[close + 1..]).ok()?.split_ascii_whitespace();
+    let start = stat.iter().position(|&byte| byte == b'(')? + 1;
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    let command = String::from_utf8_lossy(stat.get(start..end)?).into_owned();
+    let mut fields = fields(stat)?;
 
     let liveness = match fields.next()? {
         "Z" | "X" | "x" => Liveness::Ended,
         _ => Liveness::Alive,
     };
     let parent = fields.next()?.parse().ok()?;
-    // Field 22 of the line; state is field 3, ppid field 4.
     let started = Started(fields.nth(22 - 5)?.parse().ok()?);
     Some(Process { pid, parent, started, liveness, role: Role::Unmarked, command })
+}
+
+/// The fields behind the command, from [`FIRST_FIELD`] on.
+fn fields(stat: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    Some(std::str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace())
 }
 
 #[cfg(test)]
@@ -111,6 +165,20 @@ mod tests {
             assert_eq!(parse_stat(42, &stat("sh", state)).expect("row").liveness, Liveness::Ended);
         }
         assert_eq!(parse_stat(42, &stat("sh", 'T')).expect("row").liveness, Liveness::Alive);
+    }
+
+    #[test]
+    fn knows_a_program_that_is_being_started() {
+        let line = |flags: u64, state: char, env_end: u64| {
+            let zeros = "0 ".repeat(51 - 10);
+            format!("42 (sh) {state} 7 42 42 0 -1 {flags} {zeros}{env_end} 0\n").into_bytes()
+        };
+        assert!(is_in_exec(&line(0x40_0000, 'R', 0)));
+        assert!(!is_in_exec(&line(0x40_0000, 'R', 140_736_000)));
+        assert!(!is_in_exec(&line(0x20_8040, 'I', 0)), "a kernel thread");
+        assert!(!is_in_exec(&line(0x40_000c, 'Z', 0)));
+        let own = fs::read(stat_path(std::process::id())).expect("readable");
+        assert!(!is_in_exec(&own));
     }
 
     #[test]

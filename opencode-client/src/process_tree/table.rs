@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use super::GUARDIAN_ENTRY;
 use super::marker::Marker;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::procfs;
@@ -42,6 +43,25 @@ pub(super) struct Process {
     pub(super) command: String,
 }
 
+impl Role {
+    /// What these entries of an environment say. Where they come behind a command line, that may
+    /// talk of the marker too: the last entry counts.
+    pub(super) fn of<'a>(
+        entries: impl DoubleEndedIterator<Item = &'a [u8]> + Clone,
+        marker: &Marker,
+    ) -> Self {
+        let value_of =
+            |entry: &'a [u8]| entry.strip_prefix(Marker::NAME.as_bytes())?.strip_prefix(b"=");
+        if entries.clone().any(|entry| entry == GUARDIAN_ENTRY.as_bytes()) {
+            Self::Guardian
+        } else if entries.rev().find_map(value_of).is_some_and(|value| marker.is_in(value)) {
+            Self::Marked
+        } else {
+            Self::Unmarked
+        }
+    }
+}
+
 /// Where the process table is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
@@ -59,13 +79,12 @@ impl Source {
 
     /// Every process; the role is looked up for those started at `since` or later.
     pub(super) fn snapshot(self, marker: &Marker, since: Started) -> io::Result<Vec<Process>> {
+        let marker_for = |started| self.is_since(started, since).then_some(marker);
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            Self::Procfs => {
-                procfs::snapshot(|started| self.is_since(started, since).then_some(marker))
-            }
+            Self::Procfs => procfs::snapshot(marker_for),
             #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
-            Self::Ps => ps::snapshot(marker),
+            Self::Ps => ps::snapshot(marker_for),
         }
     }
 
@@ -82,6 +101,16 @@ impl Source {
     /// The row of one pid as it is now.
     pub(super) fn row(self, pid: u32) -> io::Result<Option<Process>> {
         Ok(self.rows(&[pid])?.pop())
+    }
+
+    /// Whether the process may still do something: it has neither stopped nor ended.
+    pub(super) fn may_run(self, pid: u32) -> io::Result<bool> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Self::Procfs => procfs::may_run(pid),
+            #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+            Self::Ps => ps::may_run(pid),
+        }
     }
 
     /// Whether two start times of one pid mean the same process.
@@ -179,6 +208,26 @@ mod tests {
             .iter()
             .map(|process| process.pid)
             .collect()
+    }
+
+    #[test]
+    fn tells_roles_by_whole_entries() {
+        let (ours, other) = (Marker::new(None), Marker::new(None));
+        let (name, value, foreign) = (Marker::NAME, ours.value(), other.value());
+        for (environment, expected) in [
+            (format!("A=1 {name}={value} B=2"), Role::Marked),
+            (format!("{name}={foreign}:{value}"), Role::Marked),
+            (format!("{name}={foreign}"), Role::Unmarked),
+            (format!("{name}={value}0"), Role::Unmarked),
+            (format!("X{name}={value}"), Role::Unmarked),
+            (format!("OTHER={value}"), Role::Unmarked),
+            (format!("{name}={value} sleep 1 {name}={foreign}"), Role::Unmarked),
+            (format!("{name}={value} {GUARDIAN_ENTRY}"), Role::Guardian),
+            (String::new(), Role::Unmarked),
+        ] {
+            let entries = environment.as_bytes().split(|&byte| byte == b' ');
+            assert_eq!(Role::of(entries, &ours), expected, "{environment}");
+        }
     }
 
     #[test]

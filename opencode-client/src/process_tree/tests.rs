@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
-use super::handle::{Delivery, Handle, wait_for_one};
-use super::table::{Liveness, Source, Started};
+use super::handle::{Delivery, Handle, hold, signal, wait_for_one};
+use super::table::{Liveness, Process, Source, Started};
 use super::*;
 
 /// Generous, for a loaded machine: no test waits this long when all is well.
@@ -105,10 +105,15 @@ pub(crate) fn exists(pid: u32) -> bool {
 
 pub(crate) fn has_ended_within(pid: u32, patience: Duration) -> bool {
     let row = Source::HERE.row(pid).expect("readable");
-    let handle = row.and_then(|row| Handle::open(&row, Source::HERE).expect("opened"));
+    let handle = row.and_then(|row| hold_one(&row, Source::HERE));
     handle.is_none_or(|handle| {
-        wait_for_one(&[&handle], Instant::now() + patience).expect("waited") == [true]
+        let until = Instant::now() + patience;
+        wait_for_one(&[&handle], until, Source::HERE).expect("waited") == [true]
     })
+}
+
+fn hold_one(row: &Process, source: Source) -> Option<Handle> {
+    hold(&[row], source).expect("looked up").pop().expect("one for one")
 }
 
 #[test]
@@ -151,11 +156,10 @@ fn remembers_those_who_hide_later() {
     for source in SOURCES {
         let mut run = Run::start(
             source,
-            "env -i setsid sh -c 'echo ready; exec sleep 1000' & read -r line; wait",
+            "env -i setsid sh -c 'trap \"\" TERM; echo ready; while :; do sleep 0.01; done' & wait",
         );
         assert_eq!(run.line(), "ready");
-        run.tree.observe().expect("looked");
-        run.root.kill().expect("killed");
+        run.tree.terminate().expect("asked");
         run.reap();
         run.tree.sweep(AT_ONCE).expect("the orphan ends");
         assert_eq!(run.rest(), "");
@@ -210,17 +214,23 @@ fn asks_the_stopped_too() {
 
 #[test]
 fn kills_those_who_multiply_meanwhile() {
-    // Two generations that start sleepers in sessions of their own as fast as they can.
-    let breed = "n=0; while [ $n -lt 2000 ]; do setsid sleep 1000 & n=$((n+1)); done";
+    // They start sleepers in sessions of their own, as fast as they can.
+    let breed = |name: &str| {
+        format!("n=0; while [ $n -lt 3000 ]; do echo {name}; setsid sleep 1000 & n=$((n+1)); done")
+    };
     let mut run = Run::start(
         Source::HERE,
-        &format!("setsid sh -c '{breed}' & setsid sh -c 'echo ready; {breed}' & {breed}"),
+        &format!("setsid sh -c '{}' & setsid sh -c '{}' & wait", breed("one"), breed("two")),
     );
-    assert_eq!(run.line(), "ready");
+    let first = run.line();
+    assert!(["one", "two"].contains(&first.as_str()), "{first:?}");
     run.tree.kill().expect("killed");
+    let born = run.rest();
     run.reap();
-    run.tree.sweep(AT_ONCE).expect("all gone");
-    assert_eq!(run.rest(), "");
+    run.tree.sweep(AT_ONCE).expect("nothing is left");
+
+    let count = |name: &str| born.lines().filter(|&line| line == name).count();
+    assert!(count("one") < 2999 && count("two") < 2999, "only killed when they were through");
 }
 
 #[test]
@@ -234,14 +244,30 @@ fn a_zombie_has_ended() {
         .spawn()
         .expect("sleep starts");
     run.tree.sweep(AT_ONCE).expect("zombies do not count");
-    assert!(!is_alive(zombie.id()));
+    let is_alive = is_alive(zombie.id());
+    zombie.kill().expect("killed");
     zombie.wait().expect("waited for");
+    assert!(!is_alive);
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn tells_the_stopped_from_those_who_may_run() {
+    let mut child = Command::new("sleep").arg("1000").spawn().expect("starts");
+    let pid = Pid::from_child(&child);
+    assert!(Source::HERE.may_run(child.id()).expect("readable"));
+    rustix::process::kill_process(pid, Signal::STOP).expect("stopped");
+    waitpid(Some(pid), WaitOptions::UNTRACED).expect("waits");
+    assert!(!Source::HERE.may_run(child.id()).expect("readable"));
+    child.kill().expect("killed");
+    child.wait().expect("waited for");
+    assert!(!Source::HERE.may_run(child.id()).expect("readable"));
 }
 
 #[test]
 fn finds_those_who_have_only_just_started() {
     let marker = Marker::new(None);
-    for _ in 0..200 {
+    for _ in 0..50 {
         let mut child = Command::new("sleep")
             .arg("1000")
             .env(Marker::NAME, marker.value())
@@ -250,8 +276,10 @@ fn finds_those_who_have_only_just_started() {
         // No child of a member, so that its environment alone tells.
         let mut tree = ProcessTree::new(u32::MAX, marker.clone());
         tree.sweep(AT_ONCE).expect("ended");
-        assert!(!is_alive(child.id()));
+        let is_alive = is_alive(child.id());
+        child.kill().expect("killed");
         child.wait().expect("waited for");
+        assert!(!is_alive);
     }
 }
 
@@ -346,14 +374,18 @@ fn a_handle_does_not_fit_another_process_of_the_same_pid() {
     for source in SOURCES {
         let mut child = Command::new("sleep").arg("1000").spawn().expect("starts");
         let mut row = source.row(child.id()).expect("readable").expect("alive");
-        let handle = Handle::open(&row, source).expect("opened").expect("alive");
-
+        let handle = hold_one(&row, source).expect("alive");
         row.started = Started(row.started.0 - 100);
-        assert!(Handle::open(&row, source).expect("opened").is_none());
+        assert!(hold_one(&row, source).is_none());
 
-        assert_eq!(handle.signal(Signal::KILL).expect("sent"), Delivery::Sent);
+        let kill = || {
+            let (deliveries, result) = signal(&[&handle], Signal::KILL, source);
+            result.expect("no other error");
+            deliveries
+        };
+        assert_eq!(kill(), [Delivery::Sent]);
         child.wait().expect("ends");
-        assert_eq!(handle.signal(Signal::KILL).expect("sent"), Delivery::Gone);
+        assert_eq!(kill(), [Delivery::Gone]);
     }
 }
 

@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::handle::{Delivery, Handle, wait_for_one};
+use super::handle::{self, Delivery, Handle};
 use super::table::{Process, Role, Source, Started, newcomers, protected_pids};
 use super::{Marker, ProcessTreeError, Survivor, Survivors, SweepError, SweepLimits};
 
 /// After so many rounds even a fork bomb is killed without having been frozen whole.
 const FREEZE_ROUNDS_MAX: usize = 32;
+
+/// One that has not stopped by then waits in the kernel, for a disk for example, and forks nobody.
+const STOP_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// One run's root process and everything that it started.
 ///
@@ -57,7 +60,8 @@ impl ProcessTree {
         };
         // A root that cannot be looked up now is found by its marker later, or is gone.
         if let Some(root) = start_of(root_pid).filter(|root| root.parent == own)
-            && let Ok(Some(handle)) = Handle::open(&root, source)
+            && let Ok(handles) = handle::hold(&[&root], source)
+            && let Some(handle) = handles.into_iter().flatten().next()
         {
             tree.since = root.started;
             tree.remember(&root, handle);
@@ -65,13 +69,8 @@ impl ProcessTree {
         tree
     }
 
-    /// Looks at who belongs to the run now. What is seen once stays a member, even if it hides
-    /// from a later look; [`terminate`](Self::terminate) and [`kill`](Self::kill) look as well.
-    pub(crate) fn observe(&mut self) -> Result<(), ProcessTreeError> {
-        self.scan().map(drop)
-    }
-
-    /// Asks the root and all members to end: SIGTERM, and SIGCONT for those that are stopped.
+    /// Asks the root and all members to end: SIGTERM, and SIGCONT for those that are stopped. Who
+    /// is found now stays a member, even if it hides from later looks.
     ///
     /// # Errors
     ///
@@ -126,14 +125,31 @@ impl ProcessTree {
 
     fn freeze(&mut self) -> Result<(), ProcessTreeError> {
         for _ in 0..FREEZE_ROUNDS_MAX {
-            for member in self.members.values_mut() {
-                if member.state == State::Running {
-                    member.state = State::Frozen;
-                    member.signal(Signal::STOP)?;
-                }
-            }
+            self.signal(Signal::STOP, |state| state == State::Running)?;
+            self.wait_until_stopped()?;
             if self.scan()? == Found::Nobody {
                 break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A fork that is under way when the signal comes is still carried out. Nothing but the process
+    /// table says when a process that is not our child has stopped.
+    fn wait_until_stopped(&mut self) -> Result<(), ProcessTreeError> {
+        let until = later(STOP_TIMEOUT);
+        let mut pause = Duration::from_micros(100);
+        for (&pid, member) in &mut self.members {
+            if member.state != State::Running {
+                continue;
+            }
+            member.state = State::Frozen;
+            while self.source.may_run(pid).map_err(ProcessTreeError::Table)? {
+                if Instant::now() >= until {
+                    return Ok(());
+                }
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(5));
             }
         }
         Ok(())
@@ -149,14 +165,9 @@ impl ProcessTree {
 
         // One that ends before it is held may have started another: that counts as found.
         let found = if newcomers.is_empty() { Found::Nobody } else { Found::Somebody };
-        let mut held = Vec::new();
-        for process in newcomers {
-            if let Some(handle) =
-                Handle::open(process, self.source).map_err(ProcessTreeError::Table)?
-            {
-                held.push((process, handle));
-            }
-        }
+        let handles = handle::hold(&newcomers, self.source).map_err(ProcessTreeError::Table)?;
+        let held = newcomers.into_iter().zip(handles);
+        let held = held.filter_map(|(process, handle)| Some((process, handle?))).collect();
         for (process, handle) in self.confirm(&table, held)? {
             self.remember(process, handle);
         }
@@ -203,13 +214,27 @@ impl ProcessTree {
     }
 
     fn signal_all(&mut self, signal: Signal) -> Result<(), ProcessTreeError> {
-        let mut result = Ok(());
-        for member in self.members.values_mut() {
-            if let Err(error) = member.signal(signal) {
-                result = Err(error);
+        self.signal(signal, |_| true)
+    }
+
+    fn signal(
+        &mut self,
+        signal: Signal,
+        whom: impl Fn(State) -> bool,
+    ) -> Result<(), ProcessTreeError> {
+        let (mut states, handles): (Vec<&mut State>, Vec<&Handle>) = self
+            .members
+            .values_mut()
+            .filter(|member| whom(member.state))
+            .map(|member| (&mut member.state, &member.handle))
+            .unzip();
+        let (deliveries, result) = handle::signal(&handles, signal, self.source);
+        for (state, delivery) in states.iter_mut().zip(deliveries) {
+            if delivery == Delivery::Refused {
+                **state = State::OutOfReach;
             }
         }
-        result
+        result.map_err(ProcessTreeError::Signal)
     }
 
     fn wait_until_empty(&mut self, until: Instant) -> Result<(), ProcessTreeError> {
@@ -230,8 +255,8 @@ impl ProcessTree {
         if handles.is_empty() {
             return Ok(());
         }
-        let ended = wait_for_one(&handles, until).map_err(ProcessTreeError::Wait)?;
-        let mut ended = ended.into_iter();
+        let ended = handle::wait_for_one(&handles, until, self.source);
+        let mut ended = ended.map_err(ProcessTreeError::Wait)?.into_iter();
         self.members.retain(|_, _| !ended.next().unwrap_or(false));
         Ok(())
     }
@@ -259,15 +284,4 @@ fn later(duration: Duration) -> Instant {
 enum Found {
     Nobody,
     Somebody,
-}
-
-impl Member {
-    fn signal(&mut self, signal: Signal) -> Result<(), ProcessTreeError> {
-        match self.handle.signal(signal) {
-            Ok(Delivery::Refused) => self.state = State::OutOfReach,
-            Ok(Delivery::Gone | Delivery::Sent) => {}
-            Err(error) => return Err(ProcessTreeError::Signal(error)),
-        }
-        Ok(())
-    }
 }

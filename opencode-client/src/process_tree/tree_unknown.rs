@@ -11,10 +11,6 @@ impl ProcessTree {
         Self(())
     }
 
-    pub(crate) fn observe(&mut self) -> Result<(), ProcessTreeError> {
-        Ok(())
-    }
-
     pub(crate) fn terminate(&mut self) -> Result<(), ProcessTreeError> {
         Ok(())
     }

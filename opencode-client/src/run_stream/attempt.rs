@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use opencode_proto::{Answer, Run, RunAction, RunEvent, RunOutcome, Signal};
+use opencode_proto::{Answer, Run, RunAction, RunEvent, RunEventKind, RunOutcome, Signal};
 
 use crate::blocking::unblock;
-use crate::error::{RunError, RunReport, Warning};
+use crate::error::{RunReport, Warning};
 use crate::opencode::Inner;
 use crate::pacing::StartPermit;
 use crate::process_tree::{ProcessTree, SweepLimits};
@@ -18,12 +18,14 @@ use crate::request::RunRequest;
 use crate::runtime::{ByteSource, Process, ProcessExit, Timer};
 
 use super::BoxFuture;
-use super::end;
+use super::end::{self, CleanUp};
 use super::input::Input;
 use super::log::Log;
 use super::start::{Prepared, poll_timer};
 
 pub(super) struct Attempt {
+    /// Dropped first: the process has ended when `exit` is dropped, which then leaves no zombie.
+    remains: Option<Remains>,
     run: Run,
     inner: Arc<Inner>,
     command: String,
@@ -39,7 +41,6 @@ pub(super) struct Attempt {
     /// Blocking work on the process tree, one at a time and in order.
     job: Option<BoxFuture<()>>,
     jobs: Vec<Job>,
-    remains: Option<Remains>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +65,8 @@ impl Attempt {
         tree: ProcessTree,
         permit: StartPermit,
     ) -> Self {
-        let remains = Remains::new(&inner, prepared.private_dir, &prepared.marker, tree);
         Self {
+            remains: Some(prepared.remains.with_tree(tree)),
             run: Run::new(request.settings.clone(), inner.runtime.now()),
             command,
             warnings: prepared.warnings,
@@ -78,7 +79,6 @@ impl Attempt {
             permit: Some(permit),
             job: None,
             jobs: Vec::new(),
-            remains: Some(remains),
             inner,
         }
     }
@@ -96,7 +96,9 @@ impl Attempt {
         loop {
             match self.run.poll_action() {
                 RunAction::Event(event) => {
-                    self.permit = None;
+                    if is_event(&event) {
+                        self.permit = None;
+                    }
                     if let Some(log) = &mut self.log {
                         log.add(&event);
                     }
@@ -203,12 +205,12 @@ impl Attempt {
         true
     }
 
-    /// What is left to do after the machine has finished.
+    /// What it came to, and what is left to do after the machine has finished.
     pub(super) fn end(
         &mut self,
         outcome: RunOutcome,
         attempts: u32,
-    ) -> impl Future<Output = Result<RunReport, RunError>> + Send + use<> {
+    ) -> (RunReport, impl Future<Output = CleanUp> + Send + use<>) {
         let report = RunReport {
             outcome,
             command: mem::take(&mut self.command),
@@ -216,8 +218,13 @@ impl Attempt {
             attempts,
         };
         let remains = self.remains.take().expect("a run ends once");
-        end::end(report, remains, self.log.take(), self.job.take())
+        (report, end::clean_up(remains, self.log.take(), self.job.take()))
     }
+}
+
+/// Whether OpenCode printed it as an event.
+fn is_event(event: &RunEvent) -> bool {
+    !matches!(event.kind, RunEventKind::Diagnostic(_) | RunEventKind::Notice(_))
 }
 
 /// `None`: not yet. `Some(None)`: the end.

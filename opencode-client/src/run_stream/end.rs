@@ -1,20 +1,23 @@
 //! What is left to do when a run is over.
 
 use std::process::ExitStatus;
+use std::time::Instant;
 
-use opencode_proto::Exit;
+use opencode_proto::{Exit, Run, RunAction, RunSettings};
 
 use super::BoxFuture;
 use super::log::Log;
-use crate::error::{RunError, RunReport};
+use crate::error::{CleanupError, RunError, RunReport, Warning};
+use crate::event_log::EventLogError;
 use crate::remains::Remains;
 
-pub(super) async fn end(
-    report: RunReport,
-    remains: Remains,
-    log: Option<Log>,
-    job: Option<BoxFuture<()>>,
-) -> Result<RunReport, RunError> {
+/// How the end went.
+pub(super) struct CleanUp {
+    removed: Result<(), CleanupError>,
+    logged: Result<(), EventLogError>,
+}
+
+pub(super) async fn clean_up(remains: Remains, log: Option<Log>, job: Option<BoxFuture<()>>) -> CleanUp {
     if let Some(job) = job {
         job.await;
     }
@@ -23,17 +26,42 @@ pub(super) async fn end(
         Some(log) => log.close().await,
         None => Ok(()),
     };
-    // The run's own failure says most; it is told first.
-    if !report.outcome.end.is_completed() {
-        return Err(RunError::Ended(Box::new(report)));
+    CleanUp { removed, logged }
+}
+
+impl CleanUp {
+    /// What is told of the run. Its own failure says most and comes first, then what it left; the rest are warnings.
+    pub(super) fn conclude(self, mut report: Box<RunReport>) -> Result<RunReport, RunError> {
+        let Self { removed, logged } = self;
+        if !report.outcome.end.is_completed() {
+            report.warnings.extend(removed.err().map(Warning::Leftovers));
+            report.warnings.extend(logged.err().map(Warning::Log));
+            return Err(RunError::Ended(report));
+        }
+        if let Err(source) = removed {
+            report.warnings.extend(logged.err().map(Warning::Log));
+            return Err(RunError::Leftovers { report, source });
+        }
+        match logged {
+            Ok(()) => Ok(*report),
+            Err(source) => Err(RunError::Log { report, source }),
+        }
     }
-    if let Err(source) = removed {
-        return Err(RunError::Leftovers { report: Box::new(report), source });
-    }
-    if let Err(source) = logged {
-        return Err(RunError::Log { report: Box::new(report), source });
-    }
-    Ok(report)
+}
+
+/// What is told of a run that was cancelled before anything was started.
+pub(super) fn not_started(settings: &RunSettings, now: Instant) -> RunReport {
+    let mut run = Run::new(settings.clone(), now);
+    run.cancel(now);
+    run.handle_exit(None, now);
+    run.handle_stdout_end(now);
+    run.handle_stderr_end(now);
+    let outcome = loop {
+        if let RunAction::Finished(outcome) = run.poll_action() {
+            break *outcome;
+        }
+    };
+    RunReport { outcome, command: "opencode run".to_owned(), warnings: Vec::new(), attempts: 0 }
 }
 
 #[cfg(unix)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use opencode_config::{DataHome, Invocation, IsolationPlan};
 
-use crate::blocking::unblock;
+use crate::blocking::{unblock, unblock_bound};
 use crate::command::os_command;
 use crate::error::{RunError, Warning};
 use crate::event_log::EventLog;
@@ -27,25 +27,41 @@ use super::attempt::Attempt;
 pub(super) struct Prepared {
     pub(super) invocation: Invocation,
     pub(super) marker: Marker,
-    pub(super) private_dir: PrivateDir,
+    pub(super) remains: Remains,
     pub(super) log: Option<EventLog>,
     pub(super) warnings: Vec<Warning>,
+}
+
+/// Everything that is known before anything is made that has to be removed again.
+struct Planned {
+    marker: Marker,
+    plan: IsolationPlan,
+    invocation: Invocation,
+    log: Option<EventLog>,
+}
+
+/// Waits for `delay`, and then for this run's turn to start.
+pub(super) async fn turn(inner: Arc<Inner>, request: Arc<RunRequest>, delay: Duration) -> StartPermit {
+    if !delay.is_zero() {
+        inner.runtime.timer(inner.runtime.now() + delay).await;
+    }
+    permit(&inner, &request).await
 }
 
 pub(super) async fn start(
     inner: Arc<Inner>,
     request: Arc<RunRequest>,
-    delay: Duration,
+    permit: StartPermit,
     attempt: u32,
 ) -> Result<Attempt, RunError> {
     let runtime = Arc::clone(&inner.runtime);
-    if !delay.is_zero() {
-        runtime.timer(runtime.now() + delay).await;
-    }
-    let permit = permit(&inner, &request).await;
-    let prepared = {
+    let planned = {
         let (inner, request) = (Arc::clone(&inner), Arc::clone(&request));
-        unblock(&runtime, move || prepare(&inner, &request, attempt)).await?
+        unblock(&runtime, move || plan(&inner, &request, attempt)).await?
+    };
+    let prepared = {
+        let inner = Arc::clone(&inner);
+        unblock_bound(&runtime, move || prepare(&inner, planned)).await?
     };
     spawn(inner, request, prepared, permit).await
 }
@@ -91,8 +107,8 @@ pub(super) fn poll_timer(
     timer.as_mut().poll(cx)
 }
 
-/// Makes everything that the process needs. Blocks.
-fn prepare(inner: &Inner, request: &RunRequest, attempt: u32) -> Result<Prepared, RunError> {
+/// Looks at everything that the run depends on. Blocks, perhaps for long: on files of the caller's.
+fn plan(inner: &Inner, request: &RunRequest, attempt: u32) -> Result<Planned, RunError> {
     let program = inner.binary.locate(&inner.environment)?;
     let directory = directory(request.directory.as_deref())?;
     let marker = Marker::new(inner.environment.var(Marker::NAME));
@@ -112,15 +128,16 @@ fn prepare(inner: &Inner, request: &RunRequest, attempt: u32) -> Result<Prepared
         EventLog::open(log)
     });
     let log = log.transpose().map_err(RunError::LogOpen)?;
-    let mut warnings: Vec<_> = plan.warnings.iter().cloned().map(Warning::Config).collect();
-    if let Err(error) = inner.guardian.watch(marker.token(), Some(&root)) {
-        warnings.push(Warning::Guardian(error));
-    }
-    let private_dir = PrivateDir::create(&inner.temp_dir, marker.token(), &plan).inspect_err(|_| {
-        // It is being told that nothing is left to watch; if it cannot be told, it finds nothing.
-        let _ = inner.guardian.done(marker.token());
-    })?;
-    Ok(Prepared { invocation, marker, private_dir, log, warnings })
+    Ok(Planned { marker, plan, invocation, log })
+}
+
+/// Makes everything that the process needs. Blocks.
+fn prepare(inner: &Arc<Inner>, planned: Planned) -> Result<Prepared, RunError> {
+    let Planned { marker, plan, invocation, log } = planned;
+    let (remains, guarded) = Remains::create(inner, &marker, &plan)?;
+    let mut warnings: Vec<_> = plan.warnings.into_iter().map(Warning::Config).collect();
+    warnings.extend(guarded.err().map(Warning::Guardian));
+    Ok(Prepared { invocation, marker, remains, log, warnings })
 }
 
 fn directory(path: Option<&Path>) -> Result<PathBuf, RunError> {
@@ -146,9 +163,8 @@ async fn spawn(
             Ok(Attempt::new(inner, &request, prepared, command, process, tree, permit))
         }
         Err(source) => {
-            let remains = Remains::without_process(&inner, prepared.private_dir, &prepared.marker);
             // The reason it did not start is what matters now; the guardian still knows of the directory.
-            if let Err(error) = remains.remove().await {
+            if let Err(error) = prepared.remains.remove().await {
                 tracing::warn!(%error, "cannot clean up after a run that did not start");
             }
             Err(RunError::Spawn { command, source })

@@ -242,7 +242,7 @@ fn a_summary_is_paid_for_and_is_not_the_answer() {
 
     assert_eq!(gather(&lines[..7]).text(), "begun ", "cut off after the summary");
     assert_eq!(gather(&lines[..7]).tail(), Tail::StepOpen, "the model was told to go on");
-    assert_eq!(answer.tail(), Tail::StepOpen);
+    assert_eq!(answer.tail(), Tail::Answered, "told again");
     assert!(gather(&[&continuation("t3", "user")]).steps().is_empty());
 }
 

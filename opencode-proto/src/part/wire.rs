@@ -1,13 +1,16 @@
 //! How parts are decoded: one flat struct with every field of every kind, so that a line is walked once.
 
+mod state;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::lenient::{IfObject, Lenient};
 use super::tokens::WireTokens;
 use super::{
     FinishReason, PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart, TimeSpan,
@@ -15,7 +18,10 @@ use super::{
 };
 use crate::json::{RawJson, RawText};
 
-/// Any part. Borrows from the line, and `line` in the functions below is always that line.
+use state::WireToolState;
+
+/// Any part. Borrows from the line, and `line` in the functions below is always that line; `around` is the part of it
+/// that was decoded, the JSON of the part or of what has it as `part`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct WirePart<'a> {
@@ -38,13 +44,13 @@ pub(crate) struct WirePart<'a> {
     #[serde(borrow)]
     tool: Option<Str<'a>>,
     #[serde(borrow)]
-    state: Option<&'a RawValue>,
+    state: IfObject<WireToolState<'a>>,
     #[serde(borrow)]
     metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     reason: Option<Str<'a>>,
-    time: WireTime,
-    tokens: Option<WireTokens>,
+    time: IfObject<WireTime>,
+    tokens: IfObject<WireTokens>,
     cost: Lenient,
 }
 
@@ -55,26 +61,6 @@ struct WireTime {
     start: Option<Lenient>,
     end: Option<Lenient>,
     compacted: Option<Lenient>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WireToolState<'a> {
-    #[serde(borrow)]
-    status: Option<Str<'a>>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    output: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow)]
-    title: Option<&'a RawValue>,
-    #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow)]
-    attachments: Option<&'a RawValue>,
-    time: WireTime,
 }
 
 #[derive(Default, Deserialize)]
@@ -123,27 +109,28 @@ impl<'a> WirePart<'a> {
         StepFinish {
             key: self.key(),
             reason: self.reason.as_ref().map_or(FinishReason::UNKNOWN, Str::as_str).into(),
-            tokens: self.tokens.take().unwrap_or_default().into(),
+            tokens: self.tokens.0.take().unwrap_or_default().into(),
             cost: self.cost.amount(),
         }
     }
 
-    pub(crate) fn tool(&self, line: &Bytes) -> Result<ToolPart, serde_json::Error> {
-        let state = self.state.ok_or_else(|| missing("part.state"))?;
+    pub(crate) fn tool(&self, line: &Bytes, around: &str) -> Result<ToolPart, serde_json::Error> {
+        let state = self.state.0.as_ref().ok_or_else(|| missing("part.state"))?;
         let tool = self.tool.as_ref().ok_or_else(|| missing("part.tool"))?;
-        Ok(self.tool_in(line, tool.as_str(), tool_state(line, state)?))
+        Ok(self.tool_in(line, tool.as_str(), state.read(line, around)?))
     }
 
     /// This part with a name and a state that may stand elsewhere.
     pub(crate) fn tool_of(
         &self,
         line: &Bytes,
+        around: &str,
         name: Option<&str>,
         state: impl FnOnce() -> ToolState,
     ) -> Result<ToolPart, serde_json::Error> {
         let name = self.tool.as_ref().map(Str::as_str).or(name).ok_or_else(|| missing("tool"))?;
-        let state = match self.state {
-            Some(raw) => tool_state(line, raw)?,
+        let state = match &self.state.0 {
+            Some(state) => state.read(line, around)?,
             None => state(),
         };
         Ok(self.tool_in(line, name, state))
@@ -191,39 +178,13 @@ impl<'a> WirePart<'a> {
     }
 }
 
-fn tool_state(line: &Bytes, raw: &RawValue) -> Result<ToolState, serde_json::Error> {
-    let state: WireToolState<'_> = serde_json::from_str(raw.get())?;
-    let status = state.status.as_ref().ok_or_else(|| missing("part.state.status"))?;
-    let input = json(line, state.input);
-    let metadata = json(line, state.metadata);
-    let time = state.time.span();
-    Ok(match status.as_str() {
-        "completed" => ToolState::Completed {
-            input,
-            output: text(line, state.output).unwrap_or_else(|| "".into()),
-            title: text(line, state.title),
-            metadata,
-            attachments: json(line, state.attachments),
-            time,
-        },
-        "error" => ToolState::Error {
-            input,
-            error: text(line, state.error).unwrap_or_else(|| "".into()),
-            metadata,
-            time,
-        },
-        "pending" => ToolState::Pending { input },
-        "running" => ToolState::Running { input, title: text(line, state.title), metadata, time },
-        other => ToolState::Other { status: other.into(), raw: RawJson::slice(line, raw) },
-    })
-}
-
-impl WireTime {
+impl IfObject<WireTime> {
     fn span(&self) -> TimeSpan {
+        let Some(time) = &self.0 else { return TimeSpan::default() };
         TimeSpan {
-            start_ms: self.start.map(Lenient::count),
-            end_ms: self.end.map(Lenient::count),
-            compacted_ms: self.compacted.map(Lenient::count),
+            start_ms: time.start.map(Lenient::count),
+            end_ms: time.end.map(Lenient::count),
+            compacted_ms: time.compacted.map(Lenient::count),
         }
     }
 }
@@ -271,73 +232,5 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
         }
 
         deserializer.deserialize_str(StrVisitor)
-    }
-}
-
-/// A number that is worth less than the event it stands in: anything that is not a number reads as zero.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Lenient(f64);
-
-impl Lenient {
-    /// As a count: whole, and not below zero.
-    pub(crate) fn count(self) -> u64 {
-        // A cast of a float saturates, and NaN is zero.
-        self.0 as u64
-    }
-
-    /// As an amount of money: not below zero, not infinite.
-    pub(crate) fn amount(self) -> f64 {
-        // `max` may return either zero; the sum is never the negative one.
-        if self.0.is_finite() { self.0.max(0.0) + 0.0 } else { 0.0 }
-    }
-}
-
-impl<'de> Deserialize<'de> for Lenient {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NumberVisitor;
-
-        impl<'de> Visitor<'de> for NumberVisitor {
-            type Value = Lenient;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number")
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<Lenient, E> {
-                Ok(Lenient(number))
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Lenient, E> {
-                Ok(Lenient(number as f64))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Lenient, E> {
-                Ok(Lenient(number as f64))
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Lenient, E> {
-                Ok(Lenient::default())
-            }
-
-            fn visit_str<E>(self, _: &str) -> Result<Lenient, E> {
-                Ok(Lenient::default())
-            }
-
-            fn visit_unit<E>(self) -> Result<Lenient, E> {
-                Ok(Lenient::default())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Lenient, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Lenient::default())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Lenient, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Lenient::default())
-            }
-        }
-
-        deserializer.deserialize_any(NumberVisitor)
     }
 }

@@ -18,6 +18,8 @@ const LINE_SIZE_MAX: usize = 64 << 10;
 const NOTICE_LINES_MAX: usize = 200;
 /// How many causes are remembered.
 const CAUSES_MAX: usize = 64;
+/// How the log names an error whose message it leaves out, for example that of an unknown command.
+const NO_CAUSE: &str = "UnknownError: UnknownError";
 
 #[derive(Debug)]
 pub(super) struct Stderr {
@@ -97,7 +99,7 @@ impl Stderr {
             return None;
         }
         let (raw, text) = match self.notice.take() {
-            Some(mut open) if !text.starts_with('!') => {
+            Some(mut open) if !begins_notice(&text) => {
                 open.text.push('\n');
                 open.text.push_str(&text);
                 open.lines += 1;
@@ -123,6 +125,9 @@ impl Stderr {
         let (Some(reference), Some(error)) = (log.field("ref"), log.field("error")) else {
             return;
         };
+        if error == NO_CAUSE {
+            return;
+        }
         if self.causes.len() == CAUSES_MAX {
             self.causes.pop_front();
         }
@@ -132,6 +137,11 @@ impl Stderr {
 
 const NOTICE_START: &str = "permission requested: ";
 const NOTICE_END: &str = "; auto-rejecting";
+
+/// Whether this is no line of the command that a notice tells of. Those may start with `!` too.
+fn begins_notice(line: &str) -> bool {
+    line.starts_with('!') && (line.contains(NOTICE_START) || Notice::read(line).is_some())
+}
 
 /// What a run that never got going says about it: standard error without log lines, notices and the label `Error:`.
 pub(super) fn startup_message(tail: &str) -> String {

@@ -16,16 +16,13 @@ use crate::part::{Lenient, Str, WirePart};
 /// Reads a line. The first is a diagnostic where the line was not UTF-8, and then the event is read with U+FFFD for
 /// what was broken.
 pub(crate) fn decode(line: Bytes) -> (Option<RunEvent>, RunEvent) {
-    match str::from_utf8(&line) {
-        Ok(_) => (None, decode_utf8(line)),
-        Err(_) => {
-            let repaired = String::from_utf8_lossy(&line).into_owned();
-            (
-                Some(RunEvent::diagnostic(line, Diagnostic::InvalidUtf8)),
-                decode_utf8(repaired.into()),
-            )
-        }
+    if let Ok(text) = str::from_utf8(&line) {
+        return (None, decode_text(&line, text));
     }
+    let repaired = Bytes::from(String::from_utf8_lossy(&line).into_owned());
+    let text = str::from_utf8(&repaired).expect("what was broken is replaced");
+    let event = decode_text(&repaired, text);
+    (Some(RunEvent::diagnostic(line, Diagnostic::InvalidUtf8)), event)
 }
 
 /// An event as it is printed since 1.0. `part` and `error` hold what the type is about.
@@ -43,42 +40,42 @@ struct WireEvent<'a> {
     error: Option<&'a RawValue>,
 }
 
-fn decode_utf8(line: Bytes) -> RunEvent {
-    let text = str::from_utf8(&line).expect("the caller checked");
+/// `text` is the memory of `line`.
+fn decode_text(line: &Bytes, text: &str) -> RunEvent {
     let trimmed = text.trim_ascii();
     if trimmed.is_empty() {
-        return RunEvent::diagnostic(line, Diagnostic::Empty);
+        return RunEvent::diagnostic(line.clone(), Diagnostic::Empty);
     }
     if !trimmed.starts_with('{') {
         let diagnostic = match serde_json::from_str::<IgnoredAny>(trimmed) {
             Ok(_) => Diagnostic::NotAnObject,
             Err(_) => Diagnostic::NotJson,
         };
-        return RunEvent::diagnostic(line, diagnostic);
+        return RunEvent::diagnostic(line.clone(), diagnostic);
     }
     match serde_json::from_str::<WireEvent<'_>>(text) {
         Ok(mut wire) => {
-            let kind = wire.kind(&line);
+            let kind = wire.kind(line, text);
             let session = wire.session.filter(|session| !session.as_str().is_empty());
             RunEvent {
                 session: session.map(|session| session.as_str().into()),
                 timestamp_ms: wire.timestamp.map(Lenient::count),
-                raw: if kind.is_event() { line } else { logged::unwrap(&line) },
+                raw: if kind.is_event() { line.clone() } else { logged::unwrap(text) },
                 kind,
             }
         }
-        Err(error) => explain(line, error),
+        Err(error) => explain(line, text, error),
     }
 }
 
 impl WireEvent<'_> {
-    fn kind(&mut self, line: &Bytes) -> RunEventKind {
+    fn kind(&mut self, line: &Bytes, text: &str) -> RunEventKind {
         let event_type = self.event_type.as_str();
         let read = match (event_type, &mut self.part) {
             ("text", Some(part)) => part.text(line).map(RunEventKind::Text),
             ("reasoning", Some(part)) => part.reasoning(line).map(RunEventKind::Reasoning),
             ("tool_use", Some(part)) => {
-                part.tool(line).map(|tool| RunEventKind::ToolUse(Box::new(tool)))
+                part.tool(line, text).map(|tool| RunEventKind::ToolUse(Box::new(tool)))
             }
             ("step_start", Some(part)) => Ok(RunEventKind::StepStart(part.step_start())),
             ("step_finish", Some(part)) => Ok(RunEventKind::StepFinish(part.step_finish())),
@@ -86,17 +83,16 @@ impl WireEvent<'_> {
                 let error = self.error.map(|error| RawJson::slice(line, error));
                 Ok(RunEventKind::Error(Box::new(AgentError::decode(error.expect("is some")))))
             }
-            _ => return flat(line, event_type),
+            _ => return flat(line, text, event_type),
         };
         read.unwrap_or_else(|error| malformed(event_type, error))
     }
 }
 
 /// An event without `part`: our own wrapped lines, the shapes of older versions, and what we do not know.
-fn flat(line: &Bytes, event_type: &str) -> RunEventKind {
-    let text = str::from_utf8(line).expect("the caller checked");
-    let kind =
-        serde_json::from_str::<WireFlat<'_>>(text).and_then(|wire| wire.kind(line, event_type));
+fn flat(line: &Bytes, text: &str, event_type: &str) -> RunEventKind {
+    let kind = serde_json::from_str::<WireFlat<'_>>(text)
+        .and_then(|wire| wire.kind(line, text, event_type));
     match kind {
         Ok(Some(kind)) => kind,
         Ok(None) => RunEventKind::Unknown { event_type: event_type.into() },
@@ -112,7 +108,7 @@ fn malformed(event_type: &str, error: serde_json::Error) -> RunEventKind {
 const KNOWN: [&str; 6] = ["error", "reasoning", "step_finish", "step_start", "text", "tool_use"];
 
 /// Why a line that begins like an object did not read as an event.
-fn explain(line: Bytes, error: serde_json::Error) -> RunEvent {
+fn explain(line: &Bytes, text: &str, error: serde_json::Error) -> RunEvent {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Envelope<'a> {
@@ -121,9 +117,8 @@ fn explain(line: Bytes, error: serde_json::Error) -> RunEvent {
         #[serde(borrow, rename = "sessionID")]
         session: Option<&'a RawValue>,
     }
-    let text = str::from_utf8(&line).expect("the caller checked");
     if serde_json::from_str::<IgnoredAny>(text).is_err() {
-        return RunEvent::diagnostic(line, Diagnostic::NotJson);
+        return RunEvent::diagnostic(line.clone(), Diagnostic::NotJson);
     }
     let envelope: Envelope<'_> = serde_json::from_str(text).unwrap_or_default();
     let session = envelope.session.and_then(string);
@@ -136,7 +131,7 @@ fn explain(line: Bytes, error: serde_json::Error) -> RunEvent {
             error: DecodeError::from(error),
         },
     };
-    RunEvent { session: session.map(Into::into), timestamp_ms: None, kind, raw: line }
+    RunEvent { session: session.map(Into::into), timestamp_ms: None, kind, raw: line.clone() }
 }
 
 impl RunEvent {

@@ -44,9 +44,10 @@ impl WireFlat<'_> {
     pub(super) fn kind(
         &self,
         line: &Bytes,
+        text: &str,
         event_type: &str,
     ) -> Result<Option<RunEventKind>, serde_json::Error> {
-        let mut part: WirePart<'_> = serde_json::from_slice(line)?;
+        let mut part: WirePart<'_> = serde_json::from_str(text)?;
         Ok(match event_type {
             "assistant" | "message" | "model" => {
                 content(line, self.content).map(|text| RunEventKind::Text(part.text_of(line, text)))
@@ -74,7 +75,7 @@ impl WireFlat<'_> {
             "text" => Some(RunEventKind::Text(part.text_of(line, self.any_text(line)?))),
             "tool" | "tool_call" | "tool_result" | "tool_use" => {
                 let name = self.name.as_ref().map(Str::as_str);
-                let tool = part.tool_of(line, name, || self.tool_state(line))?;
+                let tool = part.tool_of(line, text, name, || self.tool_state(line))?;
                 Some(RunEventKind::ToolUse(Box::new(tool)))
             }
             _ => None,

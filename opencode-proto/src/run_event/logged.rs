@@ -24,13 +24,13 @@ pub(super) fn wrap(event_type: &str, kind: &str, size: Option<u64>, raw: &[u8]) 
 }
 
 /// The line that stands in a log as `line`.
-pub(super) fn unwrap(line: &Bytes) -> Bytes {
+pub(super) fn unwrap(line: &str) -> Bytes {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Wrapped<'a> {
         #[serde(borrow)]
         raw: Option<&'a RawValue>,
     }
-    let wrapped: Wrapped<'_> = serde_json::from_slice(line).unwrap_or_default();
+    let wrapped: Wrapped<'_> = serde_json::from_str(line).unwrap_or_default();
     wrapped.raw.and_then(string).unwrap_or_default().into()
 }

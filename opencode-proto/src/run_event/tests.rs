@@ -245,3 +245,38 @@ fn what_is_no_event_survives_a_log() {
     let logged = event.to_json_line();
     assert_eq!(read(str::from_utf8(&logged).unwrap()).kind, event.kind);
 }
+
+#[test]
+fn a_coloured_notice_and_the_size_of_a_lost_line_survive_a_log() {
+    let notice = Notice::AgentReplaced { reason: "agent \"x\" not found".into() };
+    let line =
+        "\u{1b}[93m\u{1b}[1m! \u{1b}[0m agent \"x\" not found. Falling back to default agent";
+    for event in [
+        RunEvent::notice(line.into(), notice),
+        RunEvent::diagnostic(Bytes::new(), Diagnostic::TooLong { size: 7 }),
+        RunEvent::diagnostic("{\"cut".into(), Diagnostic::Torn),
+    ] {
+        let logged = event.to_json_line();
+        assert_eq!(read(str::from_utf8(&logged).unwrap()), event);
+    }
+}
+
+#[test]
+fn details_in_another_shape_do_not_cost_the_event() {
+    let line =
+        r#"{"type":"text","part":{"text":"x","state":"done","time":[1],"tokens":7,"cost":{}}}"#;
+    assert_eq!(text(line).text, "x");
+    let line = r#"{"type":"step_finish","part":{"reason":"stop","tokens":null,"time":null}}"#;
+    assert!(matches!(read(line).kind, RunEventKind::StepFinish(_)));
+}
+
+#[test]
+fn a_state_of_an_unknown_kind_is_kept_wherever_it_stands() {
+    for line in [
+        r#"{"type":"tool_use","part":{"tool":"x","state":{"status":"queued", "why":[1]}}}"#,
+        r#"{"type":"tool_use","tool":"x","state":{"status":"queued", "why":[1]}}"#,
+    ] {
+        let ToolState::Other { status, raw } = tool(line).state else { panic!("{line}") };
+        assert_eq!((&*status, raw.as_str()), ("queued", r#"{"status":"queued", "why":[1]}"#));
+    }
+}

@@ -189,7 +189,7 @@ impl Said {
 
     fn is_same_part(&self, other: &Self) -> bool {
         let id = |said: &Self| said.ids().and_then(|ids| ids.part);
-        std::mem::discriminant(self) == std::mem::discriminant(other)
+        mem::discriminant(self) == mem::discriminant(other)
             && id(self).is_some()
             && id(self) == id(other)
     }

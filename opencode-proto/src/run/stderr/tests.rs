@@ -31,6 +31,11 @@ fn a_rejected_command_of_several_lines_is_one_notice() {
         notices(&[lines]),
         [rejected("bash", "cat <<E\nhello\nE"), rejected("edit", "a, b")]
     );
+    let negated = "! permission requested: bash (if\n! true\nthen x); auto-rejecting\n";
+    assert_eq!(notices(&[negated]), [rejected("bash", "if\n! true\nthen x")]);
+    let torn =
+        "! permission requested: bash (a\n! permission requested: edit (b); auto-rejecting\n";
+    assert_eq!(notices(&[torn]), [rejected("edit", "b")]);
 }
 
 #[test]
@@ -69,6 +74,14 @@ fn a_cause_is_found_by_its_reference() {
     let cause = stderr.cause("err_bc9df4b0").map(|cause| cause.error.as_str());
     assert_eq!(cause, Some("ProviderModelNotFoundError: Model \"x\" not found"));
     assert_eq!(stderr.cause("err_other"), None);
+}
+
+#[test]
+fn a_cause_that_says_nothing_is_none() {
+    let mut stderr = Stderr::new(1 << 16);
+    let line = "timestamp=1 level=ERROR run=1 message=failed ref=err_1 error=\"UnknownError: UnknownError\"\n";
+    stderr.push(line.into());
+    assert_eq!(stderr.cause("err_1"), None);
 }
 
 #[test]

@@ -245,6 +245,26 @@ fn a_second_exit_is_not_believed() {
 }
 
 #[test]
+fn a_second_end_of_an_output_is_not_believed() {
+    let mut run = patient();
+    run.out_end().pass(50).out_end();
+    assert_eq!(run.wakes(), Some((70, WakeReason::Linger)));
+    run.step(Step::StderrEnd);
+    run.err(REPLACED.trim_end()).step(Step::StderrEnd);
+    assert!(run.events.is_empty(), "a line may still be going on");
+    run.exit(Exit::Code(0));
+    assert_eq!(run.events.len(), 1);
+}
+
+#[test]
+fn what_was_gathered_can_be_seen_before_the_end() {
+    let now = Instant::now();
+    let mut run = Run::new(RunSettings::default(), now);
+    run.handle_stdout(TEXT.into(), now);
+    assert_eq!(run.answer().text(), "Hello");
+}
+
+#[test]
 fn limits_that_no_clock_reaches_are_never_reached() {
     let mut run = run_with(|settings| {
         settings.deadlines =

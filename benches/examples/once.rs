@@ -1,0 +1,39 @@
+//! Reads the workload once, in one way, for a profiler that counts:
+//!
+//! ```text
+//! cargo build --profile bench -p opencode-benches --example once
+//! valgrind --tool=callgrind --toggle-collect='once::measured' target/release/examples/once aggregate
+//! ```
+
+// This is a program: it takes arguments and prints.
+#![allow(clippy::print_stdout)]
+
+use std::env;
+use std::hint::black_box;
+
+use bytes::Bytes;
+use memchr::memchr_iter;
+use opencode_benches::{RunMode, ways};
+
+fn main() {
+    let way = env::args().nth(1).unwrap_or_default();
+    let workload = RunMode::generate(1, 4 << 20);
+    let lines = workload.runs.iter().map(|run| run.iter().filter(|byte| **byte == b'\n').count());
+    println!("{} bytes, {} lines", workload.size(), lines.sum::<usize>());
+    measured(&way, &workload, &workload.chunks(64 << 10));
+}
+
+#[inline(never)]
+fn measured(way: &str, workload: &RunMode, runs: &[Vec<Bytes>]) {
+    let all = |way: &dyn Fn(&[Bytes]) -> usize| runs.iter().map(|run| way(run)).sum();
+    let sum: usize = match way {
+        "search" => all(&|run| run.iter().map(|chunk| memchr_iter(b'\n', chunk).count()).sum()),
+        "frame" => all(&|run| ways::frame(run).count()),
+        "decode" => all(&|run| ways::decode(ways::frame(run)).count()),
+        "aggregate" => all(&|run| ways::aggregate(run).tools().len()),
+        "drive" => all(&|run| ways::drive(run).answer.tools().len()),
+        "values" => workload.runs.iter().map(|run| ways::values(run).tools).sum(),
+        _ => panic!("usage: once search|frame|decode|aggregate|drive|values"),
+    };
+    black_box(sum);
+}

@@ -1,0 +1,10 @@
+//! What the benchmarks read: the same bytes on every machine, and what has to come out of them.
+
+mod figures;
+mod random;
+mod run_mode;
+mod source_code;
+pub mod ways;
+
+pub use figures::Figures;
+pub use run_mode::RunMode;

@@ -1,0 +1,140 @@
+//! What happens to the runs of a program that ends without a chance to see them through.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+
+use testkit::fake::{Behavior, Pipes, Signal};
+use testkit::processes::eventually;
+
+use crate::events::{START, answer};
+use crate::program::{self, Part, Program};
+use crate::world::{LONG, World, send};
+
+/// Goes on for ever, with tools in sessions of their own and files in its private directory.
+fn running() -> Behavior {
+    let tools = Behavior::new().spawn_orphan(Pipes::Hold).spawn_tool(Pipes::Close);
+    tools.read_stdin().stdout_line(START).hang()
+}
+
+/// The program, a run of which goes on.
+fn start(world: &World, part: Part) -> Program {
+    let mut program = program::start(world, part);
+    assert_eq!(program.told("event"), "step_start");
+    program
+}
+
+#[track_caller]
+fn assert_left_to_the_guardian(world: &World) {
+    eventually(LONG, || {
+        let left = (world.processes(), world.private_dirs(), world.guardians());
+        if left.0.is_empty() && left.1.is_empty() && left.2.is_empty() { Ok(()) } else { Err(left) }
+    });
+}
+
+#[test]
+fn a_killed_program_leaves_nothing() {
+    let world = World::new(running());
+    let mut program = start(&world, Part::Wait);
+    assert!(world.processes().len() > 1 + 2, "the program, OpenCode and its tools");
+    assert_eq!((world.private_dirs().len(), world.guardians().len()), (1, 1));
+    send("KILL", &program.id().to_string());
+    assert_eq!(program.wait().signal(), Some(9));
+    assert_left_to_the_guardian(&world);
+}
+
+#[test]
+fn a_killed_program_ends_those_that_ignore_signals() {
+    let deaf = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
+    let deaf = deaf.into_iter().fold(Behavior::new(), Behavior::ignore);
+    let world = World::new(deaf.spawn_orphan(Pipes::Close).stdout_line(START).hang());
+    let mut program = start(&world, Part::Wait);
+    send("KILL", &program.id().to_string());
+    program.wait();
+    assert_left_to_the_guardian(&world);
+}
+
+#[test]
+fn a_program_that_aborts_leaves_nothing() {
+    let world = World::new(running());
+    let mut program = start(&world, Part::Abort);
+    assert_eq!(program.wait().signal(), Some(6));
+    assert_left_to_the_guardian(&world);
+}
+
+#[test]
+fn a_program_that_exits_in_the_middle_leaves_nothing() {
+    let world = World::new(running());
+    let mut program = start(&world, Part::Exit);
+    assert!(program.wait().success());
+    assert_left_to_the_guardian(&world);
+}
+
+#[test]
+fn a_program_whose_group_is_interrupted_leaves_nothing() {
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        let world = World::new(running());
+        let mut program = start(&world, Part::Wait);
+        send(signal, &format!("-{}", program.id()));
+        assert_eq!(program.wait().signal(), Some(number));
+        assert_left_to_the_guardian(&world);
+    }
+}
+
+#[tokio::test]
+async fn a_guardian_ends_with_its_handle() {
+    let world = World::new(Behavior::new().stdout_raw(answer("Hello.")));
+    let opencode = world.builder().build();
+    assert_eq!(world.guardians(), [], "there is nothing to guard");
+    opencode.run(world.request()).await.unwrap();
+    let clone = opencode.clone();
+    drop(opencode);
+    assert_eq!(world.guardians().len(), 1);
+    drop(clone);
+    assert_eq!(world.guardians(), []);
+}
+
+#[tokio::test]
+async fn a_guardian_that_is_killed_harms_no_run_and_is_replaced() {
+    let world = World::new(running());
+    let run = world.started().await;
+    let [guardian] = &world.guardians()[..] else { panic!("one") };
+    send("KILL", &guardian.pid.to_string());
+    let other = world.started().await;
+    let [replacement] = &world.guardians()[..] else { panic!("one") };
+    assert_ne!(replacement.pid, guardian.pid);
+    drop(run);
+    assert_eq!(world.private_dirs().len(), 1);
+    drop(other);
+    world.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn a_guardian_needs_no_search_path() {
+    let world = World::new(running());
+    let mut environment = world.environment();
+    environment.set("PATH", world.path("empty"));
+    let opencode = world.builder().environment(environment).build();
+    let mut run = opencode.stream(world.request());
+    run.next_event().await.unwrap();
+    assert_eq!(world.guardians().len(), 1);
+    run.cancel();
+    let error = run.outcome().await.unwrap_err();
+    assert!(error.report().unwrap().warnings.is_empty(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_guardian_knows_nothing_of_what_it_guards_but_where_it_is() {
+    let world = World::new(running());
+    let mut environment = world.environment();
+    environment.set("API_KEY", "s3cret");
+    let opencode = world.builder().environment(environment).build();
+    let mut run = opencode.stream(world.request());
+    run.next_event().await.unwrap();
+    let [guardian] = &world.guardians()[..] else { panic!("one") };
+    let environ = fs::read(format!("/proc/{}/environ", guardian.pid)).unwrap();
+    let environ = String::from_utf8(environ).unwrap();
+    let mut names: Vec<_> =
+        environ.split_terminator('\0').filter_map(|entry| Some(entry.split_once('=')?.0)).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["LC_ALL", "OPENCODE_RS_GUARDIAN", "PATH"]);
+}

@@ -1,0 +1,128 @@
+//! When things happen, by a clock that only moves when nothing else does.
+
+use std::time::Duration;
+
+use opencode_tokio::{Deadline, Deadlines, Exit, RunEnd, RunError, RunReport, RunSettings};
+use testkit::fake::Behavior;
+use tokio::time::Instant;
+
+use crate::events::{START, answer, text};
+use crate::imagined::{Imagined, Play};
+use crate::world::World;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const NOW: Duration = Duration::ZERO;
+
+/// Timers go off at the next millisecond.
+const TICKS: Duration = Duration::from_millis(20);
+
+/// Runs a play under the library's own settings, or with a change, and says how long that took.
+async fn run(
+    play: Play,
+    change: impl FnOnce(&mut RunSettings),
+) -> (Result<RunReport, RunError>, Duration) {
+    let world = World::new(Behavior::new());
+    let opencode = world.builder_on(Imagined::new([play])).build();
+    let mut settings = RunSettings::default();
+    change(&mut settings);
+    let began = Instant::now();
+    let result = opencode.run(world.request().with_settings(settings)).await;
+    (result, began.elapsed())
+}
+
+#[track_caller]
+fn assert_took(took: Duration, expected: Duration) {
+    assert!(expected <= took && took < expected + TICKS, "{took:?} instead of {expected:?}");
+}
+
+/// Neither signal ends an imagined process: 5 seconds after each it is given up.
+const GIVEN_UP: Duration = Duration::from_secs(2 * 5);
+
+#[tokio::test(start_paused = true)]
+async fn the_first_event_has_ten_minutes() {
+    let (result, took) = run(Play::new(), |_| {}).await;
+    let error = result.unwrap_err();
+    assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::FirstEvent)));
+    assert_eq!(error.report().unwrap().outcome.exit, None, "nobody saw it end");
+    assert_took(took, 10 * MINUTE + GIVEN_UP);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_may_last_half_an_hour_each_time() {
+    let play = Play::new()
+        .stdout(9 * MINUTE, format!("{START}\n"))
+        .stdout(29 * MINUTE, format!("{}\n", text("prt_2", "a")))
+        .stdout(29 * MINUTE, format!("{}\n", text("prt_3", "b")));
+    let (result, took) = run(play, |_| {}).await;
+    let error = result.unwrap_err();
+    assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::Idle)));
+    assert_eq!(error.report().unwrap().text(), "ab");
+    assert_took(took, (9 + 2 * 29 + 30) * MINUTE + GIVEN_UP);
+}
+
+#[tokio::test(start_paused = true)]
+async fn complaints_are_no_events() {
+    let play = Play::new().stderr(9 * MINUTE, "still here\n").stdout(NOW, "a banner\n");
+    let (result, took) = run(play, |_| {}).await;
+    assert_eq!(result.unwrap_err().end(), Some(&RunEnd::TimedOut(Deadline::FirstEvent)));
+    assert_took(took, 10 * MINUTE + GIVEN_UP);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_overall_deadline_counts_from_the_start() {
+    let play = (0..100).fold(Play::new().stdout(NOW, format!("{START}\n")), |play, number| {
+        play.stdout(MINUTE, format!("{}\n", text(&format!("prt_{number}"), "x")))
+    });
+    let deadlines = Deadlines::default().with_overall(60 * MINUTE);
+    let (result, took) = run(play, |settings| settings.deadlines = deadlines).await;
+    let error = result.unwrap_err();
+    assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::Overall)));
+    assert_took(took, 60 * MINUTE + GIVEN_UP);
+    assert!(error.report().unwrap().text().len() >= 59);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_ends_within_its_grace_is_waited_for() {
+    let play = Play::new().exit(10 * MINUTE + Duration::from_secs(4), 0);
+    let (result, took) = run(play, |_| {}).await;
+    let error = result.unwrap_err();
+    assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::FirstEvent)));
+    assert_eq!(error.report().unwrap().outcome.exit, Some(Exit::Code(0)));
+    assert_took(took, 10 * MINUTE + Duration::from_secs(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_has_answered_may_linger_for_two_minutes() {
+    let answered = Play::new().stdout(MINUTE, answer("Hello."));
+    let (result, took) = run(answered.clone(), |_| {}).await;
+    assert_eq!(result.unwrap().text(), "Hello.");
+    assert_took(took, 3 * MINUTE + GIVEN_UP);
+
+    let (result, took) = run(answered.exit(MINUTE, 0), |_| {}).await;
+    assert_eq!(result.unwrap().outcome.exit, Some(Exit::Code(0)));
+    assert_took(took, 2 * MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_closed_its_output_may_linger_for_two_minutes() {
+    let play = Play::new().stdout(MINUTE, answer("Hello.")).close_stdout(MINUTE);
+    let (result, took) = run(play, |_| {}).await;
+    assert_eq!(result.unwrap().text(), "Hello.");
+    assert_took(took, 4 * MINUTE + GIVEN_UP);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_that_are_too_far_away_are_none() {
+    let play = Play::new().stdout(10_000 * MINUTE, answer("At last.")).exit(NOW, 0);
+    let (result, took) = run(play, |settings| {
+        let never = Duration::MAX;
+        settings.deadlines =
+            Deadlines::default().with_first_event(never).with_idle(never).with_overall(never);
+        settings.linger_limit = never;
+        settings.drain_limit = never;
+        settings.kill_grace = never;
+    })
+    .await;
+    assert_eq!(result.unwrap().text(), "At last.");
+    assert_took(took, 10_000 * MINUTE);
+}

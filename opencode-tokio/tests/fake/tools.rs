@@ -1,0 +1,94 @@
+//! Processes that tools started, in sessions of their own: they end with the run, however it ends.
+
+use std::time::Duration;
+
+use opencode_tokio::{Deadlines, RunEnd};
+use testkit::fake::{Behavior, Pipes};
+use testkit::processes::Process;
+
+use crate::events::{START, answer};
+use crate::world::{World, rest, send};
+
+/// Starts tools of every kind before its first event.
+fn tools() -> Behavior {
+    [Pipes::Close, Pipes::Hold]
+        .into_iter()
+        .fold(Behavior::new(), |behavior, pipes| behavior.spawn_orphan(pipes).spawn_tool(pipes))
+        .read_stdin()
+}
+
+/// The tools, which are all alive.
+fn alive(world: &World) -> Vec<Process> {
+    let started = world.call().started;
+    assert_eq!(started.len(), 4);
+    let mut processes = world.processes();
+    processes.retain(|process| started.contains(&process.pid));
+    assert_eq!(processes.len(), 4, "{processes:?}");
+    processes
+}
+
+#[tokio::test]
+async fn end_with_a_complete_answer() {
+    let world = World::new(tools().stdout_raw(answer("Hello.")));
+    let report = world.opencode.run(world.request()).await.unwrap();
+    assert_eq!(report.text(), "Hello.");
+    assert_eq!(world.call().started.len(), 4);
+    world.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn end_with_a_cancelled_run() {
+    let world = World::new(tools().stdout_line(START).hang());
+    let mut run = world.started().await;
+    alive(&world);
+    run.cancel();
+    assert_eq!(run.outcome().await.unwrap_err().end(), Some(&RunEnd::Cancelled));
+    world.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn end_with_a_dropped_run() {
+    let world = World::new(tools().stdout_line(START).hang());
+    let run = world.started().await;
+    alive(&world);
+    drop(run);
+    world.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn end_with_a_killed_program() {
+    let world = World::new(tools().stdout_line(START).hang());
+    let mut run = world.started().await;
+    alive(&world);
+    send("KILL", &world.call().pid.to_string());
+    assert_eq!(rest(&mut run).await, []);
+    let error = run.outcome().await.unwrap_err();
+    assert_eq!(error.end(), Some(&RunEnd::Interrupted { signal: 9 }));
+    world.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn end_with_a_run_that_took_too_long() {
+    let world = World::new(tools().stdout_line(START).hang());
+    let deadlines = Deadlines::NONE.with_idle(Duration::from_millis(50));
+    let request = world.request().with_deadlines(deadlines);
+    assert!(world.opencode.run(request).await.is_err());
+    assert_eq!(world.call().started.len(), 4);
+    world.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn of_another_run_live_on() {
+    let world = World::new(tools().stdout_line(START).hang());
+    let first = world.started().await;
+    let tools = alive(&world);
+    let second = world.started().await;
+    let [call, ended] = &world.calls()[..] else { panic!("{:?}", world.calls()) };
+    drop(second);
+    assert!(tools.iter().all(|tool| testkit::processes::alive(tool.pid, tool.start)));
+    let left = world.processes();
+    let is_left = |pid: &u32| left.iter().any(|process| process.pid == *pid);
+    assert!(is_left(&call.pid) && !is_left(&ended.pid));
+    assert!(!ended.started.iter().any(is_left), "{left:?}");
+    drop(first);
+}

@@ -1,0 +1,55 @@
+//! When the conversation no longer fits into the model's context.
+
+use opencode_tokio::{
+    DataHome, ErrorName, Exit, Isolation, Resume, RunEnd, RunError, RunFlags, StepRole,
+};
+use testkit::model::{Kind, Reply, Script};
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_summary_is_not_the_answer() {
+    let world = World::new();
+    world.model.answer_compactions(Reply::new().text("## Summary"));
+    let kept = Isolation::new().with_data(DataHome::At(world.path("data")));
+    let first = world.config().with_isolation(kept);
+    // With an earlier prompt in the session, OpenCode repeats the last one instead of saying that it goes on.
+    let second = first.clone().with_flags(RunFlags::new().with_resume(Resume::latest()));
+
+    for (prompt, config) in [("First question.", first), ("Second question.", second)] {
+        let said = format!("Answer to: {prompt}");
+        let answered = [Reply::context_overflow(), Reply::new().text(&said)];
+        world.model.default_script(Script::new().then(answered));
+
+        let report = world.run(world.request_with(prompt, config)).await.unwrap();
+
+        let answer = report.answer();
+        assert_eq!((answer.text(), answer.full_text()), ((&said).into(), (&said).into()));
+        let roles: Vec<_> = answer.steps().iter().map(|step| step.role()).collect();
+        assert_eq!(roles, [StepRole::Summary, StepRole::Answer]);
+        assert_eq!(answer.steps()[0].text(), "## Summary");
+        assert_eq!(answer.tokens().total, 2 * 110, "summaries are paid for");
+        assert_eq!(answer.errors()[0].name, ErrorName::CONTEXT_OVERFLOW);
+        assert_eq!(answer.fatal_error(), None);
+        assert_eq!(report.outcome.exit, Some(Exit::Code(1)), "for the error that was survived");
+    }
+    let summaries = world.model.requests();
+    let summaries = summaries.iter().filter(|request| request.kind() == Kind::Compaction);
+    assert_eq!(summaries.count(), 2);
+}
+
+#[tokio::test]
+async fn a_conversation_that_cannot_be_summarised_either_is_an_error() {
+    let world = World::new();
+    world.model.default_script(Reply::context_overflow());
+    world.model.answer_compactions(Reply::context_overflow());
+
+    let error = world.run(world.request("A long question.")).await.unwrap_err();
+
+    let RunError::Ended(report) = &error else { panic!("{error}") };
+    let RunEnd::AgentError(agent) = &report.outcome.end else { panic!("{error}") };
+    assert_eq!(agent.name, ErrorName::CONTEXT_OVERFLOW);
+    assert!(agent.message.contains("exceeds the context window"), "{agent}");
+    assert_eq!(report.text(), "");
+    assert_eq!(world.model.requests().len(), 2, "the prompt and its summary, once each");
+}

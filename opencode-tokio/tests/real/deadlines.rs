@@ -1,0 +1,57 @@
+//! Runs that take too long. The clock is turned, nobody waits.
+
+use std::time::Duration;
+
+use opencode_tokio::{Deadline, Deadlines, RunEnd, RunError, RunEventKind};
+use testkit::model::{Reply, Script};
+
+use crate::world::{World, bash};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Only for a moment: a clock that stands still jumps to the next timer whenever everybody waits.
+pub(crate) async fn turn_clock(by: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(by).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn silence_in_the_middle_ends_a_run_that_keeps_what_it_gathered() {
+    let world = World::new();
+    let first = Reply::new().text("Part one.").tool("bash", bash("echo done"));
+    let stalled = Reply::new().text("Part tw").stall();
+    world.model.default_script(Script::new().then(first).then(stalled));
+    let deadlines = Deadlines::NONE.with_first_event(HOUR / 2).with_idle(HOUR);
+
+    let mut run = world.start(world.request("Go.").with_deadlines(deadlines)).await;
+    for _ in 0..2 {
+        run.until(|event| matches!(event.kind, RunEventKind::StepStart(_))).await;
+    }
+    assert!(!world.processes().is_empty());
+    turn_clock(HOUR).await;
+    let error = run.outcome().await.unwrap_err();
+
+    let RunError::Ended(report) = &error else { panic!("{error}") };
+    assert_eq!(report.outcome.end, RunEnd::TimedOut(Deadline::Idle));
+    assert!(error.to_string().ends_with("timed out: no event for too long"), "{error}");
+    assert_eq!(report.text(), "Part one.");
+    assert_eq!(report.answer().tools().len(), 1);
+    assert_eq!(report.answer().steps()[1].finish(), None);
+    assert!(report.outcome.elapsed > HOUR);
+}
+
+#[tokio::test]
+async fn a_model_that_never_begins_ends_a_run() {
+    let world = World::new();
+    world.model.default_script(Reply::new().stall());
+    let deadlines = Deadlines::NONE.with_first_event(HOUR).with_idle(HOUR / 2);
+
+    let mut run = world.start(world.request("Go.").with_deadlines(deadlines)).await;
+    let (_, events) = run.until_asked(|_| true).await;
+    turn_clock(HOUR).await;
+    let error = run.outcome().await.unwrap_err();
+
+    assert_eq!(events, []);
+    assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::FirstEvent)));
+}

@@ -1,0 +1,18 @@
+//! Run mode on the real OpenCode, end to end: only the model is scripted.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+
+mod answers;
+mod cancellation;
+mod context;
+mod deadlines;
+mod event_log;
+mod isolation;
+mod many;
+mod permissions;
+mod prompts;
+mod provider;
+mod refusals;
+mod sessions;
+mod tools;
+mod world;

@@ -1,0 +1,73 @@
+//! How a prompt gets to the model.
+
+use opencode_tokio::RunFlags;
+use serde_json::json;
+use testkit::model::Reply;
+
+use crate::world::{World, object};
+
+#[tokio::test]
+async fn a_prompt_arrives_byte_for_byte() {
+    let world = World::new();
+    world.model.default_script(Reply::new().text("Read."));
+    // Like a flag, with everything that shells, parsers and JSON treat in their own way, longer than
+    // any argument may be, and with an end that looks worth trimming. OpenCode trims nothing.
+    let odd = "-x --help \"double\" 'single' \\n \\\\ `x` $HOME ${X} %s \u{1f980}\u{200d}e\u{301}\r\n\t{env:HOME} @file ";
+    let prompt =
+        format!("{odd}{}\n\nthe end \t\n \n", "A line of the prompt, \u{e4}.\n".repeat(43_000));
+    assert!(prompt.len() > 1_000_000);
+
+    let report = world.run(world.request(&*prompt)).await.unwrap();
+
+    assert_eq!(report.text(), "Read.");
+    let [request] = &world.model.requests()[..] else { panic!("{:?}", world.model.requests()) };
+    let arrived = request.prompt().unwrap();
+    let differs = arrived.bytes().zip(prompt.bytes()).position(|(arrived, sent)| arrived != sent);
+    assert_eq!((differs, arrived.len()), (None, prompt.len()));
+}
+
+#[tokio::test]
+async fn a_prompt_may_be_a_flag() {
+    let world = World::new();
+    world.model.default_script(Reply::new().text("No help."));
+
+    let report = world.run(world.request("--help")).await.unwrap();
+
+    assert_eq!(report.text(), "No help.");
+    assert_eq!(world.turns()[0].prompt().unwrap(), "--help");
+}
+
+#[tokio::test]
+async fn a_command_gets_the_prompt_as_its_arguments() {
+    let world = World::new();
+    let mut command = world.config().with_flags(RunFlags::new().with_command("greet"));
+    // The last number takes all that is left.
+    let template = "Greet $1 and $2: $ARGUMENTS.";
+    command.overrides.extend(object(&json!({
+        "command": { "greet": { "template": template, "description": "greets" } },
+    })));
+
+    let report = world.run(world.request_with("Ann 'Bob Lee' --loud", command)).await.unwrap();
+
+    assert_eq!(report.text(), "Hello from the scripted model.");
+    let said = world.turns()[0].prompt().unwrap().into_owned();
+    assert_eq!(said, "Greet Ann and Bob Lee --loud: Ann 'Bob Lee' --loud.");
+}
+
+#[tokio::test]
+async fn files_are_attached() {
+    let world = World::new();
+    world.write("project/notes of today.txt", "first note\nsecond note\n");
+    world.write("project/--docs/guide.md", "");
+    let flags = RunFlags::new().with_title("t").with_file("notes of today.txt").with_file("--docs");
+    let config = world.config().with_flags(flags);
+
+    let report = world.run(world.request_with("Read it. ", config)).await.unwrap();
+
+    assert_eq!(report.text(), "Hello from the scripted model.", "what was attached is no answer");
+    let [request] = &world.model.requests()[..] else { panic!("{:?}", world.model.requests()) };
+    let said = request.prompt().unwrap();
+    for part in ["Read it. ", "first note", "second note", "guide.md"] {
+        assert!(said.contains(part), "{part:?} is not in {said:?}");
+    }
+}

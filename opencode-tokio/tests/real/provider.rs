@@ -1,0 +1,60 @@
+//! What the model's provider does wrong.
+
+use opencode_tokio::{ErrorName, Exit, RunEnd, RunError, RunReport};
+use testkit::model::{Reply, Script};
+
+use crate::world::World;
+
+async fn failed(world: &World) -> Box<RunReport> {
+    match world.run(world.request("Go.")).await {
+        Err(RunError::Ended(report)) => report,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_with_its_status_and_not_tried_again() {
+    let world = World::new();
+    world.model.default_script(Reply::error(401, "no such key"));
+
+    let report = failed(&world).await;
+
+    let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{report:?}") };
+    assert_eq!((&error.name, error.status), (&ErrorName::API.into(), Some(401)));
+    assert_eq!((&*error.message, error.retryable), ("no such key", Some(false)));
+    assert_eq!(report.outcome.end.to_string(), "the agent failed: APIError 401: no such key");
+    assert_eq!(report.outcome.exit, Some(Exit::Code(1)));
+    assert_eq!(world.model.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn what_passes_is_not_seen() {
+    let world = World::new();
+    let attempts = [
+        Reply::error(429, "slow down").header("retry-after", 1),
+        Reply::error(500, "oops"),
+        Reply::new().text("At last."),
+    ];
+    world.model.default_script(Script::new().then(attempts));
+
+    let report = world.run(world.request("Go.")).await.unwrap();
+
+    assert_eq!(report.text(), "At last.");
+    assert_eq!(report.answer().errors(), []);
+    assert_eq!((report.attempts, report.answer().steps().len()), (1, 1));
+    let attempts: Vec<_> = world.turns().iter().map(|request| request.attempt()).collect();
+    assert_eq!(attempts, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_none_is_an_error() {
+    let world = World::new();
+    world.model.default_script(Reply::new().text("Begun ").malformed().text("and ended."));
+
+    let report = failed(&world).await;
+
+    let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{report:?}") };
+    assert_eq!(error.name, ErrorName::UNKNOWN);
+    assert!(error.message.contains("JSON"), "{error:?}");
+    assert_eq!(report.answer().steps().len(), 1, "it had begun");
+}

@@ -1,0 +1,133 @@
+//! Runs that OpenCode cannot, or does not quite, start as it was told.
+
+use opencode_tokio::{
+    AgentFallback, ErrorName, Exit, Notice, RunConfig, RunEnd, RunError, RunFlags, RunReport,
+    RunRequest,
+};
+use serde_json::json;
+use testkit::model::Reply;
+
+use crate::world::{World, object};
+
+async fn ended(world: &World, request: RunRequest) -> (Box<RunReport>, String) {
+    match world.run(request).await {
+        Err(error @ RunError::Ended(_)) => {
+            let told = error.to_string();
+            let RunError::Ended(report) = error else { unreachable!() };
+            (report, told)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a run that did not start says about it.
+async fn startup_message(world: &World, config: RunConfig) -> String {
+    let (report, told) = ended(world, world.request_with("Go.", config)).await;
+    let RunEnd::StartupError { message } = &report.outcome.end else { panic!("{told}") };
+    assert!(told.ends_with(&format!("did not start: {message}")), "{told}");
+    assert!(!told.contains('\x1b'), "colours: {told:?}");
+    assert_eq!(report.outcome.exit, Some(Exit::Code(1)));
+    assert_eq!((report.outcome.lines.events, report.attempts), (0, 1));
+    assert_eq!(world.model.requests().len(), 0);
+    message.clone()
+}
+
+#[tokio::test]
+async fn an_unknown_model_is_told_with_its_cause() {
+    let world = World::new();
+    let config = world.config().with_model("scripted/m7".parse().unwrap());
+
+    let (report, told) = ended(&world, world.request_with("Go.", config)).await;
+
+    let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{told}") };
+    assert_eq!(error.name, ErrorName::UNKNOWN);
+    assert!(error.message.contains("Check server logs"), "{error:?}: not what this is about");
+    assert!(error.reference.as_ref().unwrap().starts_with("err_"), "{error:?}");
+    let cause = error.cause.as_ref().unwrap();
+    assert!(cause.contains("Model not found: scripted/m7"), "{cause}");
+    assert!(told.contains(cause), "{told}");
+    assert_eq!(world.model.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn an_unknown_command_is_an_error() {
+    let world = World::new();
+    let config = world.config().with_flags(RunFlags::new().with_command("frobnicate"));
+
+    let (report, told) = ended(&world, world.request_with("now", config)).await;
+
+    let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{told}") };
+    // OpenCode logs this one without its message.
+    assert!(error.reference.is_some() && error.cause.is_none(), "{error:?}");
+    assert!(error.to_string().contains(&error.message), "{error}");
+    assert!(told.contains(" --command=frobnicate "), "{told}");
+    assert_eq!(world.model.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn another_agent_than_the_one_asked_for_does_not_answer() {
+    let world = World::new();
+    world.model.default_script(Reply::new().text("Too late.").stall());
+    let config = world.config().with_agent("nobody");
+
+    let (report, told) = ended(&world, world.request_with("Go.", config)).await;
+
+    let RunEnd::AgentReplaced { reason } = &report.outcome.end else { panic!("{told}") };
+    assert_eq!(reason, "agent \"nobody\" not found");
+    assert_eq!(report.text(), "");
+}
+
+#[tokio::test]
+async fn the_default_agent_may_stand_in_for_a_subagent() {
+    let world = World::new();
+    world.model.default_script(Reply::new().text("I am another."));
+    let config = world.config().with_agent("general");
+    let mut request = world.request_with("Go.", config);
+    request.settings.agent_fallback = AgentFallback::Accept;
+
+    let report = world.run(request).await.unwrap();
+
+    assert_eq!(report.text(), "I am another.");
+    let [Notice::AgentReplaced { reason }] = &report.outcome.notices[..] else {
+        panic!("{:?}", report.outcome.notices)
+    };
+    assert!(reason.contains("general") && reason.contains("subagent"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_config_that_opencode_refuses_is_named() {
+    let world = World::new();
+    let config = world.config().with_overrides(object(&json!({ "share": 7 })));
+
+    let message = startup_message(&world, config).await;
+
+    assert!(message.contains("OPENCODE_CONFIG_CONTENT"), "{message}");
+    assert!(message.contains("share"), "{message}");
+}
+
+#[tokio::test]
+async fn a_missing_attachment_is_named() {
+    let world = World::new();
+    let config = world.config().with_flags(RunFlags::new().with_file("no such.txt"));
+
+    let message = startup_message(&world, config).await;
+
+    assert_eq!(message, "File not found: no such.txt");
+}
+
+#[tokio::test]
+async fn nothing_starts_in_a_directory_that_is_missing_or_without_a_prompt() {
+    let world = World::new();
+    let nowhere = world.path("nowhere");
+
+    let request = world.request("Go.").with_directory(&nowhere);
+    let error = world.run(request).await.unwrap_err();
+    assert!(matches!(&error, RunError::Directory { path, .. } if *path == nowhere), "{error:?}");
+
+    for prompt in ["", " \n\t\u{feff}\u{2003}\r\n"] {
+        let error = world.run(world.request(prompt)).await.unwrap_err();
+        let RunError::Config(error) = &error else { panic!("{error:?}") };
+        assert_eq!(error.to_string(), "the prompt is empty");
+    }
+    assert_eq!(world.model.requests().len(), 0);
+}
