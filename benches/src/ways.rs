@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use opencode_proto::{
-    Answer, Exit, Line, LineFramer, Run, RunAction, RunEvent, RunOutcome, RunSettings, fuzzing,
+    Answer, Exit, Line, LineFramer, Run, RunAction, RunEvent, RunOutcome, RunSettings,
 };
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub fn frame(chunks: &[Bytes]) -> impl Iterator<Item = Bytes> + '_ {
 
 /// Events out of lines.
 pub fn decode(lines: impl Iterator<Item = Bytes>) -> impl Iterator<Item = RunEvent> {
-    lines.map(fuzzing::decode)
+    lines.map(RunEvent::decode)
 }
 
 /// A result out of chunks.

@@ -50,14 +50,15 @@ pub use run_stream::RunStream;
 pub use runtime::{ByteSink, ByteSource, ChunkBuffer, Process, ProcessExit, Runtime, Timer};
 
 pub use opencode_config::{
-    Approval, Attach, CacheHome, ConfigWarning, Credentials, DataHome, Environment, ExtraFlags, FlagValue, History,
-    Isolation, LogLevel, ModelRef, ModelRefError, PermissionAction, PermissionError, PermissionRule, Permissions,
-    Plugins, ProjectConfig, Reasoning, Resume, ResumeTarget, RunConfig, RunConfigError, RunFlags, Sharing, TempHome,
-    ToolSwitch, UserConfig,
+    Approval, Attach, CacheHome, ConfigWarning, Credentials, DataHome, Environment, ExtraFlags,
+    FlagValue, History, Isolation, LogLevel, ModelRef, ModelRefError, PermissionAction,
+    PermissionError, PermissionRule, Permissions, Plugins, ProjectConfig, Reasoning, Resume,
+    ResumeTarget, RunConfig, RunConfigError, RunFlags, Sharing, TempHome, ToolSwitch, UserConfig,
 };
 pub use opencode_proto::{
-    AgentError, AgentFallback, Answer, CallId, Deadline, Deadlines, DecodeError, Diagnostic, ErrorName, Exit,
-    FinishReason, LineCounts, MessageId, Notice, PartId, PartKey, RawJson, RawText, ReasoningPart, Retention, RunEnd,
-    RunEvent, RunEventKind, RunOutcome, RunSettings, SessionId, Step, StepFinish, StepRole, StepStart, TextOrigin,
-    TextPart, TimeSpan, Tokens, ToolPart, ToolState,
+    AgentError, AgentFallback, Answer, CallId, Deadline, Deadlines, DecodeError, Diagnostic,
+    ErrorName, Exit, FinishReason, LineCounts, MessageId, Notice, PartId, PartKey, RawJson,
+    RawText, ReasoningPart, Retention, RunEnd, RunEvent, RunEventKind, RunOutcome, RunSettings,
+    SessionId, Step, StepFinish, StepRole, StepStart, TextOrigin, TextPart, TimeSpan, Tokens,
+    ToolPart, ToolState,
 };

@@ -54,7 +54,7 @@ enum Phase {
     Starting(BoxFuture<Result<Attempt, RunError>>),
     Running(Box<Attempt>),
     Ending(Box<RunReport>, BoxFuture<CleanUp>),
-    Ended(Result<RunReport, RunError>),
+    Ended(Box<Result<RunReport, RunError>>),
     Taken,
 }
 
@@ -85,7 +85,7 @@ impl RunStream {
     pub async fn outcome(mut self) -> Result<RunReport, RunError> {
         while self.next_event().await.is_some() {}
         match std::mem::replace(&mut self.phase, Phase::Taken) {
-            Phase::Ended(result) => result,
+            Phase::Ended(result) => *result,
             Phase::Created
             | Phase::Waiting(..)
             | Phase::Starting(_)
@@ -110,7 +110,7 @@ impl RunStream {
     pub fn answer(&self) -> Option<&Answer> {
         match &self.phase {
             Phase::Running(attempt) => Some(attempt.answer()),
-            Phase::Ended(result) => match result {
+            Phase::Ended(result) => match &**result {
                 Ok(report) => Some(report.answer()),
                 Err(error) => error.report().map(RunReport::answer),
             },
@@ -138,7 +138,7 @@ impl RunStream {
                         }
                         self.phase = Phase::Running(Box::new(attempt));
                     }
-                    Err(error) => self.phase = Phase::Ended(Err(error)),
+                    Err(error) => self.phase = Phase::Ended(Box::new(Err(error))),
                 },
                 Phase::Running(attempt) => match ready!(attempt.poll_progress(cx)) {
                     Progress::Event(event) => return Poll::Ready(Some(*event)),
@@ -163,7 +163,8 @@ impl RunStream {
 
     fn start(&mut self, permit: StartPermit) {
         self.attempts += 1;
-        let start = start::start(Arc::clone(&self.inner), Arc::clone(&self.request), permit, self.attempts);
+        let start =
+            start::start(Arc::clone(&self.inner), Arc::clone(&self.request), permit, self.attempts);
         self.phase = Phase::Starting(Box::pin(start));
     }
 
@@ -171,7 +172,7 @@ impl RunStream {
         let not_started = || end::not_started(&self.request.settings, self.inner.runtime.now());
         let mut report = before.unwrap_or_else(|| Box::new(not_started()));
         report.outcome.end = RunEnd::Cancelled;
-        self.phase = Phase::Ended(Err(RunError::Ended(report)));
+        self.phase = Phase::Ended(Box::new(Err(RunError::Ended(report))));
     }
 
     /// Starts once more when that can help: then no event was handed out.
@@ -184,10 +185,14 @@ impl RunStream {
             (Err(RunError::Ended(report)), Some(delay))
                 if matches!(report.outcome.end, RunEnd::StartupDatabase { .. }) =>
             {
-                tracing::debug!(attempts = self.attempts, ?delay, "the database was in use at the start");
+                tracing::debug!(
+                    attempts = self.attempts,
+                    ?delay,
+                    "the database was in use at the start"
+                );
                 return self.wait(delay, Some(report));
             }
-            (result, _) => Phase::Ended(result),
+            (result, _) => Phase::Ended(Box::new(result)),
         };
     }
 }

@@ -46,10 +46,8 @@ pub(crate) async fn version(inner: &Arc<Inner>) -> Result<Version, VersionError>
     }
     let printed = printed?;
     let text = String::from_utf8_lossy(&printed);
-    parse_version(&text).ok_or_else(|| VersionError::NoVersion {
-        command,
-        printed: text.trim().to_owned(),
-    })
+    parse_version(&text)
+        .ok_or_else(|| VersionError::NoVersion { command, printed: text.trim().to_owned() })
 }
 
 /// Blocks. Even `--version` writes into the directories it is given.
@@ -96,9 +94,10 @@ async fn printed(
                 Err(source) => Err(VersionError::Process { command: command.to_owned(), source }),
             });
         }
-        timer.as_mut().poll(cx).map(|()| {
-            Err(VersionError::TimedOut { command: command.to_owned(), limit: LIMIT })
-        })
+        timer
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(VersionError::TimedOut { command: command.to_owned(), limit: LIMIT }))
     })
     .await?;
     Ok(printed)

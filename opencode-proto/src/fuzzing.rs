@@ -100,8 +100,3 @@ pub fn run_machine(data: &[u8], now: Instant) {
     }
     play.end();
 }
-
-/// What one line says, without the diagnostic that may come before it. For benchmarks of this stage alone.
-pub fn decode(line: Bytes) -> RunEvent {
-    run_event::decode(line).1
-}

@@ -50,7 +50,8 @@
 //! - Inputs cannot fail, and input after the end is ignored. A broken line, an exit code, a signal are facts.
 //! - Take all actions until [`RunAction::Wait`] before you wait. There is no other rule.
 //! - Any chunking of the same bytes gives the same events.
-//! - The cost of an event does not grow with what came before, and every buffer has a limit that the settings state.
+//! - The cost of an event does not grow with what came before, and what waits for the rest of a line or an event has a
+//!   limit that the settings state.
 //! - Nothing that OpenCode, a model or a tool can print makes this crate panic. A panic is a bug.
 //!
 //! # Parts

@@ -32,6 +32,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::answer::{Answer, Tail};
+use crate::error::ErrorName;
 use crate::line::{Line, LineFramer};
 use crate::run_event::{self, Diagnostic, Notice, RunEvent, RunEventKind};
 use crate::watchdog::{Deadline, Watchdog};
@@ -58,6 +59,8 @@ pub struct Run {
     answer: Answer,
     /// Since when the answer looks complete.
     answered: Option<Instant>,
+    /// How often the context overflowed since the last answer.
+    overflows: u32,
     lines: LineCounts,
     raw_lines: Vec<Bytes>,
     notices: Vec<Notice>,
@@ -77,6 +80,8 @@ enum Stop {
     Cancelled,
     /// It had nothing more to say and did not exit.
     Lingered,
+    /// It would summarise and overflow for ever.
+    Overflowed,
     TimedOut(Deadline),
 }
 
@@ -100,6 +105,7 @@ impl Run {
             watchdog: Watchdog::new(settings.deadlines, now),
             answer: Answer::new(),
             answered: None,
+            overflows: 0,
             lines: LineCounts::default(),
             raw_lines: Vec::new(),
             notices: Vec::new(),
@@ -245,8 +251,24 @@ impl Run {
             self.lines.events += 1;
             self.watchdog.handle_event(now);
             self.answered = (self.answer.tail() == Tail::Answered).then_some(now);
+            self.count_overflows(&event);
         }
         self.actions.push_back(RunAction::Event(Box::new(event)));
+        if self.overflows > self.settings.overflows_max {
+            self.stop(Stop::Overflowed, now);
+        }
+    }
+
+    fn count_overflows(&mut self, event: &RunEvent) {
+        let is_overflow = matches!(
+            &event.kind,
+            RunEventKind::Error(error) if error.name == ErrorName::CONTEXT_OVERFLOW
+        );
+        if is_overflow {
+            self.overflows += 1;
+        } else if self.answered.is_some() {
+            self.overflows = 0;
+        }
     }
 
     fn notice(&mut self, line: Bytes, notice: Notice, now: Instant) {

@@ -74,6 +74,20 @@ impl RunEventKind {
 }
 
 impl RunEvent {
+    /// Reads one line of standard output, or of an event log. Never fails: what cannot be read is an event that says so,
+    /// and what is not UTF-8 is read with U+FFFD.
+    ///
+    /// ```
+    /// use opencode_proto::{RunEvent, RunEventKind};
+    ///
+    /// let event = RunEvent::decode("{\"type\":\"text\",\"part\":{\"text\":\"Hello!\"}}".into());
+    /// let RunEventKind::Text(part) = event.kind else { panic!() };
+    /// assert_eq!(part.text, "Hello!");
+    /// ```
+    pub fn decode(line: Bytes) -> Self {
+        decode(line).1
+    }
+
     /// The value of `type`; `diagnostic` for lines that are no events, `notice` for those of standard error.
     pub fn event_type(&self) -> &str {
         match &self.kind {

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadlines {
-    /// From the start to the end. Nothing else ends a run that is busy for ever: OpenCode 1.18.33 summarises again and
-    /// again when the provider refuses even a summarised conversation as too long.
+    /// From the start to the end. Nothing else ends a run that is busy for ever, with tool calls for example.
     pub overall: Option<Duration>,
     /// From the start to the first event. OpenCode itself needs seconds to start, and the model then to answer.
     pub first_event: Option<Duration>,

@@ -9,6 +9,7 @@
 //! installed by npm when it is missing.
 
 #![allow(clippy::print_stdout, reason = "an example talks to people")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "it shows some of the events")]
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -18,8 +19,8 @@ use std::{env, fs};
 
 use futures_util::future::join_all;
 use opencode_tokio::{
-    Binary, Deadlines, ModelRef, OpenCode, Permissions, RunConfig, RunError, RunEventKind, RunReport,
-    RunRequest,
+    Binary, Deadlines, ModelRef, OpenCode, Permissions, RunConfig, RunError, RunEventKind,
+    RunReport, RunRequest,
 };
 use serde_json::json;
 use testkit::model::{ModelServer, Reply, Script};
@@ -147,10 +148,12 @@ impl Model {
 
     fn scripted() -> Result<Self> {
         let server = ModelServer::start()?;
-        let read = Reply::new()
-            .text("I will look.")
-            .tool("read", json!({ "filePath": "greeting.txt" }));
-        server.script(GREETING.name, Script::new().then(read).then(Reply::new().text(GREETING.answer)));
+        let read =
+            Reply::new().text("I will look.").tool("read", json!({ "filePath": "greeting.txt" }));
+        server.script(
+            GREETING.name,
+            Script::new().then(read).then(Reply::new().text(GREETING.answer)),
+        );
         for task in AGENTS {
             server.script(task.name, Reply::new().text(task.answer));
         }
@@ -176,8 +179,8 @@ impl Model {
 }
 
 fn object(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
-    match value {
-        serde_json::Value::Object(object) => object,
-        _ => unreachable!("a configuration is an object"),
-    }
+    let serde_json::Value::Object(object) = value else {
+        unreachable!("a configuration is an object");
+    };
+    object
 }

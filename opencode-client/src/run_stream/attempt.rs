@@ -161,7 +161,8 @@ impl Attempt {
         }
         let job = self.jobs.remove(0);
         let runtime = Arc::clone(&self.inner.runtime);
-        self.job = Some(Box::pin(async move { unblock(&runtime, move || carry_out(job, &tree)).await }));
+        self.job =
+            Some(Box::pin(async move { unblock(&runtime, move || carry_out(job, &tree)).await }));
         true
     }
 
@@ -228,7 +229,10 @@ fn is_event(event: &RunEvent) -> bool {
 }
 
 /// `None`: not yet. `Some(None)`: the end.
-fn poll_chunk(source: &mut Option<Box<dyn ByteSource>>, cx: &mut Context<'_>) -> Option<Option<Bytes>> {
+fn poll_chunk(
+    source: &mut Option<Box<dyn ByteSource>>,
+    cx: &mut Context<'_>,
+) -> Option<Option<Bytes>> {
     let Poll::Ready(chunk) = source.as_mut()?.poll_chunk(cx) else { return None };
     let chunk = chunk
         .inspect_err(|error| tracing::warn!(%error, "cannot read what the process prints"))

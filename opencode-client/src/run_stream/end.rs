@@ -17,7 +17,11 @@ pub(super) struct CleanUp {
     logged: Result<(), EventLogError>,
 }
 
-pub(super) async fn clean_up(remains: Remains, log: Option<Log>, job: Option<BoxFuture<()>>) -> CleanUp {
+pub(super) async fn clean_up(
+    remains: Remains,
+    log: Option<Log>,
+    job: Option<BoxFuture<()>>,
+) -> CleanUp {
     if let Some(job) = job {
         job.await;
     }

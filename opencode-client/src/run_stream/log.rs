@@ -63,7 +63,8 @@ impl Log {
         self.waiting_size = 0;
         let lines = std::mem::take(&mut self.waiting);
         let (log, runtime) = (Arc::clone(&self.log), Arc::clone(&self.runtime));
-        self.writing = Some(Box::pin(async move { unblock(&runtime, move || write(&log, &lines)).await }));
+        self.writing =
+            Some(Box::pin(async move { unblock(&runtime, move || write(&log, &lines)).await }));
         true
     }
 

@@ -41,7 +41,11 @@ struct Planned {
 }
 
 /// Waits for `delay`, and then for this run's turn to start.
-pub(super) async fn turn(inner: Arc<Inner>, request: Arc<RunRequest>, delay: Duration) -> StartPermit {
+pub(super) async fn turn(
+    inner: Arc<Inner>,
+    request: Arc<RunRequest>,
+    delay: Duration,
+) -> StartPermit {
     if !delay.is_zero() {
         inner.runtime.timer(inner.runtime.now() + delay).await;
     }
@@ -141,7 +145,7 @@ fn prepare(inner: &Arc<Inner>, planned: Planned) -> Result<Prepared, RunError> {
 }
 
 fn directory(path: Option<&Path>) -> Result<PathBuf, RunError> {
-    let path = path.unwrap_or(Path::new("."));
+    let path = path.unwrap_or_else(|| Path::new("."));
     let fail = |source| RunError::Directory { path: path.to_owned(), source };
     let absolute = std::path::absolute(path).map_err(fail)?;
     // Otherwise a missing directory would look like a missing program.

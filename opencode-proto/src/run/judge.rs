@@ -44,7 +44,7 @@ fn end(run: &Run, answer: &Answer, stderr: &str) -> RunEnd {
             return RunEnd::AgentReplaced { reason: reason.clone() };
         }
         // The signal is ours: it says nothing about the run.
-        Some((Stop::Lingered, _)) => return end_of_events(run, answer, stderr),
+        Some((Stop::Lingered | Stop::Overflowed, _)) => return end_of_events(run, answer, stderr),
         None => {}
     }
     match exit {

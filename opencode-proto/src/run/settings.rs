@@ -23,6 +23,10 @@ pub struct RunSettings {
     /// How long the output of a process that has exited is still read, when something it started holds it open.
     /// Default: 5 seconds.
     pub drain_limit: Duration,
+    /// How often the conversation may overflow the model's context without an answer in between, before the run is
+    /// ended as failed. OpenCode itself would go on for ever: summarise, be refused, summarise again, and pay for each
+    /// summary. Default: 4.
+    pub overflows_max: u32,
     /// How long a process may go on without an event after its answer looks complete, or after it closed its standard
     /// output, before it is ended. That is no failure. Default: 2 minutes.
     pub linger_limit: Duration,
@@ -38,6 +42,7 @@ impl Default for RunSettings {
             stderr_size_max: 64 << 10,
             kill_grace: Duration::from_secs(5),
             drain_limit: Duration::from_secs(5),
+            overflows_max: 4,
             linger_limit: Duration::from_secs(120),
         }
     }

@@ -148,8 +148,7 @@ async fn the_stub_of_npm_leads_to_the_program_beside_it() {
     for build in ["", "-baseline", "-musl", "-baseline-musl"] {
         link(&world, &format!("node_modules/opencode-linux-{arch}{build}/bin/opencode"));
     }
-    let opencode =
-        searching(&world, |environment| environment.set("PATH", modules.join(".bin")));
+    let opencode = searching(&world, |environment| environment.set("PATH", modules.join(".bin")));
     let found = opencode.binary().await.unwrap();
     assert!(found.starts_with(&modules) && found.ends_with("bin/opencode"), "{found:?}");
     assert!(answers(&world, &opencode).await);

@@ -78,7 +78,8 @@ async fn before_the_first_event() {
 
 #[tokio::test]
 async fn while_it_answers_what_was_gathered_is_kept() {
-    let world = World::new(Behavior::new().stdout_line(START).stdout_line(&text("prt_2", "Half")).hang());
+    let world =
+        World::new(Behavior::new().stdout_line(START).stdout_line(&text("prt_2", "Half")).hang());
     let mut run = world.opencode.stream(world.request());
     run.next_event().await.unwrap();
     run.next_event().await.unwrap();
@@ -136,7 +137,7 @@ async fn while_it_cleans_up_is_too_late() {
     }
     held.until_ending(&mut run).await;
     run.cancel();
-    held.work();
+    assert_eq!(held.next_event(&mut run).await, None);
     assert_eq!(run.outcome().await.unwrap().text(), "Hello.");
 }
 

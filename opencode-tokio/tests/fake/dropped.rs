@@ -147,7 +147,7 @@ async fn before_it_cleans_up() {
         assert_eq!(world.private_dirs().len(), 1, "not yet");
         drop_and_look(&world, run);
         match late {
-            Late::Works => held.work(),
+            Late::Works => held.work_all(),
             Late::IsShutDown => held.shut_down(),
         }
     }
@@ -220,10 +220,9 @@ async fn by_a_panic() {
 
 #[test]
 fn when_the_runtime_is_gone() {
-    for begin in [
-        tokio::runtime::Builder::new_current_thread,
-        tokio::runtime::Builder::new_multi_thread,
-    ] {
+    for begin in
+        [tokio::runtime::Builder::new_current_thread, tokio::runtime::Builder::new_multi_thread]
+    {
         let world = World::new(stubborn());
         let runtime = begin().enable_all().build().unwrap();
         let run = runtime.block_on(world.started());
@@ -246,9 +245,8 @@ fn by_the_end_of_its_runtime() {
     let world = World::new(stubborn());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.spawn(world.opencode.stream(world.request()).outcome());
-    runtime.block_on(eventually(|| {
-        world.calls().first().is_some_and(|call| call.started.len() == 2)
-    }));
+    runtime
+        .block_on(eventually(|| world.calls().first().is_some_and(|call| call.started.len() == 2)));
     drop(runtime);
     world.assert_nothing_left();
 }

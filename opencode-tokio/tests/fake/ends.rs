@@ -44,12 +44,9 @@ async fn a_failure_after_an_event_is_a_crash() {
 
 #[tokio::test]
 async fn a_signal_is_told() {
-    for (signal, number) in [
-        (Signal::Hangup, 1),
-        (Signal::Interrupt, 2),
-        (Signal::Kill, 9),
-        (Signal::Terminate, 15),
-    ] {
+    for (signal, number) in
+        [(Signal::Hangup, 1), (Signal::Interrupt, 2), (Signal::Kill, 9), (Signal::Terminate, 15)]
+    {
         let interrupted = RunEnd::Interrupted { signal: number };
         for behavior in [Behavior::new(), started()] {
             let killed = behavior.kill_self(signal);

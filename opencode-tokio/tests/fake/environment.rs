@@ -54,8 +54,11 @@ async fn every_run_has_a_mark_of_its_own() {
     let world = answering();
     world.opencode.run(world.request()).await.unwrap();
     world.opencode.run(world.request()).await.unwrap();
-    let marks: Vec<_> =
-        world.calls().iter().map(|call| value(call, "OPENCODE_RS_RUN").unwrap().to_owned()).collect();
+    let marks: Vec<_> = world
+        .calls()
+        .iter()
+        .map(|call| value(call, "OPENCODE_RS_RUN").unwrap().to_owned())
+        .collect();
     assert_ne!(marks[0], marks[1]);
 
     // Inside a tool of another run that run's mark goes on in front.
@@ -128,9 +131,15 @@ async fn its_files_are_in_one_directory_that_nobody_else_may_read() {
     let run = world.started().await;
     let [private_dir] = &world.private_dirs()[..] else { panic!("{:?}", world.private_dirs()) };
     let call = world.call();
-    for name in
-        ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "TMPDIR", "TMP", "TEMP"]
-    {
+    for name in [
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+        "TMPDIR",
+        "TMP",
+        "TEMP",
+    ] {
         let directory = Path::new(value(&call, name).unwrap());
         assert!(directory.starts_with(private_dir) && directory.is_dir(), "{name}={directory:?}");
     }

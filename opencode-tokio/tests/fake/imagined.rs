@@ -11,9 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use opencode_tokio::{
-    ByteSink, ByteSource, Process, ProcessExit, Runtime, Timer, TokioRuntime,
-};
+use opencode_tokio::{ByteSink, ByteSource, Process, ProcessExit, Runtime, Timer, TokioRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What one process does, each some time after what came before it.
@@ -132,9 +130,7 @@ async fn perform(
         let _ = match happening {
             Happening::Exit(status) => return ended.send(status).unwrap_or_default(),
             Happening::Stderr(bytes) => err.send(bytes).is_ok(),
-            Happening::Stdout(bytes) => {
-                out.as_ref().is_some_and(|out| out.send(bytes).is_ok())
-            }
+            Happening::Stdout(bytes) => out.as_ref().is_some_and(|out| out.send(bytes).is_ok()),
             Happening::StdoutEnd => out.take().is_some(),
         };
     }

@@ -51,7 +51,8 @@ async fn a_program_need_not_read_the_prompt() {
 async fn a_program_may_print_before_it_reads() {
     const EVENTS: usize = 160;
     let said = "x".repeat(64 << 10);
-    let lines: String = (0..EVENTS).map(|id| text(&format!("prt_early_{id}"), &said) + "\n").collect();
+    let lines: String =
+        (0..EVENTS).map(|id| text(&format!("prt_early_{id}"), &said) + "\n").collect();
     let behavior = Behavior::new().stdout_raw(format!("{START}\n{lines}")).read_stdin();
     let world = World::new(behavior.stdout_raw(answer("Read.")));
     let prompt = prompt(10 * MEGABYTES);

@@ -5,9 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use opencode_tokio::{
-    EventLogConfig, EventLogError, EventLogMode, RunEnd, RunError,
-};
+use opencode_tokio::{EventLogConfig, EventLogError, EventLogMode, RunEnd, RunError};
 use serde_json::Value;
 use testkit::fake::Behavior;
 
@@ -30,7 +28,8 @@ fn types(log: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn is_written_while_the_run_goes_on() {
-    let world = World::new(Behavior::new().stdout_line(START).pause_until(GATE).stdout_line(FINISH));
+    let world =
+        World::new(Behavior::new().stdout_line(START).pause_until(GATE).stdout_line(FINISH));
     let log = world.path("log");
     let mut run = world.opencode.stream(world.request().with_log(EventLogConfig::new(&log)));
     run.next_event().await.unwrap();
@@ -144,7 +143,9 @@ async fn of_many_megabytes_holds_everything() {
     let lines: String = (0..200)
         .map(|number| text(&format!("prt_{number}"), &"x".repeat(100_000)) + "\n")
         .collect();
-    let world = World::new(Behavior::new().stdout_line(START).stdout_raw(lines.clone()).stdout_line(FINISH));
+    let world = World::new(
+        Behavior::new().stdout_line(START).stdout_raw(lines.clone()).stdout_line(FINISH),
+    );
     let log = world.path("log");
     let request = world.request().with_log(EventLogConfig::new(&log));
     world.opencode.run(request).await.unwrap();

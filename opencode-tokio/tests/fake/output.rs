@@ -14,9 +14,9 @@ use crate::world::{GATE, LONG, World, eventually, rest, types};
 const MEGABYTES: usize = 1 << 20;
 
 fn diagnostics(events: &[RunEvent]) -> Vec<Diagnostic> {
-    let diagnostic = |event: &RunEvent| match event.kind {
-        RunEventKind::Diagnostic(diagnostic) => Some(diagnostic),
-        _ => None,
+    let diagnostic = |event: &RunEvent| {
+        let RunEventKind::Diagnostic(diagnostic) = event.kind else { return None };
+        Some(diagnostic)
     };
     events.iter().filter_map(diagnostic).collect()
 }

@@ -170,12 +170,14 @@ async fn runs_that_share_data_start_one_at_a_time() {
 #[tokio::test(start_paused = true)]
 async fn starts_keep_their_distance() {
     const HOUR: Duration = Duration::from_secs(3600);
-    let imagined = Imagined::new([Play::new().stdout(Duration::ZERO, answer("Hello.")).exit(HOUR / 2, 0)]);
+    let imagined =
+        Imagined::new([Play::new().stdout(Duration::ZERO, answer("Hello.")).exit(HOUR / 2, 0)]);
     let world = World::new(Behavior::new());
     let pacing = StartPacing { spacing: HOUR, ..StartPacing::default() };
     let opencode = world.builder_on(imagined.clone()).pacing(pacing).build();
     let request = world.request().with_deadlines(Deadlines::NONE);
-    let runs: Vec<_> = (0..4).map(|_| tokio::spawn(opencode.stream(request.clone()).outcome())).collect();
+    let runs: Vec<_> =
+        (0..4).map(|_| tokio::spawn(opencode.stream(request.clone()).outcome())).collect();
     for run in runs {
         run.await.unwrap().unwrap();
     }

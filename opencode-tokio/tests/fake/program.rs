@@ -57,9 +57,8 @@ impl Program {
     /// Waits until it tells this, and returns what it tells about it.
     pub(crate) fn told(&mut self, what: &str) -> String {
         let prefix = format!("{what}=");
-        let value = |line: std::io::Result<String>| {
-            Some(line.unwrap().strip_prefix(&prefix)?.to_owned())
-        };
+        let value =
+            |line: std::io::Result<String>| Some(line.unwrap().strip_prefix(&prefix)?.to_owned());
         self.lines.by_ref().find_map(value).unwrap_or_else(|| panic!("it does not tell {what}"))
     }
 
@@ -122,6 +121,7 @@ fn is_unknown(kind: &RunEventKind) -> bool {
 }
 
 /// Past the harness, which writes into its lines as it likes.
+#[allow(clippy::explicit_write, reason = "the harness captures what `println!` prints")]
 fn tell(what: &str, value: impl std::fmt::Display) {
     writeln!(std::io::stdout(), "\n{what}={value}").unwrap();
 }

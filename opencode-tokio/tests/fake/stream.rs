@@ -148,7 +148,8 @@ async fn many_run_at_once_on_many_threads() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_may_move_to_another_task() {
-    let world = World::new(Behavior::new().stdout_line(START).pause_until(GATE).stdout_line(FINISH));
+    let world =
+        World::new(Behavior::new().stdout_line(START).pause_until(GATE).stdout_line(FINISH));
     let mut run = world.started().await;
     // This task's waker is the one that is known now.
     assert!(poll_once(run.next_event()).is_pending());
@@ -164,7 +165,8 @@ async fn a_run_may_move_to_another_task() {
 async fn a_program_is_held_back_by_who_does_not_read() {
     // More than the pipe, the buffers and the machine hold: the rest waits in the program.
     let lines = texts(20_000);
-    let world = World::new(Behavior::new().stdout_line(START).stdout_raw(lines).stdout_line(FINISH));
+    let world =
+        World::new(Behavior::new().stdout_line(START).stdout_raw(lines).stdout_line(FINISH));
     let mut run = world.started().await;
     let pid = world.call().pid;
     tokio::time::sleep(Duration::from_millis(50)).await;

@@ -53,3 +53,18 @@ async fn a_conversation_that_cannot_be_summarised_either_is_an_error() {
     assert_eq!(report.text(), "");
     assert_eq!(world.model.requests().len(), 2, "the prompt and its summary, once each");
 }
+
+#[tokio::test]
+async fn a_conversation_that_no_summary_makes_short_enough_is_an_error() {
+    let world = World::new();
+    world.model.default_script(Script::new().then(Reply::context_overflow()).repeat_last());
+
+    let error = world.run(world.request("A long question.")).await.unwrap_err();
+
+    let RunError::Ended(report) = &error else { panic!("{error}") };
+    let RunEnd::AgentError(agent) = &report.outcome.end else { panic!("{error}") };
+    assert_eq!(agent.name, ErrorName::CONTEXT_OVERFLOW);
+    let summaries = report.answer().steps().iter().filter(|step| step.role() == StepRole::Summary);
+    // It is ended when it says so for the fifth time; on its own it would not stop.
+    assert!((4..30).contains(&summaries.count()), "{error}");
+}

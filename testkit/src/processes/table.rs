@@ -119,7 +119,11 @@ mod tests {
             left if left.is_empty() => Ok(()),
             left => Err(left),
         });
-        assert!(!alive(process.pid, process.start));
+        // It loses its environment before it has ended.
+        eventually(Duration::from_secs(10), || match alive(process.pid, process.start) {
+            false => Ok(()),
+            true => Err("alive"),
+        });
         assert!(!sleeper.child.wait().unwrap().success());
         kill(&process).unwrap();
     }

@@ -285,3 +285,24 @@ fn a_log_of_events_replays_to_the_same_end() {
         assert_eq!((again.answer.text(), again.lines), (outcome.answer.text(), outcome.lines));
     }
 }
+
+#[test]
+fn a_conversation_that_overflows_again_and_again_is_ended() {
+    const OVERFLOW: &str = r#"{"type":"error","sessionID":"ses_1","error":{"name":"ContextOverflowError","data":{"message":"too long"}}}
+"#;
+    let mut run = run_with(|settings| settings.overflows_max = 2);
+    run.out(&[OVERFLOW, OVERFLOW, ERROR, START]);
+    assert!(run.signals.is_empty());
+    run.out(&[OVERFLOW]);
+    assert_eq!(run.signals, [Signal::Terminate]);
+    let end = run.ends().exit(Exit::Signal(15)).outcome().end.clone();
+    let RunEnd::AgentError(error) = &end else { panic!("{end:?}") };
+    assert_eq!(error.name, "ContextOverflowError");
+
+    // An answer starts the count anew.
+    let mut run = run_with(|settings| settings.overflows_max = 2);
+    let answer = r#"{"type":"step_finish","sessionID":"ses_1","part":{"id":"f2","messageID":"m2","reason":"stop"}}
+"#;
+    run.out(&[OVERFLOW, OVERFLOW, START, STOP, answer, OVERFLOW, OVERFLOW]);
+    assert!(run.signals.is_empty());
+}
