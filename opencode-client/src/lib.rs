@@ -27,6 +27,7 @@ mod command;
 mod error;
 mod event_log;
 mod guardian;
+mod inner;
 mod opencode;
 mod pacing;
 mod private_dir;

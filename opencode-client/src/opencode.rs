@@ -8,6 +8,7 @@ use crate::binary::{Binary, BinaryNotFound, Version};
 use crate::blocking::unblock;
 use crate::error::{RunError, RunReport, VersionError};
 use crate::guardian::Guardian;
+use crate::inner::Inner;
 use crate::pacing::{StartPacing, Starts};
 use crate::request::RunRequest;
 use crate::run_stream::RunStream;
@@ -28,15 +29,6 @@ use crate::runtime::Runtime;
 #[derive(Clone)]
 pub struct OpenCode {
     inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    pub(crate) runtime: Arc<dyn Runtime>,
-    pub(crate) binary: Binary,
-    pub(crate) environment: Environment,
-    pub(crate) temp_dir: PathBuf,
-    pub(crate) starts: Starts,
-    pub(crate) guardian: Guardian,
 }
 
 impl OpenCode {

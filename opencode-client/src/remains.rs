@@ -7,7 +7,7 @@ use opencode_config::IsolationPlan;
 use crate::blocking::unblock_bound;
 use crate::error::CleanupError;
 use crate::guardian::GuardianError;
-use crate::opencode::Inner;
+use crate::inner::Inner;
 use crate::private_dir::{PrivateDir, PrivateDirError};
 use crate::process_tree::{Marker, ProcessTree, SweepLimits};
 

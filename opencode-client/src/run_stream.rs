@@ -18,7 +18,7 @@ use futures_core::Stream;
 use opencode_proto::{Answer, RunEnd, RunEvent};
 
 use crate::error::{RunError, RunReport};
-use crate::opencode::Inner;
+use crate::inner::Inner;
 use crate::pacing::StartPermit;
 use crate::request::RunRequest;
 

@@ -13,7 +13,7 @@ use crate::binary::{Version, parse_version};
 use crate::blocking::unblock_bound;
 use crate::command::os_command;
 use crate::error::VersionError;
-use crate::opencode::Inner;
+use crate::inner::Inner;
 use crate::private_dir::PrivateDir;
 use crate::process_tree::{Marker, ProcessTree};
 use crate::remains::Remains;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::json::{RawJson, unescape};
+use crate::json::{RawJson, string};
 use crate::part::Lenient;
 
 /// An error of the agent: the model's provider, the configuration, or OpenCode itself.
@@ -94,7 +94,8 @@ impl AgentError {
     /// as its message.
     pub(crate) fn decode(raw: RawJson) -> Self {
         let text = raw.as_str();
-        if let Some(message) = string(text) {
+        let value = serde_json::from_str::<&RawValue>(text).ok();
+        if let Some(message) = value.and_then(string) {
             return Self::new(ErrorName::UNKNOWN, message, raw);
         }
         let Ok(wire) = serde_json::from_str::<WireError<'_>>(text) else {
@@ -103,8 +104,8 @@ impl AgentError {
         let data: WireData<'_> =
             wire.data.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
         let name =
-            [wire.name, wire.tag, wire.kind, wire.code].into_iter().flatten().find_map(raw_string);
-        let message = [data.message, wire.message].into_iter().flatten().find_map(raw_string);
+            [wire.name, wire.tag, wire.kind, wire.code].into_iter().flatten().find_map(string);
+        let message = [data.message, wire.message].into_iter().flatten().find_map(string);
         let mut error = Self::new(
             name.as_deref().unwrap_or(ErrorName::UNKNOWN),
             message.unwrap_or_else(|| text.to_owned()),
@@ -112,7 +113,7 @@ impl AgentError {
         );
         error.status = data.status_code.and_then(|status| u16::try_from(status.count()).ok());
         error.retryable = data.is_retryable.and_then(|raw| raw.get().parse().ok());
-        error.reference = data.reference.and_then(raw_string);
+        error.reference = data.reference.and_then(string);
         error
     }
 
@@ -193,13 +194,4 @@ struct WireData<'a> {
     is_retryable: Option<&'a RawValue>,
     #[serde(borrow, rename = "ref")]
     reference: Option<&'a RawValue>,
-}
-
-fn raw_string(raw: &RawValue) -> Option<String> {
-    string(raw.get())
-}
-
-fn string(json: &str) -> Option<String> {
-    let inside = json.strip_prefix('"')?.strip_suffix('"')?;
-    Some(unescape(inside).into_owned())
 }

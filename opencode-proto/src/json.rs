@@ -122,7 +122,7 @@ impl RawText {
 
     /// The string that `raw`, a slice of `line`, is; `None` when it is another kind of value.
     pub(crate) fn slice(line: &Bytes, raw: &RawValue) -> Option<Self> {
-        let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+        let inside = inside(raw)?;
         Some(Self(Literal::Escaped(line.slice_ref(inside.as_bytes()))))
     }
 }
@@ -163,6 +163,16 @@ impl fmt::Display for RawText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_str())
     }
+}
+
+/// The text of a JSON string; `None` when it is another kind of value.
+pub(crate) fn string(raw: &RawValue) -> Option<String> {
+    Some(unescape(inside(raw)?).into_owned())
+}
+
+/// What stands between the quotes of a JSON string.
+fn inside(raw: &RawValue) -> Option<&str> {
+    raw.get().strip_prefix('"')?.strip_suffix('"')
 }
 
 fn utf8(bytes: &Bytes) -> &str {

@@ -58,13 +58,7 @@ impl LineFramer {
     ///
     /// Take all lines with [`next_line`](Self::next_line) between two pushes: what was not taken yet is copied.
     pub fn push(&mut self, chunk: Bytes) {
-        if self.chunk.is_empty() {
-            self.chunk = chunk;
-        } else {
-            let mut joined = BytesMut::from(mem::take(&mut self.chunk));
-            joined.extend_from_slice(&chunk);
-            self.chunk = joined.freeze();
-        }
+        add_chunk(&mut self.chunk, chunk);
     }
 
     /// The next line, or `None` until there is another chunk.
@@ -130,6 +124,17 @@ impl LineFramer {
             return Line::TooLong { size: size as u64 };
         }
         Line::Whole(line)
+    }
+}
+
+/// Adds a chunk to what is left of the one before, which is nearly always nothing.
+pub(crate) fn add_chunk(rest: &mut Bytes, chunk: Bytes) {
+    if rest.is_empty() {
+        *rest = chunk;
+    } else {
+        let mut joined = BytesMut::from(mem::take(rest));
+        joined.extend_from_slice(&chunk);
+        *rest = joined.freeze();
     }
 }
 

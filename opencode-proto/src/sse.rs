@@ -5,6 +5,8 @@ use std::mem;
 use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 
+use crate::line::add_chunk;
+
 /// Splits a `text/event-stream` body into events, as the [specification] says.
 ///
 /// OpenCode sends one `data: {json}` line and an empty line per event. Such an event, when it lies inside one chunk, is
@@ -102,13 +104,7 @@ impl SseFramer {
     ///
     /// Take all events with [`next_event`](Self::next_event) between two pushes: what was not taken yet is copied.
     pub fn push(&mut self, chunk: Bytes) {
-        if self.chunk.is_empty() {
-            self.chunk = chunk;
-        } else {
-            let mut joined = BytesMut::from(mem::take(&mut self.chunk));
-            joined.extend_from_slice(&chunk);
-            self.chunk = joined.freeze();
-        }
+        add_chunk(&mut self.chunk, chunk);
     }
 
     /// The next event, or `None` until there is another chunk. An event that the body ends in is not one: it has no

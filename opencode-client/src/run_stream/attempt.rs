@@ -10,7 +10,7 @@ use opencode_proto::{Answer, Run, RunAction, RunEvent, RunEventKind, RunOutcome,
 
 use crate::blocking::unblock;
 use crate::error::{RunReport, Warning};
-use crate::opencode::Inner;
+use crate::inner::Inner;
 use crate::pacing::StartPermit;
 use crate::process_tree::{ProcessTree, SweepLimits};
 use crate::remains::Remains;

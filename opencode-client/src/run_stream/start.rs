@@ -13,7 +13,7 @@ use crate::blocking::{unblock, unblock_bound};
 use crate::command::os_command;
 use crate::error::{RunError, Warning};
 use crate::event_log::EventLog;
-use crate::opencode::Inner;
+use crate::inner::Inner;
 use crate::pacing::{StartPermit, StartPoll};
 use crate::private_dir::{self, PrivateDir};
 use crate::process_tree::{Marker, ProcessTree};

@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::flat::{WireFlat, string};
+use super::flat::WireFlat;
 use super::logged;
 use super::notice::Notice;
 use super::{DecodeError, Diagnostic, RunEvent, RunEventKind};
 use crate::AgentError;
-use crate::json::RawJson;
+use crate::json::{RawJson, string};
 use crate::part::{Lenient, Str, WirePart};
 
 /// Reads a line. The first is a diagnostic where the line was not UTF-8, and then the event is read with U+FFFD for

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{Diagnostic, Notice, RunEventKind};
 use crate::ansi::without_escapes;
 use crate::error::{AgentError, ErrorName};
-use crate::json::{RawJson, RawText, unescape};
+use crate::json::{RawJson, RawText, string};
 use crate::part::{Lenient, Str, ToolState, WirePart};
 
 /// What may stand at the top besides the fields of a part.
@@ -138,9 +138,4 @@ pub(crate) fn content(line: &Bytes, raw: Option<&RawValue>) -> Option<RawText> {
     };
     let joined: String = pieces.into_iter().filter_map(text).collect();
     (!joined.is_empty()).then(|| joined.as_str().into())
-}
-
-pub(crate) fn string(raw: &RawValue) -> Option<String> {
-    let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    Some(unescape(inside).into_owned())
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::flat::string;
+use crate::json::string;
 
 /// The line as a JSON object that can be read again.
 pub(super) fn wrap(event_type: &str, kind: &str, size: Option<u64>, raw: &[u8]) -> Bytes {

@@ -2,8 +2,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::session::string;
-use crate::json::RawJson;
+use crate::json::{RawJson, string};
 use crate::part::Str;
 use crate::{CallId, MessageId, PermissionId, QuestionId};
 

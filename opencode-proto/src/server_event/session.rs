@@ -3,7 +3,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::SessionId;
-use crate::json::{RawJson, unescape};
+use crate::json::{RawJson, string};
 use crate::part::{Lenient, Str, Tokens, WireTokens};
 
 /// A session. Mirrors `Session`; the rest of it is in [`raw`](Self::raw).
@@ -145,9 +145,4 @@ struct WireTodo<'a> {
     status: Option<&'a RawValue>,
     #[serde(borrow)]
     priority: Option<&'a RawValue>,
-}
-
-pub(super) fn string(raw: &RawValue) -> Option<String> {
-    let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    Some(unescape(inside).into_owned())
 }

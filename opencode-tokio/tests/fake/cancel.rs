@@ -93,7 +93,7 @@ async fn while_it_answers_what_was_gathered_is_kept() {
 #[tokio::test]
 async fn a_program_that_ignores_it_is_killed() {
     let world = World::new(Behavior::new().ignore(Signal::Terminate).stdout_line(START).hang());
-    let request = world.request_with(|settings| settings.kill_grace = Duration::from_millis(50));
+    let request = world.request_with(|settings| settings.kill_grace = Duration::from_secs(1));
     let mut run = world.opencode.stream(request);
     run.next_event().await.unwrap();
     run.cancel();

@@ -46,7 +46,7 @@ async fn a_program_that_ignores_sigterm_is_killed() {
     let world = World::new(deaf.stdout_line(START).hang());
     let request = world.request_with(|settings| {
         settings.deadlines = Deadlines::NONE.with_idle(SHORT);
-        settings.kill_grace = SHORT;
+        settings.kill_grace = Duration::from_secs(1);
     });
     let error = world.opencode.run(request).await.unwrap_err();
     assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::Idle)));

@@ -99,6 +99,7 @@ async fn a_guardian_that_is_killed_harms_no_run_and_is_replaced() {
     let run = world.started().await;
     let [guardian] = &world.guardians()[..] else { panic!("one") };
     send("KILL", &guardian.pid.to_string());
+    eventually(LONG, || if world.guardians().is_empty() { Ok(()) } else { Err("alive") });
     let other = world.started().await;
     let [replacement] = &world.guardians()[..] else { panic!("one") };
     assert_ne!(replacement.pid, guardian.pid);

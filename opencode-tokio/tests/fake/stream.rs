@@ -104,17 +104,19 @@ async fn the_outcome_has_what_nobody_took() {
 
 #[tokio::test]
 async fn what_was_gathered_can_be_seen_at_any_time() {
-    let behavior = Behavior::new().stdout_line(START).stdout_line(&text("prt_2", "Hel"));
-    let behavior = behavior.pause_until(GATE).stdout_line(&text("prt_3", "lo."));
-    let world = World::new(behavior.stdout_line(FINISH));
+    // What comes in one piece is gathered in one go.
+    let behavior = Behavior::new().stdout_line(START).pause_until("first");
+    let behavior = behavior.stdout_line(&text("prt_2", "Hel")).pause_until("second");
+    let world = World::new(behavior.stdout_line(&text("prt_3", "lo.")).stdout_line(FINISH));
     let mut run = world.opencode.stream(world.request());
     let said = |run: &RunStream| run.answer().map(|answer| answer.text().into_owned());
     assert_eq!(said(&run), None);
     run.next_event().await.unwrap();
     assert_eq!(said(&run).as_deref(), Some(""));
+    world.fake.open("first").unwrap();
     run.next_event().await.unwrap();
     assert_eq!(said(&run).as_deref(), Some("Hel"));
-    world.fake.open(GATE).unwrap();
+    world.fake.open("second").unwrap();
     run.next_event().await.unwrap();
     run.next_event().await.unwrap();
     // While it ends, is cleaned up after, and is over.

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use opencode_tokio::{Deadlines, RunEnd};
 use testkit::fake::{Behavior, Pipes};
-use testkit::processes::Process;
 
 use crate::events::{START, answer};
-use crate::world::{World, rest, send};
+use crate::world::{World, is_alive, rest, send};
 
 /// Starts tools of every kind before its first event.
 fn tools() -> Behavior {
@@ -18,13 +17,11 @@ fn tools() -> Behavior {
 }
 
 /// The tools, which are all alive.
-fn alive(world: &World) -> Vec<Process> {
+fn alive(world: &World) -> Vec<u32> {
     let started = world.call().started;
     assert_eq!(started.len(), 4);
-    let mut processes = world.processes();
-    processes.retain(|process| started.contains(&process.pid));
-    assert_eq!(processes.len(), 4, "{processes:?}");
-    processes
+    assert!(started.iter().all(|pid| is_alive(*pid)));
+    started
 }
 
 #[tokio::test]
@@ -85,10 +82,8 @@ async fn of_another_run_live_on() {
     let second = world.started().await;
     let [call, ended] = &world.calls()[..] else { panic!("{:?}", world.calls()) };
     drop(second);
-    assert!(tools.iter().all(|tool| testkit::processes::alive(tool.pid, tool.start)));
-    let left = world.processes();
-    let is_left = |pid: &u32| left.iter().any(|process| process.pid == *pid);
-    assert!(is_left(&call.pid) && !is_left(&ended.pid));
-    assert!(!ended.started.iter().any(is_left), "{left:?}");
+    assert!(is_alive(call.pid) && !is_alive(ended.pid));
+    assert!(tools.iter().all(|pid| is_alive(*pid)));
+    assert!(!ended.started.iter().any(|pid| is_alive(*pid)));
     drop(first);
 }

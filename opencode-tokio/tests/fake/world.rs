@@ -114,6 +114,9 @@ impl World {
             let environ = fs::read(format!("/proc/{}/environ", guardian.pid)).unwrap_or_default();
             String::from_utf8_lossy(&environ).contains(root)
         });
+        // Not what they have started for a moment.
+        let pids: Vec<_> = guardians.iter().map(|guardian| guardian.pid).collect();
+        guardians.retain(|guardian| parent(guardian.pid).is_none_or(|pid| !pids.contains(&pid)));
         guardians
     }
 
@@ -124,6 +127,8 @@ impl World {
         assert_eq!(self.private_dirs(), [] as [PathBuf; 0], "files of the run");
         for call in self.calls() {
             assert!(!is_zombie(call.pid), "{} was not waited for", call.pid);
+            let left: Vec<_> = call.started.into_iter().filter(|pid| is_alive(*pid)).collect();
+            assert!(left.is_empty(), "{left:?} of its tools");
         }
     }
 }
@@ -226,11 +231,23 @@ pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
     sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// Whether there is a process of this id that runs.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| !matches!(state, 'X' | 'Z'))
+}
+
 /// A child that has ended, and that nobody has waited for.
 fn is_zombie(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
-    let mut fields = fields.split(' ');
-    fields.next() == Some("Z")
-        && fields.next().is_some_and(|parent| parent == std::process::id().to_string())
+    stat(pid) == Some(('Z', std::process::id()))
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    stat(pid).map(|(_, parent)| parent)
+}
+
+/// The state of a process and its parent.
+fn stat(pid: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
