@@ -62,7 +62,8 @@ async fn when_it_is_prepared_to_any_degree() {
     let world = World::new(stubborn());
     for degree in 1.. {
         let held = Held::default();
-        let mut run = world.builder_on(held.clone()).build().stream(world.request());
+        let opencode = world.builder_on(held.clone()).build();
+        let mut run = opencode.stream(world.request());
         let done = (0..degree).take_while(|_| {
             assert!(poll_once(run.next_event()).is_pending());
             let waits = held.len() > 0;
@@ -73,6 +74,9 @@ async fn when_it_is_prepared_to_any_degree() {
         });
         let started = done.count() < degree;
         drop_and_look(&world, run);
+        // It would be busy, had it not been told that there is nothing left to guard.
+        drop(opencode);
+        assert_eq!(world.guardians(), []);
         if started {
             assert!(degree > 1, "there is something to prepare");
             break;

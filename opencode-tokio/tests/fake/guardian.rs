@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
+use opencode_tokio::{GuardianError, RunConfig, Warning};
 use testkit::fake::{Behavior, Pipes, Signal};
 use testkit::processes::eventually;
 
@@ -78,6 +79,36 @@ fn a_program_whose_group_is_interrupted_leaves_nothing() {
         assert_eq!(program.wait().signal(), Some(number));
         assert_left_to_the_guardian(&world);
     }
+}
+
+#[test]
+fn a_program_that_is_killed_while_it_asks_for_the_version_leaves_nothing() {
+    let world = World::new(Behavior::new());
+    world.hide_version();
+    let mut program = program::start(&world, Part::Version);
+    eventually(LONG, || match world.private_dirs() {
+        found if found.len() == 1 && world.processes().len() > 1 => Ok(()),
+        found => Err(found),
+    });
+    send("KILL", &program.id().to_string());
+    program.wait();
+    assert_left_to_the_guardian(&world);
+}
+
+#[tokio::test]
+async fn a_run_without_a_guardian_works_and_says_so() {
+    let world = World::new(Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
+    let mut environment = world.environment();
+    // More than the system hands to a program. The run has another one.
+    environment.set("PATH", "/bin:".repeat(50_000));
+    let opencode = world.builder().environment(environment).build();
+    let config = RunConfig::new().with_env("PATH", "/bin");
+    let report = opencode.run(world.request().with_config(config)).await.unwrap();
+    assert_eq!(report.text(), "Hello.");
+    let [Warning::Guardian(error)] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
+    assert!(matches!(error, GuardianError::Start(_)), "{error:?}");
+    assert_eq!(report.warnings[0].to_string(), "cannot start the guardian /bin/sh");
+    assert_eq!(world.guardians(), []);
 }
 
 #[tokio::test]

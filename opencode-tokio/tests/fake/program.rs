@@ -21,6 +21,8 @@ pub(crate) enum Part {
     Exit,
     /// Runs to the end, and tells how much memory that took.
     Measure,
+    /// Asks for the version instead.
+    Version,
     /// Goes on for as long as the run does.
     Wait,
 }
@@ -82,6 +84,7 @@ fn plays_its_part() {
         Ok("Abort") => Part::Abort,
         Ok("Exit") => Part::Exit,
         Ok("Measure") => Part::Measure,
+        Ok("Version") => Part::Version,
         Ok("Wait") => Part::Wait,
         Ok(part) => panic!("no such part: {part}"),
         Err(_) => return,
@@ -92,6 +95,9 @@ fn plays_its_part() {
 
 async fn play(part: Part) {
     let opencode = OpenCode::builder(TokioRuntime::new()).binary(Binary::Search).build();
+    if matches!(part, Part::Version) {
+        return drop(opencode.version().await.unwrap());
+    }
     let before_kb = memory_kb("VmRSS");
     let mut run = opencode.stream(RunRequest::new("Hello?"));
     let mut unknown = 0;
@@ -102,7 +108,7 @@ async fn play(part: Part) {
             Part::Abort => process::abort(),
             Part::Exit => process::exit(0),
             Part::Measure => unknown += usize::from(is_unknown(&event.kind)),
-            Part::Wait => {}
+            Part::Version | Part::Wait => {}
         }
     }
     run.outcome().await.unwrap();

@@ -1,7 +1,5 @@
 //! What the program says which version it is.
 
-use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use opencode_tokio::{Version, VersionError};
@@ -10,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::events::answer;
 use crate::imagined::{Imagined, Play};
-use crate::world::{World, eventually};
+use crate::world::{World, eventually, is_alive, is_zombie};
 
 fn world() -> World {
     World::new(Behavior::new())
@@ -48,28 +46,21 @@ async fn is_not_looked_for_in_endless_output() {
     assert!(printed.len() <= 4 << 10, "{} bytes", printed.len());
 }
 
-/// A program that does not answer, and what it started for it.
 #[tokio::test]
 async fn is_given_up_with_nothing_left() {
     let world = world();
-    // Nobody ever writes into it.
-    let home = world.path("silent");
-    fs::create_dir(&home).unwrap();
-    let mkfifo = Command::new("mkfifo").arg(home.join("version")).status().unwrap();
-    assert!(mkfifo.success());
-    let mut environment = world.environment();
-    environment.set("OPENCODE_FAKE", home.join("script"));
-    let opencode = world.builder().environment(environment).build();
-    let silent = || {
-        let value = home.join("script");
-        testkit::processes::with_env("OPENCODE_FAKE", value)
-    };
+    world.hide_version();
+    let opencode = world.opencode.clone();
     let task = tokio::spawn(async move { opencode.version().await });
-    eventually(|| silent().len() == 2).await;
+    // The program, and what it looks into the file with.
+    eventually(|| world.processes().len() == 2).await;
+    let started = world.processes();
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
-    assert_eq!(silent(), []);
     world.assert_nothing_left();
+    for process in started {
+        assert!(!is_alive(process.pid) && !is_zombie(process.pid), "{process:?}");
+    }
 }
 
 async fn takes(play: Play) -> (Result<Version, VersionError>, Duration) {

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::process::Command;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{fs, thread};
@@ -93,6 +94,14 @@ impl World {
         let mut calls = self.calls();
         assert_eq!(calls.len(), 1, "{calls:?}");
         calls.remove(0)
+    }
+
+    /// From now on the program does not answer when it is asked for its version.
+    pub(crate) fn hide_version(&self) {
+        let version = Path::new(&self.fake.env().1).with_file_name("version");
+        fs::remove_file(&version).unwrap();
+        // Nobody ever writes into it.
+        assert!(Command::new("mkfifo").arg(version).status().unwrap().success());
     }
 
     pub(crate) fn private_dirs(&self) -> Vec<PathBuf> {
@@ -220,8 +229,7 @@ pub(crate) async fn eventually(mut condition: impl FnMut() -> bool) {
 
 /// Sends a signal to a process, by `kill`.
 pub(crate) fn send(signal: &str, target: &str) {
-    let status =
-        std::process::Command::new("kill").args(["-s", signal, "--", target]).status().unwrap();
+    let status = Command::new("kill").args(["-s", signal, "--", target]).status().unwrap();
     assert!(status.success(), "{signal} to {target}");
 }
 
@@ -237,7 +245,7 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 }
 
 /// A child that has ended, and that nobody has waited for.
-fn is_zombie(pid: u32) -> bool {
+pub(crate) fn is_zombie(pid: u32) -> bool {
     stat(pid) == Some(('Z', std::process::id()))
 }
 
