@@ -1,7 +1,6 @@
 //! When runs may start, relative to others.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::time::Duration;
 
 use opencode_tokio::{
@@ -20,8 +19,8 @@ fn gated() -> Behavior {
     Behavior::new().pause_until(GATE).stdout_line(START).pause_until("end")
 }
 
-fn with_data_at(world: &World, path: &Path) -> RunRequest {
-    let isolation = Isolation::new().with_data(DataHome::At(path.to_owned()));
+fn with_data(world: &World, data: DataHome) -> RunRequest {
+    let isolation = Isolation::new().with_data(data);
     world.request().with_config(RunConfig::new().with_isolation(isolation))
 }
 
@@ -146,9 +145,10 @@ async fn runs_that_share_data_start_one_at_a_time() {
     let held = Held::default();
     let opencode = world.builder_on(held.clone()).build();
     let (shared, other) = (world.path("shared"), world.path("other"));
-    let mut first = opencode.stream(with_data_at(&world, &shared));
-    let mut second = opencode.stream(with_data_at(&world, &shared.join(".")));
-    let mut third = opencode.stream(with_data_at(&world, &other));
+    let stream = |data| opencode.stream(with_data(&world, data));
+    let mut first = stream(DataHome::At(shared.clone()));
+    let mut second = stream(DataHome::At(shared.join(".")));
+    let mut third = stream(DataHome::At(other));
     let mut fourth = opencode.stream(world.request());
 
     assert_starts(&held, &mut first);
@@ -165,6 +165,16 @@ async fn runs_that_share_data_start_one_at_a_time() {
     held.work_all();
     assert!(held.next_event(&mut second).await.is_some());
     assert!(shared.join("opencode").is_dir(), "it is kept");
+}
+
+#[tokio::test]
+async fn the_user_s_data_is_shared_as_well() {
+    let world = World::new(gated());
+    let held = Held::default();
+    let opencode = world.builder_on(held.clone()).build();
+    let mut runs = [0, 1].map(|_| opencode.stream(with_data(&world, DataHome::User)));
+    assert_starts(&held, &mut runs[0]);
+    assert_queued(&held, &mut runs[1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,6 +56,19 @@ async fn what_failed_before_the_answer_is_not_seen() {
 }
 
 #[tokio::test]
+async fn what_was_no_event_was_told_before() {
+    let banner = Behavior::new().stdout_line("a banner").stderr_line(DATABASE_LOCKED).exit(1);
+    let world = World::with_attempts([banner, Behavior::new().stdout_raw(answer("Hello."))]);
+    let log = world.path("log");
+    let request = world.request().with_retry(retry(2)).with_log(EventLogConfig::new(&log));
+    let mut run = world.opencode.stream(request);
+    let expected = ["diagnostic", "step_start", "text", "step_finish"];
+    assert_eq!(types(&rest(&mut run).await), expected);
+    assert_eq!(std::fs::read_to_string(log).unwrap().lines().count(), expected.len());
+    assert_eq!(run.outcome().await.unwrap().attempts, 2);
+}
+
+#[tokio::test]
 async fn nothing_else_is_tried_again() {
     for behavior in [
         // The model was asked already.

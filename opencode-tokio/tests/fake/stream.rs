@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::future::join_all;
@@ -10,7 +9,8 @@ use opencode_tokio::{OpenCode, RunError, RunEvent, RunReport, RunRequest, RunStr
 use testkit::fake::Behavior;
 
 use crate::events::{FINISH, START, answer, text, texts};
-use crate::world::{GATE, World, poll_once, rest, types};
+use crate::held::Held;
+use crate::world::{GATE, World, eventually, is_asleep, poll_once, rest, types};
 
 fn answering() -> World {
     World::new(Behavior::new().read_stdin().stdout_raw(answer("Hello.")))
@@ -39,11 +39,13 @@ fn everything_may_be_spawned() {
 #[tokio::test]
 async fn nothing_is_started_until_it_is_polled() {
     let world = answering();
-    let run = world.opencode.stream(world.request());
-    let outcome = world.opencode.stream(world.request()).outcome();
-    let answer = world.opencode.run(world.request());
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!((world.calls().len(), world.guardians().len()), (0, 0));
+    let held = Held::default();
+    let opencode = world.builder_on(held.clone()).build();
+    let run = opencode.stream(world.request());
+    let outcome = opencode.stream(world.request()).outcome();
+    let answer = opencode.run(world.request());
+    tokio::task::yield_now().await;
+    assert_eq!((held.len(), world.calls().len(), world.guardians().len()), (0, 0, 0));
     assert!(run.answer().is_none());
     drop((run, outcome, answer));
 }
@@ -165,14 +167,16 @@ async fn a_run_may_move_to_another_task() {
 
 #[tokio::test]
 async fn a_program_is_held_back_by_who_does_not_read() {
-    // More than the pipe, the buffers and the machine hold: the rest waits in the program.
+    // More than a pipe holds.
     let lines = texts(20_000);
     let world =
         World::new(Behavior::new().stdout_line(START).stdout_raw(lines).stdout_line(FINISH));
     let mut run = world.started().await;
-    let pid = world.call().pid;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(world.processes().iter().any(|process| process.pid == pid), "it cannot go on");
+    eventually(|| {
+        let printing = world.processes().into_iter().find(|process| process.cmdline[0] == "cat");
+        printing.is_some_and(|printing| is_asleep(printing.pid))
+    })
+    .await;
     assert_eq!(rest(&mut run).await.len(), 20_001);
     run.outcome().await.unwrap();
 }

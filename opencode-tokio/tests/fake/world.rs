@@ -244,6 +244,11 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| !matches!(state, 'X' | 'Z'))
 }
 
+/// Whether a process waits for something, and not for a disk.
+pub(crate) fn is_asleep(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state == 'S')
+}
+
 /// A child that has ended, and that nobody has waited for.
 pub(crate) fn is_zombie(pid: u32) -> bool {
     stat(pid) == Some(('Z', std::process::id()))
