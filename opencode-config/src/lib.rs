@@ -86,5 +86,5 @@ pub use isolation::{
 pub use jsonc::{CONFIG_FILE_SIZE_MAX, JsoncError, parse_jsonc};
 pub use merge::merge;
 pub use model::{ModelRef, ModelRefError};
-pub use permission::{PermissionAction, PermissionError, PermissionRule, Permissions};
+pub use permission::{PermissionAction, PermissionError, PermissionRule, Permissions, RulesetRule};
 pub use run::{RunConfig, RunConfigError, ToolSwitch};

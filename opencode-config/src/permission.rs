@@ -52,6 +52,18 @@ pub enum PermissionRule {
     Patterns(Vec<(String, PermissionAction)>),
 }
 
+/// One rule of a session: what happens when a tool is used on something. Mirrors `PermissionRule` of
+/// OpenCode's API, where all rules are of this one form.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct RulesetRule<'a> {
+    /// The permission key.
+    pub permission: &'a str,
+    /// What it is used on; `*` for everything.
+    pub pattern: &'a str,
+    /// What happens.
+    pub action: PermissionAction,
+}
+
 /// An ordered list of permission rules, OpenCode's `permission` config.
 ///
 /// Later rules win, in OpenCode and so in this builder:
@@ -157,6 +169,43 @@ impl Permissions {
         let object: Map<String, Value> =
             self.iter().map(|(key, rule)| (key.to_owned(), json::write(rule))).collect();
         Value::Object(object)
+    }
+
+    /// The rules as OpenCode's ruleset, which is how a session of a server has them.
+    ///
+    /// Unlike in the config, a `~` in a pattern stays what it is.
+    ///
+    /// ```
+    /// use opencode_config::{PermissionAction::Ask, Permissions};
+    ///
+    /// let permissions = Permissions::new().deny("*").pattern("bash", "git *", Ask);
+    /// assert_eq!(
+    ///     serde_json::to_string(&permissions.to_ruleset())?,
+    ///     concat!(
+    ///         r#"[{"permission":"*","pattern":"*","action":"deny"},"#,
+    ///         r#"{"permission":"bash","pattern":"git *","action":"ask"}]"#,
+    ///     ),
+    /// );
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn to_ruleset(&self) -> Vec<RulesetRule<'_>> {
+        let mut rules = Vec::new();
+        for (permission, rule) in self.iter() {
+            match rule {
+                PermissionRule::Action(action) => {
+                    rules.push(RulesetRule { permission, pattern: "*", action: *action });
+                }
+                PermissionRule::Patterns(patterns) => {
+                    rules.extend(patterns.iter().map(|(pattern, action)| RulesetRule {
+                        permission,
+                        pattern,
+                        action: *action,
+                    }));
+                }
+            }
+        }
+        rules
     }
 
     /// Refuses rules that `opencode run` cannot follow.

@@ -95,6 +95,11 @@ enum Literal {
 }
 
 impl RawText {
+    /// This text.
+    pub(crate) fn from_text(text: &str) -> Self {
+        Self(Literal::Plain(Bytes::copy_from_slice(text.as_bytes())))
+    }
+
     /// The text. Borrowed when nothing in it was escaped.
     ///
     /// Never fails: a lone surrogate, which JavaScript can print and UTF-8 cannot hold, reads as U+FFFD.

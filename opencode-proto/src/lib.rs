@@ -62,22 +62,35 @@
 
 mod ansi;
 mod answer;
+pub mod api;
+mod artifact;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod hub;
 mod id;
 mod json;
 mod line;
+mod output_tail;
 mod part;
+mod retry;
 mod run;
 mod run_event;
+mod serve;
 mod server_event;
 mod sse;
 mod transcript;
+mod turn;
 mod watchdog;
 
 pub use answer::{Answer, Step, StepRole};
+pub use api::{
+    ApiError, ApiErrorKind, FileDiff, MessageWithParts, OutputFormat, Pending, PermissionReply,
+    Prompt, PromptFile, PromptPart, PromptReply, QuestionAnswer, Subtask,
+};
+pub use artifact::{Artifact, ArtifactChange};
 pub use error::{AgentError, ErrorName};
+pub use hub::{EventStream, Hub, HubAction, HubEnd, HubSettings, Interruption};
 pub use id::{CallId, MessageId, PartId, PermissionId, QuestionId, SessionId};
 pub use json::{RawJson, RawText};
 pub use line::{Line, LineFramer};
@@ -85,15 +98,22 @@ pub use part::{
     FinishReason, Part, PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart,
     TimeSpan, Tokens, ToolPart, ToolState,
 };
+pub use retry::{Retry, RetryCause, RetryPolicy};
 pub use run::{
     AgentFallback, Exit, LineCounts, Retention, Run, RunAction, RunEnd, RunOutcome, RunSettings,
     Signal, Wake, WakeReason,
 };
 pub use run_event::{DecodeError, Diagnostic, Notice, RunEvent, RunEventKind};
+pub use serve::{Serve, ServeAction, ServeEnd, ServeOutcome, ServeSettings};
 pub use server_event::{
     Choice, MessageInfo, PermissionRequest, Question, QuestionOption, QuestionRequest, Role,
-    ServerEvent, ServerEventKind, SessionInfo, SessionStatus, Todo, ToolRef,
+    ServerEvent, ServerEventKind, SessionInfo, SessionRevert, SessionStatus, Todo, ToolRef,
 };
 pub use sse::{SseEvent, SseFramer};
-pub use transcript::{AskId, Message, Transcript, Transcripts};
+pub use transcript::{AskId, Message, TextKind, Transcript, Transcripts};
+pub use turn::{
+    Arrival, AskReply, ChildSnapshot, Duty, Look, LookError, Origin, PermissionAsk, Posted,
+    QuestionAsk, QuestionReply, Snapshot, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind,
+    TurnKind, TurnOutcome, TurnSettings,
+};
 pub use watchdog::{Deadline, Deadlines};

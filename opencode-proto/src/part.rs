@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::json::{RawJson, RawText};
 use crate::{MessageId, PartId, SessionId};
 
-pub(crate) use lenient::Lenient;
+pub(crate) use lenient::{IfObject, Lenient};
 pub use tokens::Tokens;
 pub(crate) use tokens::WireTokens;
 pub use tool::{ToolPart, ToolState};

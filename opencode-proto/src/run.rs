@@ -24,7 +24,7 @@ mod action;
 mod judge;
 mod outcome;
 mod settings;
-mod stderr;
+pub(crate) mod stderr;
 
 use std::collections::VecDeque;
 use std::time::Instant;

@@ -15,7 +15,7 @@ use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId};
 
 pub use ask::{Choice, PermissionRequest, Question, QuestionOption, QuestionRequest, ToolRef};
 pub use message::{MessageInfo, Role};
-pub use session::{SessionInfo, SessionStatus, Todo};
+pub use session::{SessionInfo, SessionRevert, SessionStatus, Todo};
 
 /// One event of a server, with everything it said.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,6 +148,41 @@ impl ServerEvent {
     /// Reads the data of one server-sent event. Never fails: what cannot be read is an event that says so.
     pub fn decode(data: Bytes) -> Self {
         decode::decode(data)
+    }
+
+    /// The value of `type`; empty for what has none.
+    pub fn event_type(&self) -> &str {
+        match &self.kind {
+            ServerEventKind::CommandExecuted { .. } => "command.executed",
+            ServerEventKind::Connected => "server.connected",
+            ServerEventKind::GlobalDisposed => "global.disposed",
+            ServerEventKind::Heartbeat => "server.heartbeat",
+            ServerEventKind::InstanceDisposed => "server.instance.disposed",
+            ServerEventKind::Malformed { event_type, .. } => event_type.as_deref().unwrap_or(""),
+            ServerEventKind::MessageRemoved { .. } => "message.removed",
+            ServerEventKind::MessageUpdated(_) => "message.updated",
+            ServerEventKind::Other { event_type } | ServerEventKind::Unknown { event_type } => {
+                event_type
+            }
+            ServerEventKind::PartDelta { .. } => "message.part.delta",
+            ServerEventKind::PartRemoved { .. } => "message.part.removed",
+            ServerEventKind::PartUpdated(_) => "message.part.updated",
+            ServerEventKind::PermissionAsked(_) => "permission.asked",
+            ServerEventKind::PermissionReplied { .. } => "permission.replied",
+            ServerEventKind::QuestionAsked(_) => "question.asked",
+            ServerEventKind::QuestionRejected { .. } => "question.rejected",
+            ServerEventKind::QuestionReplied { .. } => "question.replied",
+            ServerEventKind::SessionCompacted => "session.compacted",
+            ServerEventKind::SessionCreated(_) => "session.created",
+            ServerEventKind::SessionDeleted(_) => "session.deleted",
+            ServerEventKind::SessionDiff { .. } => "session.diff",
+            ServerEventKind::SessionError(_) => "session.error",
+            ServerEventKind::SessionIdle => "session.idle",
+            ServerEventKind::SessionStatus(_) => "session.status",
+            ServerEventKind::SessionUpdated(_) => "session.updated",
+            ServerEventKind::Sync => "sync",
+            ServerEventKind::TodoUpdated(_) => "todo.updated",
+        }
     }
 }
 

@@ -15,7 +15,8 @@ use crate::server_event::{
 };
 use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId};
 
-pub use message::Message;
+pub(crate) use message::{Before, PartChange, Told};
+pub use message::{Message, TextKind};
 
 /// The transcripts of all sessions that a server told of, in the order in which it did.
 ///
@@ -69,6 +70,8 @@ pub struct Transcript {
     asks: Vec<AskId>,
     idle_count: u64,
     activity: Activity,
+    /// Whether events were missed: then deltas of a part that is not known are the middle of something.
+    is_torn: bool,
     place_of_message: BTreeMap<MessageId, usize>,
     place_of_part: BTreeMap<PartId, (usize, usize)>,
 }
@@ -102,6 +105,7 @@ impl Transcript {
             asks: Vec::new(),
             idle_count: 0,
             activity: Activity::Settled,
+            is_torn: false,
             place_of_message: BTreeMap::new(),
             place_of_part: BTreeMap::new(),
         }
@@ -111,12 +115,12 @@ impl Transcript {
     pub fn apply(&mut self, event: &ServerEvent) {
         match &event.kind {
             ServerEventKind::MessageRemoved { message } => self.remove_message(message),
-            ServerEventKind::MessageUpdated(info) => self.update_message(info),
+            ServerEventKind::MessageUpdated(info) => drop(self.update_message(info, Told::Event)),
             ServerEventKind::PartDelta { message, part, field, delta } if &**field == "text" => {
                 self.append(message.as_ref(), part, delta);
             }
             ServerEventKind::PartRemoved { part, .. } => self.remove_part(part),
-            ServerEventKind::PartUpdated(part) => self.update_part(part),
+            ServerEventKind::PartUpdated(part) => drop(self.update_part(part, Told::Event)),
             ServerEventKind::PermissionAsked(request) => self.ask_permission(request),
             ServerEventKind::QuestionAsked(request) => self.ask_question(request),
             ServerEventKind::SessionCreated(info) | ServerEventKind::SessionUpdated(info) => {
@@ -237,7 +241,7 @@ impl Transcript {
         self.activity == Activity::Working
     }
 
-    fn assistant_infos(&self) -> impl Iterator<Item = &MessageInfo> {
+    pub(crate) fn assistant_infos(&self) -> impl DoubleEndedIterator<Item = &MessageInfo> {
         self.messages.iter().filter_map(Message::info).filter(|info| info.role == Role::Assistant)
     }
 
@@ -250,7 +254,8 @@ impl Transcript {
         self.title = Some(info.title.clone());
     }
 
-    fn update_message(&mut self, info: &MessageInfo) {
+    /// Says whether it was news.
+    pub(crate) fn update_message(&mut self, info: &MessageInfo, how: Told) -> bool {
         let told = |error: &&AgentError| {
             self.errors
                 .iter()
@@ -259,7 +264,7 @@ impl Transcript {
         let new = info.error.as_deref().filter(|error| !told(error)).map(AgentError::detach);
         self.errors.extend(new);
         let place = self.message(&info.id);
-        self.messages[place].update(info);
+        self.messages[place].update(info, how)
     }
 
     fn remove_message(&mut self, id: &MessageId) {
@@ -268,19 +273,56 @@ impl Transcript {
         }
     }
 
-    fn update_part(&mut self, part: &Part) {
+    /// What that changed; `None` for a part that does not say where it belongs.
+    pub(crate) fn update_part(&mut self, part: &Part, how: Told) -> Option<PartChange> {
         let key = part.key();
-        if let (Some(id), Some(message)) = (&key.part, &key.message) {
-            let (message, place) = self.part(message, id);
-            self.messages[message].update_part(place, part);
+        let (id, message) = (key.part.as_ref()?, key.message.as_ref()?);
+        let (message, place) = self.part(message, id);
+        Some(self.messages[message].update_part(place, part, how))
+    }
+
+    /// What the delta belongs to; `None` while that is not known, or when it comes late.
+    pub(crate) fn append(
+        &mut self,
+        message: Option<&MessageId>,
+        part: &PartId,
+        delta: &RawText,
+    ) -> Option<TextKind> {
+        let known = self.place_of_part.get(part).copied();
+        let (message, place) = match known {
+            Some(place) => place,
+            None if self.is_torn => return None,
+            None => self.part(message?, part),
+        };
+        self.messages[message].append(place, &delta.to_str())
+    }
+
+    /// Puts the messages into this order; those that are not in it came later.
+    pub(crate) fn reorder(&mut self, order: &[MessageId]) {
+        let place = |id: &MessageId| order.iter().position(|known| known == id);
+        let key = |message: &Message| place(message.id()).unwrap_or(usize::MAX);
+        if self.messages.is_sorted_by_key(key) {
+            return;
+        }
+        let before: Vec<_> = self.messages.iter().map(|message| message.id().clone()).collect();
+        self.messages.sort_by_key(key);
+        let ids = self.messages.iter().enumerate();
+        self.place_of_message = ids.map(|(place, message)| (message.id().clone(), place)).collect();
+        for (message, _) in self.place_of_part.values_mut() {
+            *message = self.place_of_message[&before[*message]];
         }
     }
 
-    fn append(&mut self, message: Option<&MessageId>, part: &PartId, delta: &RawText) {
-        let known = self.place_of_part.get(part).copied();
-        let place = known.or_else(|| Some(self.part(message?, part)));
-        if let Some((message, place)) = place {
-            self.messages[message].append(place, &delta.to_str());
+    /// Events were missed: text that was growing is known again when it is told as a whole.
+    pub(crate) fn interrupt(&mut self) {
+        self.is_torn = true;
+        self.messages.iter_mut().for_each(Message::interrupt);
+    }
+
+    /// The same for one part.
+    pub(crate) fn interrupt_part(&mut self, part: &PartId) {
+        if let Some((message, place)) = self.place_of_part.get(part) {
+            self.messages[*message].interrupt_part(*place);
         }
     }
 

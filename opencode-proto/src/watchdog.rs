@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 /// How long to wait before something is given up. `None` waits for ever.
+///
+/// None of it counts while a human is asked for a permission or an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadlines {
@@ -80,24 +82,46 @@ pub(crate) struct Watchdog {
     started: Instant,
     /// The last event.
     active: Option<Instant>,
+    /// Since when nothing counts, because a human is asked.
+    suspended: Option<Instant>,
 }
 
 impl Watchdog {
     pub(crate) fn new(deadlines: Deadlines, now: Instant) -> Self {
-        Self { deadlines, started: now, active: None }
+        Self { deadlines, started: now, active: None, suspended: None }
     }
 
     pub(crate) fn handle_event(&mut self, now: Instant) {
         self.active = Some(now);
     }
 
+    /// Nothing counts from now on.
+    pub(crate) fn suspend(&mut self, now: Instant) {
+        self.suspended.get_or_insert(now);
+    }
+
+    /// Everything counts again; the time in between does not.
+    pub(crate) fn resume(&mut self, now: Instant) {
+        let Some(since) = self.suspended.take() else { return };
+        let pause = now.saturating_duration_since(since);
+        let later = |at: Instant| at.checked_add(pause).unwrap_or(at);
+        self.started = later(self.started);
+        self.active = self.active.map(|at| later(at).min(now));
+    }
+
     /// When to look again.
     pub(crate) fn wake(&self) -> Option<Instant> {
+        if self.suspended.is_some() {
+            return None;
+        }
         self.all().filter_map(|(_, at)| at).min()
     }
 
     /// The deadline that has passed.
     pub(crate) fn passed(&self, now: Instant) -> Option<Deadline> {
+        if self.suspended.is_some() {
+            return None;
+        }
         self.all().find(|(_, at)| at.is_some_and(|at| at <= now)).map(|(deadline, _)| deadline)
     }
 

@@ -3,6 +3,8 @@
 //!
 //! - [`model`]: a scripted model behind the API that OpenCode speaks to its providers. With it the
 //!   real program runs end to end without a key and without a network.
+//! - [`proxy`]: a proxy in front of a real server, which loses connections, events and replies on demand.
+//! - [`server`]: a scripted fake of an OpenCode server, whose events are the test's.
 //! - [`opencode`]: the real program, installed once per machine at a pinned version.
 //! - `fake` (Unix): a stand-in for the program, for faults that the real one does not show on demand.
 //! - [`processes`]: what is left behind: processes, files, and conditions that come true late.
@@ -42,9 +44,52 @@
 //! assert_eq!(request.prompt().as_deref(), Some("[[greet]] run echo"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Example: a client of the server
+//!
+//! ```
+//! use testkit::proxy::{CutAt, Proxy};
+//! use testkit::server::{FakeServer, Script, turn_events};
+//!
+//! let server = FakeServer::start(Script::new())?;
+//! // Between the client and a server, a real one as well.
+//! let proxy = Proxy::start(server.address().port())?;
+//! proxy.cut_events_after("message.part.delta", 1);
+//! proxy.cut_request("POST", "/session/{id}/prompt_async", CutAt::AfterRequest);
+//!
+//! // Give `proxy.url()` to the client. It subscribes, then it prompts:
+//! # let ask = |request: &str| {
+//! #     let mut stream = std::net::TcpStream::connect(proxy.address())?;
+//! #     std::io::Write::write_all(&mut stream, request.as_bytes()).map(|()| stream)
+//! # };
+//! # let mut events = ask("GET /event HTTP/1.1\r\n\r\n")?;
+//! # let mut prompt = ask("POST /session/ses_1/prompt_async HTTP/1.1\r\ncontent-length: 0\r\n\r\n")?;
+//! server.wait_for_events(1);
+//! server.wait_for_request("POST", "/session/{id}/prompt_async");
+//! for event in turn_events("ses_1", "msg_1", "Hello.") {
+//!     server.send_event(&event);
+//! }
+//! // The server has taken the prompt and said all; the client knows neither that nor the end.
+//! # let mut seen = String::new();
+//! # std::io::Read::read_to_string(&mut prompt, &mut seen)?;
+//! # assert_eq!(seen, "");
+//! # std::io::Read::read_to_string(&mut events, &mut seen)?;
+//! # assert!(seen.contains("message.part.delta") && !seen.contains("session.idle"), "{seen}");
+//! server.wait_for_open_events(0);
+//! assert_eq!(proxy.requests_to("POST", "/session/{id}/prompt_async").len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+#[cfg(test)]
+mod client;
 #[cfg(unix)]
 pub mod fake;
+mod http;
+mod listener;
 pub mod model;
 pub mod opencode;
 pub mod processes;
+pub mod proxy;
+mod request;
+pub mod server;
+mod watched;

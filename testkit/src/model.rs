@@ -20,7 +20,6 @@
 mod connection;
 mod conversation;
 mod gate;
-mod http;
 mod play;
 mod record;
 mod script;
@@ -30,12 +29,13 @@ mod tests;
 
 use std::fmt::{self, Formatter};
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use crate::listener::Listener;
 
 pub use self::conversation::Kind;
 pub use self::gate::Gate;
@@ -46,9 +46,8 @@ use self::connection::Shared;
 
 /// A model that says what its scripts say. Dropping it ends its threads and closes its sockets.
 pub struct ModelServer {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    acceptor: Option<JoinHandle<io::Result<()>>>,
+    listener: Listener,
 }
 
 impl ModelServer {
@@ -58,14 +57,12 @@ impl ModelServer {
     ///
     /// When the socket or the thread cannot be had.
     pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
-        let acceptor = thread::Builder::new().name(thread_name(address)).spawn({
+        let listener = Listener::start("model", {
             let shared = Arc::clone(&shared);
-            move || connection::accept(&listener, &shared)
+            move |stream| connection::serve(stream, &shared)
         })?;
-        Ok(Self { address, shared, acceptor: Some(acceptor) })
+        Ok(Self { shared, listener })
     }
 
     /// Plays `script` for every prompt that contains `[[name]]`, instead of an earlier one of that name.
@@ -102,13 +99,13 @@ impl ModelServer {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     /// The `baseURL` of the provider: `http://127.0.0.1:PORT/v1`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("http://{}/v1", self.address())
     }
 
     /// The `provider` block of an OpenCode config: provider `scripted` with the models `m1` and `small`.
@@ -172,35 +169,13 @@ impl ModelServer {
 
 impl fmt::Debug for ModelServer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ModelServer").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("ModelServer").field("address", &self.address()).finish_non_exhaustive()
     }
 }
 
 impl Drop for ModelServer {
     fn drop(&mut self) {
         self.shared.stop();
-        // std has no other way to end a blocking accept.
-        let knocked =
-            TcpStream::connect(self.address).and_then(|stream| stream.shutdown(Shutdown::Both));
-        let Some(acceptor) = self.acceptor.take() else { return };
-        if knocked.is_err() && !acceptor.is_finished() {
-            // Joining would block for ever.
-            return complain("the scripted model cannot be stopped");
-        }
-        match acceptor.join() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => complain(&format!("the scripted model stopped listening: {error}")),
-            Err(_) => complain("a thread of the scripted model panicked"),
-        }
+        self.listener.stop();
     }
-}
-
-/// Fails the test, unless it is failing already: a second panic would abort the whole process.
-fn complain(problem: &str) {
-    assert!(thread::panicking(), "{problem}");
-}
-
-/// Linux cuts thread names at 15 bytes.
-fn thread_name(address: SocketAddr) -> String {
-    format!("model-{}", address.port())
 }

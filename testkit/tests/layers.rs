@@ -12,15 +12,33 @@ use serde_json::Value;
 /// What each crate may use, besides what these use themselves.
 const MAY_USE: [(&str, &[&str]); 4] = [
     ("opencode-config", &["bytes", "jsonc-parser", "serde", "serde_json", "thiserror"]),
-    ("opencode-proto", &["bytes", "memchr", "serde", "serde_json", "thiserror"]),
+    (
+        "opencode-proto",
+        &[
+            "base64",
+            "bytes",
+            "http",
+            "memchr",
+            "opencode-config",
+            "percent-encoding",
+            "serde",
+            "serde_json",
+            "thiserror",
+        ],
+    ),
     (
         "opencode-client",
         &[
+            "base64",
             "bytes",
             "futures-channel",
             "futures-core",
+            "http",
+            "http-body-util",
+            "hyper",
             "opencode-config",
             "opencode-proto",
+            "percent-encoding",
             "rustix",
             "serde_json",
             "tempfile",
@@ -28,7 +46,7 @@ const MAY_USE: [(&str, &[&str]); 4] = [
             "tracing",
         ],
     ),
-    ("opencode-tokio", &["bytes", "opencode-client", "tokio"]),
+    ("opencode-tokio", &["bytes", "hyper-util", "opencode-client", "tokio"]),
 ];
 
 /// What must be found nowhere below the adapters.
@@ -37,10 +55,10 @@ const RUNTIMES: [&str; 8] = [
     "async-io",
     "async-std",
     "futures-executor",
+    "hyper-util",
     "mio",
     "reqwest",
     "smol",
-    "tokio",
 ];
 
 #[test]
@@ -56,16 +74,29 @@ fn crates_use_only_what_their_layer_may() {
 
 #[test]
 fn no_runtime_is_found_below_the_adapters() {
-    let graph = Graph::load();
     for name in ["opencode-config", "opencode-proto", "opencode-client"] {
-        let reached = graph.reached(name);
-        assert!(reached.contains("serde_json"), "the graph of {name} is empty");
+        let packages = packages(name);
+        assert!(packages.contains_key("serde_json"), "{name} is built from nothing");
         for runtime in RUNTIMES {
-            assert!(!reached.contains(runtime), "{name} reaches {runtime}");
+            assert!(!packages.contains_key(runtime), "{name} reaches {runtime}");
         }
     }
-    let reached = graph.reached("opencode-tokio");
-    assert!(reached.contains("tokio") && !reached.contains("async-std"));
+    for name in ["opencode-config", "opencode-proto"] {
+        assert!(!packages(name).contains_key("tokio"), "{name} reaches tokio");
+    }
+    let packages = packages("opencode-tokio");
+    assert!(packages.contains_key("mio") && !packages.contains_key("async-std"));
+}
+
+/// hyper takes its channels from tokio, which need no runtime. That is all of tokio there is below the adapters.
+#[test]
+fn of_tokio_hyper_alone_has_the_channels() {
+    let packages = packages("opencode-client");
+    // `default` is empty.
+    assert_eq!(Vec::from_iter(&packages["tokio"]), ["default", "sync"]);
+    let graph = Graph::load();
+    let users = packages.keys().filter(|name| graph.direct(name).contains("tokio"));
+    assert_eq!(Vec::from_iter(users), ["hyper"]);
 }
 
 #[test]
@@ -99,6 +130,27 @@ fn every_crate_takes_the_lints_of_the_workspace() {
             assert!(text.contains("[lints]\nworkspace = true"), "{}", manifest.display());
         }
     }
+}
+
+/// What a program is built from of which `package` is all, on any platform, each with its features.
+fn packages(package: &str) -> BTreeMap<String, BTreeSet<String>> {
+    // Not from the graph of the workspace: there, everybody's features are everybody's.
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--edges", "normal", "--target", "all", "--prefix", "none"])
+        .args(["--format", "{p}|{f}", "--package", package])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut packages = BTreeMap::<_, BTreeSet<_>>::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let (package, features) = line.split_once('|').unwrap();
+        let (name, _version) = package.split_once(' ').unwrap();
+        // What was printed before is marked with a star.
+        let features = features.trim_end_matches(" (*)").split(',').map(str::to_owned);
+        packages.entry(name.to_owned()).or_default().extend(features);
+    }
+    packages
 }
 
 fn root() -> &'static Path {
@@ -147,19 +199,6 @@ impl Graph {
 
     fn direct(&self, name: &str) -> BTreeSet<String> {
         self.uses[name].clone()
-    }
-
-    fn reached(&self, name: &str) -> BTreeSet<String> {
-        let mut reached = BTreeSet::new();
-        let mut open = vec![name.to_owned()];
-        while let Some(name) = open.pop() {
-            for used in &self.uses[&name] {
-                if reached.insert(used.clone()) {
-                    open.push(used.clone());
-                }
-            }
-        }
-        reached
     }
 }
 

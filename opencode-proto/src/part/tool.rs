@@ -164,12 +164,15 @@ impl ToolState {
         }
     }
 
-    /// Whether this call was refused by the user, by the configuration, or because nobody was there to ask.
+    /// Whether this call was refused by the user or because nobody was there to ask, or its questions dismissed.
     ///
     /// OpenCode says so only in the words of the error.
     pub fn is_rejected(&self) -> bool {
         match self {
-            Self::Error { error, .. } => error.to_str().contains(REJECTION),
+            Self::Error { error, .. } => {
+                let error = error.to_str();
+                REJECTIONS.iter().any(|words| error.contains(words))
+            }
             Self::Completed { .. }
             | Self::Other { .. }
             | Self::Pending { .. }
@@ -211,6 +214,7 @@ impl ToolState {
     }
 }
 
-/// How OpenCode words a call that was refused by an answer, with or without a message for the model. A refusal by a
-/// rule reads differently, and the turn goes on after it.
-const REJECTION: &str = "rejected permission to use this specific tool call";
+/// How OpenCode words a call that was refused by an answer, with or without a message for the model, and questions that
+/// were dismissed. A refusal by a rule reads differently, and the turn goes on after it.
+const REJECTIONS: [&str; 2] =
+    ["rejected permission to use this specific tool call", "user dismissed this question"];

@@ -53,4 +53,12 @@ pub enum WakeReason {
     Kill,
     /// To end a process that has answered, or closed its output, and does not exit.
     Linger,
+    /// To look at what the server knows, because its events leave something open.
+    Look,
+    /// To connect again.
+    Reconnect,
+    /// To take a connection on which nothing is heard for a broken one.
+    Silence,
+    /// To send `SIGTERM` once more.
+    Terminate,
 }

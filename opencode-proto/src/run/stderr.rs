@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::ansi::without_escapes;
 use crate::line::{Line, LineFramer};
+use crate::output_tail::OutputTail;
 use crate::run_event::Notice;
 
 use log_line::LogLine;
@@ -24,8 +25,7 @@ const NO_CAUSE: &str = "UnknownError: UnknownError";
 #[derive(Debug)]
 pub(super) struct Stderr {
     framer: LineFramer,
-    tail: VecDeque<u8>,
-    tail_size_max: usize,
+    tail: OutputTail,
     /// A notice that was begun and not closed.
     notice: Option<OpenNotice>,
     causes: VecDeque<Cause>,
@@ -48,8 +48,7 @@ impl Stderr {
     pub(super) fn new(tail_size_max: usize) -> Self {
         Self {
             framer: LineFramer::new(LINE_SIZE_MAX),
-            tail: VecDeque::new(),
-            tail_size_max,
+            tail: OutputTail::new(tail_size_max),
             notice: None,
             causes: VecDeque::new(),
         }
@@ -57,7 +56,7 @@ impl Stderr {
 
     /// Takes the next chunk and returns what it tells, each with the line it stood in.
     pub(super) fn push(&mut self, chunk: Bytes) -> Vec<(Bytes, Notice)> {
-        self.keep(&chunk);
+        self.tail.push(&chunk);
         self.framer.push(chunk);
         let mut notices = Vec::new();
         while let Some(line) = self.framer.next_line() {
@@ -78,15 +77,7 @@ impl Stderr {
 
     /// The end of what was printed, without colours.
     pub(super) fn tail(&self) -> String {
-        let (front, back) = self.tail.as_slices();
-        without_escapes(&String::from_utf8_lossy(&[front, back].concat())).into_owned()
-    }
-
-    fn keep(&mut self, chunk: &[u8]) {
-        let kept = &chunk[chunk.len().saturating_sub(self.tail_size_max)..];
-        let over = (self.tail.len() + kept.len()).saturating_sub(self.tail_size_max);
-        self.tail.drain(..over);
-        self.tail.extend(kept);
+        self.tail.text()
     }
 
     fn line(&mut self, line: Line) -> Option<(Bytes, Notice)> {
@@ -143,16 +134,16 @@ fn begins_notice(line: &str) -> bool {
     line.starts_with('!') && (line.contains(NOTICE_START) || Notice::read(line).is_some())
 }
 
-/// What a run that never got going says about it: standard error without log lines, notices and the label `Error:`.
-pub(super) fn startup_message(tail: &str) -> String {
-    const USAGE: &str = "opencode run [message..]";
+/// What a process that never got going says about it: standard error without log lines, notices and the label `Error:`.
+pub(crate) fn startup_message(tail: &str) -> String {
+    const USAGES: [&str; 2] = ["opencode run [message..]", "opencode serve\n"];
     const LABEL: &str = "Error: ";
     let told: Vec<_> = tail
         .lines()
         .filter(|line| LogLine::read(line).is_none() && Notice::read(line).is_none())
         .collect();
     let told = told.join("\n");
-    if told.trim_start().starts_with(USAGE) {
+    if USAGES.iter().any(|usage| told.trim_start().starts_with(usage)) {
         return "the command line was not understood".to_owned();
     }
     let labelled =
@@ -164,8 +155,8 @@ pub(super) fn startup_message(tail: &str) -> String {
     message.trim().to_owned()
 }
 
-/// Whether a run that never got going failed because several began to use one database at once: worth another try.
-pub(super) fn is_database_race(tail: &str) -> bool {
+/// Whether a process that never got going failed because several began to use one database at once: worth another try.
+pub(crate) fn is_database_race(tail: &str) -> bool {
     const SIGNS: [&str; 6] = [
         "database is locked",
         "database table is locked",

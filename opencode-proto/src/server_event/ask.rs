@@ -81,7 +81,7 @@ pub struct ToolRef {
 }
 
 impl PermissionRequest {
-    pub(super) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
+    pub(crate) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
         let wire: WirePermission<'_> = serde_json::from_str(raw.get())?;
         // Before 1.0.224 the permission was the `type`, and the tool call stood at the top.
         let permission = wire.permission.or(wire.kind);
@@ -97,7 +97,7 @@ impl PermissionRequest {
 }
 
 impl QuestionRequest {
-    pub(super) fn decode(raw: &RawValue) -> Result<Self, serde_json::Error> {
+    pub(crate) fn decode(raw: &RawValue) -> Result<Self, serde_json::Error> {
         let wire: WireQuestions<'_> = serde_json::from_str(raw.get())?;
         Ok(Self {
             id: wire.id.as_str().into(),

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use opencode_config::ModelRef;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -20,6 +21,8 @@ pub struct MessageInfo {
     pub parent: Option<MessageId>,
     /// The agent that writes it, or is to answer it.
     pub agent: Option<Box<str>>,
+    /// The model that writes it, or is to answer it.
+    pub model: Option<ModelRef>,
     /// What an assistant's message is for.
     pub step: StepRole,
     /// What an assistant's message used so far.
@@ -61,8 +64,9 @@ impl MessageInfo {
         }
     }
 
-    pub(super) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
+    pub(crate) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
         let wire: WireMessage<'_> = serde_json::from_str(raw.get())?;
+        let model = wire.model();
         let present = |raw: Option<&RawValue>| {
             raw.filter(|raw| raw.get() != "null").map(|raw| RawJson::slice(line, raw))
         };
@@ -76,6 +80,7 @@ impl MessageInfo {
             },
             parent: wire.parent_id.map(|id| id.as_str().into()),
             agent: wire.agent.map(|agent| agent.as_str().into()),
+            model,
             // A user's message has an object here, about its diffs.
             step: match wire.summary.map(RawValue::get) {
                 Some("true") => StepRole::Summary,
@@ -104,6 +109,12 @@ struct WireMessage<'a> {
     parent_id: Option<Str<'a>>,
     #[serde(borrow, default)]
     agent: Option<Str<'a>>,
+    #[serde(borrow, default, rename = "providerID")]
+    provider_id: Option<Str<'a>>,
+    #[serde(borrow, default, rename = "modelID")]
+    model_id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    model: Option<&'a RawValue>,
     #[serde(borrow, default)]
     summary: Option<&'a RawValue>,
     #[serde(default)]
@@ -118,6 +129,27 @@ struct WireMessage<'a> {
     structured: Option<&'a RawValue>,
     #[serde(default)]
     time: Option<WireMessageTime>,
+}
+
+impl WireMessage<'_> {
+    /// An assistant's message has its model at the top, a user's one in an object.
+    fn model(&self) -> Option<ModelRef> {
+        #[derive(Deserialize)]
+        struct Wire<'a> {
+            #[serde(borrow, rename = "providerID")]
+            provider: Str<'a>,
+            #[serde(borrow, rename = "modelID")]
+            model: Str<'a>,
+        }
+        let join = |provider: &Str<'_>, model: &Str<'_>| {
+            ModelRef::new(format!("{}/{}", provider.as_str(), model.as_str())).ok()
+        };
+        if let (Some(provider), Some(model)) = (&self.provider_id, &self.model_id) {
+            return join(provider, model);
+        }
+        let wire: Wire<'_> = serde_json::from_str(self.model?.get()).ok()?;
+        join(&wire.provider, &wire.model)
+    }
 }
 
 #[derive(Deserialize)]

@@ -2,9 +2,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::SessionId;
 use crate::json::{RawJson, string};
-use crate::part::{Lenient, Str, Tokens, WireTokens};
+use crate::part::{IfObject, Lenient, Str, Tokens, WireTokens};
+use crate::{MessageId, PartId, SessionId};
 
 /// A session. Mirrors `Session`; the rest of it is in [`raw`](Self::raw).
 #[derive(Clone, Debug, PartialEq)]
@@ -16,14 +16,42 @@ pub struct SessionInfo {
     pub parent: Option<SessionId>,
     /// What it is called.
     pub title: String,
+    /// The project it belongs to.
+    pub project: Option<Box<str>>,
     /// The directory it works in.
     pub directory: Option<Box<str>>,
+    /// The agent that answers prompts that name none.
+    pub agent: Option<Box<str>>,
+    /// The version of OpenCode that made it.
+    pub version: Option<Box<str>>,
+    /// Where everybody can read it.
+    pub share_url: Option<Box<str>>,
+    /// What of it was taken back.
+    pub revert: Option<SessionRevert>,
+    /// When it was made, in milliseconds since 1970 by the server's clock.
+    pub created_ms: Option<u64>,
+    /// When it changed last.
+    pub updated_ms: Option<u64>,
+    /// When it was archived.
+    pub archived_ms: Option<u64>,
     /// What it cost so far, in US dollars (since 1.15).
     pub cost: f64,
     /// What it used so far (since 1.15).
     pub tokens: Tokens,
     /// All of it, a JSON object.
     pub raw: RawJson,
+}
+
+/// What of a session was taken back: a message, or the rest of it from a part on, and all after it. Mirrors `revert`.
+///
+/// The next prompt deletes it; until then it can be had back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionRevert {
+    /// The first message that was taken back.
+    pub message: MessageId,
+    /// The part of it from which on.
+    pub part: Option<PartId>,
 }
 
 /// What a session does. Mirrors `SessionStatus`.
@@ -64,13 +92,29 @@ pub struct Todo {
 }
 
 impl SessionInfo {
-    pub(super) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
+    pub(crate) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
         let wire: WireSession<'_> = serde_json::from_str(raw.get())?;
+        let text = |raw: Option<&RawValue>| raw.and_then(string).map(Box::from);
+        let time = wire.time.0.unwrap_or_default();
+        let revert = wire.revert.0.and_then(|revert| {
+            Some(SessionRevert {
+                message: revert.message_id.and_then(string)?.into(),
+                part: revert.part_id.and_then(string).map(PartId::from),
+            })
+        });
         Ok(Self {
             id: wire.id.as_str().into(),
             parent: wire.parent_id.map(|id| id.as_str().into()),
             title: wire.title.and_then(string).unwrap_or_default(),
-            directory: wire.directory.and_then(string).map(Into::into),
+            project: text(wire.project_id),
+            directory: text(wire.directory),
+            agent: text(wire.agent),
+            version: text(wire.version),
+            share_url: wire.share.0.and_then(|share| text(share.url)),
+            revert,
+            created_ms: time.created.map(Lenient::count),
+            updated_ms: time.updated.map(Lenient::count),
+            archived_ms: time.archived.map(Lenient::count),
             cost: wire.cost.amount(),
             tokens: wire.tokens.unwrap_or_default().into(),
             raw: RawJson::slice(line, raw),
@@ -79,7 +123,7 @@ impl SessionInfo {
 }
 
 impl SessionStatus {
-    pub(super) fn decode(raw: &RawValue) -> Result<Self, serde_json::Error> {
+    pub(crate) fn decode(raw: &RawValue) -> Result<Self, serde_json::Error> {
         let wire: WireStatus<'_> = serde_json::from_str(raw.get())?;
         Ok(match wire.status_type.as_str() {
             "busy" => Self::Busy,
@@ -95,7 +139,7 @@ impl SessionStatus {
 }
 
 impl Todo {
-    pub(super) fn decode_all(raw: &RawValue) -> Result<Vec<Self>, serde_json::Error> {
+    pub(crate) fn decode_all(raw: &RawValue) -> Result<Vec<Self>, serde_json::Error> {
         let wire: Vec<WireTodo<'_>> = serde_json::from_str(raw.get())?;
         let text = |raw: Option<&RawValue>| raw.and_then(string).unwrap_or_default();
         let todo = |wire: WireTodo<'_>| Self {
@@ -116,12 +160,48 @@ struct WireSession<'a> {
     parent_id: Option<Str<'a>>,
     #[serde(borrow, default)]
     title: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "projectID")]
+    project_id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     directory: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    agent: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    version: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    share: IfObject<WireShare<'a>>,
+    #[serde(borrow, default)]
+    revert: IfObject<WireRevert<'a>>,
+    #[serde(default)]
+    time: IfObject<WireSessionTime>,
     #[serde(default)]
     cost: Lenient,
     #[serde(default)]
     tokens: Option<WireTokens>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireShare<'a> {
+    #[serde(borrow)]
+    url: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireRevert<'a> {
+    #[serde(borrow, rename = "messageID")]
+    message_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "partID")]
+    part_id: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireSessionTime {
+    created: Option<Lenient>,
+    updated: Option<Lenient>,
+    archived: Option<Lenient>,
 }
 
 #[derive(Deserialize)]

@@ -1,16 +1,15 @@
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::http::{Head, ReadError, Requests, respond};
+
 use super::conversation::Conversation;
 use super::gate::Gate;
-use super::http::{Head, ReadError, Requests, respond};
 use super::play::play;
 use super::record::{Outcome, Recorder, Request, messages};
 use super::stage::Stage;
@@ -22,7 +21,7 @@ pub(super) struct Shared {
     stage: Mutex<Stage>,
     /// The gates that replies may be waiting for.
     gates: Mutex<Vec<Gate>>,
-    connections: Mutex<BTreeMap<u64, TcpStream>>,
+    connections: Mutex<Vec<Arc<TcpStream>>>,
     stopping: AtomicBool,
     pauses: (Mutex<()>, Condvar),
 }
@@ -40,11 +39,15 @@ impl Shared {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Ends every wait of a reply.
+    /// Ends every wait of a reply and every connection.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         for gate in lock(&self.gates).iter() {
             gate.nudge();
+        }
+        for stream in lock(&self.connections).iter() {
+            // An error says that the connection is closed already.
+            let _ = stream.shutdown(Shutdown::Both);
         }
         let _waits = lock(&self.pauses.0);
         self.pauses.1.notify_all();
@@ -56,46 +59,23 @@ impl Shared {
         let ended = self.pauses.1.wait_timeout_while(waits, interval, |()| !self.is_stopping());
         drop(ended.unwrap_or_else(PoisonError::into_inner));
     }
+}
 
-    /// Wakes every thread that reads or writes.
-    fn disconnect(&self) {
-        for stream in lock(&self.connections).values() {
-            // An error says that the connection is closed already.
-            let _ = stream.shutdown(Shutdown::Both);
+/// Serves one connection until it ends or the server stops.
+pub(super) fn serve(stream: TcpStream, shared: &Shared) {
+    let stream = Arc::new(stream);
+    {
+        let mut connections = lock(&shared.connections);
+        if shared.is_stopping() {
+            return;
         }
+        connections.push(Arc::clone(&stream));
     }
+    answer_all(&stream, shared);
+    lock(&shared.connections).retain(|open| !Arc::ptr_eq(open, &stream));
 }
 
-/// Serves connections, one thread each, until the server stops. Returns when all of them have ended.
-pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) -> io::Result<()> {
-    let name = thread::current().name().unwrap_or("model").to_owned();
-    thread::scope(|scope| {
-        let accept_all = || -> io::Result<()> {
-            for number in 0.. {
-                let (stream, _) = match listener.accept() {
-                    Ok(accepted) => accepted,
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-                    Err(error) => return Err(error),
-                };
-                if shared.is_stopping() {
-                    break;
-                }
-                lock(&shared.connections).insert(number, stream.try_clone()?);
-                let serve = move || {
-                    serve(&stream, shared);
-                    lock(&shared.connections).remove(&number);
-                };
-                thread::Builder::new().name(name.clone()).spawn_scoped(scope, serve)?;
-            }
-            Ok(())
-        };
-        let ended = accept_all();
-        shared.disconnect();
-        ended
-    })
-}
-
-fn serve(stream: &TcpStream, shared: &Shared) {
+fn answer_all(stream: &TcpStream, shared: &Shared) {
     // Deltas are small and must leave at once. A connection that is gone already says so below.
     let _ = stream.set_nodelay(true);
     let mut requests = Requests::new(stream);

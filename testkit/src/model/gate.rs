@@ -27,14 +27,14 @@ impl Gate {
     }
 
     /// Blocks until the gate is open or `given_up` says so; [`Self::nudge`] makes it look again.
-    pub(super) fn wait(&self, given_up: impl Fn() -> bool) {
+    pub(crate) fn wait(&self, given_up: impl Fn() -> bool) {
         let mut state = self.lock();
         while *state == State::Closed && !given_up() {
             state = self.state.1.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    pub(super) fn nudge(&self) {
+    pub(crate) fn nudge(&self) {
         // Under the lock, or a waiter that has just looked would miss it.
         let _state = self.lock();
         self.state.1.notify_all();

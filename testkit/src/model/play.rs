@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use socket2::SockRef;
 
+use crate::http::{begin_stream, respond, write_chunk};
+
 use super::connection::Shared;
-use super::http::{begin_stream, respond, write_chunk};
 use super::record::{Outcome, Request};
 use super::script::{Action, End, Reply, Usage};
 use super::stage::Cue;

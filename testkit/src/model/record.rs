@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::http::Head;
+
 use super::conversation::{Conversation, Kind, role, text};
-use super::http::Head;
 use super::stage::Cue;
 
 /// One request for a chat completion, as it arrived.

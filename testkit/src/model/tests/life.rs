@@ -7,6 +7,8 @@ use serde_json::json;
 
 use super::PATIENCE;
 use super::client::{ask, prompt, read, request};
+#[cfg(target_os = "linux")]
+use crate::listener::threads;
 use crate::model::{ModelServer, Outcome, Reply};
 
 #[test]
@@ -78,27 +80,20 @@ fn a_client_that_leaves_does_not_end_the_server() {
 fn dropping_it_leaves_nothing() {
     let model = ModelServer::start().unwrap();
     let address = model.address();
+    #[cfg(target_os = "linux")]
+    let name = format!("model-{}", address.port());
     let mut idle = TcpStream::connect(address).unwrap();
     ask(&model, "a", &prompt("hi"));
     model.wait_for(PATIENCE, |request| request.outcome() == Some(Outcome::Answer)).unwrap();
     #[cfg(target_os = "linux")]
-    assert!(threads(address.port()) > 0);
+    assert!(threads(&name) > 0);
     drop(model);
     #[cfg(target_os = "linux")]
-    crate::processes::eventually(PATIENCE, || match threads(address.port()) {
+    crate::processes::eventually(PATIENCE, || match threads(&name) {
         0 => Ok(()),
         left => Err(left),
     });
     assert_eq!(idle.read(&mut [0]).unwrap(), 0);
     let refused = TcpStream::connect(address).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-}
-
-/// The threads of the server at that port; the kernel lists them a little longer than they run.
-#[cfg(target_os = "linux")]
-fn threads(port: u16) -> usize {
-    let name = format!("model-{port}");
-    let tasks = procfs::process::Process::myself().unwrap().tasks().unwrap();
-    let names = tasks.filter_map(|task| task.ok()?.stat().ok().map(|stat| stat.comm));
-    names.filter(|comm| *comm == name).count()
 }

@@ -1,3 +1,5 @@
+//! As much of HTTP/1.1 as servers and proxies for tests need.
+
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
@@ -10,26 +12,26 @@ const READ_SIZE: usize = 64 * 1024;
 
 /// A request without its body.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) headers: Vec<(String, String)>,
+pub(crate) struct Head {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Head {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn keeps_alive(&self) -> bool {
+    pub(crate) fn keeps_alive(&self) -> bool {
         !self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
 /// Why there is no next request.
 #[derive(Debug, Error)]
-pub(super) enum ReadError {
+pub(crate) enum ReadError {
     #[error("the client is gone")]
     Gone(#[source] io::Error),
     #[error("the request cannot be understood")]
@@ -40,18 +42,23 @@ pub(super) enum ReadError {
 
 /// The requests of one connection, one after the other.
 #[derive(Debug)]
-pub(super) struct Requests<'a> {
-    stream: &'a TcpStream,
+pub(crate) struct Requests<R> {
+    stream: R,
     buffered: Vec<u8>,
 }
 
-impl<'a> Requests<'a> {
-    pub(super) fn new(stream: &'a TcpStream) -> Self {
+impl<R: Read> Requests<R> {
+    pub(crate) fn new(stream: R) -> Self {
         Self { stream, buffered: Vec::new() }
     }
 
+    /// Where it reads from, and how many of the bytes it has read belong to later requests.
+    pub(crate) fn source(&mut self) -> (&mut R, usize) {
+        (&mut self.stream, self.buffered.len())
+    }
+
     /// Reads the next request and its body; `None` when the client has left after the last one.
-    pub(super) fn next(&mut self) -> Result<Option<(Head, Vec<u8>)>, ReadError> {
+    pub(crate) fn next(&mut self) -> Result<Option<(Head, Vec<u8>)>, ReadError> {
         if self.buffered.is_empty() && self.fill()? == 0 {
             return Ok(None);
         }
@@ -158,41 +165,65 @@ fn header(header: &httparse::Header<'_>) -> (String, String) {
 }
 
 /// Writes a whole response.
-pub(super) fn respond(
+pub(crate) fn respond(
     mut stream: &TcpStream,
     status: u16,
     headers: &[(String, String)],
     body: &str,
 ) -> io::Result<()> {
     let kind = if body.starts_with('{') { "application/json" } else { "text/html" };
-    let mut response = response_head(status, kind, headers);
+    let mut response = response_head(status, Some(kind), headers);
     response.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
     stream.write_all(response.as_bytes())
 }
 
+/// A whole response; no `kind` is no `content-type`.
+pub(crate) fn response(
+    status: u16,
+    kind: Option<&str>,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Vec<u8> {
+    let mut head = response_head(status, kind, headers);
+    // OpenCode says the length of "No Content", too.
+    head.push_str(&format!("content-length: {}\r\n", body.len()));
+    [head.as_bytes(), b"\r\n", body].concat()
+}
+
+/// Finds the end of a response's head: its status and its size in bytes; `None` while it is not whole.
+pub(crate) fn response_status(bytes: &[u8]) -> Result<Option<(u16, usize)>, ReadError> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut head = httparse::Response::new(&mut headers);
+    match head.parse(bytes) {
+        Ok(httparse::Status::Complete(size)) => Ok(head.code.map(|status| (status, size))),
+        Ok(httparse::Status::Partial) => Ok(None),
+        Err(_) => Err(ReadError::Malformed),
+    }
+}
+
 /// Writes the head of an event stream.
-pub(super) fn begin_stream(
+pub(crate) fn begin_stream(
     mut stream: &TcpStream,
     status: u16,
     headers: &[(String, String)],
 ) -> io::Result<()> {
-    let mut response = response_head(status, "text/event-stream", headers);
+    let mut response = response_head(status, Some("text/event-stream"), headers);
     response.push_str("transfer-encoding: chunked\r\n\r\n");
     stream.write_all(response.as_bytes())
 }
 
 /// Writes one chunk of a stream; an empty one ends it.
-pub(super) fn write_chunk(mut stream: &TcpStream, data: &[u8]) -> io::Result<()> {
+pub(crate) fn write_chunk(mut stream: &TcpStream, data: &[u8]) -> io::Result<()> {
     let mut chunk = format!("{:x}\r\n", data.len()).into_bytes();
     chunk.extend_from_slice(data);
     chunk.extend_from_slice(b"\r\n");
     stream.write_all(&chunk)
 }
 
-fn response_head(status: u16, kind: &str, headers: &[(String, String)]) -> String {
+fn response_head(status: u16, kind: Option<&str>, headers: &[(String, String)]) -> String {
     let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
     let given = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-    if !given {
+    if let Some(kind) = kind.filter(|_| !given) {
         head.push_str(&format!("content-type: {kind}\r\n"));
     }
     for (name, value) in headers {
@@ -205,11 +236,14 @@ fn response_head(status: u16, kind: &str, headers: &[(String, String)]) -> Strin
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
+        409 => "Conflict",
         413 => "Payload Too Large",
+        415 => "Unsupported Media Type",
         429 => "Too Many Requests",
         500 => "Internal Server Error",
         502 => "Bad Gateway",

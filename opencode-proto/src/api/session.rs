@@ -1,0 +1,119 @@
+//! Sessions.
+
+mod create;
+mod history;
+mod list;
+mod share;
+mod status;
+mod update;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+pub use create::CreateSession;
+pub use history::{ForkSession, RevertSession, UnrevertSession};
+pub use list::{ListChildren, ListSessions, SessionRoots};
+pub use share::{ShareSession, UnshareSession};
+pub use status::{SessionStatuses, SessionTodos};
+pub use update::UpdateSession;
+
+use super::call::{Call, list, nothing, one};
+use super::{ApiError, Operation, Repeat};
+use crate::{SessionId, SessionInfo};
+
+/// Reads a session. `GET /session/{sessionID}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadSession {
+    /// The session.
+    pub session: SessionId,
+}
+
+impl ReadSession {
+    fn call(&self) -> Call {
+        Call::get(["session", self.session.as_str()])
+    }
+}
+
+impl Operation for ReadSession {
+    type Output = SessionInfo;
+
+    fn request(&self) -> Request<Bytes> {
+        self.call().request()
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<SessionInfo, ApiError> {
+        self.call().read(response, session)
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Safe
+    }
+}
+
+/// Deletes a session, and those of its subagents. `DELETE /session/{sessionID}`.
+///
+/// A turn that is under way goes on, and fails: abort it first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteSession {
+    /// The session.
+    pub session: SessionId,
+}
+
+impl DeleteSession {
+    fn call(&self) -> Call {
+        Call::delete(["session", self.session.as_str()])
+    }
+}
+
+impl Operation for DeleteSession {
+    type Output = ();
+
+    fn request(&self) -> Request<Bytes> {
+        self.call().request()
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {
+        self.call().read(response, nothing)
+    }
+}
+
+/// Stops what a session does, and what the tools and subagents of its turn do. `POST /session/{sessionID}/abort`.
+///
+/// Succeeds also when there is nothing to stop, or no such session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbortSession {
+    /// The session.
+    pub session: SessionId,
+}
+
+impl AbortSession {
+    fn call(&self) -> Call {
+        Call::post(["session", self.session.as_str(), "abort"])
+    }
+}
+
+impl Operation for AbortSession {
+    type Output = ();
+
+    fn request(&self) -> Request<Bytes> {
+        self.call().request()
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {
+        self.call().read(response, nothing)
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Safe
+    }
+}
+
+/// Reads a reply that is one session.
+fn session(body: &Bytes) -> Result<SessionInfo, serde_json::Error> {
+    one(body, |raw| SessionInfo::decode(body, raw))
+}
+
+/// Reads a reply that is a list of sessions.
+fn sessions(body: &Bytes) -> Result<Vec<SessionInfo>, serde_json::Error> {
+    list(body, |raw| SessionInfo::decode(body, raw))
+}

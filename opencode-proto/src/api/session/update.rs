@@ -1,0 +1,91 @@
+use bytes::Bytes;
+use http::{Request, Response};
+use opencode_config::{Permissions, RulesetRule};
+use serde::Serialize;
+
+use super::session;
+use crate::api::call::Call;
+use crate::api::{ApiError, Operation};
+use crate::{SessionId, SessionInfo};
+
+/// Changes a session. `PATCH /session/{sessionID}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpdateSession {
+    /// The session.
+    pub session: SessionId,
+    /// What it is called from now on.
+    pub title: Option<String>,
+    /// Rules to add after those it has; the last that matches wins. None can be taken away.
+    pub permission: Permissions,
+    /// When it was archived, in milliseconds since 1970. It is still listed; OpenCode's own programs hide it.
+    pub archived_ms: Option<u64>,
+}
+
+impl UpdateSession {
+    /// Changes nothing yet.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self {
+            session: session.into(),
+            title: None,
+            permission: Permissions::new(),
+            archived_ms: None,
+        }
+    }
+
+    /// What it is called from now on.
+    #[must_use]
+    pub fn with_title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Adds these rules after those it has.
+    #[must_use]
+    pub fn with_permission(mut self, permission: Permissions) -> Self {
+        self.permission = permission;
+        self
+    }
+
+    /// Archives it, with this as the time: milliseconds since 1970.
+    #[must_use]
+    pub fn with_archived_ms(mut self, archived_ms: u64) -> Self {
+        self.archived_ms = Some(archived_ms);
+        self
+    }
+
+    fn call(&self) -> Call {
+        Call::patch(["session", self.session.as_str()])
+    }
+}
+
+impl Operation for UpdateSession {
+    type Output = SessionInfo;
+
+    fn request(&self) -> Request<Bytes> {
+        self.call().json(&WireUpdate {
+            title: self.title.as_deref(),
+            permission: self.permission.to_ruleset(),
+            time: self.archived_ms.map(|archived| WireUpdateTime { archived }),
+        })
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<SessionInfo, ApiError> {
+        self.call().read(response, session)
+    }
+}
+
+#[derive(Serialize)]
+struct WireUpdate<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    permission: Vec<RulesetRule<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<WireUpdateTime>,
+}
+
+#[derive(Serialize)]
+struct WireUpdateTime {
+    archived: u64,
+}

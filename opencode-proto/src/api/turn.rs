@@ -1,0 +1,50 @@
+//! What makes a session work.
+
+mod command;
+mod shell;
+mod summarize;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+pub use command::Command;
+pub use shell::Shell;
+pub use summarize::{Init, Summarize};
+
+use super::call::{Call, nothing};
+use super::prompt::WirePrompt;
+use super::{ApiError, Operation, Prompt};
+use crate::{MessageId, SessionId};
+
+/// Prompts a session and does not wait for the answer. `POST /session/{sessionID}/prompt_async`.
+///
+/// What goes wrong after the server took it is told by its event stream only. A session that is at work takes the
+/// prompt up after its current step. Sent again with the same message, the turn may run twice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromptAsync {
+    /// The session.
+    pub session: SessionId,
+    /// The id that the message is to have (`msg_…`), by which its turn is told from others. OpenCode's own ids sort by
+    /// time, and parts of it rely on that.
+    pub message: MessageId,
+    /// What to ask.
+    pub prompt: Prompt,
+}
+
+impl PromptAsync {
+    fn call(&self) -> Call {
+        Call::post(["session", self.session.as_str(), "prompt_async"])
+    }
+}
+
+impl Operation for PromptAsync {
+    type Output = ();
+
+    fn request(&self) -> Request<Bytes> {
+        self.call().json(&WirePrompt::new(&self.message, &self.prompt))
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {
+        self.call().read(response, nothing)
+    }
+}

@@ -1,0 +1,152 @@
+use std::fmt;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use opencode_config::ModelRef;
+use serde::Serialize;
+
+use crate::api::call::Call;
+use crate::api::message::message;
+use crate::api::prompt::WirePart;
+use crate::api::{ApiError, MessageWithParts, Operation, Pace, PromptFile};
+use crate::{MessageId, SessionId};
+
+/// Runs a command (`/review` and the like) and waits for the answer. `POST /session/{sessionID}/command`.
+///
+/// The result is the last message of the model. A command that does not exist is
+/// [`Server`](crate::ApiErrorKind::Server). `Debug` shows the size of the arguments only.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Command {
+    /// The session.
+    pub session: SessionId,
+    /// The id that the message is to have (`msg_…`), by which its turn is told from others.
+    pub message: MessageId,
+    /// The command's name, without the slash.
+    pub command: String,
+    /// What follows the name.
+    pub arguments: String,
+    /// The agent to answer. `None`: the command's.
+    pub agent: Option<String>,
+    /// The model to ask. `None`: the command's.
+    pub model: Option<ModelRef>,
+    /// The variant of the model, for example `high`.
+    pub variant: Option<String>,
+    /// Files to go with it.
+    pub files: Vec<PromptFile>,
+}
+
+impl Command {
+    /// Runs this command, without arguments.
+    pub fn new(
+        session: impl Into<SessionId>,
+        message: impl Into<MessageId>,
+        command: impl Into<String>,
+    ) -> Self {
+        Self {
+            session: session.into(),
+            message: message.into(),
+            command: command.into(),
+            arguments: String::new(),
+            agent: None,
+            model: None,
+            variant: None,
+            files: Vec::new(),
+        }
+    }
+
+    /// What follows the name.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: impl Into<String>) -> Self {
+        self.arguments = arguments.into();
+        self
+    }
+
+    /// Has this agent answer.
+    #[must_use]
+    pub fn with_agent(mut self, agent: impl Into<String>) -> Self {
+        self.agent = Some(agent.into());
+        self
+    }
+
+    /// Asks this model.
+    #[must_use]
+    pub fn with_model(mut self, model: ModelRef) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    /// Asks this variant of the model, for example `high`.
+    #[must_use]
+    pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
+        self.variant = Some(variant.into());
+        self
+    }
+
+    /// Adds a file.
+    #[must_use]
+    pub fn with_file(mut self, file: PromptFile) -> Self {
+        self.files.push(file);
+        self
+    }
+
+    fn call(&self) -> Call {
+        Call::post(["session", self.session.as_str(), "command"])
+    }
+}
+
+impl Operation for Command {
+    type Output = MessageWithParts;
+
+    fn request(&self) -> Request<Bytes> {
+        self.call().json(&WireCommand {
+            message_id: &self.message,
+            agent: self.agent.as_deref(),
+            model: self.model.as_ref().map(ModelRef::as_str),
+            arguments: &self.arguments,
+            command: &self.command,
+            variant: self.variant.as_deref(),
+            parts: self.files.iter().map(WirePart::from).collect(),
+        })
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<MessageWithParts, ApiError> {
+        self.call().read(response, message)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Turn
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("session", &self.session)
+            .field("message", &self.message)
+            .field("command", &self.command)
+            .field("arguments", &format_args!("{} bytes", self.arguments.len()))
+            .field("agent", &self.agent)
+            .field("model", &self.model)
+            .field("variant", &self.variant)
+            .field("files", &self.files)
+            .finish()
+    }
+}
+
+#[derive(Serialize)]
+struct WireCommand<'a> {
+    #[serde(rename = "messageID")]
+    message_id: &'a MessageId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<&'a str>,
+    /// `provider/model`, unlike everywhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    arguments: &'a str,
+    command: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<WirePart<'a>>,
+}

@@ -1,0 +1,103 @@
+use std::fmt;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use opencode_config::ModelRef;
+use serde::Serialize;
+
+use crate::api::call::Call;
+use crate::api::message::message;
+use crate::api::prompt::WireModel;
+use crate::api::{ApiError, MessageWithParts, Operation, Pace};
+use crate::{MessageId, SessionId};
+
+/// Runs a command line in the session's directory, puts it and its output into the conversation, and waits for its end.
+/// No model and no permission is asked. `POST /session/{sessionID}/shell`.
+///
+/// The result is a message of the model's with a part of tool `bash`. [`Busy`](crate::ApiErrorKind::Busy) while the
+/// session works on a prompt. `Debug` shows the size of the command line only.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shell {
+    /// The session.
+    pub session: SessionId,
+    /// The id that the message is to have (`msg_…`), by which its turn is told from others.
+    pub message: MessageId,
+    /// The agent in whose name it runs.
+    pub agent: String,
+    /// The command line.
+    pub command: String,
+    /// The model in whose name it runs. `None`: the agent's, or the session's.
+    pub model: Option<ModelRef>,
+}
+
+impl Shell {
+    /// Runs this command line.
+    pub fn new(
+        session: impl Into<SessionId>,
+        message: impl Into<MessageId>,
+        agent: impl Into<String>,
+        command: impl Into<String>,
+    ) -> Self {
+        Self {
+            session: session.into(),
+            message: message.into(),
+            agent: agent.into(),
+            command: command.into(),
+            model: None,
+        }
+    }
+
+    /// In the name of this model.
+    #[must_use]
+    pub fn with_model(mut self, model: ModelRef) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    fn call(&self) -> Call {
+        Call::post(["session", self.session.as_str(), "shell"])
+    }
+}
+
+impl Operation for Shell {
+    type Output = MessageWithParts;
+
+    fn request(&self) -> Request<Bytes> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            #[serde(rename = "messageID")]
+            message_id: &'a MessageId,
+            agent: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            model: Option<WireModel<'a>>,
+            command: &'a str,
+        }
+        self.call().json(&Body {
+            message_id: &self.message,
+            agent: &self.agent,
+            model: self.model.as_ref().map(WireModel::from),
+            command: &self.command,
+        })
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<MessageWithParts, ApiError> {
+        self.call().read(response, message)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Turn
+    }
+}
+
+impl fmt::Debug for Shell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shell")
+            .field("session", &self.session)
+            .field("message", &self.message)
+            .field("agent", &self.agent)
+            .field("command", &format_args!("{} bytes", self.command.len()))
+            .field("model", &self.model)
+            .finish()
+    }
+}

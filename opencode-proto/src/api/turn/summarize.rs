@@ -1,0 +1,81 @@
+use bytes::Bytes;
+use http::{Request, Response};
+use opencode_config::ModelRef;
+use serde::Serialize;
+
+use crate::api::call::{Call, nothing};
+use crate::api::prompt::WireModel;
+use crate::api::{ApiError, Operation, Pace};
+use crate::{MessageId, SessionId};
+
+/// Has a model summarise the conversation, which makes room in its context, and waits for it.
+/// `POST /session/{sessionID}/summarize`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summarize {
+    /// The session.
+    pub session: SessionId,
+    /// The model to ask.
+    pub model: ModelRef,
+}
+
+impl Summarize {
+    fn call(&self) -> Call {
+        Call::post(["session", self.session.as_str(), "summarize"])
+    }
+}
+
+impl Operation for Summarize {
+    type Output = ();
+
+    fn request(&self) -> Request<Bytes> {
+        self.call().json(&WireModel::from(&self.model))
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {
+        self.call().read(response, nothing)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Turn
+    }
+}
+
+/// Has a model write `AGENTS.md` for the project, and waits for it. `POST /session/{sessionID}/init`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Init {
+    /// The session.
+    pub session: SessionId,
+    /// The id that the message is to have (`msg_…`), by which its turn is told from others.
+    pub message: MessageId,
+    /// The model to ask.
+    pub model: ModelRef,
+}
+
+impl Init {
+    fn call(&self) -> Call {
+        Call::post(["session", self.session.as_str(), "init"])
+    }
+}
+
+impl Operation for Init {
+    type Output = ();
+
+    fn request(&self) -> Request<Bytes> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            #[serde(flatten)]
+            model: WireModel<'a>,
+            #[serde(rename = "messageID")]
+            message_id: &'a MessageId,
+        }
+        self.call().json(&Body { model: WireModel::from(&self.model), message_id: &self.message })
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {
+        self.call().read(response, nothing)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Turn
+    }
+}

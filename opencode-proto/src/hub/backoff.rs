@@ -1,0 +1,55 @@
+use std::time::{Duration, Instant};
+
+use super::HubSettings;
+
+/// When to try next.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    delay: Duration,
+    delay_max: Duration,
+    give_up: Option<Duration>,
+    random: u64,
+    /// The first failure in a row, and how many there were.
+    failing: Option<(Instant, u32)>,
+}
+
+impl Backoff {
+    pub(super) fn new(settings: &HubSettings) -> Self {
+        Self {
+            delay: settings.delay,
+            delay_max: settings.delay_max,
+            give_up: settings.give_up,
+            // The generator stays at 0 for ever.
+            random: settings.seed.max(1),
+            failing: None,
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.failing = None;
+    }
+
+    /// When to try again after a failure at `now`; `None` when it has been tried for long enough.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Instant> {
+        let (since, failures) = *self.failing.get_or_insert((now, 0));
+        self.failing = Some((since, failures.saturating_add(1)));
+        if self.give_up.is_some_and(|limit| now.saturating_duration_since(since) >= limit) {
+            return None;
+        }
+        if failures == 0 {
+            return Some(now);
+        }
+        let factor = 1u32.checked_shl(failures - 1).unwrap_or(u32::MAX);
+        let delay = self.delay.saturating_mul(factor).min(self.delay_max);
+        now.checked_add(delay.mul_f64(self.factor()))
+    }
+
+    /// From 0.75 to 1.25 (xorshift64).
+    fn factor(&mut self) -> f64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let unit = f64::from(u32::try_from(self.random >> 32).unwrap_or(0)) / f64::from(u32::MAX);
+        0.75 + unit / 2.0
+    }
+}

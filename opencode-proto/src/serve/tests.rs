@@ -1,0 +1,253 @@
+// A test needs an `Instant` to start from; no time passes but the one it makes pass.
+#![allow(clippy::disallowed_methods)]
+
+use std::time::Duration;
+
+use super::*;
+
+const READY: &str = "opencode server listening on http://127.0.0.1:4096\n";
+const WARNING: &str = "Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured.\n";
+const URL: &str = "http://127.0.0.1:4096";
+
+/// A server in virtual time.
+struct Play {
+    serve: Serve,
+    now: Instant,
+    ready: Vec<String>,
+    signals: Vec<(u64, Signal)>,
+    started: Instant,
+    sweeps: usize,
+    wake: Option<Wake>,
+    outcome: Option<ServeOutcome>,
+}
+
+impl Play {
+    fn new(settings: ServeSettings) -> Self {
+        let now = Instant::now();
+        let mut play = Self {
+            serve: Serve::new(settings, now),
+            now,
+            ready: Vec::new(),
+            signals: Vec::new(),
+            started: now,
+            sweeps: 0,
+            wake: None,
+            outcome: None,
+        };
+        play.drain();
+        play
+    }
+
+    fn step(&mut self, input: impl FnOnce(&mut Serve, Instant)) -> &mut Self {
+        input(&mut self.serve, self.now);
+        self.drain();
+        self
+    }
+
+    fn out(&mut self, text: &str) -> &mut Self {
+        let chunk = Bytes::copy_from_slice(text.as_bytes());
+        self.step(|serve, now| serve.handle_stdout(chunk, now))
+    }
+
+    fn err(&mut self, text: &str) -> &mut Self {
+        let chunk = Bytes::copy_from_slice(text.as_bytes());
+        self.step(|serve, now| serve.handle_stderr(chunk, now))
+    }
+
+    fn stop(&mut self) -> &mut Self {
+        self.step(Serve::stop)
+    }
+
+    fn pass(&mut self, seconds: u64) -> &mut Self {
+        self.now += Duration::from_secs(seconds);
+        self.step(Serve::handle_timeout)
+    }
+
+    fn exit(&mut self, exit: Exit) -> &mut Self {
+        self.step(|serve, now| serve.handle_exit(Some(exit), now))
+    }
+
+    fn ends(&mut self) -> &mut Self {
+        self.step(Serve::handle_stdout_end).step(Serve::handle_stderr_end)
+    }
+
+    fn outcome(&self) -> &ServeOutcome {
+        self.outcome.as_ref().expect("it is over")
+    }
+
+    /// In how many seconds it wants to be woken, and for what.
+    fn wakes(&self) -> Option<(u64, WakeReason)> {
+        self.wake.map(|wake| ((wake.at - self.now).as_secs(), wake.reason))
+    }
+
+    fn drain(&mut self) {
+        loop {
+            let action = self.serve.poll_action();
+            if let ServeAction::Wait(wake) = action {
+                self.wake = wake;
+                return;
+            }
+            assert!(self.outcome.is_none(), "after the end: {action:?}");
+            match action {
+                ServeAction::Finished(outcome) => self.outcome = Some(*outcome),
+                ServeAction::Ready { url } => self.ready.push(url),
+                ServeAction::Signal(signal) => {
+                    self.signals.push(((self.now - self.started).as_secs(), signal));
+                }
+                ServeAction::Sweep => self.sweeps += 1,
+                ServeAction::Wait(_) => unreachable!("handled above"),
+            }
+        }
+    }
+}
+
+fn serve() -> Play {
+    Play::new(ServeSettings::new())
+}
+
+fn failed(stderr: &str) -> ServeEnd {
+    serve().err(stderr).ends().exit(Exit::Code(1)).outcome().end.clone()
+}
+
+#[test]
+fn it_is_ready_once_in_any_chunking() {
+    let text = [WARNING, "\u{1b}[93m! plugin\u{1b}[0m\n", READY, READY].concat();
+    for size in 1..=text.len() {
+        let mut play = serve();
+        for chunk in text.as_bytes().chunks(size) {
+            play.out(std::str::from_utf8(chunk).unwrap());
+        }
+        assert_eq!(play.ready, [URL], "in chunks of {size}");
+        assert_eq!(play.wakes(), None);
+    }
+}
+
+#[test]
+fn half_a_line_is_not_ready() {
+    let mut play = serve();
+    play.out("opencode server listening on http://127.0.0.1:40");
+    assert_eq!(play.ready, [""; 0]);
+    play.step(Serve::handle_stdout_end);
+    assert_eq!(play.ready, [""; 0]);
+    assert_eq!(play.wakes(), Some((60, WakeReason::Deadline)));
+}
+
+#[test]
+fn the_end_of_the_output_is_kept_for_ever() {
+    let mut play = Play::new(ServeSettings::new().with_output_size_max(16));
+    play.out(READY);
+    for number in 0..1000 {
+        play.out(&format!("out {number:08}\n")).err(&format!("err {number:08}\n"));
+    }
+    assert_eq!(play.ready, [URL]);
+    let outcome = play.exit(Exit::Signal(9)).ends().outcome();
+    assert_eq!(outcome.stdout, "98\nout 00000999\n");
+    assert_eq!(outcome.stderr, "98\nerr 00000999\n");
+    assert_eq!((&outcome.end, outcome.exit), (&ServeEnd::Exited, Some(Exit::Signal(9))));
+    assert_eq!(outcome.url.as_deref(), Some(URL));
+}
+
+#[test]
+fn a_line_without_end_is_not_gathered() {
+    let mut play = serve();
+    for _ in 0..64 {
+        play.out(&"x".repeat(4 << 10));
+    }
+    play.out("\n").out(READY);
+    assert_eq!(play.ready, [URL]);
+}
+
+#[test]
+fn what_is_not_ready_in_time_is_ended() {
+    let mut play = serve();
+    assert_eq!(play.wakes(), Some((60, WakeReason::Deadline)));
+    play.pass(59);
+    assert_eq!(play.signals, []);
+    play.pass(1).out(READY);
+    assert_eq!(play.ready, [""; 0], "too late");
+    assert_eq!(play.signals, [(60, Signal::Terminate)]);
+    play.exit(Exit::Signal(15)).err("the tail\n").ends();
+    assert_eq!(play.outcome().end, ServeEnd::TimedOut);
+    assert_eq!(play.outcome().stderr, "the tail\n");
+    assert_eq!(play.sweeps, 1);
+}
+
+#[test]
+fn the_ladder_asks_twice_then_kills_then_gives_up() {
+    let mut play = serve();
+    play.out(READY).pass(100).stop();
+    assert_eq!(play.wakes(), Some((5, WakeReason::Terminate)));
+    play.pass(4).stop().pass(1);
+    assert_eq!(play.wakes(), Some((5, WakeReason::Kill)));
+    play.pass(5);
+    assert_eq!(play.wakes(), Some((5, WakeReason::Abandon)));
+    assert_eq!(
+        play.signals,
+        [(100, Signal::Terminate), (105, Signal::Terminate), (110, Signal::Kill)]
+    );
+    play.pass(5);
+    let outcome = play.outcome();
+    assert_eq!((&outcome.end, outcome.exit), (&ServeEnd::Stopped, None));
+    assert_eq!(outcome.elapsed, Duration::from_secs(115));
+    assert_eq!((play.sweeps, play.wakes()), (0, None));
+}
+
+#[test]
+fn one_that_obeys_is_signalled_once() {
+    let mut play = serve();
+    play.out(READY).stop().pass(1).exit(Exit::Code(143));
+    assert_eq!(play.wakes(), Some((5, WakeReason::Drain)));
+    play.ends().pass(60).stop();
+    assert_eq!(play.signals, [(0, Signal::Terminate)]);
+    let outcome = play.outcome();
+    assert_eq!((&outcome.end, outcome.exit), (&ServeEnd::Stopped, Some(Exit::Code(143))));
+}
+
+#[test]
+fn it_can_be_stopped_before_it_is_ready() {
+    let mut play = serve();
+    play.stop().out(READY);
+    assert_eq!(play.ready, [""; 0]);
+    assert_eq!(play.exit(Exit::Signal(15)).ends().outcome().end, ServeEnd::Stopped);
+}
+
+#[test]
+fn output_that_something_holds_open_is_read_for_a_while() {
+    let mut play = serve();
+    play.out(READY).exit(Exit::Code(0)).err("late\n").pass(4);
+    assert!(play.outcome.is_none());
+    play.pass(1);
+    assert_eq!((&play.outcome().end, &*play.outcome().stderr), (&ServeEnd::Exited, "late\n"));
+    play.err("too late").ends().exit(Exit::Code(1)).pass(100);
+    assert_eq!(play.wakes(), None);
+}
+
+#[test]
+fn failures_at_the_start_are_told_apart() {
+    let message = "Unexpected error\n\nServeError".to_owned();
+    let refused = "\u{1b}[91m\u{1b}[1mError: \u{1b}[0mUnexpected error\n\nServeError\n";
+    assert_eq!(failed(refused), ServeEnd::CannotListen { message });
+    let message = "database is locked".to_owned();
+    assert_eq!(failed("Error: database is locked\n"), ServeEnd::StartupDatabase { message });
+    let invalid =
+        "Error: Configuration is invalid at /c/opencode.json\n↳ Expected object permission\n";
+    let message =
+        "Configuration is invalid at /c/opencode.json\n↳ Expected object permission".to_owned();
+    assert_eq!(failed(invalid), ServeEnd::InvalidConfig { message });
+    let message = "the command line was not understood".to_owned();
+    assert_eq!(
+        failed("opencode serve\n\nstarts a headless opencode server\n\nOptions:\n"),
+        ServeEnd::StartupError { message }
+    );
+    assert_eq!(failed("").to_string(), "did not start");
+    assert_eq!(failed("no such thing\n").to_string(), "did not start: no such thing");
+}
+
+#[test]
+fn a_process_that_exits_with_its_ready_line_still_in_the_pipe_was_never_ready() {
+    let mut play = serve();
+    play.exit(Exit::Signal(9)).out(READY).ends();
+    assert_eq!(play.ready, [""; 0]);
+    assert_eq!(play.outcome().end, ServeEnd::Exited);
+    assert_eq!(play.outcome().url.as_deref(), Some(URL));
+}

@@ -1,0 +1,329 @@
+//! Plays a recording to a hub and a turn.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use opencode_proto::{
+    Arrival, AskId, AskReply, Duty, Hub, HubAction, HubSettings, Interruption, MessageId, Posted,
+    SessionId, Snapshot, Turn, TurnAction, TurnEvent, TurnEventKind, TurnOutcome, TurnSettings,
+};
+
+use super::server::{Recording, Server};
+
+/// How to play.
+pub(crate) struct Play {
+    random: Option<u64>,
+    gaps: Gaps,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gaps {
+    None,
+    Some,
+}
+
+impl Play {
+    /// Everything at once and in order.
+    pub(crate) fn plain() -> Self {
+        Self { random: None, gaps: Gaps::None }
+    }
+
+    pub(crate) fn random(seed: u64, gaps: Gaps) -> Self {
+        Self { random: Some(seed | 1), gaps }
+    }
+
+    /// Below `limit`; 0 when nothing is left to chance.
+    fn pick(&mut self, limit: usize) -> usize {
+        let Some(state) = &mut self.random else { return 0 };
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        usize::try_from(*state >> 33).unwrap() % limit
+    }
+}
+
+/// What came of it.
+pub(crate) struct Ended {
+    pub(crate) end: &'static str,
+    pub(crate) text: String,
+    /// The text as the events told it.
+    pub(crate) streamed: String,
+    /// What was told twice.
+    pub(crate) twice: Vec<String>,
+    pub(crate) looks: usize,
+}
+
+/// Plays the turn of one prompt of a recording.
+pub(crate) fn play(name: &str, prompt: usize, play: &Play) -> Ended {
+    let recording = Recording::load(name);
+    let session = recording.session();
+    let prompts = recording.prompts(&session);
+    let (message, told) = match prompts.get(prompt) {
+        Some((message, told)) => (message.clone(), *told),
+        // A prompt that came to nothing.
+        None => (MessageId::from("msg_none"), recording.frames.len().min(2)),
+    };
+    let mut play = Play { random: play.random, gaps: play.gaps };
+    let start = told.saturating_sub(play.pick(4));
+    let mut player = Player::new(session, message, play);
+    player.run(&recording, start);
+    if name.contains("kill") {
+        player.hub.handle_exit();
+        player.drive();
+    }
+    player.wait();
+    player.ended()
+}
+
+struct Player {
+    hub: Hub,
+    turn: Option<Turn>,
+    outcome: Option<TurnOutcome>,
+    session: SessionId,
+    message: MessageId,
+    server: Server,
+    /// What is on its way to us, and how many frames it takes.
+    replies: Vec<(usize, Reply)>,
+    events: Vec<TurnEvent>,
+    looks: usize,
+    now: Instant,
+    play: Play,
+}
+
+enum Reply {
+    Aborted,
+    Look(Box<Snapshot>),
+    Posted,
+    Replied(AskId),
+}
+
+impl Player {
+    fn new(session: SessionId, message: MessageId, play: Play) -> Self {
+        let now = Instant::now();
+        let mut hub = Hub::new(HubSettings::default().with_seed(7), now);
+        hub.follow(session.clone());
+        Self {
+            hub,
+            turn: None,
+            outcome: None,
+            session,
+            message,
+            server: Server::new(),
+            replies: Vec::new(),
+            events: Vec::new(),
+            looks: 0,
+            now,
+            play,
+        }
+    }
+
+    fn run(&mut self, recording: &Recording, start: usize) {
+        let frames = &recording.frames;
+        let gap = match self.play.gaps {
+            Gaps::None => frames.len()..frames.len(),
+            Gaps::Some => {
+                let from = self.play.pick(frames.len());
+                from..(from + self.play.pick(12)).min(frames.len())
+            }
+        };
+        let connected = Bytes::from_static(b"data: {\"type\":\"server.connected\"}\n\n");
+        self.connect(&connected);
+        let mut rest = Bytes::new();
+        for (index, frame) in frames.iter().enumerate() {
+            if index == start {
+                let settings = TurnSettings::default();
+                let mut turn =
+                    Turn::new(self.session.clone(), self.message.clone(), settings, self.now);
+                if !gap.is_empty() && index > gap.start && index <= gap.end {
+                    turn.handle_interrupted(&Interruption::Closed);
+                }
+                self.turn = Some(turn);
+                self.drive();
+            }
+            self.server.apply(&frame.event);
+            self.now += Duration::from_millis(self.play.pick(50) as u64);
+            if gap.contains(&index) {
+                if index == gap.start {
+                    rest.clear();
+                    self.hub.handle_end(self.now);
+                    self.drive();
+                }
+            } else {
+                if index == gap.end && !gap.is_empty() {
+                    self.connect(&connected);
+                }
+                rest = [rest, frame.bytes.clone()].concat().into();
+                while !rest.is_empty() {
+                    let size = match self.play.random {
+                        None => rest.len(),
+                        Some(_) => self.play.pick(2 * rest.len()) + 1,
+                    };
+                    if size > rest.len() {
+                        break;
+                    }
+                    self.hub.handle_chunk(rest.split_to(size), self.now);
+                    self.drive();
+                }
+            }
+            self.tick();
+        }
+        if gap.end == frames.len() && !gap.is_empty() {
+            self.connect(&connected);
+        }
+        self.hub.handle_chunk(rest, self.now);
+        self.drive();
+    }
+
+    /// The stream is opened, as the hub has asked.
+    fn connect(&mut self, connected: &Bytes) {
+        self.drive();
+        self.hub.handle_timeout(self.now);
+        self.drive();
+        self.hub.handle_head(self.now);
+        self.hub.handle_chunk(connected.clone(), self.now);
+        self.drive();
+    }
+
+    /// Replies that are due, and time.
+    fn tick(&mut self) {
+        for (frames, _) in &mut self.replies {
+            *frames = frames.saturating_sub(1);
+        }
+        while let Some(due) = self.replies.iter().position(|(frames, _)| *frames == 0) {
+            let (_, reply) = self.replies.remove(due);
+            self.reply(reply);
+        }
+        self.drive();
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        let now = self.now;
+        let Some(turn) = &mut self.turn else { return };
+        match reply {
+            Reply::Aborted => turn.handle_aborted(now),
+            Reply::Look(snapshot) => turn.handle_look(Ok(*snapshot), now),
+            Reply::Posted => turn.handle_posted(Posted::Accepted, now),
+            Reply::Replied(id) => turn.handle_replied(&id, Arrival::Arrived, now),
+        }
+        self.drive();
+    }
+
+    /// Time passes until the turn is over.
+    fn wait(&mut self) {
+        for _ in 0..200 {
+            self.replies.iter_mut().for_each(|(frames, _)| *frames = 0);
+            self.tick();
+            if !self.replies.is_empty() {
+                continue;
+            }
+            let Some(turn) = &mut self.turn else { return };
+            match turn.poll_action() {
+                TurnAction::Wait(Some(wake)) => self.now = self.now.max(wake.at),
+                TurnAction::Wait(None) => {}
+                action => panic!("not drained: {action:?}"),
+            }
+            turn.handle_timeout(self.now);
+            self.drive();
+        }
+    }
+
+    fn drive(&mut self) {
+        loop {
+            match self.hub.poll_action() {
+                HubAction::Deliver { event, root } => {
+                    if let (Some(turn), true) =
+                        (&mut self.turn, root.as_ref() == Some(&self.session))
+                    {
+                        turn.handle_event(&event, Duty::Own, self.now);
+                    }
+                }
+                HubAction::Interrupted(why) => {
+                    self.turn.iter_mut().for_each(|turn| turn.handle_interrupted(&why));
+                }
+                HubAction::Opened => {
+                    let now = self.now;
+                    self.turn.iter_mut().for_each(|turn| turn.handle_reopened(now));
+                }
+                HubAction::Finished(end) => {
+                    let now = self.now;
+                    self.turn.iter_mut().for_each(|turn| turn.handle_lost(&end, now));
+                }
+                HubAction::Connect(_) | HubAction::Disconnect => {}
+                HubAction::Wait(_) => break,
+            }
+            self.drive_turn();
+        }
+        self.drive_turn();
+    }
+
+    fn drive_turn(&mut self) {
+        if let Some(turn) = &mut self.turn {
+            turn.handle_timeout(self.now);
+        }
+        while let Some(turn) = &mut self.turn {
+            let reply = match turn.poll_action() {
+                TurnAction::Abort => Reply::Aborted,
+                // The recording has the answer.
+                TurnAction::AskPermission(_) | TurnAction::AskQuestion(_) => continue,
+                TurnAction::Event(event) => {
+                    self.events.push(*event);
+                    continue;
+                }
+                TurnAction::Finished(outcome) => {
+                    self.outcome = Some(*outcome);
+                    self.turn = None;
+                    return;
+                }
+                TurnAction::Look(look) => {
+                    self.looks += 1;
+                    self.replies.retain(|(_, reply)| !matches!(reply, Reply::Look(_)));
+                    Reply::Look(Box::new(self.server.snapshot(&look.session, &look.message)))
+                }
+                TurnAction::Post => Reply::Posted,
+                TurnAction::Reply(reply) => Reply::Replied(match reply {
+                    AskReply::Permission { id, .. } => AskId::Permission(id),
+                    AskReply::Question { id, .. } => AskId::Question(id),
+                }),
+                TurnAction::Wait(_) => return,
+            };
+            let frames = self.play.pick(12);
+            self.replies.push((frames + 1, reply));
+        }
+    }
+
+    fn ended(self) -> Ended {
+        let outcome = self.outcome.expect("the turn ends");
+        let streamed: String =
+            self.events.iter().filter_map(|event| Some(event.text()?.into_owned())).collect();
+        let text = outcome.text().into_owned();
+        Ended {
+            end: outcome.end.name(),
+            text,
+            streamed,
+            twice: twice(&self.events),
+            looks: self.looks,
+        }
+    }
+}
+
+fn twice(events: &[TurnEvent]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut twice = Vec::new();
+    for event in events {
+        let what = match &event.kind {
+            TurnEventKind::PartAdded(part) => format!("added {:?}", part.key()),
+            TurnEventKind::PartFinal { part, .. } => format!("final {:?}", part.key()),
+            TurnEventKind::MessageUpdated(info) => format!("message {}", info.raw),
+            TurnEventKind::PermissionAsked(request) => format!("ask {}", request.id),
+            TurnEventKind::QuestionAsked(request) => format!("ask {}", request.id),
+            TurnEventKind::StepFinished(step) => format!("step {:?}", step.key),
+            TurnEventKind::Posted(message) => format!("posted {message}"),
+            _ => continue,
+        };
+        if !seen.insert(what.clone()) {
+            twice.push(what);
+        }
+    }
+    twice
+}

@@ -1,0 +1,153 @@
+use crate::model::Gate;
+use crate::request::{Pattern, Request};
+
+use super::reply::Reply;
+
+/// What a [`FakeServer`](super::FakeServer) replies where it differs from the usual.
+///
+/// Usual is: `GET /global/health` says that it is healthy, `POST /session` creates the sessions `ses_1`,
+/// `ses_2` and so on with the title it was given, `GET /session/{id}` finds any, and
+/// `POST /session/{id}/prompt_async` takes prompts (204). Nothing goes on: `GET /session/status`,
+/// `/permission`, `/question` and `/session/{id}/message` and `/children` are empty. What has to be
+/// acknowledged (abort, replies to permissions and questions, deleting, disposing) is `true`.
+/// `GET /event` and `GET /global/event` are event streams. Everything else is a page, as with the
+/// real server: status 200, `text/html`.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Script {
+    routes: Vec<Route>,
+    pub(super) directory: String,
+    pub(super) greeting: Greeting,
+    /// The value of the header `authorization` and of the query's `auth_token` that are let in.
+    pub(super) token: Option<String>,
+}
+
+/// How an event stream begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Greeting {
+    /// With the event `server.connected`, as with the real server.
+    #[default]
+    Connected,
+    /// With the head of the response alone.
+    Silence,
+}
+
+#[derive(Debug, Clone)]
+struct Route {
+    pattern: Pattern,
+    replies: Vec<Reply>,
+    used: usize,
+}
+
+impl Script {
+    /// Everything as usual, in the directory `/workspace` and without a password.
+    pub fn new() -> Self {
+        Self {
+            routes: Vec::new(),
+            directory: "/workspace".to_owned(),
+            greeting: Greeting::Connected,
+            token: None,
+        }
+    }
+
+    /// Gives requests with this method and path one [`Reply`], or several in order, the last of which repeats.
+    ///
+    /// Of the routes that match, the one added last replies. A path is a prefix: creating a session alone
+    /// is `/session$`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no reply.
+    pub fn on(
+        mut self,
+        method: &str,
+        path: &str,
+        replies: impl IntoIterator<Item = Reply>,
+    ) -> Self {
+        self.add(Pattern::new(method, path), replies.into_iter().collect());
+        self
+    }
+
+    /// The directory of the sessions and of the events on `GET /global/event`.
+    pub fn with_directory(mut self, directory: &str) -> Self {
+        directory.clone_into(&mut self.directory);
+        self
+    }
+
+    /// How event streams begin.
+    pub fn with_greeting(mut self, greeting: Greeting) -> Self {
+        self.greeting = greeting;
+        self
+    }
+
+    /// Lets in only who sends `user` and `password`: Basic auth, or base64 in the query as `auth_token`.
+    ///
+    /// Everybody else gets 401 without a body and `www-authenticate: Basic realm="Secure Area"`.
+    pub fn with_password(mut self, user: &str, password: &str) -> Self {
+        self.token = Some(base64(format!("{user}:{password}").as_bytes()));
+        self
+    }
+
+    pub(super) fn add(&mut self, pattern: Pattern, replies: Vec<Reply>) {
+        assert!(!replies.is_empty(), "a route needs a reply: {pattern:?}");
+        self.routes.push(Route { pattern, replies, used: 0 });
+    }
+
+    pub(super) fn reply(&mut self, request: &Request) -> Reply {
+        let mut routes = self.routes.iter_mut().rev();
+        let Some(route) = routes.find(|route| route.pattern.matches(request)) else {
+            return Reply::usual();
+        };
+        let at = route.used.min(route.replies.len() - 1);
+        route.used += 1;
+        route.replies[at].clone()
+    }
+
+    pub(super) fn lets_in(&self, request: &Request) -> bool {
+        let Some(token) = &self.token else { return true };
+        let header = request.header("authorization").and_then(|value| value.split_once(' '));
+        let by_header = header
+            .is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("basic") && given == token);
+        let query = request.path().split_once('?').map_or("", |(_, query)| query);
+        let given = query.split('&').find_map(|field| field.strip_prefix("auth_token="));
+        by_header || given.is_some_and(|given| given.replace("%3D", "=") == *token)
+    }
+
+    pub(super) fn gates(&self) -> impl Iterator<Item = &Gate> {
+        let replies = self.routes.iter().flat_map(|route| &route.replies);
+        replies.filter_map(|reply| reply.gate.as_ref())
+    }
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for group in bytes.chunks(3) {
+        let mut whole = [0; 4];
+        whole[1..=group.len()].copy_from_slice(group);
+        let number = u32::from_be_bytes(whole);
+        for place in 0..4 {
+            let digit = DIGITS[(number >> (18 - 6 * place)) as usize % 64];
+            encoded.push(if place <= group.len() { digit.into() } else { '=' });
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn encodes_base64() {
+        let encoded = ["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes()));
+        assert_eq!(encoded, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+    }
+}
