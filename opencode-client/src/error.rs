@@ -10,6 +10,7 @@ use crate::event_log::EventLogError;
 use crate::guardian::GuardianError;
 use crate::private_dir::PrivateDirError;
 use crate::process_tree::SweepError;
+use crate::start::{GroundError, SpawnError};
 
 /// What a run came to, and what is worth knowing about how it was run.
 #[derive(Debug)]
@@ -135,6 +136,22 @@ impl RunError {
     /// How the run ended, when there was a run at all.
     pub fn end(&self) -> Option<&RunEnd> {
         self.report().map(|report| &report.outcome.end)
+    }
+}
+
+impl From<GroundError> for RunError {
+    fn from(error: GroundError) -> Self {
+        match error {
+            GroundError::Binary(error) => Self::Binary(error),
+            GroundError::Config(error) => Self::Config(error),
+            GroundError::Directory { path, source } => Self::Directory { path, source },
+        }
+    }
+}
+
+impl From<SpawnError> for RunError {
+    fn from(SpawnError { command, source }: SpawnError) -> Self {
+        Self::Spawn { command, source }
     }
 }
 

@@ -12,9 +12,10 @@
 //!
 //! # Writing an adapter
 //!
-//! Implement [`Runtime`]: a clock, a timer, a place for blocking work, and a way to start a process and poll its
-//! streams ([`ByteSource`], [`ByteSink`], [`ProcessExit`]). [`ChunkBuffer`] reads without copying. `opencode-tokio` is about
-//! a hundred lines of it. Then `OpenCode::new(MyRuntime)` has every feature.
+//! Implement [`Runtime`]: a clock, a timer, a place for blocking work and one for tasks, a way to start a process and
+//! poll its streams ([`ByteSource`], [`ByteSink`], [`ProcessExit`]), and one to connect to a server ([`Connection`]).
+//! [`ChunkBuffer`] reads without copying. `opencode-tokio` is about a hundred lines of it. Then
+//! `OpenCode::new(MyRuntime)` has every feature.
 //!
 //! # Platforms
 //!
@@ -23,21 +24,34 @@
 
 mod binary;
 mod blocking;
+mod child;
 mod command;
 mod error;
 mod event_log;
 mod guardian;
+mod http;
+mod hub;
 mod inner;
+mod latch;
+mod log;
 mod opencode;
 mod pacing;
 mod private_dir;
 mod process_tree;
+mod race;
+mod random;
 mod remains;
 mod request;
 mod run_stream;
 mod runtime;
+mod server;
+mod session;
+mod start;
+mod tree_jobs;
+mod turn_stream;
 mod version;
 
+pub use crate::http::{CallError, Endpoint, HttpLimits, Reached, UrlError};
 pub use binary::{Binary, BinaryFault, BinaryNotFound, Tried, Version, parse_version};
 pub use error::{CleanupError, RunError, RunReport, VersionError, Warning};
 pub use event_log::{EventLogConfig, EventLogError, EventLogMode};
@@ -48,18 +62,37 @@ pub use private_dir::PrivateDirError;
 pub use process_tree::{ProcessTreeError, Survivor, Survivors, SweepError};
 pub use request::{RunRequest, StartupRetry};
 pub use run_stream::RunStream;
-pub use runtime::{ByteSink, ByteSource, ChunkBuffer, Process, ProcessExit, Runtime, Timer};
+pub use runtime::{
+    ByteSink, ByteSource, ChunkBuffer, Connecting, Connection, Process, ProcessExit, Runtime, Timer,
+};
+pub use server::{
+    AttachError, AttachRequest, HealthError, ServeError, ServeRequest, Server, ServerReport,
+    StopError,
+};
+pub use session::Session;
+pub use turn_stream::{
+    Ask, PermissionHandler, PermissionToken, QuestionHandler, QuestionToken, TurnError,
+    TurnRequest, TurnStream,
+};
 
 pub use opencode_config::{
     Approval, Attach, CacheHome, ConfigWarning, Credentials, DataHome, Environment, ExtraFlags,
-    FlagValue, History, Isolation, LogLevel, ModelRef, ModelRefError, PermissionAction,
+    FlagValue, History, Isolation, LogLevel, LogOutput, ModelRef, ModelRefError, PermissionAction,
     PermissionError, PermissionRule, Permissions, Plugins, ProjectConfig, Reasoning, Resume,
-    ResumeTarget, RunConfig, RunConfigError, RunFlags, Sharing, TempHome, ToolSwitch, UserConfig,
+    ResumeTarget, RunConfig, RunConfigError, RunFlags, ServeFlags, Sharing, TempHome, ToolSwitch,
+    UserConfig,
 };
+pub use opencode_proto::api::{self, CreateSession, ServerHealth};
 pub use opencode_proto::{
-    AgentError, AgentFallback, Answer, CallId, Deadline, Deadlines, DecodeError, Diagnostic,
-    ErrorName, Exit, FinishReason, LineCounts, MessageId, Notice, PartId, PartKey, RawJson,
-    RawText, ReasoningPart, Retention, RunEnd, RunEvent, RunEventKind, RunOutcome, RunSettings,
-    SessionId, Step, StepFinish, StepRole, StepStart, TextOrigin, TextPart, TimeSpan, Tokens,
-    ToolPart, ToolState,
+    AgentError, AgentFallback, Answer, ApiError, ApiErrorKind, Artifact, ArtifactChange, CallId,
+    Choice, Deadline, Deadlines, DecodeError, Diagnostic, ErrorName, Exit, FileDiff, FinishReason,
+    HubEnd, HubSettings, Interruption, LineCounts, MessageId, MessageInfo, MessageWithParts,
+    Notice, Origin, OutputFormat, Part, PartId, PartKey, Pending, PermissionId, PermissionReply,
+    PermissionRequest, Prompt, PromptFile, PromptPart, PromptReply, Question, QuestionAnswer,
+    QuestionId, QuestionOption, QuestionReply, QuestionRequest, RawJson, RawText, ReasoningPart,
+    Retention, RetryPolicy, Role, RunEnd, RunEvent, RunEventKind, RunOutcome, RunSettings,
+    ServeEnd, ServeOutcome, ServeSettings, ServerEvent, ServerEventKind, SessionId, SessionInfo,
+    SessionRevert, SessionStatus, Step, StepFinish, StepRole, StepStart, Subtask, TextKind,
+    TextOrigin, TextPart, TimeSpan, Todo, Tokens, ToolPart, ToolRef, ToolState, Transcript,
+    TurnEnd, TurnEvent, TurnEventKind, TurnKind, TurnOutcome, TurnSettings,
 };

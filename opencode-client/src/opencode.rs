@@ -13,6 +13,7 @@ use crate::pacing::{StartPacing, Starts};
 use crate::request::RunRequest;
 use crate::run_stream::RunStream;
 use crate::runtime::Runtime;
+use crate::server::{self, AttachError, AttachRequest, ServeError, ServeRequest, Server};
 
 /// A handle to OpenCode. Cloning it is cheap, and the clones share their start pacing.
 ///
@@ -66,6 +67,35 @@ impl OpenCode {
     /// Runs a prompt and hands out its events as they come. Nothing happens until the stream is polled.
     pub fn stream(&self, request: impl Into<RunRequest>) -> RunStream {
         RunStream::new(Arc::clone(&self.inner), request.into())
+    }
+
+    /// Starts a server (`opencode serve`) and waits until it works.
+    ///
+    /// It listens on a free port, with a password that nobody knows, unless the request says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be started, did not get ready in time, or OpenCode does not accept its configuration. Nothing of
+    /// it is left then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`run`](Self::run).
+    pub async fn serve(&self, request: impl Into<ServeRequest>) -> Result<Server, ServeError> {
+        server::serve(Arc::clone(&self.inner), request.into()).await
+    }
+
+    /// Attaches to a server that runs already, here or elsewhere, and checks that it answers.
+    ///
+    /// # Errors
+    ///
+    /// When it does not, or wants other credentials.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is left behind.
+    pub async fn attach(&self, request: impl Into<AttachRequest>) -> Result<Server, AttachError> {
+        server::attach(Arc::clone(&self.inner), request.into()).await
     }
 
     /// The executable that is run.

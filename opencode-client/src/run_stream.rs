@@ -4,7 +4,6 @@
 mod attempt;
 mod end;
 mod input;
-mod log;
 mod start;
 
 use std::fmt;

@@ -32,7 +32,24 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     ///
     /// Those of [`Command::spawn`].
     fn process(&self, command: Command) -> io::Result<Process>;
+
+    /// Connects to a server over TCP, without delay of small writes. `host` is a name or an address (an IPv6 address
+    /// without brackets); all addresses of a name are tried.
+    ///
+    /// Dropping the future gives up, dropping the connection closes it.
+    fn connect(&self, host: &str, port: u16) -> Connecting;
+
+    /// Runs `task` to its end, whoever waits for it.
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>);
 }
+
+/// A connection on its way.
+pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Connection>>> + Send>>;
+
+/// A connection to a server: bytes go both ways, by the traits of `hyper`.
+pub trait Connection: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}
+
+impl<T: ?Sized + hyper::rt::Read + hyper::rt::Write + Send + Unpin> Connection for T {}
 
 /// A timer that can be set anew.
 pub trait Timer: Future<Output = ()> + Send {

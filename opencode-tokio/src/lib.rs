@@ -22,6 +22,7 @@
 
 mod process;
 mod runtime;
+mod socket;
 
 pub use opencode_client::*;
 pub use runtime::TokioRuntime;

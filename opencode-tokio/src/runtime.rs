@@ -5,9 +5,9 @@ use std::process::Command;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use opencode_client::{Process, Runtime, Timer};
+use opencode_client::{Connecting, Process, Runtime, Timer};
 
-use crate::process;
+use crate::{process, socket};
 
 /// [`Runtime`] for tokio: everything happens on the runtime that polls, whose I/O and time drivers must be enabled
 /// (`enable_all`).
@@ -37,6 +37,14 @@ impl Runtime for TokioRuntime {
 
     fn process(&self, command: Command) -> io::Result<Process> {
         process::start(command)
+    }
+
+    fn connect(&self, host: &str, port: u16) -> Connecting {
+        Box::pin(socket::connect(host.to_owned(), port))
+    }
+
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        tokio::spawn(task);
     }
 }
 

@@ -1,10 +1,8 @@
 //! The environment variable by which the processes of a run are found again.
 
-use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
-use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::random::unguessable_bits;
 
 /// Far more than any sane depth of nesting; an inherited value beyond it is not ours.
 const INHERITED_SIZE_MAX: usize = 4096;
@@ -57,21 +55,7 @@ fn is_marker_value(value: &str) -> bool {
 }
 
 fn unguessable_token() -> String {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let pid = std::process::id();
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-
-    // Two SipHashes under keys from the system's random source. Pid, time and count keep apart
-    // what a fork without exec would otherwise duplicate.
-    let random = || {
-        let mut hasher = RandomState::new().build_hasher();
-        hasher.write_u32(pid);
-        hasher.write_u128(since_epoch.as_nanos());
-        hasher.write_u64(count);
-        hasher.finish()
-    };
-    format!("{pid:x}-{:016x}{:016x}", random(), random())
+    format!("{:x}-{:032x}", std::process::id(), unguessable_bits())
 }
 
 #[cfg(test)]

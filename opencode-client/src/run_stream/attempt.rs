@@ -2,26 +2,25 @@
 
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use opencode_proto::{Answer, Run, RunAction, RunEvent, RunEventKind, RunOutcome, Signal};
+use opencode_proto::{Answer, Run, RunAction, RunEvent, RunEventKind, RunOutcome};
 
-use crate::blocking::unblock;
+use crate::child::{poll_chunk, poll_exit};
 use crate::error::{RunReport, Warning};
+use crate::event_log::EventLog;
 use crate::inner::Inner;
+use crate::log::Log;
 use crate::pacing::StartPermit;
-use crate::process_tree::{ProcessTree, SweepLimits};
 use crate::remains::Remains;
 use crate::request::RunRequest;
 use crate::runtime::{ByteSource, Process, ProcessExit, Timer};
+use crate::start::{Started, poll_timer};
+use crate::tree_jobs::TreeJobs;
 
-use super::BoxFuture;
 use super::end::{self, CleanUp};
 use super::input::Input;
-use super::log::Log;
-use super::start::{Prepared, poll_timer};
 
 pub(super) struct Attempt {
     /// Dropped first: the process has ended when `exit` is dropped, which then leaves no zombie.
@@ -38,16 +37,7 @@ pub(super) struct Attempt {
     log: Option<Log>,
     /// Held until the run has started for good.
     permit: Option<StartPermit>,
-    /// Blocking work on the process tree, one at a time and in order.
-    job: Option<BoxFuture<()>>,
-    jobs: Vec<Job>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Job {
-    Kill,
-    Sweep,
-    Terminate,
+    jobs: TreeJobs,
 }
 
 pub(super) enum Progress {
@@ -59,26 +49,25 @@ impl Attempt {
     pub(super) fn new(
         inner: Arc<Inner>,
         request: &RunRequest,
-        prepared: Prepared,
-        command: String,
-        process: Process,
-        tree: ProcessTree,
+        started: Started,
+        log: Option<EventLog>,
         permit: StartPermit,
     ) -> Self {
+        let Started { remains, process, invocation, warnings } = started;
+        let Process { stdin, stdout, stderr, exit, .. } = process;
         Self {
-            remains: Some(prepared.remains.with_tree(tree)),
+            remains: Some(remains),
             run: Run::new(request.settings.clone(), inner.runtime.now()),
-            command,
-            warnings: prepared.warnings,
-            stdin: Some(Input::new(process.stdin, prepared.invocation.stdin)),
-            stdout: Some(process.stdout),
-            stderr: Some(process.stderr),
-            exit: Some(process.exit),
+            command: invocation.command_line(),
+            warnings,
+            stdin: Some(Input::new(stdin, invocation.stdin)),
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            exit: Some(exit),
             timer: None,
-            log: prepared.log.map(|log| Log::new(log, Arc::clone(&inner.runtime))),
+            log: log.map(|log| Log::new(log, Arc::clone(&inner.runtime))),
             permit: Some(permit),
-            job: None,
-            jobs: Vec::new(),
+            jobs: TreeJobs::default(),
             inner,
         }
     }
@@ -100,7 +89,7 @@ impl Attempt {
                         self.permit = None;
                     }
                     if let Some(log) = &mut self.log {
-                        log.add(&event);
+                        log.add(event.event_type(), event.to_json_line());
                     }
                     return Poll::Ready(Progress::Event(event));
                 }
@@ -110,14 +99,11 @@ impl Attempt {
                 }
                 RunAction::Signal(signal) => {
                     tracing::debug!(command = %self.command, ?signal, "ending");
-                    self.jobs.push(match signal {
-                        Signal::Kill => Job::Kill,
-                        Signal::Terminate => Job::Terminate,
-                    });
+                    self.jobs.signal(signal);
                 }
                 RunAction::Sweep => {
                     self.permit = None;
-                    self.jobs.push(Job::Sweep);
+                    self.jobs.sweep();
                 }
                 RunAction::Wait(wake) => {
                     let moved = self.poll_world(cx);
@@ -149,21 +135,8 @@ impl Attempt {
     }
 
     fn poll_jobs(&mut self, cx: &mut Context<'_>) -> bool {
-        if let Some(job) = &mut self.job {
-            if job.as_mut().poll(cx).is_pending() {
-                return false;
-            }
-            self.job = None;
-        }
         let Some(tree) = self.remains.as_ref().and_then(Remains::tree) else { return false };
-        if self.jobs.is_empty() {
-            return false;
-        }
-        let job = self.jobs.remove(0);
-        let runtime = Arc::clone(&self.inner.runtime);
-        self.job =
-            Some(Box::pin(async move { unblock(&runtime, move || carry_out(job, &tree)).await }));
-        true
+        self.jobs.poll(cx, &self.inner.runtime, &tree)
     }
 
     fn poll_stdin(&mut self, cx: &mut Context<'_>) -> bool {
@@ -195,13 +168,7 @@ impl Attempt {
     }
 
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(exit) = &mut self.exit else { return false };
-        let Poll::Ready(status) = exit.poll_exit(cx) else { return false };
-        self.exit = None;
-        let exit = status
-            .inspect_err(|error| tracing::warn!(%error, "cannot tell how the process ended"))
-            .ok()
-            .and_then(end::exit);
+        let Some(exit) = poll_exit(&mut self.exit, cx) else { return false };
         self.run.handle_exit(exit, self.inner.runtime.now());
         true
     }
@@ -219,40 +186,11 @@ impl Attempt {
             attempts,
         };
         let remains = self.remains.take().expect("a run ends once");
-        (report, end::clean_up(remains, self.log.take(), self.job.take()))
+        (report, end::clean_up(remains, self.log.take(), mem::take(&mut self.jobs).into_running()))
     }
 }
 
 /// Whether OpenCode printed it as an event.
 fn is_event(event: &RunEvent) -> bool {
     !matches!(event.kind, RunEventKind::Diagnostic(_) | RunEventKind::Notice(_))
-}
-
-/// `None`: not yet. `Some(None)`: the end.
-fn poll_chunk(
-    source: &mut Option<Box<dyn ByteSource>>,
-    cx: &mut Context<'_>,
-) -> Option<Option<Bytes>> {
-    let Poll::Ready(chunk) = source.as_mut()?.poll_chunk(cx) else { return None };
-    let chunk = chunk
-        .inspect_err(|error| tracing::warn!(%error, "cannot read what the process prints"))
-        .ok()
-        .filter(|chunk| !chunk.is_empty());
-    if chunk.is_none() {
-        *source = None;
-    }
-    Some(chunk)
-}
-
-fn carry_out(job: Job, tree: &Mutex<ProcessTree>) {
-    let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
-    // What does not work here is told when the run is cleaned up after: then it counts what is left.
-    let done = match job {
-        Job::Kill => tree.kill().map_err(|error| error.to_string()),
-        Job::Sweep => tree.sweep(SweepLimits::default()).map_err(|error| error.to_string()),
-        Job::Terminate => tree.terminate().map_err(|error| error.to_string()),
-    };
-    if let Err(error) = done {
-        tracing::warn!(?job, %error, "cannot end all processes of a run");
-    }
 }

@@ -1,15 +1,14 @@
 //! What is left to do when a run is over.
 
-use std::process::ExitStatus;
 use std::time::Instant;
 
-use opencode_proto::{Exit, Run, RunAction, RunSettings};
+use opencode_proto::{Run, RunAction, RunSettings};
 
-use super::BoxFuture;
-use super::log::Log;
 use crate::error::{CleanupError, RunError, RunReport, Warning};
 use crate::event_log::EventLogError;
+use crate::log::Log;
 use crate::remains::Remains;
+use crate::tree_jobs::RunningJob;
 
 /// How the end went.
 pub(super) struct CleanUp {
@@ -20,7 +19,7 @@ pub(super) struct CleanUp {
 pub(super) async fn clean_up(
     remains: Remains,
     log: Option<Log>,
-    job: Option<BoxFuture<()>>,
+    job: Option<RunningJob>,
 ) -> CleanUp {
     if let Some(job) = job {
         job.await;
@@ -66,16 +65,4 @@ pub(super) fn not_started(settings: &RunSettings, now: Instant) -> RunReport {
         }
     };
     RunReport { outcome, command: "opencode run".to_owned(), warnings: Vec::new(), attempts: 0 }
-}
-
-#[cfg(unix)]
-pub(super) fn exit(status: ExitStatus) -> Option<Exit> {
-    use std::os::unix::process::ExitStatusExt;
-
-    status.code().map(Exit::Code).or_else(|| status.signal().map(Exit::Signal))
-}
-
-#[cfg(not(unix))]
-pub(super) fn exit(status: ExitStatus) -> Option<Exit> {
-    status.code().map(Exit::Code)
 }

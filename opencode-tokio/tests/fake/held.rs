@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use opencode_tokio::{Process, RunEvent, RunStream, Runtime, Timer, TokioRuntime};
+use opencode_tokio::{Connecting, Process, RunEvent, RunStream, Runtime, Timer, TokioRuntime};
 use tokio::sync::Notify;
 
 use crate::world::{until, until_phase};
@@ -110,5 +110,13 @@ impl Runtime for Held {
 
     fn process(&self, command: Command) -> io::Result<Process> {
         self.tokio.process(command)
+    }
+
+    fn connect(&self, host: &str, port: u16) -> Connecting {
+        self.tokio.connect(host, port)
+    }
+
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.tokio.spawn(task);
     }
 }

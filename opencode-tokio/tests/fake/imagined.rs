@@ -11,7 +11,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use opencode_tokio::{ByteSink, ByteSource, Process, ProcessExit, Runtime, Timer, TokioRuntime};
+use opencode_tokio::{
+    ByteSink, ByteSource, Connecting, Process, ProcessExit, Runtime, Timer, TokioRuntime,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What one process does, each some time after what came before it.
@@ -114,6 +116,14 @@ impl Runtime for Imagined {
             stderr: Box::new(Source(stderr)),
             exit: Box::new(Exit(exit)),
         })
+    }
+
+    fn connect(&self, host: &str, port: u16) -> Connecting {
+        self.tokio.connect(host, port)
+    }
+
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.tokio.spawn(task);
     }
 }
 

@@ -86,8 +86,11 @@ async fn are_not_in_what_is_shown_of_a_run_that_goes_on() {
     assert_debug_hides(&builder);
     let opencode = builder.build();
     assert_debug_hides(&opencode);
+    assert!(format!("{opencode:?}").contains("fake/opencode"), "{opencode:?}");
     let request = request(&world);
     assert_debug_hides(&request);
+    let size = format!("prompt_size: {}", request.prompt.len());
+    assert!(format!("{request:?}").contains(&size), "{request:?}");
     assert_debug_hides(&request.config);
     assert_debug_hides(&request.config.flags);
 

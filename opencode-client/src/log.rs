@@ -1,20 +1,22 @@
 //! The event log, written where it may block.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use opencode_proto::RunEvent;
 
-use super::BoxFuture;
 use crate::blocking::unblock;
 use crate::event_log::{EventLog, EventLogError};
 use crate::runtime::Runtime;
 
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// How much may wait to be written, in bytes.
 const WAITING_SIZE_MAX: usize = 4 << 20;
 
-pub(super) struct Log {
+pub(crate) struct Log {
     log: Arc<Mutex<EventLog>>,
     runtime: Arc<dyn Runtime>,
     waiting: Vec<(String, Bytes)>,
@@ -24,7 +26,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(log: EventLog, runtime: Arc<dyn Runtime>) -> Self {
+    pub(crate) fn new(log: EventLog, runtime: Arc<dyn Runtime>) -> Self {
         Self {
             log: Arc::new(Mutex::new(log)),
             runtime,
@@ -35,21 +37,21 @@ impl Log {
         }
     }
 
-    pub(super) fn add(&mut self, event: &RunEvent) {
+    /// Adds one event, a line of JSON.
+    pub(crate) fn add(&mut self, event_type: &str, line: Bytes) {
         if self.failure.is_none() {
-            let line = event.to_json_line();
             self.waiting_size += line.len();
-            self.waiting.push((event.event_type().to_owned(), line));
+            self.waiting.push((event_type.to_owned(), line));
         }
     }
 
     /// Whether it cannot keep up.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.waiting_size > WAITING_SIZE_MAX
     }
 
     /// Goes on writing. Says whether anything was done.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         if let Some(writing) = &mut self.writing {
             let Poll::Ready(result) = writing.as_mut().poll(cx) else { return false };
@@ -69,7 +71,7 @@ impl Log {
     }
 
     /// Writes what waits, and says what failed first.
-    pub(super) async fn close(mut self) -> Result<(), EventLogError> {
+    pub(crate) async fn close(mut self) -> Result<(), EventLogError> {
         if let Some(writing) = self.writing.take() {
             let result = writing.await;
             self.failure = self.failure.take().or_else(|| result.err());

@@ -1,0 +1,130 @@
+//! HTTP to one server: which connection a request goes over, for how long it is waited, and when it is sent again.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST};
+use http::{HeaderName, HeaderValue, Method, Request};
+use opencode_proto::api::Operation;
+
+use crate::runtime::Runtime;
+
+mod call;
+mod encode;
+mod endpoint;
+mod error;
+mod events;
+mod idle;
+mod limits;
+mod link;
+#[cfg(test)]
+mod tests;
+mod within;
+
+use idle::Idle;
+
+pub use endpoint::{Endpoint, UrlError};
+pub use error::{CallError, Reached};
+pub(crate) use events::EventBody;
+pub use limits::HttpLimits;
+
+const DIRECTORY: HeaderName = HeaderName::from_static("x-opencode-directory");
+
+/// One server, spoken to by HTTP/1.1. Clones share their idle connections.
+#[derive(Clone)]
+pub(crate) struct Http {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    runtime: Arc<dyn Runtime>,
+    endpoint: Endpoint,
+    limits: HttpLimits,
+    idle: Idle,
+}
+
+impl Http {
+    pub(crate) fn new(runtime: Arc<dyn Runtime>, endpoint: Endpoint, limits: HttpLimits) -> Self {
+        Self { inner: Arc::new(Inner { runtime, endpoint, limits, idle: Idle::default() }) }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
+    }
+
+    /// Carries out one operation, for `directory` when the server's own is not meant.
+    ///
+    /// What is [`Repeat::Safe`](opencode_proto::api::Repeat) may be sent more than once; what is not, never is.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::reached`] says whether the server may have got it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection. The server may have got the request.
+    pub(crate) async fn call<O: Operation>(
+        &self,
+        operation: &O,
+        directory: Option<&str>,
+    ) -> Result<O::Output, CallError> {
+        let request = self.inner.address(operation.request(), "application/json", directory);
+        let reply = self.inner.reply(request, operation.repeat(), operation.pace()).await?;
+        Ok(operation.decode(reply)?)
+    }
+
+    /// Opens the event stream at `path_and_query` (`GET /event`, `/global/event`), on a connection of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`call`](Self::call); an answer that is no event stream is an error too.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future, or the body, closes the connection.
+    pub(crate) async fn events(
+        &self,
+        path_and_query: &str,
+        directory: Option<&str>,
+    ) -> Result<EventBody, CallError> {
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = path_and_query.parse().expect("the path of an event stream");
+        let request = self.inner.address(request, events::EVENT_STREAM, directory);
+        self.inner.events(request).await
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Http").field(&self.inner.endpoint).finish()
+    }
+}
+
+impl Inner {
+    /// Adds what an operation does not know: where the server is, and who asks.
+    fn address(
+        &self,
+        mut request: Request<Bytes>,
+        accept: &'static str,
+        directory: Option<&str>,
+    ) -> Request<Bytes> {
+        *request.uri_mut() = self.endpoint.uri(request.uri());
+        // A server may wait for the body of these when nobody says that there is none.
+        let bodiless =
+            matches!(*request.method(), Method::GET | Method::HEAD) || !request.body().is_empty();
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.endpoint.host_header());
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        if !bodiless {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if let Some(authorization) = self.endpoint.authorization() {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(directory) = directory {
+            headers.insert(DIRECTORY, encode::component(directory));
+        }
+        request
+    }
+}

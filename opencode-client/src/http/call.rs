@@ -1,0 +1,151 @@
+//! One request and its reply, in as many attempts as it may take.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use opencode_proto::api::{Pace, Repeat};
+use opencode_proto::{Retry, RetryCause, RetryPolicy};
+
+use super::Inner;
+use super::error::{CallError, Reached};
+use super::link::{Gathered, Link};
+use super::within::within;
+
+impl Inner {
+    pub(super) async fn reply(
+        &self,
+        request: Request<Bytes>,
+        repeat: Repeat,
+        pace: Pace,
+    ) -> Result<Response<Bytes>, CallError> {
+        let policy = match repeat {
+            Repeat::Never => RetryPolicy::NONE,
+            Repeat::Safe => self.limits.retry,
+        };
+        let mut retry = Retry::new(policy, RandomState::new().build_hasher().finish());
+        loop {
+            let outcome = match repeat {
+                Repeat::Never => self.once(&request, pace).await,
+                Repeat::Safe => self.kept_alive(&request, pace).await,
+            };
+            self.trace(&request, &outcome);
+            let cause = match &outcome {
+                Ok(reply) => RetryCause::reply(reply.status(), reply.headers()),
+                Err(CallError::Connect { .. } | CallError::Lost { .. }) => RetryCause::Connection,
+                Err(
+                    CallError::Api(_) | CallError::TimedOut { .. } | CallError::TooLarge { .. },
+                ) => return outcome,
+            };
+            match retry.handle_failure(&cause, self.runtime.now()) {
+                Some(at) => self.runtime.timer(at).await,
+                None => return outcome,
+            }
+        }
+    }
+
+    /// Over an idle connection if there is one.
+    async fn kept_alive(
+        &self,
+        request: &Request<Bytes>,
+        pace: Pace,
+    ) -> Result<Response<Bytes>, CallError> {
+        if let Some(link) = self.idle.take().await {
+            match self.exchange(link, request, pace).await {
+                // The server closed it as we wrote. That says nothing about the server.
+                Err(CallError::Lost { reached: Reached::No | Reached::Perhaps, .. }) => {}
+                outcome => return outcome,
+            }
+        }
+        self.once(request, pace).await
+    }
+
+    /// Over a connection of its own: an idle one may be closing, and then nobody knows if the request was read.
+    async fn once(
+        &self,
+        request: &Request<Bytes>,
+        pace: Pace,
+    ) -> Result<Response<Bytes>, CallError> {
+        let link = self.connect(request).await?;
+        self.exchange(link, request, pace).await
+    }
+
+    async fn exchange(
+        &self,
+        mut link: Link,
+        request: &Request<Bytes>,
+        pace: Pace,
+    ) -> Result<Response<Bytes>, CallError> {
+        let limit = match pace {
+            Pace::Quick => Some(self.limits.reply),
+            Pace::Turn => None,
+        };
+        let size_max = self.limits.body_size_max;
+        let reply = async {
+            let (head, body) = link.send(request.clone()).await?.into_parts();
+            io::Result::Ok((head, link.gather(body, size_max).await?))
+        };
+        let reply = within(&*self.runtime, limit, reply).await;
+        let (head, body) = self.complete(reply, request, link.reached())?;
+        let Gathered::Whole(body) = body else {
+            return Err(CallError::TooLarge { request: self.name(request), limit: size_max });
+        };
+        self.idle.put(link).await;
+        Ok(Response::from_parts(head, body))
+    }
+
+    pub(super) async fn connect(&self, request: &Request<Bytes>) -> Result<Link, CallError> {
+        let limit = self.limits.connect;
+        let connecting = async {
+            let to = &self.endpoint;
+            Link::new(self.runtime.connect(to.host(), to.port()).await?).await
+        };
+        let connected = within(&*self.runtime, Some(limit), connecting).await;
+        connected
+            .unwrap_or_else(|| Err(late(limit)))
+            .map_err(|source| CallError::Connect { request: self.name(request), source })
+    }
+
+    /// What a reply is that did not come, or not in time (`None`).
+    pub(super) fn complete<T>(
+        &self,
+        reply: Option<io::Result<T>>,
+        request: &Request<Bytes>,
+        reached: Reached,
+    ) -> Result<T, CallError> {
+        match reply {
+            Some(Ok(reply)) => Ok(reply),
+            Some(Err(source)) => {
+                Err(CallError::Lost { request: self.name(request), reached, source })
+            }
+            None => Err(CallError::TimedOut {
+                request: self.name(request),
+                reached,
+                limit: self.limits.reply,
+            }),
+        }
+    }
+
+    /// What is asked of whom, without the query.
+    fn name(&self, request: &Request<Bytes>) -> String {
+        // The base of the endpoint is in the path already.
+        format!("{} http://{}{}", request.method(), self.endpoint.place(), request.uri().path())
+    }
+
+    fn trace(&self, request: &Request<Bytes>, outcome: &Result<Response<Bytes>, CallError>) {
+        let (method, path) = (request.method(), request.uri().path());
+        match outcome {
+            Ok(reply) => {
+                tracing::debug!(%method, path, status = reply.status().as_u16(), "answered");
+            }
+            Err(error) => tracing::debug!(%method, path, %error, "not answered"),
+        }
+    }
+}
+
+fn late(limit: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no connection in {limit:?}"))
+}

@@ -1,0 +1,171 @@
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use http::uri::{Authority, InvalidUri, Scheme};
+use http::{HeaderValue, Uri};
+use opencode_config::Credentials;
+use percent_encoding::percent_decode_str;
+
+use super::encode::basic;
+
+/// The user that a server knows when it was told a password only.
+const USERNAME: &str = "opencode";
+
+/// Where a server is, and who uses it. Shows no password.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Without the brackets of an IPv6 address.
+    host: String,
+    port: u16,
+    /// Host and port as the `host` header has them.
+    host_header: HeaderValue,
+    /// What all paths begin with, without a slash at its end.
+    base: String,
+    authorization: Option<HeaderValue>,
+}
+
+impl Endpoint {
+    /// Reads `http://host:port`, with a path when the server is behind one (`http://host/opencode`).
+    ///
+    /// `credentials` are for a server with a password; without them, those in the URL are used
+    /// (`http://user:password@host`, percent-encoded).
+    ///
+    /// # Errors
+    ///
+    /// When there is no such server, or none that can be spoken to.
+    pub fn parse(url: &str, credentials: Option<&Credentials>) -> Result<Self, UrlError> {
+        let uri: Uri = url.trim().parse().map_err(UrlError::Invalid)?;
+        match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => {}
+            Some(scheme) if *scheme == Scheme::HTTPS => return Err(UrlError::Https),
+            Some(scheme) => return Err(UrlError::Scheme(scheme.to_string())),
+            None => return Err(UrlError::NoScheme),
+        }
+        if uri.query().is_some() {
+            return Err(UrlError::Query);
+        }
+        let authority = uri.authority().ok_or(UrlError::Host)?;
+        let (userinfo, place) =
+            authority.as_str().rsplit_once('@').unwrap_or(("", authority.as_str()));
+        let port = port(authority, place)?;
+        let bracketed = authority.host();
+        let host = bracketed.trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() {
+            return Err(UrlError::Host);
+        }
+        let host_header = HeaderValue::try_from(match port {
+            80 => bracketed.to_owned(),
+            _ => format!("{bracketed}:{port}"),
+        });
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            host_header: host_header.map_err(|_| UrlError::Host)?,
+            base: uri.path().trim_end_matches('/').to_owned(),
+            authorization: match credentials {
+                Some(credentials) => Some(authorize(credentials)?),
+                None => in_url(userinfo),
+            },
+        })
+    }
+
+    /// The host: a name or an address, without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Host and port.
+    pub(super) fn place(&self) -> &str {
+        self.host_header.to_str().unwrap_or(&self.host)
+    }
+
+    pub(super) fn host_header(&self) -> HeaderValue {
+        self.host_header.clone()
+    }
+
+    pub(super) fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
+    }
+
+    /// Where `path` (`/session?limit=1`) is on this server, in origin form.
+    pub(super) fn uri(&self, path: &Uri) -> Uri {
+        if self.base.is_empty() {
+            return path.clone();
+        }
+        let path = path.path_and_query().map_or("/", |path| path.as_str());
+        format!("{}{path}", self.base).parse().expect("two paths make a path")
+    }
+}
+
+/// Without the password: `http://127.0.0.1:4096`.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.place(), self.base)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
+    }
+}
+
+fn port(authority: &Authority, place: &str) -> Result<u16, UrlError> {
+    let written = place.strip_prefix(authority.host()).unwrap_or_default();
+    match written.trim_start_matches(':') {
+        "" => Ok(80),
+        digits => digits.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port),
+    }
+}
+
+fn authorize(credentials: &Credentials) -> Result<HeaderValue, UrlError> {
+    let username = credentials.username.as_deref().unwrap_or(USERNAME);
+    if username.contains(':') {
+        return Err(UrlError::Username);
+    }
+    Ok(basic(username.as_bytes(), credentials.password.as_bytes()))
+}
+
+fn in_url(userinfo: &str) -> Option<HeaderValue> {
+    let (username, password) = userinfo.split_once(':')?;
+    let username = if username.is_empty() { USERNAME } else { username };
+    let decoded = |text| Vec::from_iter(percent_decode_str(text));
+    Some(basic(&decoded(username), &decoded(password)))
+}
+
+/// Why a URL does not lead to a server. Does not repeat the URL, which can have a password in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// It names no host.
+    #[error("the server's URL names no host")]
+    Host,
+    /// It is `https://`, and TLS is not built in.
+    #[error("the server's URL is https://, which is not built in: only http:// is")]
+    Https,
+    /// It is not a URL.
+    #[error("the server's URL cannot be read")]
+    Invalid(#[source] InvalidUri),
+    /// It does not begin with `http://`.
+    #[error("the server's URL does not begin with http://")]
+    NoScheme,
+    /// Its port is not between 1 and 65535.
+    #[error("the server's URL has a port that cannot be")]
+    Port,
+    /// It has a query, which no path could follow.
+    #[error("the server's URL has a query")]
+    Query,
+    /// It begins with something else than `http://`.
+    #[error("the server's URL begins with {0}://, and only http:// is understood")]
+    Scheme(String),
+    /// The user's name has a colon, which Basic authentication cannot say.
+    #[error("the server's user has a colon in its name")]
+    Username,
+}

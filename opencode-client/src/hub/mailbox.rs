@@ -1,0 +1,68 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use opencode_proto::{Duty, HubEnd, Interruption, ServerEvent};
+
+/// How many bytes of events may wait to be taken.
+const WAITING_SIZE_MAX: usize = 64 << 20;
+
+/// Where events wait for one who follows. It never holds the stream up: who does not take events misses them, is told
+/// so, and looks for itself.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Delivery>,
+    /// Of the events that wait.
+    size: usize,
+    waker: Option<Waker>,
+}
+
+/// What is told to one who follows.
+#[derive(Clone, Debug)]
+pub(crate) enum Delivery {
+    Event(Arc<ServerEvent>, Duty),
+    Finished(HubEnd),
+    Interrupted(Interruption),
+    Opened,
+}
+
+impl Mailbox {
+    /// Adds a delivery. Whoever waits is to be woken, when no lock is held any more.
+    #[must_use]
+    pub(crate) fn push(&self, delivery: Delivery) -> Option<Waker> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Delivery::Event(event, _) = &delivery {
+            state.size += event.raw.len();
+            if state.size > WAITING_SIZE_MAX {
+                state.waiting.retain(|waiting| !matches!(waiting, Delivery::Event(..)));
+                state
+                    .waiting
+                    .push_back(Delivery::Interrupted(Interruption::behind(WAITING_SIZE_MAX)));
+                state.waiting.push_back(Delivery::Opened);
+                state.size = 0;
+                return state.waker.take();
+            }
+        }
+        state.waiting.push_back(delivery);
+        state.waker.take()
+    }
+
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(delivery) = state.waiting.pop_front() else {
+            let before = state.waker.replace(cx.waker().clone());
+            drop(state);
+            drop(before);
+            return Poll::Pending;
+        };
+        if let Delivery::Event(event, _) = &delivery {
+            state.size -= event.raw.len();
+        }
+        Poll::Ready(delivery)
+    }
+}

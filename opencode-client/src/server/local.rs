@@ -1,0 +1,112 @@
+//! A server that we started: its process, and everything that has to go with it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opencode_proto::{ServeOutcome, ServeSettings, SessionId};
+
+use crate::error::{CleanupError, Warning};
+use crate::latch::{Latch, SetOnDrop};
+use crate::race::{First, race};
+use crate::remains::Remains;
+use crate::runtime::Runtime;
+use crate::start::Started;
+
+use super::pump::{Life, Watch};
+
+/// Dropping it ends the process and everything that its tools started, and removes its private files, on the spot.
+pub(super) struct Local {
+    /// Dropped first: then the process has ended when the watch over it does.
+    remains: Mutex<Option<Remains>>,
+    watch: Watch,
+    removed: Latch<Option<Arc<CleanupError>>>,
+    is_aborting: AtomicBool,
+    aborted: Latch<Vec<SessionId>>,
+    process_id: u32,
+    command: String,
+    warnings: Vec<Warning>,
+}
+
+impl Local {
+    pub(super) fn watch(
+        runtime: &Arc<dyn Runtime>,
+        started: Started,
+        settings: ServeSettings,
+    ) -> Self {
+        let Started { remains, process, invocation, warnings } = started;
+        let process_id = process.id;
+        let tree = remains.tree().expect("a process that was started has a tree");
+        Self {
+            remains: Mutex::new(Some(remains)),
+            watch: Watch::spawn(runtime, process, tree, settings),
+            removed: Latch::default(),
+            is_aborting: AtomicBool::new(false),
+            aborted: Latch::default(),
+            process_id,
+            command: invocation.command_line(),
+            warnings,
+        }
+    }
+
+    pub(super) fn process_id(&self) -> u32 {
+        self.process_id
+    }
+
+    pub(super) fn command(&self) -> &str {
+        &self.command
+    }
+
+    pub(super) fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    pub(super) fn life(&self) -> &Arc<Life> {
+        self.watch.life()
+    }
+
+    /// Waits until it listens, and says where; or until it has ended.
+    pub(super) async fn ready(&self) -> Result<Arc<String>, Arc<ServeOutcome>> {
+        match race(self.life().ended.wait(), self.life().ready.wait()).await {
+            First::One(outcome) => Err(outcome),
+            First::Other(url) => Ok(url),
+        }
+    }
+
+    /// Lets the first that asks stop what is busy, and tells all what that was.
+    pub(super) async fn abort(
+        &self,
+        abort: impl Future<Output = Vec<SessionId>>,
+    ) -> Arc<Vec<SessionId>> {
+        if !self.is_aborting.swap(true, Ordering::Relaxed) {
+            let _told = SetOnDrop(&self.aborted, Vec::new);
+            self.aborted.set(abort.await);
+        }
+        self.aborted.wait().await
+    }
+
+    /// Asks the process to end, and waits until it has.
+    pub(super) async fn end(&self) -> Arc<ServeOutcome> {
+        self.watch.stop();
+        self.life().ended.wait().await
+    }
+
+    /// Ends the process without much ado, and removes what it left.
+    pub(super) async fn abandon(&self) -> Result<(), Arc<CleanupError>> {
+        self.watch.stop();
+        self.remove().await
+    }
+
+    /// Ends what still runs and removes what was written. The result is the same for all that ask.
+    pub(super) async fn remove(&self) -> Result<(), Arc<CleanupError>> {
+        let remains = self.remains.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(remains) = remains {
+            // Others wait for this, also when it is cancelled: then the drop has removed everything.
+            let _told = SetOnDrop(&self.removed, || None);
+            self.removed.set(remains.remove().await.err().map(Arc::new));
+        }
+        match &*self.removed.wait().await {
+            None => Ok(()),
+            Some(error) => Err(Arc::clone(error)),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The pump of a server that we started: it carries the machine's actions out and tells it what happens.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use opencode_proto::{Serve, ServeAction, ServeOutcome, ServeSettings};
+
+use crate::child::{poll_chunk, poll_exit};
+use crate::latch::Latch;
+use crate::process_tree::ProcessTree;
+use crate::runtime::{ByteSource, Process, ProcessExit, Runtime, Timer};
+use crate::start::poll_timer;
+use crate::tree_jobs::TreeJobs;
+
+/// What is known of a server's process.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    /// Where it listens.
+    pub(super) ready: Latch<String>,
+    pub(super) ended: Latch<ServeOutcome>,
+}
+
+/// The task that watches a server's process and drains its output. It holds nothing that keeps the process alive, and
+/// ends with it, or when this is dropped.
+pub(super) struct Watch {
+    pump: Arc<Mutex<Option<Pump>>>,
+    life: Arc<Life>,
+}
+
+impl Watch {
+    pub(super) fn spawn(
+        runtime: &Arc<dyn Runtime>,
+        process: Process,
+        tree: Arc<Mutex<ProcessTree>>,
+        settings: ServeSettings,
+    ) -> Self {
+        let Process { stdin, stdout, stderr, exit, .. } = process;
+        drop(stdin);
+        let pump = Pump {
+            serve: Serve::new(settings, runtime.now()),
+            runtime: Arc::clone(runtime),
+            tree,
+            jobs: TreeJobs::default(),
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            exit: Some(exit),
+            timer: None,
+            waker: None,
+            finished: false,
+        };
+        let watch = Self { pump: Arc::new(Mutex::new(Some(pump))), life: Arc::default() };
+        runtime.spawn(Box::pin(run(Arc::clone(&watch.pump), Arc::clone(&watch.life))));
+        watch
+    }
+
+    pub(super) fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    /// Asks the process to end.
+    pub(super) fn stop(&self) {
+        let waker = lock(&self.pump).as_mut().and_then(|pump| {
+            pump.serve.stop(pump.runtime.now());
+            pump.waker.take()
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Watch {
+    /// The process has ended by now: dropping its exit leaves no zombie, also when the task is never run again.
+    fn drop(&mut self) {
+        let pump = lock(&self.pump).take();
+        let Some(pump) = pump else { return };
+        let (outcome, waker) = pump.conclude();
+        if let Some(outcome) = outcome {
+            self.life.ended.set(outcome);
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+enum Progress {
+    Ready(String),
+    Finished(Box<ServeOutcome>),
+    /// All is done, or nobody is interested any more.
+    Over,
+}
+
+async fn run(pump: Arc<Mutex<Option<Pump>>>, life: Arc<Life>) {
+    loop {
+        let progress = poll_fn(|cx| match &mut *lock(&pump) {
+            Some(pump) => pump.poll_progress(cx),
+            None => Poll::Ready(Progress::Over),
+        });
+        // Told without the lock: whoever is woken may come back here.
+        match progress.await {
+            Progress::Ready(url) => life.ready.set(url),
+            Progress::Finished(outcome) => life.ended.set(*outcome),
+            Progress::Over => break,
+        }
+    }
+    let pump = lock(&pump).take();
+    drop(pump);
+}
+
+struct Pump {
+    serve: Serve,
+    runtime: Arc<dyn Runtime>,
+    tree: Arc<Mutex<ProcessTree>>,
+    jobs: TreeJobs,
+    stdout: Option<Box<dyn ByteSource>>,
+    stderr: Option<Box<dyn ByteSource>>,
+    exit: Option<Box<dyn ProcessExit>>,
+    timer: Option<Pin<Box<dyn Timer>>>,
+    /// Of the task.
+    waker: Option<Waker>,
+    finished: bool,
+}
+
+impl Pump {
+    /// Does what the machine says until there is something to tell.
+    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        self.waker = Some(cx.waker().clone());
+        loop {
+            match self.serve.poll_action() {
+                ServeAction::Ready { url } => return Poll::Ready(Progress::Ready(url)),
+                ServeAction::Finished(outcome) => {
+                    tracing::debug!(end = outcome.end.name(), "the server has ended");
+                    self.finished = true;
+                    return Poll::Ready(Progress::Finished(outcome));
+                }
+                ServeAction::Signal(signal) => {
+                    tracing::debug!(?signal, "ending the server");
+                    self.jobs.signal(signal);
+                }
+                ServeAction::Sweep => self.jobs.sweep(),
+                ServeAction::Wait(wake) => {
+                    let moved = self.poll_world(cx);
+                    let woken = wake.is_some_and(|wake| {
+                        poll_timer(&*self.runtime, &mut self.timer, wake.at, cx).is_ready()
+                    });
+                    // The clock is asked, not the timer: runtimes wake timers late and for other reasons.
+                    if moved || woken {
+                        self.serve.handle_timeout(self.runtime.now());
+                    } else if self.finished && self.jobs.is_idle() {
+                        return Poll::Ready(Progress::Over);
+                    } else {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at everything that can happen. Says whether anything did.
+    fn poll_world(&mut self, cx: &mut Context<'_>) -> bool {
+        let jobs = self.jobs.poll(cx, &self.runtime, &self.tree);
+        let stdout = self.poll_stdout(cx);
+        let stderr = self.poll_stderr(cx);
+        let exit = self.poll_exit(cx);
+        jobs || stdout || stderr || exit
+    }
+
+    fn poll_stdout(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(chunk) = poll_chunk(&mut self.stdout, cx) else { return false };
+        let now = self.runtime.now();
+        match chunk {
+            Some(chunk) => self.serve.handle_stdout(chunk, now),
+            None => self.serve.handle_stdout_end(now),
+        }
+        true
+    }
+
+    fn poll_stderr(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(chunk) = poll_chunk(&mut self.stderr, cx) else { return false };
+        let now = self.runtime.now();
+        match chunk {
+            Some(chunk) => self.serve.handle_stderr(chunk, now),
+            None => self.serve.handle_stderr_end(now),
+        }
+        true
+    }
+
+    fn poll_exit(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(exit) = poll_exit(&mut self.exit, cx) else { return false };
+        self.serve.handle_exit(exit, self.runtime.now());
+        true
+    }
+
+    /// What became of a process that was ended without the machine; `None` when that was told already.
+    fn conclude(mut self) -> (Option<ServeOutcome>, Option<Waker>) {
+        let now = self.runtime.now();
+        self.serve.stop(now);
+        self.serve.handle_exit(None, now);
+        self.serve.handle_stdout_end(now);
+        self.serve.handle_stderr_end(now);
+        let outcome = loop {
+            match self.serve.poll_action() {
+                ServeAction::Finished(outcome) => break Some(*outcome),
+                ServeAction::Wait(_) => break None,
+                ServeAction::Ready { .. } | ServeAction::Signal(_) | ServeAction::Sweep => {}
+            }
+        };
+        (outcome, self.waker)
+    }
+}
+
+/// The pump is whole between any two calls, so a panic spoils nothing.
+fn lock(pump: &Mutex<Option<Pump>>) -> MutexGuard<'_, Option<Pump>> {
+    pump.lock().unwrap_or_else(PoisonError::into_inner)
+}

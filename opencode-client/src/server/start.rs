@@ -1,0 +1,205 @@
+//! From a request to a server that works.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opencode_config::{Credentials, Invocation, IsolationPlan, ServeFlags};
+use opencode_proto::{ServeEnd, ServeOutcome};
+
+use crate::binary::Version;
+use crate::blocking::{unblock, unblock_bound};
+use crate::http::{Endpoint, Http};
+use crate::inner::Inner;
+use crate::process_tree::Marker;
+use crate::race::{First, race};
+use crate::random::unguessable_bits;
+use crate::start::{self, Ground, Prepared};
+
+use super::error::{HealthError, ServeError};
+use super::local::Local;
+use super::request::ServeRequest;
+use super::{Server, ServerInner, health, port};
+
+/// How often another free port is tried when somebody else was faster.
+const PORT_RETRIES_MAX: u32 = 5;
+
+pub(crate) async fn serve(
+    inner: Arc<Inner>,
+    mut request: ServeRequest,
+) -> Result<Server, ServeError> {
+    let credentials = request.flags.credentials.take().unwrap_or_else(random_credentials);
+    request.flags.credentials = Some(credentials.clone());
+    let request = Arc::new(request);
+    let (mut delay, mut retries, mut ports) = (Duration::ZERO, 0, 0);
+    loop {
+        let permit = start::turn(&inner, &request.config.isolation.data, delay).await;
+        let error = match attempt(&inner, &request, &credentials).await {
+            Ok(server) => return Ok(server),
+            Err(error) => error,
+        };
+        drop(permit);
+        if matches!(error, ServeError::Listen { .. })
+            && port::wanted(&request.flags).is_none()
+            && ports < PORT_RETRIES_MAX
+        {
+            tracing::debug!(%error, "trying another port");
+            ports += 1;
+            delay = Duration::ZERO;
+            continue;
+        }
+        match request.retry.delay_before(retries) {
+            Some(wait) if is_database_race(&error) => {
+                tracing::debug!(retries, ?wait, "the database was in use at the start");
+                retries += 1;
+                delay = wait;
+            }
+            _ => return Err(error),
+        }
+    }
+}
+
+fn random_credentials() -> Credentials {
+    Credentials::new(format!("{:032x}{:032x}", unguessable_bits(), unguessable_bits()))
+}
+
+fn is_database_race(error: &ServeError) -> bool {
+    matches!(error, ServeError::Ended { outcome, .. }
+        if matches!(outcome.end, ServeEnd::StartupDatabase { .. }))
+}
+
+/// Everything that is known before anything is made that has to be removed again.
+struct Planned {
+    invocation: Invocation,
+    marker: Marker,
+    plan: IsolationPlan,
+    flags: ServeFlags,
+    directory: String,
+}
+
+async fn attempt(
+    inner: &Arc<Inner>,
+    request: &Arc<ServeRequest>,
+    credentials: &Credentials,
+) -> Result<Server, ServeError> {
+    let runtime = Arc::clone(&inner.runtime);
+    let planned = {
+        let (inner, request) = (Arc::clone(inner), Arc::clone(request));
+        unblock(&runtime, move || plan(&inner, &request)).await?
+    };
+    let Planned { invocation, marker, plan, flags, directory } = planned;
+    let prepared = {
+        let inner = Arc::clone(inner);
+        unblock_bound(&runtime, move || Prepared::make(&inner, invocation, marker, plan)).await?
+    };
+    let start_limit = request.settings.start_limit;
+    let until = runtime.now().checked_add(start_limit);
+    let started = start::spawn(inner, prepared).await?;
+    let local = Local::watch(&runtime, started, request.settings.clone());
+
+    let url = match local.ready().await {
+        Ok(url) => url,
+        Err(outcome) => return Err(not_ready(inner, local, &outcome, flags, start_limit).await),
+    };
+    tracing::debug!(%url, "the server listens");
+    let endpoint = match Endpoint::parse(&url, Some(credentials)) {
+        Ok(endpoint) => endpoint,
+        Err(source) => {
+            let command = local.command().to_owned();
+            abandon(local).await;
+            return Err(ServeError::Url { command, source });
+        }
+    };
+    let http = Http::new(Arc::clone(&runtime), endpoint, request.limits);
+    let late = async {
+        match until {
+            Some(at) => runtime.timer(at).await,
+            None => std::future::pending().await,
+        }
+    };
+    let ended = race(local.life().ended.wait(), late);
+    match race(check(&http, &directory), ended).await {
+        First::One(Ok(version)) => {
+            let inner = Arc::clone(inner);
+            let server = ServerInner::new(inner, http, Some(directory), version, Some(local));
+            Ok(Server::new(server.with_events(request.events.clone())))
+        }
+        First::One(Err(source)) => Err(unhealthy(local, http.endpoint().to_string(), source).await),
+        First::Other(First::One(outcome)) => {
+            Err(not_ready(inner, local, &outcome, flags, start_limit).await)
+        }
+        First::Other(First::Other(())) => {
+            let command = local.command().to_owned();
+            let stderr = abandon(local).await.stderr.clone();
+            Err(ServeError::TimedOut { command, limit: start_limit, stderr })
+        }
+    }
+}
+
+/// Looks at everything that the server depends on. Blocks.
+fn plan(inner: &Inner, request: &ServeRequest) -> Result<Planned, ServeError> {
+    let ground = Ground::explore(inner, &request.config, request.directory.as_deref())?;
+    let Ground { program, directory, marker, plan } = ground;
+    let mut flags = request.flags.clone();
+    if port::wanted(&flags).is_none() {
+        let port = port::free(&flags).map_err(|source| ServeError::NoPort {
+            hostname: port::hostname(&flags).to_owned(),
+            source,
+        })?;
+        flags.port = Some(port);
+    }
+    let served = directory.to_string_lossy().into_owned();
+    let invocation = Invocation::serve(program, directory, &request.config, &flags, &plan)?;
+    Ok(Planned { invocation, marker, plan, flags, directory: served })
+}
+
+async fn check(http: &Http, directory: &str) -> Result<Option<Version>, HealthError> {
+    let version = health::version(http, Some(directory)).await?;
+    health::configuration(http, Some(directory)).await?;
+    Ok(version)
+}
+
+/// Why a process that has ended was no server.
+async fn not_ready(
+    inner: &Arc<Inner>,
+    local: Local,
+    outcome: &ServeOutcome,
+    flags: ServeFlags,
+    limit: Duration,
+) -> ServeError {
+    let command = local.command().to_owned();
+    abandon(local).await;
+    let stderr = outcome.stderr.clone();
+    if outcome.end == ServeEnd::TimedOut {
+        return ServeError::TimedOut { command, limit, stderr };
+    }
+    if let ServeEnd::InvalidConfig { message } = &outcome.end {
+        return ServeError::InvalidConfig { command, message: message.clone(), stderr };
+    }
+    if let ServeEnd::CannotListen { .. } = &outcome.end {
+        let port = flags.port.unwrap_or_default();
+        let address = format!("{}:{port}", port::hostname(&flags));
+        let source = unblock(&inner.runtime, move || port::fault(&flags, port)).await;
+        return ServeError::Listen { command, address, source, stderr };
+    }
+    ServeError::Ended { command, outcome: Box::new(outcome.clone()) }
+}
+
+/// Why a server that listens is of no use.
+async fn unhealthy(local: Local, url: String, source: HealthError) -> ServeError {
+    let command = local.command().to_owned();
+    let stderr = abandon(local).await.stderr.clone();
+    match source.config_fault() {
+        Some(message) => ServeError::InvalidConfig { command, message, stderr },
+        None => ServeError::Unhealthy { command, url, source, stderr },
+    }
+}
+
+/// Ends what has no use, and removes what it left.
+async fn abandon(local: Local) -> Arc<ServeOutcome> {
+    let removed = local.abandon().await;
+    if let Err(error) = removed {
+        // The reason it did not work is what matters now; the guardian still knows of it.
+        tracing::warn!(%error, "cannot clean up after a server that did not start");
+    }
+    local.end().await
+}

@@ -1,0 +1,176 @@
+//! A session of a server.
+
+mod gate;
+mod message_id;
+mod model;
+mod operations;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use opencode_config::ModelRef;
+use opencode_proto::api::CreateSession;
+use opencode_proto::{SessionId, SessionInfo};
+
+use crate::event_log::EventLogConfig;
+use crate::http::CallError;
+use crate::server::{Server, ServerInner};
+use crate::turn_stream::{Answerers, PermissionHandler, QuestionHandler, TurnRequest, TurnStream};
+
+pub(crate) use gate::Abort;
+use gate::AbortGate;
+pub(crate) use message_id::MessageIds;
+pub(crate) use model::ModelGuard;
+
+/// A session of a server. Cloning it is cheap.
+///
+/// ```no_run
+/// # async fn example(server: opencode_client::Server) -> Result<(), Box<dyn std::error::Error>> {
+/// let session = server.create_session(Default::default()).await?;
+/// let outcome = session.send("Which licence does this project have?").outcome().await?;
+/// println!("{}", outcome.text());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It keeps a server that we started alive. Dropping it leaves the session where it is: see
+/// [`delete`](Self::delete).
+#[derive(Clone)]
+pub struct Session {
+    pub(crate) core: Arc<SessionCore>,
+    answerers: Answerers,
+    log: Option<EventLogConfig>,
+}
+
+/// What all handles of one session share.
+pub(crate) struct SessionCore {
+    pub(crate) server: Arc<ServerInner>,
+    pub(crate) id: SessionId,
+    /// Where it works: what is asked about it is asked there.
+    pub(crate) directory: Option<String>,
+    pub(crate) aborts: AbortGate,
+    pub(crate) models: ModelGuard,
+}
+
+/// The sessions of a server that somebody has a handle of.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions(Mutex<BTreeMap<SessionId, Weak<SessionCore>>>);
+
+impl Session {
+    fn new(server: &Arc<ServerInner>, info: &SessionInfo, model: Option<ModelRef>) -> Self {
+        let core = server.sessions.core(server, info, model);
+        Self { core, answerers: Answerers::default(), log: None }
+    }
+
+    /// Its id, by which it can be resumed.
+    pub fn id(&self) -> &SessionId {
+        &self.core.id
+    }
+
+    /// The project's directory it works in.
+    pub fn directory(&self) -> Option<&str> {
+        self.core.directory.as_deref()
+    }
+
+    /// Lets `handler` decide what the turns of this handle ask permission for, also those of subagents. Without one,
+    /// everything that has to be asked is refused, and the turn ends there.
+    ///
+    /// The deadlines of a turn do not count while the handler thinks. When it panics, the permission is refused.
+    #[must_use]
+    pub fn on_permission(mut self, handler: impl PermissionHandler) -> Self {
+        self.answerers.permission = Some(Arc::new(handler));
+        self
+    }
+
+    /// Lets `handler` answer the questions of the turns of this handle, also those of subagents. Without one, they are
+    /// dismissed, and the turn ends there.
+    #[must_use]
+    pub fn on_question(mut self, handler: impl QuestionHandler) -> Self {
+        self.answerers.question = Some(Arc::new(handler));
+        self
+    }
+
+    /// Writes the events of the turns of this handle to a file, as the server sent them, each turn after the one before.
+    #[must_use]
+    pub fn with_log(mut self, log: EventLogConfig) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Sends a prompt (or a [`TurnRequest`] with more choices) and hands out what happens. Nothing happens until the
+    /// stream is polled.
+    ///
+    /// A session that is at work takes it up after its current step; the turns of both end with the same answer.
+    pub fn send(&self, request: impl Into<TurnRequest>) -> TurnStream {
+        let mut request = request.into();
+        request.answerers.or(&self.answerers);
+        if request.log.is_none() {
+            request.log.clone_from(&self.log);
+        }
+        TurnStream::new(Arc::clone(&self.core), request)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.core.id)
+            .field("directory", &self.core.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    fn core(
+        &self,
+        server: &Arc<ServerInner>,
+        info: &SessionInfo,
+        model: Option<ModelRef>,
+    ) -> Arc<SessionCore> {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|_, core| core.strong_count() > 0);
+        if let Some(core) = sessions.get(&info.id).and_then(Weak::upgrade) {
+            return core;
+        }
+        let core = Arc::new(SessionCore {
+            server: Arc::clone(server),
+            id: info.id.clone(),
+            directory: info.directory.as_deref().map(str::to_owned),
+            aborts: AbortGate::default(),
+            models: ModelGuard::new(model),
+        });
+        sessions.insert(info.id.clone(), Arc::downgrade(&core));
+        core
+    }
+}
+
+impl Server {
+    /// Creates a session. `POST /session`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call.
+    ///
+    /// # Cancel safety
+    ///
+    /// A session may have been created that nobody knows of.
+    pub async fn create_session(&self, create: CreateSession) -> Result<Session, CallError> {
+        let info = self.call(&create).await?;
+        Ok(Session::new(&self.inner, &info, create.model))
+    }
+
+    /// A session that is there already. `GET /session/{sessionID}`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call; [`ApiErrorKind::NotFound`](opencode_proto::api::ApiErrorKind::NotFound) when there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn session(&self, id: impl Into<SessionId>) -> Result<Session, CallError> {
+        let info = self.call(&opencode_proto::api::ReadSession { session: id.into() }).await?;
+        Ok(Session::new(&self.inner, &info, None))
+    }
+}

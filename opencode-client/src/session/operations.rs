@@ -1,0 +1,138 @@
+//! What can be done with a session besides prompting it: one call of the server each.
+
+use opencode_config::ModelRef;
+use opencode_proto::api::{
+    AbortSession, DeleteMessage, DeletePart, DeleteSession, FileDiff, ForkSession, ListChildren,
+    ListMessages, MessagePage, MessageWithParts, ReadMessage, ReadSession, RevertSession,
+    SessionDiff, SessionStatuses, SessionTodos, ShareSession, Summarize, UnrevertSession,
+    UnshareSession, UpdateSession,
+};
+use opencode_proto::{MessageId, PartId, SessionInfo, SessionStatus, Todo};
+
+use super::Session;
+use crate::http::CallError;
+
+type Called<T> = Result<T, CallError>;
+
+/// Every call fails with what the server answered, or with why it could not. Dropping one that is waited for loses
+/// nothing but the answer: the server may have done it.
+impl Session {
+    /// What the server knows about it. `GET /session/{sessionID}`.
+    pub async fn info(&self) -> Called<SessionInfo> {
+        self.call(&ReadSession { session: self.id().clone() }).await
+    }
+
+    /// What it does. `GET /session/status`.
+    pub async fn status(&self) -> Called<SessionStatus> {
+        let mut statuses = self.call(&SessionStatuses).await?;
+        // Those that do nothing are not listed.
+        Ok(statuses.remove(self.id()).unwrap_or(SessionStatus::Idle))
+    }
+
+    /// Changes its title, adds permission rules, or archives it. `PATCH /session/{sessionID}`.
+    pub async fn update(
+        &self,
+        change: impl FnOnce(UpdateSession) -> UpdateSession,
+    ) -> Called<SessionInfo> {
+        self.call(&change(UpdateSession::new(self.id().clone()))).await
+    }
+
+    /// Deletes it with its messages and its subagents' sessions. `DELETE /session/{sessionID}`.
+    pub async fn delete(&self) -> Called<()> {
+        self.call(&DeleteSession { session: self.id().clone() }).await
+    }
+
+    /// Aborts whatever it works on, by whose prompt ever. Its turns end. `POST /session/{sessionID}/abort`.
+    pub async fn abort(&self) -> Called<()> {
+        let abort = self.core.aborts.begin();
+        let aborted = self.call(&AbortSession { session: self.id().clone() }).await;
+        drop(abort);
+        aborted
+    }
+
+    /// The sessions of its subagents. `GET /session/{sessionID}/children`.
+    pub async fn children(&self) -> Called<Vec<SessionInfo>> {
+        self.call(&ListChildren { session: self.id().clone() }).await
+    }
+
+    /// A new session with the messages before this one, or with all. `POST /session/{sessionID}/fork`.
+    pub async fn fork(&self, before: Option<MessageId>) -> Called<Self> {
+        let info = self.call(&ForkSession { session: self.id().clone(), before }).await?;
+        Ok(Self::new(&self.core.server, &info, None))
+    }
+
+    /// All its messages, the oldest first, in as many pages as it takes. `GET /session/{sessionID}/message`.
+    ///
+    /// OpenCode 1.18.33 cannot list them any more after a prompt with
+    /// [`OutputFormat::JsonSchema`](opencode_proto::OutputFormat::JsonSchema).
+    pub async fn messages(&self) -> Called<Vec<MessageWithParts>> {
+        const PAGE: u32 = 100;
+        let mut list = ListMessages::new(self.id().clone()).with_limit(PAGE);
+        let mut messages = Vec::new();
+        loop {
+            let MessagePage { messages: mut page, next, .. } = self.call(&list).await?;
+            page.append(&mut messages);
+            messages = page;
+            match next {
+                Some(next) => list.before = Some(next),
+                None => return Ok(messages),
+            }
+        }
+    }
+
+    /// One message. `GET /session/{sessionID}/message/{messageID}`.
+    pub async fn message(&self, message: MessageId) -> Called<MessageWithParts> {
+        self.call(&ReadMessage { session: self.id().clone(), message }).await
+    }
+
+    /// Deletes a message. `DELETE /session/{sessionID}/message/{messageID}`.
+    pub async fn delete_message(&self, message: MessageId) -> Called<()> {
+        self.call(&DeleteMessage { session: self.id().clone(), message }).await
+    }
+
+    /// Deletes a part of a message. `DELETE /session/{sessionID}/message/{messageID}/part/{partID}`.
+    pub async fn delete_part(&self, message: MessageId, part: PartId) -> Called<()> {
+        self.call(&DeletePart { session: self.id().clone(), message, part }).await
+    }
+
+    /// Takes back a message, or a part of it, and all that followed, in the conversation and in the files. The messages
+    /// are gone for good with the next prompt. `POST /session/{sessionID}/revert`.
+    pub async fn revert(&self, message: MessageId, part: Option<PartId>) -> Called<SessionInfo> {
+        self.call(&RevertSession { session: self.id().clone(), message, part }).await
+    }
+
+    /// Takes a [`revert`](Self::revert) back. `POST /session/{sessionID}/unrevert`.
+    pub async fn unrevert(&self) -> Called<SessionInfo> {
+        self.call(&UnrevertSession { session: self.id().clone() }).await
+    }
+
+    /// Has a model summarise the conversation, and waits for it: minutes. `POST /session/{sessionID}/summarize`.
+    pub async fn summarize(&self, model: ModelRef) -> Called<()> {
+        self.call(&Summarize { session: self.id().clone(), model }).await
+    }
+
+    /// Makes it public, and says where ([`SessionInfo::share_url`]). `POST /session/{sessionID}/share`.
+    pub async fn share(&self) -> Called<SessionInfo> {
+        self.call(&ShareSession { session: self.id().clone() }).await
+    }
+
+    /// Makes it private again. `DELETE /session/{sessionID}/share`.
+    pub async fn unshare(&self) -> Called<SessionInfo> {
+        self.call(&UnshareSession { session: self.id().clone() }).await
+    }
+
+    /// What its turns changed in files, or what the turn of one message did. `GET /session/{sessionID}/diff`.
+    pub async fn diff(&self, message: Option<MessageId>) -> Called<Vec<FileDiff>> {
+        self.call(&SessionDiff { session: self.id().clone(), message }).await
+    }
+
+    /// Its list of things to do. `GET /session/{sessionID}/todo`.
+    pub async fn todos(&self) -> Called<Vec<Todo>> {
+        self.call(&SessionTodos { session: self.id().clone() }).await
+    }
+
+    async fn call<O: opencode_proto::api::Operation>(&self, operation: &O) -> Called<O::Output> {
+        let core = &self.core;
+        core.server.http.call(operation, core.directory.as_deref()).await
+    }
+}

@@ -1,0 +1,346 @@
+//! A turn and its machine.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use opencode_proto::api::{AbortSession, ConfiguredModel, Pending as Asked};
+use opencode_proto::{
+    Arrival, AskId, LookError, MessageId, PermissionAsk, PermissionReply, Posted, QuestionAsk,
+    QuestionReply, Transcript, Turn, TurnAction, TurnEvent, TurnOutcome,
+};
+
+use crate::blocking::unblock;
+use crate::event_log::{EventLog, EventLogError};
+use crate::hub::{Delivery, Follower};
+use crate::log::Log;
+use crate::runtime::Timer;
+use crate::session::{Abort, SessionCore};
+use crate::start::poll_timer;
+
+use super::answer::{Answer, Answers, Ask, PermissionToken, QuestionToken, reply};
+use super::look::{Found, Site, look};
+use super::pending::Pending;
+use super::post::post;
+use super::request::{Answerers, Taker, TurnRequest, Work};
+use super::{BoxFuture, TurnError};
+
+pub(super) struct Running {
+    core: Arc<SessionCore>,
+    follower: Follower,
+    turn: Turn,
+    site: Site,
+    work: Option<Work>,
+    /// The model that the prompt names.
+    model: Option<opencode_config::ModelRef>,
+    answerers: Answerers,
+    answers: Answers,
+    /// What was told last and nobody took yet.
+    ask: Option<Ask>,
+    posting: Option<BoxFuture<Posted>>,
+    looking: Option<BoxFuture<Result<Found, LookError>>>,
+    aborting: Option<BoxFuture<()>>,
+    deciding: Pending<()>,
+    replying: Pending<(AskId, Arrival)>,
+    timer: Option<Pin<Box<dyn Timer>>>,
+    log: Option<Log>,
+    is_posted: bool,
+    is_over: bool,
+}
+
+pub(super) enum Progress {
+    Event(Box<TurnEvent>),
+    Finished(Box<TurnOutcome>),
+}
+
+/// Waits until the event stream is open and nothing is being aborted, and begins.
+pub(super) async fn start(
+    core: Arc<SessionCore>,
+    mut request: TurnRequest,
+) -> Result<Running, TurnError> {
+    let runtime = Arc::clone(&core.server.inner.runtime);
+    let log = match request.log.take() {
+        Some(config) => {
+            let opened = unblock(&runtime, move || EventLog::open(config)).await;
+            Some(Log::new(opened.map_err(TurnError::LogOpen)?, Arc::clone(&runtime)))
+        }
+        None => None,
+    };
+    let follower = core.server.follow(Some(core.id.clone()));
+    opened(&follower).await?;
+    let site = Site { http: core.server.http.clone(), directory: core.directory.clone() };
+    guard_model(&core, &site, &mut request).await;
+    core.aborts.wait().await;
+    let message = core.server.message_ids.next();
+    let turn = Turn::new(core.id.clone(), message, request.settings.clone(), runtime.now());
+    Ok(Running {
+        follower,
+        turn,
+        site,
+        model: request.model().cloned(),
+        work: Some(request.work),
+        answerers: request.answerers,
+        answers: Answers::default(),
+        ask: None,
+        posting: None,
+        looking: None,
+        aborting: None,
+        deciding: Pending::default(),
+        replying: Pending::default(),
+        timer: None,
+        log,
+        is_posted: false,
+        is_over: false,
+        core,
+    })
+}
+
+/// Waits until the event stream is open. What it tells before the turn begins is not the turn's.
+async fn opened(follower: &Follower) -> Result<(), TurnError> {
+    loop {
+        match poll_fn(|cx| follower.mailbox().poll_take(cx)).await {
+            Delivery::Opened => return Ok(()),
+            Delivery::Finished(end) => return Err(TurnError::Events(end)),
+            Delivery::Event(..) | Delivery::Interrupted(_) => {}
+        }
+    }
+}
+
+/// Has the prompt name its model where the session's own is one that does not exist.
+async fn guard_model(core: &SessionCore, site: &Site, request: &mut TurnRequest) {
+    let (None, Some(advice)) = (request.model(), core.models.advice()) else { return };
+    let model = match advice {
+        Some(model) => Some(model),
+        None => {
+            let configured = site.http.call(&ConfiguredModel, site.directory.as_deref()).await;
+            configured
+                .inspect_err(|error| tracing::warn!(%error, "cannot read the configured model"))
+                .ok()
+                .flatten()
+        }
+    };
+    match (&mut request.work, model) {
+        (Work::Prompt(prompt), Some(model)) => prompt.model = Some(model),
+        (Work::Command { model: slot, .. }, Some(model)) => *slot = Some(model),
+        (Work::Prompt(_) | Work::Command { .. }, None) => {
+            tracing::warn!(session = %core.id, "no model is known that the session could use");
+        }
+        (Work::Init { .. } | Work::Shell { .. }, _) => {}
+    }
+}
+
+impl Running {
+    pub(super) fn transcript(&self) -> &Transcript {
+        self.turn.transcript()
+    }
+
+    pub(super) fn message(&self) -> &MessageId {
+        self.turn.message()
+    }
+
+    pub(super) fn cancel(&mut self) {
+        self.turn.cancel(self.core.server.inner.runtime.now());
+    }
+
+    pub(super) fn take_ask(&mut self) -> Option<Ask> {
+        self.ask.take()
+    }
+
+    /// Does what the machine says until there is something to hand out.
+    pub(super) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        // What was not taken with its event is refused.
+        drop(self.ask.take());
+        loop {
+            let now = self.core.server.inner.runtime.now();
+            match self.turn.poll_action() {
+                TurnAction::Abort => self.aborting = Some(self.abort()),
+                TurnAction::AskPermission(ask) => self.ask_permission(ask),
+                TurnAction::AskQuestion(ask) => self.ask_question(ask),
+                TurnAction::Event(event) => {
+                    self.log_event(&event);
+                    return Poll::Ready(Progress::Event(event));
+                }
+                TurnAction::Finished(outcome) => {
+                    tracing::debug!(session = %self.core.id, end = outcome.end.name(), "turn ended");
+                    self.core.models.learn(self.model.as_ref(), &outcome);
+                    self.is_over = true;
+                    self.deciding.clear();
+                    return Poll::Ready(Progress::Finished(outcome));
+                }
+                TurnAction::Look(about) => {
+                    self.looking = Some(Box::pin(look(self.site.clone(), about)));
+                }
+                TurnAction::Post => self.posting = self.post(),
+                TurnAction::Reply(answer) => {
+                    self.replying.push(Box::pin(reply(self.site.clone(), answer)));
+                }
+                TurnAction::Wait(wake) => {
+                    let moved = self.poll_world(cx);
+                    let woken = wake.is_some_and(|wake| {
+                        let runtime = &*self.core.server.inner.runtime;
+                        poll_timer(runtime, &mut self.timer, wake.at, cx).is_ready()
+                    });
+                    if !moved && !woken {
+                        return Poll::Pending;
+                    }
+                    self.turn.handle_timeout(now);
+                }
+            }
+        }
+    }
+
+    /// Looks at everything that can happen. Says whether anything did.
+    fn poll_world(&mut self, cx: &mut Context<'_>) -> bool {
+        let log = self.log.as_mut().is_some_and(|log| log.poll(cx));
+        // A log that cannot keep up holds the events back.
+        let full = self.log.as_ref().is_some_and(Log::is_full);
+        let events = !full && self.poll_mailbox(cx);
+        let replies = self.poll_replies(cx);
+        let answers = self.answer_now(cx);
+        log || events || replies || answers
+    }
+
+    fn poll_mailbox(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready(delivery) = self.follower.mailbox().poll_take(cx) else { return false };
+        let now = self.core.server.inner.runtime.now();
+        match delivery {
+            Delivery::Event(event, duty) => self.turn.handle_event(&event, duty, now),
+            Delivery::Finished(end) => self.turn.handle_lost(&end, now),
+            Delivery::Interrupted(why) => self.turn.handle_interrupted(&why),
+            Delivery::Opened => self.turn.handle_reopened(now),
+        }
+        true
+    }
+
+    fn poll_replies(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.core.server.inner.runtime.now();
+        let mut moved = false;
+        if let Some(posted) = poll_once(&mut self.posting, cx) {
+            self.turn.handle_posted(posted, now);
+            moved = true;
+        }
+        if let Some(found) = poll_once(&mut self.looking, cx) {
+            let found = found.map(|(snapshot, links)| {
+                for (child, parent) in &links {
+                    self.follower.link(child, parent);
+                }
+                snapshot
+            });
+            self.turn.handle_look(found, now);
+            moved = true;
+        }
+        if poll_once(&mut self.aborting, cx).is_some() {
+            self.turn.handle_aborted(now);
+            moved = true;
+        }
+        for (id, arrival) in self.replying.poll(cx) {
+            self.turn.handle_replied(&id, arrival, now);
+            moved = true;
+        }
+        self.deciding.poll(cx);
+        moved
+    }
+
+    /// Hands the answers that were given to the machine.
+    fn answer_now(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.core.server.inner.runtime.now();
+        let answers = self.answers.take(cx);
+        let moved = !answers.is_empty();
+        for answer in answers {
+            match answer {
+                Answer::Permission(ask, reply) => self.turn.answer_permission(ask, reply, now),
+                Answer::Question(ask, reply) => self.turn.answer_question(ask, reply, now),
+            }
+        }
+        moved
+    }
+
+    fn post(&mut self) -> Option<BoxFuture<Posted>> {
+        let work = self.work.take()?;
+        self.is_posted = true;
+        let (http, session) = (self.site.http.clone(), self.core.id.clone());
+        Some(Box::pin(post(http, session, self.turn.message().clone(), work)))
+    }
+
+    fn abort(&self) -> BoxFuture<()> {
+        Box::pin(abort(self.site.clone(), self.core.id.clone(), self.core.aborts.begin()))
+    }
+
+    fn ask_permission(&mut self, ask: PermissionAsk) {
+        // The token refuses by itself when it is dropped: when the handler panics, or nobody takes it.
+        let asked = Asked::new(ask.session.clone(), (*ask.request).clone());
+        let token = PermissionToken::new(ask, self.answers.clone());
+        match (&self.answerers.permission, self.answerers.taker) {
+            (Some(handler), _) => {
+                let decision = handler.decide(asked);
+                self.deciding.push(Box::pin(async move { token.reply(decision.await) }));
+            }
+            (None, Taker::Reader) => self.ask = Some(Ask::Permission(token)),
+            (None, Taker::Nobody) => token.reply(PermissionReply::reject()),
+        }
+    }
+
+    fn ask_question(&mut self, ask: QuestionAsk) {
+        let asked = Asked::new(ask.session.clone(), (*ask.request).clone());
+        let token = QuestionToken::new(ask, self.answers.clone());
+        match (&self.answerers.question, self.answerers.taker) {
+            (Some(handler), _) => {
+                let answer = handler.answer(asked);
+                self.deciding.push(Box::pin(async move { token.reply(answer.await) }));
+            }
+            (None, Taker::Reader) => self.ask = Some(Ask::Question(token)),
+            (None, Taker::Nobody) => token.reply(QuestionReply::Dismiss),
+        }
+    }
+
+    fn log_event(&mut self, event: &TurnEvent) {
+        if let (Some(log), Some(source)) = (&mut self.log, &event.source) {
+            log.add(source.event_type(), source.raw.clone());
+        }
+    }
+
+    pub(super) fn close(
+        &mut self,
+    ) -> impl Future<Output = Result<(), EventLogError>> + Send + use<> {
+        let log = self.log.take();
+        async move {
+            match log {
+                Some(log) => log.close().await,
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.is_over || !self.is_posted {
+            return;
+        }
+        // The prompt may still be on its way: it has to be there before it can be aborted.
+        let (posting, aborting) = (self.posting.take(), self.abort());
+        let runtime = &self.core.server.inner.runtime;
+        runtime.spawn(Box::pin(async move {
+            if let Some(posting) = posting {
+                posting.await;
+            }
+            aborting.await;
+        }));
+    }
+}
+
+/// Aborts the session. Prompts wait for it.
+async fn abort(site: Site, session: opencode_proto::SessionId, abort: Abort) {
+    let aborted = site.http.call(&AbortSession { session }, site.directory.as_deref()).await;
+    if let Err(error) = aborted {
+        tracing::warn!(%error, "cannot abort a turn");
+    }
+    drop(abort);
+}
+
+fn poll_once<T>(future: &mut Option<BoxFuture<T>>, cx: &mut Context<'_>) -> Option<T> {
+    let Poll::Ready(value) = future.as_mut()?.as_mut().poll(cx) else { return None };
+    *future = None;
+    Some(value)
+}
