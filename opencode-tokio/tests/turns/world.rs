@@ -1,0 +1,123 @@
+//! One server for all tests of a process, to which each test attaches by itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use opencode_tokio::{
+    AttachRequest, Binary, CreateSession, Credentials, Deadlines, Environment, RunConfig,
+    ServeFlags, ServeRequest, Server, Session, TurnOutcome, TurnRequest, TurnStream,
+};
+use serde_json::{Map, Value};
+use testkit::model::ModelServer;
+
+/// A turn takes a second; this is for a machine that does other things as well.
+pub(crate) const LONG: Duration = Duration::from_secs(240);
+
+const PASSWORD: &str = "the password of the tests";
+
+/// What outlives a test: the server, its model, its directories.
+struct Shared {
+    model: ModelServer,
+    root: PathBuf,
+    url: String,
+}
+
+/// One test's view of it.
+pub(crate) struct World {
+    shared: &'static Shared,
+    pub(crate) server: Server,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let shared = tokio::task::spawn_blocking(shared).await.unwrap();
+        let request = AttachRequest::new(&*shared.url)
+            .with_credentials(credentials())
+            .with_directory(shared.root.join("project").to_str().unwrap());
+        let server = opencode_tokio::opencode().attach(request).await.unwrap();
+        Self { shared, server }
+    }
+
+    pub(crate) fn model(&self) -> &'static ModelServer {
+        &self.shared.model
+    }
+
+    pub(crate) fn project(&self) -> PathBuf {
+        self.shared.root.join("project")
+    }
+
+    /// A session with a title, so that nothing else asks the model than the prompts.
+    pub(crate) async fn session(&self) -> Session {
+        self.server.create_session(CreateSession::new().with_title("a test")).await.unwrap()
+    }
+}
+
+pub(crate) fn credentials() -> Credentials {
+    Credentials::new(PASSWORD)
+}
+
+/// A prompt with a deadline, so that a test that hangs fails.
+pub(crate) fn prompt(request: impl Into<TurnRequest>) -> TurnRequest {
+    request.into().with_deadlines(Deadlines::NONE.with_overall(LONG))
+}
+
+/// All text that the events of a turn tell, and its outcome.
+pub(crate) async fn play(mut turn: TurnStream) -> (String, TurnOutcome) {
+    let mut text = String::new();
+    while let Some(event) = turn.next_event().await {
+        text.extend(event.text());
+    }
+    (text, turn.outcome().await.unwrap())
+}
+
+fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let root =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("turns-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        for name in ["home", "project", "temp"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        let root = root.canonicalize().unwrap();
+        let model = ModelServer::start().unwrap();
+        let url = serve(&root, &model);
+        Shared { model, root, url }
+    })
+}
+
+/// Starts the server on a thread that outlives every test. When this process ends, the guardian ends the server.
+fn serve(root: &Path, model: &ModelServer) -> String {
+    let mut environment = Environment::new();
+    environment.set("HOME", root.join("home"));
+    environment.set("PATH", env::var_os("PATH").unwrap());
+    environment.set("OPENCODE_DISABLE_MODELS_FETCH", "1");
+    environment.set("OPENCODE_TEST_MANAGED_CONFIG_DIR", root.join("managed"));
+    let opencode = opencode_tokio::builder()
+        .binary(Binary::Path(testkit::opencode::binary().unwrap()))
+        .environment(environment)
+        .temp_dir(root.join("temp"))
+        .build();
+    let config = RunConfig::new().with_overrides(object(&model.config()));
+    let request = ServeRequest::new()
+        .with_directory(root.join("project"))
+        .with_config(config)
+        .with_flags(ServeFlags::new().with_credentials(credentials()));
+    let (told, url) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = opencode.serve(request).await.unwrap();
+            told.send(server.url()).unwrap();
+            server.exited().await;
+        });
+    });
+    url.recv().expect("the server starts")
+}
+
+pub(crate) fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
