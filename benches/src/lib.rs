@@ -4,7 +4,9 @@ mod figures;
 mod random;
 mod run_mode;
 mod source_code;
+mod turns;
 pub mod ways;
 
 pub use figures::Figures;
 pub use run_mode::RunMode;
+pub use turns::{TurnWorkload, drive_turn, turn_by_values};

@@ -10,6 +10,32 @@
 //! its standard input, and drive [`opencode_proto::Run`], which decides everything. In the end the processes and files of
 //! the run are gone, and the [`RunReport`] has what was gathered, also when the run failed ([`RunError::report`]).
 //!
+//! # How a conversation goes
+//!
+//! [`OpenCode::serve`] starts a [`Server`], [`OpenCode::attach`] uses one that runs already.
+//! [`Server::create_session`] makes a [`Session`], and [`Session::send`] a [`TurnStream`]: the events of one turn, until
+//! [`opencode_proto::Turn`] decides that it has really ended. All sessions of a server share one event stream, which is
+//! opened again when it breaks. [`Server::call`] carries out any operation of [`api`].
+//!
+//! ```no_run
+//! use opencode_client::{CreateSession, PermissionReply, ServeRequest};
+//!
+//! # async fn example(opencode: opencode_client::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
+//! let server = opencode.serve(ServeRequest::new().with_directory("/src/project")).await?;
+//! let session = server.create_session(CreateSession::new().with_title("tidy")).await?;
+//! let session = session.on_permission(|_| async { PermissionReply::Once });
+//! let mut turn = session.send("Tidy up.");
+//! while let Some(event) = turn.next_event().await {
+//!     if let Some(text) = event.text() {
+//!         print!("{text}");
+//!     }
+//! }
+//! let outcome = turn.outcome().await?;
+//! println!("{} tool calls, {} USD", outcome.tools().count(), outcome.cost());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Writing an adapter
 //!
 //! Implement [`Runtime`]: a clock, a timer, a place for blocking work and one for tasks, a way to start a process and
@@ -45,6 +71,7 @@ mod request;
 mod run_stream;
 mod runtime;
 mod server;
+mod server_events;
 mod session;
 mod start;
 mod tree_jobs;
@@ -69,11 +96,9 @@ pub use server::{
     AttachError, AttachRequest, HealthError, ServeError, ServeRequest, Server, ServerReport,
     StopError,
 };
+pub use server_events::{ServerEvents, ServerNews};
 pub use session::Session;
-pub use turn_stream::{
-    Ask, PermissionHandler, PermissionToken, QuestionHandler, QuestionToken, TurnError,
-    TurnRequest, TurnStream,
-};
+pub use turn_stream::{Ask, PermissionToken, QuestionToken, TurnError, TurnRequest, TurnStream};
 
 pub use opencode_config::{
     Approval, Attach, CacheHome, ConfigWarning, Credentials, DataHome, Environment, ExtraFlags,

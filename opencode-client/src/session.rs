@@ -7,16 +7,20 @@ mod operations;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use opencode_config::ModelRef;
 use opencode_proto::api::CreateSession;
-use opencode_proto::{SessionId, SessionInfo};
+use opencode_proto::{
+    Pending, PermissionReply, PermissionRequest, QuestionReply, QuestionRequest, SessionId,
+    SessionInfo,
+};
 
 use crate::event_log::EventLogConfig;
 use crate::http::CallError;
 use crate::server::{Server, ServerInner};
-use crate::turn_stream::{Answerers, PermissionHandler, QuestionHandler, TurnRequest, TurnStream};
+use crate::turn_stream::{Answerers, TurnRequest, TurnStream};
 
 pub(crate) use gate::Abort;
 use gate::AbortGate;
@@ -78,16 +82,28 @@ impl Session {
     ///
     /// The deadlines of a turn do not count while the handler thinks. When it panics, the permission is refused.
     #[must_use]
-    pub fn on_permission(mut self, handler: impl PermissionHandler) -> Self {
-        self.answerers.permission = Some(Arc::new(handler));
+    pub fn on_permission<R>(
+        mut self,
+        handler: impl Fn(Pending<PermissionRequest>) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        R: Future<Output = PermissionReply> + Send + 'static,
+    {
+        self.answerers.set_permission(handler);
         self
     }
 
     /// Lets `handler` answer the questions of the turns of this handle, also those of subagents. Without one, they are
     /// dismissed, and the turn ends there.
     #[must_use]
-    pub fn on_question(mut self, handler: impl QuestionHandler) -> Self {
-        self.answerers.question = Some(Arc::new(handler));
+    pub fn on_question<R>(
+        mut self,
+        handler: impl Fn(Pending<QuestionRequest>) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        R: Future<Output = QuestionReply> + Send + 'static,
+    {
+        self.answerers.set_question(handler);
         self
     }
 

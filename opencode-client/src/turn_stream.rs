@@ -24,7 +24,7 @@ use crate::session::SessionCore;
 pub use answer::{Ask, PermissionToken, QuestionToken};
 pub use error::TurnError;
 pub(crate) use request::Answerers;
-pub use request::{PermissionHandler, QuestionHandler, TurnRequest};
+pub use request::TurnRequest;
 use running::{Progress, Running};
 
 /// What happens in a turn, as it happens.

@@ -1,6 +1,7 @@
-//! The ids that OpenCode gives to what it stores.
+//! The ids that OpenCode gives to what it stores. Cloning one copies nothing: they go with every event.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The id as OpenCode writes it.

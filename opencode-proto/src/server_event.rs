@@ -6,6 +6,8 @@ mod message;
 mod session;
 mod types;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::json::{RawJson, RawText};
@@ -78,7 +80,7 @@ pub enum ServerEventKind {
         /// The part. It may not have been told yet.
         part: PartId,
         /// Which field of the part: `text`, also for reasoning.
-        field: Box<str>,
+        field: Cow<'static, str>,
         /// What to append.
         delta: RawText,
     },

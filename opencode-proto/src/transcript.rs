@@ -116,7 +116,7 @@ impl Transcript {
         match &event.kind {
             ServerEventKind::MessageRemoved { message } => self.remove_message(message),
             ServerEventKind::MessageUpdated(info) => drop(self.update_message(info, Told::Event)),
-            ServerEventKind::PartDelta { message, part, field, delta } if &**field == "text" => {
+            ServerEventKind::PartDelta { message, part, field, delta } if *field == "text" => {
                 self.append(message.as_ref(), part, delta);
             }
             ServerEventKind::PartRemoved { part, .. } => self.remove_part(part),

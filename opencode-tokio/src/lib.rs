@@ -14,8 +14,23 @@
 //! # }
 //! ```
 //!
+//! One prompt is a run; a conversation is a session of a server:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use opencode_tokio::{CreateSession, ServeRequest};
+//!
+//! let server = opencode_tokio::opencode().serve(ServeRequest::new()).await?;
+//! let session = server.create_session(CreateSession::new()).await?;
+//! println!("{}", session.send("Which licence does it have?").outcome().await?.text());
+//! println!("{}", session.send("Say it in one word.").outcome().await?.text());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! [`OpenCode`] is the handle, [`RunRequest`] what it runs, [`RunStream`] the events of a run (also a
-//! [`Stream`](https://docs.rs/futures-core)), [`RunReport`] its end, [`RunError`] its failure. All of them are
+//! [`Stream`](https://docs.rs/futures-core)), [`RunReport`] its end, [`RunError`] its failure; [`Server`], [`Session`],
+//! [`TurnRequest`], [`TurnStream`], [`TurnOutcome`] and [`TurnError`] are the same for conversations. All of them are
 //! `opencode-client`'s; this crate brings the runtime.
 //!
 //! The tokio runtime needs its I/O and time drivers (`enable_all`), of either flavour. Its paused clock works.

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use opencode_config::ModelRef;
@@ -9,6 +8,7 @@ use opencode_proto::{
     Deadlines, PermissionRequest, QuestionReply, QuestionRequest, TurnKind, TurnSettings,
 };
 
+use super::BoxFuture;
 use crate::event_log::EventLogConfig;
 
 /// What to have a session do, and how.
@@ -55,55 +55,15 @@ pub(super) enum Work {
     },
 }
 
-/// Decides what a turn asks permission for. Closures that return a future are such handlers.
-pub trait PermissionHandler: Send + Sync + 'static {
-    /// Decides about one request; [`Pending::session`] says who asks.
-    fn decide(
-        &self,
-        ask: Pending<PermissionRequest>,
-    ) -> Pin<Box<dyn Future<Output = PermissionReply> + Send>>;
-}
-
-impl<F, R> PermissionHandler for F
-where
-    F: Fn(Pending<PermissionRequest>) -> R + Send + Sync + 'static,
-    R: Future<Output = PermissionReply> + Send + 'static,
-{
-    fn decide(
-        &self,
-        ask: Pending<PermissionRequest>,
-    ) -> Pin<Box<dyn Future<Output = PermissionReply> + Send>> {
-        Box::pin(self(ask))
-    }
-}
-
-/// Answers what a turn asks. Closures that return a future are such handlers.
-pub trait QuestionHandler: Send + Sync + 'static {
-    /// Answers one request; [`Pending::session`] says who asks.
-    fn answer(
-        &self,
-        ask: Pending<QuestionRequest>,
-    ) -> Pin<Box<dyn Future<Output = QuestionReply> + Send>>;
-}
-
-impl<F, R> QuestionHandler for F
-where
-    F: Fn(Pending<QuestionRequest>) -> R + Send + Sync + 'static,
-    R: Future<Output = QuestionReply> + Send + 'static,
-{
-    fn answer(
-        &self,
-        ask: Pending<QuestionRequest>,
-    ) -> Pin<Box<dyn Future<Output = QuestionReply> + Send>> {
-        Box::pin(self(ask))
-    }
-}
+/// What decides about a permission, or answers questions.
+pub(super) type Handler<Request, Reply> =
+    Arc<dyn Fn(Pending<Request>) -> BoxFuture<Reply> + Send + Sync>;
 
 /// Who answers what a turn asks.
 #[derive(Clone, Default)]
 pub(crate) struct Answerers {
-    pub(crate) permission: Option<Arc<dyn PermissionHandler>>,
-    pub(crate) question: Option<Arc<dyn QuestionHandler>>,
+    pub(super) permission: Option<Handler<PermissionRequest, PermissionReply>>,
+    pub(super) question: Option<Handler<QuestionRequest, QuestionReply>>,
     pub(super) taker: Taker,
 }
 
@@ -116,6 +76,24 @@ pub(super) enum Taker {
 }
 
 impl Answerers {
+    pub(crate) fn set_permission<R>(
+        &mut self,
+        handler: impl Fn(Pending<PermissionRequest>) -> R + Send + Sync + 'static,
+    ) where
+        R: Future<Output = PermissionReply> + Send + 'static,
+    {
+        self.permission = Some(Arc::new(move |ask| Box::pin(handler(ask))));
+    }
+
+    pub(crate) fn set_question<R>(
+        &mut self,
+        handler: impl Fn(Pending<QuestionRequest>) -> R + Send + Sync + 'static,
+    ) where
+        R: Future<Output = QuestionReply> + Send + 'static,
+    {
+        self.question = Some(Arc::new(move |ask| Box::pin(handler(ask))));
+    }
+
     /// Those of the session, where the turn has none of its own.
     pub(crate) fn or(&mut self, others: &Self) {
         if self.taker == Taker::Reader {
@@ -220,15 +198,27 @@ impl TurnRequest {
 
     /// Lets `handler` decide what this turn asks permission for, in place of the session's handler.
     #[must_use]
-    pub fn on_permission(mut self, handler: impl PermissionHandler) -> Self {
-        self.answerers.permission = Some(Arc::new(handler));
+    pub fn on_permission<R>(
+        mut self,
+        handler: impl Fn(Pending<PermissionRequest>) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        R: Future<Output = PermissionReply> + Send + 'static,
+    {
+        self.answerers.set_permission(handler);
         self
     }
 
     /// Lets `handler` answer what this turn asks, in place of the session's handler.
     #[must_use]
-    pub fn on_question(mut self, handler: impl QuestionHandler) -> Self {
-        self.answerers.question = Some(Arc::new(handler));
+    pub fn on_question<R>(
+        mut self,
+        handler: impl Fn(Pending<QuestionRequest>) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        R: Future<Output = QuestionReply> + Send + 'static,
+    {
+        self.answerers.set_question(handler);
         self
     }
 

@@ -268,13 +268,15 @@ impl Running {
     }
 
     fn ask_permission(&mut self, ask: PermissionAsk) {
-        // The token refuses by itself when it is dropped: when the handler panics, or nobody takes it.
+        // The token refuses by itself when it is dropped: when the handler panics, also before it has a future, or nobody
+        // takes it.
         let asked = Asked::new(ask.session.clone(), (*ask.request).clone());
         let token = PermissionToken::new(ask, self.answers.clone());
         match (&self.answerers.permission, self.answerers.taker) {
             (Some(handler), _) => {
-                let decision = handler.decide(asked);
-                self.deciding.push(Box::pin(async move { token.reply(decision.await) }));
+                let handler = Arc::clone(handler);
+                let deciding = async move { token.reply(handler(asked).await) };
+                self.deciding.push(Box::pin(deciding));
             }
             (None, Taker::Reader) => self.ask = Some(Ask::Permission(token)),
             (None, Taker::Nobody) => token.reply(PermissionReply::reject()),
@@ -286,8 +288,9 @@ impl Running {
         let token = QuestionToken::new(ask, self.answers.clone());
         match (&self.answerers.question, self.answerers.taker) {
             (Some(handler), _) => {
-                let answer = handler.answer(asked);
-                self.deciding.push(Box::pin(async move { token.reply(answer.await) }));
+                let handler = Arc::clone(handler);
+                let answering = async move { token.reply(handler(asked).await) };
+                self.deciding.push(Box::pin(answering));
             }
             (None, Taker::Reader) => self.ask = Some(Ask::Question(token)),
             (None, Taker::Nobody) => token.reply(QuestionReply::Dismiss),
@@ -315,12 +318,17 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.is_over || !self.is_posted {
+        let runtime = &self.core.server.inner.runtime;
+        if self.is_over {
+            // One that goes with the end: nobody waits for it.
+            self.aborting.take().into_iter().for_each(|aborting| runtime.spawn(aborting));
+            return;
+        }
+        if !self.is_posted {
             return;
         }
         // The prompt may still be on its way: it has to be there before it can be aborted.
         let (posting, aborting) = (self.posting.take(), self.abort());
-        let runtime = &self.core.server.inner.runtime;
         runtime.spawn(Box::pin(async move {
             if let Some(posting) = posting {
                 posting.await;

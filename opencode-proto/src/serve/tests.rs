@@ -251,3 +251,43 @@ fn a_process_that_exits_with_its_ready_line_still_in_the_pipe_was_never_ready() 
     assert_eq!(play.outcome().end, ServeEnd::Exited);
     assert_eq!(play.outcome().url.as_deref(), Some(URL));
 }
+
+#[test]
+fn whatever_the_order_it_ends_once() {
+    type Input = for<'a> fn(&'a mut Play) -> &'a mut Play;
+    let inputs: [Input; 6] = [
+        |play| play.out(READY),
+        |play| play.step(Serve::handle_stdout_end),
+        |play| play.step(Serve::handle_stderr_end),
+        |play| play.exit(Exit::Code(0)),
+        |play| play.stop(),
+        |play| play.pass(61),
+    ];
+    for order in permutations(inputs.len()) {
+        let mut play = serve();
+        for (index, input) in order.iter().enumerate() {
+            inputs[*input](&mut play);
+            let exited = order[..=index].contains(&3);
+            assert_eq!(play.sweeps, usize::from(exited), "{order:?}");
+            if let Some(wake) = play.wake {
+                assert!(wake.at > play.now, "{order:?}: {wake:?}");
+            }
+        }
+        assert!(play.ready.len() <= 1, "{order:?}");
+        let outcome = play.outcome();
+        assert_eq!(outcome.exit, Some(Exit::Code(0)), "{order:?}");
+        let place = |input| order.iter().position(|other| *other == input).unwrap();
+        let [ready, exit, stop, limit] = [0, 3, 4, 5].map(place);
+        let timed_out = limit < ready.min(exit).min(stop);
+        let stopped = stop < exit && !timed_out;
+        assert_eq!(outcome.end == ServeEnd::TimedOut, timed_out, "{order:?}");
+        assert_eq!(outcome.end == ServeEnd::Stopped, stopped, "{order:?}");
+    }
+}
+
+fn permutations(size: usize) -> Vec<Vec<usize>> {
+    let Some(last) = size.checked_sub(1) else { return vec![Vec::new()] };
+    let inserted =
+        |order: Vec<usize>| (0..size).map(move |at| [&order[..at], &[last], &order[at..]].concat());
+    permutations(last).into_iter().flat_map(inserted).collect()
+}

@@ -1,5 +1,7 @@
 //! The data of one server-sent event to one event. Never fails.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::Error;
@@ -19,20 +21,18 @@ pub(super) fn decode(data: Bytes) -> ServerEvent {
         Ok(_) => data,
         Err(_) => String::from_utf8_lossy(&data).into_owned().into(),
     };
-    let envelope = match serde_json::from_slice::<Envelope<'_>>(&data) {
-        Ok(envelope) => envelope,
+    // Checked once, so that reading it as text need not check again.
+    let text = str::from_utf8(&data).unwrap_or_default();
+    match serde_json::from_str::<Envelope<'_>>(text) {
+        Ok(envelope) => envelope.read(&data),
         Err(error) => {
             let kind = ServerEventKind::Malformed { event_type: None, error: error.into() };
-            return ServerEvent { raw: data, id: None, directory: None, session: None, kind };
+            ServerEvent { raw: data, id: None, directory: None, session: None, kind }
         }
-    };
-    let mut event = envelope.read(&data);
-    event.raw = data.clone();
-    event
+    }
 }
 
-/// `{id, type, properties}` of `/event`, around which `/global/event` puts `{directory, payload}`. (`/api/event` calls
-/// the properties `data`.)
+/// What `/event` sends, or `{directory, payload}` around it, which `/global/event` sends.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Envelope<'a> {
@@ -47,32 +47,40 @@ struct Envelope<'a> {
     #[serde(borrow)]
     directory: Option<Str<'a>>,
     #[serde(borrow)]
-    payload: Option<&'a RawValue>,
+    payload: Option<Payload<'a>>,
 }
 
-impl Envelope<'_> {
-    fn read(&self, line: &Bytes) -> ServerEvent {
-        let text = |text: &Option<Str<'_>>| text.as_ref().map(|text| text.as_str().into());
-        if let (None, Some(payload)) = (&self.event_type, self.payload) {
-            // One level only: an envelope in an envelope is not decoded again.
-            if let Ok(inner @ Envelope { event_type: Some(_), .. }) =
-                serde_json::from_str(payload.get())
-            {
-                return ServerEvent { directory: text(&self.directory), ..inner.read(line) };
+/// `{id, type, properties}`. (`/api/event` calls the properties `data`.)
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    id: Option<Str<'a>>,
+    #[serde(borrow, rename = "type")]
+    event_type: Option<Str<'a>>,
+    #[serde(borrow)]
+    properties: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+impl<'a> Envelope<'a> {
+    fn read(self, line: &Bytes) -> ServerEvent {
+        let Self { id, event_type, properties, data, directory, payload } = self;
+        let own = Payload { id, event_type, properties, data };
+        let payload = match payload {
+            Some(payload) if own.event_type.is_none() => payload,
+            Some(_) | None => own,
+        };
+        let text = |text: Option<Str<'a>>| text.map(|text| text.as_str().into());
+        let (session, kind) = match &payload.event_type {
+            Some(event_type) => {
+                read_kind(line, event_type.as_str(), payload.properties.or(payload.data))
             }
-        }
-        let properties = self.properties.or(self.data);
-        let (session, kind) = match &self.event_type {
-            Some(event_type) => read_kind(line, event_type.as_str(), properties),
             None => (None, malformed(None, Error::missing_field("type"))),
         };
-        ServerEvent {
-            raw: line.clone(),
-            id: text(&self.id),
-            directory: text(&self.directory),
-            session,
-            kind,
-        }
+        let (id, directory) = (text(payload.id), text(directory));
+        ServerEvent { raw: line.clone(), id, directory, session, kind }
     }
 }
 
@@ -116,6 +124,31 @@ struct Properties<'a> {
     name: Option<Str<'a>>,
 }
 
+/// The properties of a `message.part.delta` that has all of them.
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, rename = "sessionID")]
+    session_id: Str<'a>,
+    #[serde(borrow, rename = "messageID")]
+    message_id: Str<'a>,
+    #[serde(borrow, rename = "partID")]
+    part_id: Str<'a>,
+    #[serde(borrow)]
+    field: Str<'a>,
+    #[serde(borrow)]
+    delta: &'a RawValue,
+}
+
+impl Delta<'_> {
+    fn field(&self) -> Cow<'static, str> {
+        field(self.field.as_str())
+    }
+}
+
+fn field(name: &str) -> Cow<'static, str> {
+    if name == "text" { "text".into() } else { name.to_owned().into() }
+}
+
 fn read_kind(
     line: &Bytes,
     event_type: &str,
@@ -129,8 +162,21 @@ fn read_kind(
         "sync" => return (None, ServerEventKind::Sync),
         _ => {}
     }
-    let is_typed = TYPED.contains(&event_type);
     let properties = raw.map_or("{}", RawValue::get);
+    // Nearly all events are of this one type.
+    if event_type == "message.part.delta"
+        && let Ok(delta) = serde_json::from_str::<Delta<'_>>(properties)
+        && let Some(text) = RawText::slice(line, delta.delta)
+    {
+        let kind = ServerEventKind::PartDelta {
+            message: Some(delta.message_id.as_str().into()),
+            part: delta.part_id.as_str().into(),
+            field: delta.field(),
+            delta: text,
+        };
+        return (Some(delta.session_id.as_str().into()), kind);
+    }
+    let is_typed = TYPED.contains(&event_type);
     let read = serde_json::from_str::<Properties<'_>>(properties);
     let session = read.as_ref().ok().and_then(Properties::session);
     if !is_typed {
@@ -185,7 +231,7 @@ impl Properties<'_> {
             "message.part.delta" => ServerEventKind::PartDelta {
                 message: message(),
                 part: id(&self.part_id, "partID")?.into(),
-                field: self.field.as_ref().map_or("text", Str::as_str).into(),
+                field: field(self.field.as_ref().map_or("text", Str::as_str)),
                 delta: self
                     .delta
                     .and_then(|raw| RawText::slice(line, raw))

@@ -13,6 +13,8 @@ const SENDS_MAX: u32 = 8;
 pub(super) struct Asks {
     /// Questions sort after permissions, both by their ids, which grow with time.
     asks: BTreeMap<Key, Ask>,
+    /// What each is about.
+    subjects: BTreeMap<Key, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,13 +38,19 @@ enum Ask {
 
 impl Asks {
     /// Whether the ask is new.
-    pub(super) fn open(&mut self, id: &AskId) -> bool {
+    pub(super) fn open(&mut self, id: &AskId, subject: String) -> bool {
         let key = Key::from(id);
         if self.asks.contains_key(&key) {
             return false;
         }
+        self.subjects.insert(key.clone(), subject);
         self.asks.insert(key, Ask::Open);
         true
+    }
+
+    /// What it is about, if that was told.
+    pub(super) fn subject(&self, id: &AskId) -> Option<&str> {
+        self.subjects.get(&Key::from(id)).map(String::as_str)
     }
 
     /// Whether the answer is to be sent: not when the ask is over.

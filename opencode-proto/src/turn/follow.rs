@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::chain::Belongs;
 use super::{
     Duty, Origin, PermissionAsk, QuestionAsk, Snapshot, Stop, Turn, TurnAction, TurnEnd, TurnEvent,
-    TurnEventKind,
+    TurnEventKind, describe_permission, describe_question,
 };
 use crate::api::MessageWithParts;
 use crate::error::ErrorName;
@@ -81,8 +81,9 @@ impl Turn {
                 self.emit(place, TurnEventKind::TodosChanged(todos.clone()), source);
             }
             ServerEventKind::PermissionReplied { request, reply } => {
-                if self.asks.close(&AskId::Permission(request.clone())) && &**reply == "reject" {
-                    self.refused.get_or_insert_with(|| "a permission".to_owned());
+                let id = AskId::Permission(request.clone());
+                if self.asks.close(&id) && &**reply == "reject" {
+                    self.refused(&id, "a permission");
                 }
                 let kind = TurnEventKind::PermissionReplied {
                     request: request.clone(),
@@ -97,8 +98,9 @@ impl Turn {
                 self.watch_asks(now);
             }
             ServerEventKind::QuestionRejected { request } => {
-                if self.asks.close(&AskId::Question(request.clone())) {
-                    self.refused.get_or_insert_with(|| "a question".to_owned());
+                let id = AskId::Question(request.clone());
+                if self.asks.close(&id) {
+                    self.refused(&id, "a question");
                 }
                 self.emit(place, TurnEventKind::QuestionRejected(request.clone()), source);
                 self.watch_asks(now);
@@ -275,7 +277,7 @@ impl Turn {
         let ServerEventKind::PartDelta { message, part, field, delta } = &event.kind else {
             return;
         };
-        if &**field != "text" {
+        if *field != "text" {
             return self.emit(place, TurnEventKind::Other, Some(event));
         }
         if let (Place::Own, Some(message)) = (place, message) {
@@ -413,8 +415,9 @@ impl Turn {
         source: Source<'_>,
         now: Instant,
     ) {
+        let id = AskId::Permission(request.id.clone());
         if !self.is_asked(session, request.tool.as_ref())
-            || !self.asks.open(&AskId::Permission(request.id.clone()))
+            || !self.asks.open(&id, describe_permission(request))
         {
             return;
         }
@@ -436,8 +439,9 @@ impl Turn {
         source: Source<'_>,
         now: Instant,
     ) {
+        let id = AskId::Question(request.id.clone());
         if !self.is_asked(session, request.tool.as_ref())
-            || !self.asks.open(&AskId::Question(request.id.clone()))
+            || !self.asks.open(&id, describe_question(request))
         {
             return;
         }
@@ -449,6 +453,13 @@ impl Turn {
         }
         self.emit_in(session, TurnEventKind::QuestionAsked(request), source);
         self.watch_asks(now);
+    }
+
+    /// Something was refused. What was refused before led to it.
+    fn refused(&mut self, id: &AskId, unknown: &str) {
+        if self.refused.is_none() {
+            self.refused = Some(self.asks.subject(id).unwrap_or(unknown).to_owned());
+        }
     }
 
     /// Whether the turn has to do with an ask: not when it is one that an earlier turn left, nor when it is aborted.
