@@ -173,6 +173,9 @@ impl Server {
     /// A session may have been created that nobody knows of.
     pub async fn create_session(&self, create: CreateSession) -> Result<Session, CallError> {
         let info = self.call(&create).await?;
+        if let Some(created_ms) = info.created_ms {
+            self.inner.message_ids.observe(created_ms);
+        }
         Ok(Session::new(&self.inner, &info, create.model))
     }
 

@@ -26,7 +26,7 @@
 //! - Sessions: [`CreateSession`], [`ListSessions`], [`ReadSession`], [`UpdateSession`], [`DeleteSession`],
 //!   [`ListChildren`], [`SessionStatuses`], [`SessionTodos`], [`SessionDiff`], [`ForkSession`], [`RevertSession`],
 //!   [`UnrevertSession`], [`ShareSession`], [`UnshareSession`].
-//! - Turns: [`PromptAsync`], [`Command`], [`Shell`], [`Summarize`], [`Init`], [`AbortSession`].
+//! - Turns: [`PromptAsync`], [`SendMessage`], [`Command`], [`Shell`], [`Summarize`], [`Init`], [`AbortSession`].
 //! - Messages: [`ListMessages`], [`ReadMessage`], [`DeleteMessage`], [`DeletePart`].
 //! - What turns wait for: [`ListPermissions`], [`ReplyPermission`], [`RespondPermission`], [`ListQuestions`],
 //!   [`ReplyQuestion`], [`RejectQuestion`].
@@ -65,7 +65,7 @@ pub use session::{
     ReadSession, RevertSession, SessionRoots, SessionStatuses, SessionTodos, ShareSession,
     UnrevertSession, UnshareSession, UpdateSession,
 };
-pub use turn::{Command, Init, PromptAsync, Shell, Summarize};
+pub use turn::{Command, Init, PromptAsync, SendMessage, Shell, Summarize};
 
 /// One operation of the server's HTTP API.
 ///

@@ -241,6 +241,12 @@ impl Transcript {
         self.activity == Activity::Working
     }
 
+    pub(crate) fn is_of_user(&self, message: &MessageId) -> bool {
+        let place = self.place_of_message.get(message);
+        let info = place.and_then(|place| self.messages[*place].info());
+        info.is_some_and(|info| info.role == Role::User)
+    }
+
     pub(crate) fn assistant_infos(&self) -> impl DoubleEndedIterator<Item = &MessageInfo> {
         self.messages.iter().filter_map(Message::info).filter(|info| info.role == Role::Assistant)
     }

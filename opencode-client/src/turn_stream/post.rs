@@ -1,6 +1,8 @@
 //! Posting a prompt, once.
 
-use opencode_proto::api::{Command, Init, Operation, PromptAsync, Shell};
+use opencode_proto::api::{
+    ApiError, ApiErrorKind, Command, Init, Operation, Prompt, PromptAsync, SendMessage, Shell,
+};
 use opencode_proto::{MessageId, Posted, SessionId};
 
 use super::request::Work;
@@ -10,7 +12,7 @@ use crate::hub::describe;
 /// Posts what the turn begins with.
 pub(super) async fn post(http: Http, session: SessionId, message: MessageId, work: Work) -> Posted {
     let posted = match work {
-        Work::Prompt(prompt) => send(&http, &PromptAsync { session, message, prompt }).await,
+        Work::Prompt(prompt) => send_prompt(&http, session, message, prompt).await,
         Work::Command { command, arguments, agent, model, files } => {
             let mut operation = Command::new(session, message, command).with_arguments(arguments);
             (operation.agent, operation.model, operation.files) = (agent, model, files);
@@ -32,6 +34,29 @@ pub(super) async fn post(http: Http, session: SessionId, message: MessageId, wor
             }
         }
     }
+}
+
+async fn send_prompt(
+    http: &Http,
+    session: SessionId,
+    message: MessageId,
+    prompt: Prompt,
+) -> Result<(), CallError> {
+    let prompt = PromptAsync { session, message, prompt };
+    match send(http, &prompt).await {
+        Err(CallError::Api(error)) if is_unknown_route(&error) => {
+            let PromptAsync { session, message, prompt } = prompt;
+            send(http, &SendMessage { session, message, prompt }).await
+        }
+        sent => sent,
+    }
+}
+
+/// Whether the server does not have the endpoint: then it has done nothing. (Old servers say 404 and no more.)
+fn is_unknown_route(error: &ApiError) -> bool {
+    let is_nameless = || error.name().is_none();
+    error.kind == ApiErrorKind::UnknownRoute
+        || matches!(error.kind, ApiErrorKind::NotFound { .. }) && is_nameless()
 }
 
 async fn send<O: Operation>(http: &Http, operation: &O) -> Result<(), CallError> {

@@ -12,8 +12,9 @@ pub use shell::Shell;
 pub use summarize::{Init, Summarize};
 
 use super::call::{Call, nothing};
+use super::message::message;
 use super::prompt::WirePrompt;
-use super::{ApiError, Operation, Prompt};
+use super::{ApiError, MessageWithParts, Operation, Pace, Prompt};
 use crate::{MessageId, SessionId};
 
 /// Prompts a session and does not wait for the answer. `POST /session/{sessionID}/prompt_async`.
@@ -46,5 +47,41 @@ impl Operation for PromptAsync {
 
     fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {
         self.call().read(response, nothing)
+    }
+}
+
+/// Prompts a session and waits for the answer. `POST /session/{sessionID}/message`.
+///
+/// The result is the last message of the model; an answer that failed or was aborted is one too, with its error. Servers
+/// before 1.0.150 have this alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SendMessage {
+    /// The session.
+    pub session: SessionId,
+    /// The id that the message is to have (`msg_…`), by which its turn is told from others.
+    pub message: MessageId,
+    /// What to ask.
+    pub prompt: Prompt,
+}
+
+impl SendMessage {
+    fn call(&self) -> Call {
+        Call::post(["session", self.session.as_str(), "message"])
+    }
+}
+
+impl Operation for SendMessage {
+    type Output = MessageWithParts;
+
+    fn request(&self) -> Request<Bytes> {
+        self.call().json(&WirePrompt::new(&self.message, &self.prompt))
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<MessageWithParts, ApiError> {
+        self.call().read(response, message)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Turn
     }
 }

@@ -211,11 +211,11 @@ impl Turn {
                 Belongs::Yes if was_undecided => self.resume_waiting(&message, self.heard),
                 Belongs::Yes => {}
             }
-            // What the user said is not what the model answers.
-            if self.chain.is_prompt(&message) {
-                drop(self.transcript.update_part(part, how(source)));
-                return;
-            }
+        }
+        // What the user said, or the task that a subagent was given, is not what the model answers.
+        if self.is_prompt(place, &message) {
+            drop(self.transcript_at(place).update_part(part, how(source)));
+            return;
         }
         if let Part::Tool(tool) = part
             && let Some(child) = child_of(tool)
@@ -496,6 +496,13 @@ impl Turn {
         // Answers to what has just turned out to be a prompt.
         for event in self.waiting.answers_to(message) {
             self.told(Place::Own, &event, now);
+        }
+    }
+
+    fn is_prompt(&self, place: Place, message: &MessageId) -> bool {
+        match place {
+            Place::Child(place) => self.children[place].is_of_user(message),
+            Place::Own => self.chain.is_prompt(message),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::part::{Tokens, ToolPart};
 use crate::server_event::{MessageInfo, Todo};
 use crate::transcript::Transcript;
 use crate::watchdog::Deadline;
-use crate::{AgentError, MessageId};
+use crate::{AgentError, Artifact, MessageId};
 
 /// Everything a turn came to: how it ended, and all that was gathered until then, also when it failed.
 #[derive(Clone, Debug)]
@@ -47,6 +47,13 @@ impl TurnOutcome {
     /// The tool calls, without those of subagents.
     pub fn tools(&self) -> impl Iterator<Item = &ToolPart> {
         self.transcript.tools()
+    }
+
+    /// What tools wrote into files, subagents' tools last, in the order of the calls: a file that was changed twice is
+    /// there twice. A content or patch of more than `size_max` bytes is left out, and its size told.
+    pub fn artifacts(&self, size_max: usize) -> Vec<Artifact> {
+        let children = self.children.iter().flat_map(Transcript::tools);
+        self.tools().chain(children).flat_map(|tool| Artifact::of(tool, size_max)).collect()
     }
 
     /// The list of things to do, as it was told last in this turn.

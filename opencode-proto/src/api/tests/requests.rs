@@ -151,6 +151,8 @@ fn of_turns() {
     sends! {
         PromptAsync { session: "ses_1".into(), message: "msg_1".into(), prompt: "Hi".into() } => ONCE,
             r#"POST /session/ses_1/prompt_async {"messageID":"msg_1","parts":[{"type":"text","text":"Hi"}]}"#;
+        SendMessage { session: "ses_1".into(), message: "msg_1".into(), prompt: "Hi".into() } => TURN,
+            r#"POST /session/ses_1/message {"messageID":"msg_1","parts":[{"type":"text","text":"Hi"}]}"#;
         command() => TURN, r#"POST /session/ses_1/command {"messageID":"msg_1","arguments":"","command":"review"}"#;
         full => TURN, concat!(
             r#"POST /session/ses_1/command {"messageID":"msg_1","agent":"plan","model":"p/m/n","arguments":"HEAD~1","#,
