@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_channel::oneshot;
 use opencode_proto::api::{AbortSession, ConfiguredModel, Pending as Asked};
 use opencode_proto::{
     Arrival, AskId, LookError, MessageId, PermissionAsk, PermissionReply, Posted, QuestionAsk,
@@ -15,7 +16,7 @@ use crate::blocking::unblock;
 use crate::event_log::{EventLog, EventLogError};
 use crate::hub::{Delivery, Follower};
 use crate::log::Log;
-use crate::runtime::Timer;
+use crate::runtime::{Runtime, Timer};
 use crate::session::{Abort, SessionCore};
 use crate::start::poll_timer;
 
@@ -47,6 +48,7 @@ pub(super) struct Running {
     log: Option<Log>,
     is_posted: bool,
     is_over: bool,
+    heir: Option<oneshot::Sender<BoxFuture<()>>>,
 }
 
 pub(super) enum Progress {
@@ -92,6 +94,7 @@ pub(super) async fn start(
         log,
         is_posted: false,
         is_over: false,
+        heir: Some(heir(&*runtime)),
         core,
     })
 }
@@ -318,24 +321,36 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let runtime = &self.core.server.inner.runtime;
-        if self.is_over {
+        let Some(heir) = self.heir.take() else { return };
+        let left: BoxFuture<()> = match self.aborting.take() {
             // One that goes with the end: nobody waits for it.
-            self.aborting.take().into_iter().for_each(|aborting| runtime.spawn(aborting));
-            return;
-        }
-        if !self.is_posted {
-            return;
-        }
-        // The prompt may still be on its way: it has to be there before it can be aborted.
-        let (posting, aborting) = (self.posting.take(), self.abort());
-        runtime.spawn(Box::pin(async move {
-            if let Some(posting) = posting {
-                posting.await;
+            Some(aborting) if self.is_over => aborting,
+            _ if self.is_over || !self.is_posted => return,
+            _ => {
+                // The prompt may still be on its way: it has to be there before it can be aborted.
+                let (posting, aborting) = (self.posting.take(), self.abort());
+                Box::pin(async move {
+                    if let Some(posting) = posting {
+                        posting.await;
+                    }
+                    aborting.await;
+                })
             }
-            aborting.await;
-        }));
+        };
+        // Without a runtime nobody is left to do it.
+        drop(heir.send(left));
     }
+}
+
+/// A task that does what is left to do when the turn is dropped, which may happen where nothing can be spawned.
+fn heir(runtime: &dyn Runtime) -> oneshot::Sender<BoxFuture<()>> {
+    let (leave, left) = oneshot::channel::<BoxFuture<()>>();
+    runtime.spawn(Box::pin(async move {
+        if let Ok(left) = left.await {
+            left.await;
+        }
+    }));
+    leave
 }
 
 /// Aborts the session. Prompts wait for it.
