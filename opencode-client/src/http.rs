@@ -70,7 +70,9 @@ impl Http {
         directory: Option<&str>,
     ) -> Result<O::Output, CallError> {
         let request = self.inner.address(operation.request(), "application/json", directory);
-        let reply = self.inner.reply(request, operation.repeat(), operation.pace()).await?;
+        // On the heap: what waits for a call has to hold all of it.
+        let reply = Box::pin(self.inner.reply(request, operation.repeat(), operation.pace()));
+        let reply = reply.await?;
         Ok(operation.decode(reply)?)
     }
 

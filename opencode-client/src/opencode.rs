@@ -82,7 +82,7 @@ impl OpenCode {
     ///
     /// As for [`run`](Self::run).
     pub async fn serve(&self, request: impl Into<ServeRequest>) -> Result<Server, ServeError> {
-        server::serve(Arc::clone(&self.inner), request.into()).await
+        Box::pin(server::serve(Arc::clone(&self.inner), request.into())).await
     }
 
     /// Attaches to a server that runs already, here or elsewhere, and checks that it answers.
@@ -95,7 +95,7 @@ impl OpenCode {
     ///
     /// Nothing is left behind.
     pub async fn attach(&self, request: impl Into<AttachRequest>) -> Result<Server, AttachError> {
-        server::attach(Arc::clone(&self.inner), request.into()).await
+        Box::pin(server::attach(Arc::clone(&self.inner), request.into())).await
     }
 
     /// The executable that is run.

@@ -151,7 +151,7 @@ impl Server {
     ///
     /// A server that was asked to end goes on ending. Its files may stay until it is stopped again or dropped.
     pub async fn stop(&self) -> Result<ServerReport, StopError> {
-        stop::stop(&self.inner).await
+        Box::pin(stop::stop(&self.inner)).await
     }
 }
 

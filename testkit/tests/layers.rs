@@ -10,7 +10,7 @@ use std::{env, fs};
 use serde_json::Value;
 
 /// What each crate may use, besides what these use themselves.
-const MAY_USE: [(&str, &[&str]); 4] = [
+const MAY_USE: [(&str, &[&str]); 5] = [
     ("opencode-config", &["bytes", "jsonc-parser", "serde", "serde_json", "thiserror"]),
     (
         "opencode-proto",
@@ -47,6 +47,18 @@ const MAY_USE: [(&str, &[&str]); 4] = [
         ],
     ),
     ("opencode-tokio", &["bytes", "hyper-util", "opencode-client", "tokio"]),
+    (
+        "opencode-async-std",
+        &[
+            "async-io",
+            "async-process",
+            "async-std",
+            "bytes",
+            "futures-io",
+            "opencode-client",
+            "smol-hyper",
+        ],
+    ),
 ];
 
 /// What must be found nowhere below the adapters.
@@ -84,19 +96,25 @@ fn no_runtime_is_found_below_the_adapters() {
     for name in ["opencode-config", "opencode-proto"] {
         assert!(!packages(name).contains_key("tokio"), "{name} reaches tokio");
     }
-    let packages = packages("opencode-tokio");
-    assert!(packages.contains_key("mio") && !packages.contains_key("async-std"));
+    let has = |adapter, name| packages(adapter).contains_key(name);
+    assert!(has("opencode-tokio", "mio") && !has("opencode-tokio", "async-std"));
+    assert!(has("opencode-async-std", "async-std") && !has("opencode-async-std", "mio"));
 }
 
 /// hyper takes its channels from tokio, which need no runtime. That is all of tokio there is below the adapters.
 #[test]
 fn of_tokio_hyper_alone_has_the_channels() {
-    let packages = packages("opencode-client");
-    // `default` is empty.
-    assert_eq!(Vec::from_iter(&packages["tokio"]), ["default", "sync"]);
     let graph = Graph::load();
-    let users = packages.keys().filter(|name| graph.direct(name).contains("tokio"));
-    assert_eq!(Vec::from_iter(users), ["hyper"]);
+    // In a browser, async-std has another part of tokio.
+    let here: &[&str] = &[];
+    let anywhere = ["--target", "all"];
+    for (name, platform) in [("opencode-client", &anywhere[..]), ("opencode-async-std", here)] {
+        let packages = packages_on(name, platform);
+        // `default` is empty.
+        assert_eq!(Vec::from_iter(&packages["tokio"]), ["default", "sync"], "{name}");
+        let users = packages.keys().filter(|name| graph.direct(name).contains("tokio"));
+        assert_eq!(Vec::from_iter(users), ["hyper"], "{name}");
+    }
 }
 
 #[test]
@@ -134,9 +152,14 @@ fn every_crate_takes_the_lints_of_the_workspace() {
 
 /// What a program is built from of which `package` is all, on any platform, each with its features.
 fn packages(package: &str) -> BTreeMap<String, BTreeSet<String>> {
+    packages_on(package, &["--target", "all"])
+}
+
+fn packages_on(package: &str, platform: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     // Not from the graph of the workspace: there, everybody's features are everybody's.
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--edges", "normal", "--target", "all", "--prefix", "none"])
+        .args(["tree", "--locked", "--edges", "normal", "--prefix", "none"])
+        .args(platform)
         .args(["--format", "{p}|{f}", "--package", package])
         .current_dir(root())
         .output()
