@@ -34,10 +34,11 @@ impl Turn {
             return;
         }
         if self.settings.kind == TurnKind::NoReply {
-            if self.chain.is_seen() && matches!(self.posting, Posting::Accepted) {
+            return if self.is_stored() {
                 self.finish(TurnEnd::Completed, now);
-            }
-            return self.look_after_errors(now);
+            } else {
+                self.look_after_errors(now);
+            };
         }
         if self.chain.is_superseded() {
             return self.conclude(now);
@@ -73,7 +74,7 @@ impl Turn {
             return self.finish_stopped(now);
         }
         if self.settings.kind == TurnKind::NoReply {
-            return self.judge_quiet(now);
+            return if self.is_stored() { self.judge(now) } else { self.judge_quiet(now) };
         }
         match self.verdict() {
             Verdict::Ended | Verdict::Likely => self.conclude(now),
@@ -86,6 +87,10 @@ impl Turn {
         if self.needs_looks() {
             self.look_at(now + self.settings.settle_delay);
         }
+    }
+
+    fn is_stored(&self) -> bool {
+        self.chain.is_seen() && matches!(self.posting, Posting::Accepted)
     }
 
     fn needs_looks(&self) -> bool {

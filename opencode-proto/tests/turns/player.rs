@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use opencode_proto::{
     Arrival, AskId, AskReply, Duty, Hub, HubAction, HubSettings, Interruption, MessageId, Posted,
-    SessionId, Snapshot, Turn, TurnAction, TurnEvent, TurnEventKind, TurnOutcome, TurnSettings,
+    SessionId, Snapshot, Turn, TurnAction, TurnEvent, TurnEventKind, TurnKind, TurnOutcome,
+    TurnSettings,
 };
 
 use super::server::{Recording, Server};
@@ -57,18 +58,17 @@ pub(crate) struct Ended {
 /// Plays the turn of one prompt of a recording.
 pub(crate) fn play(name: &str, prompt: usize, play: &Play) -> Ended {
     let recording = Recording::load(name);
-    let session = recording.session();
-    let prompts = recording.prompts(&session);
-    let (message, told) = match prompts.get(prompt) {
-        Some((message, told)) => (message.clone(), *told),
-        // A prompt that came to nothing.
-        None => (MessageId::from("msg_none"), recording.frames.len().min(2)),
+    let (session, message, told) = recording.prompts().swap_remove(prompt);
+    let kind = match name {
+        "srv_noreply" => TurnKind::NoReply,
+        "srv_shell" => TurnKind::Shell,
+        _ => TurnKind::Prompt,
     };
     let mut play = Play { random: play.random, gaps: play.gaps };
     let start = told.saturating_sub(play.pick(4));
-    let mut player = Player::new(session, message, play);
+    let mut player = Player::new(session, message, kind, play);
     player.run(&recording, start);
-    if name.contains("kill") {
+    if name.starts_with("srv_kill") {
         player.hub.handle_exit();
         player.drive();
     }
@@ -82,6 +82,7 @@ struct Player {
     outcome: Option<TurnOutcome>,
     session: SessionId,
     message: MessageId,
+    kind: TurnKind,
     server: Server,
     /// What is on its way to us, and how many frames it takes.
     replies: Vec<(usize, Reply)>,
@@ -99,7 +100,7 @@ enum Reply {
 }
 
 impl Player {
-    fn new(session: SessionId, message: MessageId, play: Play) -> Self {
+    fn new(session: SessionId, message: MessageId, kind: TurnKind, play: Play) -> Self {
         let now = Instant::now();
         let mut hub = Hub::new(HubSettings::default().with_seed(7), now);
         hub.follow(session.clone());
@@ -109,6 +110,7 @@ impl Player {
             outcome: None,
             session,
             message,
+            kind,
             server: Server::new(),
             replies: Vec::new(),
             events: Vec::new(),
@@ -132,7 +134,7 @@ impl Player {
         let mut rest = Bytes::new();
         for (index, frame) in frames.iter().enumerate() {
             if index == start {
-                let settings = TurnSettings::default();
+                let settings = TurnSettings::default().with_kind(self.kind);
                 let mut turn =
                     Turn::new(self.session.clone(), self.message.clone(), settings, self.now);
                 if !gap.is_empty() && index > gap.start && index <= gap.end {

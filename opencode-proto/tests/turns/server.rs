@@ -1,14 +1,26 @@
 //! What a server would answer at any point of a recording.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use opencode_proto::api::{MessageWithParts, Pending};
 use opencode_proto::{
-    ChildSnapshot, MessageId, Part, PermissionRequest, QuestionRequest, ServerEvent,
+    ChildSnapshot, MessageId, Part, PermissionRequest, QuestionRequest, Role, ServerEvent,
     ServerEventKind, SessionId, SessionStatus, Snapshot, SseEvent, SseFramer,
 };
+
+/// The names of all recordings.
+pub(crate) fn recordings() -> Vec<String> {
+    let entries = std::fs::read_dir(folder()).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/1.18.33/server")
+}
 
 /// A recording, frame by frame.
 pub(crate) struct Recording {
@@ -23,8 +35,7 @@ pub(crate) struct Frame {
 
 impl Recording {
     pub(crate) fn load(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/1.18.33/server");
-        let body = std::fs::read(folder.join(format!("{name}.sse"))).unwrap();
+        let body = std::fs::read(folder().join(format!("{name}.sse"))).unwrap();
         let mut framer = SseFramer::new(1 << 30);
         framer.push(body.into());
         let mut frames = Vec::new();
@@ -37,25 +48,43 @@ impl Recording {
         Self { frames }
     }
 
-    /// The first session that is not a subagent's.
-    pub(crate) fn session(&self) -> SessionId {
-        let own = |frame: &Frame| match &frame.event.kind {
-            ServerEventKind::SessionCreated(info) if info.parent.is_some() => None,
-            _ => frame.event.session.clone(),
-        };
-        self.frames.iter().find_map(own).unwrap()
+    /// What somebody posted, session by session: the session, the message, and where it is told first. Sessions of
+    /// subagents are left out. A session in which no message is told has one prompt that came to nothing.
+    pub(crate) fn prompts(&self) -> Vec<(SessionId, MessageId, usize)> {
+        let mut children = BTreeSet::new();
+        let mut sessions = Vec::new();
+        for frame in &self.frames {
+            if let ServerEventKind::SessionCreated(info) = &frame.event.kind
+                && info.parent.is_some()
+            {
+                children.insert(info.id.clone());
+            }
+            if let Some(session) = &frame.event.session
+                && !children.contains(session)
+                && !sessions.contains(session)
+            {
+                sessions.push(session.clone());
+            }
+        }
+        let prompts = sessions.into_iter().flat_map(|session| {
+            let mut prompts = self.prompts_of(&session);
+            if prompts.is_empty() {
+                prompts.push((session, "msg_none".into(), self.frames.len().min(2)));
+            }
+            prompts
+        });
+        prompts.collect()
     }
 
-    /// The messages that somebody posted to the session, in order, with where each is told first.
-    pub(crate) fn prompts(&self, session: &SessionId) -> Vec<(MessageId, usize)> {
-        let mut prompts: Vec<(MessageId, usize)> = Vec::new();
+    fn prompts_of(&self, session: &SessionId) -> Vec<(SessionId, MessageId, usize)> {
+        let mut prompts: Vec<(SessionId, MessageId, usize)> = Vec::new();
         for (index, frame) in self.frames.iter().enumerate() {
             if let ServerEventKind::MessageUpdated(info) = &frame.event.kind
                 && frame.event.session.as_ref() == Some(session)
-                && info.role == opencode_proto::Role::User
-                && !prompts.iter().any(|(id, _)| *id == info.id)
+                && info.role == Role::User
+                && !prompts.iter().any(|(_, id, _)| *id == info.id)
             {
-                prompts.push((info.id.clone(), index));
+                prompts.push((session.clone(), info.id.clone(), index));
             }
         }
         prompts
