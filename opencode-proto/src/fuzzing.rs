@@ -2,6 +2,8 @@
 
 pub(crate) mod play;
 pub(crate) mod script;
+mod stream;
+mod turn;
 
 use std::time::Instant;
 
@@ -13,6 +15,9 @@ use crate::run_event::{self, Diagnostic, RunEvent, RunEventKind};
 
 use play::Play;
 use script::Script;
+
+pub use stream::{server_events, sse};
+pub use turn::turn_machine;
 
 /// Any chunking of a stream gives the lines that a plain split gives.
 ///

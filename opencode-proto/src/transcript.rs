@@ -13,7 +13,7 @@ use crate::server_event::{
     MessageInfo, PermissionRequest, QuestionRequest, Role, ServerEvent, ServerEventKind,
     SessionInfo, SessionStatus, Todo,
 };
-use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId};
+use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId, StepRole};
 
 pub(crate) use message::{Before, PartChange, Told};
 pub use message::{Message, TextKind};
@@ -249,6 +249,13 @@ impl Transcript {
 
     pub(crate) fn assistant_infos(&self) -> impl DoubleEndedIterator<Item = &MessageInfo> {
         self.messages.iter().filter_map(Message::info).filter(|info| info.role == Role::Assistant)
+    }
+
+    /// What a message is for, as far as that is known.
+    pub(crate) fn step_of(&self, message: &MessageId) -> StepRole {
+        let place = self.place_of_message.get(message);
+        let info = place.and_then(|place| self.messages[*place].info());
+        info.map_or(StepRole::Answer, |info| info.step)
     }
 
     fn answers(&self) -> impl DoubleEndedIterator<Item = &Message> {

@@ -39,7 +39,7 @@ use crate::run::{Wake, WakeReason};
 use crate::server_event::{PermissionRequest, QuestionRequest, ServerEvent, SessionStatus};
 use crate::transcript::{AskId, Transcript};
 use crate::watchdog::{Deadline, Watchdog};
-use crate::{AgentError, MessageId, PermissionReply, SessionId};
+use crate::{AgentError, MessageId, PermissionReply, SessionId, StepRole};
 
 pub use action::{AskReply, Look, PermissionAsk, QuestionAsk, QuestionReply, TurnAction};
 use asks::Asks;
@@ -80,6 +80,8 @@ pub struct Turn {
     idle: Option<Instant>,
     /// Counts what happened, to see whether a look is outdated.
     activity: u64,
+    /// Whether the model has said anything.
+    has_begun: bool,
     /// When anything was heard last.
     heard: Instant,
     look: LookState,
@@ -160,6 +162,7 @@ impl Turn {
             status: None,
             idle: None,
             activity: 0,
+            has_begun: false,
             heard: now,
             look: LookState::Idle,
             quiet: None,
@@ -191,6 +194,9 @@ impl Turn {
         self.heard = now;
         self.watchdog.handle_event(now);
         self.follow(event, duty, now);
+        if self.is_model_silent() {
+            self.watchdog.await_first(now);
+        }
         self.judge(now);
     }
 
@@ -223,9 +229,7 @@ impl Turn {
     pub fn handle_interrupted(&mut self, why: &Interruption) {
         if !self.is_over && !mem::replace(&mut self.is_interrupted, true) {
             self.gaps += 1;
-            self.chain.interrupt();
-            self.transcript.interrupt();
-            self.children.iter_mut().for_each(Transcript::interrupt);
+            self.interrupt();
             self.emit_own(TurnEventKind::ConnectionLost(why.clone()), None);
         }
     }
@@ -372,6 +376,12 @@ impl Turn {
         self.watch_asks(now);
     }
 
+    /// Whether the model was asked and says nothing. That the server has the prompt is no sign of life.
+    fn is_model_silent(&self) -> bool {
+        let is_waiting = matches!(self.status, Some(SessionStatus::Retry { .. }));
+        !self.has_begun && !is_waiting && self.chain.answer_open().is_some()
+    }
+
     /// Nothing counts while somebody is thinking.
     fn watch_asks(&mut self, now: Instant) {
         if self.asks.is_waiting() {
@@ -394,6 +404,13 @@ impl Turn {
         self.actions.push_back(TurnAction::Abort);
     }
 
+    /// Events were missed.
+    fn interrupt(&mut self) {
+        self.chain.interrupt();
+        self.transcript.interrupt();
+        self.children.iter_mut().for_each(Transcript::interrupt);
+    }
+
     fn look_at(&mut self, at: Instant) {
         self.look = match self.look {
             LookState::Due { at: earlier, failures } => {
@@ -414,7 +431,8 @@ impl Turn {
     fn emit_own(&mut self, kind: TurnEventKind, source: Option<&Arc<ServerEvent>>) {
         let session = self.session.clone();
         let source = source.cloned();
-        let event = TurnEvent { session, origin: Origin::Session, kind, source };
+        let (origin, step) = (Origin::Session, StepRole::Answer);
+        let event = TurnEvent { session, origin, step, kind, source };
         self.actions.push_back(TurnAction::Event(Box::new(event)));
     }
 }

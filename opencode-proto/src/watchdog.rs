@@ -80,6 +80,8 @@ impl fmt::Display for Deadline {
 pub(crate) struct Watchdog {
     deadlines: Deadlines,
     started: Instant,
+    /// Since when the first event is waited for.
+    waiting: Instant,
     /// The last event.
     active: Option<Instant>,
     /// Since when nothing counts, because a human is asked.
@@ -88,11 +90,16 @@ pub(crate) struct Watchdog {
 
 impl Watchdog {
     pub(crate) fn new(deadlines: Deadlines, now: Instant) -> Self {
-        Self { deadlines, started: now, active: None, suspended: None }
+        Self { deadlines, started: now, waiting: now, active: None, suspended: None }
     }
 
     pub(crate) fn handle_event(&mut self, now: Instant) {
         self.active = Some(now);
+    }
+
+    /// What counts as the first event is still to come, and waited for from now on.
+    pub(crate) fn await_first(&mut self, now: Instant) {
+        (self.waiting, self.active) = (now, None);
     }
 
     /// Nothing counts from now on.
@@ -106,6 +113,7 @@ impl Watchdog {
         let pause = now.saturating_duration_since(since);
         let later = |at: Instant| at.checked_add(pause).unwrap_or(at);
         self.started = later(self.started);
+        self.waiting = later(self.waiting).min(now);
         self.active = self.active.map(|at| later(at).min(now));
     }
 
@@ -129,7 +137,7 @@ impl Watchdog {
         let Deadlines { overall, first_event, idle } = self.deadlines;
         let after = |start: Instant, limit: Option<Duration>| start.checked_add(limit?);
         let silence = match self.active {
-            None => (Deadline::FirstEvent, after(self.started, first_event)),
+            None => (Deadline::FirstEvent, after(self.waiting, first_event)),
             Some(active) => (Deadline::Idle, after(active, idle)),
         };
         [(Deadline::Overall, after(self.started, overall)), silence].into_iter()

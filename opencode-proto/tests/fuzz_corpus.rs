@@ -1,4 +1,4 @@
-//! What the fuzz targets run, over their committed corpora and over the recordings of `opencode run`.
+//! What the fuzz targets run, over their committed corpora and over the recordings.
 
 // A test reads its inputs and needs an `Instant` to start from.
 #![allow(clippy::disallowed_methods)]
@@ -30,12 +30,39 @@ fn run_machine() {
     }
 }
 
+#[test]
+fn sse() {
+    for data in
+        corpus("sse").chain(streams().map(|stream| [&[255, 2, 64, 9], &stream[..]].concat()))
+    {
+        fuzzing::sse(&data);
+    }
+}
+
+#[test]
+fn server_events() {
+    for data in corpus("server_events").chain(streams()) {
+        fuzzing::server_events(&data);
+    }
+}
+
+#[test]
+fn turn_machine() {
+    for data in corpus("turn_machine").chain(streams()) {
+        fuzzing::turn_machine(&data, Instant::now());
+    }
+}
+
 fn corpus(target: &str) -> impl Iterator<Item = Vec<u8>> {
     files(&format!("../fuzz/corpus/{target}"), "")
 }
 
 fn recordings() -> impl Iterator<Item = Vec<u8>> {
     files("tests/corpus/1.18.33/run", ".jsonl")
+}
+
+fn streams() -> impl Iterator<Item = Vec<u8>> {
+    files("tests/corpus/1.18.33/server", ".sse")
 }
 
 /// The files of a folder that must hold some.

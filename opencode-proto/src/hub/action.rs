@@ -40,7 +40,8 @@ pub enum HubAction {
 pub enum EventStream {
     /// `GET /event`: one directory.
     Directory,
-    /// `GET /global/event`: all directories. It outlives the closing of a directory.
+    /// `GET /global/event`: all directories. It outlives the closing of a directory. OpenCode 1.18.33 listens for it
+    /// only some time after it has said `server.connected`: what happens in between is not told.
     Global,
 }
 

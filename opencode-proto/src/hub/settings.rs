@@ -6,7 +6,8 @@ use super::EventStream;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HubSettings {
-    /// Which stream. Default: [`EventStream::Global`], and the directory's where a server does not have that.
+    /// Which stream. (Turns are followed on that of their session's directory in any case.) Default:
+    /// [`EventStream::Global`], and the directory's where a server does not have that.
     pub stream: EventStream,
     /// How long a connection may take until the server says `server.connected`. Default: 30 seconds.
     pub open_limit: Duration,
@@ -44,6 +45,13 @@ impl Default for HubSettings {
 }
 
 impl HubSettings {
+    /// With this stream.
+    #[must_use]
+    pub fn with_stream(mut self, stream: EventStream) -> Self {
+        self.stream = stream;
+        self
+    }
+
     /// With this as the longest silence.
     #[must_use]
     pub fn with_silence_limit(mut self, limit: Duration) -> Self {

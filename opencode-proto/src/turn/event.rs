@@ -8,7 +8,7 @@ use crate::server_event::{
     MessageInfo, PermissionRequest, QuestionRequest, ServerEvent, SessionInfo, SessionStatus, Todo,
 };
 use crate::transcript::TextKind;
-use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId};
+use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId, StepRole};
 
 /// Something that happened in a turn.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct TurnEvent {
     pub session: SessionId,
     /// Whether that is the turn's own.
     pub origin: Origin,
+    /// What the message it is about is for: an answer, unless it is a summary.
+    pub step: StepRole,
     /// What happened.
     pub kind: TurnEventKind,
     /// The server's event. `None` for what was found out in another way.
@@ -122,9 +124,9 @@ pub enum TurnEventKind {
 
 impl TurnEvent {
     /// What this adds to the answer's text, if anything: only text that the model wrote in the turn's own session,
-    /// neither reasoning nor the user's words. All of these one after the other are what a user is to see.
+    /// neither reasoning nor a summary nor the user's words. All of these one after the other are what a user is to see.
     pub fn text(&self) -> Option<Cow<'_, str>> {
-        if self.origin != Origin::Session {
+        if self.origin != Origin::Session || self.step == StepRole::Summary {
             return None;
         }
         if let TurnEventKind::PartAdded(Part::Text(part)) = &self.kind {

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::chain::Belongs;
 use super::{
-    Duty, Origin, PermissionAsk, QuestionAsk, Snapshot, Stop, Turn, TurnAction, TurnEnd, TurnEvent,
-    TurnEventKind, describe_permission, describe_question,
+    Duty, LookState, Origin, PermissionAsk, QuestionAsk, Snapshot, Stop, Turn, TurnAction, TurnEnd,
+    TurnEvent, TurnEventKind, describe_permission, describe_question,
 };
 use crate::api::MessageWithParts;
 use crate::error::ErrorName;
@@ -42,6 +42,13 @@ impl Turn {
         if let ServerEventKind::QuestionAsked(request) = &event.kind {
             return self.question_asked(session, request, duty, Some(event), now);
         }
+        if self.chain.is_torn() && is_content(&event.kind) {
+            return self.hold(event, now);
+        }
+        self.follow_now(session, event, now);
+    }
+
+    fn follow_now(&mut self, session: &SessionId, event: &Arc<ServerEvent>, now: Instant) {
         let place = if *session == self.session {
             Place::Own
         } else if let Some(place) = self.place_of_child.get(session) {
@@ -131,7 +138,9 @@ impl Turn {
             }
         }
         for child in &snapshot.children {
-            let place = Place::Child(self.child(&child.session));
+            // Others are of earlier turns: what starts one of this turn's says so.
+            let Some(place) = self.place_of_child.get(&child.session) else { continue };
+            let place = Place::Child(*place);
             for MessageWithParts { info, parts, .. } in &child.messages {
                 self.message_updated(place, info, None, now);
                 for part in parts {
@@ -145,7 +154,9 @@ impl Turn {
         self.chain.reorder(&order);
         self.transcript.reorder(&order);
         for event in self.waiting.take_all() {
-            self.told(Place::Own, &event, now);
+            if let Some(session) = &event.session {
+                self.follow_now(session, &event, now);
+            }
         }
         let mut pending = Vec::new();
         for ask in &snapshot.permissions {
@@ -303,6 +314,9 @@ impl Turn {
         now: Instant,
     ) {
         let Some(error) = error else { return };
+        if matches!(place, Place::Own) && self.is_of_earlier_turn(error) {
+            return;
+        }
         self.transcript_at(place).apply(event);
         if let Place::Own = place {
             self.activity += 1;
@@ -316,6 +330,12 @@ impl Turn {
                 self.stop(Stop::Overflowed, now);
             }
         }
+    }
+
+    /// A turn that was aborted tells of it late, and does not say whose error it is. The turn's own is also told with its
+    /// answer.
+    fn is_of_earlier_turn(&self, error: &AgentError) -> bool {
+        error.name == ErrorName::MESSAGE_ABORTED && self.chain.last_answer().is_none()
     }
 
     /// An answer ends the row of overflows.
@@ -416,7 +436,7 @@ impl Turn {
         now: Instant,
     ) {
         let id = AskId::Permission(request.id.clone());
-        if !self.is_asked(session, request.tool.as_ref())
+        if !self.is_asked(session, request.tool.as_ref(), source)
             || !self.asks.open(&id, describe_permission(request))
         {
             return;
@@ -440,7 +460,7 @@ impl Turn {
         now: Instant,
     ) {
         let id = AskId::Question(request.id.clone());
-        if !self.is_asked(session, request.tool.as_ref())
+        if !self.is_asked(session, request.tool.as_ref(), source)
             || !self.asks.open(&id, describe_question(request))
         {
             return;
@@ -463,16 +483,39 @@ impl Turn {
     }
 
     /// Whether the turn has to do with an ask: not when it is one that an earlier turn left, nor when it is aborted.
-    fn is_asked(&mut self, session: &SessionId, tool: Option<&ToolRef>) -> bool {
+    fn is_asked(
+        &mut self,
+        session: &SessionId,
+        tool: Option<&ToolRef>,
+        source: Source<'_>,
+    ) -> bool {
         if self.stop.is_some() {
             return false;
         }
         if *session != self.session {
             return true;
         }
-        let message = tool.and_then(|tool| tool.message.as_ref());
-        self.chain.is_seen()
-            && message.is_none_or(|message| self.chain.part(message, None) != Belongs::No)
+        let Some(message) = tool.and_then(|tool| tool.message.as_ref()) else {
+            return self.chain.is_seen();
+        };
+        match (self.chain.part(message, None), source) {
+            (Belongs::Yes, _) => true,
+            // It is told before the answer that asks. What is found by looking may be older than the turn.
+            (Belongs::Unknown, Some(_)) => self.chain.is_seen(),
+            (Belongs::Unknown, None) | (Belongs::No, _) => false,
+        }
+    }
+
+    /// Keeps an event until what was missed before it is looked up.
+    fn hold(&mut self, event: &Arc<ServerEvent>, now: Instant) {
+        self.activity += 1;
+        if self.waiting.size() + event.raw.len() <= self.settings.waiting_size_max {
+            return self.waiting.hold(event);
+        }
+        // Too much: it is missed as well, and looked up.
+        self.waiting.clear();
+        self.interrupt();
+        self.look = LookState::Due { at: now, failures: 0 };
     }
 
     /// Keeps an event until its message is known.
@@ -506,6 +549,42 @@ impl Turn {
         }
     }
 
+    /// What the message is for that an event is about.
+    fn step_of(&self, session: &SessionId, kind: &TurnEventKind) -> StepRole {
+        let message = match kind {
+            TurnEventKind::PartAdded(part) | TurnEventKind::PartFinal { part, .. } => {
+                part.key().message.as_ref()
+            }
+            TurnEventKind::PartDelta { message, .. } => message.as_ref(),
+            TurnEventKind::MessageUpdated(info) => return info.step,
+            TurnEventKind::StepStarted(step) => step.key.message.as_ref(),
+            TurnEventKind::StepFinished(step) => step.key.message.as_ref(),
+            TurnEventKind::ToolProgressed(_)
+            | TurnEventKind::ChildStarted(_)
+            | TurnEventKind::Compacted
+            | TurnEventKind::ConnectionLost(_)
+            | TurnEventKind::Failed(_)
+            | TurnEventKind::Other
+            | TurnEventKind::PartRemoved(_)
+            | TurnEventKind::PermissionAsked(_)
+            | TurnEventKind::PermissionReplied { .. }
+            | TurnEventKind::Posted(_)
+            | TurnEventKind::QuestionAsked(_)
+            | TurnEventKind::QuestionRejected(_)
+            | TurnEventKind::QuestionReplied(_)
+            | TurnEventKind::Reconnected
+            | TurnEventKind::Retrying { .. }
+            | TurnEventKind::StatusChanged(_)
+            | TurnEventKind::TitleChanged(_)
+            | TurnEventKind::TodosChanged(_) => return StepRole::Answer,
+        };
+        let transcript = match self.place_of_child.get(session) {
+            Some(place) => &self.children[*place],
+            None => &self.transcript,
+        };
+        message.map_or(StepRole::Answer, |message| transcript.step_of(message))
+    }
+
     fn transcript_at(&mut self, place: Place) -> &mut Transcript {
         match place {
             Place::Child(place) => &mut self.children[place],
@@ -524,9 +603,23 @@ impl Turn {
     fn emit_in(&mut self, session: &SessionId, kind: TurnEventKind, source: Source<'_>) {
         let origin = if *session == self.session { Origin::Session } else { Origin::Subagent };
         let session = session.clone();
-        let event = TurnEvent { session, origin, kind, source: source.cloned() };
+        let step = self.step_of(&session, &kind);
+        let event = TurnEvent { session, origin, step, kind, source: source.cloned() };
         self.actions.push_back(TurnAction::Event(Box::new(event)));
     }
+}
+
+/// Whether an event is about what messages hold.
+fn is_content(kind: &ServerEventKind) -> bool {
+    matches!(
+        kind,
+        ServerEventKind::MessageRemoved { .. }
+            | ServerEventKind::MessageUpdated(_)
+            | ServerEventKind::PartDelta { .. }
+            | ServerEventKind::PartRemoved { .. }
+            | ServerEventKind::PartUpdated(_)
+            | ServerEventKind::TodoUpdated(_)
+    )
 }
 
 fn how(source: Source<'_>) -> Told {

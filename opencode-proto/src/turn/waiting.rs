@@ -9,6 +9,8 @@ use crate::server_event::{ServerEvent, ServerEventKind};
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     events: BTreeMap<MessageId, Vec<Arc<ServerEvent>>>,
+    /// Events that came while others were being looked up, which come first.
+    held: Vec<Arc<ServerEvent>>,
     /// Of all their bytes.
     size: usize,
 }
@@ -43,10 +45,15 @@ impl Waiting {
         events
     }
 
-    /// All events, in order for each message.
+    pub(super) fn hold(&mut self, event: &Arc<ServerEvent>) {
+        self.size += event.raw.len();
+        self.held.push(Arc::clone(event));
+    }
+
+    /// All events: those about messages, in order for each, then those that were held.
     pub(super) fn take_all(&mut self) -> Vec<Arc<ServerEvent>> {
-        let Self { events, .. } = std::mem::take(self);
-        events.into_values().flatten().collect()
+        let Self { events, held, .. } = std::mem::take(self);
+        events.into_values().flatten().chain(held).collect()
     }
 
     /// The events that tell of answers to the message.
