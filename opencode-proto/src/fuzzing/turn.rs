@@ -1,5 +1,7 @@
 //! A turn to which anything happens, in any order.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "it looks at some of what happens")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,9 +80,9 @@ impl Play {
                 self.turn.handle_timeout(self.now);
             }
             12 => self.answer(how),
-            13 if how % 16 == 0 => self.turn.cancel(now),
-            14 if how % 64 == 0 => self.turn.handle_lost(&HubEnd::Exited, now),
-            15 if how % 8 == 0 => {
+            13 if how.is_multiple_of(16) => self.turn.cancel(now),
+            14 if how.is_multiple_of(64) => self.turn.handle_lost(&HubEnd::Exited, now),
+            15 if how.is_multiple_of(8) => {
                 self.now += Duration::from_secs(u64::from(how) * 10);
                 self.turn.handle_timeout(self.now);
             }
@@ -108,7 +110,8 @@ impl Play {
                 now,
             ),
             Owed::Replied(id) => {
-                let arrival = if how % 2 == 0 { Arrival::Arrived } else { Arrival::Unknown };
+                let arrival =
+                    if how.is_multiple_of(2) { Arrival::Arrived } else { Arrival::Unknown };
                 self.turn.handle_replied(&id, arrival, now);
             }
         }
@@ -116,8 +119,11 @@ impl Play {
 
     fn answer(&mut self, how: u8) {
         if let Some(ask) = self.permissions.pop() {
-            let reply =
-                if how % 2 == 0 { PermissionReply::Once } else { PermissionReply::reject() };
+            let reply = if how.is_multiple_of(2) {
+                PermissionReply::Once
+            } else {
+                PermissionReply::reject()
+            };
             self.turn.answer_permission(ask, reply, self.now);
         }
         if let Some(ask) = self.questions.pop() {
@@ -239,21 +245,23 @@ fn event(what: u8, how: u8) -> String {
             ][usize::from(how) % 3];
             ("session.status", format!(r#""status":{status}"#))
         }
-        5 if how % 8 == 0 => ("session.error", r#""error":{"name":"X","data":{}}"#.to_owned()),
+        5 if how.is_multiple_of(8) => {
+            ("session.error", r#""error":{"name":"X","data":{}}"#.to_owned())
+        }
         5 if how % 8 == 1 => {
             ("session.error", r#""error":{"name":"ContextOverflowError","data":{}}"#.to_owned())
         }
         5 if how == 255 => ("session.deleted", r#""info":{"id":"s"}"#.to_owned()),
         5 if how % 8 == 2 => ("session.created", r#""info":{"id":"c","parentID":"s"}"#.to_owned()),
         5 => ("session.idle", r#""x":1"#.to_owned()),
-        6 if how % 2 == 0 => {
+        6 if how.is_multiple_of(2) => {
             let tool = format!(r#"{{"messageID":"{message}","callID":"k"}}"#);
             let asked =
                 format!(r#""id":"per_{part}","permission":"bash","patterns":[],"tool":{tool}"#);
             ("permission.asked", asked)
         }
         6 => ("question.asked", format!(r#""id":"que_{part}","questions":[]"#)),
-        _ if how % 2 == 0 => {
+        _ if how.is_multiple_of(2) => {
             ("permission.replied", format!(r#""requestID":"per_{part}","reply":"reject""#))
         }
         _ => ("question.rejected", format!(r#""requestID":"que_{part}""#)),

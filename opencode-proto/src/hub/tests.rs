@@ -1,3 +1,6 @@
+#![allow(clippy::disallowed_methods, reason = "a test needs an instant to start from")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
+
 use std::time::Duration;
 
 use http::Response;

@@ -228,6 +228,7 @@ impl Turn {
             drop(self.transcript_at(place).update_part(part, how(source)));
             return;
         }
+        self.has_begun = true;
         if let Part::Tool(tool) = part
             && let Some(child) = child_of(tool)
         {
@@ -359,6 +360,10 @@ impl Turn {
         if let Place::Own = place {
             // Until the prompt is told, what is told is about an earlier turn.
             if !self.chain.is_seen() {
+                // Unless the prompt was missed: then a look that is under way is older than this.
+                if self.chain.is_torn() && *status == SessionStatus::Idle {
+                    self.look = LookState::Due { at: now, failures: 0 };
+                }
                 return;
             }
             self.activity += 1;

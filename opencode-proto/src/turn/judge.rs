@@ -71,7 +71,12 @@ impl Turn {
             return;
         }
         if self.stop.as_ref().is_some_and(|stop| stop.is_aborted) {
-            return self.finish_stopped(now);
+            // A prompt that is still on its way is to be aborted when it is there.
+            let is_coming = matches!(self.posting, Posting::Sent) && !self.chain.is_seen();
+            if !is_coming {
+                self.finish_stopped(now);
+            }
+            return;
         }
         if self.settings.kind == TurnKind::NoReply {
             return if self.is_stored() { self.judge(now) } else { self.judge_quiet(now) };
@@ -149,7 +154,9 @@ impl Turn {
             None => TurnEnd::Torn,
         };
         // It may have finished by itself before the abort reached it.
-        if self.stop.is_some() && !end.is_completed() {
+        // A shell command has no end that tells the one from the other.
+        let is_certain = end.is_completed() && self.settings.kind != TurnKind::Shell;
+        if self.stop.is_some() && !is_certain {
             self.finish_stopped(now);
         } else {
             self.finish(end, now);

@@ -8,8 +8,9 @@ use crate::watchdog::Deadlines;
 pub struct TurnSettings {
     /// What kind of turn it is. Default: a prompt that is answered.
     pub kind: TurnKind,
-    /// When it is given up. Default: 2 minutes to the first event, 30 minutes between two, no limit on the whole.
-    /// Heartbeats are no events, and nothing counts while a human is asked.
+    /// When it is given up. Default: 10 minutes until the model begins to answer, 30 minutes between two events, no limit
+    /// on the whole. That the server has the prompt is no beginning, heartbeats are no events, and nothing counts while a
+    /// human is asked.
     pub deadlines: Deadlines,
     /// How long an aborted turn may take to end before it is left. Default: 10 seconds.
     pub abort_limit: Duration,
@@ -28,10 +29,7 @@ impl Default for TurnSettings {
     fn default() -> Self {
         Self {
             kind: TurnKind::Prompt,
-            deadlines: Deadlines {
-                first_event: Some(Duration::from_secs(120)),
-                ..Deadlines::default()
-            },
+            deadlines: Deadlines::default(),
             abort_limit: Duration::from_secs(10),
             settle_delay: Duration::from_millis(500),
             look_interval: Duration::from_secs(60),
