@@ -1,4 +1,4 @@
-//! The event stream of a server, shared by all that follow its sessions.
+//! The event streams of a server, each shared by all that follow sessions on it.
 
 mod mailbox;
 mod pump;
@@ -19,9 +19,12 @@ use crate::server::ServerExit;
 pub(crate) use mailbox::{Delivery, Mailbox};
 pub(crate) use pump::describe;
 
-/// Where the hub of a server is. It is started when somebody needs it, and again when it was given up.
+/// The hubs of a server, one per stream. Each is started when somebody needs it, and again when it was given up.
 #[derive(Debug, Default)]
-pub(crate) struct HubSlot(Mutex<Option<Arc<Shared>>>);
+pub(crate) struct Hubs(Mutex<BTreeMap<Scope, Arc<Shared>>>);
+
+/// The path of a stream, and the directory it is asked for.
+type Scope = (&'static str, Option<String>);
 
 /// What a hub needs to know of its server. It must not keep the server alive.
 pub(crate) struct HubServer {
@@ -70,13 +73,9 @@ enum Phase {
     Starting,
 }
 
-impl HubSlot {
+impl Hubs {
     /// Follows a session, or everything.
-    pub(crate) fn follow(
-        &self,
-        server: impl FnOnce() -> HubServer,
-        session: Option<SessionId>,
-    ) -> Follower {
+    pub(crate) fn follow(&self, server: HubServer, session: Option<SessionId>) -> Follower {
         let shared = self.shared(server);
         let mailbox = Arc::new(Mailbox::default());
         let mut state = shared.lock();
@@ -98,14 +97,14 @@ impl HubSlot {
         Follower { shared, mailbox, session }
     }
 
-    fn shared(&self, server: impl FnOnce() -> HubServer) -> Arc<Shared> {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = &*slot
+    fn shared(&self, server: HubServer) -> Arc<Shared> {
+        let scope = (server.settings.stream.path(), server.directory.clone());
+        let mut hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = hubs.get(&scope)
             && !matches!(shared.lock().phase, Phase::Finished(_))
         {
             return Arc::clone(shared);
         }
-        let server = server();
         let seed = u64::try_from(unguessable_bits() >> 64).unwrap_or(1);
         let machine = Hub::new(server.settings.clone().with_seed(seed), server.runtime.now());
         let shared = Arc::new(Shared {
@@ -118,17 +117,17 @@ impl HubSlot {
                 is_closed: false,
             }),
         });
-        *slot = Some(Arc::clone(&shared));
+        hubs.insert(scope, Arc::clone(&shared));
         let runtime = Arc::clone(&server.runtime);
         runtime.spawn(Box::pin(pump::run(Arc::clone(&shared), server)));
         shared
     }
 }
 
-impl Drop for HubSlot {
+impl Drop for Hubs {
     fn drop(&mut self) {
-        let slot = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = slot.take() {
+        let hubs = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for shared in hubs.values() {
             let mut state = shared.lock();
             state.is_closed = true;
             let waker = state.waker.take();

@@ -14,8 +14,8 @@
 //!
 //! [`OpenCode::serve`] starts a [`Server`], [`OpenCode::attach`] uses one that runs already.
 //! [`Server::create_session`] makes a [`Session`], and [`Session::send`] a [`TurnStream`]: the events of one turn, until
-//! [`opencode_proto::Turn`] decides that it has really ended. All sessions of a server share one event stream, which is
-//! opened again when it breaks. [`Server::call`] carries out any operation of [`api`].
+//! [`opencode_proto::Turn`] decides that it has really ended. All sessions of a directory share one event stream,
+//! which is opened again when it breaks. [`Server::call`] carries out any operation of [`api`].
 //!
 //! ```no_run
 //! use opencode_client::{CreateSession, PermissionReply, ServeRequest};

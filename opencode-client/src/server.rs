@@ -14,12 +14,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use opencode_proto::api::{Health, Operation, ServerHealth};
-use opencode_proto::{HubSettings, ServeOutcome, SessionId};
+use opencode_proto::{EventStream, HubSettings, ServeOutcome, SessionId};
 
 use crate::binary::Version;
 use crate::error::Warning;
 use crate::http::{CallError, Http};
-use crate::hub::{Follower, HubServer, HubSlot};
+use crate::hub::{Follower, HubServer, Hubs};
 use crate::inner::Inner;
 use crate::latch::Latch;
 use crate::session::{MessageIds, Sessions};
@@ -55,7 +55,7 @@ pub(crate) struct ServerInner {
     /// Set when the server is to be stopped.
     closing: Latch<()>,
     events: HubSettings,
-    hub: HubSlot,
+    hubs: Hubs,
     pub(crate) sessions: Sessions,
     pub(crate) message_ids: MessageIds,
 }
@@ -182,7 +182,7 @@ impl ServerInner {
             local,
             closing: Latch::default(),
             events: HubSettings::default(),
-            hub: HubSlot::default(),
+            hubs: Hubs::default(),
             sessions: Sessions::default(),
             message_ids: MessageIds::default(),
         }
@@ -192,16 +192,28 @@ impl ServerInner {
         Self { events, ..self }
     }
 
-    /// Follows a session and its descendants, or everything.
-    pub(crate) fn follow(&self, session: Option<SessionId>) -> Follower {
-        let server = || HubServer {
+    /// Follows a session that works in this directory, and its descendants.
+    pub(crate) fn follow(&self, session: SessionId, directory: Option<String>) -> Follower {
+        // Not the stream of all directories: OpenCode says there that it is connected before it listens to anything,
+        // and what a prompt sets off at once would be lost.
+        let server = self.hub_server(EventStream::Directory, directory);
+        self.hubs.follow(server, Some(session))
+    }
+
+    /// Follows everything.
+    pub(crate) fn follow_all(&self) -> Follower {
+        let server = self.hub_server(self.events.stream, self.directory.clone());
+        self.hubs.follow(server, None)
+    }
+
+    fn hub_server(&self, stream: EventStream, directory: Option<String>) -> HubServer {
+        HubServer {
             runtime: Arc::clone(&self.inner.runtime),
             http: self.http.clone(),
-            directory: self.directory.clone(),
+            directory,
             exit: self.exit(),
-            settings: self.events.clone(),
-        };
-        self.hub.follow(server, session)
+            settings: self.events.clone().with_stream(stream),
+        }
     }
 
     /// Whether we started it.

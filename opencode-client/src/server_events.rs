@@ -14,8 +14,9 @@ use crate::server::{Server, ServerInner};
 
 /// All events of a server, of all its sessions and directories, as they come. Ends when the server is gone.
 ///
-/// It shares its connection with the turns of the server. Nobody waits for who reads it: when too many events wait to be
-/// read, they are dropped, and [`ServerNews::Interrupted`] says so.
+/// The turns of the server have streams of their own. Nobody waits for who reads this one: when too many events wait to be
+/// read, they are dropped, and [`ServerNews::Interrupted`] says so. OpenCode 1.18.33 says that the stream is open a moment
+/// before it is: what happens in that moment is not told.
 #[must_use = "events wait until they are read"]
 pub struct ServerEvents {
     follower: Option<Follower>,
@@ -41,7 +42,7 @@ impl Server {
     /// Everything that the server tells. `GET /global/event`, and `GET /event` of servers that do not have that.
     pub fn events(&self) -> ServerEvents {
         let server = Arc::clone(&self.inner);
-        ServerEvents { follower: Some(server.follow(None)), server }
+        ServerEvents { follower: Some(server.follow_all()), server }
     }
 }
 

@@ -7,6 +7,7 @@ mod pending;
 mod post;
 mod request;
 mod running;
+mod starting;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -26,6 +27,7 @@ pub use error::TurnError;
 pub(crate) use request::Answerers;
 pub use request::TurnRequest;
 use running::{Progress, Running};
+use starting::Starting;
 
 /// What happens in a turn, as it happens.
 ///
@@ -47,7 +49,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 enum Phase {
     Created(Box<TurnRequest>),
-    Starting(BoxFuture<Result<Running, TurnError>>),
+    Starting(Starting),
     Running(Box<Running>),
     Ending(Box<TurnOutcome>, BoxFuture<Result<(), EventLogError>>),
     Ended(Box<Result<TurnOutcome, TurnError>>),
@@ -141,17 +143,16 @@ impl TurnStream {
                     else {
                         unreachable!("it was just looked at")
                     };
-                    let core = Arc::clone(&self.core);
-                    self.phase = Phase::Starting(Box::pin(running::start(core, *request)));
+                    if self.cancelled {
+                        let error = starting::cancelled(&self.core, request.settings);
+                        self.phase = Phase::Ended(Box::new(Err(error)));
+                        continue;
+                    }
+                    self.phase = Phase::Starting(Starting::new(&self.core, *request));
                 }
                 Phase::Starting(starting) => {
-                    self.phase = match ready!(starting.as_mut().poll(cx)) {
-                        Ok(mut running) => {
-                            if self.cancelled {
-                                running.cancel();
-                            }
-                            Phase::Running(Box::new(running))
-                        }
+                    self.phase = match ready!(starting.poll(cx, self.cancelled)) {
+                        Ok(running) => Phase::Running(running),
                         Err(error) => Phase::Ended(Box::new(Err(error))),
                     };
                 }

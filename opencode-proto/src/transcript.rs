@@ -67,6 +67,8 @@ pub struct Transcript {
     messages: Vec<Message>,
     todos: Vec<Todo>,
     errors: Vec<AgentError>,
+    /// Where the errors are that are known from messages only. Their report may follow.
+    unreported: Vec<usize>,
     asks: Vec<AskId>,
     idle_count: u64,
     activity: Activity,
@@ -102,6 +104,7 @@ impl Transcript {
             messages: Vec::new(),
             todos: Vec::new(),
             errors: Vec::new(),
+            unreported: Vec::new(),
             asks: Vec::new(),
             idle_count: 0,
             activity: Activity::Settled,
@@ -127,7 +130,7 @@ impl Transcript {
                 self.update_session(info);
             }
             ServerEventKind::SessionDeleted(_) => self.activity = Activity::Settled,
-            ServerEventKind::SessionError(Some(error)) => self.errors.push(error.detach()),
+            ServerEventKind::SessionError(Some(error)) => self.report(error),
             ServerEventKind::SessionIdle => {
                 self.idle_count += 1;
                 self.activity = Activity::Settled;
@@ -275,9 +278,23 @@ impl Transcript {
                 .any(|known| known.name == error.name && known.message == error.message)
         };
         let new = info.error.as_deref().filter(|error| !told(error)).map(AgentError::detach);
-        self.errors.extend(new);
+        if let Some(error) = new {
+            self.unreported.push(self.errors.len());
+            self.errors.push(error);
+        }
         let place = self.message(&info.id);
         self.messages[place].update(info, how)
+    }
+
+    fn report(&mut self, error: &AgentError) {
+        let known = self.unreported.iter().position(|place| {
+            let known = &self.errors[*place];
+            known.name == error.name && known.message == error.message
+        });
+        match known {
+            Some(known) => drop(self.unreported.remove(known)),
+            None => self.errors.push(error.detach()),
+        }
     }
 
     fn remove_message(&mut self, id: &MessageId) {

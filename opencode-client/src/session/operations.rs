@@ -122,6 +122,9 @@ impl Session {
     }
 
     /// What its turns changed in files, or what the turn of one message did. `GET /session/{sessionID}/diff`.
+    ///
+    /// OpenCode 1.18.33 knows it of single messages only, and shortly after their turns: without a message, it says
+    /// nothing. It sees changes in git repositories only.
     pub async fn diff(&self, message: Option<MessageId>) -> Called<Vec<FileDiff>> {
         self.call(&SessionDiff { session: self.id().clone(), message }).await
     }

@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use futures_channel::oneshot;
 use opencode_proto::api::{AbortSession, ConfiguredModel, Pending as Asked};
@@ -60,6 +61,7 @@ pub(super) enum Progress {
 pub(super) async fn start(
     core: Arc<SessionCore>,
     mut request: TurnRequest,
+    begun: Instant,
 ) -> Result<Running, TurnError> {
     let runtime = Arc::clone(&core.server.inner.runtime);
     let log = match request.log.take() {
@@ -69,13 +71,13 @@ pub(super) async fn start(
         }
         None => None,
     };
-    let follower = core.server.follow(Some(core.id.clone()));
+    let follower = core.server.follow(core.id.clone(), core.directory.clone());
     opened(&follower).await?;
     let site = Site { http: core.server.http.clone(), directory: core.directory.clone() };
     guard_model(&core, &site, &mut request).await;
     core.aborts.wait().await;
     let message = core.server.message_ids.next();
-    let turn = Turn::new(core.id.clone(), message, request.settings.clone(), runtime.now());
+    let turn = Turn::new(core.id.clone(), message, request.settings.clone(), begun);
     Ok(Running {
         follower,
         turn,
@@ -160,10 +162,7 @@ impl Running {
                 TurnAction::Abort => self.aborting = Some(self.abort()),
                 TurnAction::AskPermission(ask) => self.ask_permission(ask),
                 TurnAction::AskQuestion(ask) => self.ask_question(ask),
-                TurnAction::Event(event) => {
-                    self.log_event(&event);
-                    return Poll::Ready(Progress::Event(event));
-                }
+                TurnAction::Event(event) => return Poll::Ready(Progress::Event(event)),
                 TurnAction::Finished(outcome) => {
                     tracing::debug!(session = %self.core.id, end = outcome.end.name(), "turn ended");
                     self.core.models.learn(self.model.as_ref(), &outcome);
@@ -208,7 +207,13 @@ impl Running {
         let Poll::Ready(delivery) = self.follower.mailbox().poll_take(cx) else { return false };
         let now = self.core.server.inner.runtime.now();
         match delivery {
-            Delivery::Event(event, duty) => self.turn.handle_event(&event, duty, now),
+            Delivery::Event(event, duty) => {
+                // Here, since an event may say several things of the turn, or nothing.
+                if let Some(log) = &mut self.log {
+                    log.add(event.event_type(), event.raw.clone());
+                }
+                self.turn.handle_event(&event, duty, now);
+            }
             Delivery::Finished(end) => self.turn.handle_lost(&end, now),
             Delivery::Interrupted(why) => self.turn.handle_interrupted(&why),
             Delivery::Opened => self.turn.handle_reopened(now),
@@ -297,12 +302,6 @@ impl Running {
             }
             (None, Taker::Reader) => self.ask = Some(Ask::Question(token)),
             (None, Taker::Nobody) => token.reply(QuestionReply::Dismiss),
-        }
-    }
-
-    fn log_event(&mut self, event: &TurnEvent) {
-        if let (Some(log), Some(source)) = (&mut self.log, &event.source) {
-            log.add(source.event_type(), source.raw.clone());
         }
     }
 

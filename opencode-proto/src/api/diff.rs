@@ -64,7 +64,7 @@ impl FileDiff {
 pub struct SessionDiff {
     /// The session.
     pub session: SessionId,
-    /// Only what the turn of this message of the user changed. `None`: all turns.
+    /// Only what the turn of this message of the user changed. `None`: all turns, of which 1.18.33 says nothing.
     pub message: Option<MessageId>,
 }
 

@@ -151,3 +151,15 @@ fn nothing_keeps_a_chunk_alive() {
     transcripts.apply(&ServerEvent::decode(chunk.clone()));
     assert!(chunk.is_unique());
 }
+
+#[test]
+fn an_error_that_is_reported_after_its_message_counts_once() {
+    let error = r#"{"name":"UnknownError","data":{"message":"no"}}"#;
+    let message =
+        format!(r#""info":{{"id":"m2","role":"assistant","parentID":"m1","error":{error}}}"#);
+    let report = format!(r#""error":{error}"#);
+    let (message, report) = (("message.updated", &*message), ("session.error", &*report));
+    assert_eq!(told(&[message, report]).errors().len(), 1);
+    assert_eq!(told(&[report, message]).errors().len(), 1);
+    assert_eq!(told(&[message, report, report]).errors().len(), 2, "reported twice");
+}

@@ -339,10 +339,11 @@ impl Turn {
         error.name == ErrorName::MESSAGE_ABORTED && self.chain.last_answer().is_none()
     }
 
-    /// An answer ends the row of overflows.
+    /// An answer ends the row of overflows. (One that overflowed is completed as well, but the model never finished it.)
     fn recovered(&mut self, place: Place, info: &MessageInfo) {
         let is_answer = info.step == StepRole::Answer
             && info.error.is_none()
+            && info.finish.is_some()
             && info.completed_ms.is_some()
             && info.role == Role::Assistant;
         if is_answer && matches!(place, Place::Own) {

@@ -60,7 +60,8 @@ impl Turn {
         }
         if !is_current {
             // What it said about the session is older than what was heard.
-            if self.idle.is_some() || self.needs_looks() {
+            let may_be_over = self.idle.is_some() || *status == SessionStatus::Idle;
+            if may_be_over || self.needs_looks() {
                 self.look_at(now + self.settings.settle_delay);
             }
             return self.judge(now);

@@ -8,7 +8,7 @@ use crate::watchdog::Deadlines;
 pub struct TurnSettings {
     /// What kind of turn it is. Default: a prompt that is answered.
     pub kind: TurnKind,
-    /// When it is given up. Default: 10 minutes until the model begins to answer, 30 minutes between two events, no limit
+    /// When it is given up. Default: 2 minutes until the model begins to answer, 30 minutes between two events, no limit
     /// on the whole. That the server has the prompt is no beginning, heartbeats are no events, and nothing counts while a
     /// human is asked.
     pub deadlines: Deadlines,
@@ -29,7 +29,7 @@ impl Default for TurnSettings {
     fn default() -> Self {
         Self {
             kind: TurnKind::Prompt,
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::default().with_first_event(Duration::from_secs(120)),
             abort_limit: Duration::from_secs(10),
             settle_delay: Duration::from_millis(500),
             look_interval: Duration::from_secs(60),

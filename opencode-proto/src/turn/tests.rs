@@ -1,1 +1,256 @@
+//! Whole turns in virtual time. The recordings are played in `tests/turns.rs`; here is what they do not have.
 
+use std::time::Duration;
+
+use super::*;
+use crate::api::{MessageWithParts, Pending};
+use crate::server_event::ServerEventKind;
+use crate::{Deadlines, MessageInfo};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A turn of session `s` with the prompt `m1`, and all that it did and told.
+struct Stage {
+    turn: Turn,
+    now: Instant,
+    events: Vec<TurnEvent>,
+    /// The names of the other actions.
+    did: Vec<&'static str>,
+    outcome: Option<TurnOutcome>,
+}
+
+impl Stage {
+    fn new(settings: TurnSettings) -> Self {
+        let now = Instant::now();
+        let turn = Turn::new("s".into(), "m1".into(), settings, now);
+        let mut stage = Self { turn, now, events: Vec::new(), did: Vec::new(), outcome: None };
+        stage.drain();
+        assert_eq!(stage.did, ["post"]);
+        stage
+    }
+
+    /// A turn whose prompt the server has told.
+    fn posted(settings: TurnSettings) -> Self {
+        let mut stage = Self::new(settings);
+        stage.does(|turn, now| turn.handle_posted(Posted::Accepted, now));
+        stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
+        stage
+    }
+
+    fn tell(&mut self, event_type: &str, properties: &str) {
+        let event = event(event_type, properties);
+        self.does(|turn, now| turn.handle_event(&event, Duty::Own, now));
+    }
+
+    fn answer(&mut self, rest: &str) {
+        self.tell("message.updated", &format!(r#""info":{}"#, answer(rest)));
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.does(Turn::handle_timeout);
+    }
+
+    fn find(&mut self, snapshot: Snapshot) {
+        self.does(|turn, now| turn.handle_look(Ok(snapshot), now));
+    }
+
+    fn does(&mut self, input: impl FnOnce(&mut Turn, Instant)) {
+        input(&mut self.turn, self.now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            let name = match self.turn.poll_action() {
+                TurnAction::Abort => "abort",
+                TurnAction::AskPermission(_) => "ask permission",
+                TurnAction::AskQuestion(_) => "ask question",
+                TurnAction::Event(event) => {
+                    self.events.push(*event);
+                    continue;
+                }
+                TurnAction::Finished(outcome) => {
+                    self.outcome = Some(*outcome);
+                    continue;
+                }
+                TurnAction::Look(_) => "look",
+                TurnAction::Post => "post",
+                TurnAction::Reply(_) => "reply",
+                TurnAction::Wait(_) => return,
+            };
+            self.did.push(name);
+        }
+    }
+
+    fn end(&self) -> Option<&'static str> {
+        self.outcome.as_ref().map(|outcome| outcome.end.name())
+    }
+}
+
+/// An answer to the prompt.
+fn answer(rest: &str) -> String {
+    format!(r#"{{"id":"m2","role":"assistant","parentID":"m1"{rest}}}"#)
+}
+
+fn event(event_type: &str, properties: &str) -> Arc<ServerEvent> {
+    let comma = if properties.is_empty() { "" } else { "," };
+    let event =
+        format!(r#"{{"type":"{event_type}","properties":{{"sessionID":"s"{comma}{properties}}}}}"#);
+    Arc::new(ServerEvent::decode(event.into()))
+}
+
+fn info(message: &str) -> MessageInfo {
+    let event = event("message.updated", &format!(r#""info":{message}"#));
+    let ServerEventKind::MessageUpdated(info) = &event.kind else { panic!("{event:?}") };
+    (**info).clone()
+}
+
+const DONE: &str = r#","finish":"stop","time":{"completed":1}"#;
+const IDLE: &str = r#""status":{"type":"idle"}"#;
+const BUSY: &str = r#""status":{"type":"busy"}"#;
+const ABORTED: &str = r#""error":{"name":"MessageAbortedError","data":{"message":"Aborted"}}"#;
+const OVERFLOW: &str = r#""error":{"name":"ContextOverflowError","data":{"message":"Too long"}}"#;
+
+#[test]
+fn what_an_aborted_turn_still_says_is_not_the_turns() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.tell("session.error", ABORTED);
+    stage.answer(DONE);
+    stage.tell("session.status", IDLE);
+    assert_eq!(stage.end(), Some("completed"));
+    assert_eq!(stage.outcome.unwrap().errors(), []);
+    assert!(!stage.events.iter().any(|event| matches!(event.kind, TurnEventKind::Failed(_))));
+}
+
+#[test]
+fn a_look_finds_nothing_of_earlier_turns() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    stage.wait(TurnSettings::default().look_interval);
+    assert_eq!(stage.did, ["post", "look"]);
+
+    let ask = |id: &str, message: &str| {
+        let properties = format!(
+            r#""id":"{id}","permission":"bash","patterns":[],"tool":{{"messageID":"{message}","callID":"c"}}"#
+        );
+        let event = event("permission.asked", &properties);
+        let ServerEventKind::PermissionAsked(request) = &event.kind else { panic!("{event:?}") };
+        Pending::new("s".into(), (**request).clone())
+    };
+    let mut found = Snapshot::new(SessionStatus::Busy);
+    found.messages = vec![MessageWithParts::new(info(&answer("")), Vec::new())];
+    found.permissions = vec![ask("per_1", "m0"), ask("per_2", "m2")];
+    let child = info(r#"{"id":"c2","role":"assistant","parentID":"c1","tokens":{"input":5}}"#);
+    let child = MessageWithParts::new(child, Vec::new());
+    found.children = vec![ChildSnapshot { session: "child".into(), messages: vec![child] }];
+    stage.find(found);
+
+    assert_eq!(stage.did, ["post", "look", "ask permission"]);
+    let asked: Vec<_> = stage
+        .events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            TurnEventKind::PermissionAsked(request) => Some(request.id.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, ["per_2"]);
+    stage.does(|turn, now| turn.handle_lost(&HubEnd::Exited, now));
+    assert!(stage.outcome.unwrap().children.is_empty());
+}
+
+#[test]
+fn a_summary_is_not_told_as_text() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer(r#","summary":true"#);
+    let part = |text: &str, end: &str| {
+        format!(
+            r#""part":{{"id":"p","messageID":"m2","type":"text","text":"{text}","time":{{"start":1{end}}}}}"#
+        )
+    };
+    stage.tell("message.part.updated", &part("", ""));
+    let delta = r#""messageID":"m2","partID":"p","field":"text","delta":"We did""#;
+    stage.tell("message.part.delta", delta);
+    stage.tell("message.part.updated", &part("We did it.", r#","end":2"#));
+
+    let parts = stage.events.iter().filter(|event| event.step == StepRole::Summary);
+    assert_eq!(parts.count(), 4, "{:#?}", stage.events);
+    assert_eq!(stage.events.iter().filter_map(TurnEvent::text).count(), 0);
+}
+
+#[test]
+fn a_model_that_says_nothing_has_not_begun() {
+    let deadlines = Deadlines::NONE.with_first_event(10 * SECOND).with_idle(60 * SECOND);
+    let settings = || TurnSettings::default().with_deadlines(deadlines);
+
+    let mut stage = Stage::posted(settings());
+    stage.tell("session.status", BUSY);
+    stage.answer("");
+    stage.wait(9 * SECOND);
+    assert_eq!(stage.did, ["post"]);
+    stage.wait(SECOND);
+    assert_eq!(stage.did, ["post", "abort"]);
+    stage.wait(TurnSettings::default().abort_limit);
+    let end = stage.outcome.unwrap().end;
+    assert!(matches!(end, TurnEnd::TimedOut(Deadline::FirstEvent)), "{end}");
+
+    // One that has begun, one whose provider said when to come back, and one whose turn it is not yet.
+    let retry = r#""status":{"type":"retry","attempt":1,"message":"later","next":1}"#;
+    let begun = r#""part":{"id":"p","messageID":"m2","type":"step-start"}"#;
+    for told in [&[("message.part.updated", begun)][..], &[("session.status", retry)], &[]] {
+        let mut stage = Stage::posted(settings());
+        if let [(event_type, properties)] = told {
+            stage.answer("");
+            stage.tell(event_type, properties);
+        }
+        stage.wait(59 * SECOND);
+        assert!(!stage.did.contains(&"abort"), "{told:?}");
+        stage.wait(SECOND);
+        assert!(stage.did.contains(&"abort"), "{told:?}");
+    }
+}
+
+#[test]
+fn a_prompt_that_is_cancelled_on_its_way_is_aborted_where_it_arrives() {
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.does(Turn::cancel);
+    stage.does(Turn::handle_aborted);
+    stage.wait(Duration::ZERO);
+    assert_eq!(stage.did, ["post", "abort", "look"]);
+    stage.find(Snapshot::new(SessionStatus::Idle));
+    assert_eq!(stage.end(), None, "the prompt may still arrive");
+
+    stage.does(|turn, now| turn.handle_posted(Posted::Accepted, now));
+    assert_eq!(stage.did, ["post", "abort", "look", "abort"]);
+    stage.does(Turn::handle_aborted);
+    stage.wait(Duration::ZERO);
+    stage.find(Snapshot::new(SessionStatus::Idle));
+    assert_eq!(stage.end(), Some("cancelled"));
+}
+
+#[test]
+fn a_shell_command_that_was_cancelled_is_not_complete() {
+    for (is_cancelled, end) in [(true, "cancelled"), (false, "completed")] {
+        let mut stage = Stage::posted(TurnSettings::default().with_kind(TurnKind::Shell));
+        stage.answer("");
+        if is_cancelled {
+            stage.does(Turn::cancel);
+        }
+        stage.answer(r#","time":{"completed":1}"#);
+        stage.tell("session.status", IDLE);
+        assert_eq!(stage.end(), Some(end));
+    }
+}
+
+#[test]
+fn an_answer_that_overflowed_does_not_end_the_row_of_overflows() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    for _ in 0..TurnSettings::default().overflows_max {
+        stage.tell("session.error", OVERFLOW);
+        stage.answer(r#","time":{"completed":1}"#);
+    }
+    assert_eq!(stage.did, ["post"]);
+    stage.tell("session.error", OVERFLOW);
+    assert_eq!(stage.did, ["post", "abort"]);
+}

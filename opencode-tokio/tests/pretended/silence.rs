@@ -1,0 +1,173 @@
+//! Servers that do not say what they should.
+
+use std::future::Future;
+use std::time::Duration;
+
+use opencode_tokio::{
+    Deadline, Deadlines, HubSettings, Interruption, TurnEnd, TurnEventKind, TurnRequest,
+};
+use serde_json::json;
+use testkit::server::{Greeting, Reply, Script};
+
+use crate::still::CALL_LIMIT;
+use crate::world::{World, patient};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn patiently(request: &str) -> TurnRequest {
+    TurnRequest::from(request).with_deadlines(Deadlines::NONE)
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_are_no_first_event() {
+    let world = World::new(Script::new()).await;
+    world.is_busy();
+    let deadlines = Deadlines::NONE.with_first_event(120 * SECOND);
+    let (turn, _) = world.prompted(TurnRequest::from("Hello?").with_deadlines(deadlines)).await;
+    for _ in 0..11 {
+        world.fake.send_event(r#"{"id":"evt_1","type":"server.heartbeat","properties":{}}"#);
+        world.still.pass(10 * SECOND).await;
+    }
+    assert!(!turn.is_finished());
+    world.still.pass(11 * SECOND).await;
+    // It is over when the server says that it is.
+    world.asked("POST", "/session/{id}/abort", 1).await;
+    world.fake.on("GET", "/session/status", [Reply::json(json!({}))]);
+    let played = world.pass_until_over(turn).await;
+    let TurnEnd::TimedOut(Deadline::FirstEvent) = played.outcome().end else {
+        panic!("{:?}", played.result)
+    };
+    assert_eq!((world.posts(), world.aborts()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_falls_silent_is_aborted() {
+    let world = World::new(Script::new()).await;
+    let request = TurnRequest::from("Hello?")
+        .with_deadlines(Deadlines::NONE.with_first_event(30 * SECOND).with_idle(40 * SECOND));
+    let (turn, message) = world.prompted(request).await;
+    let events = world.events_of(&message, "Hello you.");
+    let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
+    world.is_busy();
+    world.still.pass(20 * SECOND).await;
+    world.send(&events[..=begun]);
+    world.told().await;
+    world.still.pass(30 * SECOND).await;
+    assert!(!turn.is_finished());
+    world.still.pass(20 * SECOND).await;
+    world.asked("POST", "/session/{id}/abort", 1).await;
+    world.fake.on("GET", "/session/status", [Reply::json(json!({}))]);
+    let played = world.pass_until_over(turn).await;
+    let TurnEnd::TimedOut(Deadline::Idle) = played.outcome().end else {
+        panic!("{:?}", played.result)
+    };
+    assert_eq!((&*played.text(), &*played.outcome().text()), ("Hello ", "Hello "));
+    assert_eq!((world.posts(), world.aborts()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_a_prompt_and_forgets_it_is_found_out() {
+    let world = World::new(Script::new()).await;
+    let (turn, _) = world.prompted(patiently("Hello?")).await;
+    let played = world.pass_until_over(turn).await;
+    assert_eq!(played.end(), "torn");
+    // A look after a minute, and others for some seconds.
+    let elapsed = played.outcome().elapsed;
+    assert!((70..80).contains(&elapsed.as_secs()), "{elapsed:?}");
+    // In case something of it is still to come.
+    world.asked("POST", "/session/{id}/abort", 1).await;
+    assert_eq!((world.posts(), world.aborts()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_without_a_reply_is_looked_for() {
+    let world = World::new(Script::new()).await;
+    world.fake.on("POST", "/session/{id}/prompt_async", [Reply::never()]);
+    let (turn, _) = world.prompted(patiently("Hello?")).await;
+    tokio::time::advance(CALL_LIMIT).await;
+    let played = world.pass_until_over(turn).await;
+    let TurnEnd::NotPosted { reason, .. } = &played.outcome().end else {
+        panic!("{:?}", played.result)
+    };
+    assert!(reason.contains("/prompt_async: no complete reply in"), "{reason}");
+    assert_eq!(world.posts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_without_a_reply_may_have_come() {
+    let world = World::new(Script::new()).await;
+    world.fake.on("POST", "/session/{id}/prompt_async", [Reply::never()]);
+    let (turn, message) = world.prompted(patiently("Hello?")).await;
+    world.send(world.events_of(&message, "Hello you."));
+    turn.await.unwrap().assert_answer("Hello you.");
+    assert_eq!(world.posts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_heartbeats_is_opened_again() {
+    let world = World::with_events(Script::new(), HubSettings::default()).await;
+    let (turn, message) = world.prompted(patiently("Hello?")).await;
+    let events = world.events_of(&message, "Hello you.");
+    world.store(&events);
+    world.still.pass(46 * SECOND).await;
+    let played = world.pass_until_over(turn).await;
+    played.assert_answer("Hello you.");
+    let is_silent = |kind: &TurnEventKind| {
+        matches!(kind, TurnEventKind::ConnectionLost(Interruption::Silent { limit, .. })
+            if *limit == 45 * SECOND)
+    };
+    assert_eq!((played.count(is_silent), played.outcome().gaps), (1, 1));
+    assert_eq!(world.count("GET", "/event"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_come_back_is_given_up() {
+    let events = patient().with_give_up(Some(20 * SECOND));
+    let world = World::with_events(Script::new(), events).await;
+    let (turn, message) = world.prompted(patiently("Hello?")).await;
+    let events = world.events_of(&message, "Hello you.");
+    let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
+    world.send(&events[..=begun]);
+    world.fake.on("GET", "/event", [Reply::status(503)]);
+    world.fake.close_events();
+    let played = world.pass_until_over(turn).await;
+    let TurnEnd::ServerLost { reason, .. } = &played.outcome().end else {
+        panic!("{:?}", played.result)
+    };
+    assert_eq!(reason, "the server does not come back: the event stream was refused: status 503");
+    assert_eq!(played.outcome().text(), "Hello ");
+    let elapsed = played.outcome().elapsed;
+    assert!((20..35).contains(&elapsed.as_secs()), "{elapsed:?}");
+    // The next turn tries anew.
+    world.fake.on("GET", "/event", [Reply::usual()]);
+    let next = world.begin("Again?");
+    let message = world.posted(2).await;
+    world.send(world.events_of(&message, "Yes."));
+    next.await.unwrap().assert_answer("Yes.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_cannot_be_posted_has_its_deadlines_and_can_be_cancelled() {
+    let world = World::new(Script::new().with_greeting(Greeting::Silence)).await;
+    let deadlines = Deadlines::NONE.with_overall(20 * SECOND);
+    let turn = world.begin(TurnRequest::from("Hello?").with_deadlines(deadlines));
+    world.asked("GET", "/event", 1).await;
+    world.still.pass(19 * SECOND).await;
+    assert!(!turn.is_finished());
+    let played = world.pass_until_over(turn).await;
+    let TurnEnd::TimedOut(Deadline::Overall) = played.outcome().end else {
+        panic!("{:?}", played.result)
+    };
+    assert_eq!(played.outcome().elapsed.as_secs(), 20);
+
+    let mut turn = world.session.send(patiently("Hello?"));
+    let waiting = std::future::poll_fn(|cx| {
+        let next = std::pin::pin!(turn.next_event()).poll(cx);
+        std::task::Poll::Ready(next.is_pending())
+    });
+    assert!(waiting.await, "it waits for the event stream");
+    turn.cancel();
+    let error = turn.outcome().await.unwrap_err();
+    assert!(matches!(error.end(), Some(TurnEnd::Cancelled)), "{error:?}");
+    assert_eq!((world.posts(), world.aborts()), (0, 0));
+}

@@ -1,0 +1,129 @@
+//! tokio on its paused clock, which moves when the test says so and not otherwise.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use opencode_tokio::{Connecting, HttpLimits, Process, Runtime, Timer, TokioRuntime};
+use tokio::sync::Notify;
+
+/// For a machine that does other things as well: no test waits this long when all is well.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// No clock of a test comes this far, unless it wants to see this limit pass.
+pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Sockets are real and the clock is not. So the clock must not run while a call waits for its reply; every call has a
+/// limit, and by the timers of that limit the calls can be counted.
+#[derive(Clone)]
+pub(crate) struct Still {
+    tokio: TokioRuntime,
+    calls: Calls,
+    /// tokio's clock stands while there is blocking work. It goes on when this is dropped.
+    _hold: Sender<()>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Calls(Arc<(AtomicUsize, Notify)>);
+
+impl Still {
+    /// Stops the clock. When the test hangs, it goes on, and the deadlines of turns end the test.
+    pub(crate) fn new() -> Self {
+        let (hold, held) = mpsc::channel();
+        tokio::task::spawn_blocking(move || held.recv_timeout(PATIENCE));
+        Self { tokio: TokioRuntime::new(), calls: Calls::default(), _hold: hold }
+    }
+
+    /// By which the calls are known.
+    pub(crate) fn limits() -> HttpLimits {
+        HttpLimits::default().with_connect(CALL_LIMIT).with_reply(CALL_LIMIT)
+    }
+
+    /// Waits until no call waits for its reply.
+    pub(crate) async fn quiet(&self) {
+        while self.calls.0.0.load(Ordering::SeqCst) > 0 {
+            self.calls.0.1.notified().await;
+        }
+    }
+
+    /// Lets this much time pass at once, when no call waits for its reply.
+    pub(crate) async fn pass(&self, time: Duration) {
+        self.quiet().await;
+        tokio::time::advance(time).await;
+        // Whoever waited for it does what it has to do now.
+        for _ in 0..16 {
+            tokio::task::yield_now().await;
+        }
+        self.quiet().await;
+    }
+}
+
+impl fmt::Debug for Still {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Still").field("calls", &self.calls).finish_non_exhaustive()
+    }
+}
+
+impl Runtime for Still {
+    fn now(&self) -> Instant {
+        self.tokio.now()
+    }
+
+    fn timer(&self, at: Instant) -> Pin<Box<dyn Timer>> {
+        let timer = self.tokio.timer(at);
+        if at.saturating_duration_since(self.now()) == CALL_LIMIT {
+            self.calls.0.0.fetch_add(1, Ordering::SeqCst);
+            return Box::pin(CallTimer { timer, calls: self.calls.clone() });
+        }
+        timer
+    }
+
+    fn blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        self.tokio.blocking(work);
+    }
+
+    fn process(&self, command: Command) -> io::Result<Process> {
+        self.tokio.process(command)
+    }
+
+    fn connect(&self, host: &str, port: u16) -> Connecting {
+        self.tokio.connect(host, port)
+    }
+
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.tokio.spawn(task);
+    }
+}
+
+struct CallTimer {
+    timer: Pin<Box<dyn Timer>>,
+    calls: Calls,
+}
+
+impl Future for CallTimer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.as_mut().poll(cx)
+    }
+}
+
+impl Timer for CallTimer {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        self.timer.as_mut().reset(at);
+    }
+}
+
+impl Drop for CallTimer {
+    fn drop(&mut self) {
+        self.calls.0.0.fetch_sub(1, Ordering::SeqCst);
+        self.calls.0.1.notify_one();
+    }
+}
