@@ -21,7 +21,6 @@ use crate::error::Warning;
 use crate::http::{CallError, Http};
 use crate::hub::{Follower, HubServer, Hubs};
 use crate::inner::Inner;
-use crate::latch::Latch;
 use crate::session::{MessageIds, Sessions};
 
 use local::Local;
@@ -52,8 +51,6 @@ pub(crate) struct ServerInner {
     version: Option<Version>,
     /// `None`: somebody else's.
     local: Option<Local>,
-    /// Set when the server is to be stopped.
-    closing: Latch<()>,
     events: HubSettings,
     hubs: Hubs,
     pub(crate) sessions: Sessions,
@@ -180,7 +177,6 @@ impl ServerInner {
             directory,
             version,
             local,
-            closing: Latch::default(),
             events: HubSettings::default(),
             hubs: Hubs::default(),
             sessions: Sessions::default(),
@@ -216,21 +212,9 @@ impl ServerInner {
         }
     }
 
-    /// Whether we started it.
-    #[allow(dead_code, reason = "for what is made from a server")]
-    pub(crate) fn is_local(&self) -> bool {
-        self.local.is_some()
-    }
-
     /// The end of its process, for tasks that must not keep it alive.
     pub(crate) fn exit(&self) -> ServerExit {
         ServerExit { life: self.local.as_ref().map(|local| Arc::clone(local.life())) }
-    }
-
-    /// Waits until somebody begins to stop the server, ours or not.
-    #[allow(dead_code, reason = "for what is made from a server")]
-    pub(crate) async fn closing(&self) {
-        self.closing.wait().await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Everything that a server tells.
+//! Everything that a server tells of a directory.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -12,11 +12,10 @@ use opencode_proto::{HubEnd, Interruption, ServerEvent};
 use crate::hub::{Delivery, Follower};
 use crate::server::{Server, ServerInner};
 
-/// All events of a server, of all its sessions and directories, as they come. Ends when the server is gone.
+/// All events of a server's directory, of all its sessions, as they come. Ends when the server is gone.
 ///
-/// The turns of the server have streams of their own. Nobody waits for who reads this one: when too many events wait to be
-/// read, they are dropped, and [`ServerNews::Interrupted`] says so. OpenCode 1.18.33 says that the stream is open a moment
-/// before it is: what happens in that moment is not told.
+/// It shares its connection with the turns of the directory. Nobody waits for who reads it: when too many events wait to be
+/// read, they are dropped, and [`ServerNews::Interrupted`] says so.
 #[must_use = "events wait until they are read"]
 pub struct ServerEvents {
     follower: Option<Follower>,
@@ -30,7 +29,7 @@ pub struct ServerEvents {
 pub enum ServerNews {
     /// The server is gone, or refuses to tell anything. Nothing follows.
     Ended(HubEnd),
-    /// An event. Heartbeats, and the copies of events that `/global/event` has, are left out.
+    /// An event. Heartbeats, and the copies of events on the stream of all directories, are left out.
     Event(Arc<ServerEvent>),
     /// Events are being missed from here on, until [`Opened`](Self::Opened).
     Interrupted(Interruption),
@@ -39,7 +38,11 @@ pub enum ServerNews {
 }
 
 impl Server {
-    /// Everything that the server tells. `GET /global/event`, and `GET /event` of servers that do not have that.
+    /// Everything that the server tells of its directory. `GET /event`.
+    ///
+    /// With [`EventStream::Global`](opencode_proto::EventStream) in the settings of its events
+    /// ([`AttachRequest::with_events`](crate::AttachRequest::with_events)), of all directories: `GET /global/event`. OpenCode
+    /// 1.18.33 says that this one is open before it is, so that something can be missed at the beginning.
     pub fn events(&self) -> ServerEvents {
         let server = Arc::clone(&self.inner);
         ServerEvents { follower: Some(server.follow_all()), server }

@@ -15,7 +15,6 @@ use super::local::Local;
 const ABORT_LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn stop(server: &ServerInner) -> Result<ServerReport, StopError> {
-    server.closing.set(());
     let Some(local) = &server.local else {
         return Ok(ServerReport { outcome: None, aborted: Vec::new() });
     };

@@ -6,8 +6,8 @@ use super::EventStream;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HubSettings {
-    /// Which stream. (Turns are followed on that of their session's directory in any case.) Default:
-    /// [`EventStream::Global`], and the directory's where a server does not have that.
+    /// Which stream. Default: [`EventStream::Directory`]. Where a server does not have the global one, the directory's is
+    /// followed in its place.
     pub stream: EventStream,
     /// How long a connection may take until the server says `server.connected`. Default: 30 seconds.
     pub open_limit: Duration,
@@ -32,7 +32,7 @@ pub struct HubSettings {
 impl Default for HubSettings {
     fn default() -> Self {
         Self {
-            stream: EventStream::Global,
+            stream: EventStream::Directory,
             open_limit: Duration::from_secs(30),
             silence_limit: Duration::from_secs(45),
             delay: Duration::from_millis(250),

@@ -79,7 +79,7 @@ fn event(event_type: &str, properties: &str) -> String {
 }
 
 fn settings() -> HubSettings {
-    HubSettings::default().with_seed(42)
+    HubSettings::default().with_stream(EventStream::Global).with_seed(42)
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_lost_stream_is_opened_again_at_once_and_then_ever_later() {
 #[test]
 fn jitter_comes_from_the_seed() {
     let waits = |seed| {
-        let mut stage = Stage::new(HubSettings::default().with_seed(seed));
+        let mut stage = Stage::new(settings().with_seed(seed));
         let wait = |stage: &mut Stage| {
             stage.said();
             stage.hub.handle_lost("refused", stage.now);

@@ -21,6 +21,7 @@ struct Stage {
 
 impl Stage {
     fn new(settings: TurnSettings) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do")]
         let now = Instant::now();
         let turn = Turn::new("s".into(), "m1".into(), settings, now);
         let mut stage = Self { turn, now, events: Vec::new(), did: Vec::new(), outcome: None };
@@ -147,15 +148,11 @@ fn a_look_finds_nothing_of_earlier_turns() {
     stage.find(found);
 
     assert_eq!(stage.did, ["post", "look", "ask permission"]);
-    let asked: Vec<_> = stage
-        .events
-        .iter()
-        .filter_map(|event| match &event.kind {
-            TurnEventKind::PermissionAsked(request) => Some(request.id.as_str()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(asked, ["per_2"]);
+    let asked = stage.events.iter().filter_map(|event| {
+        let TurnEventKind::PermissionAsked(request) = &event.kind else { return None };
+        Some(request.id.as_str())
+    });
+    assert!(asked.eq(["per_2"]), "{:#?}", stage.events);
     stage.does(|turn, now| turn.handle_lost(&HubEnd::Exited, now));
     assert!(stage.outcome.unwrap().children.is_empty());
 }

@@ -1,17 +1,17 @@
 //! One server for all tests of a process, to which each test attaches by itself.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{env, fs, thread};
 
 use opencode_tokio::{
     AttachRequest, Binary, CreateSession, Credentials, Deadlines, Environment, RunConfig,
-    ServeFlags, ServeRequest, Server, Session, TurnOutcome, TurnRequest, TurnStream,
+    ServeFlags, ServeRequest, Server, Session, TurnError, TurnOutcome, TurnRequest, TurnStream,
 };
-use serde_json::{Map, Value};
-use testkit::model::ModelServer;
+use serde_json::{Map, Value, json};
+use testkit::model::{ModelServer, Request};
 
 /// A turn takes a second; this is for a machine that does other things as well.
 pub(crate) const LONG: Duration = Duration::from_secs(240);
@@ -28,30 +28,56 @@ struct Shared {
 /// One test's view of it.
 pub(crate) struct World {
     shared: &'static Shared,
+    directory: PathBuf,
     pub(crate) server: Server,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::attached("project", |request| request).await
+    }
+
+    /// In a directory of its own, for what the server remembers of a directory.
+    pub(crate) async fn elsewhere(name: &str) -> Self {
+        Self::attached(name, |request| request).await
+    }
+
+    /// In this directory, with changes to the request to attach.
+    pub(crate) async fn attached(
+        name: &str,
+        change: impl FnOnce(AttachRequest) -> AttachRequest,
+    ) -> Self {
         let shared = tokio::task::spawn_blocking(shared).await.unwrap();
+        let directory = shared.root.join(name);
+        fs::create_dir_all(&directory).unwrap();
         let request = AttachRequest::new(&*shared.url)
             .with_credentials(credentials())
-            .with_directory(shared.root.join("project").to_str().unwrap());
-        let server = opencode_tokio::opencode().attach(request).await.unwrap();
-        Self { shared, server }
+            .with_directory(directory.to_str().unwrap());
+        let server = opencode_tokio::opencode().attach(change(request)).await.unwrap();
+        Self { shared, directory, server }
     }
 
     pub(crate) fn model(&self) -> &'static ModelServer {
         &self.shared.model
     }
 
+    /// What this script was asked for, in order.
+    pub(crate) fn asked(&self, script: &str) -> Vec<Arc<Request>> {
+        let requests = self.model().requests();
+        requests.into_iter().filter(|request| request.script() == Some(script)).collect()
+    }
+
     pub(crate) fn project(&self) -> PathBuf {
-        self.shared.root.join("project")
+        self.directory.clone()
     }
 
     /// A session with a title, so that nothing else asks the model than the prompts.
     pub(crate) async fn session(&self) -> Session {
-        self.server.create_session(CreateSession::new().with_title("a test")).await.unwrap()
+        self.session_with(CreateSession::new()).await
+    }
+
+    pub(crate) async fn session_with(&self, create: CreateSession) -> Session {
+        self.server.create_session(create.with_title("a test")).await.unwrap()
     }
 }
 
@@ -71,6 +97,14 @@ pub(crate) async fn play(mut turn: TurnStream) -> (String, TurnOutcome) {
         text.extend(event.text());
     }
     (text, turn.outcome().await.unwrap())
+}
+
+/// What a turn came to that ended in another way than with a complete answer.
+pub(crate) async fn fail(turn: TurnStream) -> TurnOutcome {
+    match turn.outcome().await {
+        Err(TurnError::Ended(outcome)) => *outcome,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn shared() -> &'static Shared {
@@ -101,7 +135,9 @@ fn serve(root: &Path, model: &ModelServer) -> String {
         .environment(environment)
         .temp_dir(root.join("temp"))
         .build();
-    let config = RunConfig::new().with_overrides(object(&model.config()));
+    let config = RunConfig::new()
+        .with_overrides(object(&config(model)))
+        .with_env("OPENCODE_EXPERIMENTAL_BACKGROUND_SUBAGENTS", "true");
     let request = ServeRequest::new()
         .with_directory(root.join("project"))
         .with_config(config)
@@ -116,6 +152,24 @@ fn serve(root: &Path, model: &ModelServer) -> String {
         });
     });
     url.recv().expect("the server starts")
+}
+
+fn config(model: &ModelServer) -> Value {
+    let mut config = model.config();
+    // OpenCode tells by a model's name whether it edits with patches.
+    let models = &mut config["provider"]["scripted"]["models"];
+    models["gpt-patches"] = models["m1"].clone();
+    models["sees"] = models["m1"].clone();
+    models["sees"]["modalities"] = json!({ "input": ["text", "image"], "output": ["text"] });
+    config["share"] = json!("disabled");
+    config["command"]["greet"] = json!({ "template": "Greet $ARGUMENTS. [[kinds-command]]" });
+    // A subagent that has to ask, whatever its parent may do.
+    config["agent"]["asker"] = json!({
+        "mode": "subagent",
+        "description": "asks",
+        "permission": { "bash": "ask", "question": "allow" },
+    });
+    config
 }
 
 pub(crate) fn object(value: &Value) -> Map<String, Value> {

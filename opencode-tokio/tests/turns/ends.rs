@@ -1,0 +1,242 @@
+//! Turns that end by themselves, by a deadline, or with others.
+
+use std::time::Duration;
+
+use opencode_tokio::{
+    Deadline, Deadlines, ErrorName, FinishReason, Role, Session, SessionStatus, TurnEnd,
+    TurnEventKind, TurnRequest,
+};
+use testkit::model::{Gate, Reply, Script};
+
+use crate::aborts::bash;
+use crate::live::{Live, assert_goes_on, ended, left};
+use crate::world::{World, prompt};
+
+async fn timed_out(script: &'static str, reply: Reply, deadlines: Deadlines, which: Deadline) {
+    let world = World::new().await;
+    world.model().script(script, reply);
+    let session = world.session().await;
+    let request = TurnRequest::new(format!("Go [[{script}]]")).with_deadlines(deadlines);
+
+    let turn = Live::new(session.send(request)).end().await;
+
+    assert!(matches!(turn.outcome.end, TurnEnd::TimedOut(end) if end == which), "{turn:#?}");
+    assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
+    left(&world, script).await;
+    assert_goes_on(&world, &session).await;
+}
+
+#[tokio::test]
+async fn a_turn_may_take_so_long_and_no_longer() {
+    let deadlines = Deadlines::NONE.with_overall(Duration::from_secs(3));
+    let endless = std::iter::repeat_n("and on ", 10_000);
+    let reply = Reply::new().deltas(endless).slow(Duration::from_millis(50));
+    timed_out("ends-overall", reply, deadlines, Deadline::Overall).await;
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_begin_is_given_up() {
+    let deadlines = Deadlines::NONE
+        .with_first_event(Duration::from_secs(3))
+        .with_idle(Duration::from_secs(240))
+        .with_overall(crate::world::LONG);
+    timed_out("ends-first", Reply::new().stall(), deadlines, Deadline::FirstEvent).await;
+}
+
+#[tokio::test]
+async fn a_model_that_falls_silent_is_given_up() {
+    let deadlines = Deadlines::NONE.with_idle(Duration::from_secs(3));
+    timed_out("ends-idle", Reply::new().text("Begun ").stall(), deadlines, Deadline::Idle).await;
+}
+
+/// The user's messages of a session.
+async fn prompts(session: &Session) -> usize {
+    let messages = session.messages().await.unwrap();
+    messages.iter().filter(|message| message.info.role == Role::User).count()
+}
+
+#[tokio::test]
+async fn a_prompt_to_a_busy_session_has_an_answer_of_its_own() {
+    let world = World::new().await;
+    let gate = Gate::new();
+    let first = Reply::new().text("First ").pause_until(&gate).text("answer.");
+    world.model().script("ends-queue-1", first);
+    world.model().script("ends-queue-2", Reply::new().text("Second answer."));
+    let session = world.session().await;
+
+    let mut first = Live::new(session.send(prompt("One [[ends-queue-1]]")));
+    first.until_text("First ").await;
+    let mut second = Live::new(session.send(prompt("Two [[ends-queue-2]]")));
+    second.until(|event| matches!(event.kind, TurnEventKind::Posted(_))).await;
+    gate.open();
+    let (first, second) = tokio::join!(first.end(), second.end());
+
+    assert_eq!((first.end(), second.end()), ("completed", "completed"));
+    assert_eq!(first.outcome.text(), "First answer.");
+    assert_eq!(second.outcome.text(), "Second answer.");
+    first.assert_calls(1);
+    second.assert_calls(1);
+    assert_eq!(prompts(&session).await, 2);
+    assert_goes_on(&world, &session).await;
+}
+
+#[tokio::test]
+async fn a_prompt_between_two_steps_is_answered_with_the_first() {
+    let world = World::new().await;
+    let gate = Gate::new();
+    let first = Script::new()
+        .then(Reply::new().text("I look.").pause_until(&gate).tool("bash", bash("echo out")));
+    world.model().script("ends-steer-1", first);
+    world.model().script("ends-steer-2", Reply::new().text("Both answers."));
+    let session = world.session().await;
+
+    let mut first = Live::new(session.send(prompt("One [[ends-steer-1]]")));
+    first.until_text("I look.").await;
+    let mut second = Live::new(session.send(prompt("Two [[ends-steer-2]]")));
+    second.until(|event| matches!(event.kind, TurnEventKind::Posted(_))).await;
+    gate.open();
+    let (first, second) = tokio::join!(first.end(), second.end());
+
+    assert_eq!((first.end(), second.end()), ("completed", "completed"));
+    assert_eq!(first.outcome.full_text(), "I look.Both answers.");
+    assert_eq!(second.outcome.full_text(), "Both answers.");
+    assert_eq!((first.tools(), second.tools()), (vec![("bash", "completed")], vec![]));
+    assert_eq!(prompts(&session).await, 2);
+    assert_goes_on(&world, &session).await;
+}
+
+#[tokio::test]
+async fn prompts_that_are_sent_together_are_all_answered() {
+    let world = World::new().await;
+    world.model().script("ends-together-1", Reply::new().text("First answer."));
+    world.model().script("ends-together-2", Reply::new().text("Second answer."));
+    for _ in 0..3 {
+        let session = world.session().await;
+        let first = Live::new(session.send(prompt("One [[ends-together-1]]")));
+        let second = Live::new(session.send(prompt("Two [[ends-together-2]]")));
+
+        let (first, second) = tokio::join!(first.end(), second.end());
+
+        assert_eq!((first.end(), second.end()), ("completed", "completed"));
+        assert!(!first.outcome.text().is_empty());
+        assert!(!second.outcome.text().is_empty());
+        assert_eq!(prompts(&session).await, 2);
+        assert_goes_on(&world, &session).await;
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_before_the_first_has_begun_to_answer() {
+    let world = World::new().await;
+    let gate = Gate::new();
+    world.model().script("ends-early-1", Reply::new().pause_until(&gate).text("First answer."));
+    world.model().script("ends-early-2", Reply::new().text("Second answer."));
+    let session = world.session().await;
+
+    let mut first = Live::new(session.send(prompt("One [[ends-early-1]]")));
+    first.until_asked(&world, |request| request.script() == Some("ends-early-1")).await;
+    let mut second = Live::new(session.send(prompt("Two [[ends-early-2]]")));
+    second.until(|event| matches!(event.kind, TurnEventKind::Posted(_))).await;
+    gate.open();
+    let (first, second) = tokio::join!(first.end(), second.end());
+
+    assert_eq!((first.end(), second.end()), ("completed", "completed"));
+    assert_eq!(first.outcome.text(), "First answer.");
+    assert_eq!(second.outcome.text(), "Second answer.");
+    assert_eq!(prompts(&session).await, 2);
+    assert_goes_on(&world, &session).await;
+}
+
+/// Plays a turn of one answer, and says how it ended and why the model stopped.
+async fn finished(script: &str, reply: Reply) -> (crate::live::Ended, Option<FinishReason>) {
+    let world = World::new().await;
+    world.model().script(script, reply);
+    let session = world.session().await;
+    let turn = ended(&session, format!("Go [[{script}]]")).await;
+    assert_goes_on(&world, &session).await;
+    let finish = turn.outcome.answers().last().unwrap().finish.clone();
+    (turn, finish)
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_cut() {
+    let reply = Reply::new().text("Too lo").finish("length");
+    let (turn, finish) = finished("ends-length", reply).await;
+    assert_eq!((turn.end(), finish.unwrap()), ("completed", FinishReason::LENGTH.into()));
+    assert_eq!(turn.outcome.text(), "Too lo");
+    turn.assert_calls(1);
+}
+
+#[tokio::test]
+async fn a_filtered_answer_is_an_error() {
+    let reply = Reply::new().text("I must not ").finish("content_filter");
+    let (turn, finish) = finished("ends-filter", reply).await;
+    let TurnEnd::AgentError(error) = &turn.outcome.end else { panic!("{:?}", turn.outcome) };
+    assert_eq!(error.name, ErrorName::CONTENT_FILTER);
+    assert_eq!(finish.unwrap().as_str(), "content-filter");
+    assert_eq!(turn.outcome.text(), "I must not ");
+    assert_eq!(turn.outcome.errors().len(), 1);
+    turn.assert_calls(1);
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_one() {
+    let (turn, finish) = finished("ends-empty", Reply::new()).await;
+    assert_eq!((turn.end(), finish.unwrap()), ("completed", FinishReason::STOP.into()));
+    assert_eq!(turn.outcome.text(), "");
+    turn.assert_calls(1);
+}
+
+#[tokio::test]
+async fn a_model_that_stops_for_no_known_reason_is_asked_until_somebody_ends_it() {
+    let world = World::new().await;
+    world.model().script("ends-unknown", Reply::new().text("So.").finish("tired"));
+    let session = world.session().await;
+
+    let mut turn = Live::new(session.send(prompt("Go [[ends-unknown]]")));
+    for _ in 0..3 {
+        turn.until(|event| matches!(event.kind, TurnEventKind::StepFinished(_))).await;
+    }
+    turn.stream.cancel();
+    let turn = turn.end().await;
+
+    assert_eq!((turn.end(), &*turn.outcome.text()), ("cancelled", "So."));
+    assert_eq!(turn.outcome.answers().next().unwrap().finish, Some(FinishReason::UNKNOWN.into()));
+    assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
+    assert_goes_on(&world, &session).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_finish_is_asked_for_again() {
+    let world = World::new().await;
+    let attempts = [Reply::new().text("Begun ").close(), Reply::new().text("Done.")];
+    world.model().script("ends-close", Script::new().then(attempts));
+    let session = world.session().await;
+
+    let turn = ended(&session, "Go [[ends-close]]").await;
+
+    assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "Done."));
+    assert_eq!(turn.outcome.full_text(), "Begun Done.");
+    assert_eq!(turn.outcome.answers().count(), 2);
+    assert_goes_on(&world, &session).await;
+}
+
+#[tokio::test]
+async fn tools_that_fail_do_not_fail_the_turn() {
+    let world = World::new().await;
+    let calls = Reply::new()
+        .tool("bash", bash("echo out; exit 3"))
+        .tool("read", serde_json::json!({ "filePath": "missing.txt" }))
+        .tool("frobnicate", serde_json::json!({}));
+    let script = Script::new().then(calls).then(Reply::new().text("All failed."));
+    world.model().script("ends-tools", script);
+    let session = world.session().await;
+
+    let turn = ended(&session, "Go [[ends-tools]]").await;
+
+    assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "All failed."));
+    let tools = [("bash", "completed"), ("read", "error"), ("invalid", "completed")];
+    assert_eq!(turn.tools(), tools);
+    turn.assert_calls(2);
+    assert_goes_on(&world, &session).await;
+}

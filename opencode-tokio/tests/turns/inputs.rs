@@ -1,0 +1,210 @@
+//! What of a prompt gets to the model, and how.
+
+use std::fs;
+use std::sync::Arc;
+
+use opencode_tokio::{
+    CreateSession, ModelRef, Permissions, Prompt, PromptFile, PromptPart, Subtask, ToolState,
+    ToolSwitch, TurnRequest,
+};
+use serde_json::{Value, json};
+use testkit::model::{Reply, Request, Script};
+
+use crate::world::{World, play, prompt};
+
+/// An image of one pixel.
+const DOT: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\x0dIDATx\xdacd\xf8\xcfP\x0f\x00\x03\x86\x01\x80Z4}k\x00\x00\x00\x00IEND\xaeB`\x82";
+
+/// Plays a turn and returns what the model was asked in it, which is one call.
+async fn asked(world: &World, script: &str, request: impl Into<TurnRequest>) -> Arc<Request> {
+    world.model().script(script, Reply::new().text("Read."));
+    let session = world.session().await;
+    let (text, _) = play(session.send(prompt(request))).await;
+    assert_eq!(text, "Read.");
+    let [asked] = &world.asked(script)[..] else { panic!("one call") };
+    Arc::clone(asked)
+}
+
+/// The last message of the user, with all its parts.
+fn last(request: &Request) -> Value {
+    let user = |message: &&Value| message["role"] == "user";
+    request.messages().iter().rfind(user).unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_turn_chooses_model_agent_variant_and_system_prompt() {
+    let world = World::new().await;
+    let session = world.session().await;
+    world.model().script("inputs-choices", Reply::new().text("One."));
+    world.model().script("inputs-after", Reply::new().text("Two."));
+    let choices = Prompt::from("Go [[inputs-choices]]")
+        .with_model(ModelRef::new("scripted/small").unwrap())
+        .with_agent("plan")
+        .with_variant("high")
+        .with_system("Speak \"Latin\".");
+
+    let (_, outcome) = play(session.send(prompt(choices))).await;
+
+    let chosen = &world.asked("inputs-choices")[0];
+    assert_eq!(chosen.model(), "small");
+    assert!(chosen.system().contains("Speak \"Latin\"."));
+    assert_eq!(chosen.body()["reasoning_effort"], "high");
+    let answer = outcome.answers().last().unwrap();
+    assert_eq!(answer.agent.as_deref(), Some("plan"));
+    assert_eq!(answer.model, Some(ModelRef::new("scripted/small").unwrap()));
+
+    // The next turn says nothing: the model stays, the system prompt does not.
+    play(session.send(prompt("Go [[inputs-after]]"))).await;
+    let after = &world.asked("inputs-after")[0];
+    assert_eq!(after.model(), "small");
+    assert!(!after.system().contains("Speak"));
+}
+
+#[tokio::test]
+async fn tools_are_switched_off_for_good() {
+    let world = World::new().await;
+    let session = world.session().await;
+    world.model().script("inputs-tools", Reply::new().text("One."));
+    let off = Prompt::from("Go [[inputs-tools]]")
+        .with_tool("bash", ToolSwitch::Disabled)
+        .with_tool("webfetch", ToolSwitch::Disabled);
+    play(session.send(prompt(off))).await;
+    play(session.send(prompt("Go [[inputs-tools]]"))).await;
+    for request in world.asked("inputs-tools") {
+        let tools = request.tools();
+        assert!(!tools.contains(&"bash") && !tools.contains(&"webfetch"), "{tools:?}");
+        assert!(tools.contains(&"read"), "{tools:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_may_forbid_tools() {
+    let world = World::new().await;
+    world.model().script("inputs-deny", Reply::new().text("One."));
+    let create = CreateSession::new().with_permission(Permissions::new().deny("bash"));
+    play(world.session_with(create).await.send(prompt("Go [[inputs-deny]]"))).await;
+    assert!(!world.asked("inputs-deny")[0].tools().contains(&"bash"));
+}
+
+#[tokio::test]
+async fn a_text_file_is_read_by_its_path() {
+    let world = World::new().await;
+    let path = world.project().join("notes of #1 (50%).txt");
+    fs::write(&path, "first\nsecond\nthird\n").unwrap();
+    let whole = Prompt::from("Go [[inputs-path]]").with_part(PromptFile::path(&path));
+    let said = last(&*asked(&world, "inputs-path", whole).await).to_string();
+    assert!(said.contains("first") && said.contains("third"), "{said}");
+
+    let lines = Prompt::from("Go [[inputs-lines]]")
+        .with_part(PromptFile::lines("notes of #1 (50%).txt", 2..=2))
+        .with_files_in(world.project());
+    let said = last(&*asked(&world, "inputs-lines", lines).await).to_string();
+    assert!(said.contains("second") && !said.contains("third"), "{said}");
+}
+
+#[tokio::test]
+async fn files_are_sent_with_the_prompt() {
+    let world = World::new().await;
+    let request = Prompt::from("Go [[inputs-bytes]]")
+        .with_model(ModelRef::new("scripted/sees").unwrap())
+        .with_part(PromptFile::bytes("a note.txt", "what the note says \u{1f980}"))
+        .with_part(PromptFile::bytes("dot.png", DOT));
+    let said = last(&*asked(&world, "inputs-bytes", request).await);
+    assert!(said.to_string().contains("what the note says \u{1f980}"), "{said}");
+    let images: Vec<_> = said["content"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|part| part["type"] == "image_url")
+        .filter_map(|part| part["image_url"]["url"].as_str())
+        .collect();
+    let [image] = images[..] else { panic!("{said}") };
+    assert!(image.starts_with("data:image/png;base64,iVBORw0KGgo"), "{image}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_told_to_the_model() {
+    let world = World::new().await;
+    world.model().script("inputs-missing", Reply::new().text("Missing."));
+    let request = Prompt::from("Go [[inputs-missing]]")
+        .with_part(PromptFile::path(world.project().join("nowhere.txt")));
+    let (text, outcome) = play(world.session().await.send(prompt(request))).await;
+    assert_eq!((&*text, outcome.end.name()), ("Missing.", "completed"));
+    assert_eq!(outcome.errors().len(), 1, "{:?}", outcome.errors());
+}
+
+#[tokio::test]
+async fn an_agent_is_named() {
+    let world = World::new().await;
+    let request =
+        Prompt::from("Go [[inputs-agent]]").with_part(PromptPart::Agent("asker".to_owned()));
+    let said = last(&*asked(&world, "inputs-agent", request).await).to_string();
+    assert!(said.contains("call the task tool with subagent: asker"), "{said}");
+}
+
+#[tokio::test]
+async fn a_task_is_given_to_a_subagent() {
+    let world = World::new().await;
+    world.model().script("inputs-child", Reply::new().text("The child says so."));
+    world
+        .model()
+        .script("inputs-subtask", Script::new().then(Reply::new().text("I see.")).repeat_last());
+    let task = Subtask::new("asker", "Do it [[inputs-child]]", "does it");
+    let request = Prompt::from("Go [[inputs-subtask]]").with_part(task);
+    let (_, outcome) = play(world.session().await.send(prompt(request))).await;
+
+    let [child] = &outcome.children[..] else { panic!("{:?}", outcome.children) };
+    assert_eq!(child.text(), "The child says so.");
+    let [tool] = &outcome.tools().collect::<Vec<_>>()[..] else { panic!("one tool") };
+    assert_eq!((&*tool.tool, tool.state.status()), ("task", "completed"));
+    assert!(tool.state.output().unwrap().to_str().contains("The child says so."));
+    assert_eq!(outcome.text(), "I see.");
+    assert_eq!(outcome.children_tokens().total, 110);
+}
+
+#[tokio::test]
+async fn odd_text_arrives_unchanged() {
+    let world = World::new().await;
+    let odd = "[[inputs-odd]] -x \"double\" 'single' \\n \\\\ `x` $HOME ${X} %s \u{1f980}\u{200d}e\u{301}\r\n\t{env:HOME} \\ud800 \u{0}\u{7f}\u{2028}</s> \n \n";
+    let request = asked(&world, "inputs-odd", odd).await;
+    assert_eq!(request.prompt().unwrap(), odd);
+}
+
+#[tokio::test]
+async fn a_long_prompt_arrives_whole() {
+    let world = World::new().await;
+    let long =
+        format!("[[inputs-long]]\n{}the end", "A line of the prompt, \u{e4}.\n".repeat(12_000));
+    assert!(long.len() > 300_000);
+    let request = asked(&world, "inputs-long", &*long).await;
+    assert_eq!(request.prompt().unwrap().len(), long.len());
+    assert!(request.prompt().unwrap() == *long);
+}
+
+#[tokio::test]
+async fn half_a_character_is_replaced() {
+    let world = World::new().await;
+    // As JavaScript prints it: half of a pair, alone, in an answer and in the arguments of a tool.
+    let event = |delta: &str, finish: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":\"m1\",\
+             \"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+        )
+    };
+    let call = r#"{"role":"assistant","tool_calls":[{"index":0,"id":"call_odd","type":"function","function":{"name":"bash","arguments":"{\"command\":\"echo one\",\"description\":\"a \\ud83e b\"}"}}]}"#;
+    let script =
+        Script::new().then(Reply::new().raw(event(call, "null")).finish("tool_calls")).then(
+            Reply::new()
+                .raw(event(r#"{"role":"assistant","content":"a \ud83e b \udd80"}"#, "null")),
+        );
+    world.model().script("inputs-half", script);
+
+    let (text, outcome) = play(world.session().await.send(prompt("Go [[inputs-half]]"))).await;
+
+    assert_eq!(text, "a \u{fffd} b \u{fffd}");
+    assert_eq!(outcome.text(), text);
+    let tool = outcome.tools().next().unwrap();
+    let ToolState::Completed { input: Some(input), .. } = &tool.state else { panic!("{tool:?}") };
+    let command = serde_json::from_str::<Value>(&input.as_str().replace("\\ud83e", "?")).unwrap();
+    assert_eq!(command["command"], json!("echo one"));
+}

@@ -1,0 +1,100 @@
+//! Forks, and what is taken back.
+
+use opencode_tokio::{MessageWithParts, Part, Session};
+use testkit::model::Reply;
+
+use crate::world::{World, play, prompt};
+
+/// A session with two turns.
+async fn told(world: &World) -> Session {
+    world.model().script("history-one", Reply::new().text("First."));
+    world.model().script("history-two", Reply::new().text("Second."));
+    let session = world.session().await;
+    play(session.send(prompt("One [[history-one]]"))).await;
+    play(session.send(prompt("Two [[history-two]]"))).await;
+    session
+}
+
+/// The first text of each message.
+fn texts(messages: &[MessageWithParts]) -> Vec<String> {
+    let text = |part: &Part| match part {
+        Part::Text(part) => Some(part.text.to_str().into_owned()),
+        _ => None,
+    };
+    messages.iter().map(|message| message.parts.iter().find_map(text).unwrap_or_default()).collect()
+}
+
+const ALL: [&str; 4] = ["One [[history-one]]", "First.", "Two [[history-two]]", "Second."];
+
+#[tokio::test]
+async fn a_fork_has_all_messages_or_those_before_one() {
+    let world = World::new().await;
+    let session = told(&world).await;
+    let messages = session.messages().await.unwrap();
+    assert_eq!(texts(&messages), ALL);
+
+    let whole = session.fork(None).await.unwrap();
+    let copied = whole.messages().await.unwrap();
+    assert_eq!(texts(&copied), ALL);
+    assert_ne!(whole.id(), session.id());
+    assert_ne!(copied[0].info.id, messages[0].info.id);
+    let info = whole.info().await.unwrap();
+    assert_eq!((&*info.title, info.parent), ("a test (fork #1)", None));
+
+    let half = session.fork(Some(messages[2].info.id.clone())).await.unwrap();
+    assert_eq!(texts(&half.messages().await.unwrap()), ALL[..2]);
+    world.model().script("history-fork", Reply::new().text("Forked."));
+    let (text, _) = play(half.send(prompt("Three [[history-fork]]"))).await;
+    assert_eq!(text, "Forked.");
+    assert_eq!(session.messages().await.unwrap().len(), 4, "the first is left alone");
+    assert_eq!(half.messages().await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_can_be_had_back() {
+    let world = World::new().await;
+    let session = told(&world).await;
+    let messages = session.messages().await.unwrap();
+    let second = messages[2].info.id.clone();
+
+    let info = session.revert(second.clone(), None).await.unwrap();
+    assert_eq!(info.revert.map(|revert| (revert.message, revert.part)), Some((second, None)));
+    let info = session.unrevert().await.unwrap();
+    assert_eq!(info.revert, None);
+    assert_eq!(texts(&session.messages().await.unwrap()), ALL);
+
+    // What is not there is not taken back, and that is no error.
+    let info = session.revert("msg_00000000000000000000000000".into(), None).await.unwrap();
+    assert_eq!(info.revert, None);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_is_gone_with_the_next_prompt() {
+    let world = World::new().await;
+    let session = told(&world).await;
+    let messages = session.messages().await.unwrap();
+    session.revert(messages[2].info.id.clone(), None).await.unwrap();
+
+    world.model().script("history-instead", Reply::new().text("Third."));
+    let (text, outcome) = play(session.send(prompt("Three [[history-instead]]"))).await;
+
+    assert_eq!((&*text, &*outcome.text()), ("Third.", "Third."));
+    let left = session.messages().await.unwrap();
+    assert_eq!(texts(&left), [ALL[0], ALL[1], "Three [[history-instead]]", "Third."]);
+    assert_eq!(left[2].info.id, outcome.message);
+    let known = world.asked("history-instead")[0].messages().to_vec();
+    assert!(known.iter().all(|message| !message.to_string().contains("Second.")));
+    assert_eq!(session.info().await.unwrap().revert, None);
+}
+
+#[tokio::test]
+async fn a_part_is_taken_back_with_all_that_followed() {
+    let world = World::new().await;
+    let session = told(&world).await;
+    let messages = session.messages().await.unwrap();
+    let part = messages[3].parts.iter().find(|part| matches!(part, Part::Text(_))).unwrap();
+    let info = session.revert(messages[3].info.id.clone(), part.key().part.clone()).await.unwrap();
+    let revert = info.revert.unwrap();
+    // Nothing of the answer would be left, so its prompt goes as well.
+    assert_eq!((revert.message, revert.part), (messages[2].info.id.clone(), None));
+}

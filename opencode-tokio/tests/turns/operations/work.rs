@@ -1,0 +1,94 @@
+//! Aborts, summaries, lists of things to do, sharing.
+
+use opencode_tokio::{ApiErrorKind, ModelRef, Todo, TurnEventKind};
+use serde_json::json;
+use testkit::model::{Kind, Reply, Script};
+
+use super::refusal;
+use crate::world::{World, play, prompt};
+
+#[tokio::test]
+async fn an_abort_of_an_idle_session_does_nothing() {
+    let world = World::new().await;
+    let session = world.session().await;
+    session.abort().await.unwrap();
+    world.model().script("work-abort", Reply::new().text("Still here."));
+    let (text, outcome) = play(session.send(prompt("Go [[work-abort]]"))).await;
+    assert_eq!((&*text, outcome.end.name()), ("Still here.", "completed"));
+    session.abort().await.unwrap();
+    assert_eq!(session.messages().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_conversation_is_summarised() {
+    let world = World::new().await;
+    let session = world.session().await;
+    play(session.send(prompt("My name is Ann."))).await;
+
+    session.summarize(ModelRef::new("scripted/small").unwrap()).await.unwrap();
+
+    let requests = world.model().requests();
+    let summaries: Vec<_> = requests
+        .iter()
+        .filter(|request| request.kind() == Kind::Compaction)
+        .filter(|request| request.session() == Some(session.id().as_str()))
+        .collect();
+    assert_eq!(summaries.len(), 1);
+    assert_eq!(summaries[0].model(), "small");
+    // The next prompt has the summary in place of what was said.
+    world.model().script("work-summary", Reply::new().text("Ann, I think."));
+    let (text, outcome) = play(session.send(prompt("Who? [[work-summary]]"))).await;
+    assert_eq!((&*text, &*outcome.text()), ("Ann, I think.", "Ann, I think."));
+    let known = json!(world.asked("work-summary")[0].messages()).to_string();
+    assert!(known.contains("Scripted summary."), "{known}");
+}
+
+#[tokio::test]
+async fn things_to_do_are_told_and_kept() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let todo = |content: &str, status: &str, priority: &str| json!({ "content": content, "status": status, "priority": priority });
+    let first = [todo("Look", "in_progress", "high"), todo("Leap", "pending", "low")];
+    let second = [todo("Look", "completed", "high"), todo("Leap", "in_progress", "low")];
+    let write =
+        |todos: &[serde_json::Value]| Reply::new().tool("todowrite", json!({ "todos": todos }));
+    let script =
+        Script::new().then(write(&first)).then(write(&second)).then(Reply::new().text("Done."));
+    world.model().script("work-todos", script);
+
+    let mut turn = session.send(prompt("Go [[work-todos]]"));
+    let mut told = Vec::new();
+    while let Some(event) = turn.next_event().await {
+        if let TurnEventKind::TodosChanged(todos) = event.kind {
+            told.push(statuses(&todos));
+        }
+    }
+    let outcome = turn.outcome().await.unwrap();
+
+    let expected = [("Look", "completed", "high"), ("Leap", "in_progress", "low")]
+        .map(|(content, status, priority)| (content.into(), status.into(), priority.into()));
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0][0].1, "in_progress");
+    assert_eq!(told[1], expected);
+    assert_eq!(statuses(outcome.todos()), expected);
+    assert_eq!(statuses(&session.todos().await.unwrap()), expected);
+    // The next turn tells of none.
+    let (_, outcome) = play(session.send(prompt("Hello"))).await;
+    assert_eq!(outcome.todos(), []);
+}
+
+fn statuses(todos: &[Todo]) -> Vec<(String, String, String)> {
+    let told =
+        |todo: &Todo| (todo.content.clone(), todo.status.to_string(), todo.priority.to_string());
+    todos.iter().map(told).collect()
+}
+
+#[tokio::test]
+async fn sharing_that_is_disabled_is_an_error_of_the_server() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let kind = refusal(session.share().await);
+    assert!(matches!(kind, ApiErrorKind::Server { reference: Some(_), .. }), "{kind:?}");
+    let info = session.unshare().await.unwrap();
+    assert_eq!(info.share_url, None);
+}

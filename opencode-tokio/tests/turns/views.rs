@@ -1,0 +1,282 @@
+//! A turn, event by event.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use opencode_tokio::{
+    Artifact, ArtifactChange, EventLogConfig, EventLogMode, ModelRef, Part, TextKind, ToolState,
+    TurnEvent, TurnEventKind, TurnStream,
+};
+use serde_json::{Value, json};
+use testkit::model::{Gate, Reply, Script, Usage};
+
+use crate::world::{World, play, prompt};
+
+async fn events(mut turn: TurnStream) -> (Vec<TurnEvent>, opencode_tokio::TurnOutcome) {
+    let mut events = Vec::new();
+    while let Some(event) = turn.next_event().await {
+        events.push(event);
+    }
+    (events, turn.outcome().await.unwrap())
+}
+
+fn kind(part: &Part) -> &'static str {
+    match part {
+        Part::Reasoning(_) => "reasoning",
+        Part::StepFinish(_) => "step-finish",
+        Part::StepStart(_) => "step-start",
+        Part::Text(_) => "text",
+        Part::Tool(_) => "tool",
+        _ => "other",
+    }
+}
+
+#[tokio::test]
+async fn a_turn_is_told_in_order_and_whole() {
+    let world = World::new().await;
+    let command = json!({ "command": "echo out", "description": "d" });
+    let script = Script::new()
+        .then(
+            Reply::new()
+                .reasoning("Hm, ")
+                .reasoning("so.")
+                .deltas(["I ", "look."])
+                .tool("bash", command)
+                .usage(Usage { input: 50, output: 20, cached: 10, reasoning: 5 }),
+        )
+        .then(Reply::new().reasoning("Ah.").deltas(["It ", "is ", "out."]));
+    world.model().script("views-order", script);
+
+    let (events, outcome) = events(world.session().await.send(prompt("Go [[views-order]]"))).await;
+
+    // What was told of parts, in a few words.
+    let mut told: Vec<String> = Vec::new();
+    for event in &events {
+        let said = match &event.kind {
+            TurnEventKind::Posted(message) => {
+                assert_eq!(*message, outcome.message);
+                "posted".to_owned()
+            }
+            TurnEventKind::StepStarted(_) => "step".to_owned(),
+            TurnEventKind::StepFinished(step) => format!(
+                "step over: {}, {} in, {} out, {} reasoning, {} cached",
+                step.reason,
+                step.tokens.input,
+                step.tokens.output,
+                step.tokens.reasoning,
+                step.tokens.cache_read,
+            ),
+            TurnEventKind::PartAdded(part) => format!("{} begins", kind(part)),
+            TurnEventKind::PartDelta { kind: TextKind::Reasoning, delta, .. } => {
+                format!("reasoning: {}", delta.to_str())
+            }
+            TurnEventKind::PartDelta { kind: TextKind::Text, delta, .. } => {
+                format!("text: {}", delta.to_str())
+            }
+            TurnEventKind::PartFinal { part, .. } => format!("{} is over", kind(part)),
+            TurnEventKind::ToolProgressed(_) => "tool goes on".to_owned(),
+            _ => continue,
+        };
+        // How often a tool goes on is a matter of time.
+        if said != "tool goes on" || !told.contains(&said) {
+            told.push(said);
+        }
+    }
+    // Tools run beside the rest of their step.
+    let place = |said: &str| told.iter().position(|told| told.starts_with(said));
+    assert!(place("tool is over") < place("step over: tool-calls"), "{told:?}");
+    let (of_tool, told): (Vec<_>, Vec<_>) =
+        told.into_iter().partition(|said| said.starts_with("tool"));
+    assert_eq!(of_tool, ["tool begins", "tool goes on", "tool is over"]);
+    assert_eq!(
+        told,
+        [
+            "posted",
+            "step",
+            "reasoning begins",
+            "reasoning: Hm, ",
+            "reasoning: so.",
+            "reasoning is over",
+            "text begins",
+            "text: I ",
+            "text: look.",
+            "text is over",
+            "step over: tool-calls, 40 in, 15 out, 5 reasoning, 10 cached",
+            "step",
+            "reasoning begins",
+            "reasoning: Ah.",
+            "reasoning is over",
+            "text begins",
+            "text: It ",
+            "text: is ",
+            "text: out.",
+            "text is over",
+            "step over: stop, 100 in, 10 out, 0 reasoning, 0 cached",
+        ]
+    );
+    let text: String = events.iter().filter_map(TurnEvent::text).collect();
+    assert_eq!(text, "I look.It is out.");
+    assert_eq!(outcome.full_text(), text);
+    assert_eq!(outcome.reasoning(), "Hm, so.Ah.");
+    assert_eq!((outcome.tokens().total, outcome.answers().count()), (180, 2));
+    // Every part is added once and final once.
+    let mut parts: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+    for event in &events {
+        let (part, place) = match &event.kind {
+            TurnEventKind::PartAdded(part) => (part, 0),
+            TurnEventKind::PartFinal { part, .. } => (part, 1),
+            _ => continue,
+        };
+        let counts = parts.entry(part.key().part.as_ref().unwrap().to_string()).or_default();
+        if place == 0 { counts.0 += 1 } else { counts.1 += 1 }
+    }
+    assert_eq!(parts.into_values().collect::<Vec<_>>(), [(1, 1); 5]);
+}
+
+#[tokio::test]
+async fn the_output_of_a_command_grows() {
+    let world = World::new().await;
+    let gate = world.project().join("views-gate");
+    let command = format!(
+        "echo first; while [ ! -e '{}' ]; do sleep 0.05; done; echo second",
+        gate.display()
+    );
+    let script = Script::new()
+        .then(Reply::new().tool("bash", json!({ "command": command, "description": "d" })))
+        .then(Reply::new().text("Done."));
+    world.model().script("views-output", script);
+
+    let mut turn = world.session().await.send(prompt("Go [[views-output]]"));
+    let mut outputs = Vec::new();
+    while let Some(event) = turn.next_event().await {
+        let TurnEventKind::ToolProgressed(tool) = &event.kind else { continue };
+        let ToolState::Running { metadata: Some(metadata), .. } = &tool.state else { continue };
+        let metadata: Value = metadata.decode().unwrap();
+        let output = metadata["output"].as_str().unwrap_or_default().to_owned();
+        if output == "first\n" {
+            fs::write(&gate, "").unwrap();
+        }
+        outputs.push(output);
+    }
+    let outcome = turn.outcome().await.unwrap();
+
+    assert!(outputs.iter().any(|output| output == "first\n"), "{outputs:?}");
+    assert!(outputs.windows(2).all(|pair| pair[1].starts_with(&pair[0])), "{outputs:?}");
+    let tool = outcome.tools().next().unwrap();
+    assert_eq!(tool.state.output().unwrap().to_str(), "first\nsecond\n");
+}
+
+#[tokio::test]
+async fn artifacts_are_what_tools_wrote() {
+    let world = World::new().await;
+    let (one, two) = (world.project().join("a/same.txt"), world.project().join("b/same.txt"));
+    let write = |path: &std::path::Path, content: &str| {
+        Reply::new().tool("write", json!({ "filePath": path, "content": content }))
+    };
+    let edit = json!({ "filePath": one, "oldString": "old", "newString": "new" });
+    let script = Script::new()
+        .then(write(&one, "old\n"))
+        .then(write(&two, "0123456789"))
+        .then(Reply::new().tool("edit", edit))
+        .then(Reply::new().text("Done."));
+    world.model().script("views-artifacts", script);
+    let patch = "*** Begin Patch\n*** Update File: a/same.txt\n@@\n-new\n+newer\n*** Delete File: \
+                 b/same.txt\n*** Add File: c/same.txt\n+added\n*** End Patch";
+    let script = Script::new()
+        .then(Reply::new().tool("apply_patch", json!({ "patchText": patch })))
+        .then(Reply::new().text("Done."));
+    world.model().script("views-patch", script);
+    let session = world.session().await;
+
+    let (_, outcome) = play(session.send(prompt("Go [[views-artifacts]]"))).await;
+    let artifacts = |size_max| -> Vec<Artifact> {
+        outcome.tools().flat_map(|tool| Artifact::of(tool, size_max)).collect()
+    };
+    let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let told: Vec<_> = artifacts(9).into_iter().map(|it| (it.path, it.change)).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0], (path(&one), ArtifactChange::Content("old\n".to_owned())));
+    assert_eq!(told[1].0, path(&two));
+    assert!(matches!(told[1].1, ArtifactChange::TooLarge { size: 10, .. }), "{told:?}");
+    assert_eq!(told[2].0, path(&one));
+    let artifacts = artifacts(usize::MAX);
+    let ArtifactChange::Patch(patch) = &artifacts[2].change else { panic!("{artifacts:?}") };
+    assert!(patch.contains("-old\n+new"), "{patch}");
+
+    let turn =
+        prompt("Go [[views-patch]]").with_model(ModelRef::new("scripted/gpt-patches").unwrap());
+    let (_, outcome) = play(session.send(turn)).await;
+    let mut told: Vec<_> = outcome
+        .tools()
+        .flat_map(|tool| Artifact::of(tool, usize::MAX))
+        .map(|it| (it.path, it.change))
+        .collect();
+    told.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0].0, path(&one));
+    assert!(matches!(&told[0].1, ArtifactChange::Patch(patch) if patch.contains("-new\n+newer")));
+    assert_eq!(told[1], (path(&two), ArtifactChange::Deleted));
+    assert_eq!(told[2].0, path(&world.project().join("c/same.txt")));
+    assert!(matches!(&told[2].1, ArtifactChange::Patch(patch) if patch.contains("+added")));
+}
+
+#[tokio::test]
+async fn a_log_has_what_the_server_sent() {
+    let world = World::new().await;
+    world.model().script("views-log", Reply::new().reasoning("Hm.").deltas(["Hel", "lo."]));
+    let path = world.project().join("views.jsonl");
+    let log = EventLogConfig::new(&path)
+        .with_mode(EventLogMode::Append)
+        .without_type("message.part.delta");
+    let session = world.session().await.with_log(log);
+
+    play(session.send(prompt("Go [[views-log]]"))).await;
+    let first = fs::read_to_string(&path).unwrap();
+    let (_, outcome) = play(session.send(prompt("Go [[views-log]]"))).await;
+    let both = fs::read_to_string(&path).unwrap();
+
+    assert!(both.starts_with(&first) && both.len() > first.len());
+    // `/global/event` says where besides.
+    let event = |line: &str| {
+        let mut event: Value = serde_json::from_str(line).unwrap();
+        if event["payload"].is_object() { event["payload"].take() } else { event }
+    };
+    let lines: Vec<Value> = both.lines().map(event).collect();
+    let mut ids: Vec<_> = lines.iter().map(|line| line["id"].as_str().unwrap()).collect();
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "no event is there twice");
+    let types: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
+    assert!(!types.contains(&"message.part.delta"), "{types:?}");
+    for line in &lines {
+        assert_eq!(line["properties"]["sessionID"], json!(session.id().as_str()));
+    }
+    // What the user said is there, and how it ended.
+    let told = |line: &&Value, text: &str| line["properties"]["part"]["text"] == text;
+    assert_eq!(lines.iter().filter(|line| told(line, "Go [[views-log]]")).count(), 2);
+    assert_eq!(lines.iter().filter(|line| told(line, "Hello.")).count(), 2);
+    assert_eq!(types.last(), Some(&"session.status"));
+    assert_eq!(outcome.text(), "Hello.");
+}
+
+#[tokio::test]
+async fn a_transcript_is_there_while_it_grows() {
+    let world = World::new().await;
+    let gate = Gate::new();
+    let reply = Reply::new().deltas(["a", "b"]).pause_until(&gate).text("c");
+    world.model().script("views-grows", reply);
+    let mut turn = world.session().await.send(prompt("Go [[views-grows]]"));
+    assert!(turn.transcript().is_none() && turn.message().is_none());
+    let mut text = String::new();
+    while let Some(event) = turn.next_event().await {
+        text.extend(event.text());
+        if text == "ab" {
+            assert_eq!(turn.transcript().unwrap().text(), "ab");
+            gate.open();
+        }
+    }
+    assert_eq!(text, "abc");
+    assert!(turn.transcript().is_none());
+    assert_eq!(turn.outcome().await.unwrap().text(), "abc");
+}
