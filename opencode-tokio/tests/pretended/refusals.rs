@@ -1,12 +1,13 @@
 //! Event streams and prompts that the server refuses.
 
 use opencode_tokio::{
-    ApiErrorKind, AttachError, AttachRequest, Credentials, HubEnd, ServerNews, TurnEnd, TurnError,
+    ApiErrorKind, AttachError, AttachRequest, Credentials, EventStream, HubEnd, ServerNews,
+    TurnEnd, TurnError,
 };
 use serde_json::json;
 use testkit::server::{Reply, Script};
 
-use crate::world::World;
+use crate::world::{World, patient};
 
 /// Opens the stream, which is refused for good, with this status.
 async fn refused_stream(reply: Reply) -> ApiErrorKind {
@@ -59,7 +60,8 @@ async fn a_server_without_the_stream_of_all_directories_is_followed_by_the_other
         Reply::new(200, "text/html", "<!doctype html>"),
         Reply::error(404, json!({ "name": "NotFoundError", "data": { "message": "no" } })),
     ] {
-        let world = World::new(Script::new().on("GET", "/global/event", [missing])).await;
+        let script = Script::new().on("GET", "/global/event", [missing]);
+        let world = World::with_events(script, patient().with_stream(EventStream::Global)).await;
         let mut events = world.server.events();
         assert!(matches!(events.next().await, Some(ServerNews::Opened)));
         world.send([world.event("session.idle", json!({}))]);
