@@ -193,7 +193,11 @@ async fn overflows_without_end_are_ended() {
     assert_eq!(turn.outcome.text(), "");
     let asked = world.asked("errors-forever").len();
     assert!((3..=4).contains(&asked), "asked {asked} times: the third is one too many");
-    assert_goes_on(&world, &session).await;
+    // It goes on, with the summary first that it was about to make, if it was.
+    let next = Script::from(Reply::new().text("The next answer.")).repeat_last();
+    world.model().script("errors-after-forever", next);
+    let next = ended(&session, "And now? [[errors-after-forever]]").await;
+    assert_eq!((next.end(), &*next.outcome.text()), ("completed", "The next answer."));
     let later = world.asked("errors-forever").len();
     assert!(later <= asked + 1, "it is aborted");
 }
