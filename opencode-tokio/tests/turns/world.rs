@@ -110,9 +110,8 @@ pub(crate) async fn fail(turn: TurnStream) -> TurnOutcome {
 fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let root =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("turns-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&root);
+        let root = directory_of(std::process::id());
+        remove_those_of_the_dead();
         for name in ["home", "project", "temp"] {
             fs::create_dir_all(root.join(name)).unwrap();
         }
@@ -121,6 +120,24 @@ fn shared() -> &'static Shared {
         let url = serve(&root, &model);
         Shared { model, root, url }
     })
+}
+
+fn directory_of(process: u32) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("turns-{process}"))
+}
+
+/// Nothing of this process runs when its statics are gone: the next one removes its directory.
+fn remove_those_of_the_dead() {
+    for entry in fs::read_dir(env!("CARGO_TARGET_TMPDIR")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let process = name.strip_prefix("turns-").and_then(|process| process.parse::<u32>().ok());
+        let Some(process) = process else { continue };
+        if process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists() {
+            // Another process may be faster.
+            let _ = fs::remove_dir_all(path);
+        }
+    }
 }
 
 /// Starts the server on a thread that outlives every test. When this process ends, the guardian ends the server.

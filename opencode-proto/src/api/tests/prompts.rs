@@ -88,13 +88,13 @@ fn relative_paths_become_absolute_on_demand() {
         .with_part(PromptFile::path("src/a.rs"))
         .with_part(PromptFile::path("/etc/hosts"))
         .with_part(PromptFile::bytes("a", "b"))
-        .with_files_in("/work");
+        .with_files_in("/srv");
     let urls: Vec<_> = prompt
         .parts
         .iter()
         .filter_map(|part| if let PromptPart::File(file) = part { Some(file.url()) } else { None })
         .collect();
-    assert_eq!(urls, ["file:///work/src/a.rs", "file:///etc/hosts", "data:text/plain;base64,Yg=="]);
+    assert_eq!(urls, ["file:///srv/src/a.rs", "file:///etc/hosts", "data:text/plain;base64,Yg=="]);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn what_the_tools_of_the_messages_wrote() {
         .flat_map(|part| Artifact::of(part, 1000))
         .collect();
     let [write, edit] = &written[..] else { panic!("{written:?}") };
-    assert_eq!(write.path, "/work/w a%ç/out/new.txt");
+    assert_eq!(write.path, "/srv/w a%ç/out/new.txt");
     assert_eq!(write.change, ArtifactChange::Content("hello\n".to_owned()));
     assert_eq!(edit.path, write.path);
     let ArtifactChange::Patch(patch) = &edit.change else { panic!("{edit:?}") };
@@ -84,7 +84,7 @@ fn an_element_that_cannot_be_read_is_named() {
 
 #[test]
 fn a_session() {
-    let body = r#"{"id":"ses_1","slug":"cosmic-mountain","projectID":"global","directory":"/work/w a%ç","path":"work",
+    let body = r#"{"id":"ses_1","slug":"cosmic-mountain","projectID":"global","directory":"/srv/w a%ç","path":"work",
         "parentID":"ses_0","summary":{"additions":0,"deletions":0,"files":0},"cost":0.00096,
         "tokens":{"input":800,"output":80,"reasoning":0,"cache":{"read":0,"write":0}},"share":{"url":"https://x/s/1"},
         "title":"X","agent":"build","model":{"id":"m1","providerID":"scripted"},"version":"1.18.33","metadata":{"k":1},
@@ -96,7 +96,7 @@ fn a_session() {
     assert_eq!(session.parent, Some("ses_0".into()));
     assert_eq!(session.title, "X");
     assert_eq!(session.project.as_deref(), Some("global"));
-    assert_eq!(session.directory.as_deref(), Some("/work/w a%ç"));
+    assert_eq!(session.directory.as_deref(), Some("/srv/w a%ç"));
     assert_eq!(session.agent.as_deref(), Some("build"));
     assert_eq!(session.version.as_deref(), Some("1.18.33"));
     assert_eq!(session.share_url.as_deref(), Some("https://x/s/1"));
