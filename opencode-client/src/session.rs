@@ -8,6 +8,7 @@ mod operations;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use opencode_config::ModelRef;
@@ -17,7 +18,7 @@ use opencode_proto::{
     SessionInfo,
 };
 
-use crate::event_log::EventLogConfig;
+use crate::event_log::{EventLogConfig, EventLogMode};
 use crate::http::CallError;
 use crate::server::{Server, ServerInner};
 use crate::turn_stream::{Answerers, TurnRequest, TurnStream};
@@ -44,7 +45,15 @@ pub(crate) use model::ModelGuard;
 pub struct Session {
     pub(crate) core: Arc<SessionCore>,
     answerers: Answerers,
-    log: Option<EventLogConfig>,
+    log: Option<SessionLog>,
+}
+
+/// The log of a handle and its clones.
+#[derive(Clone)]
+struct SessionLog {
+    config: EventLogConfig,
+    /// Whether a turn has begun to write it.
+    is_begun: Arc<AtomicBool>,
 }
 
 /// What all handles of one session share.
@@ -107,10 +116,11 @@ impl Session {
         self
     }
 
-    /// Writes the events of the turns of this handle to a file, as the server sent them, each turn after the one before.
+    /// Writes the events of the turns of this handle to a file, as the server sent them, each turn after the one
+    /// before. What the file held is dropped by the first of them, or kept, as the log says.
     #[must_use]
     pub fn with_log(mut self, log: EventLogConfig) -> Self {
-        self.log = Some(log);
+        self.log = Some(SessionLog { config: log, is_begun: Arc::default() });
         self
     }
 
@@ -122,9 +132,21 @@ impl Session {
         let mut request = request.into();
         request.answerers.or(&self.answerers);
         if request.log.is_none() {
-            request.log.clone_from(&self.log);
+            request.log = self.log.as_ref().map(SessionLog::next);
         }
         TurnStream::new(Arc::clone(&self.core), request)
+    }
+}
+
+impl SessionLog {
+    /// For the next turn: the first does with the file what the configuration says, the others go on.
+    fn next(&self) -> EventLogConfig {
+        let config = self.config.clone();
+        if self.is_begun.swap(true, Ordering::Relaxed) {
+            config.with_mode(EventLogMode::Append)
+        } else {
+            config
+        }
     }
 }
 
