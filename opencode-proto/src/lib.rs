@@ -56,9 +56,20 @@
 //!
 //! # Parts
 //!
-//! [`LineFramer`] cuts lines out of chunks. [`RunEvent`] is what a line says; [`TextPart`], [`ReasoningPart`],
-//! [`ToolPart`], [`StepStart`] and [`StepFinish`] are what it is about. [`Answer`] gathers events into a result. [`Run`]
-//! does all of that for a process and knows when it is over, and [`RunEnd`] says how.
+//! [`LineFramer`] cuts lines out of chunks, [`SseFramer`] events. [`RunEvent`] is what a line says, [`ServerEvent`] what an
+//! event of a server does; [`TextPart`], [`ReasoningPart`], [`ToolPart`], [`StepStart`] and [`StepFinish`] are what both are
+//! about. [`Answer`] gathers the events of a run into a result, [`Transcripts`] those of a server's sessions. [`api`] has the
+//! operations of a server's HTTP API as values.
+//!
+//! The machines know when something is over, and how it ended. All are driven like [`Run`]:
+//!
+//! - [`Run`]: one `opencode run` process.
+//! - [`Serve`]: one `opencode serve` process, until it listens and until it has ended.
+//! - [`Hub`]: an event stream of a server, connected again when it breaks, told apart by session.
+//! - [`Turn`]: one prompt of a session, posted once, until it has really ended.
+//! - [`Retry`]: one call of a server, as often as it may be tried.
+//!
+//! The example `blocking` drives a run and a turn with threads and a plain socket; it is the guide to embedding.
 
 mod ansi;
 mod answer;
