@@ -29,7 +29,7 @@ mod settings;
 mod snapshot;
 mod waiting;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
@@ -75,6 +75,8 @@ pub struct Turn {
     /// The errors that the session reported since the prompt was posted.
     errors: Vec<AgentError>,
     overflows: u32,
+    /// The calls of the model in a row that ended without a reason and without a tool.
+    unfinished: BTreeSet<MessageId>,
     status: Option<SessionStatus>,
     /// Since when the session has been told to be idle.
     idle: Option<Instant>,
@@ -121,6 +123,8 @@ struct Stopping {
 #[derive(Clone, Copy, Debug)]
 enum Stop {
     Cancelled,
+    /// The model would be asked the same again and again.
+    Endless,
     /// It would summarise and overflow for ever.
     Overflowed,
     TimedOut(Deadline),
@@ -159,6 +163,7 @@ impl Turn {
             refused: None,
             errors: Vec::new(),
             overflows: 0,
+            unfinished: BTreeSet::new(),
             status: None,
             idle: None,
             activity: 0,

@@ -200,6 +200,7 @@ impl Turn {
         let why = self.stop.as_ref().map_or(Stop::Cancelled, |stop| stop.why);
         let end = match why {
             Stop::Cancelled => TurnEnd::Cancelled,
+            Stop::Endless => TurnEnd::Endless,
             Stop::Overflowed => failed(&self.errors),
             Stop::TimedOut(deadline) => TurnEnd::TimedOut(deadline),
         };

@@ -109,6 +109,9 @@ pub enum TurnEnd {
     Cancelled,
     /// The answer is complete.
     Completed,
+    /// The model ended call after call without saying why, which OpenCode takes for a wish to go on. It was aborted
+    /// ([`TurnSettings::unfinished_max`](super::TurnSettings::unfinished_max)).
+    Endless,
     /// The prompt did not get to the server, or nobody knows whether it did and it was not found there. It was not
     /// sent again.
     #[non_exhaustive]
@@ -146,6 +149,7 @@ impl TurnEnd {
             Self::AgentError(_) => "agent_error",
             Self::Cancelled => "cancelled",
             Self::Completed => "completed",
+            Self::Endless => "endless",
             Self::NotPosted { .. } => "not_posted",
             Self::Refused(_) => "refused",
             Self::Rejected { .. } => "rejected",
@@ -169,6 +173,9 @@ impl fmt::Display for TurnEnd {
             Self::AgentError(error) => write!(f, "the agent failed: {error}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Completed => f.write_str("completed"),
+            Self::Endless => {
+                f.write_str("aborted: the model says again and again that it is not done")
+            }
             Self::NotPosted { reason } => write!(f, "the prompt was not posted: {reason}"),
             Self::Refused(error) => write!(f, "the prompt was refused: {error}"),
             Self::Rejected { refused } => write!(f, "stopped where it was refused: {refused}"),

@@ -21,6 +21,9 @@ pub struct TurnSettings {
     /// How often the conversation may overflow the model's context without an answer in between, before the turn is
     /// aborted. OpenCode itself would go on for ever. Default: 4.
     pub overflows_max: u32,
+    /// How many calls of the model in a row may end without a reason and without a tool before the turn is aborted.
+    /// OpenCode asks on at once, for ever. Default: 8.
+    pub unfinished_max: usize,
     /// How many bytes of events may wait for the message they belong to. Default: 8 MiB.
     pub waiting_size_max: usize,
 }
@@ -34,6 +37,7 @@ impl Default for TurnSettings {
             settle_delay: Duration::from_millis(500),
             look_interval: Duration::from_secs(60),
             overflows_max: 4,
+            unfinished_max: 8,
             waiting_size_max: 8 << 20,
         }
     }

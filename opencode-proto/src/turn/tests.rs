@@ -251,3 +251,38 @@ fn an_answer_that_overflowed_does_not_end_the_row_of_overflows() {
     stage.tell("session.error", OVERFLOW);
     assert_eq!(stage.did, ["post", "abort"]);
 }
+
+#[test]
+fn a_model_that_is_never_done_is_stopped() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    let limit = TurnSettings::default().unfinished_max;
+    let unknown = |stage: &mut Stage, number: usize| {
+        let id = format!("m{}", number + 10);
+        let info = format!(
+            r#""info":{{"id":"{id}","role":"assistant","parentID":"m1","finish":"unknown","time":{{"completed":1}}}}"#
+        );
+        // Each is told several times.
+        stage.tell("message.updated", &info);
+        stage.tell("message.updated", &info.replace("}}", r#"},"cost":1}"#));
+    };
+    (0..limit).for_each(|number| unknown(&mut stage, number));
+    assert_eq!(stage.did, ["post"], "not yet");
+    unknown(&mut stage, limit);
+    assert_eq!(stage.did, ["post", "abort"]);
+    stage.does(Turn::handle_aborted);
+    stage.wait(TurnSettings::default().abort_limit);
+    assert_eq!(stage.end(), Some("endless"));
+
+    // One that gives a reason in between is not that.
+    let mut stage = Stage::posted(TurnSettings::default());
+    for number in 0..3 * limit {
+        unknown(&mut stage, number);
+        if number % limit == 0 {
+            let info = format!(
+                r#""info":{{"id":"m9{number}","role":"assistant","parentID":"m1","finish":"tool-calls","time":{{"completed":1}}}}"#
+            );
+            stage.tell("message.updated", &info);
+        }
+    }
+    assert_eq!(stage.did, ["post"]);
+}

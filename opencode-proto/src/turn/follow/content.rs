@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use super::{Place, Source};
 use crate::hub::child_of;
-use crate::part::{Part, PartKey};
+use crate::part::{FinishReason, Part, PartKey};
 use crate::server_event::{MessageInfo, ServerEvent, ServerEventKind};
-use crate::transcript::{Before, Told};
+use crate::transcript::{Before, Message, Told};
 use crate::turn::chain::Belongs;
-use crate::turn::{LookState, Turn, TurnEventKind};
+use crate::turn::{LookState, Stop, Turn, TurnEventKind};
 use crate::{MessageId, RawText, Role, StepRole, TextKind};
 
 impl Turn {
@@ -36,7 +36,7 @@ impl Turn {
         }
         if self.transcript_at(place).update_message(info, how(source)) {
             self.activity += 1;
-            self.recovered(place, info);
+            self.count_calls(place, info, now);
             let kind = TurnEventKind::MessageUpdated(Box::new(info.clone()));
             self.emit(place, kind, source);
         }
@@ -140,15 +140,24 @@ impl Turn {
         }
     }
 
-    /// An answer ends the row of overflows. (One that overflowed is completed as well, but the model never finished it.)
-    fn recovered(&mut self, place: Place, info: &MessageInfo) {
+    /// Counts what OpenCode would repeat for ever. An answer ends the row of overflows. (One that overflowed is completed
+    /// as well, but the model never finished it.)
+    fn count_calls(&mut self, place: Place, info: &MessageInfo, now: Instant) {
         let is_answer = info.step == StepRole::Answer
             && info.error.is_none()
-            && info.finish.is_some()
             && info.completed_ms.is_some()
             && info.role == Role::Assistant;
-        if is_answer && matches!(place, Place::Own) {
-            self.overflows = 0;
+        let (true, Place::Own, Some(finish)) = (is_answer, place, &info.finish) else { return };
+        self.overflows = 0;
+        let has_tools = |message: &Message| message.tools().next().is_some();
+        let message = self.transcript.messages().iter().rfind(|message| *message.id() == info.id);
+        if *finish != FinishReason::UNKNOWN || message.is_some_and(has_tools) {
+            self.unfinished.clear();
+        } else {
+            self.unfinished.insert(info.id.clone());
+            if self.unfinished.len() > self.settings.unfinished_max {
+                self.stop(Stop::Endless, now);
+            }
         }
     }
 
