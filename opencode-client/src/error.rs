@@ -208,3 +208,15 @@ pub enum VersionError {
         limit: std::time::Duration,
     },
 }
+
+/// What an error says, with its causes.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -20,7 +20,6 @@ mod limits;
 mod link;
 #[cfg(test)]
 mod tests;
-mod within;
 
 use idle::Idle;
 

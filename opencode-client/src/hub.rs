@@ -17,7 +17,6 @@ use crate::runtime::Runtime;
 use crate::server::ServerExit;
 
 pub(crate) use mailbox::{Delivery, Mailbox};
-pub(crate) use pump::describe;
 
 /// The hubs of a server, one per stream. Each is started when somebody needs it, and again when it was given up.
 #[derive(Debug, Default)]

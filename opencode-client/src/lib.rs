@@ -77,6 +77,7 @@ mod start;
 mod tree_jobs;
 mod turn_stream;
 mod version;
+mod within;
 
 pub use crate::http::{CallError, Endpoint, HttpLimits, Reached, UrlError};
 pub use binary::{Binary, BinaryFault, BinaryNotFound, Tried, Version, parse_version};

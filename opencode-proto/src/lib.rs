@@ -84,6 +84,7 @@ mod json;
 mod line;
 mod output_tail;
 mod part;
+mod random;
 mod retry;
 mod run;
 mod run_event;

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
 
+use crate::random::Random;
+
 #[cfg(test)]
 mod tests;
 
@@ -113,13 +115,13 @@ impl RetryCause {
 pub struct Retry {
     policy: RetryPolicy,
     failures: u32,
-    random: u64,
+    random: Random,
 }
 
 impl Retry {
     /// No attempt has failed yet. The same `seed` gives the same pauses.
     pub fn new(policy: RetryPolicy, seed: u64) -> Self {
-        Self { policy, failures: 0, random: seed }
+        Self { policy, failures: 0, random: Random::new(seed) }
     }
 
     /// An attempt failed. Says when to make the next one; `None` when this failure is the last.
@@ -140,16 +142,6 @@ impl Retry {
     fn pause(&mut self) -> Duration {
         let doubled = 2_u32.saturating_pow(self.failures - 1);
         let longest = self.policy.delay_first.saturating_mul(doubled).min(self.policy.delay_max);
-        // 32 bits of chance are plenty, and exact in a float.
-        let chance = f64::from((self.next_random() >> 32) as u32) / f64::from(u32::MAX);
-        longest.mul_f64(1.0 - chance / 2.0)
-    }
-
-    /// The SplitMix64 generator.
-    fn next_random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        longest.mul_f64(1.0 - self.random.unit() / 2.0)
     }
 }

@@ -39,7 +39,7 @@ use crate::run::{Wake, WakeReason};
 use crate::server_event::{PermissionRequest, QuestionRequest, ServerEvent, SessionStatus};
 use crate::transcript::{AskId, Transcript};
 use crate::watchdog::{Deadline, Watchdog};
-use crate::{AgentError, MessageId, PermissionReply, SessionId, StepRole};
+use crate::{AgentError, MessageId, PermissionReply, SessionId};
 
 pub use action::{AskReply, Look, PermissionAsk, QuestionAsk, QuestionReply, TurnAction};
 use asks::Asks;
@@ -431,14 +431,6 @@ impl Turn {
         if matches!(self.look, LookState::Idle) && silence >= self.settings.look_interval {
             self.look_at(now);
         }
-    }
-
-    fn emit_own(&mut self, kind: TurnEventKind, source: Option<&Arc<ServerEvent>>) {
-        let session = self.session.clone();
-        let source = source.cloned();
-        let (origin, step) = (Origin::Session, StepRole::Answer);
-        let event = TurnEvent { session, origin, step, kind, source };
-        self.actions.push_back(TurnAction::Event(Box::new(event)));
     }
 }
 

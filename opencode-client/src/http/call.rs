@@ -13,7 +13,7 @@ use opencode_proto::{Retry, RetryCause, RetryPolicy};
 use super::Inner;
 use super::error::{CallError, Reached};
 use super::link::{Gathered, Link};
-use super::within::within;
+use crate::within::within;
 
 impl Inner {
     pub(super) async fn reply(

@@ -13,7 +13,7 @@ use opencode_proto::api::ApiError;
 use super::Inner;
 use super::error::CallError;
 use super::link::{Gathered, Link};
-use super::within::within;
+use crate::within::within;
 
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::error::describe;
 use crate::http::{CallError, EventBody};
 use crate::runtime::Timer;
 use crate::start::poll_timer;
@@ -120,16 +121,4 @@ fn poll_connection(
             true
         }
     }
-}
-
-/// With its causes.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -8,8 +8,8 @@ use opencode_proto::{
     ChildSnapshot, Look, LookError, MessageId, SessionId, SessionStatus, Snapshot,
 };
 
+use crate::error::describe;
 use crate::http::{CallError, Http};
-use crate::hub::describe;
 
 const PAGE: u32 = 100;
 /// Subagents of subagents of subagents …: how many sessions to look at.

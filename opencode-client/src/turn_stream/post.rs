@@ -6,8 +6,8 @@ use opencode_proto::api::{
 use opencode_proto::{MessageId, Posted, SessionId};
 
 use super::request::Work;
+use crate::error::describe;
 use crate::http::{CallError, Http, Reached};
-use crate::hub::describe;
 
 /// Posts what the turn begins with.
 pub(super) async fn post(http: Http, session: SessionId, message: MessageId, work: Work) -> Posted {

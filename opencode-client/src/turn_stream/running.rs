@@ -157,7 +157,6 @@ impl Running {
         // What was not taken with its event is refused.
         drop(self.ask.take());
         loop {
-            let now = self.core.server.inner.runtime.now();
             match self.turn.poll_action() {
                 TurnAction::Abort => self.aborting = Some(self.abort()),
                 TurnAction::AskPermission(ask) => self.ask_permission(ask),
@@ -186,7 +185,8 @@ impl Running {
                     if !moved && !woken {
                         return Poll::Pending;
                     }
-                    self.turn.handle_timeout(now);
+                    // The clock is asked, not the timer: runtimes wake timers late and for other reasons.
+                    self.turn.handle_timeout(self.core.server.inner.runtime.now());
                 }
             }
         }

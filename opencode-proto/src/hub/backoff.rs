@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::HubSettings;
+use crate::random::Random;
 
 /// When to try next.
 #[derive(Debug)]
@@ -8,7 +9,7 @@ pub(super) struct Backoff {
     delay: Duration,
     delay_max: Duration,
     give_up: Option<Duration>,
-    random: u64,
+    random: Random,
     /// The first failure in a row, and how many there were.
     failing: Option<(Instant, u32)>,
 }
@@ -19,8 +20,7 @@ impl Backoff {
             delay: settings.delay,
             delay_max: settings.delay_max,
             give_up: settings.give_up,
-            // The generator stays at 0 for ever.
-            random: settings.seed.max(1),
+            random: Random::new(settings.seed),
             failing: None,
         }
     }
@@ -41,15 +41,7 @@ impl Backoff {
         }
         let factor = 1u32.checked_shl(failures - 1).unwrap_or(u32::MAX);
         let delay = self.delay.saturating_mul(factor).min(self.delay_max);
-        now.checked_add(delay.mul_f64(self.factor()))
-    }
-
-    /// From 0.75 to 1.25 (xorshift64).
-    fn factor(&mut self) -> f64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        let unit = f64::from(u32::try_from(self.random >> 32).unwrap_or(0)) / f64::from(u32::MAX);
-        0.75 + unit / 2.0
+        // Varied by up to a quarter.
+        now.checked_add(delay.mul_f64(0.75 + self.random.unit() / 2.0))
     }
 }

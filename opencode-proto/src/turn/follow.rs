@@ -124,22 +124,11 @@ impl Turn {
 
     /// What a look found, as if it had been told.
     pub(super) fn apply(&mut self, snapshot: &Snapshot, now: Instant) {
-        for MessageWithParts { info, parts, .. } in &snapshot.messages {
-            self.message_updated(Place::Own, info, None, now);
-            for part in parts {
-                self.part_updated(Place::Own, part, None);
-            }
-        }
+        self.apply_messages(Place::Own, &snapshot.messages, now);
         for child in &snapshot.children {
             // Others are of earlier turns: what starts one of this turn's says so.
             let Some(place) = self.place_of_child.get(&child.session) else { continue };
-            let place = Place::Child(*place);
-            for MessageWithParts { info, parts, .. } in &child.messages {
-                self.message_updated(place, info, None, now);
-                for part in parts {
-                    self.part_updated(place, part, None);
-                }
-            }
+            self.apply_messages(Place::Child(*place), &child.messages, now);
         }
         self.chain.mend();
         let order: Vec<_> =
@@ -168,6 +157,15 @@ impl Turn {
             self.asks.close(&id);
         }
         self.watch_asks(now);
+    }
+
+    fn apply_messages(&mut self, place: Place, messages: &[MessageWithParts], now: Instant) {
+        for MessageWithParts { info, parts, .. } in messages {
+            self.message_updated(place, info, None, now);
+            for part in parts {
+                self.part_updated(place, part, None);
+            }
+        }
     }
 
     fn is_of_turn(&self, session: &SessionId) -> bool {
@@ -239,17 +237,20 @@ impl Turn {
         }
     }
 
+    pub(super) fn emit_own(&mut self, kind: TurnEventKind, source: Source<'_>) {
+        self.emit(Place::Own, kind, source);
+    }
+
     fn emit(&mut self, place: Place, kind: TurnEventKind, source: Source<'_>) {
         let session = match place {
             Place::Child(place) => self.children[place].id().clone(),
             Place::Own => self.session.clone(),
         };
-        self.emit_in(&session, kind, source);
+        self.emit_in(session, kind, source);
     }
 
-    fn emit_in(&mut self, session: &SessionId, kind: TurnEventKind, source: Source<'_>) {
-        let origin = if *session == self.session { Origin::Session } else { Origin::Subagent };
-        let session = session.clone();
+    fn emit_in(&mut self, session: SessionId, kind: TurnEventKind, source: Source<'_>) {
+        let origin = if session == self.session { Origin::Session } else { Origin::Subagent };
         let step = self.step_of(&session, &kind);
         let event = TurnEvent { session, origin, step, kind, source: source.cloned() };
         self.actions.push_back(TurnAction::Event(Box::new(event)));

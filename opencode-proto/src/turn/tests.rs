@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::api::{MessageWithParts, Pending};
 use crate::server_event::ServerEventKind;
-use crate::{Deadlines, MessageInfo};
+use crate::{Deadlines, MessageInfo, StepRole};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -33,7 +33,7 @@ impl Turn {
             let ask = PermissionAsk { session, request };
             self.actions.push_back(TurnAction::AskPermission(ask));
         }
-        self.emit_in(session, TurnEventKind::PermissionAsked(request), source);
+        self.emit_in(session.clone(), TurnEventKind::PermissionAsked(request), source);
         self.watch_asks(now);
     }
 
@@ -57,7 +57,7 @@ impl Turn {
             let ask = QuestionAsk { session, request };
             self.actions.push_back(TurnAction::AskQuestion(ask));
         }
-        self.emit_in(session, TurnEventKind::QuestionAsked(request), source);
+        self.emit_in(session.clone(), TurnEventKind::QuestionAsked(request), source);
         self.watch_asks(now);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::runtime::Runtime;
 
 /// Waits for `future`, but not longer than `limit`: `None` when that is over. `None` for `limit` waits for ever.
-pub(super) async fn within<F: Future>(
+pub(crate) async fn within<F: Future>(
     runtime: &dyn Runtime,
     limit: Option<Duration>,
     future: F,
