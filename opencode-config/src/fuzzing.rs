@@ -1,26 +1,39 @@
-//! Bodies of fuzz targets, kept where `cargo test` runs them too. Not part of the API.
+//! What the fuzz target runs, and the tests over its corpus. Not part of the API.
 
-use serde_json::Value;
+mod jsonc;
+mod laws;
+mod sanitize;
 
-use crate::isolation::sanitized;
+use serde_json::{Map, Value};
+
 use crate::parse_jsonc;
 
-#[cfg(test)]
-mod tests;
+/// Stands between two configs. No text has this byte.
+const BETWEEN: u8 = 0xff;
 
-/// Reads any bytes as a config file: what can be read is the same after writing and reading it
-/// again, and reducing it to its providers neither panics nor adds keys.
+/// Any config reads as what it says, is reduced to what is promised, and is laid over another by rules.
 ///
-/// # Panics
-///
-/// When one of that does not hold.
-pub fn jsonc(data: &[u8]) {
-    let Ok(config) = parse_jsonc(data) else { return };
-    let text = Value::Object(config.clone()).to_string();
-    let again = parse_jsonc(text.as_bytes());
-    assert_eq!(again.as_ref(), Ok(&config), "written as {text}");
-    let reduced = sanitized(config.clone(), "/home/user/.config/opencode");
-    assert!(reduced.keys().all(|key| config.contains_key(key)), "{reduced:?}");
-    let twice = sanitized(reduced.clone(), "/somewhere/else");
-    assert_eq!(twice, reduced, "an anchored config is anchored");
+/// `data` is up to three config files, each laid over the one before.
+pub fn config(data: &[u8]) {
+    let mut layers = Vec::new();
+    for text in data.split(|byte| *byte == BETWEEN).take(3) {
+        let read = parse_jsonc(text);
+        jsonc::check(text, &read);
+        if let Ok(layer) = read {
+            sanitize::check(&layer);
+            laws::check_alone(&layer);
+            layers.push(layer);
+        }
+    }
+    for pair in layers.windows(2) {
+        laws::check_pair(&pair[0], &pair[1]);
+    }
+    if let [a, b, c] = &layers[..] {
+        laws::check_three(a, b, c);
+    }
+}
+
+/// As text, so that the order of keys is compared too.
+fn text(config: &Map<String, Value>) -> String {
+    Value::Object(config.clone()).to_string()
 }

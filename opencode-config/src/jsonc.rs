@@ -100,12 +100,16 @@ impl JsoncError {
         if matches!(error.kind(), ParseErrorKind::NestingDepthExceeded) {
             return Self::TooDeep { line, column };
         }
-        Self::Syntax { reason: lower_first(&error.kind().to_string()), line, column }
+        Self::Syntax { reason: reason(&error.kind().to_string()), line, column }
     }
 }
 
-fn lower_first(sentence: &str) -> String {
-    let mut characters = sentence.chars();
+/// The first part of what the parser says. After a quotation mark it may go on with what the text says, or with a place
+/// within that.
+fn reason(sentence: &str) -> String {
+    let ends = ["'", "\"", "`", ":", " at line"];
+    let end = ends.iter().filter_map(|end| sentence.find(end)).min().unwrap_or(sentence.len());
+    let mut characters = sentence[..end].trim_end_matches([' ', '.']).chars();
     characters
         .next()
         .map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())

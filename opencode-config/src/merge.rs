@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,9 @@ mod tests;
 /// Permission rules are the exception, since OpenCode lets the last matching rule win: in
 /// `permission`, and in `permission` of every `agent` and `mode`, a key that `over` sets moves to the
 /// end, and so do the patterns inside, so that the result decides like the rules of `base` followed by
-/// those of `over`. A single action there stands for `{"*": action}`, as it does in OpenCode.
+/// those of `over`. A single action there stands for `{"*": action}`, as it does in OpenCode. Where a key
+/// with a star cannot move because of what other rules say in between, the new rule is written with
+/// another star, which OpenCode reads alike.
 ///
 /// ```
 /// use opencode_config::merge;
@@ -42,8 +45,6 @@ enum Place {
     Agent,
     /// The keys are tools, and the last rule that matches decides.
     Permission,
-    /// The keys are patterns of one rule, and the last that matches decides.
-    Patterns,
     Plain,
 }
 
@@ -53,8 +54,7 @@ impl Place {
             (Self::Root | Self::Agent, "permission") => Self::Permission,
             (Self::Root, "agent" | "mode") => Self::Agents,
             (Self::Agents, _) => Self::Agent,
-            (Self::Permission, _) => Self::Patterns,
-            (Self::Root | Self::Agent | Self::Patterns | Self::Plain, _) => Self::Plain,
+            (Self::Root | Self::Agent | Self::Permission | Self::Plain, _) => Self::Plain,
         }
     }
 }
@@ -64,8 +64,8 @@ fn merge_at(
     mut base: Map<String, Value>,
     over: Map<String, Value>,
 ) -> Map<String, Value> {
-    if matches!(place, Place::Permission | Place::Patterns) {
-        return merge_rules(base, over);
+    if place == Place::Permission {
+        return rules::merge(base, over);
     }
     for (key, value) in over {
         let child = place.child(&key);
@@ -83,35 +83,11 @@ fn merge_values(place: Place, base: Value, over: Value) -> Value {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => Value::Object(merge_at(place, base, over)),
         (base @ Value::String(_), Value::Object(over)) if is_rules => {
-            Value::Object(merge_rules(star(base), over))
+            Value::Object(rules::merge(rules::star(base), over))
         }
         (Value::Object(base), over @ Value::String(_)) if is_rules => {
-            Value::Object(merge_rules(base, star(over)))
+            Value::Object(rules::merge(base, rules::star(over)))
         }
         (_, over) => over,
     }
-}
-
-/// Lays rules over rules, so that the result decides like one list after the other.
-fn merge_rules(mut base: Map<String, Value>, over: Map<String, Value>) -> Map<String, Value> {
-    for (key, rule) in over {
-        let merged = match remove_standing(&mut base, &key) {
-            Some(earlier) => merge_values(Place::Patterns, earlier, rule),
-            None => rule,
-        };
-        base.insert(key, merged);
-    }
-    base
-}
-
-/// Removes the rule of `key` and returns it, unless a later action for everything overrules it: then
-/// it must not come back with the key at the end.
-fn remove_standing(rules: &mut Map<String, Value>, key: &str) -> Option<Value> {
-    let after = rules.iter().skip_while(|(earlier, _)| *earlier != key).skip(1);
-    let is_overruled = after.into_iter().any(|(later, rule)| later == "*" && rule.is_string());
-    rules.shift_remove(key).filter(|_| !is_overruled)
-}
-
-fn star(action: Value) -> Map<String, Value> {
-    Map::from_iter([("*".to_owned(), action)])
 }

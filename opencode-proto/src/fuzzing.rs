@@ -1,5 +1,6 @@
 //! What the fuzz targets run, and the tests over their corpora. Not part of the API.
 
+mod batch;
 pub(crate) mod play;
 pub(crate) mod script;
 mod stream;
@@ -16,6 +17,7 @@ use crate::run_event::{self, Diagnostic, RunEvent, RunEventKind};
 use play::Play;
 use script::Script;
 
+pub use batch::batch_machine;
 pub use stream::{server_events, sse};
 pub use turn::turn_machine;
 

@@ -64,6 +64,44 @@ fn a_rule_that_a_star_overruled_does_not_come_back() {
 }
 
 #[test]
+fn no_rule_overtakes_one_that_overruled_it() {
+    for (base, over, expected) in [
+        // A pattern over tools said something else in between.
+        (
+            json!({"edit": {"*": "allow"}, "e*": "deny"}),
+            json!({"edit": {"a": "allow"}}),
+            r#"{"e*":"deny","edit":{"a":"allow"}}"#,
+        ),
+        (
+            json!({"edit": {"a": "allow", "b": "ask"}, "e*": {"a": "deny"}}),
+            json!({"edit": {"c": "allow"}}),
+            r#"{"e*":{"a":"deny"},"edit":{"b":"ask","a":"deny","c":"allow"}}"#,
+        ),
+        // A tool is an exception from everything, and stays one.
+        (
+            json!({"*": {"a": "allow"}, "bash": "deny"}),
+            json!({"*": {"b": "allow"}}),
+            r#"{"*":{"a":"allow"},"bash":"deny","**":{"b":"allow"}}"#,
+        ),
+        // What is said of some patterns leaves the others as they are.
+        (
+            json!({"edit": "allow"}),
+            json!({"edit": {"a": "deny"}}),
+            r#"{"edit":{"*":"allow","a":"deny"}}"#,
+        ),
+        // Rules that cannot meet do not matter.
+        (
+            json!({"jira_*": {"a": "allow"}, "github_*": {"a": "deny"}}),
+            json!({"jira_*": {"b": "deny"}}),
+            r#"{"github_*":{"a":"deny"},"jira_*":{"a":"allow","b":"deny"}}"#,
+        ),
+    ] {
+        let merged = merged(json!({ "permission": base }), json!({ "permission": over }));
+        assert_eq!(merged, format!(r#"{{"permission":{expected}}}"#));
+    }
+}
+
+#[test]
 fn other_keys_keep_their_place() {
     let base = json!({"mcp": {"permission": {"b": 1, "a": 2}}, "tools": {"b": true, "a": true}});
     let over = json!({"mcp": {"permission": {"b": 3}}, "tools": {"b": false}});
@@ -89,20 +127,13 @@ fn one_action_for_everything_is_a_star_rule() {
     );
 }
 
-/// JSON objects in which a key always has the same kind of value: only then is laying layers over
+/// JSON objects in which a key always has the same kind of value, rules aside: only then is laying layers over
 /// each other associative (a number in the middle layer would cut an object off).
 fn layer() -> impl Strategy<Value = Map<String, Value>> {
     let action = prop::sample::select(vec!["allow", "ask", "deny"]).prop_map(Value::from);
     let patterns = entries(["*", "*.py", "src/**"], action.clone());
-    let rules = (
-        entries(["*", "bash", "webfetch"], action.clone()),
-        entries(["edit", "read"], patterns.prop_map(Value::Object)),
-        any::<bool>(),
-    )
-        .prop_map(|(flat, nested, nested_first)| {
-            let (first, second) = if nested_first { (nested, flat) } else { (flat, nested) };
-            first.into_iter().chain(second).collect::<Map<_, _>>()
-        });
+    let rule = prop_oneof![patterns.prop_map(Value::Object), action.clone()];
+    let rules = entries(["*", "bash", "e*", "edit", "read", "webfetch"], rule);
     let permission = prop_oneof![rules.prop_map(Value::Object), action];
     let agent = (option(permission.clone()), any::<u8>()).prop_map(|(permission, steps)| {
         let mut agent = object(json!({ "steps": steps }));

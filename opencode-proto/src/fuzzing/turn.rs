@@ -11,8 +11,8 @@ use crate::hub::{HubEnd, Interruption};
 use crate::server_event::{ServerEvent, ServerEventKind, SessionStatus};
 use crate::transcript::AskId;
 use crate::turn::{
-    Arrival, AskReply, Duty, LookError, PermissionAsk, Posted, QuestionAsk, QuestionReply,
-    Snapshot, Turn, TurnAction, TurnEventKind, TurnKind, TurnSettings,
+    Arrival, AskReply, LookError, PermissionAsk, Posted, QuestionAsk, QuestionReply, Snapshot,
+    Turn, TurnAction, TurnEventKind, TurnKind, TurnSettings,
 };
 
 /// Whatever happens in whatever order, a turn posts once, ends once, within its deadlines, and says nothing twice.
@@ -68,9 +68,8 @@ impl Play {
         let now = self.now;
         match what % 16 {
             0..=7 => {
-                let duty = if how & 0x80 == 0 { Duty::Own } else { Duty::Another };
                 let event = Arc::new(ServerEvent::decode(event(what, how).into()));
-                self.turn.handle_event(&event, duty, now);
+                self.turn.handle_event(&event, now);
             }
             8 => self.pay(how),
             9 => self.turn.handle_interrupted(&Interruption::Closed),

@@ -1,0 +1,24 @@
+//! What the fuzz target runs, over its committed corpus.
+
+// A test reads its inputs.
+#![allow(clippy::disallowed_methods)]
+
+use std::fs;
+use std::path::Path;
+
+use opencode_config::fuzzing;
+
+#[test]
+fn config() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/config");
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert!(!paths.is_empty(), "nothing in {folder:?}");
+    paths.sort();
+    for path in paths {
+        let data = fs::read(path).unwrap();
+        fuzzing::config(&data);
+        // Every cut is a file that somebody is still writing.
+        (0..data.len().min(500)).for_each(|end| fuzzing::config(&data[..end]));
+    }
+}
