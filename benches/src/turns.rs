@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use opencode_proto::{
-    Duty, Hub, HubAction, HubSettings, MessageId, Posted, SessionId, Turn, TurnAction, TurnOutcome,
+    Hub, HubAction, HubSettings, MessageId, Posted, SessionId, Turn, TurnAction, TurnOutcome,
     TurnSettings,
 };
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ pub fn drive_turn(workload: &TurnWorkload, chunks: &[Bytes]) -> (String, TurnOut
             match hub.poll_action() {
                 HubAction::Deliver { event, root } => {
                     if root.is_some() {
-                        turn.handle_event(&event, Duty::Own, now);
+                        turn.handle_event(&event, now);
                     }
                 }
                 HubAction::Wait(_) => break,

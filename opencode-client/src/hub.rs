@@ -7,12 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use opencode_proto::{
-    Duty, Hub, HubAction, HubEnd, HubSettings, Interruption, ServerEvent, SessionId,
-};
+use opencode_proto::{Hub, HubAction, HubEnd, HubSettings, Interruption, ServerEvent, SessionId};
 
 use crate::http::Http;
-use crate::random::unguessable_bits;
 use crate::runtime::Runtime;
 use crate::server::ServerExit;
 
@@ -104,7 +101,7 @@ impl Hubs {
         {
             return Arc::clone(shared);
         }
-        let seed = u64::try_from(unguessable_bits() >> 64).unwrap_or(1);
+        let seed = server.runtime.random();
         let machine = Hub::new(server.settings.clone().with_seed(seed), server.runtime.now());
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -175,13 +172,8 @@ impl Shared {
 impl State {
     fn deliver(&self, event: &Arc<ServerEvent>, root: Option<&SessionId>, wakers: &mut Vec<Waker>) {
         let followers = root.and_then(|root| self.followers.get(root));
-        for (index, mailbox) in followers.into_iter().flatten().enumerate() {
-            // Of several turns that wait in one session, one answers what it asks.
-            let duty = if index == 0 { Duty::Own } else { Duty::Another };
-            wakers.extend(mailbox.push(Delivery::Event(Arc::clone(event), duty)));
-        }
-        for mailbox in &self.listeners {
-            wakers.extend(mailbox.push(Delivery::Event(Arc::clone(event), Duty::Own)));
+        for mailbox in followers.into_iter().flatten().chain(&self.listeners) {
+            wakers.extend(mailbox.push(Delivery::Event(Arc::clone(event))));
         }
     }
 

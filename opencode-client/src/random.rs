@@ -21,3 +21,8 @@ pub(crate) fn unguessable_bits() -> u128 {
     };
     half() << 64 | half()
 }
+
+/// The first half of [`unguessable_bits`].
+pub(crate) fn unguessable_u64() -> u64 {
+    u64::try_from(unguessable_bits() >> 64).unwrap_or(1)
+}

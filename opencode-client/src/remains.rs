@@ -9,13 +9,14 @@ use crate::error::CleanupError;
 use crate::guardian::GuardianError;
 use crate::inner::Inner;
 use crate::private_dir::{PrivateDir, PrivateDirError};
-use crate::process_tree::{Marker, ProcessTree, SweepLimits};
+use crate::process_tree::{Marker, SweepLimits};
+use crate::run_tree::RunTree;
 
 /// The processes and files of a run. Dropping it ends and removes them on the spot.
 pub(crate) struct Remains {
     inner: Arc<Inner>,
     token: String,
-    tree: Option<Arc<Mutex<ProcessTree>>>,
+    tree: Option<Arc<Mutex<RunTree>>>,
     private_dir: Option<PrivateDir>,
 }
 
@@ -29,7 +30,11 @@ impl Remains {
     ) -> Result<(Self, Result<(), GuardianError>), PrivateDirError> {
         let token = marker.token();
         let root = PrivateDir::root(&inner.temp_dir, token);
-        let guarded = inner.guardian.watch(token, Some(&root));
+        // The guardian ends real processes.
+        let guarded = match inner.runtime.process_control() {
+            Some(_) => Ok(()),
+            None => inner.guardian.watch(token, Some(&root)),
+        };
         let private_dir = PrivateDir::create(&inner.temp_dir, token, plan).inspect_err(|_| {
             // It is being told that nothing is left to watch; if it cannot be told, it finds nothing.
             let _ = inner.guardian.done(token);
@@ -44,12 +49,12 @@ impl Remains {
     }
 
     /// The process was started.
-    pub(crate) fn with_tree(mut self, tree: ProcessTree) -> Self {
+    pub(crate) fn with_tree(mut self, tree: RunTree) -> Self {
         self.tree = Some(Arc::new(Mutex::new(tree)));
         self
     }
 
-    pub(crate) fn tree(&self) -> Option<Arc<Mutex<ProcessTree>>> {
+    pub(crate) fn tree(&self) -> Option<Arc<Mutex<RunTree>>> {
         self.tree.clone()
     }
 

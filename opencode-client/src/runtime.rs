@@ -5,10 +5,13 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+
+use crate::random::unguessable_u64;
 
 /// An async runtime, as far as this crate needs one.
 ///
@@ -41,6 +44,26 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 
     /// Runs `task` to its end, whoever waits for it.
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>);
+
+    /// A number that nobody can foresee, to vary delays by. A runtime that can be replayed answers with one of its own.
+    fn random(&self) -> u64 {
+        unguessable_u64()
+    }
+
+    /// Who ends the processes that this runtime starts. `None`, the default: the operating system, which knows them by
+    /// their ids, parents and environments. A runtime that only imagines its processes ends them itself.
+    fn process_control(&self) -> Option<Arc<dyn ProcessControl>> {
+        None
+    }
+}
+
+/// Ends processes that the operating system does not know.
+pub trait ProcessControl: fmt::Debug + Send + Sync {
+    /// Asks the process of this id, and all that it started, to end.
+    fn terminate(&self, id: u32);
+
+    /// Ends the process of this id, and all that it started: they have ended when this returns.
+    fn kill(&self, id: u32);
 }
 
 /// A connection on its way.

@@ -62,7 +62,7 @@ impl ServerEvents {
     fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<Option<ServerNews>> {
         let Some(follower) = &self.follower else { return Poll::Ready(None) };
         Poll::Ready(Some(match ready!(follower.mailbox().poll_take(cx)) {
-            Delivery::Event(event, _) => ServerNews::Event(event),
+            Delivery::Event(event) => ServerNews::Event(event),
             Delivery::Interrupted(why) => ServerNews::Interrupted(why),
             Delivery::Opened => ServerNews::Opened,
             Delivery::Finished(end) => {

@@ -16,8 +16,9 @@ use crate::error::Warning;
 use crate::inner::Inner;
 use crate::pacing::{StartPermit, StartPoll};
 use crate::private_dir::{self, PrivateDir, PrivateDirError};
-use crate::process_tree::{Marker, ProcessTree};
+use crate::process_tree::Marker;
 use crate::remains::Remains;
+use crate::run_tree::RunTree;
 use crate::runtime::{Process, Runtime, Timer};
 
 /// Waits for `delay`, and then for the turn to start of what keeps its data there.
@@ -98,7 +99,8 @@ impl Ground {
     }
 }
 
-fn existing(path: Option<&Path>) -> Result<PathBuf, GroundError> {
+/// The directory to work in, absolute, if it is there. Blocks.
+pub(crate) fn existing(path: Option<&Path>) -> Result<PathBuf, GroundError> {
     let path = path.unwrap_or_else(|| Path::new("."));
     let fail = |source| GroundError::Directory { path: path.to_owned(), source };
     let absolute = std::path::absolute(path).map_err(fail)?;
@@ -151,7 +153,7 @@ pub(crate) async fn spawn(inner: &Inner, prepared: Prepared) -> Result<Started, 
     tracing::debug!(command = %invocation, "starting");
     match inner.runtime.process(os_command(&invocation)) {
         Ok(process) => {
-            let remains = remains.with_tree(ProcessTree::new(process.id, marker));
+            let remains = remains.with_tree(RunTree::new(&*inner.runtime, process.id, marker));
             Ok(Started { remains, process, invocation, warnings })
         }
         Err(source) => {

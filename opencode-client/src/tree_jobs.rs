@@ -9,7 +9,8 @@ use std::task::Context;
 use opencode_proto::Signal;
 
 use crate::blocking::unblock;
-use crate::process_tree::{ProcessTree, SweepLimits};
+use crate::process_tree::SweepLimits;
+use crate::run_tree::RunTree;
 use crate::runtime::Runtime;
 
 /// Jobs on one process tree: one at a time, in order.
@@ -48,7 +49,7 @@ impl TreeJobs {
         &mut self,
         cx: &mut Context<'_>,
         runtime: &Arc<dyn Runtime>,
-        tree: &Arc<Mutex<ProcessTree>>,
+        tree: &Arc<Mutex<RunTree>>,
     ) -> bool {
         if let Some(job) = &mut self.running {
             if job.as_mut().poll(cx).is_pending() {
@@ -73,7 +74,7 @@ impl TreeJobs {
     }
 }
 
-fn carry_out(job: Job, tree: &Mutex<ProcessTree>) {
+fn carry_out(job: Job, tree: &Mutex<RunTree>) {
     let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
     // What does not work here is told when the tree is cleaned up after: then it counts what is left.
     let done = match job {

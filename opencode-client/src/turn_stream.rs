@@ -24,8 +24,8 @@ use crate::session::SessionCore;
 
 pub use answer::{Ask, PermissionToken, QuestionToken};
 pub use error::TurnError;
-pub(crate) use request::Answerers;
 pub use request::TurnRequest;
+pub(crate) use request::{Answerers, Handler};
 use running::{Progress, Running};
 use starting::Starting;
 

@@ -15,8 +15,9 @@ use crate::command::os_command;
 use crate::error::VersionError;
 use crate::inner::Inner;
 use crate::private_dir::PrivateDir;
-use crate::process_tree::{Marker, ProcessTree};
+use crate::process_tree::Marker;
 use crate::remains::Remains;
+use crate::run_tree::RunTree;
 use crate::runtime::{ByteSource, Process, ProcessExit};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -38,7 +39,7 @@ pub(crate) async fn version(inner: &Arc<Inner>) -> Result<Version, VersionError>
     let Process { id, stdin, stdout, stderr, mut exit } = process;
     drop(stdin);
     // Declared after `exit`, so that the process has ended when `exit` is dropped, which then leaves no zombie.
-    let remains = remains.with_tree(ProcessTree::new(id, marker));
+    let remains = remains.with_tree(RunTree::new(&*inner.runtime, id, marker));
     let printed = printed(inner, stdout, stderr, &mut *exit, &command).await;
     // One that does not answer is ended by the drop.
     if printed.is_ok() {

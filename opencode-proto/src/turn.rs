@@ -130,15 +130,6 @@ enum Stop {
     TimedOut(Deadline),
 }
 
-/// Who has to answer what a session asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duty {
-    /// Another turn of the same session.
-    Another,
-    /// This turn.
-    Own,
-}
-
 impl Turn {
     /// A turn of `session` whose prompt is to be posted as `message`, an id that no other message has.
     ///
@@ -191,14 +182,14 @@ impl Turn {
         &self.message
     }
 
-    /// An event of the session or of one of its descendants. `duty`: who answers if it asks something.
-    pub fn handle_event(&mut self, event: &Arc<ServerEvent>, duty: Duty, now: Instant) {
+    /// An event of the session or of one of its descendants.
+    pub fn handle_event(&mut self, event: &Arc<ServerEvent>, now: Instant) {
         if self.is_over {
             return;
         }
         self.heard = now;
         self.watchdog.handle_event(now);
-        self.follow(event, duty, now);
+        self.follow(event, now);
         if self.is_model_silent() {
             self.watchdog.await_first(now);
         }
@@ -339,6 +330,7 @@ impl Turn {
             && !self.is_interrupted
         {
             self.look = LookState::Running { activity: self.activity, failures };
+            self.asks.look();
             self.actions.push_back(TurnAction::Look(Look {
                 session: self.session.clone(),
                 message: self.message.clone(),

@@ -76,15 +76,7 @@ impl<R: Read> Requests<R> {
 
     fn head(&mut self) -> Result<Head, ReadError> {
         loop {
-            let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-            let mut head = httparse::Request::new(&mut headers);
-            let status = head.parse(&self.buffered).map_err(|_| ReadError::Malformed)?;
-            if let httparse::Status::Complete(size) = status {
-                let head = Head {
-                    method: head.method.unwrap_or_default().to_owned(),
-                    path: head.path.unwrap_or_default().to_owned(),
-                    headers: head.headers.iter().map(header).collect(),
-                };
+            if let Some((head, size)) = parse_head(&self.buffered)? {
                 self.buffered.drain(..size);
                 return Ok(head);
             }
@@ -158,6 +150,20 @@ impl<R: Read> Requests<R> {
         self.buffered.extend_from_slice(&chunk[..size]);
         Ok(size)
     }
+}
+
+/// Finds the end of a request's head: what it says and its size in bytes; `None` while it is not whole.
+pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, ReadError> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut head = httparse::Request::new(&mut headers);
+    let status = head.parse(bytes).map_err(|_| ReadError::Malformed)?;
+    let httparse::Status::Complete(size) = status else { return Ok(None) };
+    let head = Head {
+        method: head.method.unwrap_or_default().to_owned(),
+        path: head.path.unwrap_or_default().to_owned(),
+        headers: head.headers.iter().map(header).collect(),
+    };
+    Ok(Some((head, size)))
 }
 
 fn header(header: &httparse::Header<'_>) -> (String, String) {

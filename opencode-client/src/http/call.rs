@@ -1,7 +1,5 @@
 //! One request and its reply, in as many attempts as it may take.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::time::Duration;
 
@@ -26,7 +24,7 @@ impl Inner {
             Repeat::Never => RetryPolicy::NONE,
             Repeat::Safe => self.limits.retry,
         };
-        let mut retry = Retry::new(policy, RandomState::new().build_hasher().finish());
+        let mut retry = Retry::new(policy, self.runtime.random());
         loop {
             let outcome = match repeat {
                 Repeat::Never => self.once(&request, pace).await,

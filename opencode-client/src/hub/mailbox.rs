@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use opencode_proto::{Duty, HubEnd, Interruption, ServerEvent};
+use opencode_proto::{HubEnd, Interruption, ServerEvent};
 
 /// How many bytes of events may wait to be taken.
 const WAITING_SIZE_MAX: usize = 64 << 20;
@@ -25,7 +25,7 @@ struct State {
 /// What is told to one who follows.
 #[derive(Clone, Debug)]
 pub(crate) enum Delivery {
-    Event(Arc<ServerEvent>, Duty),
+    Event(Arc<ServerEvent>),
     Finished(HubEnd),
     Interrupted(Interruption),
     Opened,
@@ -36,7 +36,7 @@ impl Mailbox {
     #[must_use]
     pub(crate) fn push(&self, delivery: Delivery) -> Option<Waker> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Delivery::Event(event, _) = &delivery {
+        if let Delivery::Event(event) = &delivery {
             state.size += event.raw.len();
             if state.size > WAITING_SIZE_MAX {
                 state.waiting.retain(|waiting| !matches!(waiting, Delivery::Event(..)));
@@ -60,7 +60,7 @@ impl Mailbox {
             drop(before);
             return Poll::Pending;
         };
-        if let Delivery::Event(event, _) = &delivery {
+        if let Delivery::Event(event) = &delivery {
             state.size -= event.raw.len();
         }
         Poll::Ready(delivery)

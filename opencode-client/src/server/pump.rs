@@ -9,7 +9,7 @@ use opencode_proto::{Serve, ServeAction, ServeOutcome, ServeSettings};
 
 use crate::child::{poll_chunk, poll_exit};
 use crate::latch::Latch;
-use crate::process_tree::ProcessTree;
+use crate::run_tree::RunTree;
 use crate::runtime::{ByteSource, Process, ProcessExit, Runtime, Timer};
 use crate::start::poll_timer;
 use crate::tree_jobs::TreeJobs;
@@ -33,7 +33,7 @@ impl Watch {
     pub(super) fn spawn(
         runtime: &Arc<dyn Runtime>,
         process: Process,
-        tree: Arc<Mutex<ProcessTree>>,
+        tree: Arc<Mutex<RunTree>>,
         settings: ServeSettings,
     ) -> Self {
         let Process { stdin, stdout, stderr, exit, .. } = process;
@@ -113,7 +113,7 @@ async fn run(pump: Arc<Mutex<Option<Pump>>>, life: Arc<Life>) {
 struct Pump {
     serve: Serve,
     runtime: Arc<dyn Runtime>,
-    tree: Arc<Mutex<ProcessTree>>,
+    tree: Arc<Mutex<RunTree>>,
     jobs: TreeJobs,
     stdout: Option<Box<dyn ByteSource>>,
     stderr: Option<Box<dyn ByteSource>>,

@@ -13,9 +13,10 @@ use crate::http::{CallError, Http, Reached};
 pub(super) async fn post(http: Http, session: SessionId, message: MessageId, work: Work) -> Posted {
     let posted = match work {
         Work::Prompt(prompt) => send_prompt(&http, session, message, prompt).await,
-        Work::Command { command, arguments, agent, model, files } => {
+        Work::Command { command, arguments, agent, model, variant, files } => {
             let mut operation = Command::new(session, message, command).with_arguments(arguments);
-            (operation.agent, operation.model, operation.files) = (agent, model, files);
+            (operation.agent, operation.model) = (agent, model);
+            (operation.variant, operation.files) = (variant, files);
             send(&http, &operation).await
         }
         Work::Shell { agent, command } => {

@@ -10,6 +10,7 @@ use opencode_proto::{
 
 use super::BoxFuture;
 use crate::event_log::EventLogConfig;
+use crate::policy::Memory;
 
 /// What to have a session do, and how.
 ///
@@ -43,6 +44,7 @@ pub(super) enum Work {
         arguments: String,
         agent: Option<String>,
         model: Option<ModelRef>,
+        variant: Option<String>,
         files: Vec<PromptFile>,
     },
     Init {
@@ -56,7 +58,7 @@ pub(super) enum Work {
 }
 
 /// What decides about a permission, or answers questions.
-pub(super) type Handler<Request, Reply> =
+pub(crate) type Handler<Request, Reply> =
     Arc<dyn Fn(Pending<Request>) -> BoxFuture<Reply> + Send + Sync>;
 
 /// Who answers what a turn asks.
@@ -94,6 +96,33 @@ impl Answerers {
         self.question = Some(Arc::new(move |ask| Box::pin(handler(ask))));
     }
 
+    /// Has all permissions decided by this, whoever would be asked else.
+    pub(crate) fn decide_by(&mut self, decider: &Handler<PermissionRequest, PermissionReply>) {
+        self.permission = Some(Arc::clone(decider));
+    }
+
+    /// Remembers what the handler allows for good, and tells the server `once`: it would allow the same in all sessions of
+    /// the directory. All that has the same handler from here on shares the memory: one session and its subagents should.
+    pub(crate) fn remember_always(&mut self) {
+        let Some(handler) = self.permission.take() else { return };
+        let memory = Arc::new(Memory::default());
+        self.set_permission(move |ask| {
+            let (handler, memory) = (Arc::clone(&handler), Arc::clone(&memory));
+            async move {
+                if memory.allows(&ask.request) {
+                    return PermissionReply::Once;
+                }
+                match handler(ask.clone()).await {
+                    PermissionReply::Always => {
+                        memory.remember(&ask.request);
+                        PermissionReply::Once
+                    }
+                    reply @ (PermissionReply::Once | PermissionReply::Reject { .. }) => reply,
+                }
+            }
+        });
+    }
+
     /// Those of the session, where the turn has none of its own.
     pub(crate) fn or(&mut self, others: &Self) {
         if self.taker == Taker::Reader {
@@ -126,6 +155,7 @@ impl TurnRequest {
             arguments: arguments.into(),
             agent: None,
             model: None,
+            variant: None,
             files: Vec::new(),
         };
         Self::of(work, TurnKind::Prompt)
@@ -185,6 +215,17 @@ impl TurnRequest {
         self
     }
 
+    /// With this variant of the model, for example `high`, for a prompt or a command.
+    #[must_use]
+    pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
+        match &mut self.work {
+            Work::Command { variant: slot, .. } => *slot = Some(variant.into()),
+            Work::Prompt(prompt) => prompt.variant = Some(variant.into()),
+            Work::Init { .. } | Work::Shell { .. } => {}
+        }
+        self
+    }
+
     /// With this file, for a prompt or a command.
     #[must_use]
     pub fn with_file(mut self, file: PromptFile) -> Self {
@@ -235,6 +276,24 @@ impl TurnRequest {
     pub fn with_log(mut self, log: EventLogConfig) -> Self {
         self.log = Some(log);
         self
+    }
+
+    /// What is said, if that is what it does.
+    pub(crate) fn prompt_mut(&mut self) -> Option<&mut Prompt> {
+        match &mut self.work {
+            Work::Prompt(prompt) => Some(prompt),
+            Work::Command { .. } | Work::Init { .. } | Work::Shell { .. } => None,
+        }
+    }
+
+    /// Leaves the rules of the session as they are: switches of tools would take their place, for good.
+    pub(crate) fn keep_rules(&mut self) {
+        if let Work::Prompt(prompt) = &mut self.work
+            && !prompt.tools.is_empty()
+        {
+            tracing::warn!("a session under a policy takes no switches of tools");
+            prompt.tools.clear();
+        }
     }
 
     pub(super) fn model(&self) -> Option<&ModelRef> {

@@ -1,6 +1,7 @@
 //! A turn and its machine.
 
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -40,6 +41,10 @@ pub(super) struct Running {
     answers: Answers,
     /// What was told last and nobody took yet.
     ask: Option<Ask>,
+    /// What this turn answers.
+    taken: Vec<String>,
+    /// What another turn of the session answers, unless it gives that up.
+    left: Vec<LeftAsk>,
     posting: Option<BoxFuture<Posted>>,
     looking: Option<BoxFuture<Result<Found, LookError>>>,
     aborting: Option<BoxFuture<()>>,
@@ -50,6 +55,12 @@ pub(super) struct Running {
     is_posted: bool,
     is_over: bool,
     heir: Option<oneshot::Sender<BoxFuture<()>>>,
+}
+
+/// What another turn of the session is to answer.
+enum LeftAsk {
+    Permission(PermissionAsk),
+    Question(QuestionAsk),
 }
 
 pub(super) enum Progress {
@@ -87,6 +98,8 @@ pub(super) async fn start(
         answerers: request.answerers,
         answers: Answers::default(),
         ask: None,
+        taken: Vec::new(),
+        left: Vec::new(),
         posting: None,
         looking: None,
         aborting: None,
@@ -158,7 +171,7 @@ impl Running {
         drop(self.ask.take());
         loop {
             match self.turn.poll_action() {
-                TurnAction::Abort => self.aborting = Some(self.abort()),
+                TurnAction::Abort => self.aborting = Some(self.abort_again()),
                 TurnAction::AskPermission(ask) => self.ask_permission(ask),
                 TurnAction::AskQuestion(ask) => self.ask_question(ask),
                 TurnAction::Event(event) => return Poll::Ready(Progress::Event(event)),
@@ -199,6 +212,7 @@ impl Running {
         let full = self.log.as_ref().is_some_and(Log::is_full);
         let events = !full && self.poll_mailbox(cx);
         let replies = self.poll_replies(cx);
+        self.take_left(cx);
         let answers = self.answer_now(cx);
         log || events || replies || answers
     }
@@ -207,12 +221,12 @@ impl Running {
         let Poll::Ready(delivery) = self.follower.mailbox().poll_take(cx) else { return false };
         let now = self.core.server.inner.runtime.now();
         match delivery {
-            Delivery::Event(event, duty) => {
+            Delivery::Event(event) => {
                 // Here, since an event may say several things of the turn, or nothing.
                 if let Some(log) = &mut self.log {
                     log.add(event.event_type(), event.raw.clone());
                 }
-                self.turn.handle_event(&event, duty, now);
+                self.turn.handle_event(&event, now);
             }
             Delivery::Finished(end) => self.turn.handle_lost(&end, now),
             Delivery::Interrupted(why) => self.turn.handle_interrupted(&why),
@@ -257,8 +271,14 @@ impl Running {
         let moved = !answers.is_empty();
         for answer in answers {
             match answer {
-                Answer::Permission(ask, reply) => self.turn.answer_permission(ask, reply, now),
-                Answer::Question(ask, reply) => self.turn.answer_question(ask, reply, now),
+                Answer::Permission(ask, reply) => {
+                    self.core.claims.answered(ask.request.id.as_str());
+                    self.turn.answer_permission(ask, reply, now);
+                }
+                Answer::Question(ask, reply) => {
+                    self.core.claims.answered(ask.request.id.as_str());
+                    self.turn.answer_question(ask, reply, now);
+                }
             }
         }
         moved
@@ -271,11 +291,45 @@ impl Running {
         Some(Box::pin(post(http, session, self.turn.message().clone(), work)))
     }
 
-    fn abort(&self) -> BoxFuture<()> {
-        Box::pin(abort(self.site.clone(), self.core.id.clone(), self.core.aborts.begin()))
+    /// Aborts the session, after the abort that is on its way: until that is answered, the turn is winding down.
+    fn abort_again(&mut self) -> BoxFuture<()> {
+        let before = self.aborting.take();
+        let abort = abort(self.site.clone(), self.core.id.clone(), self.core.aborts.begin());
+        Box::pin(async move {
+            if let Some(before) = before {
+                before.await;
+            }
+            abort.await;
+        })
+    }
+
+    /// Takes what another turn gave up.
+    fn take_left(&mut self, cx: &Context<'_>) {
+        if self.left.is_empty() {
+            return;
+        }
+        self.core.claims.wait(cx);
+        for ask in mem::take(&mut self.left) {
+            match ask {
+                LeftAsk::Permission(ask) => self.ask_permission(ask),
+                LeftAsk::Question(ask) => self.ask_question(ask),
+            }
+        }
+    }
+
+    /// Whether this turn is to answer an ask.
+    fn takes(&mut self, ask: &str) -> bool {
+        let takes = self.core.claims.take(ask);
+        if takes {
+            self.taken.push(ask.to_owned());
+        }
+        takes
     }
 
     fn ask_permission(&mut self, ask: PermissionAsk) {
+        if !self.takes(ask.request.id.as_str()) {
+            return self.left.push(LeftAsk::Permission(ask));
+        }
         // The token refuses by itself when it is dropped: when the handler panics, also before it has a future, or nobody
         // takes it.
         let asked = Asked::new(ask.session.clone(), (*ask.request).clone());
@@ -292,6 +346,9 @@ impl Running {
     }
 
     fn ask_question(&mut self, ask: QuestionAsk) {
+        if !self.takes(ask.request.id.as_str()) {
+            return self.left.push(LeftAsk::Question(ask));
+        }
         let asked = Asked::new(ask.session.clone(), (*ask.request).clone());
         let token = QuestionToken::new(ask, self.answers.clone());
         match (&self.answerers.question, self.answerers.taker) {
@@ -320,21 +377,23 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.core.claims.give_up(&self.taken);
         let Some(heir) = self.heir.take() else { return };
-        let left: BoxFuture<()> = match self.aborting.take() {
+        let left: BoxFuture<()> = if self.is_over {
             // One that goes with the end: nobody waits for it.
-            Some(aborting) if self.is_over => aborting,
-            _ if self.is_over || !self.is_posted => return,
-            _ => {
-                // The prompt may still be on its way: it has to be there before it can be aborted.
-                let (posting, aborting) = (self.posting.take(), self.abort());
-                Box::pin(async move {
-                    if let Some(posting) = posting {
-                        posting.await;
-                    }
-                    aborting.await;
-                })
-            }
+            let Some(aborting) = self.aborting.take() else { return };
+            aborting
+        } else if self.is_posted {
+            // The prompt may still be on its way: it has to be there before it can be aborted.
+            let (posting, aborting) = (self.posting.take(), self.abort_again());
+            Box::pin(async move {
+                if let Some(posting) = posting {
+                    posting.await;
+                }
+                aborting.await;
+            })
+        } else {
+            return;
         };
         // Without a runtime nobody is left to do it.
         drop(heir.send(left));

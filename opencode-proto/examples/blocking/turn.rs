@@ -11,7 +11,7 @@ use opencode_proto::api::{
     PromptAsync, RejectQuestion, ReplyPermission, ReplyQuestion, SessionStatuses,
 };
 use opencode_proto::{
-    Arrival, AskId, AskReply, Duty, Hub, HubAction, HubSettings, Look, LookError, MessageId,
+    Arrival, AskId, AskReply, Hub, HubAction, HubSettings, Look, LookError, MessageId,
     PermissionReply, Posted, Prompt, QuestionReply, SessionStatus, Snapshot, Turn, TurnAction,
     TurnOutcome, TurnSettings, Wake,
 };
@@ -96,7 +96,7 @@ impl Driver {
                 HubAction::Connect(stream) => self.open(stream.path()),
                 HubAction::Deliver { event, root } => {
                     if let (Some(turn), Some(_)) = (&mut self.turn, root) {
-                        turn.handle_event(&event, Duty::Own, now);
+                        turn.handle_event(&event, now);
                     }
                 }
                 HubAction::Disconnect => self.streams += 1,

@@ -13,8 +13,12 @@ pub enum TurnAction {
     /// Abort the session (`POST /session/{id}/abort`), then [`handle_aborted`](super::Turn::handle_aborted).
     Abort,
     /// Somebody has to decide: [`answer_permission`](super::Turn::answer_permission). The event that tells of it follows.
+    ///
+    /// Of several turns of a session that go on at once, more than one may be asked: one answers. The others drop the ask,
+    /// and wait until its answer is told.
     AskPermission(PermissionAsk),
     /// Somebody has to answer: [`answer_question`](super::Turn::answer_question). The event that tells of it follows.
+    /// Of several turns, one answers.
     AskQuestion(QuestionAsk),
     /// Tell the application.
     Event(Box<TurnEvent>),

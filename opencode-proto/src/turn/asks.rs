@@ -1,6 +1,6 @@
 //! What a turn was asked, and what was answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::action::AskReply;
@@ -15,6 +15,8 @@ pub(super) struct Asks {
     asks: BTreeMap<Key, Ask>,
     /// What each is about.
     subjects: BTreeMap<Key, String>,
+    /// Those that were there when the server was looked at last: it knows nothing of later ones.
+    looked_at: BTreeSet<Key>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,9 +112,15 @@ impl Asks {
         self.asks.values().any(|ask| matches!(ask, Ask::Open))
     }
 
-    /// What is still open or on its way, but not among those that the server has pending.
+    /// The server is being looked at from now on.
+    pub(super) fn look(&mut self) {
+        self.looked_at = self.asks.keys().cloned().collect();
+    }
+
+    /// What is still open or on its way, but not among those that the server had pending when it was looked at.
     pub(super) fn missing(&self, pending: &[AskId]) -> Vec<AskId> {
         let ids = self.asks.iter().filter(|(_, ask)| !matches!(ask, Ask::Closed));
+        let ids = ids.filter(|(key, _)| self.looked_at.contains(key));
         ids.map(|(key, _)| key.id()).filter(|id| !pending.contains(id)).collect()
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::hub::Interruption;
 use crate::json::RawText;
-use crate::part::{Part, StepFinish, StepStart, TextOrigin, ToolPart};
+use crate::part::{Part, StepFinish, StepStart, TextOrigin, TextPart, ToolPart};
 use crate::server_event::{
     MessageInfo, PermissionRequest, QuestionRequest, ServerEvent, SessionInfo, SessionStatus, Todo,
 };
@@ -46,6 +46,8 @@ pub enum TurnEventKind {
     ChildStarted(Box<SessionInfo>),
     /// The conversation was summarised to fit the model's context.
     Compacted,
+    /// OpenCode wrote a message in the user's name, to go on after a compaction: what it says.
+    Continued(TextPart),
     /// The event stream was interrupted. The turn goes on at the server.
     ConnectionLost(Interruption),
     /// The session reported an error. The turn may recover from it.

@@ -7,7 +7,7 @@ mod session;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Duty, Origin, Snapshot, Turn, TurnAction, TurnEvent, TurnEventKind};
+use super::{Origin, Snapshot, Turn, TurnAction, TurnEvent, TurnEventKind};
 use crate::api::MessageWithParts;
 use crate::server_event::{ServerEvent, ServerEventKind, SessionInfo, SessionStatus};
 use crate::transcript::{AskId, Transcript};
@@ -23,17 +23,17 @@ enum Place {
 }
 
 impl Turn {
-    pub(super) fn follow(&mut self, event: &Arc<ServerEvent>, duty: Duty, now: Instant) {
+    pub(super) fn follow(&mut self, event: &Arc<ServerEvent>, now: Instant) {
         let Some(session) = event.session.as_ref() else { return };
         if let ServerEventKind::SessionCreated(info) = &event.kind {
             self.child_created(info, event);
         }
         // A subagent may ask before anything else was heard of it.
         if let ServerEventKind::PermissionAsked(request) = &event.kind {
-            return self.permission_asked(session, request, duty, Some(event), now);
+            return self.permission_asked(session, request, Some(event), now);
         }
         if let ServerEventKind::QuestionAsked(request) = &event.kind {
-            return self.question_asked(session, request, duty, Some(event), now);
+            return self.question_asked(session, request, Some(event), now);
         }
         if self.chain.is_torn() && is_content(&event.kind) {
             return self.hold(event, now);
@@ -124,13 +124,14 @@ impl Turn {
 
     /// What a look found, as if it had been told.
     pub(super) fn apply(&mut self, snapshot: &Snapshot, now: Instant) {
+        // Its messages are all there are, from the turn's own on: none of them has to wait for another.
+        self.chain.mend();
         self.apply_messages(Place::Own, &snapshot.messages, now);
         for child in &snapshot.children {
             // Others are of earlier turns: what starts one of this turn's says so.
             let Some(place) = self.place_of_child.get(&child.session) else { continue };
             self.apply_messages(Place::Child(*place), &child.messages, now);
         }
-        self.chain.mend();
         let order: Vec<_> =
             snapshot.messages.iter().map(|message| message.info.id.clone()).collect();
         self.chain.reorder(&order);
@@ -144,13 +145,13 @@ impl Turn {
         for ask in &snapshot.permissions {
             pending.push(AskId::Permission(ask.request.id.clone()));
             if self.is_of_turn(&ask.session) {
-                self.permission_asked(&ask.session, &ask.request, Duty::Own, None, now);
+                self.permission_asked(&ask.session, &ask.request, None, now);
             }
         }
         for ask in &snapshot.questions {
             pending.push(AskId::Question(ask.request.id.clone()));
             if self.is_of_turn(&ask.session) {
-                self.question_asked(&ask.session, &ask.request, Duty::Own, None, now);
+                self.question_asked(&ask.session, &ask.request, None, now);
             }
         }
         for id in self.asks.missing(&pending) {
@@ -208,6 +209,7 @@ impl Turn {
             | TurnEventKind::ChildStarted(_)
             | TurnEventKind::Compacted
             | TurnEventKind::ConnectionLost(_)
+            | TurnEventKind::Continued(_)
             | TurnEventKind::Failed(_)
             | TurnEventKind::Other
             | TurnEventKind::PartRemoved(_)

@@ -73,8 +73,7 @@ impl Turn {
         }
         if self.stop.as_ref().is_some_and(|stop| stop.is_aborted) {
             // A prompt that is still on its way is to be aborted when it is there.
-            let is_coming = matches!(self.posting, Posting::Sent) && !self.chain.is_seen();
-            if !is_coming {
+            if !self.is_coming() {
                 self.finish_stopped(now);
             }
             return;
@@ -95,6 +94,11 @@ impl Turn {
         }
     }
 
+    /// Whether the prompt is still on its way.
+    fn is_coming(&self) -> bool {
+        matches!(self.posting, Posting::Sent) && !self.chain.is_seen()
+    }
+
     fn is_stored(&self) -> bool {
         self.chain.is_seen() && matches!(self.posting, Posting::Accepted)
     }
@@ -107,6 +111,10 @@ impl Turn {
 
     /// The server does nothing, and the answer is not complete.
     fn judge_quiet(&mut self, now: Instant) {
+        // It cannot have been worked on. What becomes of the request will be told.
+        if self.is_coming() {
+            return;
+        }
         let since = *self.quiet.get_or_insert(now);
         // One error says that something of the prompt failed; the second that the prompt did.
         let has_failed = self.errors.len() > 1 || self.idle.is_some() && !self.errors.is_empty();
@@ -138,7 +146,9 @@ impl Turn {
             return Verdict::Unfinished;
         }
         let is_over = match &answer.finish {
-            Some(finish) => !finish.expects_more() && *finish != FinishReason::UNKNOWN,
+            // OpenCode stops there.
+            Some(finish) if finish.expects_more() => self.refused.is_some(),
+            Some(finish) => *finish != FinishReason::UNKNOWN,
             None => self.settings.kind == TurnKind::Shell,
         };
         if is_over && answer.step == StepRole::Answer || answer.structured.is_some() {

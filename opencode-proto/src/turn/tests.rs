@@ -40,7 +40,7 @@ impl Stage {
 
     fn tell(&mut self, event_type: &str, properties: &str) {
         let event = event(event_type, properties);
-        self.does(|turn, now| turn.handle_event(&event, Duty::Own, now));
+        self.does(|turn, now| turn.handle_event(&event, now));
     }
 
     fn answer(&mut self, rest: &str) {
@@ -285,4 +285,67 @@ fn a_model_that_is_never_done_is_stopped() {
         }
     }
     assert_eq!(stage.did, ["post"]);
+}
+
+#[test]
+fn a_prompt_that_is_on_its_way_is_not_torn() {
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.does(|turn, _| turn.handle_interrupted(&Interruption::Closed));
+    stage.does(Turn::handle_reopened);
+    for _ in 0..30 {
+        stage.wait(SECOND);
+        if stage.did.last() == Some(&"look") {
+            stage.find(Snapshot::new(SessionStatus::Idle));
+        }
+    }
+    assert_eq!(stage.end(), None, "nobody knows yet whether it arrives");
+
+    stage.does(|turn, now| turn.handle_posted(Posted::Unknown { reason: "late".into() }, now));
+    for _ in 0..5 {
+        stage.wait(SECOND);
+        stage.find(Snapshot::new(SessionStatus::Idle));
+    }
+    assert_eq!(stage.end(), Some("not_posted"));
+}
+
+#[test]
+fn a_look_finds_the_answer_to_the_prompt_that_came_meanwhile() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.does(|turn, _| turn.handle_interrupted(&Interruption::Closed));
+    stage.does(Turn::handle_reopened);
+    stage.wait(Duration::ZERO);
+    assert_eq!(stage.did, ["post", "look"]);
+
+    let message = |json: &str, part: &str| {
+        let part = format!(r#""part":{{"id":"p","type":"text","text":"hi",{part}}}"#);
+        let event = event("message.part.updated", &part);
+        let ServerEventKind::PartUpdated(part) = &event.kind else { panic!("{event:?}") };
+        MessageWithParts::new(info(json), vec![part.clone()])
+    };
+    let mut found = Snapshot::new(SessionStatus::Idle);
+    let tools = answer(r#","finish":"tool-calls","time":{"completed":1}"#);
+    found.messages = vec![
+        message(r#"{"id":"m1","role":"user"}"#, r#""messageID":"m1""#),
+        message(&tools, r#""messageID":"m2""#),
+        message(r#"{"id":"m3","role":"user"}"#, r#""messageID":"m3""#),
+        message(
+            r#"{"id":"m4","role":"assistant","parentID":"m3","finish":"stop","time":{"completed":1}}"#,
+            r#""messageID":"m4""#,
+        ),
+    ];
+    stage.find(found);
+    assert_eq!(stage.end(), Some("completed"));
+}
+
+#[test]
+fn a_turn_that_was_refused_has_nothing_of_the_next() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    let ask =
+        r#""id":"per_1","permission":"bash","patterns":[],"tool":{"messageID":"m2","callID":"c"}"#;
+    stage.tell("permission.asked", ask);
+    stage.tell("permission.replied", r#""requestID":"per_1","reply":"reject""#);
+    stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
+    stage.tell("session.status", IDLE);
+    assert_eq!(stage.end(), Some("rejected"), "before the next one is heard of");
 }

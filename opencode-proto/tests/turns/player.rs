@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use opencode_proto::{
-    Arrival, AskId, AskReply, Duty, Hub, HubAction, HubSettings, Interruption, MessageId, Posted,
+    Arrival, AskId, AskReply, Hub, HubAction, HubSettings, Interruption, MessageId, Posted,
     SessionId, Snapshot, Turn, TurnAction, TurnEvent, TurnEventKind, TurnKind, TurnOutcome,
     TurnSettings,
 };
@@ -53,6 +53,8 @@ pub(crate) struct Ended {
     /// What was told twice.
     pub(crate) twice: Vec<String>,
     pub(crate) looks: usize,
+    pub(crate) events: Vec<TurnEvent>,
+    pub(crate) outcome: TurnOutcome,
 }
 
 /// Plays the turn of one prompt of a recording.
@@ -237,7 +239,7 @@ impl Player {
                     if let (Some(turn), true) =
                         (&mut self.turn, root.as_ref() == Some(&self.session))
                     {
-                        turn.handle_event(&event, Duty::Own, self.now);
+                        turn.handle_event(&event, self.now);
                     }
                 }
                 HubAction::Interrupted(why) => {
@@ -305,6 +307,8 @@ impl Player {
             streamed,
             twice: twice(&self.events),
             looks: self.looks,
+            events: self.events,
+            outcome,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::server_event::{PermissionRequest, QuestionRequest, ToolRef};
 use crate::transcript::AskId;
 use crate::turn::chain::Belongs;
 use crate::turn::{
-    Duty, PermissionAsk, QuestionAsk, Turn, TurnAction, TurnEventKind, describe_permission,
+    PermissionAsk, QuestionAsk, Turn, TurnAction, TurnEventKind, describe_permission,
     describe_question,
 };
 
@@ -17,7 +17,6 @@ impl Turn {
         &mut self,
         session: &SessionId,
         request: &PermissionRequest,
-        duty: Duty,
         source: Source<'_>,
         now: Instant,
     ) {
@@ -28,11 +27,8 @@ impl Turn {
             return;
         }
         let request = Box::new(request.clone());
-        if duty == Duty::Own {
-            let (session, request) = (session.clone(), request.clone());
-            let ask = PermissionAsk { session, request };
-            self.actions.push_back(TurnAction::AskPermission(ask));
-        }
+        let ask = PermissionAsk { session: session.clone(), request: request.clone() };
+        self.actions.push_back(TurnAction::AskPermission(ask));
         self.emit_in(session.clone(), TurnEventKind::PermissionAsked(request), source);
         self.watch_asks(now);
     }
@@ -41,7 +37,6 @@ impl Turn {
         &mut self,
         session: &SessionId,
         request: &QuestionRequest,
-        duty: Duty,
         source: Source<'_>,
         now: Instant,
     ) {
@@ -52,11 +47,8 @@ impl Turn {
             return;
         }
         let request = Box::new(request.clone());
-        if duty == Duty::Own {
-            let (session, request) = (session.clone(), request.clone());
-            let ask = QuestionAsk { session, request };
-            self.actions.push_back(TurnAction::AskQuestion(ask));
-        }
+        let ask = QuestionAsk { session: session.clone(), request: request.clone() };
+        self.actions.push_back(TurnAction::AskQuestion(ask));
         self.emit_in(session.clone(), TurnEventKind::QuestionAsked(request), source);
         self.watch_asks(now);
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{Place, Source};
 use crate::hub::child_of;
-use crate::part::{FinishReason, Part, PartKey};
+use crate::part::{FinishReason, Part, PartKey, TextOrigin};
 use crate::server_event::{MessageInfo, ServerEvent, ServerEventKind};
 use crate::transcript::{Before, Message, Told};
 use crate::turn::chain::Belongs;
@@ -58,7 +58,13 @@ impl Turn {
         }
         // What the user said, or the task that a subagent was given, is not what the model answers.
         if self.is_prompt(place, &message) {
-            drop(self.transcript_at(place).update_part(part, how(source)));
+            let change = self.transcript_at(place).update_part(part, how(source));
+            if let Part::Text(text) = part
+                && text.origin == TextOrigin::Continuation
+                && change.is_some_and(|change| change.before != Before::Known)
+            {
+                self.emit(place, TurnEventKind::Continued(text.clone()), source);
+            }
             return;
         }
         self.has_begun = true;

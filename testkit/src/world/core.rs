@@ -1,0 +1,331 @@
+//! Tasks, time and chance: one thread, and every choice is the seed's.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use super::random::Random;
+use super::trace::Trace;
+use super::weather::Weather;
+
+pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Whose a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The client's, by `Runtime::spawn`.
+    Client,
+    /// A simulated program's.
+    Host(u32),
+    /// The test's.
+    Scenario,
+}
+
+/// What everything in a world shares.
+pub(super) struct Core {
+    start: Instant,
+    ready: Arc<Ready>,
+    tasks: Mutex<Tasks>,
+    clock: Mutex<Clock>,
+    random: Mutex<Random>,
+    trace: Mutex<Trace>,
+    weather: Mutex<Weather>,
+    pub(super) counts: Counts,
+}
+
+/// What the client has at the moment.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) timers: AtomicUsize,
+    pub(super) connections: AtomicUsize,
+    pub(super) connections_most: AtomicUsize,
+    pub(super) steps: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Ready(Mutex<Vec<u64>>);
+
+#[derive(Default)]
+struct Tasks {
+    next: u64,
+    tasks: BTreeMap<u64, Task>,
+}
+
+struct Task {
+    owner: Owner,
+    waker: Arc<TaskWaker>,
+    /// `None` while it is polled.
+    future: Option<BoxFuture<()>>,
+}
+
+struct TaskWaker {
+    id: u64,
+    is_ready: AtomicBool,
+    ready: Arc<Ready>,
+}
+
+#[derive(Default)]
+struct Clock {
+    now: Duration,
+    timers: BTreeMap<TimerKey, Waker>,
+    next: u64,
+    jumped: Duration,
+}
+
+/// A moment that somebody waits for.
+pub(super) type TimerKey = (Duration, u64);
+
+pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        if !self.is_ready.swap(true, Ordering::Relaxed) {
+            lock(&self.ready.0).push(self.id);
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn new(seed: u64, weather: Weather) -> Self {
+        Self {
+            start: Instant::now(),
+            ready: Arc::default(),
+            tasks: Mutex::default(),
+            clock: Mutex::default(),
+            random: Mutex::new(Random::new(seed)),
+            trace: Mutex::default(),
+            weather: Mutex::new(weather),
+            counts: Counts::default(),
+        }
+    }
+
+    pub(super) fn weather(&self) -> Weather {
+        *lock(&self.weather)
+    }
+
+    pub(super) fn set_weather(&self, weather: Weather) {
+        *lock(&self.weather) = weather;
+    }
+
+    pub(super) fn random<T>(&self, draw: impl FnOnce(&mut Random) -> T) -> T {
+        draw(&mut lock(&self.random))
+    }
+
+    pub(super) fn trace(&self, what: fmt::Arguments<'_>) {
+        let now = self.now();
+        lock(&self.trace).add(now, what);
+    }
+
+    pub(super) fn fingerprint(&self) -> u64 {
+        lock(&self.trace).fingerprint()
+    }
+
+    pub(super) fn trace_tail(&self, lines_max: usize) -> String {
+        lock(&self.trace).tail(lines_max)
+    }
+
+    /// Since the world began.
+    pub(super) fn now(&self) -> Duration {
+        lock(&self.clock).now
+    }
+
+    /// By how much the clock has jumped.
+    pub(super) fn jumped(&self) -> Duration {
+        lock(&self.clock).jumped
+    }
+
+    pub(super) fn instant(&self, at: Duration) -> Instant {
+        self.start + at
+    }
+
+    pub(super) fn since_start(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.start)
+    }
+
+    pub(super) fn register(&self, at: Duration, waker: &Waker) -> TimerKey {
+        let mut clock = lock(&self.clock);
+        let key = (at, clock.next);
+        clock.next += 1;
+        clock.timers.insert(key, waker.clone());
+        key
+    }
+
+    pub(super) fn cancel(&self, key: TimerKey) {
+        let waker = lock(&self.clock).timers.remove(&key);
+        drop(waker);
+    }
+
+    pub(super) fn spawn(&self, owner: Owner, future: BoxFuture<()>) {
+        let mut tasks = lock(&self.tasks);
+        let id = tasks.next;
+        tasks.next += 1;
+        let ready = Arc::clone(&self.ready);
+        let waker = Arc::new(TaskWaker { id, is_ready: AtomicBool::new(false), ready });
+        Arc::clone(&waker).wake();
+        tasks.tasks.insert(id, Task { owner, waker, future: Some(future) });
+    }
+
+    /// Ends the tasks of an owner where they are.
+    pub(super) fn end_tasks(&self, of: impl Fn(Owner) -> bool) {
+        let mut tasks = lock(&self.tasks);
+        let ended: Vec<_> = remove_if(&mut tasks.tasks, |task| of(task.owner));
+        drop(tasks);
+        // Without the lock: what is dropped may end other tasks.
+        drop(ended);
+    }
+
+    pub(super) fn count_tasks(&self, of: impl Fn(Owner) -> bool) -> usize {
+        lock(&self.tasks).tasks.values().filter(|task| of(task.owner)).count()
+    }
+
+    /// One task goes on, or time does. `false`: nothing ever happens again.
+    pub(super) fn step(&self) -> bool {
+        self.counts.steps.fetch_add(1, Ordering::Relaxed);
+        match self.pick() {
+            Some(id) => {
+                self.poll(id);
+                true
+            }
+            None => self.advance(),
+        }
+    }
+
+    fn pick(&self) -> Option<u64> {
+        // Sometimes one that nobody woke: runtimes do that.
+        if self.random(|random| random.happens(8)) {
+            let tasks = lock(&self.tasks);
+            let ids: Vec<u64> = tasks.tasks.keys().copied().collect();
+            drop(tasks);
+            if !ids.is_empty() {
+                return Some(self.random(|random| *random.choose(&ids)));
+            }
+        }
+        let mut ready = lock(&self.ready.0);
+        if ready.is_empty() {
+            return None;
+        }
+        let index = match ready.len() {
+            1 => 0,
+            length => self.random(|random| random.index(length)),
+        };
+        Some(ready.swap_remove(index))
+    }
+
+    fn poll(&self, id: u64) {
+        let Some((mut future, waker)) = self.take(id) else { return };
+        waker.is_ready.store(false, Ordering::Relaxed);
+        let is_done = {
+            let waker = Waker::from(waker);
+            future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready()
+        };
+        let mut tasks = lock(&self.tasks);
+        if is_done {
+            tasks.tasks.remove(&id);
+        } else if let Some(task) = tasks.tasks.get_mut(&id) {
+            task.future = Some(future);
+            return;
+        }
+        drop(tasks);
+        drop(future);
+    }
+
+    fn take(&self, id: u64) -> Option<(BoxFuture<()>, Arc<TaskWaker>)> {
+        let mut tasks = lock(&self.tasks);
+        let task = tasks.tasks.get_mut(&id)?;
+        let future = task.future.take()?;
+        Some((future, Arc::clone(&task.waker)))
+    }
+
+    /// Time goes on to the next moment that somebody waits for.
+    fn advance(&self) -> bool {
+        let jumps = self.weather().jumps;
+        let mut clock = lock(&self.clock);
+        let Some(((at, _), _)) = clock.timers.first_key_value() else { return false };
+        let at = *at;
+        clock.now = clock.now.max(at);
+        let jump = self.random(|random| match random.below(1_000_000) < jumps {
+            true => random.milliseconds(5_000, 900_000),
+            false => Duration::ZERO,
+        });
+        clock.now += jump;
+        clock.jumped += jump;
+        let now = clock.now;
+        let later = clock.timers.split_off(&(now + Duration::from_nanos(1), 0));
+        let due = mem::replace(&mut clock.timers, later);
+        drop(clock);
+        if !jump.is_zero() {
+            self.trace(format_args!("the clock jumps by {jump:?}"));
+        }
+        due.into_values().for_each(Waker::wake);
+        true
+    }
+
+    /// Waits for so long.
+    pub(super) fn sleep(self: &Arc<Self>, time: Duration) -> Sleep {
+        Sleep::new(self, self.now() + time)
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+fn remove_if(tasks: &mut BTreeMap<u64, Task>, which: impl Fn(&Task) -> bool) -> Vec<Task> {
+    let ids: Vec<u64> = tasks.iter().filter(|(_, task)| which(task)).map(|(id, _)| *id).collect();
+    ids.iter().filter_map(|id| tasks.remove(id)).collect()
+}
+
+/// Ready when it is time.
+pub(super) struct Sleep {
+    core: Arc<Core>,
+    at: Duration,
+    key: Option<TimerKey>,
+}
+
+impl Sleep {
+    pub(super) fn new(core: &Arc<Core>, at: Duration) -> Self {
+        Self { core: Arc::clone(core), at, key: None }
+    }
+
+    fn cancel(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.core.cancel(key);
+        }
+    }
+
+    pub(super) fn set(&mut self, at: Duration) {
+        if self.at != at {
+            self.cancel();
+            self.at = at;
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.cancel();
+        if self.core.now() >= self.at {
+            return Poll::Ready(());
+        }
+        self.key = Some(self.core.register(self.at, cx.waker()));
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}

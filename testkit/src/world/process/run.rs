@@ -1,0 +1,145 @@
+//! `opencode run --format json`.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{SIGKILL, Simulated, Stream, moment};
+use crate::world::Shared;
+use crate::world::core::{Owner, lock};
+
+/// What a process `opencode run` did.
+#[derive(Clone, Debug, Default)]
+pub struct RunTruth {
+    /// What it was asked, by standard input.
+    pub prompt: String,
+    /// All text that it printed whole.
+    pub text: String,
+    /// The tool calls that it printed whole.
+    pub tools: usize,
+    /// Whether it printed its answer to the end, and exited by itself with code 0.
+    pub is_complete: bool,
+}
+
+/// How a run ends.
+#[derive(Debug)]
+enum Fate {
+    /// It exits before its answer is complete.
+    ExitsEarly,
+    /// It falls silent.
+    Hangs,
+    /// It is killed.
+    Killed,
+    /// It prints all, and stays.
+    Lingers,
+    Works,
+}
+
+pub(super) fn start(shared: &Arc<Shared>, process: &Arc<Simulated>) {
+    let sick = shared.core.weather().sick;
+    let fate = shared.core.random(|random| match random.happens(sick) {
+        false => Fate::Works,
+        true => match random.below(5) {
+            0 => Fate::Hangs,
+            1 => Fate::Lingers,
+            2 => Fate::Killed,
+            _ => Fate::ExitsEarly,
+        },
+    });
+    shared.core.trace(format_args!("process {}: {fate:?}", process.id));
+    let (shared, process) = (Arc::clone(shared), Arc::clone(process));
+    let owner = Owner::Host(process.id);
+    let core = Arc::clone(&shared.core);
+    core.spawn(owner, Box::pin(async move { life(&shared, &process, fate).await }));
+}
+
+async fn life(shared: &Arc<Shared>, process: &Arc<Simulated>, fate: Fate) {
+    let prompt = String::from_utf8_lossy(&process.read_stdin().await).into_owned();
+    let truth = {
+        let mut runs = lock(&shared.runs);
+        runs.push(RunTruth { prompt, ..RunTruth::default() });
+        runs.len() - 1
+    };
+    let lines = lines(shared, process.id);
+    let last = shared.core.random(|random| random.index(lines.len() + 1));
+    for (number, (line, text, tools)) in lines.iter().enumerate() {
+        shared.core.sleep(moment(shared)).await;
+        let ends = number == last;
+        if ends && let Fate::Hangs = fate {
+            return std::future::pending().await;
+        }
+        if ends && matches!(fate, Fate::ExitsEarly | Fate::Killed) {
+            // In the middle of a line.
+            let cut = shared.core.random(|random| random.index(line.len()));
+            process.print(Stream::Stdout, line[..cut].to_owned());
+            return match fate {
+                Fate::Killed => process.end(ExitStatus::from_raw(SIGKILL)),
+                Fate::ExitsEarly | Fate::Hangs | Fate::Lingers | Fate::Works => process.exit(1),
+            };
+        }
+        let cut = shared.core.random(|random| random.index(line.len()));
+        process.print(Stream::Stdout, line[..cut].to_owned());
+        if shared.core.random(|random| random.happens(300)) {
+            shared.core.sleep(moment(shared)).await;
+        }
+        {
+            let mut runs = lock(&shared.runs);
+            runs[truth].text.push_str(text);
+            runs[truth].tools += tools;
+            runs[truth].is_complete = number + 1 == lines.len();
+        }
+        process.print(Stream::Stdout, line[cut..].to_owned());
+    }
+    if let Fate::Lingers = fate {
+        return std::future::pending().await;
+    }
+    shared.core.sleep(moment(shared)).await;
+    process.exit(0);
+}
+
+/// Lines as the real program prints them, each with its text and how many tool calls it tells.
+fn lines(shared: &Arc<Shared>, id: u32) -> Vec<(String, String, usize)> {
+    let session = format!("ses_run{id}");
+    let event = |kind: &str, mut part: Value| {
+        part["sessionID"] = json!(session);
+        json!({ "type": kind, "timestamp": 1_795_231_820_175_u64, "sessionID": session, "part": part })
+            .to_string()
+            + "\n"
+    };
+    let steps = shared.core.random(|random| random.range(1, 4));
+    let mut lines = Vec::new();
+    for step in 1..=steps {
+        let message = format!("msg_run{id}_{step}");
+        let part = |name: &str| format!("prt_run{id}_{step}_{name}");
+        let is_last = step == steps;
+        lines.push((
+            event(
+                "step_start",
+                json!({ "id": part("start"), "messageID": message, "type": "step-start" }),
+            ),
+            String::new(),
+            0,
+        ));
+        if is_last || shared.core.random(|random| random.happens(500)) {
+            let text = format!("Step {step} of process {id}.");
+            let value = json!({ "id": part("text"), "messageID": message, "type": "text",
+                "text": text, "time": { "start": 1, "end": 2 } });
+            lines.push((event("text", value), text, 0));
+        }
+        if !is_last {
+            let value = json!({ "id": part("tool"), "messageID": message, "type": "tool",
+                "tool": "bash", "callID": part("call"), "state": { "status": "completed",
+                "input": { "command": "true" }, "output": "", "metadata": { "exit": 0 },
+                "title": "true", "time": { "start": 1, "end": 2 } } });
+            lines.push((event("tool_use", value), String::new(), 1));
+        }
+        let value = json!({ "id": part("finish"), "messageID": message, "type": "step-finish",
+            "reason": if is_last { "stop" } else { "tool-calls" }, "cost": 0.25,
+            "tokens": { "total": 120, "input": 100, "output": 20, "reasoning": 0,
+                "cache": { "read": 0, "write": 0 } } });
+        lines.push((event("step_finish", value), String::new(), 0));
+    }
+    lines
+}

@@ -1,0 +1,314 @@
+//! The work on prompts: what the real server does and tells, in its order.
+
+mod step;
+mod tell;
+mod tool;
+mod trouble;
+
+use std::future::poll_fn;
+use std::mem;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Inner;
+use super::store::{Message, PromptEnd, PromptTruth, Run};
+use crate::world::core::{BoxFuture, lock};
+use crate::world::script::Script;
+
+/// Takes a prompt.
+pub(super) fn prompt(server: &Arc<Inner>, session: &str, body: &Value) {
+    let text: String = body["parts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|part| part["text"].as_str())
+        .collect();
+    let message = body["messageID"].as_str().unwrap_or_default().to_owned();
+    {
+        let mut store = lock(&server.store);
+        let truth = store.prompts.entry(message.clone()).or_default();
+        truth.posts += 1;
+        if truth.posts > 1 {
+            return;
+        }
+        *truth = PromptTruth { session: session.to_owned(), text: text.clone(), ..truth.clone() };
+    }
+    server.shared().core.trace(format_args!("server {} takes {text:?}", server.port));
+    store_prompt(server, session, &message, &text);
+    if body["noReply"] == true {
+        end_prompts(server, &[message], PromptEnd::Completed);
+        return;
+    }
+    let mut store = lock(&server.store);
+    let Some(live) = &mut store.live else { return };
+    if let Some(run) = live.runs.get(session) {
+        let mut run = lock(run);
+        run.open.push(message.clone());
+        run.latest = message;
+        return;
+    }
+    let run = Run { open: vec![message.clone()], latest: message, ..Run::default() };
+    let run = Arc::new(Mutex::new(run));
+    live.runs.insert(session.to_owned(), Arc::clone(&run));
+    drop(store);
+    let player = Player::new(server, session, run);
+    server.spawn(Box::pin(async move {
+        player.play(None).await;
+    }));
+}
+
+/// Stops what goes on in a session and its descendants: that has ended when what is returned is over.
+pub(super) fn abort(server: &Inner, session: &str) -> Vec<Arc<Mutex<Run>>> {
+    let mut store = lock(&server.store);
+    let family = store.family(session);
+    let (mut stopped, mut runs) = (Vec::new(), Vec::new());
+    for session in &family {
+        let Some(live) = &mut store.live else { return Vec::new() };
+        let Some(shared) = live.runs.remove(session) else { continue };
+        let mut run = lock(&shared);
+        run.is_aborted = true;
+        stopped.append(&mut run.open);
+        mem::take(&mut run.wakers).into_iter().for_each(Waker::wake);
+        drop(run);
+        runs.push(shared);
+    }
+    for ask in store.asks.values_mut() {
+        ask.is_waiting &= !family.contains(&ask.session);
+    }
+    let is_idle = runs.is_empty() && store.sessions.contains_key(session);
+    if is_idle && let Some(live) = &mut store.live {
+        live.statuses.remove(session);
+    }
+    drop(store);
+    end_prompts(server, &stopped, PromptEnd::Aborted);
+    if is_idle {
+        tell_idle(server, session);
+    }
+    runs
+}
+
+/// Waits until it has told all.
+pub(super) async fn over(run: Arc<Mutex<Run>>) {
+    poll_fn(|cx| {
+        let mut run = lock(&run);
+        if run.is_over {
+            return Poll::Ready(());
+        }
+        run.wakers.push(cx.waker().clone());
+        Poll::Pending
+    })
+    .await;
+}
+
+fn tell_idle(server: &Inner, session: &str) {
+    server.publish(session, "session.status", json!({ "status": { "type": "idle" } }));
+    server.publish(session, "session.idle", json!({}));
+}
+
+fn end_prompts(server: &Inner, prompts: &[String], end: PromptEnd) {
+    let mut store = lock(&server.store);
+    for prompt in prompts {
+        if let Some(truth) = store.prompts.get_mut(prompt)
+            && truth.end == PromptEnd::Running
+        {
+            truth.end = end;
+        }
+    }
+}
+
+fn user_info(server: &Inner, session: &str, message: &str) -> Value {
+    json!({ "id": message, "role": "user", "sessionID": session,
+        "time": { "created": server.now_ms() }, "agent": "build",
+        "model": { "providerID": "scripted", "modelID": "m1" } })
+}
+
+fn store_prompt(server: &Inner, session: &str, message: &str, text: &str) {
+    let info = user_info(server, session, message);
+    let part = json!({ "id": server.id("prt"), "messageID": message, "sessionID": session,
+        "type": "text", "text": text });
+    {
+        let mut store = lock(&server.store);
+        let Some(session) = store.sessions.get_mut(session) else { return };
+        let parts = vec![part.clone()];
+        session.messages.push(Message { id: message.to_owned(), info: info.clone(), parts });
+    }
+    server.publish(session, "message.updated", json!({ "info": info }));
+    server.publish(
+        session,
+        "message.part.updated",
+        json!({ "part": part, "time": server.now_ms() }),
+    );
+}
+
+/// Somebody aborted the session.
+struct Aborted;
+
+type Flow<T> = Result<T, Aborted>;
+
+/// How a call of the model ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StepEnd {
+    Failed,
+    Rejected,
+    Stop,
+    Tools,
+}
+
+/// What became of a tool call.
+enum ToolEnd {
+    Rejected,
+    Done,
+}
+
+struct Player {
+    server: Arc<Inner>,
+    session: String,
+    run: Arc<Mutex<Run>>,
+    /// What is to be wound up when the session is aborted.
+    message: Option<Value>,
+    text: Option<Value>,
+    tool: Option<Value>,
+    is_retrying: bool,
+}
+
+impl Player {
+    fn new(server: &Arc<Inner>, session: &str, run: Arc<Mutex<Run>>) -> Self {
+        Self {
+            server: Arc::clone(server),
+            session: session.to_owned(),
+            run,
+            message: None,
+            text: None,
+            tool: None,
+            is_retrying: false,
+        }
+    }
+
+    /// Works until there is nothing left to do. `script`: for the first prompt, where it is known.
+    async fn play(mut self, script: Option<Script>) {
+        self.tell("session.updated", self.session_info());
+        match self.work(script).await {
+            Ok(StepEnd::Stop | StepEnd::Tools) => {
+                self.leave();
+                self.status(json!({ "type": "busy" }));
+                self.idle();
+                self.afterthoughts();
+            }
+            Ok(StepEnd::Rejected) => {
+                self.leave();
+                self.idle();
+                self.afterthoughts();
+            }
+            Ok(StepEnd::Failed) => self.leave(),
+            Err(Aborted) => self.wind_up().await,
+        }
+        let mut run = lock(&self.run);
+        run.is_over = true;
+        mem::take(&mut run.wakers).into_iter().for_each(Waker::wake);
+    }
+
+    /// Subagents start subagents.
+    fn play_boxed(self, script: Script) -> BoxFuture<()> {
+        Box::pin(self.play(Some(script)))
+    }
+
+    async fn work(&mut self, script: Option<Script>) -> Flow<StepEnd> {
+        let mut prompt = lock(&self.run).latest.clone();
+        let mut script = script.unwrap_or_else(|| self.script(&prompt));
+        let mut number = 0;
+        let mut is_first = true;
+        loop {
+            let latest = lock(&self.run).latest.clone();
+            if latest != prompt {
+                prompt = latest;
+                script = self.script(&prompt);
+                number = 0;
+            }
+            let Some(step) = script.steps.get(number).cloned() else { return Ok(StepEnd::Tools) };
+            number += 1;
+            let end = self.step(&prompt, step, is_first).await?;
+            is_first = false;
+            let end_of_prompts = match end {
+                StepEnd::Stop => PromptEnd::Completed,
+                StepEnd::Rejected => PromptEnd::Rejected,
+                StepEnd::Failed => PromptEnd::Failed,
+                StepEnd::Tools => continue,
+            };
+            // What came meanwhile is next.
+            let answered = {
+                let mut run = lock(&self.run);
+                let answered = run.up_to(&prompt);
+                run.open.drain(..answered).collect::<Vec<_>>()
+            };
+            end_prompts(&self.server, &answered, end_of_prompts);
+            if end != StepEnd::Stop || lock(&self.run).open.is_empty() {
+                return Ok(end);
+            }
+        }
+    }
+
+    fn script(&self, prompt: &str) -> Script {
+        let (text, script) = {
+            let store = lock(&self.server.store);
+            let text =
+                store.prompts.get(prompt).map(|prompt| prompt.text.clone()).unwrap_or_default();
+            let script = store.scripts.get(&text).cloned();
+            (text, script)
+        };
+        script.unwrap_or_else(|| {
+            self.server.shared().core.random(|random| Script::any(random, &text))
+        })
+    }
+
+    /// Waits, unless the session is aborted.
+    async fn pause(&self, time: Duration) -> Flow<()> {
+        if lock(&self.run).is_aborted {
+            return Err(Aborted);
+        }
+        if time.is_zero() {
+            return Ok(());
+        }
+        let mut sleep = pin!(self.server.sleep(time));
+        poll_fn(|cx| {
+            let mut run = lock(&self.run);
+            if run.is_aborted {
+                return Poll::Ready(Err(Aborted));
+            }
+            run.wakers.push(cx.waker().clone());
+            drop(run);
+            sleep.as_mut().poll(cx).map(Ok)
+        })
+        .await
+    }
+
+    /// The time between two things.
+    fn beat(&self) -> Duration {
+        self.server.shared().core.random(|random| match random.below(40) {
+            0 => random.milliseconds(1_000, 15_000),
+            1..=4 => random.milliseconds(10, 300),
+            5..=15 => random.milliseconds(0, 4),
+            _ => Duration::ZERO,
+        })
+    }
+
+    fn chance(&self, per_mille: u64) -> bool {
+        self.server.shared().core.random(|random| random.happens(per_mille))
+    }
+
+    /// The session is not at work any more, and takes the next prompt at once.
+    fn leave(&self) {
+        let mut store = lock(&self.server.store);
+        let Some(live) = &mut store.live else { return };
+        let is_ours = live.runs.get(&self.session).is_some_and(|run| Arc::ptr_eq(run, &self.run));
+        let run = if is_ours { live.runs.remove(&self.session) } else { None };
+        drop(store);
+        drop(run);
+        // What came when all was decided is never worked on.
+        let lost = mem::take(&mut lock(&self.run).open);
+        end_prompts(&self.server, &lost, PromptEnd::Torn);
+    }
+}

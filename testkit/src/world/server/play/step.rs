@@ -1,0 +1,113 @@
+//! One call of the model.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Flow, Player, StepEnd, ToolEnd};
+use crate::world::script::Step;
+use crate::world::server::tokens;
+
+const COST: f64 = 0.25;
+const SNAPSHOT: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
+impl Player {
+    pub(super) async fn step(&mut self, prompt: &str, step: Step, is_first: bool) -> Flow<StepEnd> {
+        self.status(json!({ "type": "busy" }));
+        self.pause(self.beat()).await?;
+        let id = self.server.id("msg");
+        let has_tools = !step.tools.is_empty();
+        let info = json!({
+            "id": id, "parentID": prompt, "role": "assistant", "mode": "build", "agent": "build",
+            "path": { "cwd": self.server.directory, "root": self.server.directory }, "cost": 0,
+            "tokens": tokens(false), "modelID": "m1", "providerID": "scripted",
+            "time": { "created": self.server.now_ms() }, "sessionID": self.session,
+        });
+        self.begin_answer(&id, info);
+        let is_late = self.chance(500);
+        if is_first && !is_late {
+            self.remarks(prompt);
+        }
+        self.status(json!({ "type": "busy" }));
+        if is_first && is_late {
+            self.remarks(prompt);
+        }
+        self.pause(step.delay).await?;
+        for attempt in 1..=step.retries {
+            self.is_retrying = true;
+            let next = self.server.now_ms() + 2_000;
+            self.status(json!({ "type": "retry", "attempt": attempt, "message": "slow down", "next": next }));
+            self.pause(Duration::from_secs(2)).await?;
+            self.status(json!({ "type": "busy" }));
+        }
+        self.is_retrying = false;
+        if let Some(message) = &step.fails {
+            self.fail(message).await;
+            return Ok(StepEnd::Failed);
+        }
+        self.set_part(&id, "step-start", json!({ "snapshot": SNAPSHOT }));
+        self.say(&id, "reasoning", &step.reasoning).await?;
+        self.finish_text();
+        self.say(&id, "text", &step.text).await?;
+        let mut end = if has_tools { StepEnd::Tools } else { StepEnd::Stop };
+        for tool in step.tools {
+            match self.use_tool(&id, tool).await? {
+                ToolEnd::Done => {}
+                ToolEnd::Rejected => {
+                    end = StepEnd::Rejected;
+                    break;
+                }
+            }
+        }
+        self.finish_text();
+        let reason = if has_tools { "tool-calls" } else { "stop" };
+        self.set_part(
+            &id,
+            "step-finish",
+            json!({ "reason": reason, "snapshot": SNAPSHOT,
+            "cost": COST, "tokens": tokens(true) }),
+        );
+        self.pause(self.beat()).await?;
+        let completed = self.server.now_ms();
+        self.change_answer(|info| {
+            info["finish"] = json!(reason);
+            info["cost"] = json!(COST);
+            info["tokens"] = tokens(true);
+        });
+        self.change_answer(|info| info["time"]["completed"] = json!(completed));
+        self.message = None;
+        Ok(end)
+    }
+
+    /// Says something piece by piece. The text is finished later.
+    pub(super) async fn say(&mut self, message: &str, kind: &str, pieces: &[String]) -> Flow<()> {
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let part = json!({ "text": "", "time": { "start": self.server.now_ms() } });
+        let part = self.set_part(message, kind, part);
+        let id = part["id"].clone();
+        let mut text = String::new();
+        self.text = Some(part);
+        for piece in pieces {
+            self.pause(self.beat()).await?;
+            text.push_str(piece);
+            if let Some(part) = &mut self.text {
+                // The database has the text only when it is whole.
+                part["text"] = json!(text);
+            }
+            self.tell(
+                "message.part.delta",
+                json!({ "messageID": message, "partID": id,
+                "field": "text", "delta": piece }),
+            );
+        }
+        self.pause(self.beat()).await
+    }
+
+    pub(super) fn finish_text(&mut self) {
+        let Some(mut part) = self.text.take() else { return };
+        part["time"]["end"] = json!(self.server.now_ms());
+        self.store_part(&part);
+    }
+}

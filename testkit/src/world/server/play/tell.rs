@@ -1,0 +1,121 @@
+//! What is stored and told.
+
+use serde_json::{Value, json};
+
+use super::{Player, tell_idle};
+use crate::world::core::lock;
+use crate::world::server::store::Message;
+
+impl Player {
+    pub(super) fn tell(&self, kind: &str, properties: Value) {
+        self.server.publish(&self.session, kind, properties);
+    }
+
+    pub(super) fn session_info(&self) -> Value {
+        let now = self.server.now_ms();
+        let store = lock(&self.server.store);
+        json!({ "info": store.sessions[&self.session].info(now) })
+    }
+
+    pub(super) fn status(&self, status: Value) {
+        {
+            let mut store = lock(&self.server.store);
+            let Some(live) = &mut store.live else { return };
+            live.statuses.insert(self.session.clone(), status.clone());
+        }
+        self.tell("session.status", json!({ "status": status }));
+    }
+
+    pub(super) fn idle(&self) {
+        {
+            let mut store = lock(&self.server.store);
+            let Some(live) = &mut store.live else { return };
+            live.statuses.remove(&self.session);
+        }
+        tell_idle(&self.server, &self.session);
+    }
+
+    /// What is told at some time during the first step.
+    pub(super) fn remarks(&self, prompt: &str) {
+        self.tell("session.updated", self.session_info());
+        self.tell("session.diff", json!({ "diff": [] }));
+        self.tell_summary(prompt);
+    }
+
+    pub(super) fn afterthoughts(&self) {
+        self.tell("session.updated", self.session_info());
+        self.tell("session.diff", json!({ "diff": [] }));
+        let prompt = lock(&self.run).latest.clone();
+        self.tell_summary(&prompt);
+    }
+
+    pub(super) fn tell_summary(&self, prompt: &str) {
+        let info = {
+            let mut store = lock(&self.server.store);
+            let Some(session) = store.sessions.get_mut(&self.session) else { return };
+            let Some(message) = session.message(prompt) else { return };
+            message.info["summary"] = json!({ "diffs": [] });
+            message.info.clone()
+        };
+        self.tell("message.updated", json!({ "info": info }));
+    }
+
+    pub(super) fn begin_answer(&mut self, id: &str, info: Value) {
+        {
+            let mut store = lock(&self.server.store);
+            let run = lock(&self.run);
+            // Not what came meanwhile: this does not answer it.
+            for open in &run.open[..run.up_to(info["parentID"].as_str().unwrap_or_default())] {
+                if let Some(truth) = store.prompts.get_mut(open) {
+                    truth.answers.push(id.to_owned());
+                }
+            }
+            drop(run);
+            if let Some(session) = store.sessions.get_mut(&self.session) {
+                let message = Message { id: id.to_owned(), info: info.clone(), parts: Vec::new() };
+                session.messages.push(message);
+            }
+        }
+        self.message = Some(info.clone());
+        self.tell("message.updated", json!({ "info": info }));
+    }
+
+    pub(super) fn change_answer(&mut self, change: impl FnOnce(&mut Value)) {
+        let Some(info) = &mut self.message else { return };
+        change(info);
+        let info = info.clone();
+        let id = info["id"].as_str().unwrap_or_default();
+        if let Some(session) = lock(&self.server.store).sessions.get_mut(&self.session)
+            && let Some(message) = session.message(id)
+        {
+            message.info = info.clone();
+        }
+        self.tell("message.updated", json!({ "info": info }));
+    }
+
+    /// A new part.
+    pub(super) fn set_part(&self, message: &str, kind: &str, mut part: Value) -> Value {
+        part["id"] = json!(self.server.id("prt"));
+        part["messageID"] = json!(message);
+        part["sessionID"] = json!(self.session);
+        part["type"] = json!(kind);
+        self.store_part(&part);
+        part
+    }
+
+    pub(super) fn change_tool(&mut self, part: &mut Value, state: Value) {
+        part["state"] = state;
+        self.tool = Some(part.clone());
+        self.store_part(part);
+    }
+
+    pub(super) fn store_part(&self, part: &Value) {
+        let message = part["messageID"].as_str().unwrap_or_default();
+        if let Some(session) = lock(&self.server.store).sessions.get_mut(&self.session)
+            && let Some(message) = session.message(message)
+        {
+            message.set_part(part);
+        }
+        self.tell("message.part.updated", json!({ "part": part, "time": self.server.now_ms() }));
+    }
+}

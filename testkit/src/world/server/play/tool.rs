@@ -1,0 +1,217 @@
+//! A tool call: what it asks, what it does, and who it delegates to.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Aborted, Flow, Player, ToolEnd, store_prompt};
+use crate::world::core::lock;
+use crate::world::script::{AskKind, Script, Tool};
+use crate::world::server::store::{AskReply, AskTruth, Pending, Run, Session};
+
+const REJECTED: &str = "The user rejected permission to use this specific tool call.";
+const DISMISSED: &str = "The user dismissed this question";
+
+impl Player {
+    pub(super) async fn use_tool(&mut self, message: &str, tool: Tool) -> Flow<ToolEnd> {
+        let name = match (&tool.subagent, tool.ask) {
+            (Some(_), _) => "task",
+            (None, Some(AskKind::Question)) => "question",
+            (None, Some(AskKind::Permission) | None) => "bash",
+        };
+        let call = self.server.id("call");
+        let pending = json!({ "tool": name, "callID": call,
+            "state": { "status": "pending", "input": {}, "raw": "" } });
+        let mut part = self.set_part(message, "tool", pending);
+        self.tool = Some(part.clone());
+        self.pause(self.beat()).await?;
+        let started = self.server.now_ms();
+        let input = json!({ "command": "true", "description": "d" });
+        let running = json!({ "status": "running", "input": input, "time": { "start": started } });
+        if let Some(kind) = tool.ask {
+            let is_late = self.server.shared().core.weather().disordered > 0 && self.chance(200);
+            if is_late {
+                self.change_tool(&mut part, running.clone());
+            }
+            let ask = self.ask(kind, message, &call);
+            if !is_late {
+                self.change_tool(&mut part, running.clone());
+            }
+            self.finish_text();
+            let (text, end) = match self.wait_for(&ask).await? {
+                AskReply::Granted => ("", ToolEnd::Done),
+                AskReply::Refused => match kind {
+                    AskKind::Permission => (REJECTED, ToolEnd::Rejected),
+                    AskKind::Question => (DISMISSED, ToolEnd::Rejected),
+                },
+                AskReply::RefusedWith(_) => (REJECTED, ToolEnd::Done),
+            };
+            if !text.is_empty() {
+                let ended = self.server.now_ms();
+                self.change_tool(
+                    &mut part,
+                    json!({ "status": "error", "input": input,
+                    "error": text, "time": { "start": started, "end": ended } }),
+                );
+                self.tool = None;
+                return Ok(end);
+            }
+            if kind == AskKind::Permission {
+                self.change_tool(&mut part, running.clone());
+            }
+        } else if tool.subagent.is_none() {
+            self.change_tool(&mut part, running.clone());
+            self.finish_text();
+        }
+        let mut output = String::new();
+        if let Some(script) = tool.subagent {
+            output = self.delegate(&mut part, running.clone(), *script).await?;
+        }
+        for piece in &tool.output {
+            self.pause(tool.time / 4).await?;
+            output.push_str(piece);
+            let mut state = running.clone();
+            state["metadata"] = json!({ "output": output });
+            self.change_tool(&mut part, state);
+        }
+        self.pause(tool.time).await?;
+        let time = json!({ "start": started, "end": self.server.now_ms() });
+        let state = match tool.fails {
+            true => {
+                json!({ "status": "error", "input": input, "error": "File not found", "time": time })
+            }
+            false => json!({ "status": "completed", "input": input, "output": output,
+                "metadata": { "output": output, "exit": 0 }, "title": "true", "time": time }),
+        };
+        self.change_tool(&mut part, state);
+        self.tool = None;
+        Ok(ToolEnd::Done)
+    }
+
+    /// A subagent works in a session of its own.
+    pub(super) async fn delegate(
+        &mut self,
+        part: &mut Value,
+        running: Value,
+        script: Script,
+    ) -> Flow<String> {
+        let child = self.server.id("ses");
+        let now = self.server.now_ms();
+        let (info, run, message) = {
+            let message = self.server.id("msg");
+            let mut store = lock(&self.server.store);
+            let directory = store.sessions[&self.session].directory.clone();
+            let session = Session {
+                id: child.clone(),
+                directory,
+                parent: Some(self.session.clone()),
+                title: "sub (@general subagent)".to_owned(),
+                created: now,
+                messages: Vec::new(),
+            };
+            let info = session.info(now);
+            store.sessions.insert(child.clone(), session);
+            let run =
+                Run { latest: message.clone(), open: vec![message.clone()], ..Run::default() };
+            let run = Arc::new(Mutex::new(run));
+            if let Some(live) = &mut store.live {
+                live.runs.insert(child.clone(), Arc::clone(&run));
+            }
+            (info, run, message)
+        };
+        self.server.publish(&child, "session.created", json!({ "info": info }));
+        self.change_tool(part, running.clone());
+        store_prompt(&self.server, &child, &message, "do");
+        let mut state = running;
+        state["metadata"] = json!({ "parentSessionId": self.session, "sessionId": child });
+        self.change_tool(part, state);
+        Self::new(&self.server, &child, run).play_boxed(script).await;
+        self.pause(Duration::ZERO).await?;
+        Ok(format!("<task id=\"{child}\">done</task>"))
+    }
+
+    pub(super) fn ask(&self, kind: AskKind, message: &str, call: &str) -> String {
+        let tool = json!({ "messageID": message, "callID": call });
+        let (id, event, mut body) = match kind {
+            AskKind::Permission => (
+                self.server.id("per"),
+                "permission.asked",
+                json!({ "permission": "bash", "patterns": ["true"], "metadata": { "command": "true" },
+                    "always": ["true *"], "tool": tool }),
+            ),
+            AskKind::Question => (
+                self.server.id("que"),
+                "question.asked",
+                json!({ "questions": [{ "question": "Which?", "header": "H", "options": [
+                    { "label": "A", "description": "a" }, { "label": "B", "description": "b" }] }],
+                    "tool": tool }),
+            ),
+        };
+        body["id"] = json!(id);
+        body["sessionID"] = json!(self.session);
+        {
+            let mut store = lock(&self.server.store);
+            let root = store.root(&self.session);
+            let live = store.live.as_ref();
+            let prompts = live
+                .and_then(|live| live.runs.get(&root))
+                .map(|run| lock(run).open.clone())
+                .unwrap_or_default();
+            let now = self.server.shared().core.now();
+            store.asks.insert(
+                id.clone(),
+                AskTruth {
+                    id: id.clone(),
+                    session: self.session.clone(),
+                    prompts,
+                    accepted: Vec::new(),
+                    is_waiting: true,
+                    asked_ms: u64::try_from(now.as_millis()).unwrap_or(0),
+                },
+            );
+            if let Some(live) = &mut store.live {
+                let session = self.session.clone();
+                let body = body.clone();
+                live.pending.push(Pending {
+                    id: id.clone(),
+                    kind,
+                    session,
+                    body,
+                    reply: None,
+                    waker: None,
+                });
+            }
+        }
+        self.tell(event, body);
+        id
+    }
+
+    pub(super) async fn wait_for(&self, ask: &str) -> Flow<AskReply> {
+        let reply = poll_fn(|cx| {
+            let mut store = lock(&self.server.store);
+            let Some(live) = &mut store.live else { return Poll::Pending };
+            let Some(pending) = live.pending.iter_mut().find(|pending| pending.id == ask) else {
+                return Poll::Pending;
+            };
+            if let Some(reply) = &pending.reply {
+                return Poll::Ready(Ok(reply.clone()));
+            }
+            pending.waker = Some(cx.waker().clone());
+            drop(store);
+            let mut run = lock(&self.run);
+            if run.is_aborted {
+                return Poll::Ready(Err(Aborted));
+            }
+            run.wakers.push(cx.waker().clone());
+            Poll::Pending
+        });
+        let reply = reply.await?;
+        if let Some(truth) = lock(&self.server.store).asks.get_mut(ask) {
+            truth.is_waiting = false;
+        }
+        Ok(reply)
+    }
+}

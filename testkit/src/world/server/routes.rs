@@ -1,0 +1,238 @@
+//! What a server answers.
+
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+
+use serde_json::{Value, json};
+
+use super::http::Request;
+use super::store::{AskReply, Run, Session};
+use super::{EPOCH_MS, Inner, VERSION, play};
+use crate::http::Head;
+use crate::world::core::lock;
+use crate::world::script::AskKind;
+
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) kind: Option<&'static str>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
+    /// What has to be over before it is sent.
+    pub(super) after: Vec<Arc<Mutex<Run>>>,
+}
+
+impl Reply {
+    fn json(body: &Value) -> Self {
+        Self::of(200, body)
+    }
+
+    fn of(status: u16, body: &Value) -> Self {
+        let kind = Some("application/json");
+        Self { status, kind, headers: Vec::new(), body: body.to_string(), after: Vec::new() }
+    }
+
+    fn not_found(what: &str) -> Self {
+        let data = json!({ "message": format!("{what} not found") });
+        Self::of(404, &json!({ "name": "NotFoundError", "data": data }))
+    }
+}
+
+pub(super) fn path(head: &Head) -> &str {
+    head.path.split('?').next().unwrap_or_default()
+}
+
+/// The path with the ids left out.
+pub(super) fn pattern(head: &Head) -> String {
+    let segments = path(head).split('/').map(|segment| {
+        let is_id =
+            ["ses_", "msg_", "per_", "que_"].iter().any(|prefix| segment.starts_with(prefix));
+        if is_id { "{id}" } else { segment }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+pub(super) fn directory(server: &Inner, head: &Head) -> String {
+    match head.header("x-opencode-directory") {
+        Some(directory) => directory.replace("%2F", "/"),
+        None => server.directory.clone(),
+    }
+}
+
+fn query<'a>(head: &'a Head, name: &str) -> Option<&'a str> {
+    let (_, query) = head.path.split_once('?')?;
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+pub(super) fn handle(server: &Arc<Inner>, request: &Request) -> Reply {
+    let head = &request.head;
+    let segments: Vec<&str> = path(head).split('/').skip(1).collect();
+    match (head.method.as_str(), segments.as_slice()) {
+        ("GET", ["global", "health"]) => {
+            Reply::json(&json!({ "healthy": true, "version": VERSION }))
+        }
+        ("GET", ["config"]) => Reply::json(&json!({ "model": "scripted/m1" })),
+        ("POST", ["session"]) => create(server, request),
+        ("GET", ["session", "status"]) => statuses(server, head),
+        ("GET", ["session", id]) => {
+            with_session(server, id, |session| Reply::json(&session.info(EPOCH_MS)))
+        }
+        ("DELETE", ["session", id]) => delete(server, id),
+        ("POST", ["session", id, "prompt_async"]) => prompt(server, id, &request.body),
+        ("POST", ["session", id, "abort"]) => {
+            Reply { after: play::abort(server, id), ..Reply::json(&json!(true)) }
+        }
+        ("GET", ["session", id, "message"]) => messages(server, head, id),
+        ("GET", ["session", id, "message", message]) => {
+            with_session(server, id, |session| match session.message(message) {
+                Some(message) => Reply::json(&message.to_json()),
+                None => Reply::not_found("Message"),
+            })
+        }
+        ("GET", ["session", id, "children"]) => children(server, id),
+        ("GET", ["permission"]) => pending(server, head, AskKind::Permission),
+        ("GET", ["question"]) => pending(server, head, AskKind::Question),
+        ("POST", ["permission", id, "reply"]) => {
+            let message = request.body["message"].as_str();
+            let reply = match (request.body["reply"].as_str(), message) {
+                (Some("reject"), Some(message)) => AskReply::RefusedWith(message.to_owned()),
+                (Some("reject"), None) => AskReply::Refused,
+                _ => AskReply::Granted,
+            };
+            answer(server, id, reply, &request.body)
+        }
+        ("POST", ["question", id, "reply"]) => answer(server, id, AskReply::Granted, &request.body),
+        ("POST", ["question", id, "reject"]) => {
+            answer(server, id, AskReply::Refused, &request.body)
+        }
+        // The web page.
+        _ => {
+            let body = "<!doctype html>".to_owned();
+            Reply { kind: Some("text/html"), body, ..Reply::json(&json!(null)) }
+        }
+    }
+}
+
+fn with_session(server: &Inner, id: &str, answer: impl FnOnce(&mut Session) -> Reply) -> Reply {
+    let store = &mut *lock(&server.store);
+    match store.sessions.get_mut(id).filter(|_| !store.deleted.contains(id)) {
+        Some(session) => answer(session),
+        None => Reply::not_found("Session"),
+    }
+}
+
+fn delete(server: &Inner, id: &str) -> Reply {
+    let found = with_session(server, id, |_| Reply::json(&json!(true)));
+    if found.status == 200 {
+        lock(&server.store).deleted.insert(id.to_owned());
+    }
+    found
+}
+
+fn create(server: &Inner, request: &Request) -> Reply {
+    let now = server.now_ms();
+    let id = server.id("ses");
+    let title = request.body["title"].as_str().unwrap_or("New session").to_owned();
+    let session = Session {
+        id: id.clone(),
+        directory: directory(server, &request.head),
+        parent: None,
+        title,
+        created: now,
+        messages: Vec::new(),
+    };
+    let info = session.info(now);
+    lock(&server.store).sessions.insert(id.clone(), session);
+    server.publish(&id, "session.created", json!({ "info": info }));
+    Reply::json(&info)
+}
+
+fn statuses(server: &Inner, head: &Head) -> Reply {
+    let directory = directory(server, head);
+    let store = lock(&server.store);
+    let mut statuses = json!({});
+    for (id, status) in store.live.iter().flat_map(|live| &live.statuses) {
+        if store.sessions[id].directory == directory {
+            statuses[id] = status.clone();
+        }
+    }
+    Reply::json(&statuses)
+}
+
+fn prompt(server: &Arc<Inner>, session: &str, body: &Value) -> Reply {
+    let found = with_session(server, session, |_| Reply::json(&json!(true)));
+    if found.status != 200 {
+        return found;
+    }
+    play::prompt(server, session, body);
+    Reply { kind: None, body: String::new(), ..Reply::of(204, &Value::Null) }
+}
+
+fn messages(server: &Inner, head: &Head, id: &str) -> Reply {
+    let limit = query(head, "limit").and_then(|limit| limit.parse().ok()).unwrap_or(usize::MAX);
+    let before = query(head, "before").map(str::to_owned);
+    with_session(server, id, |session| {
+        let end = match &before {
+            Some(before) => session.messages.iter().position(|message| message.id == *before),
+            None => None,
+        };
+        let end = end.unwrap_or(session.messages.len());
+        let first = end.saturating_sub(limit);
+        let page: Vec<Value> =
+            session.messages[first..end].iter().map(|message| message.to_json()).collect();
+        let mut reply = Reply::json(&json!(page));
+        if first > 0 {
+            reply.headers.push(("x-next-cursor".to_owned(), session.messages[first].id.clone()));
+        }
+        reply
+    })
+}
+
+fn children(server: &Inner, id: &str) -> Reply {
+    let store = lock(&server.store);
+    if !store.sessions.contains_key(id) {
+        return Reply::not_found("Session");
+    }
+    let children = store.sessions.values().filter(|child| child.parent.as_deref() == Some(id));
+    Reply::json(&children.map(|child| child.info(EPOCH_MS)).collect())
+}
+
+fn pending(server: &Inner, head: &Head, kind: AskKind) -> Reply {
+    let directory = directory(server, head);
+    let store = lock(&server.store);
+    let asks = store.live.iter().flat_map(|live| &live.pending);
+    let asks = asks.filter(|ask| {
+        ask.kind == kind
+            && ask.reply.is_none()
+            && store.sessions[&ask.session].directory == directory
+    });
+    Reply::json(&asks.map(|ask| ask.body.clone()).collect())
+}
+
+fn answer(server: &Inner, id: &str, reply: AskReply, body: &Value) -> Reply {
+    let mut store = lock(&server.store);
+    let ask = store
+        .live
+        .as_mut()
+        .and_then(|live| live.pending.iter_mut().find(|ask| ask.id == id && ask.reply.is_none()));
+    let Some(ask) = ask else {
+        let message = format!("{id} not found");
+        return Reply::of(404, &json!({ "_tag": "PermissionNotFoundError", "message": message }));
+    };
+    ask.reply = Some(reply.clone());
+    let (kind, session) = (ask.kind, ask.session.clone());
+    ask.waker.take().into_iter().for_each(Waker::wake);
+    if let Some(truth) = store.asks.get_mut(id) {
+        truth.accepted.push(reply.clone());
+    }
+    drop(store);
+    let (event, mut properties) = match (kind, &reply) {
+        (AskKind::Permission, _) => ("permission.replied", json!({ "reply": body["reply"] })),
+        (AskKind::Question, AskReply::Granted) => {
+            ("question.replied", json!({ "answers": body["answers"] }))
+        }
+        (AskKind::Question, _) => ("question.rejected", json!({})),
+    };
+    properties["requestID"] = json!(id);
+    server.publish(&session, event, properties);
+    Reply::json(&json!(true))
+}

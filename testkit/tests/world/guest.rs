@@ -1,0 +1,106 @@
+//! Somebody who uses a server.
+
+use std::time::Duration;
+
+use opencode_client::{
+    AttachRequest, CreateSession, OpenCode, ServeRequest, Server, Session, TurnRequest,
+};
+use testkit::world::{Inhabitant, Weather};
+
+use crate::check::Book;
+use crate::conversation::Talk;
+use crate::plan::Size;
+
+#[derive(Clone)]
+pub(crate) struct Guest {
+    pub(crate) world: Inhabitant,
+    pub(crate) opencode: OpenCode,
+    pub(crate) book: Book,
+    pub(crate) weather: Weather,
+    pub(crate) size: Size,
+    pub(crate) port: u16,
+    pub(crate) directory: std::path::PathBuf,
+}
+
+impl Guest {
+    pub(crate) fn is_calm(&self) -> bool {
+        self.weather == Weather::CALM
+    }
+
+    /// The server that runs already.
+    pub(crate) async fn attach(&self) -> Option<Server> {
+        for _ in 0..4 {
+            let directory = format!("/src/{}", self.world.random(|random| random.below(2)));
+            let request = AttachRequest::new(format!("http://127.0.0.1:{}", self.port));
+            match self.opencode.attach(request.with_directory(directory)).await {
+                Ok(server) => return Some(server),
+                Err(error) => assert!(!self.is_calm(), "no server in calm weather: {error}"),
+            }
+        }
+        self.book.count("no server: attach");
+        None
+    }
+
+    /// A server of its own.
+    pub(crate) async fn serve(&self) -> Option<Server> {
+        let request = ServeRequest::new().with_port(self.port).with_directory(&self.directory);
+        match self.opencode.serve(request).await {
+            Ok(server) => Some(server),
+            Err(error) => {
+                assert!(!self.is_calm(), "no server in calm weather: {error}");
+                self.book.count("no server: serve");
+                None
+            }
+        }
+    }
+
+    pub(crate) async fn session(&self, server: &Server) -> Option<Session> {
+        for _ in 0..5 {
+            match server.create_session(CreateSession::new()).await {
+                Ok(session) => return Some(session),
+                Err(error) => assert!(!self.is_calm(), "no session in calm weather: {error}"),
+            }
+            self.world.sleep(Duration::from_secs(2)).await;
+        }
+        self.book.count("no session");
+        None
+    }
+
+    /// Some sessions at once.
+    pub(crate) async fn talk(&self, server: &Server) {
+        let sessions = self.world.random(|random| random.range(1, self.size.sessions_max()));
+        let mut talks = Vec::new();
+        for number in 0..sessions {
+            let Some(session) = self.session(server).await else { continue };
+            let name = format!("{} session {number}", self.port);
+            let log = self.directory.join(format!("{}-{number}.jsonl", self.port));
+            let talk = Talk {
+                world: self.world.clone(),
+                book: self.book.clone(),
+                weather: self.weather,
+                size: self.size,
+                port: self.port,
+                session,
+                name,
+                log,
+            };
+            talks.push(self.world.spawn(talk.go_on()));
+        }
+        for talk in talks {
+            talk.await;
+        }
+    }
+
+    /// When nothing goes wrong any more, a turn succeeds.
+    pub(crate) async fn recover(&self, server: &Server) {
+        let session = server.create_session(CreateSession::new()).await;
+        let session = session.expect("a session, after the faults stopped");
+        let text = format!("{} recovered", self.port);
+        let model = self.world.server_at(self.port).expect("it runs");
+        model.script(text.clone(), testkit::world::Script::text(["All ", "is well."]));
+        let outcome = session.send(TurnRequest::new(&*text)).outcome().await;
+        let outcome = outcome.unwrap_or_else(|error| panic!("after the faults stopped: {error}"));
+        assert_eq!(outcome.text(), "All is well.");
+        self.book.count("recovered");
+    }
+}

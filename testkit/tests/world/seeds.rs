@@ -1,0 +1,112 @@
+//! Which seeds are played.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use opencode_client::{RunError, RunRequest, ServeError, ServeRequest};
+use testkit::world::{Weather, World};
+
+use crate::scenario::{Played, nowhere, play};
+
+/// Seeds that failed once: a refused turn that took the answer to the next prompt for its own; a look that did not find an
+/// answer to two prompts; a look, older than an ask, that forgot it; a prompt posted while an abort was on its way; batches that
+/// gave a server up for one refused connection (106, 415), and that ran a job again whose prompt was still on its way (1683).
+const FAILED: &[u64] = &[106, 415, 726, 1683, 2101, 3171, 10_117, 10_235, 10_288];
+
+/// How many are played every time.
+const SEEDS: u64 = 2_000;
+
+#[test]
+fn seeds_that_failed_once() {
+    for seed in FAILED {
+        check(*seed);
+    }
+}
+
+#[test]
+fn some_thousand_seeds() {
+    if std::env::var_os("OPENCODE_WORLD_SEEDS").is_none() {
+        play_all(0..SEEDS);
+    }
+}
+
+/// As many as the environment says: see the top of this test.
+#[test]
+fn soak() {
+    let Ok(seeds) = std::env::var("OPENCODE_WORLD_SEEDS") else { return };
+    let number = |text: &str| text.parse::<u64>().expect("a number, or two with .. between");
+    match seeds.split_once("..") {
+        Some((first, end)) => play_all(number(first)..number(end)),
+        None => drop(check(number(&seeds))),
+    }
+}
+
+#[test]
+fn a_seed_is_the_same_world_again() {
+    let played: Vec<_> = (0..20).map(check).collect();
+    let again: Vec<_> = (0..20).map(check).collect();
+    assert_eq!(played, again);
+    let fingerprints = played.iter().map(|played| played.fingerprint);
+    assert_eq!(fingerprints.collect::<std::collections::BTreeSet<_>>().len(), 20);
+}
+
+#[test]
+fn nowhere_to_put_temporary_files() {
+    let world = World::new(1, Weather::CALM);
+    let opencode = nowhere(&world);
+    let directory = world.directory();
+    world.run(async move {
+        let run = opencode.run(RunRequest::new("Go.").with_directory(&directory)).await;
+        assert!(matches!(run, Err(RunError::PrivateDir(_))), "{run:?}");
+        let request = ServeRequest::new().with_port(4096).with_directory(&directory);
+        let served = opencode.serve(request).await;
+        assert!(matches!(served, Err(ServeError::PrivateDir(_))), "{served:?}");
+    });
+    world.end();
+}
+
+fn check(seed: u64) -> Played {
+    play(seed).unwrap_or_else(|broken| panic!("{broken}"))
+}
+
+fn play_all(seeds: Range<u64>) {
+    let next = AtomicU64::new(seeds.start);
+    let counts = Mutex::new(BTreeMap::<String, u64>::new());
+    let broken = Mutex::new(Vec::new());
+    let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    let played = match play(seed) {
+                        Ok(played) => played,
+                        Err(one) => {
+                            broken.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+                            continue;
+                        }
+                    };
+                    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (what, count) in played.counts {
+                        *counts.entry(what).or_default() += count;
+                    }
+                }
+            });
+        }
+    });
+    let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
+    broken.sort_by_key(|broken| broken.seed);
+    let list: String =
+        broken.iter().map(|broken| format!("seed {}: {}\n", broken.seed, broken.panic)).collect();
+    if let Some(first) = broken.first() {
+        panic!("{first}\n{} of {} seeds fail:\n{list}", broken.len(), seeds.end - seeds.start);
+    }
+    println!("{} seeds: {counts:#?}", seeds.end - seeds.start);
+}
