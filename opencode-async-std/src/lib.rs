@@ -16,9 +16,12 @@
 //!
 //! # async-std is discontinued
 //!
-//! Its last release recommends smol. Programs that use it still do, so this crate does too, in one small module. async-std
-//! brings its reactor and its worker threads with it, wherever the futures of this crate are polled: `smol::block_on`, or
-//! the executor of `futures`, runs them as well. New programs should choose a runtime that is cared for.
+//! Its last release recommends smol. Programs that use it still do, so this crate does too: in one small module
+//! (`runtime.rs`), and nowhere else. Timers and processes come from `async-io` and `async-process`, which are cared for.
+//!
+//! async-std brings its reactor and its worker threads with it, wherever the futures of this crate are polled: `smol::block_on`
+//! or the executor of `futures` does as well. The conformance tests run on all three. New programs should choose a runtime
+//! that is cared for.
 
 mod process;
 mod runtime;

@@ -27,18 +27,25 @@ pub(crate) fn start(command: Command) -> io::Result<Process> {
 struct Exit {
     status: Pin<Box<dyn Future<Output = io::Result<ExitStatus>> + Send>>,
     /// A child that is dropped goes on, and is reaped when it ends.
-    _child: Child,
+    child: Child,
 }
 
 impl Exit {
     fn new(mut child: Child) -> Self {
-        Self { status: Box::pin(child.status()), _child: child }
+        Self { status: Box::pin(child.status()), child }
     }
 }
 
 impl ProcessExit for Exit {
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
         self.status.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        // One that has ended is reaped now: the thread that does it otherwise may come late.
+        let _ = self.child.try_status();
     }
 }
 

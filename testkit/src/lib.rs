@@ -5,6 +5,8 @@
 //!   real program runs end to end without a key and without a network.
 //! - [`proxy`]: a proxy in front of a real server, which loses connections, events and replies on demand.
 //! - [`server`]: a scripted fake of an OpenCode server, whose events are the test's.
+//! - `world` (Unix): a client's whole world in virtual time, servers, processes and all, made from one seed.
+//! - `conformance` (Linux): what every adapter has to show, as one list of cases.
 //! - [`opencode`]: the real program, installed once per machine at a pinned version.
 //! - `fake` (Unix): a stand-in for the program, for faults that the real one does not show on demand.
 //! - [`processes`]: what is left behind: processes, files, and conditions that come true late.
@@ -82,6 +84,8 @@
 
 #[cfg(test)]
 mod client;
+#[cfg(target_os = "linux")]
+pub mod conformance;
 #[cfg(unix)]
 pub mod fake;
 mod http;
@@ -93,3 +97,5 @@ pub mod proxy;
 mod request;
 pub mod server;
 mod watched;
+#[cfg(unix)]
+pub mod world;

@@ -1,15 +1,12 @@
-//! Dropping a run, whatever it is at: when the drop returns, nothing is left.
+//! Dropping what goes on when its runtime has come to an end, which that of async-std never does.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
-
-use opencode_tokio::{RunStream, StartupRetry};
+use testkit::conformance::lines::START;
+use testkit::conformance::serve::stubborn as stubborn_server;
+use testkit::conformance::serve::{answering, ready, serve};
+use testkit::conformance::world::poll_once;
 use testkit::fake::{Behavior, Pipes, Signal};
 
-use crate::cancel::one_at_a_time;
-use crate::events::{DATABASE_LOCKED, START, answer};
-use crate::held::Held;
-use crate::world::{GATE, LONG, World, eventually, poll_once, until, until_phase};
+use crate::world_of;
 
 /// Deaf to everything but SIGKILL, with tools of its own.
 fn stubborn() -> Behavior {
@@ -17,217 +14,12 @@ fn stubborn() -> Behavior {
     tools.ignore(Signal::Terminate).stdout_line(START).hang()
 }
 
-fn drop_and_look(world: &World, run: RunStream) {
-    drop(run);
-    world.assert_nothing_left();
-}
-
-#[tokio::test]
-async fn before_it_is_polled() {
-    let world = World::new(stubborn());
-    drop_and_look(&world, world.opencode.stream(world.request()));
-    assert_eq!(world.calls().len(), 0);
-    assert_eq!(world.guardians(), []);
-}
-
-#[tokio::test]
-async fn in_the_queue() {
-    let world = World::new(stubborn());
-    let opencode = one_at_a_time(world.builder()).build();
-    let mut first = opencode.stream(world.request());
-    assert!(poll_once(first.next_event()).is_pending());
-    let mut queued = opencode.stream(world.request());
-    assert!(poll_once(queued.next_event()).is_pending());
-    drop(queued);
-    assert!(first.next_event().await.is_some());
-    assert_eq!(world.calls().len(), 1);
-    drop_and_look(&world, first);
-}
-
-#[tokio::test]
-async fn before_it_is_prepared() {
-    let world = World::new(stubborn());
-    let held = Held::default();
-    let mut run = world.builder_on(held.clone()).build().stream(world.request());
-    assert!(poll_once(run.next_event()).is_pending());
-    drop_and_look(&world, run);
-    // Too late to do anything for.
-    held.work();
-    assert_eq!((held.len(), world.calls().len()), (0, 0));
-    world.assert_nothing_left();
-}
-
-#[tokio::test]
-async fn when_it_is_prepared_to_any_degree() {
-    let world = World::new(stubborn());
-    for degree in 1.. {
-        let held = Held::default();
-        let opencode = world.builder_on(held.clone()).build();
-        let mut run = opencode.stream(world.request());
-        let done = (0..degree).take_while(|_| {
-            assert!(poll_once(run.next_event()).is_pending());
-            let waits = held.len() > 0;
-            if waits {
-                held.work();
-            }
-            waits
-        });
-        let started = done.count() < degree;
-        drop_and_look(&world, run);
-        // It would be busy, had it not been told that there is nothing left to guard.
-        drop(opencode);
-        assert_eq!(world.guardians(), []);
-        if started {
-            assert!(degree > 1, "there is something to prepare");
-            break;
-        }
-        assert_eq!(world.calls().len(), 0);
-    }
-}
-
-#[tokio::test]
-async fn while_it_is_being_prepared() {
-    let world = World::new(stubborn());
-    for _ in 0..50 {
-        let mut run = world.opencode.stream(world.request());
-        assert!(poll_once(run.next_event()).is_pending());
-        std::thread::yield_now();
-        drop_and_look(&world, run);
-    }
-}
-
-#[tokio::test]
-async fn before_the_first_event() {
-    let world = World::new(Behavior::new().pause_until(GATE));
-    let mut run = world.opencode.stream(world.request());
-    until(&mut run, || world.calls().len() == 1).await;
-    drop_and_look(&world, run);
-}
-
-#[tokio::test]
-async fn while_it_answers() {
-    let world = World::new(stubborn());
-    let run = world.started().await;
-    assert_eq!(world.call().started.len(), 2);
-    assert_eq!(world.private_dirs().len(), 1);
-    drop_and_look(&world, run);
-}
-
-#[tokio::test]
-async fn while_it_is_being_ended() {
-    let world = World::new(stubborn());
-    let request = world.request_with(|settings| settings.kill_grace = LONG);
-    let mut run = world.opencode.stream(request);
-    run.next_event().await.unwrap();
-    run.cancel();
-    assert!(poll_once(run.next_event()).is_pending());
-    drop_and_look(&world, run);
-}
-
-#[tokio::test]
-async fn between_two_tries() {
-    let world = World::new(Behavior::new().stderr_line(DATABASE_LOCKED).exit(1));
-    let request = world.request().with_retry(StartupRetry::new(1, LONG));
-    let mut run = world.opencode.stream(request);
-    // The first time it is its turn, the second time it waits.
-    until(&mut run, || world.calls().len() == 1).await;
-    until_phase(&mut run, "waiting").await;
-    drop_and_look(&world, run);
-    assert_eq!(world.calls().len(), 1);
-}
-
-#[tokio::test]
-async fn before_it_cleans_up() {
-    for late in [Late::Works, Late::IsShutDown] {
-        let left = Behavior::new().spawn_orphan(Pipes::Close).stdout_raw(answer("Hello."));
-        let world = World::new(left.hang());
-        let held = Held::default();
-        let request = world.request_with(|settings| settings.linger_limit = Duration::ZERO);
-        let mut run = world.builder_on(held.clone()).build().stream(request);
-        for _ in 0..3 {
-            held.next_event(&mut run).await.unwrap();
-        }
-        held.until_ending(&mut run).await;
-        assert_eq!(world.private_dirs().len(), 1, "not yet");
-        drop_and_look(&world, run);
-        match late {
-            Late::Works => held.work_all(),
-            Late::IsShutDown => held.shut_down(),
-        }
-    }
-}
-
-/// What the runtime does when it is too late.
-enum Late {
-    IsShutDown,
-    Works,
-}
-
-#[tokio::test]
-async fn while_it_cleans_up() {
-    let world = World::new(Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
-    for _ in 0..20 {
-        let mut run = world.opencode.stream(world.request());
-        for _ in 0..3 {
-            run.next_event().await.unwrap();
-        }
-        while poll_once(run.next_event()).is_pending() && !format!("{run:?}").contains("ending") {
-            tokio::task::yield_now().await;
-        }
-        drop_and_look(&world, run);
-    }
-}
-
-#[tokio::test]
-async fn after_its_end() {
-    let world = World::new(Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
-    let mut run = world.opencode.stream(world.request());
-    while run.next_event().await.is_some() {}
-    drop_and_look(&world, run);
-}
-
-#[tokio::test]
-async fn futures_are_dropped_like_runs() {
-    let world = World::new(stubborn());
-    assert!(poll_once(world.opencode.run(world.request())).is_pending());
-    world.assert_nothing_left();
-    assert!(poll_once(world.opencode.stream(world.request()).outcome()).is_pending());
-    world.assert_nothing_left();
-    let run = world.started().await;
-    assert!(poll_once(run.outcome()).is_pending());
-    world.assert_nothing_left();
-    assert!(poll_once(world.opencode.version()).is_pending());
-    world.assert_nothing_left();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn by_a_task_that_is_aborted() {
-    let world = World::new(stubborn());
-    let task = tokio::spawn(world.opencode.stream(world.request()).outcome());
-    eventually(|| world.calls().first().is_some_and(|call| call.started.len() == 2)).await;
-    task.abort();
-    assert!(task.await.unwrap_err().is_cancelled());
-    world.assert_nothing_left();
-}
-
-#[tokio::test]
-async fn by_a_panic() {
-    let world = World::new(stubborn());
-    let run = world.started().await;
-    let panicked = catch_unwind(AssertUnwindSafe(move || {
-        let _run = run;
-        panic!("of the application");
-    }));
-    assert!(panicked.is_err());
-    world.assert_nothing_left();
-}
-
 #[test]
 fn when_the_runtime_is_gone() {
     for begin in
         [tokio::runtime::Builder::new_current_thread, tokio::runtime::Builder::new_multi_thread]
     {
-        let world = World::new(stubborn());
+        let world = world_of(stubborn());
         let runtime = begin().enable_all().build().unwrap();
         let run = runtime.block_on(world.started());
         let cancelled = runtime.block_on(async {
@@ -246,11 +38,42 @@ fn when_the_runtime_is_gone() {
 
 #[test]
 fn by_the_end_of_its_runtime() {
-    let world = World::new(stubborn());
+    let world = world_of(stubborn());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.spawn(world.opencode.stream(world.request()).outcome());
-    runtime
-        .block_on(eventually(|| world.calls().first().is_some_and(|call| call.started.len() == 2)));
+    runtime.block_on(
+        world.host.eventually(|| world.calls().first().is_some_and(|call| call.started.len() == 2)),
+    );
+    drop(runtime);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_server_when_the_runtime_is_gone() {
+    for begin in
+        [tokio::runtime::Builder::new_current_thread, tokio::runtime::Builder::new_multi_thread]
+    {
+        let server = answering();
+        let world = world_of(ready(Behavior::new(), &server).hang());
+        let runtime = begin().enable_all().build().unwrap();
+        let running = runtime.block_on(serve(&world));
+        drop(runtime);
+        assert!(running.is_running());
+        drop(running);
+        world.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_server_by_the_end_of_its_runtime() {
+    let server = answering();
+    let world = world_of(stubborn_server(&server));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let running = runtime.block_on(serve(&world));
+    runtime.spawn(async move {
+        let _running = running;
+        std::future::pending::<()>().await;
+    });
     drop(runtime);
     world.assert_nothing_left();
 }

@@ -1,27 +1,21 @@
-//! Run mode on a program that only pretends to be OpenCode, for what the real one does not do on demand.
+//! What only tokio has: a clock that tests can stop, and an end of the runtime. What every adapter has to show is in
+//! `conformance.rs`.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
-mod binary;
-mod cancel;
-mod deadlines;
 mod dropped;
-mod ends;
-mod environment;
-mod events;
-mod guardian;
-mod held;
 mod imagined;
-mod input;
-mod log;
-mod output;
-mod pacing;
-mod program;
-mod retry;
-mod secrets;
-mod spawn;
-mod stream;
 mod time;
-mod tools;
-mod version;
-mod world;
+
+use opencode_tokio::TokioRuntime;
+use testkit::conformance::Host;
+use testkit::conformance::world::World;
+use testkit::fake::Behavior;
+
+fn world() -> World {
+    world_of(Behavior::new())
+}
+
+fn world_of(behavior: Behavior) -> World {
+    World::new(&Host::of(TokioRuntime::new()), behavior)
+}

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use opencode_tokio::{Deadline, Deadlines, Exit, RunEnd, RunError, RunReport, RunSettings};
-use testkit::fake::Behavior;
+use opencode_tokio::{
+    Deadline, Deadlines, Exit, RunEnd, RunError, RunReport, RunSettings, StartPacing, StartupRetry,
+    Version, VersionError,
+};
+use testkit::conformance::lines::{DATABASE_LOCKED, START, answer, text};
+use testkit::conformance::world::settings;
 use tokio::time::Instant;
 
-use crate::events::{START, answer, text};
 use crate::imagined::{Imagined, Play};
-use crate::world::World;
+use crate::world;
 
+const HOUR: Duration = Duration::from_secs(3600);
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const NOW: Duration = Duration::ZERO;
 
@@ -21,7 +26,7 @@ async fn run(
     play: Play,
     change: impl FnOnce(&mut RunSettings),
 ) -> (Result<RunReport, RunError>, Duration) {
-    let world = World::new(Behavior::new());
+    let world = world();
     let opencode = world.builder_on(Imagined::new([play])).build();
     let mut settings = RunSettings::default();
     change(&mut settings);
@@ -125,4 +130,71 @@ async fn deadlines_that_are_too_far_away_are_none() {
     .await;
     assert_eq!(result.unwrap().text(), "At last.");
     assert_took(took, 10_000 * MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_wait_for_another_try_is_twice_as_long_as_the_one_before() {
+    let locked = Play::new().stderr(Duration::ZERO, DATABASE_LOCKED).exit(Duration::ZERO, 1);
+    let imagined = Imagined::new([locked]);
+    let world = world();
+    let opencode = world.builder_on(imagined.clone()).build();
+    let request = world.request().with_settings(settings(|settings| {
+        settings.deadlines = Deadlines::NONE;
+    }));
+
+    let error = opencode.run(request.clone().with_retry(StartupRetry::new(3, HOUR))).await;
+    assert_eq!(error.unwrap_err().report().unwrap().attempts, 4);
+    let started = imagined.started();
+    let waits: Vec<_> = started.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+    assert_eq!(waits, [3600, 2 * 3600, 4 * 3600]);
+
+    opencode.run(request.with_retry(StartupRetry::NONE)).await.unwrap_err();
+    assert_eq!(imagined.started().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn starts_keep_their_distance() {
+    let imagined =
+        Imagined::new([Play::new().stdout(Duration::ZERO, answer("Hello.")).exit(HOUR / 2, 0)]);
+    let world = world();
+    let pacing = StartPacing { spacing: HOUR, ..StartPacing::default() };
+    let opencode = world.builder_on(imagined.clone()).pacing(pacing).build();
+    let request = world.request().with_deadlines(Deadlines::NONE);
+    let runs: Vec<_> =
+        (0..4).map(|_| tokio::spawn(opencode.stream(request.clone()).outcome())).collect();
+    for run in runs {
+        run.await.unwrap().unwrap();
+    }
+    let started = imagined.started();
+    let apart: Vec<_> = started.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+    assert_eq!(apart, [3600; 3]);
+}
+
+async fn version_takes(play: Play) -> (Result<Version, VersionError>, Duration) {
+    let world = world();
+    let opencode = world.builder_on(Imagined::new([play])).build();
+    let began = Instant::now();
+    let version = opencode.version().await;
+    world.assert_nothing_left();
+    (version, began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_version_has_half_a_minute() {
+    let late = Play::new().stdout(29 * SECOND, "1.2.3\n").exit(Duration::ZERO, 0);
+    assert_eq!(version_takes(late).await.0.unwrap(), Version::new(1, 2, 3));
+
+    for silent in [
+        Play::new(),
+        Play::new().stdout(SECOND, "1.2.3\n"),
+        // It says nothing more, and does not end.
+        Play::new().stdout(SECOND, "1.2.3\n").close_stdout(SECOND),
+    ] {
+        let (version, took) = version_takes(silent).await;
+        let error = version.unwrap_err();
+        let VersionError::TimedOut { limit, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(*limit, 30 * SECOND);
+        assert!(error.to_string().ends_with("did not answer within 30 s"), "{error}");
+        assert!(took >= *limit && took < *limit + SECOND, "{took:?}");
+    }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use opencode_tokio::{Deadlines, RunEnd, RunError, RunRequest};
+use opencode_tokio::{Deadlines, RunRequest};
+use testkit::conformance::real::runs::{LONG, World, bash, permit, processes_of};
 use testkit::model::{Reply, Script};
 use testkit::processes::eventually;
 
 use crate::deadlines::turn_clock;
-use crate::world::{LONG, World, bash, permit, processes_of};
+use crate::on;
 
 /// One that the tool waits for, one whose shell is gone, and one in a session of its own.
 const LINGERING: &str = "sh -c 'sleep 301 &'; setsid sleep 302 & sleep 300";
@@ -36,40 +37,11 @@ fn await_sleepers(root: PathBuf) {
 }
 
 #[tokio::test]
-async fn a_cancelled_run_ends_with_all_it_started_and_keeps_what_it_gathered() {
-    let world = World::new();
-    let root = world.root();
-    let mut run = world.start(lingering(&world)).await;
-    run.during(move || await_sleepers(root)).await;
-
-    run.stream.cancel();
-    let error = run.outcome().await.unwrap_err();
-
-    let RunError::Ended(report) = &error else { panic!("{error}") };
-    assert_eq!(report.outcome.end, RunEnd::Cancelled);
-    assert_eq!(report.text(), "I wait.");
-    assert!(report.outcome.elapsed < LONG);
-}
-
-#[tokio::test]
-async fn a_dropped_run_is_gone_with_all_it_started_when_the_drop_returns() {
-    let world = World::new();
-    let root = world.root();
-    let mut run = world.start(lingering(&world)).await;
-    run.during(move || await_sleepers(root)).await;
-    assert!(world.private_dir().join("data/opencode").exists());
-
-    drop(run);
-
-    world.assert_nothing_left();
-}
-
-#[tokio::test]
 async fn a_timeout_of_tokio_may_drop_a_run() {
     const HOUR: Duration = Duration::from_secs(3600);
-    let world = World::new();
+    let world = World::new(&on());
     let root = world.root();
-    let _permit = permit().await;
+    let _permit = permit();
     let request = lingering(&world).with_deadlines(Deadlines::NONE);
 
     let run = tokio::time::timeout(HOUR, world.opencode.run(request));

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use opencode_proto::{Run, RunAction, RunSettings};
 use opencode_tokio::{AgentFallback, EventLogConfig, EventLogMode, RunError, RunEvent, RunOutcome};
+use testkit::conformance::real::runs::{World, bash, types};
 use testkit::model::{Reply, Script};
 
-use crate::world::{World, bash, types};
+use crate::on;
 
 /// What a run said, from its log alone.
 fn replay(log: Vec<u8>) -> (RunOutcome, Vec<RunEvent>) {
@@ -30,7 +31,7 @@ fn replay(log: Vec<u8>) -> (RunOutcome, Vec<RunEvent>) {
 
 #[tokio::test]
 async fn a_log_holds_the_events_and_can_be_replayed() {
-    let world = World::new();
+    let world = World::new(&on());
     let first = Reply::new().text("One\n").tool("bash", bash("printf 'a\\nb\\033[0m'"));
     let second = Reply::new().text("Two \u{1f980}");
     world.model.default_script(Script::new().then(first).then(second));
@@ -42,7 +43,7 @@ async fn a_log_holds_the_events_and_can_be_replayed() {
     let mut request = world.request_with("Go.", config).with_log(log);
     request.settings.agent_fallback = AgentFallback::Accept;
 
-    let mut run = world.start(request).await;
+    let mut run = world.start(request);
     let mut events = run.events().await;
     let report = run.outcome().await.unwrap();
 
@@ -66,7 +67,7 @@ async fn a_log_holds_the_events_and_can_be_replayed() {
 
 #[tokio::test]
 async fn a_log_that_cannot_be_opened_stops_a_run_before_it_starts() {
-    let world = World::new();
+    let world = World::new(&on());
     let log = EventLogConfig::new(world.path("no/such/directory"));
 
     let error = world.run(world.request("Go.").with_log(log)).await.unwrap_err();

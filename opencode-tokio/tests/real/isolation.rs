@@ -5,14 +5,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use opencode_tokio::{
-    Binary, ConfigWarning, Isolation, Permissions, ProjectConfig, RunConfig, RunFlags, Warning,
-    parse_version,
+    Binary, ConfigWarning, Isolation, ProjectConfig, RunConfig, RunFlags, Warning, parse_version,
 };
 use serde_json::json;
-use testkit::model::{Gate, Reply, Request, Script};
+use testkit::conformance::real::runs::{OF_THE_PROJECT, World, bash, project, seen};
+use testkit::model::{Gate, Reply, Script};
 use testkit::processes::LeakCheck;
 
-use crate::world::{World, bash};
+use crate::on;
 
 const KEY: &str = "sk-of-the-user-only";
 
@@ -23,7 +23,7 @@ const OF_THE_USER: [&str; 6] =
 /// A user whose provider is in their global config alone, its key in their credentials alone, and who has
 /// settings of every kind.
 fn settled() -> World {
-    let world = World::new();
+    let world = World::new(&on());
     let mut provider = world.model.provider_config();
     provider["scripted"]["options"].as_object_mut().unwrap().remove("apiKey");
     let mcp = json!({ "spy": { "type": "local", "command": ["touch", world.path("spied")] } });
@@ -72,11 +72,6 @@ fn skill(name: &str) -> String {
     format!("---\nname: {name}\ndescription: {name}\n---\nDo {name}.")
 }
 
-fn seen(request: &Request, words: &[&'static str]) -> Vec<&'static str> {
-    let body = request.body().to_string();
-    words.iter().copied().filter(|word| body.contains(word)).collect()
-}
-
 fn model(name: &str) -> RunConfig {
     RunConfig::new()
         .with_model(name.parse().unwrap())
@@ -95,7 +90,7 @@ async fn of_the_user_a_run_sees_providers_and_credentials_only() {
     );
     let untouched = [world.home(), world.project()].map(|path| LeakCheck::new(path).unwrap());
 
-    let mut run = world.start(world.request_with("Go.", model("scripted/m1"))).await;
+    let mut run = world.start(world.request_with("Go.", model("scripted/m1")));
     let (request, _) = run.until_asked(|request| request.step() == 1).await;
     let private = world.private_dir();
     assert_eq!(fs::metadata(&private).unwrap().mode() & 0o777, 0o700);
@@ -144,19 +139,9 @@ async fn without_isolation_a_run_is_the_users_own() {
     assert!(world.home().join(".local/share/opencode/opencode.db").exists());
 }
 
-/// A project with rules and instructions of its own, where nothing may be run.
-fn project(world: &World) {
-    world.write("project/AGENTS.md", "project-rules");
-    world.write("project/more.md", "project-instructions");
-    let config = json!({ "instructions": ["more.md"], "permission": { "bash": "deny" } });
-    world.write("project/opencode.json", config.to_string());
-}
-
-const OF_THE_PROJECT: [&str; 2] = ["project-rules", "project-instructions"];
-
 #[tokio::test]
 async fn the_project_can_be_shut_out() {
-    let world = World::new();
+    let world = World::new(&on());
     project(&world);
     let rules = world.write("rules.md", "run-instructions");
     let script = Script::new()
@@ -176,41 +161,8 @@ async fn the_project_can_be_shut_out() {
 }
 
 #[tokio::test]
-async fn a_tool_works_in_the_project_with_what_the_run_adds() {
-    let world = World::new();
-    project(&world);
-    world.write("project/run.md", "run-instructions");
-    let command = r#"pwd -P; printf '%s\n' "$PWD" "$EXTRA" "$HOME" "$TMPDIR""#;
-    let script = Script::new()
-        .then(Reply::new().tool("bash", bash(command)))
-        .then(Reply::new().text("Done."));
-    world.model.default_script(script);
-    let config = world
-        .config()
-        .with_env("EXTRA", "a value with 'quotes' and \u{fc}")
-        .with_instructions(["run.md"])
-        .with_permission(Permissions::new().allow("bash"));
-
-    let report = world.run(world.request_with("Go.", config)).await.unwrap();
-
-    let output = report.answer().tools()[0].state.output().unwrap().to_string();
-    let [real, pwd, extra, home, temp] = output.lines().collect::<Vec<_>>()[..] else {
-        panic!("{output}")
-    };
-    let project = world.project();
-    assert_eq!((Path::new(real), Path::new(pwd)), (&*project, &*project));
-    assert_eq!(extra, "a value with 'quotes' and \u{fc}");
-    assert_eq!(Path::new(home), world.home(), "tools need it");
-    assert!(Path::new(temp).starts_with(world.path("temp")), "{temp}");
-    let request = &world.turns()[0];
-    assert_eq!(seen(request, &OF_THE_PROJECT), OF_THE_PROJECT);
-    assert!(request.system().contains("run-instructions"), "{}", request.system());
-    assert!(request.system().contains(project.to_str().unwrap()), "{}", request.system());
-}
-
-#[tokio::test]
 async fn the_program_is_found_and_tells_its_version() {
-    let world = World::new();
+    let world = World::new(&on());
     let untouched = LeakCheck::new(world.root()).unwrap();
 
     assert_eq!(world.opencode.binary().await.unwrap(), testkit::opencode::binary().unwrap());

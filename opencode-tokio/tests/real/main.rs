@@ -2,6 +2,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
+#[path = "../common/adapter.rs"]
+mod adapter;
 mod answers;
 mod cancellation;
 mod context;
@@ -13,6 +15,12 @@ mod permissions;
 mod prompts;
 mod provider;
 mod refusals;
+mod servers;
 mod sessions;
 mod tools;
-mod world;
+
+use testkit::conformance::Host;
+
+fn on() -> Host {
+    testkit::conformance!(host: adapter::Tokio)
+}

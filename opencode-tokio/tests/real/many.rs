@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use testkit::conformance::real::runs::{World, alone, bash};
 use testkit::model::{Reply, Script};
 
-use crate::world::{World, alone, bash};
+use crate::on;
 
 const RUNS: usize = 8;
 
 #[tokio::test]
 async fn runs_at_once_do_not_meet() {
-    let world = World::new();
+    let world = World::new(&on());
     for run in 0..RUNS {
         let tool = bash(&format!("echo tool {run}"));
         let script = Script::new()
@@ -19,7 +20,7 @@ async fn runs_at_once_do_not_meet() {
             .then(Reply::new().text(format!("Answer {run}.")));
         world.model.script(&format!("run-{run}"), script);
     }
-    let _permit = alone().await;
+    let _permit = alone();
 
     let request = |run| world.opencode.run(world.request(format!("[[run-{run}]]")));
     let reports = join_all((0..RUNS).map(request)).await;

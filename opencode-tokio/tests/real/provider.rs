@@ -1,9 +1,10 @@
 //! What the model's provider does wrong.
 
 use opencode_tokio::{ErrorName, Exit, RunEnd, RunError, RunReport};
+use testkit::conformance::real::runs::World;
 use testkit::model::{Reply, Script};
 
-use crate::world::World;
+use crate::on;
 
 async fn failed(world: &World) -> Box<RunReport> {
     match world.run(world.request("Go.")).await {
@@ -14,7 +15,7 @@ async fn failed(world: &World) -> Box<RunReport> {
 
 #[tokio::test]
 async fn a_refusal_is_told_with_its_status_and_not_tried_again() {
-    let world = World::new();
+    let world = World::new(&on());
     world.model.default_script(Reply::error(401, "no such key"));
 
     let report = failed(&world).await;
@@ -29,7 +30,7 @@ async fn a_refusal_is_told_with_its_status_and_not_tried_again() {
 
 #[tokio::test]
 async fn what_passes_is_not_seen() {
-    let world = World::new();
+    let world = World::new(&on());
     let attempts = [
         Reply::error(429, "slow down").header("retry-after", 1),
         Reply::error(500, "oops"),
@@ -48,7 +49,7 @@ async fn what_passes_is_not_seen() {
 
 #[tokio::test]
 async fn a_stream_that_is_none_is_an_error() {
-    let world = World::new();
+    let world = World::new(&on());
     world.model.default_script(Reply::new().text("Begun ").malformed().text("and ended."));
 
     let report = failed(&world).await;

@@ -1,9 +1,10 @@
 //! Sessions that several runs work on, in a data directory of the caller.
 
 use opencode_tokio::{DataHome, Isolation, Resume, RunConfig, RunEnd, RunFlags};
+use testkit::conformance::real::runs::World;
 use testkit::model::{Reply, Request};
 
-use crate::world::World;
+use crate::on;
 
 /// Everything in the conversation that a request shows to the model.
 fn history(request: &Request) -> String {
@@ -12,7 +13,7 @@ fn history(request: &Request) -> String {
 
 #[tokio::test]
 async fn runs_go_on_where_others_left_off() {
-    let world = World::new();
+    let world = World::new(&on());
     let data = world.path("kept/data");
     let isolation = Isolation::new().with_data(DataHome::At(data.clone()));
     let config = world.config().with_isolation(isolation);

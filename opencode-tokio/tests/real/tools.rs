@@ -3,9 +3,10 @@
 use opencode_tokio::{RunEventKind, ToolPart, ToolState};
 use serde::Deserialize;
 use serde_json::json;
+use testkit::conformance::real::runs::{World, bash, types};
 use testkit::model::{Reply, Script};
 
-use crate::world::{World, bash, types};
+use crate::on;
 
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 struct BashInput {
@@ -20,14 +21,14 @@ struct BashMetadata {
 
 #[tokio::test]
 async fn parallel_tools_are_told_as_they_end() {
-    let world = World::new();
+    let world = World::new(&on());
     let slow = "until [ -e go ]; do sleep 0.05; done; echo slow";
     let first =
         Reply::new().text("Looking.").tool("bash", bash(slow)).tool("bash", bash("echo fast"));
     let script = Script::new().then(first).then(Reply::new().text("Both ran."));
     world.model.default_script(script);
 
-    let mut run = world.start(world.request("Run both.")).await;
+    let mut run = world.start(world.request("Run both."));
     let is_tool = |kind: &RunEventKind| matches!(kind, RunEventKind::ToolUse(_));
     let fast = run.until(|event| is_tool(&event.kind)).await;
     let RunEventKind::ToolUse(fast) = fast.kind else { unreachable!() };
@@ -65,7 +66,7 @@ async fn parallel_tools_are_told_as_they_end() {
 
 #[tokio::test]
 async fn tools_that_fail_do_not_fail_the_run() {
-    let world = World::new();
+    let world = World::new(&on());
     let calls = Reply::new()
         .tool("bash", bash("echo before; echo problem >&2; exit 3"))
         .tool("read", json!({ "filePath": "missing.txt" }))

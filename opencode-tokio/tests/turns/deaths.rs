@@ -10,11 +10,10 @@ use opencode_tokio::{
     ServeEnd, ServeRequest, Server, Session, TurnEnd,
 };
 use tempfile::TempDir;
+use testkit::conformance::real::behind::{Told, follow};
+use testkit::conformance::real::sessions::{LONG, credentials, object, prompt};
 use testkit::model::{Gate, ModelServer, Reply};
 use testkit::processes::eventually;
-
-use crate::faults::{Told, follow};
-use crate::world::{LONG, credentials, object, prompt};
 
 /// A model, a project, and data that outlives a server.
 struct Ground {

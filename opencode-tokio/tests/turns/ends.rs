@@ -6,14 +6,15 @@ use opencode_tokio::{
     Deadline, Deadlines, ErrorName, FinishReason, Role, Session, SessionStatus, TurnEnd,
     TurnEventKind, TurnRequest,
 };
+use testkit::conformance::real::live::{Live, assert_goes_on, ended, left};
+use testkit::conformance::real::sessions::bash;
+use testkit::conformance::real::sessions::{World, prompt};
 use testkit::model::{Gate, Reply, Script};
 
-use crate::aborts::bash;
-use crate::live::{Live, assert_goes_on, ended, left};
-use crate::world::{World, prompt};
+use crate::on;
 
 async fn timed_out(script: &'static str, reply: Reply, deadlines: Deadlines, which: Deadline) {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script(script, reply);
     let session = world.session().await;
     let request = TurnRequest::new(format!("Go [[{script}]]")).with_deadlines(deadlines);
@@ -39,7 +40,7 @@ async fn a_model_that_does_not_begin_is_given_up() {
     let deadlines = Deadlines::NONE
         .with_first_event(Duration::from_secs(3))
         .with_idle(Duration::from_secs(240))
-        .with_overall(crate::world::LONG);
+        .with_overall(testkit::conformance::real::sessions::LONG);
     timed_out("ends-first", Reply::new().stall(), deadlines, Deadline::FirstEvent).await;
 }
 
@@ -57,7 +58,7 @@ async fn prompts(session: &Session) -> usize {
 
 #[tokio::test]
 async fn a_prompt_to_a_busy_session_has_an_answer_of_its_own() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let gate = Gate::new();
     let first = Reply::new().text("First ").pause_until(&gate).text("answer.");
     world.model().script("ends-queue-1", first);
@@ -82,7 +83,7 @@ async fn a_prompt_to_a_busy_session_has_an_answer_of_its_own() {
 
 #[tokio::test]
 async fn a_prompt_between_two_steps_is_answered_with_the_first() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let gate = Gate::new();
     let first = Script::new()
         .then(Reply::new().text("I look.").pause_until(&gate).tool("bash", bash("echo out")));
@@ -107,7 +108,7 @@ async fn a_prompt_between_two_steps_is_answered_with_the_first() {
 
 #[tokio::test]
 async fn prompts_that_are_sent_together_are_all_answered() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("ends-together-1", Reply::new().text("First answer."));
     world.model().script("ends-together-2", Reply::new().text("Second answer."));
     for _ in 0..3 {
@@ -127,7 +128,7 @@ async fn prompts_that_are_sent_together_are_all_answered() {
 
 #[tokio::test]
 async fn a_prompt_before_the_first_has_begun_to_answer() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let gate = Gate::new();
     world.model().script("ends-early-1", Reply::new().pause_until(&gate).text("First answer."));
     world.model().script("ends-early-2", Reply::new().text("Second answer."));
@@ -148,8 +149,11 @@ async fn a_prompt_before_the_first_has_begun_to_answer() {
 }
 
 /// Plays a turn of one answer, and says how it ended and why the model stopped.
-async fn finished(script: &str, reply: Reply) -> (crate::live::Ended, Option<FinishReason>) {
-    let world = World::new().await;
+async fn finished(
+    script: &str,
+    reply: Reply,
+) -> (testkit::conformance::real::live::Ended, Option<FinishReason>) {
+    let world = World::new(&on()).await;
     world.model().script(script, reply);
     let session = world.session().await;
     let turn = ended(&session, format!("Go [[{script}]]")).await;
@@ -189,7 +193,7 @@ async fn an_empty_answer_is_one() {
 
 #[tokio::test]
 async fn a_model_that_stops_for_no_known_reason_is_asked_a_few_times() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let tired = Script::from(Reply::new().text("So.").finish("tired")).repeat_last();
     world.model().script("ends-unknown", tired);
     let session = world.session().await;
@@ -207,7 +211,7 @@ async fn a_model_that_stops_for_no_known_reason_is_asked_a_few_times() {
 
 #[tokio::test]
 async fn an_answer_that_does_not_finish_is_asked_for_again() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let attempts = [Reply::new().text("Begun ").close(), Reply::new().text("Done.")];
     world.model().script("ends-close", Script::new().then(attempts));
     let session = world.session().await;
@@ -222,7 +226,7 @@ async fn an_answer_that_does_not_finish_is_asked_for_again() {
 
 #[tokio::test]
 async fn tools_that_fail_do_not_fail_the_turn() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let calls = Reply::new()
         .tool("bash", bash("echo out; exit 3"))
         .tool("read", serde_json::json!({ "filePath": "missing.txt" }))

@@ -5,10 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opencode_tokio::{
     CreateSession, ErrorName, ModelRef, Prompt, PromptFile, TurnEnd, TurnEventKind, TurnSettings,
 };
+use testkit::conformance::real::live::{Ended, Live, assert_goes_on, ended, requests_of};
+use testkit::conformance::real::sessions::{World, bash, prompt};
 use testkit::model::{Gate, Reply, Script, Usage};
 
-use crate::live::{Ended, Live, assert_goes_on, ended, requests_of};
-use crate::world::{World, prompt};
+use crate::on;
 
 #[track_caller]
 fn agent_error(ended: &Ended) -> &opencode_tokio::AgentError {
@@ -20,7 +21,7 @@ fn agent_error(ended: &Ended) -> &opencode_tokio::AgentError {
 
 #[tokio::test]
 async fn a_refusal_of_the_provider_ends_the_turn() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("errors-refused", Reply::error(401, "no such key"));
     let session = world.session().await;
 
@@ -38,7 +39,7 @@ async fn a_refusal_of_the_provider_ends_the_turn() {
 
 #[tokio::test]
 async fn an_unknown_agent_ends_the_turn_although_it_is_never_idle() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
 
     let turn = ended(&session, Prompt::from("Hello").with_agent("nobody")).await;
@@ -52,7 +53,7 @@ async fn an_unknown_agent_ends_the_turn_although_it_is_never_idle() {
 
 #[tokio::test]
 async fn an_unknown_model_is_not_taken_for_the_next_turn() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let unknown = || Prompt::from("Hello").with_model(ModelRef::new("scripted/none").unwrap());
     let small = CreateSession::new().with_model(ModelRef::new("scripted/small").unwrap());
     // The configured model, and the one that the session was created with.
@@ -75,7 +76,7 @@ async fn an_unknown_model_is_not_taken_for_the_next_turn() {
 
 #[tokio::test]
 async fn a_file_that_is_not_there_is_told_and_survived() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("errors-file", Reply::new().text("I see no file."));
     let session = world.session().await;
     let missing = world.project().join("missing.txt");
@@ -94,7 +95,7 @@ async fn a_file_that_is_not_there_is_told_and_survived() {
 
 #[tokio::test]
 async fn what_passes_is_told_and_tried_again() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let attempts = [
         Reply::error(429, "slow down").header("retry-after-ms", 20),
         Reply::error(500, "oops").header("retry-after-ms", 20),
@@ -123,7 +124,7 @@ async fn what_passes_is_told_and_tried_again() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_given_again() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let gate = Gate::new();
     let half = Reply::new().text("Half").pause_until(&gate).hang_up();
     let attempts = [half, Reply::new().text("Whole.")];
@@ -143,7 +144,7 @@ async fn an_answer_that_breaks_off_is_given_again() {
 
 #[tokio::test]
 async fn a_stream_that_is_none_ends_the_turn() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("errors-malformed", Reply::new().text("Begun ").malformed().text("not"));
     let session = world.session().await;
 
@@ -158,7 +159,7 @@ async fn a_stream_that_is_none_ends_the_turn() {
 
 #[tokio::test]
 async fn an_overflow_is_survived_by_a_summary_that_is_not_the_answer() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     // With an earlier prompt in the session, OpenCode repeats the last one instead of saying that it goes on.
     for name in ["errors-overflow-first", "errors-overflow-second"] {
@@ -178,7 +179,7 @@ async fn an_overflow_is_survived_by_a_summary_that_is_not_the_answer() {
 
 #[tokio::test]
 async fn overflows_without_end_are_ended() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let forever = Script::new().then(Reply::context_overflow()).repeat_last();
     world.model().script("errors-forever", forever);
     let session = world.session().await;
@@ -204,10 +205,10 @@ async fn overflows_without_end_are_ended() {
 
 #[tokio::test]
 async fn a_summary_before_the_next_step_is_not_the_answer() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let full = Usage { input: 190_000, ..Default::default() };
     let script = Script::new()
-        .then(Reply::new().text("I look.").tool("bash", crate::aborts::bash("echo a")).usage(full))
+        .then(Reply::new().text("I look.").tool("bash", bash("echo a")).usage(full))
         .then(Reply::new().text("Done."));
     world.model().script("errors-full", script);
     let session = world.session().await;
@@ -224,7 +225,7 @@ async fn a_summary_before_the_next_step_is_not_the_answer() {
 
 #[tokio::test]
 async fn a_summary_after_the_answer_is_part_of_the_turn() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let full = Usage { input: 190_000, ..Default::default() };
     let script = Script::new()
         .then(Reply::new().text("The answer.").usage(full))

@@ -8,9 +8,10 @@ use opencode_tokio::{
     ToolSwitch, TurnRequest,
 };
 use serde_json::{Value, json};
+use testkit::conformance::real::sessions::{World, play, prompt};
 use testkit::model::{Reply, Request, Script};
 
-use crate::world::{World, play, prompt};
+use crate::on;
 
 /// An image of one pixel.
 const DOT: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\x0dIDATx\xdacd\xf8\xcfP\x0f\x00\x03\x86\x01\x80Z4}k\x00\x00\x00\x00IEND\xaeB`\x82";
@@ -33,7 +34,7 @@ fn last(request: &Request) -> Value {
 
 #[tokio::test]
 async fn a_turn_chooses_model_agent_variant_and_system_prompt() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     world.model().script("inputs-choices", Reply::new().text("One."));
     world.model().script("inputs-after", Reply::new().text("Two."));
@@ -62,7 +63,7 @@ async fn a_turn_chooses_model_agent_variant_and_system_prompt() {
 
 #[tokio::test]
 async fn tools_are_switched_off_for_good() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     world.model().script("inputs-tools", Reply::new().text("One."));
     let off = Prompt::from("Go [[inputs-tools]]")
@@ -79,7 +80,7 @@ async fn tools_are_switched_off_for_good() {
 
 #[tokio::test]
 async fn a_session_may_forbid_tools() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("inputs-deny", Reply::new().text("One."));
     let create = CreateSession::new().with_permission(Permissions::new().deny("bash"));
     play(world.session_with(create).await.send(prompt("Go [[inputs-deny]]"))).await;
@@ -88,7 +89,7 @@ async fn a_session_may_forbid_tools() {
 
 #[tokio::test]
 async fn a_text_file_is_read_by_its_path() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let path = world.project().join("notes of #1 (50%).txt");
     fs::write(&path, "first\nsecond\nthird\n").unwrap();
     let whole = Prompt::from("Go [[inputs-path]]").with_part(PromptFile::path(&path));
@@ -104,7 +105,7 @@ async fn a_text_file_is_read_by_its_path() {
 
 #[tokio::test]
 async fn files_are_sent_with_the_prompt() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let request = Prompt::from("Go [[inputs-bytes]]")
         .with_model(ModelRef::new("scripted/sees").unwrap())
         .with_part(PromptFile::bytes("a note.txt", "what the note says \u{1f980}"))
@@ -124,7 +125,7 @@ async fn files_are_sent_with_the_prompt() {
 
 #[tokio::test]
 async fn a_file_that_is_not_there_is_told_to_the_model() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("inputs-missing", Reply::new().text("Missing."));
     let request = Prompt::from("Go [[inputs-missing]]")
         .with_part(PromptFile::path(world.project().join("nowhere.txt")));
@@ -135,7 +136,7 @@ async fn a_file_that_is_not_there_is_told_to_the_model() {
 
 #[tokio::test]
 async fn an_agent_is_named() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let request =
         Prompt::from("Go [[inputs-agent]]").with_part(PromptPart::Agent("asker".to_owned()));
     let said = last(&*asked(&world, "inputs-agent", request).await).to_string();
@@ -144,7 +145,7 @@ async fn an_agent_is_named() {
 
 #[tokio::test]
 async fn a_task_is_given_to_a_subagent() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("inputs-child", Reply::new().text("The child says so."));
     world
         .model()
@@ -164,7 +165,7 @@ async fn a_task_is_given_to_a_subagent() {
 
 #[tokio::test]
 async fn odd_text_arrives_unchanged() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let odd = "[[inputs-odd]] -x \"double\" 'single' \\n \\\\ `x` $HOME ${X} %s \u{1f980}\u{200d}e\u{301}\r\n\t{env:HOME} \\ud800 \u{0}\u{7f}\u{2028}</s> \n \n";
     let request = asked(&world, "inputs-odd", odd).await;
     assert_eq!(request.prompt().unwrap(), odd);
@@ -172,7 +173,7 @@ async fn odd_text_arrives_unchanged() {
 
 #[tokio::test]
 async fn a_long_prompt_arrives_whole() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let long =
         format!("[[inputs-long]]\n{}the end", "A line of the prompt, \u{e4}.\n".repeat(12_000));
     assert!(long.len() > 300_000);
@@ -183,7 +184,7 @@ async fn a_long_prompt_arrives_whole() {
 
 #[tokio::test]
 async fn half_a_character_is_replaced() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     // As JavaScript prints it: half of a pair, alone, in an answer and in the arguments of a tool.
     let event = |delta: &str, finish: &str| {
         format!(

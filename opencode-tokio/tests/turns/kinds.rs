@@ -7,11 +7,14 @@ use opencode_tokio::{
     SessionStatus, TurnEnd, TurnEventKind, TurnRequest,
 };
 use serde_json::json;
+use testkit::conformance::real::live::{
+    CALL_TOKENS, Ended, Live, assert_goes_on, ended, requests_of,
+};
+use testkit::conformance::real::sessions::{World, prompt};
+use testkit::conformance::real::sessions::{bash, sleepers};
 use testkit::model::{Gate, Kind, Reply, Script};
 
-use crate::aborts::{bash, sleepers};
-use crate::live::{CALL_TOKENS, Ended, Live, assert_goes_on, ended, requests_of};
-use crate::world::{World, prompt};
+use crate::on;
 
 fn model() -> ModelRef {
     ModelRef::new("scripted/m1").unwrap()
@@ -19,7 +22,7 @@ fn model() -> ModelRef {
 
 #[tokio::test]
 async fn what_needs_no_reply_is_remembered() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
 
     let told = Prompt::from("The number is 42.").with_reply(PromptReply::NoReply);
@@ -36,7 +39,7 @@ async fn what_needs_no_reply_is_remembered() {
 
 #[tokio::test]
 async fn a_shell_command_is_run_and_remembered() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
 
     let turn = ended(&session, TurnRequest::shell("build", "echo out; exit 3")).await;
@@ -51,7 +54,7 @@ async fn a_shell_command_is_run_and_remembered() {
 
 #[tokio::test]
 async fn a_shell_command_is_refused_while_the_session_is_at_work() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let gate = Gate::new();
     world.model().script("kinds-busy", Reply::new().text("One ").pause_until(&gate).text("two."));
     let session = world.session().await;
@@ -71,21 +74,21 @@ async fn a_shell_command_is_refused_while_the_session_is_at_work() {
 
 #[tokio::test]
 async fn a_shell_command_can_be_cancelled() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     let mut turn = Live::new(session.send(prompt(TurnRequest::shell("build", "sleep 86414"))));
-    turn.during(sleepers("86414", 1)).await;
+    turn.during(sleepers(&on(), "86414", 1)).await;
     turn.stream.cancel();
     let turn = turn.end().await;
     assert_eq!(turn.end(), "cancelled", "{:#?}", turn.outcome);
-    sleepers("86414", 0).await;
+    sleepers(&on(), "86414", 0).await;
     assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
     assert_goes_on(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_command_is_a_prompt() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("kinds-command", Reply::new().text("Hello, Ada."));
     let session = world.session().await;
 
@@ -101,7 +104,7 @@ async fn a_command_is_a_prompt() {
 
 #[tokio::test]
 async fn a_command_can_be_cancelled() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("kinds-command-slow", Reply::new().text("Begun ").stall());
     let session = world.session().await;
     let command = TurnRequest::command("greet", "[[kinds-command-slow]]");
@@ -115,7 +118,7 @@ async fn a_command_can_be_cancelled() {
 
 #[tokio::test]
 async fn an_unknown_command_is_refused() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
 
     let turn = ended(&session, TurnRequest::command("nonsense", "")).await;
@@ -134,7 +137,7 @@ async fn an_unknown_command_is_refused() {
 
 #[tokio::test]
 async fn init_is_a_prompt_about_the_project() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
 
     let turn = ended(&session, TurnRequest::init(model())).await;
@@ -149,7 +152,7 @@ async fn init_is_a_prompt_about_the_project() {
 
 #[tokio::test]
 async fn a_conversation_can_be_summarised() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     assert_goes_on(&world, &session).await;
 
@@ -174,7 +177,7 @@ fn structured(text: &str) -> Prompt {
 
 #[tokio::test]
 async fn an_answer_can_have_a_form() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let script = Script::new().then(Reply::new().tool("StructuredOutput", json!({ "x": 42 })));
     world.model().script("kinds-form", script);
     let gate = Gate::new();
@@ -207,7 +210,7 @@ async fn an_answer_can_have_a_form() {
 
 #[tokio::test]
 async fn an_answer_without_the_form_that_was_asked_for_is_an_error() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("kinds-formless", Reply::new().text("Forty-two."));
     let session = world.session().await;
 
@@ -237,7 +240,7 @@ fn assert_child(turn: &Ended, text: &str, calls: u64) {
 
 #[tokio::test]
 async fn a_subagent_works_in_a_session_of_its_own() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let script = Script::new()
         .then(Reply::new().text("I ask.").tool("task", task("Look [[kinds-child]]")))
         .then(Reply::new().text("It says so."));
@@ -276,7 +279,7 @@ async fn a_subagent_works_in_a_session_of_its_own() {
 
 #[tokio::test]
 async fn a_subagent_goes_with_its_turn() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let script = Script::new().then(Reply::new().tool("task", task("Look [[kinds-child-slow]]")));
     world.model().script("kinds-parent-slow", script);
     world.model().script("kinds-child-slow", Reply::new().text("Begun ").stall());
@@ -291,14 +294,14 @@ async fn a_subagent_goes_with_its_turn() {
     let turn = turn.end().await;
 
     assert_eq!(turn.end(), "cancelled");
-    crate::live::left(&world, "kinds-child-slow").await;
+    testkit::conformance::real::live::left(&world, "kinds-child-slow").await;
     assert_eq!(turn.outcome.children[0].text(), "Begun ");
     assert_goes_on(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_subagent_in_the_background_outlives_the_turn_that_started_it() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let gate = Gate::new();
     let mut background = task("Look [[kinds-background-child]]");
     background["background"] = json!(true);
@@ -317,7 +320,7 @@ async fn a_subagent_in_the_background_outlives_the_turn_that_started_it() {
     turn.assert_calls(2);
     gate.open();
     // Its result is a prompt, and the session goes on by itself.
-    crate::live::asked(&world, {
+    testkit::conformance::real::live::asked(&world, {
         let id = session.id().clone();
         move |request| {
             request.session() == Some(id.as_str())

@@ -3,18 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "each test looks at some of the events")]
 
-mod aborts;
-mod answers;
+#[path = "../common/adapter.rs"]
+mod adapter;
 mod deaths;
 mod ends;
 mod errors;
-mod faults;
 mod inputs;
 mod kinds;
-mod live;
 mod load;
 mod operations;
-mod permissions;
-mod questions;
+mod runtime;
 mod views;
-mod world;
+
+use testkit::conformance::Host;
+
+fn on() -> Host {
+    testkit::conformance!(host: adapter::Tokio)
+}

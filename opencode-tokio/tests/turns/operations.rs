@@ -13,9 +13,10 @@ use opencode_tokio::{
     SessionId, TurnEventKind,
 };
 use serde_json::{Value, json};
+use testkit::conformance::real::sessions::{World, play, prompt};
 use testkit::model::{Gate, Reply};
 
-use crate::world::{World, play, prompt};
+use crate::on;
 
 /// What the server answered in place of what was wanted.
 fn refusal<T: std::fmt::Debug>(called: Result<T, CallError>) -> ApiErrorKind {
@@ -27,7 +28,7 @@ fn refusal<T: std::fmt::Debug>(called: Result<T, CallError>) -> ApiErrorKind {
 
 #[tokio::test]
 async fn a_session_is_made_as_it_was_asked_for() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let parent = world.session().await;
     let create = CreateSession::new()
         .with_title("a \"title\" \u{1f980}")
@@ -65,7 +66,7 @@ async fn a_session_is_made_as_it_was_asked_for() {
 
 #[tokio::test]
 async fn a_session_without_a_title_gets_one() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.server.create_session(CreateSession::new()).await.unwrap();
     let gate = Gate::new();
     let reply = Reply::new().text("I").pause_until(&gate).text(" wait.");
@@ -85,7 +86,7 @@ async fn a_session_without_a_title_gets_one() {
 
 #[tokio::test]
 async fn a_session_is_resumed_by_its_id() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let id = {
         let session = world.session().await;
         play(session.send(prompt("My name is Ann."))).await;
@@ -94,7 +95,7 @@ async fn a_session_is_resumed_by_its_id() {
     world.model().script("operations-resumed", Reply::new().text("Ann."));
 
     // By another program, in another directory.
-    let elsewhere = World::elsewhere("resumed").await;
+    let elsewhere = World::elsewhere(&on(), "resumed").await;
     let session = elsewhere.server.session(&*id).await.unwrap();
 
     assert_eq!(session.id().as_str(), id);
@@ -107,7 +108,7 @@ async fn a_session_is_resumed_by_its_id() {
 
 #[tokio::test]
 async fn a_session_that_is_not_there_is_not_found() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let missing = refusal(world.server.session("ses_0000000000ffffffffffffffff").await);
     assert!(matches!(missing, ApiErrorKind::NotFound { .. }), "{missing:?}");
     let malformed = refusal(world.server.session("../config").await);
@@ -119,7 +120,7 @@ async fn a_session_that_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn sessions_are_listed() {
-    let world = World::elsewhere("listed %20 & more").await;
+    let world = World::elsewhere(&on(), "listed %20 & more").await;
     let first = world.session().await;
     let child = world.session_with(CreateSession::new().with_parent(first.id().clone())).await;
     let second = world.session().await;
@@ -149,7 +150,7 @@ async fn sessions_are_listed() {
 
 #[tokio::test]
 async fn a_session_is_changed_and_deleted() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     let changed = session
         .update(|change| {
@@ -179,7 +180,7 @@ async fn a_session_is_changed_and_deleted() {
 
 #[tokio::test]
 async fn a_title_that_changes_is_told_to_the_turn() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     let gate = Gate::new();
     let reply = Reply::new().text("I").pause_until(&gate).text(" wait.");
@@ -217,6 +218,6 @@ impl Operation for Weather {
 
 #[tokio::test]
 async fn an_endpoint_that_the_server_does_not_have_is_told_apart() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     assert_eq!(refusal(world.server.call(&Weather).await), ApiErrorKind::UnknownRoute);
 }

@@ -6,9 +6,10 @@ use std::process::Command;
 
 use opencode_tokio::{FileDiff, MessageId, Session};
 use serde_json::json;
+use testkit::conformance::real::sessions::{LONG, World, play, prompt};
 use testkit::model::{Reply, Script};
 
-use crate::world::{LONG, World, play, prompt};
+use crate::on;
 
 /// OpenCode sees changes in repositories only.
 fn git(directory: &Path, arguments: &[&str]) {
@@ -38,7 +39,7 @@ async fn changed(session: &Session, message: &MessageId) -> Vec<FileDiff> {
 
 #[tokio::test]
 async fn changes_of_files_are_told_and_taken_back() {
-    let world = World::elsewhere("changes").await;
+    let world = World::elsewhere(&on(), "changes").await;
     let project = world.project();
     fs::write(project.join("old.txt"), "one\ntwo\n").unwrap();
     git(&project, &["init", "--quiet"]);

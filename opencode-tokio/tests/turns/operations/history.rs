@@ -1,9 +1,10 @@
 //! Forks, and what is taken back.
 
 use opencode_tokio::{MessageWithParts, Part, Session};
+use testkit::conformance::real::sessions::{World, play, prompt};
 use testkit::model::Reply;
 
-use crate::world::{World, play, prompt};
+use crate::on;
 
 /// A session with two turns.
 async fn told(world: &World) -> Session {
@@ -28,7 +29,7 @@ const ALL: [&str; 4] = ["One [[history-one]]", "First.", "Two [[history-two]]", 
 
 #[tokio::test]
 async fn a_fork_has_all_messages_or_those_before_one() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = told(&world).await;
     let messages = session.messages().await.unwrap();
     assert_eq!(texts(&messages), ALL);
@@ -52,7 +53,7 @@ async fn a_fork_has_all_messages_or_those_before_one() {
 
 #[tokio::test]
 async fn what_is_taken_back_can_be_had_back() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = told(&world).await;
     let messages = session.messages().await.unwrap();
     let second = messages[2].info.id.clone();
@@ -70,7 +71,7 @@ async fn what_is_taken_back_can_be_had_back() {
 
 #[tokio::test]
 async fn what_is_taken_back_is_gone_with_the_next_prompt() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = told(&world).await;
     let messages = session.messages().await.unwrap();
     session.revert(messages[2].info.id.clone(), None).await.unwrap();
@@ -89,7 +90,7 @@ async fn what_is_taken_back_is_gone_with_the_next_prompt() {
 
 #[tokio::test]
 async fn a_part_is_taken_back_with_all_that_followed() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = told(&world).await;
     let messages = session.messages().await.unwrap();
     let part = messages[3].parts.iter().find(|part| matches!(part, Part::Text(_))).unwrap();

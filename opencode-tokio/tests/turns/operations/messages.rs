@@ -2,14 +2,15 @@
 
 use opencode_tokio::api::{ListMessages, PromptReply};
 use opencode_tokio::{ApiErrorKind, Part, Prompt, Role, SessionStatus, TurnEventKind};
+use testkit::conformance::real::sessions::{World, play, prompt};
 use testkit::model::{Gate, Reply};
 
 use super::refusal;
-use crate::world::{World, play, prompt};
+use crate::on;
 
 #[tokio::test]
 async fn messages_of_several_pages_come_in_order() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     let said: Vec<_> = (0..103).map(|number| format!("Number {number}.")).collect();
     for text in &said {
@@ -39,7 +40,7 @@ async fn messages_of_several_pages_come_in_order() {
 
 #[tokio::test]
 async fn a_message_is_read_and_deleted() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     let reply = Reply::new().reasoning("Hm.").text("Hello.");
     world.model().script("messages-read", reply);
@@ -77,7 +78,7 @@ async fn a_message_is_read_and_deleted() {
 
 #[tokio::test]
 async fn a_session_at_work_is_busy() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
     let gate = Gate::new();

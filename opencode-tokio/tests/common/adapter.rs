@@ -1,0 +1,19 @@
+//! tokio, for the list of `testkit::conformance` and what it is made of.
+
+use std::future::Future;
+
+use opencode_tokio::{Runtime, TokioRuntime};
+use testkit::conformance::Adapter;
+
+pub(crate) struct Tokio;
+
+impl Adapter for Tokio {
+    fn runtime() -> impl Runtime {
+        TokioRuntime::new()
+    }
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap().block_on(future)
+    }
+}

@@ -1,0 +1,55 @@
+//! Servers that OpenCode refuses to be.
+
+use std::net::TcpListener;
+
+use opencode_tokio::{Isolation, RunConfig, ServeError, ServeRequest, UserConfig};
+use testkit::conformance::real::runs::{World, object, permit};
+
+use crate::on;
+
+fn request(world: &World) -> ServeRequest {
+    ServeRequest::new().with_config(world.config()).with_directory(world.project())
+}
+
+#[tokio::test]
+async fn a_port_of_the_callers_that_is_in_use_is_told_and_not_replaced() {
+    let _permit = permit();
+    let world = World::new(&on());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let error = world.opencode.serve(request(&world).with_port(port)).await.unwrap_err();
+    let ServeError::Listen { command, address, source, stderr } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*address, format!("127.0.0.1:{port}"));
+    assert_eq!(source.kind(), std::io::ErrorKind::AddrInUse);
+    assert!(stderr.contains("ServeError"), "{stderr}");
+    assert_eq!(error.to_string(), format!("`{command}` cannot listen on {address}"));
+    world.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn a_config_that_is_not_valid_is_told_as_opencode_tells_it() {
+    let _permit = permit();
+    let world = World::new(&on());
+    let file = world.write("project/opencode.json", r#"{"permission": 12}"#);
+    let error = world.opencode.serve(request(&world)).await.unwrap_err();
+    let ServeError::InvalidConfig { message, .. } = &error else { panic!("{error:?}") };
+    let told = format!("Configuration is invalid at {}\n↳ Expected ", file.display());
+    assert!(message.starts_with(&told) && message.ends_with(", got 12 permission"), "{message}");
+    assert!(error.to_string().contains(message), "{error}");
+    world.assert_nothing_left();
+
+    // OpenCode reads this one before it listens.
+    std::fs::remove_file(file).unwrap();
+    let user = world.write("home/.config/opencode/opencode.json", r#"{"permission": 12}"#);
+    let isolation = Isolation::new().with_user_config(UserConfig::Inherit);
+    let config =
+        RunConfig::new().with_overrides(object(&world.model.config())).with_isolation(isolation);
+    let request = request(&world).with_config(config);
+    let error = world.opencode.serve(request).await.unwrap_err();
+    let ServeError::InvalidConfig { message, stderr, .. } = &error else { panic!("{error:?}") };
+    assert!(message.contains(user.to_str().unwrap()), "{message}");
+    assert!(stderr.contains("got 12 permission"), "{stderr}");
+    assert_eq!(error.stderr(), Some(&**stderr));
+}

@@ -1,0 +1,39 @@
+//! What a turn comes to when all goes well.
+
+use serde_json::json;
+
+use super::sessions::{World, play, prompt};
+use crate::conformance::Host;
+use crate::model::{Reply, Script};
+
+pub(crate) async fn a_text_is_told_as_it_comes(on: &Host) {
+    let world = World::new(on).await;
+    world.model().script("answers-text", Reply::new().deltas(["Hel", "lo ", "you."]));
+    let session = world.session().await;
+    let (text, outcome) = play(session.send(prompt("Hi [[answers-text]]"))).await;
+    assert_eq!(text, "Hello you.");
+    assert_eq!(outcome.text(), "Hello you.");
+    assert_eq!(outcome.end.name(), "completed");
+}
+
+pub(crate) async fn a_tool_is_called_and_the_next_turn_knows(on: &Host) {
+    let world = World::new(on).await;
+    let script = Script::new()
+        .then(
+            Reply::new()
+                .text("I look.")
+                .tool("bash", json!({ "command": "echo out", "description": "d" })),
+        )
+        .then(Reply::new().text("Done."));
+    world.model().script("answers-tool", script);
+    world.model().script("answers-next", Reply::new().text("Yes."));
+    let session = world.session().await;
+    let (text, outcome) = play(session.send(prompt("Go [[answers-tool]]"))).await;
+    assert_eq!(text, "I look.Done.");
+    assert_eq!(outcome.text(), "Done.");
+    let tools: Vec<_> = outcome.tools().map(|tool| (&*tool.tool, tool.state.status())).collect();
+    assert_eq!(tools, [("bash", "completed")]);
+    let (_, outcome) = play(session.send(prompt("More? [[answers-next]]"))).await;
+    assert_eq!(outcome.text(), "Yes.");
+    assert_eq!(outcome.tools().count(), 0);
+}

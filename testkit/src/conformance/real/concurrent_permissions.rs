@@ -1,0 +1,157 @@
+//! Several asks at once, and others who answer, abort or leave.
+
+use std::future::pending as for_ever;
+
+use futures_channel::mpsc::{self, UnboundedSender};
+use futures_util::StreamExt;
+use futures_util::future::{FutureExt, Shared};
+use opencode_client::api::ReplyPermission;
+use opencode_client::{PermissionReply, SessionStatus, TurnEventKind};
+
+use super::asking::{asking, command_of, commands, completed, pending, refused, tools};
+use super::sessions::{World, fail, play, prompt};
+use crate::conformance::Host;
+use crate::model::{Reply, Script};
+
+/// Tells every handler that waits for it.
+fn told() -> (UnboundedSender<()>, Shared<impl Future<Output = ()>>) {
+    let (tell, told) = mpsc::unbounded();
+    (tell, told.into_future().map(drop).shared())
+}
+
+fn two_at_once() -> Script {
+    let both = command_of(command_of(Reply::new(), "echo one"), "echo two");
+    Script::new().then(both).then(Reply::new().text("Done."))
+}
+
+pub(crate) async fn one_of_two_is_granted_and_the_other_refused(on: &Host) {
+    let world = World::new(on).await;
+    world.model().script("permissions-two", two_at_once());
+    let session = asking(&world).await;
+    // The refusal would take the other with it, were that not granted already.
+    let (granted, is_granted) = told();
+    let turn = prompt("Go [[permissions-two]]").on_permission(move |ask| {
+        let is_granted = is_granted.clone();
+        async move {
+            if ask.request.patterns == ["echo one"] {
+                return PermissionReply::Once;
+            }
+            is_granted.await;
+            PermissionReply::reject()
+        }
+    });
+
+    let mut turn = session.send(turn);
+    while let Some(event) = turn.next_event().await {
+        if let TurnEventKind::PermissionReplied { reply, .. } = &event.kind
+            && &**reply == "once"
+        {
+            granted.unbounded_send(()).unwrap();
+        }
+    }
+    let outcome = fail(turn).await;
+
+    assert_eq!(refused(&outcome), "bash (echo two)");
+    let [(first, output), (second, _)] = &tools(&outcome)[..] else { panic!("two calls") };
+    assert_eq!((&**first, &**output, &**second), ("completed", "one\n", "error"));
+    assert_eq!(pending(&session, &world).await, 0);
+}
+
+pub(crate) async fn a_refusal_takes_the_others_with_it(on: &Host) {
+    let world = World::new(on).await;
+    world.model().script("permissions-both", two_at_once());
+    let session = asking(&world).await;
+    let (both, are_asked) = told();
+    let mut asked = 0;
+    let turn = prompt("Go [[permissions-both]]").on_permission(move |ask| {
+        let are_asked = are_asked.clone();
+        async move {
+            if ask.request.patterns == ["echo two"] {
+                return for_ever().await;
+            }
+            are_asked.await;
+            PermissionReply::reject()
+        }
+    });
+
+    let mut turn = session.send(turn);
+    let mut replies = Vec::new();
+    while let Some(event) = turn.next_event().await {
+        if let TurnEventKind::PermissionAsked(_) = &event.kind {
+            asked += 1;
+            if asked == 2 {
+                both.unbounded_send(()).unwrap();
+            }
+        }
+        if let TurnEventKind::PermissionReplied { reply, .. } = event.kind {
+            replies.push(reply);
+        }
+    }
+    let outcome = fail(turn).await;
+
+    assert_eq!(refused(&outcome), "bash (echo one)");
+    assert_eq!(replies, ["reject".into(), "reject".into()] as [Box<str>; 2]);
+    let statuses: Vec<_> = tools(&outcome).into_iter().map(|(status, _)| status).collect();
+    assert_eq!(statuses, ["error", "error"]);
+    assert_eq!(pending(&session, &world).await, 0);
+}
+
+pub(crate) async fn somebody_else_may_answer_while_a_handler_thinks(on: &Host) {
+    let world = World::new(on).await;
+    world.model().script("permissions-else", commands(["echo one"]));
+    let session = asking(&world).await.on_permission(|_| for_ever());
+
+    let mut turn = session.send(prompt("Go [[permissions-else]]"));
+    let mut replies = Vec::new();
+    while let Some(event) = turn.next_event().await {
+        match event.kind {
+            TurnEventKind::PermissionAsked(request) => {
+                let reply = ReplyPermission { request: request.id, reply: PermissionReply::Once };
+                world.server.call(&reply).await.unwrap();
+            }
+            TurnEventKind::PermissionReplied { reply, .. } => replies.push(reply),
+            _ => {}
+        }
+    }
+    let outcome = turn.outcome().await.unwrap();
+
+    assert_eq!(replies, ["once".into()] as [Box<str>; 1]);
+    assert_eq!(tools(&outcome), [completed("one\n")]);
+}
+
+pub(crate) async fn somebody_else_may_refuse_while_a_handler_thinks(on: &Host) {
+    let world = World::new(on).await;
+    world.model().script("permissions-other", commands(["echo one"]));
+    let session = asking(&world).await.on_permission(|_| for_ever());
+
+    let mut turn = session.send(prompt("Go [[permissions-other]]"));
+    while let Some(event) = turn.next_event().await {
+        if let TurnEventKind::PermissionAsked(request) = event.kind {
+            let reply = ReplyPermission { request: request.id, reply: PermissionReply::reject() };
+            world.server.call(&reply).await.unwrap();
+        }
+    }
+    assert_eq!(refused(&fail(turn).await), "bash (echo one)");
+}
+
+pub(crate) async fn a_turn_that_asks_can_be_cancelled(on: &Host) {
+    let world = World::new(on).await;
+    world.model().script("permissions-cancel", commands(["echo one"]));
+    let session = asking(&world).await.on_permission(|_| for_ever());
+
+    let mut turn = session.send(prompt("Go [[permissions-cancel]]"));
+    while let Some(event) = turn.next_event().await {
+        if let TurnEventKind::PermissionAsked(_) = event.kind {
+            turn.cancel();
+        }
+    }
+    let outcome = fail(turn).await;
+    assert_eq!(outcome.end.name(), "cancelled");
+    assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
+
+    // What was left unanswered does not disturb the next.
+    let turn = prompt("Go [[permissions-cancel]]");
+    let (_, outcome) =
+        play(session.send(turn.on_permission(|_| async { PermissionReply::Once }))).await;
+    assert_eq!(tools(&outcome), [completed("one\n")]);
+}

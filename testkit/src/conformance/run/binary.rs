@@ -1,0 +1,149 @@
+//! Which program is run.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use opencode_client::{Binary, BinaryFault, Environment, OpenCode, RunError};
+
+use crate::conformance::Host;
+use crate::conformance::lines::answer;
+use crate::conformance::world::World;
+use crate::fake::Behavior;
+
+fn world(on: &Host) -> World {
+    World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")))
+}
+
+fn searching(world: &World, change: impl FnOnce(&mut Environment)) -> OpenCode {
+    let mut environment = world.environment();
+    change(&mut environment);
+    world.builder().binary(Binary::Search).environment(environment).build()
+}
+
+/// A link to the fake program. No test writes a program that it runs.
+fn link(world: &World, path: &str) -> PathBuf {
+    let path = world.path(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    symlink(world.fake.program(), &path).unwrap();
+    path
+}
+
+fn write(path: &Path, contents: &str, mode: u32) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, contents).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Runs it, and says whether the fake program was what ran.
+async fn answers(world: &World, opencode: &OpenCode) -> bool {
+    let report = opencode.run(world.request()).await.unwrap();
+    report.text() == "Hello." && world.calls().len() == 1
+}
+
+pub(crate) async fn a_missing_program_is_an_error_that_lists_every_place(on: &Host) {
+    let world = world(on);
+    let opencode = searching(&world, |environment| {
+        environment.set("PATH", "/nonexistent/one:relative:/nonexistent/two");
+    });
+    let error = opencode.run(world.request()).await.unwrap_err();
+    let RunError::Binary(missing) = &error else { panic!("{error:?}") };
+    let installed = world.path("home/.opencode/bin");
+    let expected = [
+        ("OPENCODE_BINARY".into(), BinaryFault::NotSet),
+        ("/nonexistent/one/opencode".into(), BinaryFault::NotFound),
+        ("/nonexistent/one/opencode.exe".into(), BinaryFault::NotFound),
+        ("relative".into(), BinaryFault::Relative),
+        ("/nonexistent/two/opencode".into(), BinaryFault::NotFound),
+        ("/nonexistent/two/opencode.exe".into(), BinaryFault::NotFound),
+        (installed.join("opencode"), BinaryFault::NotFound),
+        (installed.join("opencode.exe"), BinaryFault::NotFound),
+    ];
+    let tried: Vec<_> =
+        missing.tried().iter().map(|tried| (tried.place.clone(), tried.fault)).collect();
+    assert_eq!(tried, expected);
+    for (place, fault) in expected {
+        let shown = format!("{} ({fault})", place.display());
+        assert!(error.to_string().contains(&shown), "{error}");
+    }
+    assert!(error.report().is_none() && error.end().is_none());
+    assert_eq!(opencode.binary().await.unwrap_err(), *missing);
+}
+
+pub(crate) async fn a_path_that_holds_no_program_is_named(on: &Host) {
+    let world = world(on);
+    let plain = world.path("plain");
+    write(&plain, "no program", 0o644);
+    for (path, fault) in [
+        (plain, BinaryFault::NotExecutable),
+        (world.path("project"), BinaryFault::NotAFile),
+        (world.path("missing"), BinaryFault::NotFound),
+    ] {
+        let opencode = world.builder().binary(Binary::Path(path.clone())).build();
+        let error = opencode.run(world.request()).await.unwrap_err();
+        let RunError::Binary(missing) = &error else { panic!("{error:?}") };
+        let [tried] = missing.tried() else { panic!("{missing}") };
+        assert_eq!((&tried.place, tried.fault), (&path, fault));
+    }
+}
+
+pub(crate) async fn the_variable_names_the_program(on: &Host) {
+    let world = world(on);
+    let opencode = searching(&world, |environment| {
+        environment.set("OPENCODE_BINARY", world.fake.program());
+        environment.set("PATH", "/nonexistent");
+    });
+    assert_eq!(opencode.binary().await.unwrap(), world.fake.program());
+    assert!(answers(&world, &opencode).await);
+}
+
+pub(crate) async fn the_variable_may_not_be_wrong(on: &Host) {
+    let world = world(on);
+    let program = link(&world, "bin/opencode");
+    let opencode = searching(&world, |environment| {
+        environment.set("OPENCODE_BINARY", "/nonexistent/opencode");
+        environment.set("PATH", program.parent().unwrap());
+    });
+    let error = opencode.binary().await.unwrap_err();
+    assert_eq!(error.tried().len(), 1, "{error}");
+    assert_eq!(error.tried()[0].place, Path::new("/nonexistent/opencode"));
+}
+
+pub(crate) async fn the_search_path_leads_to_the_program(on: &Host) {
+    let world = world(on);
+    let program = link(&world, "bin/opencode");
+    let opencode = searching(&world, |environment| {
+        environment.set("PATH", format!("/nonexistent:{}", program.parent().unwrap().display()));
+    });
+    assert!(answers(&world, &opencode).await);
+}
+
+pub(crate) async fn the_installer_s_directory_is_the_last_place(on: &Host) {
+    let world = world(on);
+    link(&world, "home/.opencode/bin/opencode");
+    let opencode = searching(&world, |environment| environment.set("PATH", "/nonexistent"));
+    assert!(answers(&world, &opencode).await);
+}
+
+/// npm without the package's postinstall script: a stub that would only print how to run the script.
+pub(crate) async fn the_stub_of_npm_leads_to_the_program_beside_it(on: &Host) {
+    let world = world(on);
+    let modules = world.path("node_modules");
+    let stub = modules.join("opencode-ai/bin/opencode.exe");
+    write(&stub, "echo 'run node postinstall.mjs' >&2\nexit 1\n", 0o755);
+    fs::create_dir(modules.join(".bin")).unwrap();
+    symlink("../opencode-ai/bin/opencode.exe", modules.join(".bin/opencode")).unwrap();
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    // Whatever this machine's C library and processor are, one of them fits.
+    for build in ["", "-baseline", "-musl", "-baseline-musl"] {
+        link(&world, &format!("node_modules/opencode-linux-{arch}{build}/bin/opencode"));
+    }
+    let opencode = searching(&world, |environment| environment.set("PATH", modules.join(".bin")));
+    let found = opencode.binary().await.unwrap();
+    assert!(found.starts_with(&modules) && found.ends_with("bin/opencode"), "{found:?}");
+    assert!(answers(&world, &opencode).await);
+}

@@ -1,0 +1,164 @@
+//! What happens to the runs of a program that ends without a chance to see them through.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+
+use opencode_client::{GuardianError, RunConfig, Warning};
+
+use crate::conformance::lines::{START, answer};
+use crate::conformance::program::{self, Part, Program};
+use crate::conformance::world::{World, send};
+use crate::conformance::{Host, LONG};
+use crate::fake::{Behavior, Pipes, Signal};
+use crate::processes::eventually;
+
+/// Goes on for ever, with tools in sessions of their own and files in its private directory.
+fn running() -> Behavior {
+    let tools = Behavior::new().spawn_orphan(Pipes::Hold).spawn_tool(Pipes::Close);
+    tools.read_stdin().stdout_line(START).hang()
+}
+
+/// The program, a run of which goes on.
+fn start(world: &World, part: Part) -> Program {
+    let mut program = program::start(world, part);
+    assert_eq!(program.told("event"), "step_start");
+    program
+}
+
+#[track_caller]
+fn assert_left_to_the_guardian(world: &World) {
+    eventually(LONG, || {
+        let left = (world.processes(), world.private_dirs(), world.guardians());
+        if left.0.is_empty() && left.1.is_empty() && left.2.is_empty() { Ok(()) } else { Err(left) }
+    });
+}
+
+pub(crate) async fn a_killed_program_leaves_nothing(on: &Host) {
+    let world = World::new(on, running());
+    let mut program = start(&world, Part::Wait);
+    assert!(world.processes().len() > 1 + 2, "the program, OpenCode and its tools");
+    assert_eq!((world.private_dirs().len(), world.guardians().len()), (1, 1));
+    send("KILL", &program.id().to_string());
+    assert_eq!(program.wait().signal(), Some(9));
+    assert_left_to_the_guardian(&world);
+}
+
+pub(crate) async fn a_killed_program_ends_those_that_ignore_signals(on: &Host) {
+    let deaf = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
+    let deaf = deaf.into_iter().fold(Behavior::new(), Behavior::ignore);
+    let world = World::new(on, deaf.spawn_orphan(Pipes::Close).stdout_line(START).hang());
+    let mut program = start(&world, Part::Wait);
+    send("KILL", &program.id().to_string());
+    program.wait();
+    assert_left_to_the_guardian(&world);
+}
+
+pub(crate) async fn a_program_that_aborts_leaves_nothing(on: &Host) {
+    let world = World::new(on, running());
+    let mut program = start(&world, Part::Abort);
+    assert_eq!(program.wait().signal(), Some(6));
+    assert_left_to_the_guardian(&world);
+}
+
+pub(crate) async fn a_program_that_exits_in_the_middle_leaves_nothing(on: &Host) {
+    let world = World::new(on, running());
+    let mut program = start(&world, Part::Exit);
+    assert!(program.wait().success());
+    assert_left_to_the_guardian(&world);
+}
+
+pub(crate) async fn a_program_whose_group_is_interrupted_leaves_nothing(on: &Host) {
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        let world = World::new(on, running());
+        let mut program = start(&world, Part::Wait);
+        send(signal, &format!("-{}", program.id()));
+        assert_eq!(program.wait().signal(), Some(number));
+        assert_left_to_the_guardian(&world);
+    }
+}
+
+pub(crate) async fn a_program_that_is_killed_while_it_asks_for_the_version_leaves_nothing(
+    on: &Host,
+) {
+    let world = World::new(on, Behavior::new());
+    world.hide_version();
+    let mut program = program::start(&world, Part::Version);
+    eventually(LONG, || match world.private_dirs() {
+        found if found.len() == 1 && world.processes().len() > 1 => Ok(()),
+        found => Err(found),
+    });
+    send("KILL", &program.id().to_string());
+    program.wait();
+    assert_left_to_the_guardian(&world);
+}
+
+pub(crate) async fn a_run_without_a_guardian_works_and_says_so(on: &Host) {
+    let world = World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
+    let mut environment = world.environment();
+    // More than the system hands to a program. The run has another one.
+    environment.set("PATH", "/bin:".repeat(50_000));
+    let opencode = world.builder().environment(environment).build();
+    let config = RunConfig::new().with_env("PATH", "/bin");
+    let report = opencode.run(world.request().with_config(config)).await.unwrap();
+    assert_eq!(report.text(), "Hello.");
+    let [Warning::Guardian(error)] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
+    assert!(matches!(error, GuardianError::Start(_)), "{error:?}");
+    assert_eq!(report.warnings[0].to_string(), "cannot start the guardian /bin/sh");
+    assert_eq!(world.guardians(), []);
+}
+
+pub(crate) async fn a_guardian_ends_with_its_handle(on: &Host) {
+    let world = World::new(on, Behavior::new().stdout_raw(answer("Hello.")));
+    let opencode = world.builder().build();
+    assert_eq!(world.guardians(), [], "there is nothing to guard");
+    opencode.run(world.request()).await.unwrap();
+    let clone = opencode.clone();
+    drop(opencode);
+    assert_eq!(world.guardians().len(), 1);
+    drop(clone);
+    assert_eq!(world.guardians(), []);
+}
+
+pub(crate) async fn a_guardian_that_is_killed_harms_no_run_and_is_replaced(on: &Host) {
+    let world = World::new(on, running());
+    let run = world.started().await;
+    let [guardian] = &world.guardians()[..] else { panic!("one") };
+    send("KILL", &guardian.pid.to_string());
+    eventually(LONG, || if world.guardians().is_empty() { Ok(()) } else { Err("alive") });
+    let other = world.started().await;
+    let [replacement] = &world.guardians()[..] else { panic!("one") };
+    assert_ne!(replacement.pid, guardian.pid);
+    drop(run);
+    assert_eq!(world.private_dirs().len(), 1);
+    drop(other);
+    world.assert_nothing_left();
+}
+
+pub(crate) async fn a_guardian_needs_no_search_path(on: &Host) {
+    let world = World::new(on, running());
+    let mut environment = world.environment();
+    environment.set("PATH", world.path("empty"));
+    let opencode = world.builder().environment(environment).build();
+    let mut run = opencode.stream(world.request());
+    run.next_event().await.unwrap();
+    assert_eq!(world.guardians().len(), 1);
+    run.cancel();
+    let error = run.outcome().await.unwrap_err();
+    assert!(error.report().unwrap().warnings.is_empty(), "{error:?}");
+}
+
+pub(crate) async fn a_guardian_knows_nothing_of_what_it_guards_but_where_it_is(on: &Host) {
+    let world = World::new(on, running());
+    let mut environment = world.environment();
+    environment.set("API_KEY", "s3cret");
+    let opencode = world.builder().environment(environment).build();
+    let mut run = opencode.stream(world.request());
+    run.next_event().await.unwrap();
+    let [guardian] = &world.guardians()[..] else { panic!("one") };
+    let environ = fs::read(format!("/proc/{}/environ", guardian.pid)).unwrap();
+    let environ = String::from_utf8(environ).unwrap();
+    let mut names: Vec<_> =
+        environ.split_terminator('\0').filter_map(|entry| Some(entry.split_once('=')?.0)).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["LC_ALL", "OPENCODE_RS_GUARDIAN", "PATH"]);
+}

@@ -1,0 +1,145 @@
+//! A runtime whose blocking work waits for the test: so the moments between two steps of a run can be looked at.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use opencode_client::{Connecting, Process, ProcessControl, RunEvent, RunStream, Runtime, Timer};
+
+use crate::conformance::Host;
+use crate::conformance::world::until_phase;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+#[derive(Clone)]
+pub(crate) struct Held {
+    host: Host,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    work: VecDeque<Work>,
+    waker: Option<Waker>,
+}
+
+impl Held {
+    pub(crate) fn new(on: &Host) -> Self {
+        Self { host: on.clone(), waiting: Arc::default() }
+    }
+
+    /// How much work waits.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.lock().unwrap().work.len()
+    }
+
+    /// Does the work that has waited longest, here and now.
+    pub(crate) fn work(&self) {
+        let work = self.waiting.lock().unwrap().work.pop_front();
+        work.expect("there is work")();
+    }
+
+    /// Does all work that waits, here and now.
+    pub(crate) fn work_all(&self) {
+        while self.len() > 0 {
+            self.work();
+        }
+    }
+
+    /// Drops all work, as a runtime does that shuts down.
+    pub(crate) fn shut_down(&self) {
+        self.waiting.lock().unwrap().work.clear();
+    }
+
+    /// Goes on with a run, and does its work, until its next event.
+    pub(crate) async fn next_event(&self, run: &mut RunStream) -> Option<RunEvent> {
+        self.working(run.next_event()).await
+    }
+
+    /// Goes on with a run that has no event to tell, and does its work, until `condition` holds.
+    pub(crate) async fn until(&self, run: &mut RunStream, condition: impl FnMut() -> bool) {
+        self.working(self.host.until(run, condition)).await;
+    }
+
+    /// Goes on with a run, and does its work, until there is only its clean-up left to do.
+    pub(crate) async fn until_ending(&self, run: &mut RunStream) {
+        self.working(until_phase(run, "ending")).await;
+        assert_ne!(self.len(), 0, "work");
+    }
+
+    /// Does the work that comes until the future is ready.
+    async fn working<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(done) = future.as_mut().poll(cx) {
+                    return Poll::Ready(done);
+                }
+                if self.poll_came(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.work();
+            }
+        })
+        .await
+    }
+
+    /// Ready as soon as there is work.
+    fn poll_came(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut waiting = self.waiting.lock().unwrap();
+        if !waiting.work.is_empty() {
+            return Poll::Ready(());
+        }
+        waiting.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("waiting", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Runtime for Held {
+    fn now(&self) -> Instant {
+        self.host.runtime().now()
+    }
+
+    fn timer(&self, at: Instant) -> Pin<Box<dyn Timer>> {
+        self.host.runtime().timer(at)
+    }
+
+    fn blocking(&self, work: Work) {
+        let mut waiting = self.waiting.lock().unwrap();
+        waiting.work.push_back(work);
+        let waker = waiting.waker.take();
+        drop(waiting);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn process(&self, command: Command) -> io::Result<Process> {
+        self.host.runtime().process(command)
+    }
+
+    fn connect(&self, host: &str, port: u16) -> Connecting {
+        self.host.runtime().connect(host, port)
+    }
+
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.host.runtime().spawn(task);
+    }
+    fn random(&self) -> u64 {
+        self.host.runtime().random()
+    }
+
+    fn process_control(&self) -> Option<Arc<dyn ProcessControl>> {
+        self.host.runtime().process_control()
+    }
+}

@@ -1,0 +1,206 @@
+//! When runs may start, relative to others.
+
+use std::num::NonZeroUsize;
+
+use opencode_client::{
+    DataHome, Isolation, RunConfig, RunError, RunRequest, RunStream, StartPacing,
+};
+
+use super::cancel::one_at_a_time;
+use super::held::Held;
+use crate::conformance::lines::{START, answer};
+use crate::conformance::world::{GATE, World, poll_once};
+use crate::conformance::{Host, yield_now};
+use crate::fake::Behavior;
+
+/// Waits for the gate of its test before the first event, and for another one after it.
+fn gated() -> Behavior {
+    Behavior::new().pause_until(GATE).stdout_line(START).pause_until("end")
+}
+
+fn with_data(world: &World, data: DataHome) -> RunRequest {
+    let isolation = Isolation::new().with_data(data);
+    world.request().with_config(RunConfig::new().with_isolation(isolation))
+}
+
+/// Asks for a start, which cannot be: it does not even get as far as to be prepared.
+fn assert_queued(held: &Held, run: &mut RunStream) {
+    let before = held.len();
+    assert!(poll_once(run.next_event()).is_pending());
+    assert_eq!(held.len(), before, "it waits for its turn, not for work");
+}
+
+/// Asks for a start, which there is.
+fn assert_starts(held: &Held, run: &mut RunStream) {
+    let before = held.len();
+    assert!(poll_once(run.next_event()).is_pending());
+    assert_eq!(held.len(), before + 1, "it is being prepared");
+}
+
+pub(crate) async fn one_at_a_time_means_until_the_first_event(on: &Host) {
+    let world = World::with_attempts(on, [gated(), Behavior::new().stdout_raw(answer("Second."))]);
+    let held = Held::new(on);
+    let opencode = one_at_a_time(world.builder_on(held.clone())).build();
+    let mut first = opencode.stream(world.request());
+    let mut second = opencode.stream(world.request());
+
+    assert_starts(&held, &mut first);
+    assert_queued(&held, &mut second);
+    held.until(&mut first, || world.calls().len() == 1).await;
+    assert_queued(&held, &mut second);
+    world.fake.open(GATE).unwrap();
+    assert!(first.next_event().await.is_some());
+    // The first one has begun to answer and goes on.
+    assert_starts(&held, &mut second);
+    held.work_all();
+    assert!(held.next_event(&mut second).await.is_some());
+    assert_eq!(world.calls().len(), 2);
+}
+
+pub(crate) async fn a_line_that_is_no_event_is_no_first_event(on: &Host) {
+    let banner = Behavior::new().stdout_line("a banner").stderr_line("~ https://opncd.ai/s/1");
+    let world = World::new(on, banner.pause_until(GATE).stdout_line(START));
+    let held = Held::new(on);
+    let opencode = one_at_a_time(world.builder_on(held.clone())).build();
+    let mut first = opencode.stream(world.request());
+    let mut second = opencode.stream(world.request());
+    for _ in ["diagnostic", "notice"] {
+        assert!(held.next_event(&mut first).await.is_some());
+        assert_queued(&held, &mut second);
+    }
+    world.fake.open(GATE).unwrap();
+    assert_eq!(held.next_event(&mut first).await.unwrap().event_type(), "step_start");
+    assert_starts(&held, &mut second);
+}
+
+pub(crate) async fn an_exit_makes_room_as_well(on: &Host) {
+    let world = World::new(on, Behavior::new().exit(1));
+    let opencode = one_at_a_time(world.builder()).build();
+    let runs: Vec<_> =
+        (0..3).map(|_| on.spawn(opencode.stream(world.request()).outcome())).collect();
+    for run in runs {
+        assert!(matches!(run.await, Err(RunError::Ended(_))));
+    }
+    assert_eq!(world.calls().len(), 3);
+}
+
+pub(crate) async fn so_does_a_start_that_fails(on: &Host) {
+    let world = World::new(on, Behavior::new().stdout_raw(answer("Hello.")));
+    let opencode = one_at_a_time(world.builder()).build();
+    let missing = world.request().with_directory(world.path("missing"));
+    let refused = RunConfig::new().with_env("HUGE", "x".repeat(200_000));
+    let refused = world.request().with_config(refused);
+    for request in [missing, refused] {
+        opencode.run(request).await.unwrap_err();
+        assert_eq!(opencode.run(world.request()).await.unwrap().text(), "Hello.");
+    }
+}
+
+pub(crate) async fn those_who_leave_the_queue_hold_nobody_up(on: &Host) {
+    let world = World::new(on, gated());
+    let held = Held::new(on);
+    let opencode = one_at_a_time(world.builder_on(held.clone())).build();
+    let mut first = opencode.stream(world.request());
+    let mut second = opencode.stream(world.request());
+    let mut third = opencode.stream(world.request());
+    let mut fourth = opencode.stream(world.request());
+    assert_starts(&held, &mut first);
+    held.work_all();
+    for queued in [&mut second, &mut third, &mut fourth] {
+        assert_queued(&held, queued);
+    }
+    // One that waits, one that is next, and the one that all wait for.
+    drop(third);
+    assert_queued(&held, &mut fourth);
+    drop(second);
+    assert_queued(&held, &mut fourth);
+    drop(first);
+    assert_starts(&held, &mut fourth);
+}
+
+pub(crate) async fn whoever_is_next_is_woken(on: &Host) {
+    let world = World::with_attempts(on, [gated(), Behavior::new().stdout_raw(answer("Second."))]);
+    let opencode = one_at_a_time(world.builder()).build();
+    let mut first = opencode.stream(world.request());
+    on.until(&mut first, || world.calls().len() == 1).await;
+    // Tasks of their own are polled only when they are woken.
+    let second = on.spawn(opencode.stream(world.request()).outcome());
+    let third = on.spawn(opencode.stream(world.request()).outcome());
+    yield_now().await;
+    drop(first);
+    assert_eq!(second.await.unwrap().text(), "Second.");
+    assert_eq!(third.await.unwrap().text(), "Second.");
+}
+
+pub(crate) async fn runs_that_share_data_start_one_at_a_time(on: &Host) {
+    let world = World::new(on, gated());
+    let held = Held::new(on);
+    let opencode = world.builder_on(held.clone()).build();
+    let (shared, other) = (world.path("shared"), world.path("other"));
+    let stream = |data| opencode.stream(with_data(&world, data));
+    let mut first = stream(DataHome::At(shared.clone()));
+    let mut second = stream(DataHome::At(shared.join(".")));
+    let mut third = stream(DataHome::At(other));
+    let mut fourth = opencode.stream(world.request());
+
+    assert_starts(&held, &mut first);
+    held.work_all();
+    assert_queued(&held, &mut second);
+    for run in [&mut third, &mut fourth] {
+        assert_starts(&held, run);
+        held.work_all();
+    }
+    world.fake.open(GATE).unwrap();
+    assert_queued(&held, &mut second);
+    assert!(held.next_event(&mut first).await.is_some());
+    assert_starts(&held, &mut second);
+    held.work_all();
+    assert!(held.next_event(&mut second).await.is_some());
+    assert!(shared.join("opencode").is_dir(), "it is kept");
+}
+
+pub(crate) async fn the_user_s_data_is_shared_as_well(on: &Host) {
+    let world = World::new(on, gated());
+    let held = Held::new(on);
+    let opencode = world.builder_on(held.clone()).build();
+    let mut runs = [0, 1].map(|_| opencode.stream(with_data(&world, DataHome::User)));
+    assert_starts(&held, &mut runs[0]);
+    assert_queued(&held, &mut runs[1]);
+}
+
+pub(crate) async fn as_many_as_allowed_start_at_once(on: &Host) {
+    let world = World::new(on, gated());
+    let held = Held::new(on);
+    let starting_max = NonZeroUsize::new(2);
+    let pacing = StartPacing { starting_max, ..StartPacing::default() };
+    let opencode = world.builder_on(held.clone()).pacing(pacing).build();
+    // Clones share it.
+    let other = opencode.clone();
+    let mut runs = [&opencode, &other, &opencode].map(|handle| handle.stream(world.request()));
+    for run in &mut runs[..2] {
+        assert_starts(&held, run);
+        held.work_all();
+    }
+    assert_queued(&held, &mut runs[2]);
+    world.fake.open(GATE).unwrap();
+    world.fake.open("end").unwrap();
+    held.next_event(&mut runs[1]).await.unwrap();
+    held.next_event(&mut runs[2]).await.unwrap();
+}
+
+pub(crate) async fn by_default_nothing_waits(on: &Host) {
+    let world = World::new(on, gated());
+    let held = Held::new(on);
+    let opencode = world.builder_on(held.clone()).build();
+    let mut runs: Vec<_> = (0..5).map(|_| opencode.stream(world.request())).collect();
+    for run in &mut runs {
+        assert_starts(&held, run);
+        held.work_all();
+        assert!(poll_once(run.next_event()).is_pending());
+    }
+    let mut last = runs.pop().unwrap();
+    world.fake.open(GATE).unwrap();
+    world.fake.open("end").unwrap();
+    drop(runs);
+    held.next_event(&mut last).await.unwrap();
+}

@@ -1,0 +1,79 @@
+//! Another try, when several processes began to use one database at once.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use opencode_client::{EventLogConfig, RunEnd, RunError, StartupRetry};
+
+use crate::conformance::Host;
+use crate::conformance::lines::{DATABASE_LOCKED, START, answer};
+use crate::conformance::world::{World, rest, types};
+use crate::fake::Behavior;
+
+fn locked() -> Behavior {
+    Behavior::new().stderr_line(DATABASE_LOCKED).exit(1)
+}
+
+fn retry(retries_max: u32) -> StartupRetry {
+    StartupRetry::new(retries_max, Duration::ZERO)
+}
+
+pub(crate) async fn it_is_tried_as_often_as_allowed_and_no_more(on: &Host) {
+    for retries_max in [0, 1, 3] {
+        let world = World::new(on, locked());
+        let request = world.request().with_retry(retry(retries_max));
+        let error = world.opencode.run(request).await.unwrap_err();
+        let RunError::Ended(report) = &error else { panic!("{error:?}") };
+        let message = "database is locked".to_owned();
+        assert_eq!(report.outcome.end, RunEnd::StartupDatabase { message });
+        assert_eq!(report.attempts, retries_max + 1);
+        assert_eq!(world.calls().len(), report.attempts as usize);
+    }
+}
+
+pub(crate) async fn what_failed_before_the_answer_is_not_seen(on: &Host) {
+    let behavior = Behavior::new().read_stdin().stdout_raw(answer("Hello."));
+    let world = World::with_attempts(on, [locked(), behavior]);
+    let log = world.path("log");
+    let request = world.request().with_retry(retry(2)).with_log(EventLogConfig::new(&log));
+    let mut run = world.opencode.stream(request);
+    let events = rest(&mut run).await;
+    let report = run.outcome().await.unwrap();
+
+    assert_eq!(types(&events), ["step_start", "text", "step_finish"]);
+    assert_eq!(std::fs::read_to_string(log).unwrap(), answer("Hello."));
+    assert_eq!((report.attempts, &*report.text()), (2, "Hello."));
+    assert_eq!(report.outcome.stderr, "", "of the try that worked");
+    let calls = world.calls();
+    assert_eq!(calls[0].args, calls[1].args);
+    assert_eq!(calls[1].stdin.as_deref(), Some(&b"Hello?"[..]));
+    let data = |call: usize| calls[call].env.get(OsStr::new("XDG_DATA_HOME")).unwrap();
+    assert_ne!(data(0), data(1), "a directory of its own");
+}
+
+pub(crate) async fn what_was_no_event_was_told_before(on: &Host) {
+    let banner = Behavior::new().stdout_line("a banner").stderr_line(DATABASE_LOCKED).exit(1);
+    let world = World::with_attempts(on, [banner, Behavior::new().stdout_raw(answer("Hello."))]);
+    let log = world.path("log");
+    let request = world.request().with_retry(retry(2)).with_log(EventLogConfig::new(&log));
+    let mut run = world.opencode.stream(request);
+    let expected = ["diagnostic", "step_start", "text", "step_finish"];
+    assert_eq!(types(&rest(&mut run).await), expected);
+    assert_eq!(std::fs::read_to_string(log).unwrap().lines().count(), expected.len());
+    assert_eq!(run.outcome().await.unwrap().attempts, 2);
+}
+
+pub(crate) async fn nothing_else_is_tried_again(on: &Host) {
+    for behavior in [
+        // The model was asked already.
+        Behavior::new().stdout_line(START).stderr_line(DATABASE_LOCKED).exit(1),
+        Behavior::new().stderr_line("Error: Session not found").exit(1),
+        Behavior::new().kill_self(crate::fake::Signal::Kill),
+        Behavior::new(),
+    ] {
+        let world = World::new(on, behavior);
+        let error = world.opencode.run(world.request().with_retry(retry(2))).await.unwrap_err();
+        let report = error.report().unwrap();
+        assert_eq!((report.attempts, world.calls().len()), (1, 1), "{error}");
+    }
+}

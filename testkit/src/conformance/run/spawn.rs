@@ -1,0 +1,95 @@
+//! Runs that cannot be started: the error says what is wrong, and nothing is left of the attempt.
+
+use std::error::Error;
+use std::io;
+
+use opencode_client::{EventLogConfig, RunConfig, RunError};
+
+use crate::conformance::Host;
+use crate::conformance::world::{World, told};
+use crate::fake::Behavior;
+
+/// Where not even root can make anything.
+const UNWRITABLE: &str = "/proc";
+
+fn world(on: &Host) -> World {
+    World::new(on, Behavior::new())
+}
+
+fn io_error<'a>(error: &'a (dyn Error + 'static)) -> &'a io::Error {
+    error.source().unwrap().downcast_ref().unwrap()
+}
+
+pub(crate) async fn a_missing_directory_is_named(on: &Host) {
+    let world = world(on);
+    let missing = world.path("missing");
+    let file = world.path("file");
+    std::fs::write(&file, "").unwrap();
+    for (directory, kind) in
+        [(missing, io::ErrorKind::NotFound), (file, io::ErrorKind::NotADirectory)]
+    {
+        let request = world.request().with_directory(&directory);
+        let error = world.opencode.run(request).await.unwrap_err();
+        let RunError::Directory { path, source } = &error else { panic!("{error:?}") };
+        assert_eq!((path, source.kind()), (&directory, kind));
+        assert!(error.to_string().contains(directory.to_str().unwrap()), "{error}");
+        assert_eq!(world.calls().len(), 0);
+        world.assert_nothing_left();
+    }
+}
+
+pub(crate) async fn a_command_that_the_system_refuses_is_named_without_secrets(on: &Host) {
+    let world = world(on);
+    // More than a single variable may have.
+    let config = RunConfig::new().with_env("HUGE", "secret".repeat(50_000));
+    let error = world.opencode.run(world.request().with_config(config)).await.unwrap_err();
+    let RunError::Spawn { command, source } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), io::ErrorKind::ArgumentListTooLong);
+    assert!(command.contains("/opencode run --format json"), "{command}");
+    assert!(error.to_string().contains(command), "{error}");
+    assert!(!told(&error).contains("secret") && !format!("{error:?}").contains("secret"));
+    assert!(error.report().is_none());
+    world.assert_nothing_left();
+}
+
+pub(crate) async fn a_private_directory_that_cannot_be_made_is_named(on: &Host) {
+    let world = world(on);
+    for parent in [world.path("missing"), UNWRITABLE.into()] {
+        let opencode = world.builder().temp_dir(&parent).build();
+        let error = opencode.run(world.request()).await.unwrap_err();
+        let RunError::PrivateDir(source) = &error else { panic!("{error:?}") };
+        let expected = format!("cannot create the directory {}/opencode-", parent.display());
+        assert!(source.to_string().starts_with(&expected), "{source}");
+        assert!(io_error(source).raw_os_error().is_some());
+        assert_eq!(world.calls().len(), 0);
+    }
+}
+
+pub(crate) async fn without_its_log_nothing_is_started(on: &Host) {
+    let world = world(on);
+    for log in [world.path("missing/log"), world.path("project"), "/proc/log".into()] {
+        let request = world.request().with_log(EventLogConfig::new(&log));
+        let error = world.opencode.run(request).await.unwrap_err();
+        let RunError::LogOpen(source) = &error else { panic!("{error:?}") };
+        assert!(source.to_string().contains(log.to_str().unwrap()), "{source}");
+        assert!(io_error(source).raw_os_error().is_some());
+        assert_eq!(world.calls().len(), 0);
+        world.assert_nothing_left();
+    }
+}
+
+pub(crate) async fn a_configuration_that_cannot_work_starts_nothing(on: &Host) {
+    let world = world(on);
+    for request in [
+        world.request().with_config(RunConfig::new().with_env("PWD", "/")),
+        world.request().with_config(RunConfig::new().with_agent("")),
+    ] {
+        let error = world.opencode.run(request).await.unwrap_err();
+        assert!(matches!(error, RunError::Config(_)), "{error:?}");
+        assert_ne!(told(&error), error.to_string(), "the source says what");
+        assert_eq!(world.calls().len(), 0);
+        world.assert_nothing_left();
+    }
+    let error = world.opencode.run(" \n").await.unwrap_err();
+    assert!(told(&error).ends_with("the prompt is empty"), "{}", told(&error));
+}

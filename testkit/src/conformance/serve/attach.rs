@@ -1,0 +1,68 @@
+//! Servers that run already, of any age.
+
+use std::time::Duration;
+
+use opencode_client::{AttachError, AttachRequest, HealthError, HttpLimits, UrlError};
+use serde_json::json;
+
+use crate::conformance::Host;
+use crate::server::{FakeServer, Reply, Script};
+
+pub(crate) async fn a_server_that_is_too_old_to_tell_its_version_is_taken(on: &Host) {
+    for missing in [
+        Reply::error(404, json!({ "name": "NotFoundError", "data": {} })),
+        Reply::new(200, "text/html", "<!doctype html>"),
+        Reply::status(500),
+    ] {
+        let script = Script::new().on("GET", "/global/health", [missing]).on(
+            "GET",
+            "/config",
+            [Reply::json(json!({ "model": "a/b" }))],
+        );
+        let server = FakeServer::start(script).unwrap();
+        let limits = HttpLimits::default();
+        let request =
+            AttachRequest::new(server.url()).with_directory("/src/a b").with_limits(limits);
+        let attached = on.opencode().attach(request).await.unwrap();
+        assert_eq!((attached.version(), attached.directory()), (None, Some("/src/a b")));
+        assert!(attached.is_running() && attached.warnings().is_empty());
+        assert_eq!((attached.process_id(), attached.command()), (None, None));
+        let asked = server.requests_to("GET", "/config");
+        assert_eq!(asked.len(), 1);
+        assert_eq!(asked[0].header("x-opencode-directory"), Some("%2Fsrc%2Fa%20b"));
+    }
+}
+
+pub(crate) async fn what_is_no_opencode_is_refused(on: &Host) {
+    let page = || [Reply::new(200, "text/html", "<!doctype html>")];
+    let server = FakeServer::start(Script::new().on("GET", "/", page())).unwrap();
+    let error = on.opencode().attach(server.url()).await.unwrap_err();
+    let AttachError::Unhealthy { url, source: HealthError::Call(source) } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*url, server.url());
+    assert_eq!(error.to_string(), format!("there is no working OpenCode at {url}"));
+    assert!(source.api().is_some(), "{source:?}");
+}
+
+pub(crate) async fn a_server_that_does_not_answer_is_given_up_at_the_limit(on: &Host) {
+    let script = Script::new().on("GET", "/global/health", [Reply::never()]);
+    let server = FakeServer::start(script).unwrap();
+    let request = AttachRequest::new(server.url()).with_start_limit(Duration::from_millis(100));
+    let error = on.opencode().attach(request).await.unwrap_err();
+    assert!(matches!(error, AttachError::TimedOut { .. }), "{error:?}");
+}
+
+pub(crate) async fn a_url_is_never_told_with_its_password(on: &Host) {
+    let server = FakeServer::start(Script::new()).unwrap();
+    let url = format!("http://me:s3cret@{}", server.address());
+    let request = AttachRequest::new(url);
+    assert!(!format!("{request:?}").contains("s3cret"), "{request:?}");
+    let attached = on.opencode().attach(request).await.unwrap();
+    assert_eq!(attached.url(), server.url());
+    assert!(!format!("{attached:?}").contains("s3cret"), "{attached:?}");
+    assert_eq!(server.requests()[0].header("authorization"), Some("Basic bWU6czNjcmV0"));
+    let error = on.opencode().attach("https://me:s3cret@localhost").await.unwrap_err();
+    assert!(matches!(error, AttachError::Url(UrlError::Https)), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+}

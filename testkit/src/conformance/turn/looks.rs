@@ -1,0 +1,61 @@
+//! Looking at what was missed, when that is not easy either.
+
+use opencode_client::{TurnEnd, TurnRequest, TurnSettings};
+use serde_json::json;
+
+use super::world::World;
+use crate::conformance::{Host, LONG};
+use crate::model::Gate;
+use crate::server::{Reply, Script};
+
+pub(crate) async fn a_session_whose_messages_cannot_be_listed_is_read_one_by_one(on: &Host) {
+    let world = World::new(on, Script::new()).await;
+    let (turn, message) = world.prompted("Hello?").await;
+    let events = world.events_of(&message, "Hello you.");
+    // As after a prompt with a schema.
+    let broken = json!({ "name": "BadRequest", "data": { "message": "Expected", "kind": "Body" } });
+    world.fake.on("GET", "/session/{id}/message$", [Reply::error(400, broken)]);
+    let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
+    world.send(&events[..=begun]);
+    let answer = super::world::messages(&events)[1].clone();
+    world.fake.on("GET", "/session/{id}/message/{id}$", [Reply::json(answer)]);
+    world.fake.close_events();
+    let played = turn.await;
+    played.assert_answer("Hello you.");
+    assert_eq!(played.outcome().gaps, 1);
+}
+
+pub(crate) async fn a_session_that_is_gone_after_a_gap_was_deleted(on: &Host) {
+    let world = World::new(on, Script::new()).await;
+    let (turn, _) = world.prompted("Hello?").await;
+    let gone = json!({ "name": "NotFoundError", "data": { "message": "Session not found" } });
+    world.fake.on("GET", "/session/{id}/message$", [Reply::error(404, gone)]);
+    world.fake.close_events();
+    let played = turn.await;
+    let TurnEnd::SessionDeleted = played.outcome().end else { panic!("{:?}", played.result) };
+}
+
+/// The session becomes idle while it is looked at, and the look still finds it busy.
+pub(crate) async fn a_look_that_is_overtaken_is_looked_again(on: &Host) {
+    let world = World::new(on, Script::new()).await;
+    // It does not look again because of silence.
+    let mut settings = TurnSettings::default();
+    settings.look_interval = 10 * LONG;
+    let request = TurnRequest::from("Hello?").with_settings(settings);
+    let (turn, message) = world.prompted(request).await;
+    let events = world.events_of(&message, "Hello you.");
+    world.store(&events);
+    let gate = Gate::new();
+    let busy = json!({ (world.session.id().as_str()): { "type": "busy" } });
+    let statuses = [Reply::json(busy).with_gate(&gate), Reply::usual()];
+    world.fake.on("GET", "/session/status", statuses);
+    world.fake.close_events();
+    world.asked("GET", "/session/status", 1).await;
+    world.send([
+        world.event("session.status", json!({ "status": { "type": "idle" } })),
+        world.event("session.idle", json!({})),
+    ]);
+    world.told().await;
+    gate.open();
+    on.within(LONG, turn).await.assert_answer("Hello you.");
+}

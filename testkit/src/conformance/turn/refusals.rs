@@ -1,0 +1,141 @@
+//! Event streams and prompts that the server refuses, or does not answer.
+
+use opencode_client::{
+    ApiErrorKind, AttachError, AttachRequest, Credentials, EventStream, HubEnd, ServerNews,
+    TurnEnd, TurnError,
+};
+use serde_json::json;
+
+use super::world::{World, patient};
+use crate::conformance::Host;
+use crate::server::{Reply, Script};
+
+/// Opens the stream, which is refused for good, with this status.
+async fn refused_stream(on: &Host, reply: Reply) -> ApiErrorKind {
+    let world = World::new(on, Script::new().on("GET", "/event", [reply])).await;
+    let played = world.begin("Hello?").await;
+    let Err(TurnError::Events(HubEnd::Refused(error))) = played.result else {
+        panic!("{:?}", played.result)
+    };
+    assert!(played.events.is_empty(), "{:?}", played.events);
+    assert_eq!((world.count("GET", "/event"), world.posts()), (1, 0));
+    error.kind
+}
+
+pub(crate) async fn an_event_stream_for_others_is_no_use_trying_again(on: &Host) {
+    assert_eq!(refused_stream(on, Reply::status(401)).await, ApiErrorKind::Unauthorized);
+    assert_eq!(refused_stream(on, Reply::status(403)).await, ApiErrorKind::Unauthorized);
+}
+
+pub(crate) async fn a_wrong_password_is_told_before_anything_else(on: &Host) {
+    let locked = Script::new().with_password("opencode", "right");
+    let locked = crate::server::FakeServer::start(locked).unwrap();
+    let wrong = AttachRequest::new(locked.url()).with_credentials(Credentials::new("wrong"));
+    let error = on.opencode().attach(wrong).await.unwrap_err();
+    assert!(matches!(error, AttachError::Unauthorized { .. }), "{error:?}");
+    assert_eq!(locked.requests().len(), 1);
+}
+
+pub(crate) async fn an_event_stream_that_fails_at_first_is_opened_later(on: &Host) {
+    let failing = [Reply::status(500), Reply::status(429), Reply::close(), Reply::usual()];
+    let world = World::new(on, Script::new().on("GET", "/event", failing)).await;
+    let (turn, message) = world.prompted("Hello?").await;
+    assert_eq!(world.count("GET", "/event"), 4);
+    world.send(world.events_of(&message, "Hello you."));
+    let played = turn.await;
+    played.assert_answer("Hello you.");
+    assert_eq!(played.outcome().gaps, 0);
+}
+
+pub(crate) async fn a_server_without_the_stream_of_all_directories_is_followed_by_the_other(
+    on: &Host,
+) {
+    for missing in [
+        Reply::new(200, "text/html", "<!doctype html>"),
+        Reply::error(404, json!({ "name": "NotFoundError", "data": { "message": "no" } })),
+    ] {
+        let script = Script::new().on("GET", "/global/event", [missing]);
+        let world =
+            World::with_events(on, script, patient().with_stream(EventStream::Global)).await;
+        let mut events = world.server.events();
+        assert!(matches!(events.next().await, Some(ServerNews::Opened)));
+        world.send([world.event("session.idle", json!({}))]);
+        let Some(ServerNews::Event(event)) = events.next().await else { panic!("no event") };
+        assert_eq!(event.session.as_ref(), Some(world.session.id()));
+        assert_eq!((world.count("GET", "/global/event"), world.count("GET", "/event")), (1, 1));
+    }
+}
+
+/// OpenCode says too early on the stream of all directories that it is connected.
+pub(crate) async fn a_turn_is_followed_in_the_directory_of_its_session(on: &Host) {
+    let world = World::new(on, Script::new().with_directory("/else where")).await;
+    let (turn, message) = world.prompted("Hello?").await;
+    world.send(world.events_of(&message, "Hello you."));
+    turn.await.assert_answer("Hello you.");
+    let streams = world.fake.requests_to("GET", "/event");
+    let directories: Vec<_> =
+        streams.iter().map(|request| request.header("x-opencode-directory")).collect();
+    assert_eq!(directories, [Some("%2Felse%20where")]);
+    assert_eq!(world.count("GET", "/global/event"), 0);
+}
+
+pub(crate) async fn a_server_without_any_event_stream_is_told_so(on: &Host) {
+    let page = Reply::new(200, "text/html", "<!doctype html>");
+    let world = World::new(on, Script::new().on("GET", "/event", [page])).await;
+    let played = world.begin("Hello?").await;
+    let error = played.result.unwrap_err();
+    let TurnError::Events(HubEnd::Refused(refused)) = &error else { panic!("{error:?}") };
+    assert_eq!(refused.kind, ApiErrorKind::UnknownRoute);
+    assert_eq!((world.count("GET", "/event"), world.posts()), (1, 0));
+}
+
+pub(crate) async fn a_prompt_that_is_refused_is_not_sent_again(on: &Host) {
+    let named =
+        |name: &str| json!({ "name": name, "data": { "message": "No.", "kind": "Payload" } });
+    let cases = [
+        (Reply::error(400, named("BadRequest")), "bad request"),
+        (Reply::new(415, "text/plain", "No."), "bad request"),
+        (Reply::error(404, named("NotFoundError")), "not found"),
+        (Reply::error(409, json!({ "_tag": "SessionBusyError", "message": "No." })), "busy"),
+        (Reply::error(429, named("TooMany")).with_header("retry-after", "1"), "too many"),
+        (Reply::error(500, named("UnknownError")), "server"),
+        (Reply::status(503), "unavailable"),
+        (Reply::status(401), "unauthorized"),
+        (Reply::new(200, "text/html", "<!doctype html>"), "unknown route"),
+    ];
+    for (reply, kind) in cases {
+        let world = World::new(on, Script::new()).await;
+        world.fake.on("POST", "/session/{id}/prompt_async", [reply, Reply::usual()]);
+        let played = world.begin("Hello?").await;
+        let TurnEnd::Refused(error) = &played.outcome().end else { panic!("{:?}", played.result) };
+        assert_eq!(name(&error.kind), kind);
+        assert_eq!((world.posts(), world.aborts()), (1, 0), "{kind}");
+        let again = world.begin("Again?");
+        let message = world.posted(2).await;
+        world.send(world.events_of(&message, "Yes."));
+        again.await.assert_answer("Yes.");
+    }
+}
+
+pub(crate) async fn a_prompt_without_a_reply_may_have_come(on: &Host) {
+    let world = World::new(on, Script::new()).await;
+    world.fake.on("POST", "/session/{id}/prompt_async", [Reply::never()]);
+    let (turn, message) = world.prompted("Hello?").await;
+    world.send(world.events_of(&message, "Hello you."));
+    turn.await.assert_answer("Hello you.");
+    assert_eq!(world.posts(), 1);
+}
+
+fn name(kind: &ApiErrorKind) -> &'static str {
+    match kind {
+        ApiErrorKind::BadRequest { .. } => "bad request",
+        ApiErrorKind::Busy { .. } => "busy",
+        ApiErrorKind::NotFound { .. } => "not found",
+        ApiErrorKind::Server { .. } => "server",
+        ApiErrorKind::TooManyRequests { .. } => "too many",
+        ApiErrorKind::Unauthorized => "unauthorized",
+        ApiErrorKind::Unavailable { .. } => "unavailable",
+        ApiErrorKind::UnknownRoute => "unknown route",
+        _ => "another",
+    }
+}
