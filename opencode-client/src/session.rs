@@ -1,5 +1,6 @@
 //! A session of a server.
 
+mod claims;
 mod gate;
 mod message_id;
 mod model;
@@ -21,8 +22,9 @@ use opencode_proto::{
 use crate::event_log::{EventLogConfig, EventLogMode};
 use crate::http::CallError;
 use crate::server::{Server, ServerInner};
-use crate::turn_stream::{Answerers, TurnRequest, TurnStream};
+use crate::turn_stream::{Answerers, Handler, TurnRequest, TurnStream};
 
+use claims::Claims;
 pub(crate) use gate::Abort;
 use gate::AbortGate;
 pub(crate) use message_id::MessageIds;
@@ -45,6 +47,8 @@ pub(crate) use model::ModelGuard;
 pub struct Session {
     pub(crate) core: Arc<SessionCore>,
     answerers: Answerers,
+    /// A policy, which comes before all handlers.
+    decider: Option<Handler<PermissionRequest, PermissionReply>>,
     log: Option<SessionLog>,
 }
 
@@ -63,6 +67,7 @@ pub(crate) struct SessionCore {
     /// Where it works: what is asked about it is asked there.
     pub(crate) directory: Option<String>,
     pub(crate) aborts: AbortGate,
+    pub(crate) claims: Claims,
     pub(crate) models: ModelGuard,
 }
 
@@ -73,7 +78,7 @@ pub(crate) struct Sessions(Mutex<BTreeMap<SessionId, Weak<SessionCore>>>);
 impl Session {
     fn new(server: &Arc<ServerInner>, info: &SessionInfo, model: Option<ModelRef>) -> Self {
         let core = server.sessions.core(server, info, model);
-        Self { core, answerers: Answerers::default(), log: None }
+        Self { core, answerers: Answerers::default(), decider: None, log: None }
     }
 
     /// Its id, by which it can be resumed.
@@ -99,6 +104,18 @@ impl Session {
         R: Future<Output = PermissionReply> + Send + 'static,
     {
         self.answerers.set_permission(handler);
+        self
+    }
+
+    /// Has `decider` decide all permissions, whatever handlers there are.
+    pub(crate) fn with_decider<R>(
+        mut self,
+        decider: impl Fn(Pending<PermissionRequest>) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        R: Future<Output = PermissionReply> + Send + 'static,
+    {
+        self.decider = Some(Arc::new(move |ask| Box::pin(decider(ask))));
         self
     }
 
@@ -131,6 +148,10 @@ impl Session {
     pub fn send(&self, request: impl Into<TurnRequest>) -> TurnStream {
         let mut request = request.into();
         request.answerers.or(&self.answerers);
+        if let Some(decider) = &self.decider {
+            request.answerers.decide_by(decider);
+            request.keep_rules();
+        }
         if request.log.is_none() {
             request.log = self.log.as_ref().map(SessionLog::next);
         }
@@ -176,6 +197,7 @@ impl Sessions {
             id: info.id.clone(),
             directory: info.directory.as_deref().map(str::to_owned),
             aborts: AbortGate::default(),
+            claims: Claims::default(),
             models: ModelGuard::new(model),
         });
         sessions.insert(info.id.clone(), Arc::downgrade(&core));
@@ -194,7 +216,16 @@ impl Server {
     ///
     /// A session may have been created that nobody knows of.
     pub async fn create_session(&self, create: CreateSession) -> Result<Session, CallError> {
-        let info = self.call(&create).await?;
+        self.create_session_in(create, self.directory()).await
+    }
+
+    /// A session that works in this directory.
+    pub(crate) async fn create_session_in(
+        &self,
+        create: CreateSession,
+        directory: Option<&str>,
+    ) -> Result<Session, CallError> {
+        let info = self.inner.http.call(&create, directory).await?;
         if let Some(created_ms) = info.created_ms {
             self.inner.message_ids.observe(created_ms);
         }

@@ -86,5 +86,7 @@ pub use isolation::{
 pub use jsonc::{CONFIG_FILE_SIZE_MAX, JsoncError, parse_jsonc};
 pub use merge::merge;
 pub use model::{ModelRef, ModelRefError};
-pub use permission::{PermissionAction, PermissionError, PermissionRule, Permissions, RulesetRule};
+pub use permission::{
+    PermissionAction, PermissionError, PermissionRule, Permissions, RulesetRule, wildcard_matches,
+};
 pub use run::{RunConfig, RunConfigError, ToolSwitch};

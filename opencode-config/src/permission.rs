@@ -6,10 +6,12 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+mod decide;
 mod json;
 #[cfg(test)]
 mod tests;
 
+pub use decide::wildcard_matches;
 pub(crate) use json::check_rules;
 
 /// What happens when a rule matches.

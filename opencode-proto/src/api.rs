@@ -22,7 +22,7 @@
 //!
 //! The operations, by what they are about:
 //!
-//! - The server: [`Health`], [`ConfiguredModel`].
+//! - The server: [`Health`], [`ConfiguredModel`], [`ReadPaths`], [`ListAgents`], [`ListToolIds`].
 //! - Sessions: [`CreateSession`], [`ListSessions`], [`ReadSession`], [`UpdateSession`], [`DeleteSession`],
 //!   [`ListChildren`], [`SessionStatuses`], [`SessionTodos`], [`SessionDiff`], [`ForkSession`], [`RevertSession`],
 //!   [`UnrevertSession`], [`ShareSession`], [`UnshareSession`].
@@ -34,6 +34,7 @@
 //! Paths that name a session need no directory: the session's own holds there. All others do, and the lists of what
 //! turns wait for and of what sessions do are those of one directory.
 
+mod agent;
 mod ask;
 mod call;
 mod diff;
@@ -48,6 +49,7 @@ mod turn;
 use bytes::Bytes;
 use http::{Request, Response};
 
+pub use agent::{AgentInfo, ListAgents, ListToolIds, ReadPaths, ServerPaths, ServerRule};
 pub use ask::{
     ListPermissions, ListQuestions, Pending, PermissionReply, QuestionAnswer, RejectQuestion,
     ReplyPermission, ReplyQuestion, RespondPermission,

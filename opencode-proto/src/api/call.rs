@@ -11,7 +11,6 @@ use serde::de::Error;
 use serde_json::value::RawValue;
 
 use super::{ApiError, ApiErrorKind};
-use crate::json::RawJson;
 
 /// All that means something in a path or a query.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -151,9 +150,4 @@ pub(super) fn within(
     error: &serde_json::Error,
 ) -> serde_json::Error {
     serde_json::Error::custom(format_args!("{what} {index}: {error}"))
-}
-
-/// The JSON as something that can be written.
-pub(super) fn raw(json: &RawJson) -> &RawValue {
-    json.decode().expect("raw JSON is checked when it is made")
 }

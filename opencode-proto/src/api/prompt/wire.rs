@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 
 use super::{OutputFormat, Prompt, PromptFile, PromptPart, PromptReply};
 use crate::MessageId;
-use crate::api::call::raw;
 
 /// The body of a prompt.
 #[derive(Serialize)]
@@ -89,7 +88,7 @@ impl<'a> WirePrompt<'a> {
             tools: prompt.tools.iter().map(switch).collect(),
             format: match &prompt.format {
                 OutputFormat::JsonSchema { schema } => {
-                    Some(WireFormat::JsonSchema { schema: raw(schema) })
+                    Some(WireFormat::JsonSchema { schema: schema.as_value() })
                 }
                 OutputFormat::Text => None,
             },

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::session;
-use crate::api::call::{Call, raw};
+use crate::api::call::Call;
 use crate::api::{ApiError, Operation};
 use crate::json::RawJson;
 use crate::{SessionId, SessionInfo};
@@ -104,7 +104,7 @@ impl Operation for CreateSession {
             title: self.title.as_deref(),
             agent: self.agent.as_deref(),
             model,
-            metadata: self.metadata.as_ref().map(raw),
+            metadata: self.metadata.as_ref().map(RawJson::as_value),
             permission: self.permission.to_ruleset(),
         })
     }

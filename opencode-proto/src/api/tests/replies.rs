@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use opencode_config::PermissionAction;
+
 use super::*;
 use crate::{Artifact, ArtifactChange, Part, Role, SessionStatus, TextOrigin};
 
@@ -197,4 +199,36 @@ fn a_status_says_enough_where_nothing_else_is_asked() {
     for (status, body) in [(200, "true"), (204, ""), (200, "<not looked at")] {
         abort.decode(reply(status, "application/json", body)).unwrap();
     }
+}
+
+#[test]
+fn agents_with_their_rules_and_where_a_server_looks() {
+    let body = r#"[{"name":"build","mode":"primary","native":true,"options":{},"permission":[
+        {"permission":"*","pattern":"*","action":"allow"},
+        {"permission":"read","pattern":"*.env","action":"ask"}]}]"#;
+    let agents = read(&ListAgents, body);
+    let rules = [("*", "*", PermissionAction::Allow), ("read", "*.env", PermissionAction::Ask)];
+    let rules = rules.map(|(permission, pattern, action)| ServerRule {
+        permission: permission.to_owned(),
+        pattern: pattern.to_owned(),
+        action,
+    });
+    assert_eq!((&*agents[0].name, &agents[0].permission[..]), ("build", &rules[..]));
+    // Without their rules, nobody knows what they may do.
+    assert!(unreadable(&ListAgents, r#"[{"name":"build"}]"#).contains("permission"));
+
+    let session =
+        r#"{"id":"ses_1","permission":[{"permission":"*","pattern":"*","action":"allow"}]}"#;
+    let session = read(&ReadSession { session: "ses_1".into() }, session);
+    assert_eq!(ServerRule::of_session(&session), Some(rules[..1].to_vec()));
+    let plain = read(&ReadSession { session: "ses_1".into() }, r#"{"id":"ses_1"}"#);
+    assert_eq!(ServerRule::of_session(&plain), Some(Vec::new()));
+    let odd = read(&ReadSession { session: "ses_1".into() }, r#"{"id":"ses_1","permission":1}"#);
+    assert_eq!(ServerRule::of_session(&odd), None);
+
+    assert_eq!(read(&ListToolIds, r#"["bash","greet"]"#), ["bash", "greet"]);
+    let paths = r#"{"home":"/home/x","state":"/s","config":"/c","worktree":"/","directory":"/w"}"#;
+    let paths = read(&ReadPaths, paths);
+    assert_eq!((&*paths.directory, &*paths.worktree), ("/w", "/"));
+    assert_eq!(paths.home.as_deref(), Some("/home/x"));
 }

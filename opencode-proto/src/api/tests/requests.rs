@@ -42,6 +42,9 @@ fn of_the_server() {
     sends! {
         Health => SAFE, "GET /global/health";
         ConfiguredModel => SAFE, "GET /config";
+        ListAgents => SAFE, "GET /agent";
+        ListToolIds => SAFE, "GET /experimental/tool/ids";
+        ReadPaths => SAFE, "GET /path";
     }
 }
 

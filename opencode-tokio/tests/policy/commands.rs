@@ -1,0 +1,71 @@
+//! Commands, which a policy can refuse and not confine.
+
+use opencode_tokio::{PermissionAction, PermissionReply, Policy};
+use serde_json::{Value, json};
+
+use crate::world::{Verdicts, World};
+
+fn bash(command: &str) -> (&'static str, Value) {
+    ("bash", json!({ "command": command, "description": "a command" }))
+}
+
+#[tokio::test]
+async fn a_confined_session_runs_no_commands_unless_a_rule_says_so() {
+    let world = World::new("confined").await;
+    let verdicts = Verdicts::default();
+    // Whoever confirms is not asked either.
+    let policy = Policy::new().within(".").with_confirm(|_| async { PermissionReply::Once });
+    let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();
+
+    let outcome = world
+        .play(
+            &session,
+            "confined",
+            [bash("echo x > ../outside/new.txt"), bash("cat ../outside/secret.txt")],
+        )
+        .await;
+
+    assert_eq!(outcome.text(), "Done.");
+    assert!(!world.is_told("confined"));
+    world.assert_outside_is_untouched();
+    let path = world.outside("");
+    let path = path.trim_end_matches('/');
+    assert_eq!(
+        verdicts.texts(),
+        [
+            "bash reject: commands cannot be confined to the allowed directories".to_owned(),
+            format!("external_directory reject: {path} is not in the allowed directories"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_rule_for_some_commands_lets_nothing_pass_that_they_do_not_show() {
+    let world = World::new("commands").await;
+    let verdicts = Verdicts::default();
+    let policy = Policy::new().pattern("bash", "echo *", PermissionAction::Allow);
+    let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();
+
+    let outcome = world
+        .play(
+            &session,
+            "commands",
+            [
+                bash("echo one && echo two 2>&1"),
+                bash("{ echo x; } > ../outside/new.txt"),
+                bash("echo x > ../outside/new.txt"),
+                bash("echo \"$(<../outside/secret.txt)\""),
+                bash("echo `touch ../outside/new.txt`"),
+                bash("cd \"$(<../outside/secret.txt)\"; echo x"),
+                bash("echo one; touch ../outside/new.txt"),
+            ],
+        )
+        .await;
+
+    assert_eq!(outcome.text(), "Done.");
+    assert_eq!(world.asked("commands")[1].tool_results()[0].text, "one\ntwo\n");
+    assert!(!world.is_told("commands"));
+    world.assert_outside_is_untouched();
+    let refused = outcome.tools().filter(|tool| tool.state.status() == "error").count();
+    assert_eq!(refused, 6, "{:?}", verdicts.texts());
+}

@@ -1,0 +1,10 @@
+//! Policies against a model that tries to get out, end to end: on the real OpenCode, where only the model is scripted.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+
+mod commands;
+mod files;
+mod limits;
+mod servers;
+mod subagents;
+mod world;

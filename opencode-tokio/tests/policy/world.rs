@@ -1,0 +1,256 @@
+//! One server for all tests of a process, which asks for everything. Each test has a project of its own on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use opencode_tokio::{
+    AttachRequest, Binary, CreateSession, Credentials, Deadlines, Environment, PermissionReply,
+    Policy, RunConfig, ServeFlags, ServeRequest, Server, Session, TurnOutcome, TurnRequest,
+    Verdict,
+};
+use serde_json::{Value, json};
+use testkit::model::{ModelServer, Reply, Request, Script};
+
+/// A turn takes a second; this is for a machine that does other things as well.
+const LONG: Duration = Duration::from_secs(240);
+
+const PASSWORD: &str = "the password of the tests";
+
+/// In files that the model must not get to know.
+pub(crate) const SECRET: &str = "the-secret-of-the-tests";
+
+/// What outlives a test: the server, its model, its directories.
+struct Shared {
+    model: ModelServer,
+    root: PathBuf,
+    url: String,
+}
+
+/// One test's project, and a directory next to it.
+pub(crate) struct World {
+    shared: &'static Shared,
+    root: PathBuf,
+    pub(crate) server: Server,
+}
+
+impl World {
+    /// `name` is the project's and the script's.
+    pub(crate) async fn new(name: &str) -> Self {
+        Self::with_files(name, &[]).await
+    }
+
+    /// With these files in the project.
+    pub(crate) async fn with_files(name: &str, files: &[(&str, &str)]) -> Self {
+        let shared = tokio::task::spawn_blocking(shared).await.unwrap();
+        let root = shared.root.join(name);
+        let usual = [
+            ("project/inside.txt", "inside\n"),
+            ("outside/secret.txt", SECRET),
+            ("outside/deep/other.txt", SECRET),
+        ];
+        let files = files.iter().map(|(path, text)| (format!("project/{path}"), *text));
+        for (path, text) in
+            usual.into_iter().map(|(path, text)| (path.to_owned(), text)).chain(files)
+        {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        for (link, target) in [("link", "../outside"), ("far", "../outside/deep")] {
+            std::os::unix::fs::symlink(target, root.join("project").join(link)).unwrap();
+        }
+        let request = AttachRequest::new(&*shared.url)
+            .with_credentials(Credentials::new(PASSWORD))
+            .with_directory(root.join("project").to_str().unwrap());
+        let server = opencode_tokio::opencode().attach(request).await.unwrap();
+        Self { shared, root, server }
+    }
+
+    pub(crate) fn model(&self) -> &'static ModelServer {
+        &self.shared.model
+    }
+
+    pub(crate) fn project(&self) -> PathBuf {
+        self.root.join("project")
+    }
+
+    /// A path in the directory next to the project.
+    pub(crate) fn outside(&self, path: &str) -> String {
+        self.root.join("outside").join(path).to_str().unwrap().to_owned()
+    }
+
+    /// A path in the project.
+    pub(crate) fn inside(&self, path: &str) -> String {
+        self.project().join(path).to_str().unwrap().to_owned()
+    }
+
+    /// A session with a title, so that nothing else asks the model than the prompts.
+    pub(crate) async fn session(&self) -> Session {
+        self.server.create_session(CreateSession::new().with_title("a test")).await.unwrap()
+    }
+
+    /// What this script was asked for, in order.
+    pub(crate) fn asked(&self, script: &str) -> Vec<Arc<Request>> {
+        let requests = self.model().requests();
+        requests.into_iter().filter(|request| request.script() == Some(script)).collect()
+    }
+
+    /// Whether the model of this script was told the secret.
+    pub(crate) fn is_told(&self, script: &str) -> bool {
+        let requests = self.asked(script);
+        assert!(!requests.is_empty(), "{script} was asked");
+        requests.iter().any(|request| request.body().to_string().contains(SECRET))
+    }
+
+    /// Everything below the directory next to the project, as it was made.
+    pub(crate) fn assert_outside_is_untouched(&self) {
+        let mut found = Vec::new();
+        list(&self.root.join("outside"), &mut found);
+        assert_eq!(
+            found,
+            [
+                (self.outside("deep/other.txt"), SECRET.to_owned()),
+                (self.outside("secret.txt"), SECRET.to_owned()),
+            ]
+        );
+        let besides: Vec<_> = fs::read_dir(&self.root).unwrap().collect();
+        assert_eq!(besides.len(), 2, "nothing next to the project but what was: {besides:?}");
+    }
+
+    /// One prompt for a script of this many calls, one after another, and the session's answer to it.
+    pub(crate) async fn play(
+        &self,
+        session: &Session,
+        script: &str,
+        calls: impl IntoIterator<Item = (&str, Value)>,
+    ) -> TurnOutcome {
+        let steps = calls.into_iter().fold(Script::new(), |script, (tool, input)| {
+            script.then(Reply::new().tool(tool, input))
+        });
+        self.model().script(script, steps.then(Reply::new().text("Done.")));
+        session.send(prompt(format!("Go [[{script}]]"))).outcome().await.unwrap()
+    }
+}
+
+/// What was decided, in order: `permission: reply: reason`.
+#[derive(Clone, Default)]
+pub(crate) struct Verdicts(Arc<Mutex<Vec<Verdict>>>);
+
+impl Verdicts {
+    pub(crate) fn of(&self, policy: Policy) -> Policy {
+        let verdicts = self.clone();
+        policy.on_verdict(move |verdict| verdicts.0.lock().unwrap().push(verdict.clone()))
+    }
+
+    pub(crate) fn all(&self) -> Vec<Verdict> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let text = |verdict: Verdict| {
+            let Verdict { request, reply, reason, .. } = verdict;
+            format!("{} {}: {reason}", request.permission, reply.as_str())
+        };
+        self.all().into_iter().map(text).collect()
+    }
+}
+
+/// A prompt with a deadline, so that a test that hangs fails.
+pub(crate) fn prompt(request: impl Into<TurnRequest>) -> TurnRequest {
+    request.into().with_deadlines(Deadlines::NONE.with_overall(LONG))
+}
+
+/// The tools that were called, and what became of them.
+pub(crate) fn tools(outcome: &TurnOutcome) -> Vec<(String, String)> {
+    let of =
+        |tool: &opencode_tokio::ToolPart| (tool.tool.to_string(), tool.state.status().to_owned());
+    outcome.tools().map(of).collect()
+}
+
+fn list(directory: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            list(&path, found);
+        } else {
+            found.push((path.to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found.sort();
+}
+
+fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let root = directory_of(std::process::id());
+        remove_those_of_the_dead();
+        for name in ["home", "start", "temp"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        let root = root.canonicalize().unwrap();
+        let model = ModelServer::start().unwrap();
+        let url = serve(&root, &model);
+        Shared { model, root, url }
+    })
+}
+
+fn directory_of(process: u32) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("policy-{process}"))
+}
+
+/// Nothing of this process runs when its statics are gone: the next one removes its directory.
+fn remove_those_of_the_dead() {
+    for entry in fs::read_dir(env!("CARGO_TARGET_TMPDIR")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let process = name.strip_prefix("policy-").and_then(|process| process.parse::<u32>().ok());
+        let Some(process) = process else { continue };
+        if process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists() {
+            // Another process may be faster.
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+/// Starts the server on a thread that outlives every test. When this process ends, the guardian ends the server.
+fn serve(root: &Path, model: &ModelServer) -> String {
+    let mut environment = Environment::new();
+    environment.set("HOME", root.join("home"));
+    environment.set("PATH", env::var_os("PATH").unwrap());
+    environment.set("OPENCODE_DISABLE_MODELS_FETCH", "1");
+    environment.set("OPENCODE_TEST_MANAGED_CONFIG_DIR", root.join("managed"));
+    let opencode = opencode_tokio::builder()
+        .binary(Binary::Path(testkit::opencode::binary().unwrap()))
+        .environment(environment)
+        .temp_dir(root.join("temp"))
+        .build();
+    // One that can allow everything OpenCode comes with, so that the server asks for all of it.
+    let policy = Policy::new().with_confirm(|_| async { PermissionReply::reject() });
+    let config = RunConfig::new().with_overrides(config(model).as_object().unwrap().clone());
+    let request = ServeRequest::new()
+        .with_directory(root.join("start"))
+        .with_config(policy.server_config(config))
+        .with_flags(ServeFlags::new().with_credentials(Credentials::new(PASSWORD)));
+    let (told, url) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = opencode.serve(request).await.unwrap();
+            told.send(server.url()).unwrap();
+            server.exited().await;
+        });
+    });
+    url.recv().expect("the server starts")
+}
+
+fn config(model: &ModelServer) -> Value {
+    let mut config = model.config();
+    // OpenCode tells by a model's name whether it edits with patches.
+    let models = &mut config["provider"]["scripted"]["models"];
+    models["gpt-patches"] = models["m1"].clone();
+    config["share"] = json!("disabled");
+    config
+}
