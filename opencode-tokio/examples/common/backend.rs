@@ -17,7 +17,8 @@ pub(crate) type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 pub(crate) struct Backend {
     pub(crate) server: Server,
     _project: TempDir,
-    _model: Option<ModelServer>,
+    /// It answers as long as it is there.
+    model: Option<ModelServer>,
 }
 
 impl Backend {
@@ -40,7 +41,16 @@ impl Backend {
         let request = ServeRequest::new().with_directory(project.path()).with_config(config);
         let server = open().await?.serve(request).await?;
         println!("OpenCode listens at {}", server.url());
-        Ok(Self { server, _project: project, _model: model })
+        Ok(Self { server, _project: project, model })
+    }
+
+    /// What the scripted model answers to prompts that end with what this returns. A real model does what it wants, and
+    /// nothing is to be added for it.
+    #[allow(dead_code, reason = "not all examples need it")]
+    pub(crate) fn script(&self, name: &str, script: impl Into<Script>) -> String {
+        let Some(model) = &self.model else { return String::new() };
+        model.script(name, script);
+        format!(" [[{name}]]")
     }
 }
 

@@ -1,0 +1,184 @@
+//! Answers that do not fit, and what comes of asking again.
+//!
+//! The model is told what is wrong with its answer, and what is wrong quotes it: so it is what the model says that names
+//! the script it goes on with.
+
+use opencode_tokio::{
+    AnswerSchema, Ask, CreateSession, Misfit, PermissionReply, Permissions, RawJson,
+    StructuredError, TurnRequest,
+};
+use serde_json::json;
+use testkit::model::{Gate, Reply, Script};
+
+use crate::types::{Licence, ends, fail, gives, licence, told, tool};
+use crate::world::{World, prompt};
+
+#[tokio::test]
+async fn a_model_is_told_what_is_wrong_and_asked_again() {
+    let world = World::new().await;
+    let wrong = Reply::new()
+        .text("It is [[no-script]].")
+        .tool("StructuredOutput", json!({ "name": 7, "stars": "[[again-right]]" }));
+    world.model().script("again-wrong", wrong);
+    world.model().script("again-right", gives(json!({ "name": "MIT", "stars": 5 })));
+    let session = world.session().await;
+    let request = prompt("Which? [[again-wrong]]").with_agent("plan");
+    let schema = AnswerSchema::derived::<Licence>();
+
+    let mut stream = session.send_structured(request, &schema);
+    let (mut text, mut misfits) = (String::new(), Vec::new());
+    while let Some(event) = stream.next_event().await {
+        text.extend(event.text());
+        misfits.push(stream.misfits().len());
+    }
+    let outcome = stream.outcome().await.unwrap();
+
+    assert_eq!(outcome.parse::<Licence>().unwrap(), licence("MIT", 5));
+    assert_eq!(ends(&outcome.turns), ["completed", "completed"]);
+    assert_eq!((outcome.tokens().total, text.as_str()), (220, "It is [[no-script]]."));
+    assert!(misfits.is_sorted());
+    assert_eq!((misfits.first(), misfits.last()), (Some(&0), Some(&1)), "both tries are told");
+    let problems =
+        ["`name`: 7 is not of type string", r#"`stars`: "[[again-right]]" is not of type integer"#];
+    assert_eq!(told(&outcome.misfits), [problems.join("; ")]);
+    // Each prompt was posted once, the second to the same agent with the same tool.
+    let [first] = &*world.asked("again-wrong") else { panic!("asked more than once") };
+    let [second] = &*world.asked("again-right") else { panic!("asked more than once") };
+    let reminder = format!(
+        "The answer that you gave with the StructuredOutput tool does not fit:\n- {}\n- {}\n\
+         Call the StructuredOutput tool again, with a whole answer that fits its schema.",
+        problems[0], problems[1]
+    );
+    assert!(second.prompt().unwrap().starts_with(&reminder), "{:?}", second.prompt());
+    assert_eq!(second.session(), first.session());
+    assert_eq!(tool(second), tool(first));
+    let agents: Vec<_> = outcome
+        .turns
+        .iter()
+        .flat_map(|turn| turn.answers())
+        .map(|info| info.agent.clone())
+        .collect();
+    assert_eq!(agents, [Some("plan".into()), Some("plan".into())]);
+}
+
+#[tokio::test]
+async fn a_limit_that_the_type_does_not_know_counts() {
+    let world = World::new().await;
+    world.model().script("again-six", gives(json!({ "name": "MIT", "stars": 6 })));
+    let session = world.session().await;
+    let schema = AnswerSchema::derived::<Licence>().with_asks_max(0);
+
+    let error = fail(session.send_structured(prompt("Which? [[again-six]]"), &schema)).await;
+
+    assert_eq!(told(error.misfits()), ["`stars`: 6 is more than 5"]);
+    assert_eq!(ends(error.turns()), ["completed"]);
+    assert_eq!(error.to_string(), "no answer fits after 1 tries: `stars`: 6 is more than 5");
+}
+
+#[tokio::test]
+async fn an_answer_that_never_fits_is_an_error_with_all_reasons() {
+    let world = World::new().await;
+    world.model().script("again-one", gives(json!({ "name": "[[again-two]]", "stars": 1 })));
+    world.model().script("again-two", gives(json!({ "name": "[[again-none]]", "stars": 2 })));
+    let session = world.session().await;
+    let schema = RawJson::parse(
+        json!({ "type": "object", "properties": { "name": {}, "stars": {} } }).to_string(),
+    );
+    let schema = AnswerSchema::of::<Licence>(schema.unwrap())
+        .with_check(|answer| match answer.decode::<Licence>() {
+            Ok(licence) => Err(format!("{} is none", licence.name)),
+            Err(error) => Err(error.to_string()),
+        })
+        .with_asks_max(1);
+
+    let error = fail(session.send_structured(prompt("Which? [[again-one]]"), &schema)).await;
+
+    let StructuredError::Misfit { misfits, turns, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(told(misfits), ["[[again-two]] is none", "[[again-none]] is none"]);
+    assert_eq!(ends(turns), ["completed", "completed"]);
+    assert_eq!(error.tokens().total, 220);
+    assert_eq!(error.to_string(), "no answer fits after 2 tries: [[again-none]] is none");
+    // The session goes on.
+    world.model().script("again-on", Reply::new().text("Yes?"));
+    let next = session.send(prompt("Hello? [[again-on]]")).outcome().await.unwrap();
+    assert_eq!(next.text(), "Yes?");
+}
+
+#[tokio::test]
+async fn a_model_that_answers_in_words_is_asked_again() {
+    let world = World::new().await;
+    world.model().script("again-words", Reply::new().text("The MIT licence, five stars."));
+    // Nothing of an answer in words is quoted.
+    world.model().default_script(gives(json!({ "name": "MIT", "stars": 5 })));
+    let session = world.session().await;
+    let schema = AnswerSchema::derived::<Licence>();
+
+    let stream = session.send_structured(prompt("Which? [[again-words]]"), &schema);
+    let outcome = stream.outcome().await.unwrap();
+
+    assert_eq!(outcome.parse::<Licence>().unwrap(), licence("MIT", 5));
+    assert_eq!(ends(&outcome.turns), ["agent_error", "completed"]);
+    let [Misfit::Missing] = &*outcome.misfits else { panic!("{:?}", outcome.misfits) };
+    assert_eq!(outcome.tokens().total, 220);
+}
+
+#[tokio::test]
+async fn the_next_try_can_be_cancelled() {
+    let world = World::new().await;
+    let gate = Gate::new();
+    world.model().script("again-bad", gives(json!({ "name": "MIT", "stars": "[[again-held]]" })));
+    let held = Reply::new().text("Let me").pause_until(&gate).text(" see.");
+    world.model().script("again-held", held);
+    let session = world.session().await;
+    let schema = AnswerSchema::derived::<Licence>();
+
+    let mut stream = session.send_structured(prompt("Which? [[again-bad]]"), &schema);
+    while let Some(event) = stream.next_event().await {
+        if event.text().is_some_and(|text| text.contains("Let me")) {
+            assert_eq!(stream.transcript().unwrap().text(), "Let me");
+            stream.cancel();
+        }
+    }
+    let error = fail(stream).await;
+
+    let StructuredError::Turn { source, misfits, turns, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.end().unwrap().name(), "cancelled");
+    assert_eq!((misfits.len(), turns.len()), (1, 1));
+    assert_eq!(ends(error.turns()), ["completed", "cancelled"]);
+    assert_eq!(error.to_string(), "try 2 failed");
+    gate.open();
+    world.model().script("again-after", gives(json!({ "name": "MIT", "stars": 5 })));
+    let after: Licence = session.answer(prompt("Now? [[again-after]]")).await.unwrap();
+    assert_eq!(after, licence("MIT", 5));
+}
+
+#[tokio::test]
+async fn what_a_try_asks_can_be_taken_from_the_stream() {
+    let world = World::new().await;
+    let bash =
+        |text: &str| Reply::new().tool("bash", json!({ "command": text, "description": "d" }));
+    let first = Script::new()
+        .then(bash("echo one"))
+        .then(gives(json!({ "name": "MIT", "stars": "[[again-asks-on]]" })));
+    let second =
+        Script::new().then(bash("echo two")).then(gives(json!({ "name": "MIT", "stars": 5 })));
+    world.model().script("again-asks", first);
+    world.model().script("again-asks-on", second);
+    let permissions = Permissions::new().ask("bash");
+    let session = world.session_with(CreateSession::new().with_permission(permissions)).await;
+    let request = prompt(TurnRequest::new("Which? [[again-asks]]").with_asks_in_stream());
+
+    let mut stream = session.send_structured(request, &AnswerSchema::derived::<Licence>());
+    let mut asked = Vec::new();
+    while stream.next_event().await.is_some() {
+        if let Some(Ask::Permission(token)) = stream.take_ask() {
+            asked.extend(token.request().patterns.clone());
+            token.reply(PermissionReply::Once);
+        }
+    }
+    let outcome = stream.outcome().await.unwrap();
+
+    assert_eq!(asked, ["echo one", "echo two"]);
+    assert_eq!(outcome.parse::<Licence>().unwrap(), licence("MIT", 5));
+    assert_eq!(outcome.tokens().total, 440);
+}

@@ -1,0 +1,91 @@
+//! Answers that fit, of all types.
+
+use opencode_tokio::AnswerSchema;
+use serde_json::json;
+use testkit::model::Reply;
+
+use crate::types::{Folder, Licence, Verdict, ends, gives, licence, tool};
+use crate::world::{World, prompt};
+
+#[tokio::test]
+async fn an_answer_that_fits_is_asked_for_once() {
+    let world = World::new().await;
+    world.model().script("fits-once", gives(json!({ "name": "MIT", "stars": 5 })));
+    let session = world.session().await;
+    let schema = AnswerSchema::derived::<Licence>();
+
+    let outcome = session.send_structured(prompt("Which? [[fits-once]]"), &schema).outcome().await;
+    let outcome = outcome.unwrap();
+
+    assert_eq!(outcome.parse::<Licence>().unwrap(), licence("MIT", 5));
+    assert_eq!(outcome.value.as_str(), r#"{"name":"MIT","stars":5}"#);
+    assert_eq!(ends(&outcome.turns), ["completed"]);
+    assert!(outcome.misfits.is_empty());
+    assert_eq!(outcome.tokens().total, 110);
+    let [request] = &*world.asked("fits-once") else { panic!("asked more than once") };
+    // The model sees the schema, all of it and as it is.
+    let sent = schema.schema().unwrap().as_str();
+    assert_eq!(tool(request)["parameters"].to_string(), sent);
+    assert!(sent.contains("How well it is liked."), "{sent}");
+}
+
+#[tokio::test]
+async fn a_list_and_an_enum_come_in_a_wrapper_that_nobody_sees() {
+    let world = World::new().await;
+    let list = json!({ "answer": [{ "name": "MIT", "stars": 5 }, { "name": "ISC", "stars": 4 }] });
+    world.model().script("fits-list", gives(list));
+    world.model().script("fits-unit", gives(json!({ "answer": "accepted" })));
+    world
+        .model()
+        .script("fits-data", gives(json!({ "answer": { "refused": { "reason": "old" } } })));
+    let session = world.session().await;
+
+    let list: Vec<Licence> = session.answer(prompt("Which? [[fits-list]]")).await.unwrap();
+    assert_eq!(list, [licence("MIT", 5), licence("ISC", 4)]);
+    let verdict: Verdict = session.answer(prompt("Well? [[fits-unit]]")).await.unwrap();
+    assert_eq!(verdict, Verdict::Accepted);
+    let verdict: Verdict = session.answer(prompt("Well? [[fits-data]]")).await.unwrap();
+    assert_eq!(verdict, Verdict::Refused { reason: "old".to_owned() });
+
+    let requests = world.asked("fits-list");
+    let parameters = &tool(&requests[0])["parameters"];
+    assert_eq!(parameters["type"], "object");
+    assert_eq!(parameters["properties"]["answer"]["type"], "array");
+}
+
+#[tokio::test]
+async fn a_type_that_contains_itself_is_referred_to() {
+    let world = World::new().await;
+    let leaf = json!({ "name": "a", "folders": [] });
+    let answer = json!({ "answer": [{ "name": "b", "folders": [leaf] }] });
+    world.model().script("fits-folders", gives(answer));
+    let session = world.session().await;
+
+    let found: Vec<Folder> = session.answer(prompt("Which? [[fits-folders]]")).await.unwrap();
+
+    let leaf = Folder { name: "a".to_owned(), folders: Vec::new() };
+    assert_eq!(found, [Folder { name: "b".to_owned(), folders: vec![leaf] }]);
+    let requests = world.asked("fits-folders");
+    let parameters = &tool(&requests[0])["parameters"];
+    let reference = &parameters["properties"]["answer"]["items"]["properties"]["folders"]["items"];
+    assert_eq!(*reference, json!({ "$ref": "#/$defs/Folder" }));
+    let definition = &parameters["$defs"]["Folder"]["properties"]["folders"]["items"];
+    assert_eq!(definition, reference);
+}
+
+#[tokio::test]
+async fn a_session_goes_on_with_other_types_and_with_words() {
+    let world = World::new().await;
+    world.model().script("fits-first", gives(json!({ "name": "MIT", "stars": 5 })));
+    world.model().script("fits-second", gives(json!({ "answer": 42 })));
+    world.model().script("fits-words", Reply::new().text("You are welcome."));
+    let session = world.session().await;
+
+    let first: Licence = session.answer(prompt("Which? [[fits-first]]")).await.unwrap();
+    let second: u8 = session.answer(prompt("How many? [[fits-second]]")).await.unwrap();
+    let words = session.send(prompt("Thanks. [[fits-words]]")).outcome().await.unwrap();
+
+    assert_eq!((first, second), (licence("MIT", 5), 42));
+    assert_eq!((&*words.text(), words.structured()), ("You are welcome.", None));
+    session.messages().await.expect_err("OpenCode 1.18.33 cannot list these");
+}

@@ -1,0 +1,47 @@
+//! What is never posted.
+
+use opencode_tokio::{AnswerSchema, Prompt, PromptReply, RawJson, StructuredError, TurnRequest};
+use serde_json::{Value, json};
+
+use crate::types::fail;
+use crate::world::World;
+
+#[tokio::test]
+async fn only_prompts_have_answers_of_a_form() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let schema = AnswerSchema::derived::<String>();
+    let requests = [
+        TurnRequest::shell("build", "echo one"),
+        TurnRequest::command("greet", "me"),
+        TurnRequest::new(Prompt::from("Note this.").with_reply(PromptReply::NoReply)),
+    ];
+    for request in requests {
+        let error = fail(session.send_structured(request, &schema)).await;
+        assert!(matches!(error, StructuredError::Unsuitable), "{error:?}");
+    }
+    assert!(session.messages().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_schema_that_cannot_be_checked_is_not_sent() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let schema = json!({ "type": "object", "properties": { "name": { "pattern": "(?=a)" } } });
+    let schema = RawJson::parse(schema.to_string()).unwrap();
+    let schema = AnswerSchema::of::<Value>(schema).with_validation();
+
+    let error = fail(session.send_structured("Which?", &schema)).await;
+
+    assert!(matches!(error, StructuredError::Schema(_)), "{error:?}");
+    let begin =
+        "the schema cannot be used: `properties.name`: the pattern \"(?=a)\" cannot be read";
+    assert!(error.to_string().starts_with(begin), "{error}");
+    assert!(session.messages().await.unwrap().is_empty());
+}
+
+/// Streams can be handed to tasks.
+#[expect(dead_code, reason = "it is enough that it compiles")]
+fn streams_are_their_own(stream: opencode_tokio::StructuredStream) -> impl Send + 'static {
+    stream
+}

@@ -1,0 +1,60 @@
+//! What is asked for.
+
+use opencode_tokio::schemars::{self, JsonSchema};
+use opencode_tokio::{Misfit, StructuredError, StructuredStream, TurnOutcome};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use testkit::model::{Reply, Request};
+
+#[derive(Debug, Deserialize, JsonSchema, PartialEq)]
+pub(crate) struct Licence {
+    pub(crate) name: String,
+    /// How well it is liked.
+    #[schemars(range(min = 1, max = 5))]
+    pub(crate) stars: u32,
+}
+
+#[derive(Debug, Deserialize, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// Take it.
+    Accepted,
+    /// Leave it.
+    Refused { reason: String },
+}
+
+/// Refers to itself, so its schema does.
+#[derive(Debug, Deserialize, JsonSchema, PartialEq)]
+pub(crate) struct Folder {
+    pub(crate) name: String,
+    pub(crate) folders: Vec<Self>,
+}
+
+pub(crate) fn licence(name: &str, stars: u32) -> Licence {
+    Licence { name: name.to_owned(), stars }
+}
+
+/// A model that answers this.
+pub(crate) fn gives(answer: Value) -> Reply {
+    Reply::new().tool("StructuredOutput", answer)
+}
+
+/// The tool by which the model is to answer.
+pub(crate) fn tool(request: &Request) -> &Value {
+    assert_eq!(request.body()["tool_choice"], json!("required"));
+    let tools = request.body()["tools"].as_array().unwrap();
+    let mut tools = tools.iter().map(|tool| &tool["function"]);
+    tools.find(|tool| tool["name"] == "StructuredOutput").unwrap()
+}
+
+pub(crate) fn told(misfits: &[Misfit]) -> Vec<String> {
+    misfits.iter().map(ToString::to_string).collect()
+}
+
+pub(crate) fn ends<'a>(turns: impl IntoIterator<Item = &'a TurnOutcome>) -> Vec<&'a str> {
+    turns.into_iter().map(|turn| turn.end.name()).collect()
+}
+
+pub(crate) async fn fail(stream: StructuredStream) -> StructuredError {
+    stream.outcome().await.unwrap_err()
+}
