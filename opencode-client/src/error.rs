@@ -1,6 +1,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use opencode_config::{ConfigWarning, RunConfigError};
 use opencode_proto::{Answer, RunEnd, RunOutcome};
@@ -10,6 +11,7 @@ use crate::event_log::EventLogError;
 use crate::guardian::GuardianError;
 use crate::private_dir::PrivateDirError;
 use crate::process_tree::SweepError;
+use crate::server::ServeError;
 use crate::start::{GroundError, SpawnError};
 
 /// What a run came to, and what is worth knowing about how it was run.
@@ -18,12 +20,13 @@ use crate::start::{GroundError, SpawnError};
 pub struct RunReport {
     /// How it ended and what was gathered.
     pub outcome: RunOutcome,
-    /// The command, as a shell would take it. It shows neither the prompt nor any secret.
+    /// The command, as a shell would take it. It shows neither the prompt nor any secret. Over a server, the one that
+    /// started it, or that would run the same on it.
     pub command: String,
     /// What was not as it should be and did not stop the run.
     pub warnings: Vec<Warning>,
     /// How often it was started: more than once only after [`RunEnd::StartupDatabase`], and not at all when it was
-    /// cancelled before.
+    /// cancelled before. How often a server of its own was started shows only when all of these failed.
     pub attempts: u32,
 }
 
@@ -82,6 +85,12 @@ pub enum RunError {
         /// Why not.
         source: io::Error,
     },
+    /// A flag of `opencode run` that has no meaning over a server. Nothing was started.
+    #[error("`{flag}` has no meaning for a run over a server")]
+    Flag {
+        /// The flag.
+        flag: String,
+    },
     /// It ran, and its end is not [`RunEnd::Completed`]. All that was gathered is in the report.
     #[error("`{}`: {}", .0.command, .0.outcome.end)]
     Ended(Box<RunReport>),
@@ -107,6 +116,15 @@ pub enum RunError {
     /// The private directory could not be made.
     #[error("cannot isolate the run")]
     PrivateDir(#[from] PrivateDirError),
+    /// The run's own server did not get to work.
+    #[error("cannot start a server for the run")]
+    Serve(#[source] Box<ServeError>),
+    /// It asks for something that a server which runs already cannot be told. Nothing was asked of it.
+    #[error("a server that runs already cannot be told its {setting}")]
+    Setting {
+        /// What.
+        setting: &'static str,
+    },
     /// The process could not be started.
     #[error("cannot start `{command}`")]
     Spawn {
@@ -127,8 +145,11 @@ impl RunError {
             Self::Binary(_)
             | Self::Config(_)
             | Self::Directory { .. }
+            | Self::Flag { .. }
             | Self::LogOpen(_)
             | Self::PrivateDir(_)
+            | Self::Serve(_)
+            | Self::Setting { .. }
             | Self::Spawn { .. } => None,
         }
     }
@@ -165,6 +186,9 @@ pub enum CleanupError {
     /// A process it started still runs, or nobody can tell.
     #[error(transparent)]
     Processes(#[from] SweepError),
+    /// The same of the run's own server.
+    #[error(transparent)]
+    Server(#[from] Arc<Self>),
 }
 
 /// Why the version of OpenCode could not be told.

@@ -5,6 +5,7 @@ use opencode_config::{ModelRef, RunConfig};
 use opencode_proto::{Deadlines, RunSettings};
 
 use crate::event_log::EventLogConfig;
+use crate::server::Server;
 
 /// One prompt and how to run it.
 ///
@@ -19,11 +20,12 @@ use crate::event_log::EventLogConfig;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RunRequest {
-    /// What the agent is told, verbatim. It travels by standard input: there is no limit on its length, and nothing in
-    /// it is taken for a flag.
+    /// What the agent is told, verbatim: there is no limit on its length, and nothing in it is taken for a flag.
     pub prompt: String,
-    /// The project's directory. Default: the current one.
+    /// The project's directory. Default: the current one; that of the server, with [`Backend::Server`].
     pub directory: Option<PathBuf>,
+    /// What runs it.
+    pub backend: Backend,
     /// What to run.
     pub config: RunConfig,
     /// How it is watched.
@@ -40,6 +42,7 @@ impl RunRequest {
         Self {
             prompt: prompt.into(),
             directory: None,
+            backend: Backend::default(),
             config: RunConfig::default(),
             settings: RunSettings::default(),
             retry: StartupRetry::default(),
@@ -51,6 +54,13 @@ impl RunRequest {
     #[must_use]
     pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
+        self
+    }
+
+    /// On this: a process of its own, a server of its own, or a server that is there already.
+    #[must_use]
+    pub fn with_backend(mut self, backend: impl Into<Backend>) -> Self {
+        self.backend = backend.into();
         self
     }
 
@@ -114,11 +124,39 @@ impl std::fmt::Debug for RunRequest {
         f.debug_struct("RunRequest")
             .field("prompt_size", &self.prompt.len())
             .field("directory", &self.directory)
+            .field("backend", &self.backend)
             .field("config", &self.config)
             .field("settings", &self.settings)
             .field("retry", &self.retry)
             .field("log", &self.log)
             .finish()
+    }
+}
+
+/// What runs a prompt. Events, answer and end are the same whichever it is: see
+/// [the crate's page](crate#how-a-run-goes-over-a-server).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Backend {
+    /// A server that is started for this run and stopped at its end: as hermetic as a process.
+    NewServer,
+    /// A process of its own, `opencode run`.
+    #[default]
+    Process,
+    /// A server that is there already and that any number of runs may share. A configuration that it would have to be
+    /// started with is refused ([`RunError::Setting`](crate::RunError::Setting)). The session stays when the run is over.
+    Server(Server),
+}
+
+impl From<Server> for Backend {
+    fn from(server: Server) -> Self {
+        Self::Server(server)
+    }
+}
+
+impl From<&Server> for Backend {
+    fn from(server: &Server) -> Self {
+        Self::Server(server.clone())
     }
 }
 

@@ -12,6 +12,7 @@ mod stop;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use opencode_proto::api::{Health, Operation, ServerHealth};
 use opencode_proto::{EventStream, HubSettings, ServeOutcome, SessionId};
@@ -28,6 +29,7 @@ use pump::Life;
 
 pub(crate) use attach::attach;
 pub use error::{AttachError, HealthError, ServeError, ServerReport, StopError};
+pub(crate) use request::Place;
 pub use request::{AttachRequest, ServeRequest};
 pub(crate) use start::serve;
 
@@ -92,6 +94,17 @@ impl Server {
         self.inner.local.as_ref().map_or(&[], Local::warnings)
     }
 
+    /// When its process was started; `None` when it was attached to.
+    pub(crate) fn started(&self) -> Option<Instant> {
+        self.inner.local.as_ref().map(Local::started)
+    }
+
+    /// The warnings of a server that nobody else has.
+    pub(crate) fn into_warnings(self) -> Vec<Warning> {
+        let local = Arc::into_inner(self.inner).and_then(|inner| inner.local);
+        local.map(Local::into_warnings).unwrap_or_default()
+    }
+
     /// Carries out any operation of the server's HTTP API, for the server's directory.
     ///
     /// # Errors
@@ -120,7 +133,7 @@ impl Server {
 
     /// Whether its process has not ended. Of a server that was attached to, nobody knows: `true`.
     pub fn is_running(&self) -> bool {
-        self.inner.local.as_ref().is_none_or(|local| local.life().ended.value().is_none())
+        self.inner.is_running()
     }
 
     /// Waits until its process has ended, by whose doing ever, and says how. For a server that was attached to, this
@@ -210,6 +223,10 @@ impl ServerInner {
             exit: self.exit(),
             settings: self.events.clone().with_stream(stream),
         }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.local.as_ref().is_none_or(|local| local.life().ended.value().is_none())
     }
 
     /// The end of its process, for tasks that must not keep it alive.

@@ -113,6 +113,8 @@ impl Answer {
                     self.fallback.add(event);
                 }
             }
+            // The whole part follows.
+            RunEventKind::TextDelta(_) => {}
         }
     }
 

@@ -58,6 +58,11 @@ impl RawJson {
         Self(Bytes::copy_from_slice(&self.0))
     }
 
+    /// The JSON as something that can be written.
+    pub(crate) fn as_value(&self) -> &RawValue {
+        self.decode().expect("raw JSON is checked when it is made")
+    }
+
     /// `raw` must be a slice of `line`.
     pub(crate) fn slice(line: &Bytes, raw: &RawValue) -> Self {
         Self(line.slice_ref(raw.get().as_bytes()))

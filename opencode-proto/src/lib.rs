@@ -67,7 +67,9 @@
 //! - [`Serve`]: one `opencode serve` process, until it listens and until it has ended.
 //! - [`Hub`]: an event stream of a server, connected again when it breaks, told apart by session.
 //! - [`Turn`]: one prompt of a session, posted once, until it has really ended.
+//! - [`ServedRun`]: a turn as `opencode run` would print it.
 //! - [`Retry`]: one call of a server, as often as it may be tried.
+//! - [`Batch`]: many jobs on few servers.
 //!
 //! The example `blocking` drives a run and a turn with threads and a plain socket; it is the guide to embedding.
 
@@ -75,6 +77,7 @@ mod ansi;
 mod answer;
 pub mod api;
 mod artifact;
+mod batch;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -89,6 +92,7 @@ mod retry;
 mod run;
 mod run_event;
 mod serve;
+mod served_run;
 mod server_event;
 mod sse;
 mod transcript;
@@ -101,6 +105,10 @@ pub use api::{
     Prompt, PromptFile, PromptPart, PromptReply, QuestionAnswer, Subtask,
 };
 pub use artifact::{Artifact, ArtifactChange};
+pub use batch::{
+    Again, Batch, BatchAction, BatchCounts, BatchJob, BatchSettings, Budget, Fleet, GroupNo, JobNo,
+    JobRetry, JobStop, NotRun, OverBudget, ServerNo, Spend,
+};
 pub use error::{AgentError, ErrorName};
 pub use hub::{EventStream, Hub, HubAction, HubEnd, HubSettings, Interruption};
 pub use id::{CallId, MessageId, PartId, PermissionId, QuestionId, SessionId};
@@ -115,8 +123,9 @@ pub use run::{
     AgentFallback, Exit, LineCounts, Retention, Run, RunAction, RunEnd, RunOutcome, RunSettings,
     Signal, Wake, WakeReason,
 };
-pub use run_event::{DecodeError, Diagnostic, Notice, RunEvent, RunEventKind};
+pub use run_event::{DecodeError, Diagnostic, Notice, RunEvent, RunEventKind, TextDelta};
 pub use serve::{Serve, ServeAction, ServeEnd, ServeOutcome, ServeSettings};
+pub use served_run::ServedRun;
 pub use server_event::{
     Choice, MessageInfo, PermissionRequest, Question, QuestionOption, QuestionRequest, Role,
     ServerEvent, ServerEventKind, SessionInfo, SessionRevert, SessionStatus, Todo, ToolRef,
@@ -124,8 +133,8 @@ pub use server_event::{
 pub use sse::{SseEvent, SseFramer};
 pub use transcript::{AskId, Message, TextKind, Transcript, Transcripts};
 pub use turn::{
-    Arrival, AskReply, ChildSnapshot, Duty, Look, LookError, Origin, PermissionAsk, Posted,
-    QuestionAsk, QuestionReply, Snapshot, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind,
-    TurnKind, TurnOutcome, TurnSettings,
+    Arrival, AskReply, ChildSnapshot, Look, LookError, Origin, PermissionAsk, Posted, QuestionAsk,
+    QuestionReply, Snapshot, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind, TurnKind,
+    TurnOutcome, TurnSettings,
 };
 pub use watchdog::{Deadline, Deadlines};

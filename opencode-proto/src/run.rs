@@ -245,6 +245,7 @@ impl Run {
             | RunEventKind::StepFinish(_)
             | RunEventKind::StepStart(_)
             | RunEventKind::Text(_)
+            | RunEventKind::TextDelta(_)
             | RunEventKind::ToolUse(_) => {}
         }
         if !matches!(event.kind, RunEventKind::Diagnostic(_)) {

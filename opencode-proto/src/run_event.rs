@@ -1,15 +1,17 @@
-//! What `opencode run --format json` prints, line by line.
+//! What `opencode run --format json` prints, line by line, and what a run over a server tells in its place.
 
 mod decode;
 mod flat;
 mod logged;
 mod notice;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 
-use crate::part::{ReasoningPart, StepFinish, StepStart, TextPart, ToolPart};
+use crate::json::RawText;
+use crate::part::{PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart, ToolPart};
 use crate::{AgentError, SessionId};
 
 pub(crate) use decode::decode;
@@ -28,11 +30,23 @@ pub struct RunEvent {
     pub timestamp_ms: Option<u64>,
     /// What it says.
     pub kind: RunEventKind,
+    pub(crate) telling: Telling,
+}
+
+/// How the text of a run is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// In whole parts.
+    #[default]
+    Whole,
+    /// By deltas, before their part.
+    Deltas,
 }
 
 /// What a line of a run says.
 ///
-/// Parts are printed when they are finished: one [`Text`](Self::Text) holds the whole text of its part.
+/// Parts are told when they are finished: one [`Text`](Self::Text) holds the whole text of its part. A run over a server
+/// tells its text as well while it is written, as [`TextDelta`](Self::TextDelta).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEventKind {
@@ -57,6 +71,9 @@ pub enum RunEventKind {
     StepStart(StepStart),
     /// `text`: a piece of the answer.
     Text(TextPart),
+    /// `text_delta`: text of the answer that was just written, from a run over a server. A process never prints it. It is
+    /// told once more with the whole part ([`Text`](Self::Text)); a part that the model never finishes has deltas only.
+    TextDelta(TextDelta),
     /// `tool_use`: a tool call is over.
     ToolUse(Box<ToolPart>),
     /// An event of a type this version of the crate does not know. Its line is in [`RunEvent::raw`].
@@ -99,6 +116,7 @@ impl RunEvent {
             RunEventKind::StepFinish(_) => "step_finish",
             RunEventKind::StepStart(_) => "step_start",
             RunEventKind::Text(_) => "text",
+            RunEventKind::TextDelta(_) => "text_delta",
             RunEventKind::ToolUse(_) => "tool_use",
             RunEventKind::Unknown { event_type } => event_type,
         }
@@ -118,10 +136,38 @@ impl RunEvent {
             | RunEventKind::StepFinish(_)
             | RunEventKind::StepStart(_)
             | RunEventKind::Text(_)
+            | RunEventKind::TextDelta(_)
             | RunEventKind::ToolUse(_)
             | RunEventKind::Unknown { .. } => self.raw.clone(),
         }
     }
+
+    /// What this adds to the text that a user is to see, if anything: of a run over a server a delta, of a process the text
+    /// of a whole part. All of these one after the other are the text, told once.
+    ///
+    /// A process prints the summary of a compacted conversation like any text, and so it is in here as well; what
+    /// OpenCode wrote itself is not.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        if let RunEventKind::TextDelta(delta) = &self.kind {
+            return Some(delta.delta.to_str());
+        }
+        if let (RunEventKind::Text(part), Telling::Whole) = (&self.kind, self.telling)
+            && part.origin == TextOrigin::Model
+        {
+            return Some(part.text.to_str());
+        }
+        None
+    }
+}
+
+/// Text that was added to a text part.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TextDelta {
+    /// The part.
+    pub key: PartKey,
+    /// What was added.
+    pub delta: RawText,
 }
 
 /// Why a line of standard output is no event.

@@ -53,6 +53,13 @@ fn turn_machine() {
     }
 }
 
+#[test]
+fn batch_machine() {
+    for data in corpus("batch_machine").chain(streams()) {
+        fuzzing::batch_machine(&data, Instant::now());
+    }
+}
+
 fn corpus(target: &str) -> impl Iterator<Item = Vec<u8>> {
     files(&format!("../fuzz/corpus/{target}"), "")
 }

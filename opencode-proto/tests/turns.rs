@@ -7,6 +7,8 @@
 
 #[path = "turns/player.rs"]
 mod player;
+#[path = "turns/served.rs"]
+mod served;
 #[path = "turns/server.rs"]
 mod server;
 

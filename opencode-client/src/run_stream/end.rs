@@ -12,8 +12,8 @@ use crate::tree_jobs::RunningJob;
 
 /// How the end went.
 pub(super) struct CleanUp {
-    removed: Result<(), CleanupError>,
-    logged: Result<(), EventLogError>,
+    pub(super) removed: Result<(), CleanupError>,
+    pub(super) logged: Result<(), EventLogError>,
 }
 
 pub(super) async fn clean_up(

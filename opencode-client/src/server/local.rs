@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use opencode_proto::{ServeOutcome, ServeSettings, SessionId};
 
@@ -22,6 +23,7 @@ pub(super) struct Local {
     removed: Latch<Option<Arc<CleanupError>>>,
     is_aborting: AtomicBool,
     aborted: Latch<Vec<SessionId>>,
+    started: Instant,
     process_id: u32,
     command: String,
     warnings: Vec<Warning>,
@@ -42,6 +44,7 @@ impl Local {
             removed: Latch::default(),
             is_aborting: AtomicBool::new(false),
             aborted: Latch::default(),
+            started: runtime.now(),
             process_id,
             command: invocation.command_line(),
             warnings,
@@ -52,12 +55,21 @@ impl Local {
         self.process_id
     }
 
+    /// When the process was started.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     pub(super) fn command(&self) -> &str {
         &self.command
     }
 
     pub(super) fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    pub(super) fn into_warnings(self) -> Vec<Warning> {
+        self.warnings
     }
 
     pub(super) fn life(&self) -> &Arc<Life> {

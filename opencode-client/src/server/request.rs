@@ -22,6 +22,7 @@ use crate::request::StartupRetry;
 pub struct ServeRequest {
     /// The project's directory. Default: the current one.
     pub directory: Option<PathBuf>,
+    pub(crate) place: Place,
     /// What the server is told. Model, agent and flags in it are for runs, and play no part: a server is told with every
     /// prompt.
     pub config: RunConfig,
@@ -36,6 +37,16 @@ pub struct ServeRequest {
     pub limits: HttpLimits,
     /// How its event stream is watched, and for how long it is tried to get it back.
     pub events: HubSettings,
+}
+
+/// Where a server is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the request's directory.
+    #[default]
+    Directory,
+    /// In its private directory, in no project.
+    Nowhere,
 }
 
 impl ServeRequest {
@@ -105,6 +116,7 @@ impl Default for ServeRequest {
     fn default() -> Self {
         Self {
             directory: None,
+            place: Place::Directory,
             config: RunConfig::default(),
             flags: ServeFlags::new()
                 .with_log_level(LogLevel::Error)

@@ -10,6 +10,7 @@ use crate::binary::Version;
 use crate::blocking::{unblock, unblock_bound};
 use crate::http::{Endpoint, Http};
 use crate::inner::Inner;
+use crate::private_dir::PrivateDir;
 use crate::process_tree::Marker;
 use crate::race::{First, race};
 use crate::random::unguessable_bits;
@@ -17,7 +18,7 @@ use crate::start::{self, Ground, Prepared};
 
 use super::error::{HealthError, ServeError};
 use super::local::Local;
-use super::request::ServeRequest;
+use super::request::{Place, ServeRequest};
 use super::{Server, ServerInner, health, port};
 
 /// How often another free port is tried when somebody else was faster.
@@ -137,8 +138,16 @@ async fn attempt(
 
 /// Looks at everything that the server depends on. Blocks.
 fn plan(inner: &Inner, request: &ServeRequest) -> Result<Planned, ServeError> {
-    let ground = Ground::explore(inner, &request.config, request.directory.as_deref())?;
+    let directory = match request.place {
+        Place::Directory => request.directory.as_deref(),
+        Place::Nowhere => Some(&*inner.temp_dir),
+    };
+    let ground = Ground::explore(inner, &request.config, directory)?;
     let Ground { program, directory, marker, plan } = ground;
+    let directory = match request.place {
+        Place::Directory => directory,
+        Place::Nowhere => PrivateDir::root(&inner.temp_dir, marker.token()),
+    };
     let mut flags = request.flags.clone();
     if port::wanted(&flags).is_none() {
         let port = port::free(&flags).map_err(|source| ServeError::NoPort {

@@ -35,6 +35,7 @@ impl Fallback {
             | RunEventKind::StepFinish(_)
             | RunEventKind::StepStart(_)
             | RunEventKind::Text(_)
+            | RunEventKind::TextDelta(_)
             | RunEventKind::ToolUse(_) => {}
         }
     }

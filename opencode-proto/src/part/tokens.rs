@@ -8,7 +8,8 @@ use super::Lenient;
 /// How many tokens were used, as the model's provider counted them.
 ///
 /// OpenCode counts cached input apart from `input` and reasoning apart from `output`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Tokens {
     /// All of it: the provider's own total, or the sum of the others where it gave none.

@@ -57,6 +57,8 @@ pub enum WakeReason {
     Look,
     /// To connect again.
     Reconnect,
+    /// To try again what failed: a job, or the start of a server.
+    Repeat,
     /// To take a connection on which nothing is heard for a broken one.
     Silence,
     /// To send `SIGTERM` once more.

@@ -31,9 +31,13 @@ pub struct RunOutcome {
 }
 
 /// How a run ended.
+///
+/// Some ends only a process has, some only a run over a server; most are common.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEnd {
+    /// Over a server: somebody else aborted it.
+    Aborted,
     /// The agent reported an error and did not recover from it.
     AgentError(Box<AgentError>),
     /// The agent that was asked for was not used, but the default agent.
@@ -52,16 +56,32 @@ pub enum RunEnd {
         /// What it said about it.
         message: String,
     },
+    /// Over a server: the model ended call after call without saying why, which OpenCode takes for a wish to go on. It was
+    /// aborted.
+    Endless,
     /// A signal that was not ours ended the process.
     Interrupted {
         /// Its number.
         signal: i32,
+    },
+    /// Over a server: the prompt did not get there, or nobody knows whether it did and it was not found. It was not sent
+    /// again.
+    NotPosted {
+        /// Why.
+        reason: String,
     },
     /// A permission was needed, nobody was there to ask, and OpenCode stopped there: with exit code 0 and no answer.
     PermissionRejected {
         /// What was refused, as far as it was told: permission and patterns, or the tool.
         refused: String,
     },
+    /// Over a server: it is gone, or cannot be reached any more.
+    ServerLost {
+        /// Why.
+        reason: String,
+    },
+    /// Over a server: somebody deleted the session.
+    SessionDeleted,
     /// Several processes began to use one database at once. Another try helps.
     StartupDatabase {
         /// What it said about it.
@@ -74,7 +94,7 @@ pub enum RunEnd {
     },
     /// A deadline passed, and the process was ended.
     TimedOut(Deadline),
-    /// The process ended as if all were well, but the output stops before the answer does.
+    /// The process ended as if all were well, or the server stopped working, before the answer was complete.
     Torn,
 }
 
@@ -82,13 +102,18 @@ impl RunEnd {
     /// The kind of end, in snake case.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Aborted => "aborted",
             Self::AgentError(_) => "agent_error",
             Self::AgentReplaced { .. } => "agent_replaced",
             Self::Cancelled => "cancelled",
             Self::Completed => "completed",
             Self::Crashed { .. } => "crashed",
+            Self::Endless => "endless",
             Self::Interrupted { .. } => "interrupted",
+            Self::NotPosted { .. } => "not_posted",
             Self::PermissionRejected { .. } => "permission_rejected",
+            Self::ServerLost { .. } => "server_lost",
+            Self::SessionDeleted => "session_deleted",
             Self::StartupDatabase { .. } => "startup_database",
             Self::StartupError { .. } => "startup_error",
             Self::TimedOut(_) => "timed_out",
@@ -105,6 +130,7 @@ impl RunEnd {
 impl fmt::Display for RunEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Aborted => f.write_str("aborted by somebody else"),
             Self::AgentError(error) => write!(f, "the agent failed: {error}"),
             Self::AgentReplaced { reason } => {
                 write!(f, "the default agent answered instead: {reason}")
@@ -115,10 +141,16 @@ impl fmt::Display for RunEnd {
                 write!(f, "ended with exit code {code}")
             }
             Self::Crashed { code, message } => write!(f, "ended with exit code {code}: {message}"),
+            Self::Endless => {
+                f.write_str("aborted: the model says again and again that it is not done")
+            }
             Self::Interrupted { signal } => write!(f, "ended by signal {signal}"),
+            Self::NotPosted { reason } => write!(f, "the prompt was not posted: {reason}"),
             Self::PermissionRejected { refused } => {
                 write!(f, "stopped at a permission nobody could grant: {refused}")
             }
+            Self::ServerLost { reason } => write!(f, "the server was lost: {reason}"),
+            Self::SessionDeleted => f.write_str("the session was deleted"),
             Self::StartupDatabase { message } => {
                 write!(f, "the database was in use at the start: {message}")
             }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::flat::WireFlat;
 use super::logged;
 use super::notice::Notice;
-use super::{DecodeError, Diagnostic, RunEvent, RunEventKind};
+use super::{DecodeError, Diagnostic, RunEvent, RunEventKind, Telling, TextDelta};
 use crate::AgentError;
 use crate::json::{RawJson, string};
 use crate::part::{Lenient, Str, WirePart};
@@ -62,6 +62,7 @@ fn decode_text(line: &Bytes, text: &str) -> RunEvent {
                 timestamp_ms: wire.timestamp.map(Lenient::count),
                 raw: if kind.is_event() { line.clone() } else { logged::unwrap(text) },
                 kind,
+                telling: Telling::Whole,
             }
         }
         Err(error) => explain(line, text, error),
@@ -73,6 +74,9 @@ impl WireEvent<'_> {
         let event_type = self.event_type.as_str();
         let read = match (event_type, &mut self.part) {
             ("text", Some(part)) => part.text(line).map(RunEventKind::Text),
+            ("text_delta", Some(part)) => part
+                .text(line)
+                .map(|part| RunEventKind::TextDelta(TextDelta { key: part.key, delta: part.text })),
             ("reasoning", Some(part)) => part.reasoning(line).map(RunEventKind::Reasoning),
             ("tool_use", Some(part)) => {
                 part.tool(line, text).map(|tool| RunEventKind::ToolUse(Box::new(tool)))
@@ -105,7 +109,8 @@ fn malformed(event_type: &str, error: serde_json::Error) -> RunEventKind {
     RunEventKind::Malformed { event_type: Some(event_type.into()), error: error.into() }
 }
 
-const KNOWN: [&str; 6] = ["error", "reasoning", "step_finish", "step_start", "text", "tool_use"];
+const KNOWN: [&str; 7] =
+    ["error", "reasoning", "step_finish", "step_start", "text", "text_delta", "tool_use"];
 
 /// Why a line that begins like an object did not read as an event.
 fn explain(line: &Bytes, text: &str, error: serde_json::Error) -> RunEvent {
@@ -131,7 +136,13 @@ fn explain(line: &Bytes, text: &str, error: serde_json::Error) -> RunEvent {
             error: DecodeError::from(error),
         },
     };
-    RunEvent { session: session.map(Into::into), timestamp_ms: None, kind, raw: line.clone() }
+    RunEvent {
+        session: session.map(Into::into),
+        timestamp_ms: None,
+        kind,
+        raw: line.clone(),
+        telling: Telling::Whole,
+    }
 }
 
 impl RunEvent {
@@ -141,10 +152,17 @@ impl RunEvent {
             session: None,
             timestamp_ms: None,
             kind: RunEventKind::Diagnostic(diagnostic),
+            telling: Telling::Whole,
         }
     }
 
     pub(crate) fn notice(line: Bytes, notice: Notice) -> Self {
-        Self { raw: line, session: None, timestamp_ms: None, kind: RunEventKind::Notice(notice) }
+        Self {
+            raw: line,
+            session: None,
+            timestamp_ms: None,
+            kind: RunEventKind::Notice(notice),
+            telling: Telling::Whole,
+        }
     }
 }

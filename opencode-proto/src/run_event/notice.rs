@@ -45,6 +45,17 @@ impl Notice {
         })
     }
 
+    /// The line of standard error that says it.
+    pub(crate) fn to_line(&self) -> String {
+        match self {
+            Self::AgentReplaced { reason } => format!("! {reason}. Falling back to default agent"),
+            Self::PermissionRejected { permission, patterns } => {
+                format!("! permission requested: {permission} ({patterns}); auto-rejecting")
+            }
+            Self::Shared { url } => format!("~  {url}"),
+        }
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::AgentReplaced { .. } => "agent_replaced",

@@ -1,0 +1,99 @@
+//! What the recordings do not have.
+
+#![allow(clippy::disallowed_methods, reason = "a test needs an instant to start from")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
+
+use super::*;
+use crate::part::{Part, TextOrigin};
+use crate::run_event::RunEventKind;
+
+/// The part of a line.
+fn part_of(line: &str) -> Part {
+    match RunEvent::decode(Bytes::copy_from_slice(line.as_bytes())).kind {
+        RunEventKind::Reasoning(part) => Part::Reasoning(part),
+        RunEventKind::StepFinish(part) => Part::StepFinish(part),
+        RunEventKind::StepStart(part) => Part::StepStart(part),
+        RunEventKind::Text(part) => Part::Text(part),
+        RunEventKind::ToolUse(part) => Part::Tool(part),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_part_that_was_looked_up_is_written_with_all_that_is_known() {
+    let key = r#""id":"prt_1","messageID":"msg_1","sessionID":"ses_1""#;
+    let parts = [
+        r#""type":"text","text":"a \"b\"\n\\ \u00e4 \ud83d\ude00","time":{"start":1,"end":5},"metadata":{"x":[1]}"#,
+        r#""type":"text","text":"on","synthetic":true,"metadata":{"compaction_continue":true},"time":{"start":1,"end":1}"#,
+        r#""type":"text","text":"","synthetic":true"#,
+        r#""type":"reasoning","text":"hm","time":{"start":1,"end":2},"metadata":{"a":1}"#,
+        r#""type":"step-start""#,
+        r#""type":"step-finish","reason":"tool-calls","tokens":{"total":31,"input":1,"output":2,"reasoning":4,"cache":{"read":8,"write":16}},"cost":0.125"#,
+        r#""type":"tool","tool":"bash","callID":"c","state":{"status":"completed","input":{"a":1},"output":"o\n","title":"t","metadata":{"exit":0},"attachments":[{}],"time":{"start":1,"end":2,"compacted":3}},"metadata":{"p":1}"#,
+        r#""type":"tool","tool":"bash","callID":"c","state":{"status":"error","input":{},"error":"no","metadata":{},"time":{"start":1,"end":2}}"#,
+        r#""type":"tool","tool":"bash","callID":"c","state":{"status":"running","input":{},"title":"t","metadata":{},"time":{"start":1}}"#,
+        r#""type":"tool","tool":"bash","callID":"c","state":{"status":"pending","input":{}}"#,
+        r#""type":"tool","tool":"bash","callID":"c","state":{"status":"new","what":1}"#,
+    ];
+    for part in parts {
+        let event_type = match part_type(part) {
+            "tool" => "tool_use",
+            other => &other.replace('-', "_"),
+        };
+        let part = part_of(&format!(r#"{{"type":"{event_type}","part":{{{key},{part}}}}}"#));
+        let written = part::part_json(&part);
+        let again = part_of(&format!(r#"{{"type":"{event_type}","part":{written}}}"#));
+        assert_eq!(again, part, "{written}");
+    }
+}
+
+fn part_type(part: &str) -> &str {
+    part.strip_prefix(r#""type":""#).unwrap().split('"').next().unwrap()
+}
+
+#[test]
+fn text_is_told_by_deltas_or_by_parts_but_once() {
+    let line = r#"{"type":"text","part":{"type":"text","text":"Hello"}}"#;
+    let mut event = RunEvent::decode(Bytes::from_static(line.as_bytes()));
+    assert_eq!(event.text().as_deref(), Some("Hello"), "of a process");
+    event.telling = Telling::Deltas;
+    assert_eq!(event.text(), None, "told before");
+
+    let delta = r#"{"type":"text_delta","part":{"id":"prt_1","type":"text","text":"Hel"}}"#;
+    let event = RunEvent::decode(Bytes::from_static(delta.as_bytes()));
+    assert_eq!((event.event_type(), event.text().as_deref()), ("text_delta", Some("Hel")));
+    let RunEventKind::TextDelta(delta) = &event.kind else { panic!("{event:?}") };
+    assert_eq!(delta.key.part, Some("prt_1".into()));
+    let mut answer = Answer::new();
+    answer.apply(&event);
+    assert_eq!((answer.text(), answer.steps().len()), ("".into(), 0), "the part follows");
+
+    let synthetic = r#"{"type":"text","part":{"type":"text","text":"Go on.","synthetic":true}}"#;
+    let event = RunEvent::decode(Bytes::from_static(synthetic.as_bytes()));
+    assert_eq!(event.text(), None);
+    let RunEventKind::Text(part) = &event.kind else { panic!("{event:?}") };
+    assert_eq!(part.origin, TextOrigin::Synthetic);
+}
+
+#[test]
+fn a_notice_reads_as_what_it_was_written_from() {
+    let notices = [
+        Notice::AgentReplaced { reason: "agent \"x\" not found".into() },
+        Notice::PermissionRejected { permission: "bash".into(), patterns: "a (b), c\nd".into() },
+        Notice::Shared { url: "https://opncd.ai/s/1".into() },
+    ];
+    for notice in notices {
+        assert_eq!(Notice::read(&notice.to_line()), Some(notice.clone()));
+        let now = Instant::now();
+        let mut run = ServedRun::new(&RunSettings::default(), &RunFlags::new(), now);
+        run.handle_notice(notice.clone());
+        let event = run.poll_event().unwrap();
+        assert_eq!(
+            RunEvent::decode(event.to_json_line()).kind,
+            RunEventKind::Notice(notice.clone())
+        );
+        assert_eq!(run.poll_event(), None);
+        let outcome = run.into_outcome(RunEnd::Completed, now);
+        assert_eq!((outcome.notices, outcome.lines.events), (vec![notice], 0));
+    }
+}

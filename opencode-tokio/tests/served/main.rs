@@ -1,0 +1,17 @@
+//! One prompt over a server, end to end: on the real OpenCode, where only the model is scripted.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+
+#[path = "../common/adapter.rs"]
+mod adapter;
+mod both;
+mod ends;
+mod new_server;
+mod shared;
+mod world;
+
+use testkit::conformance::Host;
+
+fn on() -> Host {
+    testkit::conformance!(host: adapter::Tokio)
+}
