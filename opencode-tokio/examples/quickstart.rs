@@ -1,4 +1,4 @@
-//! Streams one prompt with a tool call, then runs several agents side by side.
+//! Streams one prompt with a tool call, then runs a batch: several agents side by side on one server.
 //!
 //! ```text
 //! cargo run --release -p opencode-tokio --example quickstart
@@ -13,14 +13,12 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::Path;
 use std::time::Duration;
 use std::{env, fs};
 
-use futures_util::future::join_all;
 use opencode_tokio::{
-    Binary, Deadlines, ModelRef, OpenCode, Permissions, RunConfig, RunError, RunEventKind,
-    RunReport, RunRequest,
+    BatchEvent, BatchReport, BatchRequest, Binary, Deadlines, Job, ModelRef, OpenCode, Permissions,
+    RunConfig, RunEventKind, RunReport, RunRequest,
 };
 use serde_json::json;
 use testkit::model::{ModelServer, Reply, Script};
@@ -34,19 +32,27 @@ async fn main() -> Result<()> {
     let project = project()?;
 
     println!("\n> {}", GREETING.prompt);
-    let first = stream(&opencode, model.request(&GREETING, project.path())).await?;
+    let request = RunRequest::new(model.prompt(&GREETING))
+        .with_config(model.config())
+        .with_directory(project.path())
+        .with_deadlines(limit());
+    let first = stream(&opencode, request).await?;
 
     println!("\n{} agents side by side ...", AGENTS.len());
-    let runs = AGENTS.iter().map(|task| opencode.run(model.request(task, project.path())));
-    let agents = join_all(runs).await;
-    for (task, run) in AGENTS.iter().zip(&agents) {
-        let answer = run.as_ref().map_or_else(ToString::to_string, |report| report.text().into());
-        println!("> {}\n{answer}", task.prompt);
-    }
+    let jobs = AGENTS.iter().map(|task| Job::new(model.prompt(task)).with_deadlines(limit()));
+    let request =
+        BatchRequest::new(jobs).with_config(&model.config()).with_directory(project.path());
+    let agents = batch(&opencode, request).await?;
 
     table(&first, &agents);
-    agents.into_iter().collect::<Result<Vec<_>, _>>()?;
-    Ok(())
+    match agents.failed().next() {
+        None => Ok(()),
+        Some(job) => Err(job.record.error.clone().unwrap_or_default().into()),
+    }
+}
+
+fn limit() -> Deadlines {
+    Deadlines::default().with_overall(Duration::from_secs(600))
 }
 
 /// Hands out the events of a run as they come.
@@ -67,6 +73,23 @@ async fn stream(opencode: &OpenCode, request: RunRequest) -> Result<RunReport> {
         io::stdout().flush()?;
     }
     Ok(run.outcome().await?)
+}
+
+/// Tells the answers as they come.
+async fn batch(opencode: &OpenCode, request: BatchRequest) -> Result<BatchReport> {
+    let mut batch = opencode.batch(request);
+    while let Some(event) = batch.next_event().await {
+        match &event {
+            BatchEvent::ServerReady { url, .. } => println!("[a server for all at {url}]"),
+            BatchEvent::JobEnded(job) => {
+                let said = job.record.error.as_deref().unwrap_or_else(|| job.text());
+                println!("> {}\n{said}", AGENTS[job.no.0].prompt);
+            }
+            // What each of them does meanwhile.
+            _ => {}
+        }
+    }
+    Ok(batch.outcome().await?)
 }
 
 /// The program that is installed here, or the one that npm brings.
@@ -93,23 +116,21 @@ fn project() -> io::Result<tempfile::TempDir> {
     Ok(project)
 }
 
-fn table(first: &RunReport, agents: &[Result<RunReport, RunError>]) {
+fn table(first: &RunReport, agents: &BatchReport) {
     println!("\n{:<28} {:>5} {:>7} {:>9} {:>7}", "prompt", "steps", "tokens", "cost", "time");
-    let ended = agents.iter().filter_map(|run| match run {
-        Ok(report) => Some(report),
-        Err(error) => error.report(),
-    });
-    for (task, report) in [GREETING].iter().chain(AGENTS).zip([first].into_iter().chain(ended)) {
-        let answer = report.answer();
-        println!(
-            "{:<28.28} {:>5} {:>7} {:>9.5} {:>6.1}s",
-            task.prompt,
-            answer.steps().len(),
-            answer.tokens().total,
-            answer.cost(),
-            report.outcome.elapsed.as_secs_f64(),
-        );
+    let answer = first.answer();
+    let (steps, tokens) = (answer.steps().len(), answer.tokens().total);
+    row(&GREETING, steps, tokens, answer.cost(), first.outcome.elapsed);
+    for (task, job) in AGENTS.iter().zip(&agents.jobs) {
+        let record = &job.record;
+        let (tokens, cost) = (record.spend.tokens.total, record.spend.cost);
+        row(task, record.steps, tokens, cost, record.elapsed());
     }
+}
+
+fn row(task: &Task, steps: usize, tokens: u64, cost: f64, time: Duration) {
+    let seconds = time.as_secs_f64();
+    println!("{:<28.28} {steps:>5} {tokens:>7} {cost:>9.5} {seconds:>6.1}s", task.prompt);
 }
 
 /// What an agent is asked, and what the scripted model answers.
@@ -160,21 +181,22 @@ impl Model {
         Ok(Self::Scripted(server))
     }
 
-    fn request(&self, task: &Task, project: &Path) -> RunRequest {
-        // The agents may look, and nothing else.
+    /// The mark tells the scripted model which script to play.
+    fn prompt(&self, task: &Task) -> String {
+        match self {
+            Self::Real(_) => task.prompt.to_owned(),
+            Self::Scripted(_) => format!("{} [[{}]]", task.prompt, task.name),
+        }
+    }
+
+    /// The agents may look, and nothing else.
+    fn config(&self) -> RunConfig {
         let permissions = Permissions::new().deny("*").allow("read").allow("glob").allow("grep");
         let config = RunConfig::new().with_permission(permissions);
-        let request = match self {
-            Self::Real(model) => {
-                RunRequest::new(task.prompt).with_config(config.with_model(model.clone()))
-            }
-            // The mark tells the scripted model which script to play.
-            Self::Scripted(server) => RunRequest::new(format!("{} [[{}]]", task.prompt, task.name))
-                .with_config(config.with_overrides(object(server.config()))),
-        };
-        request
-            .with_directory(project)
-            .with_deadlines(Deadlines::default().with_overall(Duration::from_secs(600)))
+        match self {
+            Self::Real(model) => config.with_model(model.clone()),
+            Self::Scripted(server) => config.with_overrides(object(server.config())),
+        }
     }
 }
 

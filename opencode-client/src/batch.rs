@@ -1,0 +1,25 @@
+//! Many jobs on few servers: the pump of a batch. What begins where and when is decided by [`opencode_proto::Batch`].
+
+mod ending;
+mod event;
+mod feed;
+mod groups;
+mod job;
+mod memory;
+mod plan;
+mod record;
+mod report;
+mod request;
+mod results;
+mod running;
+mod servers;
+mod stream;
+mod work;
+
+pub use event::BatchEvent;
+pub use job::Job;
+pub use record::{JobRecord, Standing};
+pub use report::{BatchError, BatchReport, JobError, JobReport};
+pub use request::{BatchRequest, BatchServers, GivenServer};
+pub use results::{BatchResults, Earlier, ResultsError};
+pub use stream::BatchStream;

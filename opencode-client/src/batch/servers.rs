@@ -1,0 +1,71 @@
+//! The servers of a batch: how they come, and how they go.
+
+use std::sync::Arc;
+
+use opencode_proto::ServerNo;
+
+use crate::error::describe;
+use crate::inner::Inner;
+use crate::latch::Latch;
+use crate::race::{First, race};
+use crate::server::{self, AttachRequest, ServeRequest, Server, ServerExit, StopError};
+
+/// A server, or one that will be.
+pub(super) struct Slot {
+    /// Set when it is not needed any more.
+    pub(super) dismissed: Arc<Latch<()>>,
+    pub(super) server: Option<Server>,
+    /// Whether it was told that it failed.
+    pub(super) is_lost: bool,
+}
+
+/// How to get a server.
+pub(super) enum Source {
+    Attach(Box<AttachRequest>),
+    Serve(Box<ServeRequest>),
+}
+
+/// What became of a server.
+pub(super) enum ServerDone {
+    /// It takes jobs.
+    Ready(ServerNo, Server),
+    /// It could not be had.
+    Failed(ServerNo, String),
+    /// Its process has ended, whyever.
+    Exited(ServerNo, String),
+    /// It is gone.
+    Stopped(ServerNo, Option<Box<StopError>>),
+}
+
+/// Starts or reaches a server, unless it is dismissed before.
+pub(super) async fn begin(
+    inner: Arc<Inner>,
+    no: ServerNo,
+    source: Source,
+    dismissed: Arc<Latch<()>>,
+) -> ServerDone {
+    let begun = async {
+        match source {
+            Source::Attach(request) => {
+                server::attach(inner, *request).await.map_err(|error| describe(&error))
+            }
+            Source::Serve(request) => {
+                server::serve(inner, *request).await.map_err(|error| describe(&error))
+            }
+        }
+    };
+    match race(dismissed.wait(), begun).await {
+        First::One(_) => ServerDone::Stopped(no, None),
+        First::Other(Ok(server)) => ServerDone::Ready(no, server),
+        First::Other(Err(reason)) => ServerDone::Failed(no, reason),
+    }
+}
+
+/// Waits for the end of a server that was started. Does not keep it alive.
+pub(super) async fn watch(no: ServerNo, exit: ServerExit) -> ServerDone {
+    ServerDone::Exited(no, exit.exited().await.end.to_string())
+}
+
+pub(super) async fn stop(no: ServerNo, server: Server) -> ServerDone {
+    ServerDone::Stopped(no, server.stop().await.err().map(Box::new))
+}

@@ -1,0 +1,175 @@
+//! Results that are written as they come, and batches that go on from them.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use opencode_tokio::{
+    BatchError, BatchEvent, BatchRequest, BatchResults, Earlier, Job, JobError, JobRecord,
+    OpenCode, ResultsError, RunConfig, Standing, TokioRuntime,
+};
+use serde_json::Value;
+use testkit::model::{Reply, Script};
+use testkit::processes::eventually;
+
+use crate::world::{LONG, World, object, until};
+
+/// Set for a copy of this test program: it runs a batch.
+const PART: &str = "OPENCODE_TEST_PART";
+const CONFIG: &str = "OPENCODE_TEST_CONFIG";
+
+/// The same for the copy and for the batch that goes on: quick, quick, endless, never begun.
+fn request(config: &RunConfig, directory: &Path, results: BatchResults) -> BatchRequest {
+    let jobs = ["A [[quick]]", "B [[quick]]", "C [[slow]]", "D [[quick]]"].map(Job::new);
+    BatchRequest::new(jobs)
+        .with_config(config)
+        .with_directory(directory)
+        .with_concurrency(1)
+        .with_results(results)
+}
+
+#[tokio::test]
+async fn a_batch_that_was_killed_goes_on_where_it_was() {
+    let world = World::new().await;
+    world.model.script("quick", Script::new().then(Reply::new().text("Quick.")).repeat_last());
+    world.model.script("slow", Reply::new().text("Sl").stall());
+    let results = world.path("results.jsonl");
+    let mut program = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "resume::plays_its_part", "--nocapture"])
+        .env_clear()
+        .envs(world.environment())
+        .env(PART, &results)
+        .env(CONFIG, world.model.config().to_string())
+        .env("OPENCODE_BINARY", testkit::opencode::binary().unwrap())
+        .env("TMPDIR", world.path("temp"))
+        .current_dir(world.path("project"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "slow"), "it has begun the slow one");
+    program.kill().unwrap();
+    assert_eq!(program.wait().unwrap().signal(), Some(9));
+    eventually(LONG, || {
+        let left = (world.processes(), world.private_dirs());
+        if left.0.is_empty() && left.1.is_empty() { Ok(()) } else { Err(left) }
+    });
+    assert_eq!(types(&results), ["started", "ended", "started", "ended", "started"]);
+    // A line that was being written.
+    let mut torn = fs::OpenOptions::new().append(true).open(&results).unwrap();
+    torn.write_all(b"{\"type\":\"ended\",\"jo").unwrap();
+    drop(torn);
+
+    // Whether what was begun may be run again has to be said.
+    let go_on = BatchResults::resume(&results);
+    let again = request(&world.config(), &world.path("project"), go_on.clone());
+    let played = world.run(again).await;
+    assert_eq!(played.ends(), ["completed", "completed", "interrupted", "completed"]);
+    assert_eq!(played.texts(), ["Quick.", "Quick.", "", "Quick."]);
+    assert!(matches!(played.report.jobs[2].error, Some(JobError::Interrupted)));
+    assert_eq!(world.prompts().len(), 4, "A, B and C of the first, D of the second");
+
+    world.model.script("slow", Reply::new().text("Slow."));
+    let go_on = go_on.with_broken(Earlier::RunAgain);
+    let again = request(&world.config(), &world.path("project"), go_on.clone());
+    let played = world.run(again).await;
+    assert_eq!(played.texts(), ["Quick.", "Quick.", "Slow.", "Quick."]);
+    assert_eq!(world.prompts().len(), 5);
+
+    // And when there is nothing left to do, nothing is started.
+    let again = request(&world.config(), &world.path("project"), go_on.clone());
+    let played = world.run(again).await;
+    assert_eq!((played.report.completed(), played.servers(), world.prompts().len()), (4, 0, 5));
+    let ended = played.count(|event| matches!(event, BatchEvent::JobEnded(_)));
+    assert_eq!(ended, 4);
+
+    // Another prompt is another job.
+    let mut changed = request(&world.config(), &world.path("project"), go_on);
+    changed.jobs[0] = changed.jobs[0].clone().with_agent("plan");
+    let played = world.run(changed).await;
+    assert_eq!((played.report.completed(), world.prompts().len()), (4, 6));
+    let records = records(&results);
+    assert_eq!(records.last().unwrap().standing, Standing::Completed);
+    assert_eq!(records.len(), 5);
+}
+
+/// Is no test but the copy's part; without one there is nothing to do.
+#[test]
+#[allow(clippy::explicit_write, reason = "the harness captures what `println!` prints")]
+fn plays_its_part() {
+    let Some(results) = env::var_os(PART) else { return };
+    let config: Value = serde_json::from_str(&env::var(CONFIG).unwrap()).unwrap();
+    let config = RunConfig::new().with_overrides(object(&config));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let opencode = OpenCode::new(TokioRuntime::new());
+        let here = env::current_dir().unwrap();
+        let mut batch = opencode.batch(request(&config, &here, BatchResults::new(results)));
+        until(&mut batch, |event| match event {
+            BatchEvent::JobEvent { job, event, .. } => job.0 == 2 && event.text().is_some(),
+            _ => false,
+        })
+        .await;
+        writeln!(std::io::stdout(), "\nslow").unwrap();
+        while batch.next_event().await.is_some() {}
+    });
+}
+
+fn types(path: &Path) -> Vec<String> {
+    let line = |line: &str| {
+        serde_json::from_str::<Value>(line).unwrap()["type"].as_str().unwrap().to_owned()
+    };
+    fs::read_to_string(path).unwrap().lines().map(line).collect()
+}
+
+fn records(path: &Path) -> Vec<JobRecord> {
+    let text = fs::read_to_string(path).unwrap();
+    let ended = text.lines().filter(|line| line.contains("\"type\":\"ended\""));
+    ended.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn results_that_cannot_be_used_are_refused_before_anything_begins() {
+    let world = World::new().await;
+    let path = world.path("results.jsonl");
+    let fails = async |results: BatchResults| {
+        let request = BatchRequest::new([world.job("A")]).with_results(results);
+        match world.opencode.batch(request).outcome().await {
+            Err(BatchError::Results(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    };
+    fs::write(&path, "{\"type\":\"else\"}\n{}\n").unwrap();
+    let error = fails(BatchResults::new(&path)).await;
+    assert!(matches!(error, ResultsError::NotEmpty { .. }), "{error:?}");
+    let error = fails(BatchResults::resume(&path)).await;
+    assert!(matches!(error, ResultsError::Malformed { line: 1, .. }), "{error:?}");
+    let error = fails(BatchResults::new(world.path("no/such.jsonl"))).await;
+    assert!(matches!(error, ResultsError::Open { .. }), "{error:?}");
+    let twins = [world.job("A").with_id("x"), world.job("B").with_id("x")];
+    match world.opencode.batch(BatchRequest::new(twins)).outcome().await {
+        Err(BatchError::SameId { id, .. }) => assert_eq!(id, "x"),
+        other => panic!("{other:?}"),
+    }
+    assert!(world.model.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_the_batch_and_loses_nothing_that_was_done() {
+    let world = World::new().await;
+    world.model.default_script(Script::new().then(Reply::new().text("Fine.")).repeat_last());
+    let request = BatchRequest::new([world.job("A"), world.job("B")])
+        .with_concurrency(1)
+        .with_results(BatchResults::new("/dev/full"));
+    let mut batch = world.opencode.batch(request);
+    while batch.next_event().await.is_some() {}
+    let error = batch.outcome().await.unwrap_err();
+    let BatchError::ResultsWrite { report, source } = error else { panic!("{error:?}") };
+    assert!(matches!(*source, ResultsError::Write { .. }), "{source:?}");
+    let ends: Vec<_> = report.jobs.iter().map(|job| &*job.record.end).collect();
+    assert_eq!(ends, ["results", "halted"]);
+    assert!(world.prompts().is_empty(), "what cannot be written down is not begun");
+}

@@ -1,0 +1,188 @@
+//! A user, a project and a scripted model of one test's own.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use opencode_tokio::{
+    BatchEvent, BatchReport, BatchRequest, BatchStream, Binary, Deadlines, Job, OpenCode, RunConfig,
+};
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+use testkit::model::{Kind, ModelServer, Request};
+use testkit::processes::{Process, with_env};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// A job takes a second; this is for a machine that does other things as well.
+pub(crate) const LONG: Duration = Duration::from_secs(240);
+
+/// Every process of a world inherits it, those that its tools leave behind too.
+pub(crate) const MARK: &str = "OPENCODE_TEST_WORLD";
+
+/// One batch at a time: each server takes the processor for seconds, and half a gigabyte.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+pub(crate) struct World {
+    pub(crate) model: ModelServer,
+    pub(crate) opencode: OpenCode,
+    root: PathBuf,
+    _directory: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let turn = TURN.lock().await;
+        let directory = tempfile::tempdir().unwrap();
+        // OpenCode tells real paths, and the directory for temporary files may be a link.
+        let root = directory.path().canonicalize().unwrap();
+        for name in ["home", "project", "temp"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        let opencode = opencode_tokio::builder()
+            .binary(Binary::Path(testkit::opencode::binary().unwrap()))
+            .environment(
+                environment(&root).into_iter().map(|(name, value)| (name.into(), value)).collect(),
+            )
+            .temp_dir(root.join("temp"))
+            .build();
+        let model = ModelServer::start().unwrap();
+        Self { model, opencode, root, _directory: directory, _turn: turn }
+    }
+
+    /// A path of the world; its root, where it starts with nothing.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// A directory to work in.
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
+        environment(&self.root)
+    }
+
+    pub(crate) fn config(&self) -> RunConfig {
+        config(&self.model)
+    }
+
+    /// A job in the project, with a deadline, so that a test that hangs fails.
+    pub(crate) fn job(&self, prompt: impl Into<String>) -> Job {
+        Job::new(prompt.into())
+            .with_directory(self.path("project"))
+            .with_config(self.config())
+            .with_deadlines(Deadlines::NONE.with_overall(LONG))
+    }
+
+    pub(crate) async fn run(&self, request: BatchRequest) -> Played {
+        play(self.opencode.batch(request)).await
+    }
+
+    /// The prompts that the model was asked to answer, in order.
+    pub(crate) fn prompts(&self) -> Vec<String> {
+        let asked = self.turns();
+        asked.iter().filter_map(|request| request.prompt().map(Into::into)).collect()
+    }
+
+    pub(crate) fn turns(&self) -> Vec<Arc<Request>> {
+        let mut requests = self.model.requests();
+        requests.retain(|request| request.kind() == Kind::Turn);
+        requests
+    }
+
+    /// All that was started in this world and still runs.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        with_env(MARK, self.root.as_os_str())
+    }
+
+    pub(crate) fn private_dirs(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path("temp")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_nothing_left(&self) {
+        assert_eq!(self.processes(), [], "processes of the batch");
+        assert_eq!(self.private_dirs(), [] as [PathBuf; 0], "files of the batch");
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.assert_nothing_left();
+        }
+    }
+}
+
+pub(crate) fn config(model: &ModelServer) -> RunConfig {
+    RunConfig::new().with_overrides(object(&model.config()))
+}
+
+pub(crate) fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn environment(root: &std::path::Path) -> Vec<(&'static str, OsString)> {
+    vec![
+        ("HOME", root.join("home").into()),
+        ("PATH", env::var_os("PATH").unwrap()),
+        // OpenCode goes by it: that of the caller's shell is not the project.
+        ("PWD", root.into()),
+        (MARK, root.into()),
+        ("OPENCODE_DISABLE_MODELS_FETCH", "1".into()),
+        // A config of the machine must not decide these tests.
+        ("OPENCODE_TEST_MANAGED_CONFIG_DIR", root.join("managed").into()),
+    ]
+}
+
+/// A batch that is over.
+pub(crate) struct Played {
+    pub(crate) events: Vec<BatchEvent>,
+    pub(crate) report: BatchReport,
+}
+
+impl Played {
+    /// How the jobs ended, in the order of the list.
+    pub(crate) fn ends(&self) -> Vec<&str> {
+        self.report.jobs.iter().map(|job| &*job.record.end).collect()
+    }
+
+    /// What the jobs answered, in the order of the list.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        self.report.jobs.iter().map(|job| job.text()).collect()
+    }
+
+    pub(crate) fn count(&self, is: impl Fn(&BatchEvent) -> bool) -> usize {
+        self.events.iter().filter(|event| is(event)).count()
+    }
+
+    pub(crate) fn servers(&self) -> usize {
+        self.count(|event| matches!(event, BatchEvent::ServerReady { .. }))
+    }
+}
+
+pub(crate) async fn play(mut batch: BatchStream) -> Played {
+    let mut events = Vec::new();
+    while let Some(event) = batch.next_event().await {
+        events.push(event);
+    }
+    let report = batch.outcome().await.unwrap();
+    Played { events, report }
+}
+
+/// Waits for an event of the batch, and drops those before.
+pub(crate) async fn until(batch: &mut BatchStream, is: impl Fn(&BatchEvent) -> bool) -> BatchEvent {
+    while let Some(event) = batch.next_event().await {
+        if is(&event) {
+            return event;
+        }
+    }
+    panic!("the batch ended before")
+}
