@@ -10,6 +10,44 @@
 //! its standard input, and drive [`opencode_proto::Run`], which decides everything. In the end the processes and files of
 //! the run are gone, and the [`RunReport`] has what was gathered, also when the run failed ([`RunError::report`]).
 //!
+//! # How a run goes over a server
+//!
+//! A process takes seconds and half a gigabyte. With [`RunRequest::with_backend`], a run is a turn of a server instead: one
+//! that is started for it ([`Backend::NewServer`]), or one that any number of runs share ([`Backend::Server`]). Events,
+//! [`RunReport`] and [`RunError`] are the same, and a log holds the same lines.
+//!
+//! ```no_run
+//! use opencode_client::{RunRequest, ServeRequest};
+//!
+//! # async fn example(opencode: opencode_client::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
+//! let server = opencode.serve(ServeRequest::new().with_directory("/src/project")).await?;
+//! let request = RunRequest::new("Which licence does this project have?").with_backend(&server);
+//! let mut run = opencode.stream(request);
+//! while let Some(event) = run.next_event().await {
+//!     if let Some(text) = event.text() {
+//!         print!("{text}");
+//!     }
+//! }
+//! let report = run.outcome().await?;
+//! println!("{} tool calls, {} USD", report.answer().tools().len(), report.answer().cost());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What differs:
+//!
+//! - Text is also told while it is written ([`RunEventKind::TextDelta`]); [`RunEvent::text`] tells it once over both.
+//! - A turn that is aborted, by a deadline for example, ends with the text that was written until then, and with an error
+//!   that says so. A process that is ended prints neither.
+//! - Of a model that does not exist, a server says which; a process only that something went wrong.
+//! - Some ends only a server has ([`RunEnd::ServerLost`], [`RunEnd::Aborted`]); a run that is resumed may be one of another
+//!   directory.
+//! - Permissions are refused, unless [`Approval::Auto`] grants them; questions are never asked of a new session, and
+//!   dismissed. An agent that is not there is looked for before the prompt is sent ([`AgentFallback`]).
+//! - A shared server cannot be told what it was started with: environment, isolation, MCP servers, permissions and the
+//!   like ([`RunError::Setting`]). Extra flags have no meaning over any server ([`RunError::Flag`]).
+//! - [`RunSettings::linger_limit`] and [`RunSettings::line_size_max`] are about processes.
+//!
 //! # How a conversation goes
 //!
 //! [`OpenCode::serve`] starts a [`Server`], [`OpenCode::attach`] uses one that runs already.
@@ -38,16 +76,41 @@
 //!
 //! # Writing an adapter
 //!
-//! Implement [`Runtime`]: a clock, a timer, a place for blocking work and one for tasks, a way to start a process and
-//! poll its streams ([`ByteSource`], [`ByteSink`], [`ProcessExit`]), and one to connect to a server ([`Connection`]).
-//! [`ChunkBuffer`] reads without copying. `opencode-tokio` is about a hundred lines of it. Then
-//! `OpenCode::new(MyRuntime)` has every feature.
+//! `opencode-tokio` and `opencode-async-std` are two; a third is one type and one test, about two hundred lines.
+//!
+//! 1. Implement [`Runtime`]. [`now`](Runtime::now) and [`timer`](Runtime::timer) go by one clock. A
+//!    [`timer`](Runtime::timer) can be set anew, also after it was ready. [`blocking`](Runtime::blocking) and
+//!    [`spawn`](Runtime::spawn) finish what they were given, whoever waits.
+//! 2. Start processes ([`process`](Runtime::process)): hand out the three pipes as [`ByteSink`] and [`ByteSource`], and the
+//!    end as [`ProcessExit`]. [`ChunkBuffer`] reads without copying. A dropped [`Process`] goes on and is reaped; one that
+//!    has ended already is reaped before the drop returns.
+//! 3. Connect ([`connect`](Runtime::connect)): a [`Connection`] is a socket with the byte traits of `hyper`. Turn off the
+//!    delay of small writes.
+//! 4. Re-export this crate, and add `opencode()` and `builder()`: a program changes its runtime by changing one name.
+//! 5. Expand the list of conformance tests, in `tests/conformance.rs`. It tells what was forgotten.
+//!
+//! ```ignore
+//! struct Mine;
+//!
+//! impl testkit::conformance::Adapter for Mine {
+//!     fn runtime() -> impl Runtime {
+//!         MyRuntime::new()
+//!     }
+//!
+//!     fn block_on<F: Future>(future: F) -> F::Output {
+//!         my_runtime::block_on(future)
+//!     }
+//! }
+//!
+//! testkit::conformance!(Mine);
+//! ```
 //!
 //! # Platforms
 //!
 //! On Linux, all processes that a run started are found and ended, with no race for a reused process id. On other Unix
 //! systems they are found through `ps`, by their parents. Elsewhere only OpenCode itself is ended.
 
+mod batch;
 mod binary;
 mod blocking;
 mod child;
@@ -62,6 +125,7 @@ mod latch;
 mod log;
 mod opencode;
 mod pacing;
+mod policy;
 mod private_dir;
 mod process_tree;
 mod race;
@@ -69,29 +133,38 @@ mod random;
 mod remains;
 mod request;
 mod run_stream;
+mod run_tree;
 mod runtime;
 mod server;
 mod server_events;
 mod session;
+mod shared_server;
 mod start;
+mod structured;
 mod tree_jobs;
 mod turn_stream;
 mod version;
 mod within;
 
 pub use crate::http::{CallError, Endpoint, HttpLimits, Reached, UrlError};
+pub use batch::{
+    BatchError, BatchEvent, BatchReport, BatchRequest, BatchResults, BatchServers, BatchStream,
+    Earlier, GivenServer, Job, JobError, JobRecord, JobReport, ResultsError, Standing,
+};
 pub use binary::{Binary, BinaryFault, BinaryNotFound, Tried, Version, parse_version};
 pub use error::{CleanupError, RunError, RunReport, VersionError, Warning};
 pub use event_log::{EventLogConfig, EventLogError, EventLogMode};
 pub use guardian::GuardianError;
 pub use opencode::{Builder, OpenCode};
 pub use pacing::StartPacing;
+pub use policy::{Policy, PolicyError, PolicyReason, Verdict};
 pub use private_dir::PrivateDirError;
 pub use process_tree::{ProcessTreeError, Survivor, Survivors, SweepError};
-pub use request::{RunRequest, StartupRetry};
+pub use request::{Backend, RunRequest, StartupRetry};
 pub use run_stream::RunStream;
 pub use runtime::{
-    ByteSink, ByteSource, ChunkBuffer, Connecting, Connection, Process, ProcessExit, Runtime, Timer,
+    ByteSink, ByteSource, ChunkBuffer, Connecting, Connection, Process, ProcessControl,
+    ProcessExit, Runtime, Timer,
 };
 pub use server::{
     AttachError, AttachRequest, HealthError, ServeError, ServeRequest, Server, ServerReport,
@@ -99,7 +172,14 @@ pub use server::{
 };
 pub use server_events::{ServerEvents, ServerNews};
 pub use session::Session;
+pub use structured::{
+    AnswerSchema, Misfit, Problem, SchemaError, StructuredError, StructuredOutcome,
+    StructuredStream,
+};
 pub use turn_stream::{Ask, PermissionToken, QuestionToken, TurnError, TurnRequest, TurnStream};
+
+#[cfg(feature = "schema")]
+pub use schemars;
 
 pub use opencode_config::{
     Approval, Attach, CacheHome, ConfigWarning, Credentials, DataHome, Environment, ExtraFlags,
@@ -110,15 +190,17 @@ pub use opencode_config::{
 };
 pub use opencode_proto::api::{self, CreateSession, ServerHealth};
 pub use opencode_proto::{
-    AgentError, AgentFallback, Answer, ApiError, ApiErrorKind, Artifact, ArtifactChange, CallId,
-    Choice, Deadline, Deadlines, DecodeError, Diagnostic, ErrorName, EventStream, Exit, FileDiff,
-    FinishReason, HubEnd, HubSettings, Interruption, LineCounts, MessageId, MessageInfo,
-    MessageWithParts, Notice, Origin, OutputFormat, Part, PartId, PartKey, Pending, PermissionId,
+    Again, AgentError, AgentFallback, Answer, ApiError, ApiErrorKind, Artifact, ArtifactChange,
+    BatchCounts, BatchSettings, Budget, CallId, Choice, Deadline, Deadlines, DecodeError,
+    Diagnostic, ErrorName, EventStream, Exit, FileDiff, FinishReason, HubEnd, HubSettings,
+    Interruption, JobNo, JobRetry, LineCounts, MessageId, MessageInfo, MessageWithParts, NotRun,
+    Notice, Origin, OutputFormat, OverBudget, Part, PartId, PartKey, Pending, PermissionId,
     PermissionReply, PermissionRequest, Prompt, PromptFile, PromptPart, PromptReply, Question,
     QuestionAnswer, QuestionId, QuestionOption, QuestionReply, QuestionRequest, RawJson, RawText,
     ReasoningPart, Retention, RetryPolicy, Role, RunEnd, RunEvent, RunEventKind, RunOutcome,
-    RunSettings, ServeEnd, ServeOutcome, ServeSettings, ServerEvent, ServerEventKind, SessionId,
-    SessionInfo, SessionRevert, SessionStatus, Step, StepFinish, StepRole, StepStart, Subtask,
-    TextKind, TextOrigin, TextPart, TimeSpan, Todo, Tokens, ToolPart, ToolRef, ToolState,
-    Transcript, TurnEnd, TurnEvent, TurnEventKind, TurnKind, TurnOutcome, TurnSettings,
+    RunSettings, ServeEnd, ServeOutcome, ServeSettings, ServerEvent, ServerEventKind, ServerNo,
+    SessionId, SessionInfo, SessionRevert, SessionStatus, Spend, Step, StepFinish, StepRole,
+    StepStart, Subtask, TextDelta, TextKind, TextOrigin, TextPart, TimeSpan, Todo, Tokens,
+    ToolPart, ToolRef, ToolState, Transcript, TurnEnd, TurnEvent, TurnEventKind, TurnKind,
+    TurnOutcome, TurnSettings,
 };

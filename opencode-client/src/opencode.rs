@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use opencode_config::Environment;
 
+use crate::batch::{BatchRequest, BatchStream};
 use crate::binary::{Binary, BinaryNotFound, Version};
 use crate::blocking::unblock;
 use crate::error::{RunError, RunReport, VersionError};
@@ -49,7 +50,7 @@ impl OpenCode {
         }
     }
 
-    /// Runs a prompt to its end (`opencode run --format json`).
+    /// Runs a prompt to its end (`opencode run --format json`, or a turn of a server: [`RunRequest::with_backend`]).
     ///
     /// # Errors
     ///
@@ -59,7 +60,7 @@ impl OpenCode {
     /// # Cancel safety
     ///
     /// Dropping the future ends the process and everything that its tools started, and removes its private files,
-    /// before the drop returns.
+    /// before the drop returns. On a server that was there already, the turn is aborted in the background.
     pub async fn run(&self, request: impl Into<RunRequest>) -> Result<RunReport, RunError> {
         self.stream(request).outcome().await
     }
@@ -96,6 +97,24 @@ impl OpenCode {
     /// Nothing is left behind.
     pub async fn attach(&self, request: impl Into<AttachRequest>) -> Result<Server, AttachError> {
         Box::pin(server::attach(Arc::clone(&self.inner), request.into())).await
+    }
+
+    /// Runs many jobs on few servers, and hands out what happens. Nothing happens until the stream is polled.
+    ///
+    /// ```no_run
+    /// # async fn example(opencode: opencode_client::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
+    /// use opencode_client::BatchRequest;
+    ///
+    /// let files = ["lib.rs", "main.rs"].map(|file| format!("What does {file} do?"));
+    /// let report = opencode.batch(BatchRequest::new(files)).outcome().await?;
+    /// for job in &report.jobs {
+    ///     println!("{}", job.text());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch(&self, request: BatchRequest) -> BatchStream {
+        BatchStream::new(Arc::clone(&self.inner), request)
     }
 
     /// The executable that is run.

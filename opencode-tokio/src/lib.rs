@@ -33,8 +33,12 @@
 //! [`TurnRequest`], [`TurnStream`], [`TurnOutcome`] and [`TurnError`] are the same for conversations. All of them are
 //! `opencode-client`'s; this crate brings the runtime.
 //!
+//! Programs that are not async use `blocking`, behind the feature of that name.
+//!
 //! The tokio runtime needs its I/O and time drivers (`enable_all`), of either flavour. Its paused clock works.
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod process;
 mod runtime;
 mod socket;

@@ -1,0 +1,91 @@
+use std::future::pending;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use opencode_client::{
+    EventLogConfig, Pending, PermissionReply, PermissionRequest, Policy, PolicyError,
+    QuestionReply, QuestionRequest, SessionId, TurnRequest,
+};
+
+use super::TurnStream;
+use super::worker::Held;
+
+/// [`Session`](crate::Session) for programs that are not async. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct Session(pub(super) Held<crate::Session>);
+
+impl Session {
+    /// As [`Session::id`](crate::Session::id).
+    pub fn id(&self) -> &SessionId {
+        self.0.id()
+    }
+
+    /// As [`Session::on_permission`](crate::Session::on_permission). The handler may take its time: it has a thread of its
+    /// own, for each ask. What the turn tells goes on meanwhile.
+    #[must_use]
+    pub fn on_permission(
+        self,
+        handler: impl Fn(Pending<PermissionRequest>) -> PermissionReply + Send + Sync + 'static,
+    ) -> Self {
+        let handler = Arc::new(handler);
+        Self(self.0.map(|session| {
+            session.on_permission(move |ask| on_a_thread(Arc::clone(&handler), ask))
+        }))
+    }
+
+    /// As [`Session::on_question`](crate::Session::on_question), on a thread like [`on_permission`](Self::on_permission).
+    #[must_use]
+    pub fn on_question(
+        self,
+        handler: impl Fn(Pending<QuestionRequest>) -> QuestionReply + Send + Sync + 'static,
+    ) -> Self {
+        let handler = Arc::new(handler);
+        Self(
+            self.0.map(|session| {
+                session.on_question(move |ask| on_a_thread(Arc::clone(&handler), ask))
+            }),
+        )
+    }
+
+    /// As [`Session::with_policy`](crate::Session::with_policy).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn with_policy(self, policy: Policy) -> Result<Self, PolicyError> {
+        let session = self.0.wait(crate::Session::clone(&self.0).with_policy(policy))?;
+        Ok(Self(self.0.beside(session)))
+    }
+
+    /// As [`Session::with_log`](crate::Session::with_log).
+    #[must_use]
+    pub fn with_log(self, log: EventLogConfig) -> Self {
+        Self(self.0.map(|session| session.with_log(log)))
+    }
+
+    /// As [`Session::send`](crate::Session::send). Nothing happens until the first event is asked for.
+    pub fn send(&self, request: impl Into<TurnRequest>) -> TurnStream {
+        TurnStream(self.0.beside(self.0.send(request)))
+    }
+
+    /// The async handle, for all the rest that a session can do.
+    pub fn as_async(&self) -> &crate::Session {
+        &self.0
+    }
+}
+
+/// Asks a handler where it holds nobody up. That it panics is passed on.
+async fn on_a_thread<A, R>(handler: Arc<impl Fn(A) -> R + Send + Sync + 'static>, ask: A) -> R
+where
+    A: Send + 'static,
+    R: Send + 'static,
+{
+    match tokio::task::spawn_blocking(move || handler(ask)).await {
+        Ok(reply) => reply,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The program ends.
+            Err(_) => pending().await,
+        },
+    }
+}

@@ -1,0 +1,136 @@
+use opencode_client::{
+    Answer, Ask, BatchCounts, BatchError, BatchEvent, BatchReport, MessageId, RunError, RunEvent,
+    RunReport, ServerNews, Spend, Transcript, TurnError, TurnEvent, TurnOutcome,
+};
+
+use super::worker::Held;
+
+/// [`RunStream`](crate::RunStream) as an iterator.
+#[derive(Debug)]
+#[must_use = "a run does nothing unless it is read"]
+pub struct RunStream(pub(super) Held<crate::RunStream>);
+
+impl RunStream {
+    /// As [`RunStream::outcome`](crate::RunStream::outcome).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn outcome(self) -> Result<RunReport, RunError> {
+        self.0.end(crate::RunStream::outcome)
+    }
+
+    /// As [`RunStream::cancel`](crate::RunStream::cancel).
+    pub fn cancel(&mut self) {
+        self.0.cancel();
+    }
+
+    /// As [`RunStream::answer`](crate::RunStream::answer).
+    pub fn answer(&self) -> Option<&Answer> {
+        self.0.answer()
+    }
+}
+
+impl Iterator for RunStream {
+    type Item = RunEvent;
+
+    fn next(&mut self) -> Option<RunEvent> {
+        self.0.wait_mut(crate::RunStream::next_event)
+    }
+}
+
+/// [`TurnStream`](crate::TurnStream) as an iterator.
+#[derive(Debug)]
+#[must_use = "a turn does nothing unless it is read"]
+pub struct TurnStream(pub(super) Held<crate::TurnStream>);
+
+impl TurnStream {
+    /// As [`TurnStream::outcome`](crate::TurnStream::outcome).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn outcome(self) -> Result<TurnOutcome, TurnError> {
+        self.0.end(crate::TurnStream::outcome)
+    }
+
+    /// As [`TurnStream::cancel`](crate::TurnStream::cancel).
+    pub fn cancel(&mut self) {
+        self.0.cancel();
+    }
+
+    /// As [`TurnStream::take_ask`](crate::TurnStream::take_ask).
+    pub fn take_ask(&mut self) -> Option<Ask> {
+        self.0.take_ask()
+    }
+
+    /// As [`TurnStream::transcript`](crate::TurnStream::transcript).
+    pub fn transcript(&self) -> Option<&Transcript> {
+        self.0.transcript()
+    }
+
+    /// As [`TurnStream::message`](crate::TurnStream::message).
+    pub fn message(&self) -> Option<&MessageId> {
+        self.0.message()
+    }
+}
+
+impl Iterator for TurnStream {
+    type Item = TurnEvent;
+
+    fn next(&mut self) -> Option<TurnEvent> {
+        self.0.wait_mut(crate::TurnStream::next_event)
+    }
+}
+
+/// [`BatchStream`](crate::BatchStream) as an iterator.
+#[derive(Debug)]
+#[must_use = "a batch does nothing unless it is read"]
+pub struct BatchStream(pub(super) Held<crate::BatchStream>);
+
+impl BatchStream {
+    /// As [`BatchStream::outcome`](crate::BatchStream::outcome).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn outcome(self) -> Result<BatchReport, BatchError> {
+        self.0.end(crate::BatchStream::outcome)
+    }
+
+    /// As [`BatchStream::cancel`](crate::BatchStream::cancel).
+    pub fn cancel(&mut self) {
+        self.0.cancel();
+    }
+
+    /// As [`BatchStream::spend`](crate::BatchStream::spend).
+    pub fn spend(&self) -> Spend {
+        self.0.spend()
+    }
+
+    /// As [`BatchStream::counts`](crate::BatchStream::counts).
+    pub fn counts(&self) -> Option<BatchCounts> {
+        self.0.counts()
+    }
+}
+
+impl Iterator for BatchStream {
+    type Item = BatchEvent;
+
+    fn next(&mut self) -> Option<BatchEvent> {
+        self.0.wait_mut(crate::BatchStream::next_event)
+    }
+}
+
+/// [`ServerEvents`](crate::ServerEvents) as an iterator.
+#[derive(Debug)]
+#[must_use = "events wait until they are read"]
+pub struct ServerEvents(pub(super) Held<crate::ServerEvents>);
+
+impl Iterator for ServerEvents {
+    type Item = ServerNews;
+
+    fn next(&mut self) -> Option<ServerNews> {
+        self.0.wait_mut(crate::ServerEvents::next)
+    }
+}

@@ -1,0 +1,108 @@
+//! Servers, and what happens between two calls.
+
+use std::thread;
+use std::time::Duration;
+
+use opencode_tokio::{
+    AttachRequest, BatchEvent, BatchRequest, CreateSession, GivenServer, ServeEnd, ServerEventKind,
+    ServerNews, TurnEnd, blocking,
+};
+use testkit::conformance::serve::{answering, request, stubborn};
+use testkit::server::{FakeServer, Script, turn_events};
+
+use crate::world;
+
+/// Lets the server answer the `n`th prompt.
+fn answer(fake: &FakeServer, n: usize, text: &str) {
+    let prompts = fake.wait_for_requests("POST", "/session/{id}/prompt_async", n);
+    let message = prompts[n - 1].json()["messageID"].as_str().unwrap().to_owned();
+    for event in turn_events("ses_1", &message, text) {
+        fake.send_event(&event);
+    }
+}
+
+fn attached(fake: &FakeServer) -> blocking::Server {
+    blocking::opencode().unwrap().attach(AttachRequest::new(fake.url())).unwrap()
+}
+
+#[test]
+fn turns_come_by_iterator_and_the_end_is_the_outcome() {
+    let fake = FakeServer::start(Script::new()).unwrap();
+    let server = attached(&fake);
+    assert_eq!((server.url(), server.is_running()), (fake.url(), true));
+    let session = server.create_session(CreateSession::new()).unwrap();
+    // It is enough to keep the session.
+    drop(server);
+    thread::scope(|scope| {
+        scope.spawn(|| answer(&fake, 1, "Hello you."));
+        let mut turn = session.send("Hello?");
+        let text: String =
+            turn.by_ref().filter_map(|event| Some(event.text()?.into_owned())).collect();
+        assert_eq!(text, "Hello you.");
+        let outcome = turn.outcome().unwrap();
+        assert_eq!(outcome.text(), "Hello you.");
+        assert!(matches!(outcome.end, TurnEnd::Completed), "{:?}", outcome.end);
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| answer(&fake, 2, "Still here."));
+        let more = session.send("And now?").outcome().unwrap();
+        assert_eq!(more.text(), "Still here.");
+    });
+}
+
+#[test]
+fn events_are_heard_while_nobody_waits() {
+    let fake = FakeServer::start(Script::new()).unwrap();
+    let server = attached(&fake);
+    let mut events = server.events();
+    // The thread of the handle opens the stream and reads it: nobody here waits for anything.
+    fake.wait_for_events(1);
+    fake.send_event(r#"{"id":"evt_1","type":"server.imagined","properties":{}}"#);
+    let told = events
+        .find_map(|news| if let ServerNews::Event(event) = news { Some(event) } else { None });
+    assert!(matches!(&told.unwrap().kind, ServerEventKind::Unknown { .. }));
+    drop((server, events));
+}
+
+#[test]
+fn a_server_of_ours_lives_as_long_as_what_was_made_from_it() {
+    let answering = answering();
+    let (world, opencode) = world(stubborn(&answering));
+    let server = opencode.serve(request(&world)).unwrap();
+    drop(opencode);
+    let session = server.create_session(CreateSession::new()).unwrap();
+    assert_eq!((world.call().started.len(), world.private_dirs().len()), (2, 1));
+    drop(server);
+    assert_eq!(world.private_dirs().len(), 1);
+    drop(session);
+    world.assert_nothing_left();
+    assert_eq!(world.guardians(), []);
+}
+
+#[test]
+fn a_server_that_is_stopped_says_how_it_ended() {
+    let answering = answering();
+    let (world, opencode) = world(stubborn(&answering));
+    let server = opencode.serve(request(&world)).unwrap();
+    assert!(server.is_running() && server.health().unwrap().healthy);
+    assert_eq!(server.stop().unwrap().outcome.unwrap().end, ServeEnd::Stopped);
+    assert!(!server.is_running());
+    assert_eq!(server.exited().end, ServeEnd::Stopped);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn batches_come_by_iterator_and_the_end_is_the_report() {
+    let fake = FakeServer::start(Script::new()).unwrap();
+    let given = GivenServer::new(AttachRequest::new(fake.url()));
+    let opencode = blocking::opencode().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| answer(&fake, 1, "Hello you."));
+        let mut batch = opencode.batch(BatchRequest::new(["Hello?"]).with_servers([given]));
+        let ended = batch.by_ref().filter(|event| matches!(event, BatchEvent::JobEnded(_))).count();
+        let report = batch.outcome().unwrap();
+        assert_eq!((ended, report.jobs.len()), (1, 1));
+        assert_eq!(report.jobs[0].text(), "Hello you.");
+        assert!(report.elapsed > Duration::ZERO);
+    });
+}
