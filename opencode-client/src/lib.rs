@@ -74,6 +74,13 @@
 //! # }
 //! ```
 //!
+//! # How a batch goes
+//!
+//! [`OpenCode::batch`] runs many [`Job`]s, each with a prompt, directory, configuration, [`Policy`] and [`AnswerSchema`] of its
+//! own, on as few servers as their configurations allow. [`opencode_proto::Batch`] decides which job begins where and when; the
+//! [`BatchStream`] tells what happens, [`BatchResults`] writes it down and goes on from it, and the [`BatchReport`] has all
+//! in order. Jobs fail by themselves ([`JobReport::error`]); the batch does not.
+//!
 //! # Writing an adapter
 //!
 //! `opencode-tokio` and `opencode-async-std` are two; a third is one type and one test, about two hundred lines.
