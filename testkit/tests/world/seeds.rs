@@ -109,4 +109,17 @@ fn play_all(seeds: Range<u64>) {
         panic!("{first}\n{} of {} seeds fail:\n{list}", broken.len(), seeds.end - seeds.start);
     }
     println!("{} seeds: {counts:#?}", seeds.end - seeds.start);
+    let most = memory_most();
+    assert!(most < MEMORY_MAX, "all worlds together took {most} bytes");
+}
+
+/// A world takes some megabytes. What stays behind of thousands, or grows in one, takes more than this.
+const MEMORY_MAX: u64 = 192 << 20;
+
+/// The most memory that this process ever took, in bytes; 0 where nobody can tell.
+fn memory_most() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.unwrap_or_default() << 10
 }
