@@ -1,6 +1,7 @@
 //! Files outside the directories of a policy.
 
 use std::fs;
+use std::process::Command;
 
 use opencode_tokio::{Policy, TurnRequest};
 use serde_json::json;
@@ -205,4 +206,41 @@ async fn another_directory_can_be_opened_to_reads() {
             ),
         ]
     );
+}
+
+/// In a repository OpenCode takes all of it for the project, and asks for the files alone.
+#[tokio::test]
+async fn the_rest_of_a_repository_is_outside_too() {
+    let world = World::new("repository").await;
+    let root = world.project().parent().unwrap().to_owned();
+    let made = Command::new("git").args(["init", "--quiet"]).current_dir(root).status().unwrap();
+    assert!(made.success());
+    let verdicts = Verdicts::default();
+    let session = world.session().await.with_policy(verdicts.of(within_the_project()));
+    let session = session.await.unwrap();
+    let write = |path: String| ("write", json!({ "filePath": path, "content": "written" }));
+    let read = |path: String| ("read", json!({ "filePath": path }));
+
+    let outcome = world
+        .play(
+            &session,
+            "repository",
+            [
+                write(world.inside("new.txt")),
+                write(world.outside("new.txt")),
+                write(world.inside("link/new.txt")),
+                read(world.outside("secret.txt")),
+                read(world.inside("link/secret.txt")),
+            ],
+        )
+        .await;
+
+    assert_eq!(outcome.text(), "Done.");
+    assert_eq!(fs::read_to_string(world.inside("new.txt")).unwrap(), "written");
+    for path in ["new.txt", "deep/new.txt"] {
+        assert!(!fs::exists(world.outside(path)).unwrap(), "{path} was written");
+    }
+    assert!(!world.is_told("repository"));
+    let asked: Vec<_> = verdicts.all().into_iter().map(|it| it.request.permission).collect();
+    assert_eq!(asked, ["edit", "edit", "edit", "read", "read"]);
 }
