@@ -99,10 +99,22 @@ impl Ground {
     }
 }
 
+/// A directory to work in that is not there.
+pub(crate) struct NoDirectory {
+    pub(crate) path: PathBuf,
+    pub(crate) source: io::Error,
+}
+
+impl From<NoDirectory> for GroundError {
+    fn from(NoDirectory { path, source }: NoDirectory) -> Self {
+        Self::Directory { path, source }
+    }
+}
+
 /// The directory to work in, absolute, if it is there. Blocks.
-pub(crate) fn existing(path: Option<&Path>) -> Result<PathBuf, GroundError> {
+pub(crate) fn existing(path: Option<&Path>) -> Result<PathBuf, NoDirectory> {
     let path = path.unwrap_or_else(|| Path::new("."));
-    let fail = |source| GroundError::Directory { path: path.to_owned(), source };
+    let fail = |source| NoDirectory { path: path.to_owned(), source };
     let absolute = std::path::absolute(path).map_err(fail)?;
     // Otherwise a missing directory would look like a missing program.
     std::fs::read_dir(&absolute).map_err(fail)?;

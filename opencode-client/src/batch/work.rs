@@ -1,7 +1,6 @@
 //! One job on one server.
 
 use std::future::poll_fn;
-use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +26,7 @@ use crate::latch::Latch;
 use crate::race::{First, race};
 use crate::server::Server;
 use crate::session::Session;
+use crate::start::{NoDirectory, existing};
 use crate::structured::{StructuredError, StructuredOutcome, StructuredStream};
 use crate::turn_stream::{TurnError, TurnRequest, TurnStream};
 
@@ -176,15 +176,11 @@ async fn directory(assignment: &Assignment) -> Result<Option<String>, JobError> 
         return Ok(Some(path.to_string_lossy().into_owned()));
     }
     let runtime = &server.inner.inner.runtime;
-    let absolute = unblock(runtime, move || absolute_directory(&path)).await?;
-    Ok(Some(absolute.to_string_lossy().into_owned()))
-}
-
-fn absolute_directory(path: &Path) -> Result<PathBuf, JobError> {
-    let fail = |source| JobError::Directory { path: path.to_owned(), source };
-    let absolute = std::path::absolute(path).map_err(fail)?;
-    std::fs::read_dir(&absolute).map_err(fail)?;
-    Ok(absolute)
+    let existing = unblock(runtime, move || existing(Some(&path))).await;
+    match existing {
+        Ok(directory) => Ok(Some(directory.to_string_lossy().into_owned())),
+        Err(NoDirectory { path, source }) => Err(JobError::Directory { path, source }),
+    }
 }
 
 /// Says that the prompt is about to be sent, in the results first.

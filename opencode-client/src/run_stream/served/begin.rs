@@ -16,7 +16,7 @@ use crate::inner::Inner;
 use crate::log::Log;
 use crate::request::{Backend, RunRequest};
 use crate::server::{self, ServeError, ServeRequest};
-use crate::start::existing;
+use crate::start::{GroundError, existing};
 use crate::within::within;
 
 use super::prepare::prepare;
@@ -97,10 +97,12 @@ fn explore(request: &RunRequest) -> Result<(Place, Option<EventLog>), RunError> 
         Backend::Server(server) => match &request.directory {
             // Elsewhere, as the machine of that server knows it.
             Some(path) if server.process_id().is_none() => Some(path.clone()),
-            Some(path) => Some(existing(Some(path))?),
+            Some(path) => Some(existing(Some(path)).map_err(GroundError::from)?),
             None => server.directory().map(PathBuf::from),
         },
-        Backend::NewServer | Backend::Process => Some(existing(request.directory.as_deref())?),
+        Backend::NewServer | Backend::Process => {
+            Some(existing(request.directory.as_deref()).map_err(GroundError::from)?)
+        }
     };
     let base = directory.as_deref().unwrap_or_else(|| Path::new(""));
     let files = request.config.flags.files.iter().map(|file| {
