@@ -11,6 +11,7 @@ mod start;
 mod stop;
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ use crate::http::{CallError, Http};
 use crate::hub::{Follower, HubServer, Hubs};
 use crate::inner::Inner;
 use crate::session::{MessageIds, Sessions};
+use crate::start::{NoDirectory, existing};
 
 use local::Local;
 use pump::Life;
@@ -77,6 +79,16 @@ impl Server {
     /// The project's directory; `None` for the one in which a server that was attached to was started.
     pub fn directory(&self) -> Option<&str> {
         self.inner.directory.as_deref()
+    }
+
+    /// Where something is to work that asks for this directory, or for none: as its machine knows it. Blocks.
+    pub(crate) fn place_of(&self, path: Option<&Path>) -> Result<Option<PathBuf>, NoDirectory> {
+        match path {
+            // Elsewhere nobody can look.
+            Some(path) if self.inner.local.is_none() => Ok(Some(path.to_owned())),
+            Some(path) => existing(Some(path)).map(Some),
+            None => Ok(self.directory().map(PathBuf::from)),
+        }
     }
 
     /// Its process; `None` when it was attached to.

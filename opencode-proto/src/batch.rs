@@ -72,7 +72,7 @@ struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Waiting,
-    Delayed(Instant),
+    Delayed,
     Running(ServerNo),
     Ended,
 }
@@ -179,8 +179,8 @@ impl Batch {
             if self.settings.budget.over == OverBudget::Abort {
                 self.abort_running();
             }
+            self.advance(now);
         }
-        self.advance(now);
     }
 
     /// A job is over on its server.
@@ -204,7 +204,7 @@ impl Batch {
             .flatten();
         match due {
             Some(at) => {
-                self.jobs[job.0].state = State::Delayed(at);
+                self.jobs[job.0].state = State::Delayed;
                 self.delayed.insert((at, job));
                 self.actions.push_back(BatchAction::Repeat { job, at });
             }

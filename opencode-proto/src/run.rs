@@ -232,24 +232,9 @@ impl Run {
 
     fn event(&mut self, event: RunEvent, now: Instant) {
         self.answer.apply(&event);
-        match &event.kind {
-            RunEventKind::Diagnostic(diagnostic) => {
-                self.lines.diagnostics += 1;
-                self.torn |= *diagnostic == Diagnostic::Torn;
-            }
-            RunEventKind::Malformed { .. } => self.lines.malformed += 1,
-            RunEventKind::Unknown { .. } => self.lines.unknown += 1,
-            RunEventKind::Error(_)
-            | RunEventKind::Notice(_)
-            | RunEventKind::Reasoning(_)
-            | RunEventKind::StepFinish(_)
-            | RunEventKind::StepStart(_)
-            | RunEventKind::Text(_)
-            | RunEventKind::TextDelta(_)
-            | RunEventKind::ToolUse(_) => {}
-        }
+        self.lines.add(&event.kind);
+        self.torn |= matches!(event.kind, RunEventKind::Diagnostic(Diagnostic::Torn));
         if !matches!(event.kind, RunEventKind::Diagnostic(_)) {
-            self.lines.events += 1;
             self.watchdog.handle_event(now);
             self.answered = (self.answer.tail() == Tail::Answered).then_some(now);
             self.count_overflows(&event);

@@ -18,7 +18,7 @@ use crate::answer::Answer;
 use crate::json::RawJson;
 use crate::part::{Part, PartKey};
 use crate::run::{LineCounts, Retention, RunEnd, RunOutcome, RunSettings};
-use crate::run_event::{Notice, RunEvent, RunEventKind, Telling};
+use crate::run_event::{Notice, RunEvent, Telling};
 use crate::server_event::PermissionRequest;
 use crate::turn::{Origin, TurnEnd, TurnEvent, TurnEventKind};
 
@@ -193,20 +193,7 @@ impl ServedRun {
             self.raw_lines.push(line.clone());
         }
         let event = RunEvent::decode(line);
-        self.lines.events += 1;
-        match &event.kind {
-            RunEventKind::Malformed { .. } => self.lines.malformed += 1,
-            RunEventKind::Unknown { .. } => self.lines.unknown += 1,
-            RunEventKind::Diagnostic(_)
-            | RunEventKind::Error(_)
-            | RunEventKind::Notice(_)
-            | RunEventKind::Reasoning(_)
-            | RunEventKind::StepFinish(_)
-            | RunEventKind::StepStart(_)
-            | RunEventKind::Text(_)
-            | RunEventKind::TextDelta(_)
-            | RunEventKind::ToolUse(_) => {}
-        }
+        self.lines.add(&event.kind);
         self.emit(event);
     }
 

@@ -57,8 +57,7 @@ pub(super) fn spend(worked: &Worked) -> Spend {
     let failed = worked.error.iter().flat_map(JobError::turns);
     let mut spend = Spend::default();
     for outcome in worked.answer.turns.iter().chain(failed) {
-        spend += Spend::new(outcome.tokens(), outcome.cost());
-        spend += Spend::new(outcome.children_tokens(), outcome.children_cost());
+        spend += outcome.spend();
     }
     spend
 }

@@ -26,7 +26,7 @@ use crate::latch::Latch;
 use crate::race::{First, race};
 use crate::server::Server;
 use crate::session::Session;
-use crate::start::{NoDirectory, existing};
+use crate::start::NoDirectory;
 use crate::structured::{StructuredError, StructuredOutcome, StructuredStream};
 use crate::turn_stream::{TurnError, TurnRequest, TurnStream};
 
@@ -169,16 +169,10 @@ async fn govern(session: Session, job: &Job) -> Result<Session, Failure> {
 /// The directory it works in. A server takes one that is not there for one that is empty.
 async fn directory(assignment: &Assignment) -> Result<Option<String>, JobError> {
     let Assignment { job, server, .. } = assignment;
-    let Some(path) = job.directory.clone() else {
-        return Ok(server.directory().map(str::to_owned));
-    };
-    if server.process_id().is_none() {
-        return Ok(Some(path.to_string_lossy().into_owned()));
-    }
+    let (at, path) = (server.clone(), job.directory.clone());
     let runtime = &server.inner.inner.runtime;
-    let existing = unblock(runtime, move || existing(Some(&path))).await;
-    match existing {
-        Ok(directory) => Ok(Some(directory.to_string_lossy().into_owned())),
+    match unblock(runtime, move || at.place_of(path.as_deref())).await {
+        Ok(directory) => Ok(directory.map(|directory| directory.to_string_lossy().into_owned())),
         Err(NoDirectory { path, source }) => Err(JobError::Directory { path, source }),
     }
 }

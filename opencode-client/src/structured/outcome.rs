@@ -113,10 +113,10 @@ fn last(misfits: &[Misfit]) -> String {
 }
 
 fn tokens<'a>(turns: impl IntoIterator<Item = &'a TurnOutcome>) -> Tokens {
-    turns.into_iter().map(|turn| turn.tokens() + turn.children_tokens()).sum()
+    turns.into_iter().map(|turn| turn.spend().tokens).sum()
 }
 
 fn cost<'a>(turns: impl IntoIterator<Item = &'a TurnOutcome>) -> f64 {
     // Not `sum`, which makes a negative zero of nothing.
-    turns.into_iter().fold(0.0, |sum, turn| sum + turn.cost() + turn.children_cost())
+    turns.into_iter().fold(0.0, |sum, turn| sum + turn.spend().cost)
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::AgentError;
 use crate::answer::Answer;
-use crate::run_event::Notice;
+use crate::run_event::{Notice, RunEventKind};
 use crate::watchdog::Deadline;
 
 /// Everything a run came to: how it ended, and all that was gathered until then, also when it failed.
@@ -192,4 +192,14 @@ pub struct LineCounts {
     pub malformed: u64,
     /// Lines that are no events.
     pub diagnostics: u64,
+}
+
+impl LineCounts {
+    pub(crate) fn add(&mut self, kind: &RunEventKind) {
+        let is_event = !matches!(kind, RunEventKind::Diagnostic(_));
+        self.events += u64::from(is_event);
+        self.diagnostics += u64::from(!is_event);
+        self.malformed += u64::from(matches!(kind, RunEventKind::Malformed { .. }));
+        self.unknown += u64::from(matches!(kind, RunEventKind::Unknown { .. }));
+    }
 }

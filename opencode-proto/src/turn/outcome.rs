@@ -3,6 +3,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::api::ApiError;
+use crate::batch::Spend;
 use crate::json::RawJson;
 use crate::part::{Tokens, ToolPart};
 use crate::server_event::{MessageInfo, Todo};
@@ -79,6 +80,13 @@ impl TurnOutcome {
     /// What its subagents cost in US dollars.
     pub fn children_cost(&self) -> f64 {
         self.children.iter().map(Transcript::cost).fold(0.0, |sum, cost| sum + cost)
+    }
+
+    /// What it used and cost, its subagents included.
+    pub fn spend(&self) -> Spend {
+        let mut spend = Spend::new(self.tokens(), self.cost());
+        spend += Spend::new(self.children_tokens(), self.children_cost());
+        spend
     }
 
     /// The answer in the form that was asked for, any JSON. OpenCode does not check it against the schema.

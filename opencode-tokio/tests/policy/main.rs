@@ -2,9 +2,17 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
+#[path = "../common/adapter.rs"]
+mod adapter;
 mod commands;
 mod files;
 mod limits;
 mod servers;
 mod subagents;
 mod world;
+
+use testkit::conformance::Host;
+
+fn on() -> Host {
+    testkit::conformance!(host: adapter::Tokio)
+}

@@ -1,23 +1,22 @@
 //! One server for all tests of a process, which asks for everything. Each test has a project of its own on it.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::{env, fs};
 
 use opencode_tokio::{
-    AttachRequest, Binary, CreateSession, Credentials, Deadlines, Environment, PermissionReply,
-    Policy, RunConfig, ServeFlags, ServeRequest, Server, Session, TurnOutcome, TurnRequest,
-    Verdict,
+    AttachRequest, CreateSession, Credentials, Deadlines, PermissionReply, Policy, RunConfig,
+    ServeFlags, ServeRequest, Server, Session, TurnOutcome, TurnRequest, Verdict,
 };
 use serde_json::{Value, json};
+use testkit::conformance::real::kept;
 use testkit::model::{ModelServer, Reply, Request, Script};
+
+use crate::on;
 
 /// A turn takes a second; this is for a machine that does other things as well.
 const LONG: Duration = Duration::from_secs(240);
-
-const PREFIX: &str = "opencode-test-policy-";
 
 const PASSWORD: &str = "the password of the tests";
 
@@ -187,66 +186,20 @@ fn list(directory: &Path, found: &mut Vec<(String, String)>) {
 fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let root = directory_of(std::process::id());
-        remove_those_of_the_dead();
-        for name in ["home", "start", "temp"] {
-            fs::create_dir_all(root.join(name)).unwrap();
-        }
-        let root = root.canonicalize().unwrap();
+        // Not below the repository of this crate: what is in one, OpenCode does not take for outside.
+        let root = kept::directory(&env::temp_dir(), "opencode-test-policy-");
         let model = ModelServer::start().unwrap();
-        let url = serve(&root, &model);
+        // One that can allow everything OpenCode comes with, so that the server asks for all of it.
+        let policy = Policy::new().with_confirm(|_| async { PermissionReply::reject() });
+        let config = RunConfig::new().with_overrides(config(&model).as_object().unwrap().clone());
+        let request = ServeRequest::new()
+            .with_directory(root.join("project"))
+            .with_config(policy.server_config(config))
+            .with_flags(ServeFlags::new().with_credentials(Credentials::new(PASSWORD)));
+        let on = on();
+        let url = kept::serve(&on, kept::opencode(&on, &root), request);
         Shared { model, root, url }
     })
-}
-
-fn directory_of(process: u32) -> PathBuf {
-    // Not below the repository of this crate: what is in one, OpenCode does not take for outside.
-    env::temp_dir().join(format!("{PREFIX}{process}"))
-}
-
-/// Nothing of this process runs when its statics are gone: the next one removes its directory.
-fn remove_those_of_the_dead() {
-    for entry in fs::read_dir(env::temp_dir()).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let process = name.strip_prefix(PREFIX).and_then(|process| process.parse::<u32>().ok());
-        let Some(process) = process else { continue };
-        if process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists() {
-            // Another process may be faster.
-            let _ = fs::remove_dir_all(path);
-        }
-    }
-}
-
-/// Starts the server on a thread that outlives every test. When this process ends, the guardian ends the server.
-fn serve(root: &Path, model: &ModelServer) -> String {
-    let mut environment = Environment::new();
-    environment.set("HOME", root.join("home"));
-    environment.set("PATH", env::var_os("PATH").unwrap());
-    environment.set("OPENCODE_DISABLE_MODELS_FETCH", "1");
-    environment.set("OPENCODE_TEST_MANAGED_CONFIG_DIR", root.join("managed"));
-    let opencode = opencode_tokio::builder()
-        .binary(Binary::Path(testkit::opencode::binary().unwrap()))
-        .environment(environment)
-        .temp_dir(root.join("temp"))
-        .build();
-    // One that can allow everything OpenCode comes with, so that the server asks for all of it.
-    let policy = Policy::new().with_confirm(|_| async { PermissionReply::reject() });
-    let config = RunConfig::new().with_overrides(config(model).as_object().unwrap().clone());
-    let request = ServeRequest::new()
-        .with_directory(root.join("start"))
-        .with_config(policy.server_config(config))
-        .with_flags(ServeFlags::new().with_credentials(Credentials::new(PASSWORD)));
-    let (told, url) = mpsc::channel();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let server = opencode.serve(request).await.unwrap();
-            told.send(server.url()).unwrap();
-            server.exited().await;
-        });
-    });
-    url.recv().expect("the server starts")
 }
 
 fn config(model: &ModelServer) -> Value {

@@ -4,12 +4,13 @@ use opencode_tokio::AnswerSchema;
 use serde_json::json;
 use testkit::model::Reply;
 
+use crate::on;
 use crate::types::{Folder, Licence, Verdict, ends, gives, licence, tool};
-use crate::world::{World, prompt};
+use testkit::conformance::real::sessions::{World, prompt};
 
 #[tokio::test]
 async fn an_answer_that_fits_is_asked_for_once() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("fits-once", gives(json!({ "name": "MIT", "stars": 5 })));
     let session = world.session().await;
     let schema = AnswerSchema::derived::<Licence>();
@@ -31,7 +32,7 @@ async fn an_answer_that_fits_is_asked_for_once() {
 
 #[tokio::test]
 async fn a_list_and_an_enum_come_in_a_wrapper_that_nobody_sees() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let list = json!({ "answer": [{ "name": "MIT", "stars": 5 }, { "name": "ISC", "stars": 4 }] });
     world.model().script("fits-list", gives(list));
     world.model().script("fits-unit", gives(json!({ "answer": "accepted" })));
@@ -55,7 +56,7 @@ async fn a_list_and_an_enum_come_in_a_wrapper_that_nobody_sees() {
 
 #[tokio::test]
 async fn a_type_that_contains_itself_is_referred_to() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let leaf = json!({ "name": "a", "folders": [] });
     let answer = json!({ "answer": [{ "name": "b", "folders": [leaf] }] });
     world.model().script("fits-folders", gives(answer));
@@ -75,7 +76,7 @@ async fn a_type_that_contains_itself_is_referred_to() {
 
 #[tokio::test]
 async fn a_session_goes_on_with_other_types_and_with_words() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     world.model().script("fits-first", gives(json!({ "name": "MIT", "stars": 5 })));
     world.model().script("fits-second", gives(json!({ "answer": 42 })));
     world.model().script("fits-words", Reply::new().text("You are welcome."));

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "each test looks at some of the events")]
 
+#[path = "../common/adapter.rs"]
+mod adapter;
 mod again;
 mod fits;
 mod refused;
@@ -11,4 +13,9 @@ mod refused;
 mod still;
 mod time;
 mod types;
-mod world;
+
+use testkit::conformance::Host;
+
+fn on() -> Host {
+    testkit::conformance!(host: adapter::Tokio)
+}

@@ -3,12 +3,13 @@
 use opencode_tokio::{AnswerSchema, Prompt, PromptReply, RawJson, StructuredError, TurnRequest};
 use serde_json::{Value, json};
 
+use crate::on;
 use crate::types::fail;
-use crate::world::World;
+use testkit::conformance::real::sessions::World;
 
 #[tokio::test]
 async fn only_prompts_have_answers_of_a_form() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     let schema = AnswerSchema::derived::<String>();
     let requests = [
@@ -25,7 +26,7 @@ async fn only_prompts_have_answers_of_a_form() {
 
 #[tokio::test]
 async fn a_schema_that_cannot_be_checked_is_not_sent() {
-    let world = World::new().await;
+    let world = World::new(&on()).await;
     let session = world.session().await;
     let schema = json!({ "type": "object", "properties": { "name": { "pattern": "(?=a)" } } });
     let schema = RawJson::parse(schema.to_string()).unwrap();

@@ -2,6 +2,7 @@
 
 pub mod asking;
 pub mod behind;
+pub mod kept;
 pub mod live;
 pub mod runs;
 pub mod sessions;

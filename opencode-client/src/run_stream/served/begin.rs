@@ -94,12 +94,9 @@ pub(super) async fn begin(
 /// Looks at the directory and the files, and opens the log. Blocks.
 fn explore(request: &RunRequest) -> Result<(Place, Option<EventLog>), RunError> {
     let directory = match &request.backend {
-        Backend::Server(server) => match &request.directory {
-            // Elsewhere, as the machine of that server knows it.
-            Some(path) if server.process_id().is_none() => Some(path.clone()),
-            Some(path) => Some(existing(Some(path)).map_err(GroundError::from)?),
-            None => server.directory().map(PathBuf::from),
-        },
+        Backend::Server(server) => {
+            server.place_of(request.directory.as_deref()).map_err(GroundError::from)?
+        }
         Backend::NewServer | Backend::Process => {
             Some(existing(request.directory.as_deref()).map_err(GroundError::from)?)
         }

@@ -1,38 +1,9 @@
 //! Runs that nobody wants any more, while a tool works and has left things behind.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use opencode_client::{RunEnd, RunError};
 
-use opencode_client::{RunEnd, RunError, RunRequest};
-
-use super::runs::{LONG, World, bash, processes_of};
+use super::runs::{LONG, World, await_sleepers, lingering};
 use crate::conformance::Host;
-use crate::model::{Reply, Script};
-use crate::processes::eventually;
-
-/// One that the tool waits for, one whose shell is gone, and one in a session of its own.
-const LINGERING: &str = "sh -c 'sleep 301 &'; setsid sleep 302 & sleep 300";
-const SLEEPERS: [&str; 3] = ["300", "301", "302"];
-
-fn lingering(world: &World) -> RunRequest {
-    world.model.default_script(
-        Script::new().then(Reply::new().text("I wait.").tool("bash", bash(LINGERING))),
-    );
-    world.request("Wait.")
-}
-
-/// Blocks until all of them sleep.
-fn await_sleepers(root: PathBuf) {
-    eventually(LONG, || {
-        let processes = processes_of(&root);
-        let asleep: BTreeSet<_> = processes
-            .iter()
-            .filter(|process| process.cmdline.first().is_some_and(|program| program == "sleep"))
-            .filter_map(|process| process.cmdline.get(1).cloned())
-            .collect();
-        if asleep.iter().eq(SLEEPERS) { Ok(()) } else { Err(processes) }
-    });
-}
 
 pub(crate) async fn a_cancelled_run_ends_with_all_it_started_and_keeps_what_it_gathered(on: &Host) {
     let world = World::new(on);

@@ -1,5 +1,6 @@
 //! A user, a project and a scripted model of one test's own, and what holds after every run.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex};
@@ -15,8 +16,8 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use crate::conformance::Host;
-use crate::model::{Kind, ModelServer, Request};
-use crate::processes::{Process, with_env};
+use crate::model::{Kind, ModelServer, Reply, Request, Script};
+use crate::processes::{Process, eventually, with_env};
 
 /// A run takes some seconds; this is for a machine that does other things as well.
 pub const LONG: Duration = Duration::from_secs(240);
@@ -294,4 +295,29 @@ pub fn project(world: &World) {
     world.write("project/more.md", "project-instructions");
     let config = json!({ "instructions": ["more.md"], "permission": { "bash": "deny" } });
     world.write("project/opencode.json", config.to_string());
+}
+
+/// One that the tool waits for, one whose shell is gone, and one in a session of its own.
+const LINGERING: &str = "sh -c 'sleep 301 &'; setsid sleep 302 & sleep 300";
+const SLEEPERS: [&str; 3] = ["300", "301", "302"];
+
+/// A run whose tool leaves those behind.
+pub fn lingering(world: &World) -> RunRequest {
+    world.model.default_script(
+        Script::new().then(Reply::new().text("I wait.").tool("bash", bash(LINGERING))),
+    );
+    world.request("Wait.")
+}
+
+/// Blocks until all of them sleep.
+pub fn await_sleepers(root: PathBuf) {
+    eventually(LONG, || {
+        let processes = processes_of(&root);
+        let asleep: BTreeSet<_> = processes
+            .iter()
+            .filter(|process| process.cmdline.first().is_some_and(|program| program == "sleep"))
+            .filter_map(|process| process.cmdline.get(1).cloned())
+            .collect();
+        if asleep.iter().eq(SLEEPERS) { Ok(()) } else { Err(processes) }
+    });
 }

@@ -1,17 +1,17 @@
 //! One server for all tests of a process, to which each test attaches by itself.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use std::{env, fs, thread};
 
 use opencode_client::{
-    AttachRequest, Binary, CreateSession, Credentials, Deadlines, Environment, RunConfig,
-    ServeFlags, ServeRequest, Server, Session, TurnError, TurnOutcome, TurnRequest, TurnStream,
+    AttachRequest, CreateSession, Credentials, Deadlines, RunConfig, ServeFlags, ServeRequest,
+    Server, Session, TurnError, TurnOutcome, TurnRequest, TurnStream,
 };
 use serde_json::{Map, Value, json};
 
+use super::kept;
 use crate::conformance::Host;
 use crate::model::{ModelServer, Request};
 use crate::processes::eventually;
@@ -127,67 +127,18 @@ pub async fn fail(turn: TurnStream) -> TurnOutcome {
 fn shared(on: &Host) -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let root = directory_of(on, std::process::id());
-        remove_those_of_the_dead(on);
-        for name in ["home", "project", "temp"] {
-            fs::create_dir_all(root.join(name)).unwrap();
-        }
-        let root = root.canonicalize().unwrap();
+        let root = kept::directory(Path::new(on.directory()), "sessions-");
         let model = ModelServer::start().unwrap();
-        let url = serve(on, &root, &model);
+        let config = RunConfig::new()
+            .with_overrides(object(&config(&model)))
+            .with_env("OPENCODE_EXPERIMENTAL_BACKGROUND_SUBAGENTS", "true");
+        let request = ServeRequest::new()
+            .with_directory(root.join("project"))
+            .with_config(config)
+            .with_flags(ServeFlags::new().with_credentials(credentials()));
+        let url = kept::serve(on, kept::opencode(on, &root), request);
         Shared { model, root, url }
     })
-}
-
-fn directory_of(on: &Host, process: u32) -> PathBuf {
-    Path::new(on.directory()).join(format!("sessions-{process}"))
-}
-
-/// Nothing of this process runs when its statics are gone: the next one removes its directory.
-fn remove_those_of_the_dead(on: &Host) {
-    for entry in fs::read_dir(on.directory()).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let process =
-            name.strip_prefix("sessions-").and_then(|process| process.parse::<u32>().ok());
-        let Some(process) = process else { continue };
-        if process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists() {
-            // Another process may be faster.
-            let _ = fs::remove_dir_all(path);
-        }
-    }
-}
-
-/// Starts the server on a thread that outlives every test. When this process ends, the guardian ends the server.
-fn serve(on: &Host, root: &Path, model: &ModelServer) -> String {
-    let mut environment = Environment::new();
-    environment.set("HOME", root.join("home"));
-    environment.set("PATH", env::var_os("PATH").unwrap());
-    environment.set("OPENCODE_DISABLE_MODELS_FETCH", "1");
-    environment.set("OPENCODE_TEST_MANAGED_CONFIG_DIR", root.join("managed"));
-    let opencode = on
-        .builder()
-        .binary(Binary::Path(crate::opencode::binary().unwrap()))
-        .environment(environment)
-        .temp_dir(root.join("temp"))
-        .build();
-    let config = RunConfig::new()
-        .with_overrides(object(&config(model)))
-        .with_env("OPENCODE_EXPERIMENTAL_BACKGROUND_SUBAGENTS", "true");
-    let request = ServeRequest::new()
-        .with_directory(root.join("project"))
-        .with_config(config)
-        .with_flags(ServeFlags::new().with_credentials(credentials()));
-    let (told, url) = mpsc::channel();
-    let on = on.clone();
-    thread::spawn(move || {
-        on.block_on(async {
-            let server = opencode.serve(request).await.unwrap();
-            told.send(server.url()).unwrap();
-            server.exited().await;
-        });
-    });
-    url.recv().expect("the server starts")
 }
 
 fn config(model: &ModelServer) -> Value {
