@@ -25,8 +25,8 @@ use crate::turn::{Origin, TurnEnd, TurnEvent, TurnEventKind};
 /// The machine that makes a run of a turn: its events are those of the process that would have run the same prompt, with
 /// the same lines, and so are its answer and its end.
 ///
-/// In addition, it tells text while it is written ([`RunEventKind::TextDelta`]). What the process would have said on
-/// standard error is a [`Notice`] as well. Inputs never fail. After each, take all events.
+/// In addition, it tells text while it is written ([`RunEventKind::TextDelta`](crate::RunEventKind::TextDelta)). What
+/// the process would have said on standard error is a [`Notice`] as well. Inputs never fail. After each, take all events.
 #[derive(Debug)]
 pub struct ServedRun {
     approval: Approval,
