@@ -19,6 +19,7 @@ use crate::request::RunRequest;
 use super::end::{self, CleanUp};
 use super::{BoxFuture, RunResult};
 use attempt::{Attempt, Progress};
+use start::Ready;
 
 pub(super) struct ProcessRun {
     inner: Arc<Inner>,
@@ -26,13 +27,16 @@ pub(super) struct ProcessRun {
     phase: Phase,
     /// How often the run was started.
     attempts: u32,
+    /// What the try before this one came to.
+    before: Option<Box<RunReport>>,
     cancelled: bool,
 }
 
 enum Phase {
     Created,
-    /// For its turn to start; with what the try before it came to.
-    Waiting(BoxFuture<StartPermit>, Option<Box<RunReport>>),
+    /// For its turn to start.
+    Waiting(BoxFuture<StartPermit>),
+    Preparing(BoxFuture<Result<Ready, RunError>>),
     Starting(BoxFuture<Result<Attempt, RunError>>),
     Running(Box<Attempt>),
     Ending(Box<RunReport>, BoxFuture<CleanUp>),
@@ -42,7 +46,7 @@ enum Phase {
 
 impl ProcessRun {
     pub(super) fn new(inner: Arc<Inner>, request: Arc<RunRequest>) -> Self {
-        Self { inner, request, phase: Phase::Created, attempts: 0, cancelled: false }
+        Self { inner, request, phase: Phase::Created, attempts: 0, before: None, cancelled: false }
     }
 
     /// How it ended, once.
@@ -50,7 +54,8 @@ impl ProcessRun {
         match mem::replace(&mut self.phase, Phase::Taken) {
             Phase::Ended(result) => Some(*result),
             Phase::Created
-            | Phase::Waiting(..)
+            | Phase::Waiting(_)
+            | Phase::Preparing(_)
             | Phase::Starting(_)
             | Phase::Running(_)
             | Phase::Ending(..)
@@ -77,22 +82,34 @@ impl ProcessRun {
                 Err(error) => error.report().map(RunReport::answer),
             },
             Phase::Ending(report, _) => Some(report.answer()),
-            Phase::Created | Phase::Waiting(..) | Phase::Starting(_) | Phase::Taken => None,
+            Phase::Created
+            | Phase::Waiting(_)
+            | Phase::Preparing(_)
+            | Phase::Starting(_)
+            | Phase::Taken => None,
         }
     }
 
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
         loop {
             match &mut self.phase {
-                Phase::Created => self.wait(Duration::ZERO, None),
-                Phase::Waiting(_, before) if self.cancelled => {
-                    let before = before.take();
-                    self.end_before_start(before);
+                Phase::Created => self.wait(Duration::ZERO),
+                Phase::Waiting(_) if self.cancelled => {
+                    let report = self.not_started();
+                    self.phase = Phase::Ended(Box::new(Err(RunError::Ended(report))));
                 }
-                Phase::Waiting(turn, _) => {
+                Phase::Waiting(turn) => {
                     let permit = ready!(turn.as_mut().poll(cx));
-                    self.start(permit);
+                    self.prepare(permit);
                 }
+                Phase::Preparing(ready) => match ready!(ready.as_mut().poll(cx)) {
+                    Ok(ready) if self.cancelled => {
+                        let report = self.not_started();
+                        self.phase = Phase::Ending(report, Box::pin(ready.clean_up()));
+                    }
+                    Ok(ready) => self.start(ready),
+                    Err(error) => self.phase = Phase::Ended(Box::new(Err(error))),
+                },
                 Phase::Starting(start) => match ready!(start.as_mut().poll(cx)) {
                     Ok(mut attempt) => {
                         if self.cancelled {
@@ -118,23 +135,29 @@ impl ProcessRun {
         }
     }
 
-    fn wait(&mut self, delay: Duration, before: Option<Box<RunReport>>) {
+    fn wait(&mut self, delay: Duration) {
         let turn = start::turn(Arc::clone(&self.inner), Arc::clone(&self.request), delay);
-        self.phase = Phase::Waiting(Box::pin(turn), before);
+        self.phase = Phase::Waiting(Box::pin(turn));
     }
 
-    fn start(&mut self, permit: StartPermit) {
+    fn prepare(&mut self, permit: StartPermit) {
+        let (inner, request) = (Arc::clone(&self.inner), Arc::clone(&self.request));
+        let is_first = self.attempts == 0;
+        self.phase = Phase::Preparing(Box::pin(start::prepare(inner, request, permit, is_first)));
+    }
+
+    fn start(&mut self, ready: Ready) {
         self.attempts += 1;
-        let start =
-            start::start(Arc::clone(&self.inner), Arc::clone(&self.request), permit, self.attempts);
-        self.phase = Phase::Starting(Box::pin(start));
+        let (inner, request) = (Arc::clone(&self.inner), Arc::clone(&self.request));
+        self.phase = Phase::Starting(Box::pin(start::start(inner, request, ready)));
     }
 
-    fn end_before_start(&mut self, before: Option<Box<RunReport>>) {
+    /// What is told when it was cancelled before it was started, perhaps once more.
+    fn not_started(&mut self) -> Box<RunReport> {
         let not_started = || end::not_started(&self.request.settings, self.inner.runtime.now());
-        let mut report = before.unwrap_or_else(|| Box::new(not_started()));
+        let mut report = self.before.take().unwrap_or_else(|| Box::new(not_started()));
         report.outcome.end = RunEnd::Cancelled;
-        self.phase = Phase::Ended(Box::new(Err(RunError::Ended(report))));
+        report
     }
 
     /// Starts once more when that can help: then no event was handed out.
@@ -142,7 +165,8 @@ impl ProcessRun {
         let Phase::Ending(report, _) = mem::replace(&mut self.phase, Phase::Taken) else {
             unreachable!("it was ending");
         };
-        let delay = self.request.retry.delay_before(self.attempts - 1);
+        let retries = self.attempts.saturating_sub(1);
+        let delay = self.request.retry.delay_before(retries);
         self.phase = match (clean_up.conclude(report), delay) {
             (Err(RunError::Ended(report)), Some(delay))
                 if matches!(report.outcome.end, RunEnd::StartupDatabase { .. }) =>
@@ -152,7 +176,8 @@ impl ProcessRun {
                     ?delay,
                     "the database was in use at the start"
                 );
-                return self.wait(delay, Some(report));
+                self.before = Some(report);
+                return self.wait(delay);
             }
             (result, _) => Phase::Ended(Box::new(result)),
         };
@@ -163,7 +188,8 @@ impl Phase {
     fn name(&self) -> &'static str {
         match self {
             Self::Created => "created",
-            Self::Waiting(..) => "waiting",
+            Self::Waiting(_) => "waiting",
+            Self::Preparing(_) => "preparing",
             Self::Starting(_) => "starting",
             Self::Running(_) => "running",
             Self::Ending(..) => "ending",

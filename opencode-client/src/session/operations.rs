@@ -22,7 +22,8 @@ impl Session {
         self.call(&ReadSession { session: self.id().clone() }).await
     }
 
-    /// What it does. `GET /session/status`.
+    /// What it does. `GET /session/status`. OpenCode tells on its event stream that a session is idle a moment before it
+    /// says so here, so a session whose turn has just ended may still be said to be busy.
     pub async fn status(&self) -> Called<SessionStatus> {
         let mut statuses = self.call(&SessionStatuses).await?;
         // Those that do nothing are not listed.

@@ -67,7 +67,11 @@ impl Turn {
             return self.judge(now);
         }
         if *status != SessionStatus::Idle {
-            (self.idle, self.quiet) = (None, None);
+            // OpenCode tells that it is idle a moment before it says so when it is asked.
+            if self.idle.take().is_some() {
+                self.look_at(now + self.settings.settle_delay);
+            }
+            self.quiet = None;
             self.status = Some(status.clone());
             return;
         }

@@ -158,6 +158,30 @@ fn a_look_finds_nothing_of_earlier_turns() {
 }
 
 #[test]
+fn a_session_that_was_told_to_be_idle_and_is_found_busy_is_looked_at_once_more() {
+    let settings = TurnSettings::default;
+    let idle_and_found_busy = || {
+        let mut stage = Stage::posted(settings());
+        stage.answer(r#","finish":"unknown","time":{"completed":1}"#);
+        stage.tell("session.status", IDLE);
+        stage.wait(Duration::ZERO);
+        stage.find(Snapshot::new(SessionStatus::Busy));
+        stage.wait(settings().settle_delay);
+        assert_eq!(stage.did, ["post", "look", "look"]);
+        stage
+    };
+    let mut stage = idle_and_found_busy();
+    stage.find(Snapshot::new(SessionStatus::Idle));
+    assert_eq!(stage.end(), Some("completed"));
+
+    // One that is busy twice is at work, and says so itself.
+    let mut stage = idle_and_found_busy();
+    stage.find(Snapshot::new(SessionStatus::Busy));
+    stage.wait(settings().look_interval - SECOND);
+    assert_eq!((stage.did.len(), stage.end()), (3, None));
+}
+
+#[test]
 fn a_summary_is_not_told_as_text() {
     let mut stage = Stage::posted(TurnSettings::default());
     stage.answer(r#","summary":true"#);

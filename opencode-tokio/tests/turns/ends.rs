@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use opencode_tokio::{
-    Deadline, Deadlines, ErrorName, FinishReason, Role, Session, SessionStatus, TurnEnd,
-    TurnEventKind, TurnRequest,
+    Deadline, Deadlines, ErrorName, FinishReason, Role, Session, TurnEnd, TurnEventKind,
+    TurnRequest,
 };
-use testkit::conformance::real::live::{Live, assert_goes_on, ended, left};
+use testkit::conformance::real::live::{Live, assert_goes_on, ended, left, until_idle};
 use testkit::conformance::real::sessions::bash;
 use testkit::conformance::real::sessions::{World, prompt};
 use testkit::model::{Gate, Reply, Script};
@@ -22,7 +22,7 @@ async fn timed_out(script: &'static str, reply: Reply, deadlines: Deadlines, whi
     let turn = Live::new(session.send(request)).end().await;
 
     assert!(matches!(turn.outcome.end, TurnEnd::TimedOut(end) if end == which), "{turn:#?}");
-    assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
+    until_idle(&session).await;
     left(&world, script).await;
     assert_goes_on(&world, &session).await;
 }
@@ -205,7 +205,7 @@ async fn a_model_that_stops_for_no_known_reason_is_asked_a_few_times() {
     let asked = world.asked("ends-unknown").len();
     assert!((9..=11).contains(&asked), "asked {asked} times: the ninth is one too many");
     assert_eq!(turn.outcome.answers().next().unwrap().finish, Some(FinishReason::UNKNOWN.into()));
-    assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
+    until_idle(&session).await;
     assert_goes_on(&world, &session).await;
 }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use opencode_tokio::{
-    ApiErrorKind, ModelRef, Origin, OutputFormat, Prompt, PromptReply, RawJson, Role,
-    SessionStatus, TurnEnd, TurnEventKind, TurnRequest,
+    ApiErrorKind, ModelRef, Origin, OutputFormat, Prompt, PromptReply, RawJson, Role, TurnEnd,
+    TurnEventKind, TurnRequest,
 };
 use serde_json::json;
 use testkit::conformance::real::live::{
-    CALL_TOKENS, Ended, Live, assert_goes_on, ended, requests_of,
+    CALL_TOKENS, Ended, Live, assert_goes_on, ended, requests_of, until_idle,
 };
 use testkit::conformance::real::sessions::{World, prompt};
 use testkit::conformance::real::sessions::{bash, sleepers};
@@ -82,7 +82,7 @@ async fn a_shell_command_can_be_cancelled() {
     let turn = turn.end().await;
     assert_eq!(turn.end(), "cancelled", "{:#?}", turn.outcome);
     sleepers(&on(), "86414", 0).await;
-    assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
+    until_idle(&session).await;
     assert_goes_on(&world, &session).await;
 }
 
@@ -161,7 +161,7 @@ async fn a_conversation_can_be_summarised() {
     let requests = requests_of(&world, &session);
     let summaries = requests.iter().filter(|request| request.kind() == Kind::Compaction);
     assert_eq!(summaries.count(), 1);
-    assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
+    until_idle(&session).await;
     assert_goes_on(&world, &session).await;
 }
 

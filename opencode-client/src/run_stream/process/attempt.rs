@@ -9,7 +9,6 @@ use opencode_proto::{Answer, Run, RunAction, RunEvent, RunEventKind, RunOutcome}
 
 use crate::child::{poll_chunk, poll_exit};
 use crate::error::{RunReport, Warning};
-use crate::event_log::EventLog;
 use crate::inner::Inner;
 use crate::log::Log;
 use crate::pacing::StartPermit;
@@ -50,7 +49,7 @@ impl Attempt {
         inner: Arc<Inner>,
         request: &RunRequest,
         started: Started,
-        log: Option<EventLog>,
+        log: Option<Log>,
         permit: StartPermit,
     ) -> Self {
         let Started { remains, process, invocation, warnings } = started;
@@ -65,7 +64,7 @@ impl Attempt {
             stderr: Some(stderr),
             exit: Some(exit),
             timer: None,
-            log: log.map(|log| Log::new(log, Arc::clone(&inner.runtime))),
+            log,
             permit: Some(permit),
             jobs: TreeJobs::default(),
             inner,

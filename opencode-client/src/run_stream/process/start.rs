@@ -9,9 +9,11 @@ use crate::blocking::{unblock, unblock_bound};
 use crate::error::RunError;
 use crate::event_log::{EventLog, EventLogMode};
 use crate::inner::Inner;
+use crate::log::Log;
 use crate::pacing::StartPermit;
 use crate::process_tree::Marker;
 use crate::request::RunRequest;
+use crate::run_stream::end::{self, CleanUp};
 use crate::start::{self, Ground, Prepared};
 
 use super::attempt::Attempt;
@@ -33,28 +35,50 @@ pub(super) async fn turn(
     start::turn(&inner, &request.config.isolation.data, delay).await
 }
 
-pub(super) async fn start(
+/// Looks at and makes everything that the run depends on.
+pub(super) async fn prepare(
     inner: Arc<Inner>,
     request: Arc<RunRequest>,
     permit: StartPermit,
-    attempt: u32,
-) -> Result<Attempt, RunError> {
+    is_first: bool,
+) -> Result<Ready, RunError> {
     let runtime = Arc::clone(&inner.runtime);
     let planned = {
-        let (inner, request) = (Arc::clone(&inner), Arc::clone(&request));
-        unblock(&runtime, move || plan(&inner, &request, attempt)).await?
+        let inner = Arc::clone(&inner);
+        unblock(&runtime, move || plan(&inner, &request, is_first)).await?
     };
     let Planned { invocation, marker, plan, log } = planned;
-    let prepared = {
-        let inner = Arc::clone(&inner);
-        unblock_bound(&runtime, move || Prepared::make(&inner, invocation, marker, plan)).await?
-    };
+    let prepared =
+        unblock_bound(&runtime, move || Prepared::make(&inner, invocation, marker, plan)).await?;
+    Ok(Ready { prepared, log: log.map(|log| Log::new(log, runtime)), permit })
+}
+
+/// All that is left is to start the process.
+pub(super) struct Ready {
+    prepared: Prepared,
+    log: Option<Log>,
+    permit: StartPermit,
+}
+
+impl Ready {
+    /// Leaves nothing of what was made, when nothing is to be started any more.
+    pub(super) fn clean_up(self) -> impl Future<Output = CleanUp> + Send {
+        end::clean_up(self.prepared.remains, self.log, None)
+    }
+}
+
+pub(super) async fn start(
+    inner: Arc<Inner>,
+    request: Arc<RunRequest>,
+    ready: Ready,
+) -> Result<Attempt, RunError> {
+    let Ready { prepared, log, permit } = ready;
     let started = start::spawn(&inner, prepared).await?;
     Ok(Attempt::new(inner, &request, started, log, permit))
 }
 
 /// Looks at everything that the run depends on. Blocks, perhaps for long: on files of the caller's.
-fn plan(inner: &Inner, request: &RunRequest, attempt: u32) -> Result<Planned, RunError> {
+fn plan(inner: &Inner, request: &RunRequest, is_first: bool) -> Result<Planned, RunError> {
     let ground = Ground::explore(inner, &request.config, request.directory.as_deref())?;
     let Ground { program, directory, marker, plan } = ground;
     let prompt = request.prompt.clone();
@@ -62,7 +86,7 @@ fn plan(inner: &Inner, request: &RunRequest, attempt: u32) -> Result<Planned, Ru
 
     let log = request.log.clone().map(|mut log| {
         // A retry goes on where the first try left off: it left off before the first event.
-        if attempt > 1 {
+        if !is_first {
             log.mode = EventLogMode::Append;
         }
         EventLog::open(log)

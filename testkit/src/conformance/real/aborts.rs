@@ -5,11 +5,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::select;
-use opencode_client::{
-    CreateSession, Permissions, Session, SessionStatus, TurnEventKind, TurnRequest,
-};
+use opencode_client::{CreateSession, Permissions, Session, TurnEventKind, TurnRequest};
 
-use super::live::{Ended, Live, asked, assert_goes_on, left};
+use super::live::{Ended, Live, asked, assert_goes_on, left, until_idle};
 use super::sessions::{World, bash, prompt, sleepers};
 use crate::conformance::{Host, yield_now};
 use crate::model::{Gate, Reply, Script};
@@ -52,8 +50,7 @@ async fn abort(world: &World, session: &Session, mut turn: Live, by: By) -> Ende
     by.abort(world, session, &mut turn).await;
     let ended = turn.end().await;
     assert_eq!(ended.end(), by.end(), "{:#?}", ended.outcome);
-    let status = session.status().await.unwrap();
-    assert_eq!(status, SessionStatus::Idle);
+    until_idle(session).await;
     assert_goes_on(world, session).await;
     ended
 }
@@ -198,7 +195,7 @@ pub(crate) async fn a_turn_that_is_cancelled_at_once_is_not_answered_later(on: &
         turn.cancel();
         let ended = Live::new(turn).end().await;
         assert!(["cancelled", "completed"].contains(&ended.end()), "{:?}", ended.outcome);
-        assert_eq!(session.status().await.unwrap(), SessionStatus::Idle, "after {polls} polls");
+        until_idle(&session).await;
         assert_goes_on(&world, &session).await;
     }
 }

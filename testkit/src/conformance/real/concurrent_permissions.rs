@@ -6,9 +6,10 @@ use futures_channel::mpsc::{self, UnboundedSender};
 use futures_util::StreamExt;
 use futures_util::future::{FutureExt, Shared};
 use opencode_client::api::ReplyPermission;
-use opencode_client::{PermissionReply, SessionStatus, TurnEventKind};
+use opencode_client::{PermissionReply, TurnEventKind};
 
 use super::asking::{asking, command_of, commands, completed, pending, refused, tools};
+use super::live::until_idle;
 use super::sessions::{World, fail, play, prompt};
 use crate::conformance::Host;
 use crate::model::{Reply, Script};
@@ -147,7 +148,7 @@ pub(crate) async fn a_turn_that_asks_can_be_cancelled(on: &Host) {
     }
     let outcome = fail(turn).await;
     assert_eq!(outcome.end.name(), "cancelled");
-    assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
+    until_idle(&session).await;
 
     // What was left unanswered does not disturb the next.
     let turn = prompt("Go [[permissions-cancel]]");

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::{Either, select};
 use opencode_client::{
-    Origin, PartId, Session, TurnError, TurnEvent, TurnEventKind, TurnOutcome, TurnRequest,
-    TurnStream,
+    Origin, PartId, Session, SessionStatus, TurnError, TurnEvent, TurnEventKind, TurnOutcome,
+    TurnRequest, TurnStream,
 };
 
 use super::sessions::{LONG, World, prompt};
@@ -179,6 +180,14 @@ pub fn assert_goes_on<'a>(world: &'a World, session: &'a Session) -> impl Future
         assert_eq!((outcome.errors(), outcome.children.len()), (&[] as &[_], 0), "{caller}");
         assert_eq!(next.failures(), [""; 0], "{caller}");
         next.assert_calls(1);
+    }
+}
+
+/// Asks until the server says that the session is idle, which it tells on its event stream a moment earlier.
+pub async fn until_idle(session: &Session) {
+    let begun = Instant::now();
+    while session.status().await.expect("the server answers") != SessionStatus::Idle {
+        assert!(begun.elapsed() < LONG, "{} is still busy", session.id());
     }
 }
 

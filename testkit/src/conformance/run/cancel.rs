@@ -61,7 +61,8 @@ pub(crate) async fn while_it_is_prepared(on: &Host) {
     assert_eq!(held.len(), 1);
     run.cancel();
     assert!(held.next_event(&mut run).await.is_none());
-    assert_eq!(cancelled(on, run).await.outcome.lines.events, 0);
+    assert_eq!(cancelled(on, run).await.attempts, 0);
+    assert_eq!((world.calls().len(), held.len()), (0, 0));
 }
 
 pub(crate) async fn before_the_first_event(on: &Host) {

@@ -150,9 +150,11 @@ fn statuses(server: &Inner, head: &Head) -> Reply {
     let directory = directory(server, head);
     let store = lock(&server.store);
     let mut statuses = json!({});
+    let now = server.now_ms();
     for (id, status) in store.live.iter().flat_map(|live| &live.statuses) {
-        if store.sessions[id].directory == directory {
-            statuses[id] = status.clone();
+        let is_idle = status.idle_from.is_some_and(|from| from <= now);
+        if !is_idle && store.sessions[id].directory == directory {
+            statuses[id] = status.told.clone();
         }
     }
     Reply::json(&statuses)

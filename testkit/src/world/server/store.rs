@@ -33,10 +33,16 @@ pub(super) struct Live {
     pub(super) host: u32,
     pub(super) runs: BTreeMap<String, Arc<Mutex<Run>>>,
     /// What is told of sessions that are not idle.
-    pub(super) statuses: BTreeMap<String, Value>,
+    pub(super) statuses: BTreeMap<String, Status>,
     pub(super) streams: BTreeMap<u64, Stream>,
     /// What is asked and not answered, in order. OpenCode keeps what was aborted.
     pub(super) pending: Vec<Pending>,
+}
+
+pub(super) struct Status {
+    pub(super) told: Value,
+    /// It is idle, and known to be so from then on, in ms: OpenCode says it on the stream a moment earlier.
+    pub(super) idle_from: Option<u64>,
 }
 
 pub(super) struct Pending {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Player, tell_idle};
 use crate::world::core::lock;
-use crate::world::server::store::Message;
+use crate::world::server::store::{Message, Status};
 
 impl Player {
     pub(super) fn tell(&self, kind: &str, properties: Value) {
@@ -21,18 +21,30 @@ impl Player {
         {
             let mut store = lock(&self.server.store);
             let Some(live) = &mut store.live else { return };
-            live.statuses.insert(self.session.clone(), status.clone());
+            let listed = Status { told: status.clone(), idle_from: None };
+            live.statuses.insert(self.session.clone(), listed);
         }
         self.tell("session.status", json!({ "status": status }));
     }
 
     pub(super) fn idle(&self) {
+        let idle_from = self.server.now_ms() + self.lag();
         {
             let mut store = lock(&self.server.store);
             let Some(live) = &mut store.live else { return };
-            live.statuses.remove(&self.session);
+            if let Some(status) = live.statuses.get_mut(&self.session) {
+                status.idle_from = Some(idle_from);
+            }
         }
         tell_idle(&self.server, &self.session);
+    }
+
+    /// Milliseconds.
+    fn lag(&self) -> u64 {
+        self.server.shared().core.random(|random| match random.happens(100) {
+            true => 1 + random.below(20),
+            false => 0,
+        })
     }
 
     /// What is told at some time during the first step.
