@@ -92,7 +92,8 @@ pub use verdict::{PolicyReason, Verdict};
 /// - **Code of the project.** OpenCode runs what its configuration says, when it starts or when a file is written: plugins,
 ///   MCP servers, formatters, language servers. For projects that are not trusted, start servers with
 ///   [`ProjectConfig::Ignore`](opencode_config::ProjectConfig::Ignore). What MCP servers and tools of the project do, once
-///   they may, is not confined.
+///   they may, is not confined. (A tool of an MCP server is asked for as `SERVER_TOOL`, a resource as `read` of
+///   `mcp:SERVER:URI`, which is no file.)
 /// - **What the application asks for itself:** files and subtasks of its prompts, commands (whose templates can run
 ///   programs), [`TurnRequest::shell`](crate::TurnRequest::shell), and every other call of the API. And what OpenCode reads
 ///   by itself: configuration, instructions (`AGENTS.md`), skills.

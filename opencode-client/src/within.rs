@@ -5,21 +5,26 @@ use std::time::Duration;
 
 use crate::runtime::Runtime;
 
-/// Waits for `future`, but not longer than `limit`: `None` when that is over. `None` for `limit` waits for ever.
+/// It has taken this long, and that was the limit.
+pub(crate) struct Late(pub(crate) Duration);
+
+/// Waits for `future`, but not longer than `limit`. `None` waits for ever.
 pub(crate) async fn within<F: Future>(
     runtime: &dyn Runtime,
     limit: Option<Duration>,
     future: F,
-) -> Option<F::Output> {
+) -> Result<F::Output, Late> {
     let mut future = pin!(future);
-    let at = limit.and_then(|limit| runtime.now().checked_add(limit));
-    let mut timer = at.map(|at| runtime.timer(at));
+    let mut timer = limit.and_then(|limit| {
+        let at = runtime.now().checked_add(limit)?;
+        Some((runtime.timer(at), limit))
+    });
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
+            return Poll::Ready(Ok(output));
         }
         match &mut timer {
-            Some(timer) => timer.as_mut().poll(cx).map(|()| None),
+            Some((timer, limit)) => timer.as_mut().poll(cx).map(|()| Err(Late(*limit))),
             None => Poll::Pending,
         }
     })

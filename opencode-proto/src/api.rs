@@ -113,6 +113,9 @@ pub enum Repeat {
 /// How long the reply to a request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
+    /// The first word about a directory, perhaps: the server reads the project, and installs what its plugins need, before
+    /// it answers.
+    Boot,
     /// The server answers at once.
     Quick,
     /// The server answers when the model has: minutes, or hours.

@@ -11,7 +11,7 @@ use opencode_proto::{Retry, RetryCause, RetryPolicy};
 use super::Inner;
 use super::error::{CallError, Reached};
 use super::link::{Gathered, Link};
-use crate::within::within;
+use crate::within::{Late, within};
 
 impl Inner {
     pub(super) async fn reply(
@@ -78,6 +78,7 @@ impl Inner {
         pace: Pace,
     ) -> Result<Response<Bytes>, CallError> {
         let limit = match pace {
+            Pace::Boot => Some(self.limits.boot),
             Pace::Quick => Some(self.limits.reply),
             Pace::Turn => None,
         };
@@ -96,34 +97,31 @@ impl Inner {
     }
 
     pub(super) async fn connect(&self, request: &Request<Bytes>) -> Result<Link, CallError> {
-        let limit = self.limits.connect;
         let connecting = async {
             let to = &self.endpoint;
             Link::new(self.runtime.connect(to.host(), to.port()).await?).await
         };
-        let connected = within(&*self.runtime, Some(limit), connecting).await;
+        let connected = within(&*self.runtime, Some(self.limits.connect), connecting).await;
         connected
-            .unwrap_or_else(|| Err(late(limit)))
+            .unwrap_or_else(|Late(limit)| Err(late(limit)))
             .map_err(|source| CallError::Connect { request: self.name(request), source })
     }
 
-    /// What a reply is that did not come, or not in time (`None`).
+    /// What a reply is that did not come, or not in time.
     pub(super) fn complete<T>(
         &self,
-        reply: Option<io::Result<T>>,
+        reply: Result<io::Result<T>, Late>,
         request: &Request<Bytes>,
         reached: Reached,
     ) -> Result<T, CallError> {
         match reply {
-            Some(Ok(reply)) => Ok(reply),
-            Some(Err(source)) => {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(source)) => {
                 Err(CallError::Lost { request: self.name(request), reached, source })
             }
-            None => Err(CallError::TimedOut {
-                request: self.name(request),
-                reached,
-                limit: self.limits.reply,
-            }),
+            Err(Late(limit)) => {
+                Err(CallError::TimedOut { request: self.name(request), reached, limit })
+            }
         }
     }
 

@@ -6,6 +6,10 @@ use opencode_proto::RetryPolicy;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpLimits {
+    /// In place of [`reply`](Self::reply), for requests that may be the first about a directory (`POST /session`, `GET
+    /// /agent` and the like): OpenCode reads the project then, and installs what its plugins need, before it answers.
+    /// Default: 2 minutes.
+    pub boot: Duration,
     /// Until a connection is there. Default: 10 s.
     pub connect: Duration,
     /// From there until the reply is complete, for requests that are answered at once. Requests that are answered when
@@ -20,6 +24,7 @@ pub struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
+            boot: Duration::from_secs(120),
             connect: Duration::from_secs(10),
             reply: Duration::from_secs(30),
             body_size_max: 256 << 20,
@@ -29,6 +34,12 @@ impl Default for HttpLimits {
 }
 
 impl HttpLimits {
+    /// Sets [`boot`](Self::boot).
+    #[must_use]
+    pub fn with_boot(self, boot: Duration) -> Self {
+        Self { boot, ..self }
+    }
+
     /// Sets [`connect`](Self::connect).
     #[must_use]
     pub fn with_connect(self, connect: Duration) -> Self {

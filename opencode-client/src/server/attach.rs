@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::http::{Endpoint, Http};
 use crate::inner::Inner;
-use crate::within::within;
+use crate::within::{Late, within};
 
 use super::error::AttachError;
 use super::request::AttachRequest;
@@ -14,21 +14,21 @@ pub(crate) async fn attach(
     inner: Arc<Inner>,
     request: AttachRequest,
 ) -> Result<Server, AttachError> {
-    let AttachRequest { url, credentials, directory, start_limit: limit, limits, events } = request;
+    let AttachRequest { url, credentials, directory, start_limit, limits, events } = request;
     let endpoint = Endpoint::parse(&url, credentials.as_ref())?;
     // Without the password that may have been in it.
     let url = endpoint.to_string();
     let http = Http::new(Arc::clone(&inner.runtime), endpoint, limits);
     let checked =
-        within(&*inner.runtime, Some(limit), health::version(&http, directory.as_deref()));
+        within(&*inner.runtime, Some(start_limit), health::version(&http, directory.as_deref()));
     match checked.await {
-        Some(Ok(version)) => {
+        Ok(Ok(version)) => {
             let inner = Arc::clone(&inner);
             let server = ServerInner::new(inner, http, directory, version, None);
             Ok(Server::new(server.with_events(events)))
         }
-        Some(Err(error)) if error.is_unauthorized() => Err(AttachError::Unauthorized { url }),
-        Some(Err(source)) => Err(AttachError::Unhealthy { url, source }),
-        None => Err(AttachError::TimedOut { url, limit }),
+        Ok(Err(error)) if error.is_unauthorized() => Err(AttachError::Unauthorized { url }),
+        Ok(Err(source)) => Err(AttachError::Unhealthy { url, source }),
+        Err(Late(limit)) => Err(AttachError::TimedOut { url, limit }),
     }
 }

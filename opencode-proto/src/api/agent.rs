@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::call::{Call, list, one};
-use super::{ApiError, Operation, Repeat};
+use super::{ApiError, Operation, Pace, Repeat};
 use crate::SessionInfo;
 use crate::json::string;
 
@@ -84,6 +84,10 @@ impl Operation for ListAgents {
     fn repeat(&self) -> Repeat {
         Repeat::Safe
     }
+
+    fn pace(&self) -> Pace {
+        Pace::Boot
+    }
 }
 
 /// Lists the tools of a directory by their names, those of its project and of plugins included, those of MCP servers
@@ -110,6 +114,10 @@ impl Operation for ListToolIds {
 
     fn repeat(&self) -> Repeat {
         Repeat::Safe
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Boot
     }
 }
 
@@ -161,5 +169,9 @@ impl Operation for ReadPaths {
 
     fn repeat(&self) -> Repeat {
         Repeat::Safe
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Boot
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::call::{Call, one};
-use super::{ApiError, Operation, Repeat};
+use super::{ApiError, Operation, Pace, Repeat};
 use crate::json::string;
 
 /// Asks whether the server works, and which version it is. `GET /global/health`, since 1.0.224.
@@ -92,5 +92,9 @@ impl Operation for ConfiguredModel {
 
     fn repeat(&self) -> Repeat {
         Repeat::Safe
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Boot
     }
 }

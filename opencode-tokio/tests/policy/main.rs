@@ -7,6 +7,7 @@ mod adapter;
 mod commands;
 mod files;
 mod limits;
+mod mcp;
 mod servers;
 mod subagents;
 mod world;

@@ -60,6 +60,9 @@ impl World {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
+        if root.join("project/.opencode").exists() {
+            kept::install_nothing(&root.join("project"));
+        }
         for (link, target) in [("link", "../outside"), ("far", "../outside/deep")] {
             std::os::unix::fs::symlink(target, root.join("project").join(link)).unwrap();
         }

@@ -260,6 +260,7 @@ macro_rules! conformance_list {
             core answers {
                 a_text_is_told_as_it_comes
                 a_tool_is_called_and_the_next_turn_knows
+                a_project_may_take_its_time_to_start
             }
             rest batches {
                 jobs_of_all_kinds_share_servers_and_are_written_down

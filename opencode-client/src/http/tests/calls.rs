@@ -94,6 +94,23 @@ async fn without_a_reply_in_time_nobody_knows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_word_about_a_project_may_take_longer() {
+    let seconds = Duration::from_secs;
+    let (http, mut server) = world(once().with_boot(seconds(90)).with_reply(seconds(7)));
+    for (pace, limit) in [(Pace::Boot, seconds(90)), (Pace::Quick, seconds(7))] {
+        let started = Instant::now();
+        let call = Ask { pace, ..get("/agent") };
+        let (error, _peer) = tokio::join!(ask(&http, call), server.accept());
+        let error = error.unwrap_err();
+        assert!(
+            matches!(error, CallError::TimedOut { limit: told, .. } if told == limit),
+            "{error}"
+        );
+        assert_eq!(started.elapsed(), limit);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reply_that_stalls_was_reached() {
     let (http, mut server) = world(once().with_reply(Duration::from_secs(7)));
     let started = Instant::now();

@@ -17,7 +17,7 @@ use crate::log::Log;
 use crate::request::{Backend, RunRequest};
 use crate::server::{self, ServeError, ServeRequest};
 use crate::start::{GroundError, existing};
-use crate::within::within;
+use crate::within::{Late, within};
 
 use super::prepare::prepare;
 use super::running::{Running, Source};
@@ -78,15 +78,15 @@ pub(super) async fn begin(
     let preparing = prepare(&server, &request, &place, running.run());
     let prepared = within(&*runtime, limit.map(|(limit, _)| limit), preparing).await;
     running.source = match (prepared, limit) {
-        (Some(Ok((session, turn))), _) => {
+        (Ok(Ok((session, turn))), _) => {
             let left = left(&deadlines, since(runtime.now()));
             let mut settings = TurnSettings::default().with_deadlines(left);
             settings.overflows_max = request.settings.overflows_max;
             Source::Turn(session.send(turn.with_settings(settings)))
         }
-        (Some(Err(end)), _) => Source::Over(end),
-        (None, Some((_, deadline))) => Source::Over(RunEnd::TimedOut(deadline)),
-        (None, None) => unreachable!("without a limit it is waited for"),
+        (Ok(Err(end)), _) => Source::Over(end),
+        (Err(Late(_)), Some((_, deadline))) => Source::Over(RunEnd::TimedOut(deadline)),
+        (Err(Late(_)), None) => unreachable!("without a limit it is waited for"),
     };
     Ok(Box::new(running))
 }

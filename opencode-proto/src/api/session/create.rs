@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::session;
 use crate::api::call::Call;
-use crate::api::{ApiError, Operation};
+use crate::api::{ApiError, Operation, Pace};
 use crate::json::RawJson;
 use crate::{SessionId, SessionInfo};
 
@@ -111,6 +111,10 @@ impl Operation for CreateSession {
 
     fn decode(&self, response: Response<Bytes>) -> Result<SessionInfo, ApiError> {
         Self::call().read(response, session)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Boot
     }
 }
 

@@ -3,7 +3,7 @@ use http::{Request, Response};
 
 use super::sessions;
 use crate::api::call::Call;
-use crate::api::{ApiError, Operation, Repeat};
+use crate::api::{ApiError, Operation, Pace, Repeat};
 use crate::{SessionId, SessionInfo};
 
 /// Lists sessions, those that changed last first. `GET /session`.
@@ -98,6 +98,10 @@ impl Operation for ListSessions {
 
     fn repeat(&self) -> Repeat {
         Repeat::Safe
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Boot
     }
 }
 

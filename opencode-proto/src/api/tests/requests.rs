@@ -22,6 +22,7 @@ fn manner(operation: &impl Operation) -> (Repeat, Pace) {
 }
 
 const SAFE: (Repeat, Pace) = (Repeat::Safe, Pace::Quick);
+const BOOT: (Repeat, Pace) = (Repeat::Safe, Pace::Boot);
 const ONCE: (Repeat, Pace) = (Repeat::Never, Pace::Quick);
 const TURN: (Repeat, Pace) = (Repeat::Never, Pace::Turn);
 
@@ -41,10 +42,10 @@ fn model(text: &str) -> opencode_config::ModelRef {
 fn of_the_server() {
     sends! {
         Health => SAFE, "GET /global/health";
-        ConfiguredModel => SAFE, "GET /config";
-        ListAgents => SAFE, "GET /agent";
-        ListToolIds => SAFE, "GET /experimental/tool/ids";
-        ReadPaths => SAFE, "GET /path";
+        ConfiguredModel => BOOT, "GET /config";
+        ListAgents => BOOT, "GET /agent";
+        ListToolIds => BOOT, "GET /experimental/tool/ids";
+        ReadPaths => BOOT, "GET /path";
     }
 }
 
@@ -70,15 +71,15 @@ fn of_sessions() {
         .with_permission(Permissions::new().allow("read"))
         .with_archived_ms(12);
     sends! {
-        CreateSession::new() => ONCE, "POST /session {}";
-        created => ONCE, concat!(
+        CreateSession::new() => (Repeat::Never, Pace::Boot), "POST /session {}";
+        created => (Repeat::Never, Pace::Boot), concat!(
             r#"POST /session {"parentID":"ses_0","title":"T","agent":"plan","#,
             r#""model":{"id":"meta/llama","providerID":"openrouter","variant":"high"},"metadata":{"a": 1},"#,
             r#""permission":[{"permission":"*","pattern":"*","action":"deny"},"#,
             r#"{"permission":"bash","pattern":"git *","action":"ask"}]}"#,
         );
-        ListSessions::new() => SAFE, "GET /session";
-        listed => SAFE, "GET /session?directory=%2Fa%20b%2F50%2525&roots=true&start=1700000000000&search=a%26b%3D%C3%A9&limit=5";
+        ListSessions::new() => BOOT, "GET /session";
+        listed => BOOT, "GET /session?directory=%2Fa%20b%2F50%2525&roots=true&start=1700000000000&search=a%26b%3D%C3%A9&limit=5";
         ReadSession { session: session() } => SAFE, "GET /session/ses_1";
         UpdateSession::new("ses_1") => ONCE, "PATCH /session/ses_1 {}";
         updated => ONCE, concat!(

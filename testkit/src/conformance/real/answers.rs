@@ -1,7 +1,13 @@
 //! What a turn comes to when all goes well.
 
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use opencode_client::{HttpLimits, Runtime};
 use serde_json::json;
 
+use super::kept::install_nothing;
 use super::sessions::{World, play, prompt};
 use crate::conformance::Host;
 use crate::model::{Reply, Script};
@@ -36,4 +42,23 @@ pub(crate) async fn a_tool_is_called_and_the_next_turn_knows(on: &Host) {
     let (_, outcome) = play(session.send(prompt("More? [[answers-next]]"))).await;
     assert_eq!(outcome.text(), "Yes.");
     assert_eq!(outcome.tools().count(), 0);
+}
+
+/// OpenCode makes no session before the plugins of the project have started.
+pub(crate) async fn a_project_may_take_its_time_to_start(on: &Host) {
+    const SLOW: &str = "export default async () => { await new Promise(done => setTimeout(done, 3000)); return {} }";
+    // Runtimes share a server, on which a project starts once.
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("slow-project-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let limits = HttpLimits::default().with_reply(Duration::from_secs(1));
+    let world = World::attached(on, &name, |request| request.with_limits(limits)).await;
+    let plugins = world.project().join(".opencode/plugin");
+    fs::create_dir_all(&plugins).unwrap();
+    fs::write(plugins.join("slow.ts"), SLOW).unwrap();
+    install_nothing(&world.project());
+
+    let started = on.runtime().now();
+    world.session().await;
+    let elapsed = on.runtime().now() - started;
+    assert!(elapsed >= Duration::from_secs(3), "the plugin was waited for, not {elapsed:?}");
 }

@@ -34,6 +34,16 @@ fn remove_those_of_the_dead(parent: &Path, prefix: &str) {
     }
 }
 
+/// Keeps OpenCode from installing its plugin package into the `.opencode` of a project, which takes a while without a
+/// network, and is waited for where there are plugins or tools.
+pub fn install_nothing(project: &Path) {
+    const LOCK: &str =
+        r#"{"lockfileVersion":3,"packages":{"":{"dependencies":{"@opencode-ai/plugin":"*"}}}}"#;
+    let directory = project.join(".opencode");
+    fs::create_dir_all(directory.join("node_modules")).unwrap();
+    fs::write(directory.join("package-lock.json"), LOCK).unwrap();
+}
+
 /// The real program, for a user whose home is in that directory.
 pub fn opencode(on: &Host, root: &Path) -> OpenCode {
     let mut environment = Environment::new();

@@ -1,0 +1,85 @@
+//! What MCP servers offer.
+
+use opencode_tokio::{PermissionAction, Policy};
+use serde_json::{Value, json};
+
+use crate::world::{Verdicts, World, tools};
+
+/// An MCP server with one tool and one resource.
+const NOTES: &str = r"
+const lines = require('readline').createInterface({ input: process.stdin });
+const results = {
+    initialize: ({ protocolVersion }) => ({
+        protocolVersion,
+        capabilities: { tools: {}, resources: {} },
+        serverInfo: { name: 'notes', version: '1' },
+    }),
+    'tools/list': () => ({
+        tools: [{ name: 'add', description: 'adds a note', inputSchema: { type: 'object', properties: {} } }],
+    }),
+    'tools/call': () => ({ content: [{ type: 'text', text: 'It is noted.' }] }),
+    'resources/list': () => ({ resources: [{ uri: 'note:1', name: 'first' }] }),
+    'resources/templates/list': () => ({ resourceTemplates: [] }),
+    'resources/read': ({ uri }) => ({ contents: [{ uri, text: 'The first note.' }] }),
+};
+lines.on('line', line => {
+    const { id, method, params } = JSON.parse(line);
+    if (id === undefined) return;
+    const reply = results[method]
+        ? { result: results[method](params) }
+        : { error: { code: -32601, message: method } };
+    process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, ...reply }) + '\n');
+});
+";
+
+/// A world whose project has that server, and whose agent may do this.
+async fn with_notes(name: &str, permission: Value) -> World {
+    let config = json!({
+        "mcp": { "notes": { "type": "local", "command": ["node", "notes.cjs"] } },
+        "agent": { "build": { "permission": permission } },
+    });
+    World::with_files(name, &[("notes.cjs", NOTES), ("opencode.json", &config.to_string())]).await
+}
+
+#[tokio::test]
+async fn a_tool_that_no_rule_names_is_hidden() {
+    let world = with_notes("mcp-hidden", json!({})).await;
+    let session = world.session().await.with_policy(Policy::new()).await.unwrap();
+    world.play(&session, "mcp-hidden", [("notes_add", json!({}))]).await;
+    let asked = world.asked("mcp-hidden");
+    assert!(!asked[0].tools().contains(&"notes_add"), "{:?}", asked[0].tools());
+    assert!(!asked[1].tool_results()[0].text.contains("It is noted."));
+}
+
+#[tokio::test]
+async fn a_tool_is_asked_for_by_its_name() {
+    let world = with_notes("mcp-tools", json!({ "notes_*": "ask" })).await;
+    for (policy, status, verdict) in [
+        (Policy::new(), "error", "reject: it would have to be confirmed, and nobody is there"),
+        (Policy::new().allow("notes_*"), "completed", "once: a rule says so"),
+    ] {
+        let verdicts = Verdicts::default();
+        let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();
+
+        let outcome = world.play(&session, "mcp-tools", [("notes_add", json!({}))]).await;
+
+        assert_eq!(tools(&outcome), [("notes_add".to_owned(), status.to_owned())]);
+        assert_eq!(verdicts.texts(), [format!("notes_add {verdict}")]);
+        let told = &world.asked("mcp-tools").last().unwrap().tool_results()[0].text;
+        assert_eq!(told.contains("It is noted."), status == "completed", "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_resource_is_read_and_is_no_file() {
+    let world = with_notes("mcp-resources", json!({})).await;
+    let read = || [("read_mcp_resource", json!({ "server": "notes", "uri": "note:1" }))];
+    let policy = Policy::new().within(world.project()).allow("read");
+    let closed = policy.clone().pattern("read", "mcp:*", PermissionAction::Deny);
+    for (policy, is_told) in [(policy, true), (closed, false)] {
+        let session = world.session().await.with_policy(policy).await.unwrap();
+        world.play(&session, "mcp-resources", read()).await;
+        let told = &world.asked("mcp-resources").last().unwrap().tool_results()[0].text;
+        assert_eq!(told.contains("The first note."), is_told, "{told}");
+    }
+}
