@@ -139,6 +139,12 @@ impl Batch {
         self.advance(now);
     }
 
+    /// The server cannot be had, and trying again would not help: its configuration is wrong, or its credentials are.
+    pub fn handle_server_refused(&mut self, server: ServerNo, now: Instant) {
+        self.servers.refused(server);
+        self.advance(now);
+    }
+
     /// The server did not start, or cannot be reached. Nothing of it is left.
     pub fn handle_server_failed(&mut self, server: ServerNo, now: Instant) {
         self.servers.failed(server, now);

@@ -22,7 +22,7 @@ use super::record::Line;
 use super::report::{BatchError, BatchReport, JobError, JobReport};
 use super::request::BatchServers;
 use super::results::{ResultsError, ResultsFile};
-use super::servers::{self, ServerDone, Slot, Source};
+use super::servers::{self, ServerDone, ServerFault, Slot, Source};
 use super::work::{Assignment, Worked, work};
 use crate::error::describe;
 use crate::inner::Inner;
@@ -343,10 +343,14 @@ impl Running {
                 self.events.push_back(BatchEvent::ServerReady { server: no, url });
                 self.batch.handle_server_ready(no, now);
             }
-            ServerDone::Failed(no, reason) => {
+            ServerDone::Failed(no, ServerFault { reason, is_passing }) => {
                 self.fail_server(no, reason);
                 self.slots.remove(&no);
-                self.batch.handle_server_failed(no, now);
+                if is_passing {
+                    self.batch.handle_server_failed(no, now);
+                } else {
+                    self.batch.handle_server_refused(no, now);
+                }
             }
             ServerDone::Exited(no, reason) => {
                 let is_used = self.slots.get(&no).is_some_and(|slot| slot.server.is_some());

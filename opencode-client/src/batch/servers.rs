@@ -30,11 +30,18 @@ pub(super) enum ServerDone {
     /// It takes jobs.
     Ready(ServerNo, Server),
     /// It could not be had.
-    Failed(ServerNo, String),
+    Failed(ServerNo, ServerFault),
     /// Its process has ended, whyever.
     Exited(ServerNo, String),
     /// It is gone.
     Stopped(ServerNo, Option<Box<StopError>>),
+}
+
+/// Why a server could not be had.
+pub(super) struct ServerFault {
+    pub(super) reason: String,
+    /// Whether it may be had later.
+    pub(super) is_passing: bool,
 }
 
 /// Starts or reaches a server, unless it is dismissed before.
@@ -46,18 +53,18 @@ pub(super) async fn begin(
 ) -> ServerDone {
     let begun = async {
         match source {
-            Source::Attach(request) => {
-                server::attach(inner, *request).await.map_err(|error| describe(&error))
-            }
-            Source::Serve(request) => {
-                server::serve(inner, *request).await.map_err(|error| describe(&error))
-            }
+            Source::Attach(request) => server::attach(inner, *request).await.map_err(|error| {
+                ServerFault { reason: describe(&error), is_passing: error.is_passing() }
+            }),
+            Source::Serve(request) => server::serve(inner, *request).await.map_err(|error| {
+                ServerFault { reason: describe(&error), is_passing: error.is_passing() }
+            }),
         }
     };
     match race(dismissed.wait(), begun).await {
         First::One(_) => ServerDone::Stopped(no, None),
         First::Other(Ok(server)) => ServerDone::Ready(no, server),
-        First::Other(Err(reason)) => ServerDone::Failed(no, reason),
+        First::Other(Err(fault)) => ServerDone::Failed(no, fault),
     }
 }
 

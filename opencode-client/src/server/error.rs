@@ -129,6 +129,24 @@ impl ServeError {
             | Self::Url { .. } => None,
         }
     }
+
+    /// Whether another try may help, with nothing changed here.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Ended { .. }
+            | Self::Listen { .. }
+            | Self::NoPort { .. }
+            | Self::Spawn { .. }
+            | Self::TimedOut { .. }
+            | Self::Unhealthy { .. } => true,
+            Self::Binary(_)
+            | Self::Config(_)
+            | Self::Directory { .. }
+            | Self::InvalidConfig { .. }
+            | Self::PrivateDir(_)
+            | Self::Url { .. } => false,
+        }
+    }
 }
 
 impl From<GroundError> for ServeError {
@@ -176,6 +194,16 @@ pub enum AttachError {
     /// The URL leads to no server.
     #[error(transparent)]
     Url(#[from] UrlError),
+}
+
+impl AttachError {
+    /// Whether another try may help, with nothing changed here.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } | Self::Unhealthy { .. } => true,
+            Self::Unauthorized { .. } | Self::Url(_) => false,
+        }
+    }
 }
 
 /// What is wrong with a server.

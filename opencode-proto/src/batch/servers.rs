@@ -83,8 +83,17 @@ impl Servers {
     }
 
     pub(super) fn failed(&mut self, no: ServerNo, now: Instant) {
+        self.not_started(no, |trouble| trouble.add(now));
+    }
+
+    /// It is not tried again.
+    pub(super) fn refused(&mut self, no: ServerNo) {
+        self.not_started(no, |trouble| trouble.is_final = true);
+    }
+
+    fn not_started(&mut self, no: ServerNo, trouble: impl FnOnce(&mut Trouble)) {
         if self.all.get(&no).is_some_and(|server| server.state == State::Starting) {
-            self.trouble_of(no, |trouble| trouble.add(now));
+            self.trouble_of(no, trouble);
         }
         self.stopped(no);
     }

@@ -1,4 +1,5 @@
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use super::ledger::Budget;
 use crate::retry::RetryPolicy;
@@ -16,7 +17,8 @@ pub struct BatchSettings {
     /// How much memory a server may take, in bytes, before it gets no more jobs and another is started in its place.
     /// `None`: any. Default: 2 GiB.
     pub server_memory_max: Option<u64>,
-    /// How often a server may be tried, when none of its jobs ends properly in between. Default: 3 times.
+    /// How often and how soon a server is tried, when none of its jobs ends properly in between. Default: 4 times, with a
+    /// second before the second, so that one that is started anew elsewhere is waited for.
     pub server_retry: RetryPolicy,
     /// What may be used. Default: anything.
     pub budget: Budget,
@@ -31,7 +33,9 @@ impl Default for BatchSettings {
             server_jobs_max: NonZeroUsize::new(32).expect("32 is not 0"),
             servers_max: NonZeroUsize::new(4).expect("4 is not 0"),
             server_memory_max: Some(2 << 30),
-            server_retry: RetryPolicy::default().with_attempts_max(3),
+            server_retry: RetryPolicy::default()
+                .with_attempts_max(4)
+                .with_delay_first(Duration::from_secs(1)),
             budget: Budget::NONE,
             seed: 0,
         }

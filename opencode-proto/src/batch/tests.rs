@@ -191,7 +191,7 @@ fn a_server_that_never_starts_takes_its_group_with_it_and_no_other() {
     batch.handle_server_ready(ServerNo(1), now);
     assert_eq!(drain(&mut batch), [begin(1, 1)]);
     let mut failing = 0;
-    for next in [2, 3] {
+    for next in [2, 3, 4] {
         batch.handle_server_failed(ServerNo(failing), now);
         assert_eq!(drain(&mut batch), []);
         now = wait(&mut batch).expect("it will be tried again");
@@ -203,6 +203,24 @@ fn a_server_that_never_starts_takes_its_group_with_it_and_no_other() {
     assert_eq!(drain(&mut batch), [not_run(0, NotRun::NoServer)]);
     batch.handle_job_ended(JobNo(1), JobStop::Done, now);
     assert_eq!(drain(&mut batch), [end(1), BatchAction::StopServer(ServerNo(1))]);
+}
+
+#[test]
+fn a_server_that_cannot_be_had_is_not_tried_again() {
+    let now = Instant::now();
+    let mut batch = Batch::new(settings(8), Fleet::Started, jobs(&[0, 1]), now);
+    assert_eq!(drain(&mut batch), [start(0, 0), start(1, 1)]);
+    batch.handle_server_refused(ServerNo(0), now);
+    assert_eq!(drain(&mut batch), [not_run(0, NotRun::NoServer)]);
+    batch.handle_server_ready(ServerNo(1), now);
+    assert_eq!(drain(&mut batch), [begin(1, 1)]);
+
+    let mut batch = Batch::new(settings(8), Fleet::Given(vec![n(8), n(8)]), jobs(&[0]), now);
+    drain(&mut batch);
+    batch.handle_server_refused(ServerNo(0), now);
+    assert_eq!((drain(&mut batch), wait(&mut batch)), (vec![], None), "the other is on its way");
+    batch.handle_server_refused(ServerNo(1), now);
+    assert_eq!(drain(&mut batch), [not_run(0, NotRun::NoServer), BatchAction::Finished]);
 }
 
 #[test]

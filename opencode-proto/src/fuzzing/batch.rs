@@ -76,7 +76,11 @@ fn happen(driver: &mut Driver, what: u8, how: u8) {
         }
         2 => {
             if let Some(server) = one_of(driver.starting.iter(), how) {
-                driver.gone(server, driver::Gone::Failed);
+                let gone = match how {
+                    0xf0.. => driver::Gone::Refused,
+                    _ => driver::Gone::Failed,
+                };
+                driver.gone(server, gone);
             }
         }
         3 | 4 => {

@@ -39,6 +39,7 @@ pub(super) struct Driver {
 #[derive(Clone, Copy)]
 pub(super) enum Gone {
     Failed,
+    Refused,
     Stopped,
 }
 
@@ -96,6 +97,7 @@ impl Driver {
         }
         match how {
             Gone::Failed => self.batch.handle_server_failed(server, self.now),
+            Gone::Refused => self.batch.handle_server_refused(server, self.now),
             Gone::Stopped => self.batch.handle_server_stopped(server, self.now),
         }
         self.obey();
