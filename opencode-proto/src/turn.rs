@@ -70,7 +70,7 @@ pub struct Turn {
     /// Events whose message is not known yet.
     waiting: Waiting,
     asks: Asks,
-    /// What was refused last.
+    /// What was refused last, unless the model was asked again since.
     refused: Option<String>,
     /// The errors that the session reported since the prompt was posted.
     errors: Vec<AgentError>,
@@ -225,6 +225,8 @@ impl Turn {
     pub fn handle_interrupted(&mut self, why: &Interruption) {
         if !self.is_over && !mem::replace(&mut self.is_interrupted, true) {
             self.gaps += 1;
+            // A look that is under way may have seen the server before what is missed now.
+            self.look = LookState::Idle;
             self.interrupt();
             self.emit_own(TurnEventKind::ConnectionLost(why.clone()), None);
         }
@@ -234,7 +236,6 @@ impl Turn {
     pub fn handle_reopened(&mut self, now: Instant) {
         if !self.is_over && mem::take(&mut self.is_interrupted) {
             self.emit_own(TurnEventKind::Reconnected, None);
-            // A look that is under way may have seen the server before the stream was open.
             self.look = LookState::Due { at: now, failures: 0 };
         }
     }
@@ -299,7 +300,7 @@ impl Turn {
     /// Whether the answer to an ask arrived. (An ask that the server does not know any more has its answer.)
     pub fn handle_replied(&mut self, id: &AskId, arrived: Arrival, now: Instant) {
         match arrived {
-            Arrival::Arrived => drop(self.asks.close(id)),
+            Arrival::Arrived => self.asks.close(id),
             Arrival::Unknown => self.asks.retry(id, now),
         }
     }

@@ -87,6 +87,7 @@ pub(super) async fn start(
     let site = Site { http: core.server.http.clone(), directory: core.directory.clone() };
     guard_model(&core, &site, &mut request).await;
     core.aborts.wait().await;
+    up_to_date(&follower).await?;
     let message = core.server.message_ids.next();
     let turn = Turn::new(core.id.clone(), message, request.settings.clone(), begun);
     Ok(Running {
@@ -114,13 +115,30 @@ pub(super) async fn start(
     })
 }
 
-/// Waits until the event stream is open. What it tells before the turn begins is not the turn's.
+/// Waits until the event stream is open.
 async fn opened(follower: &Follower) -> Result<(), TurnError> {
     loop {
         match poll_fn(|cx| follower.mailbox().poll_take(cx)).await {
             Delivery::Opened => return Ok(()),
             Delivery::Finished(end) => return Err(TurnError::Events(end)),
             Delivery::Event(..) | Delivery::Interrupted(_) => {}
+        }
+    }
+}
+
+/// Drops what the event stream told until now: it is not about a prompt that is not posted. When it was interrupted, waits
+/// until it is open again.
+async fn up_to_date(follower: &Follower) -> Result<(), TurnError> {
+    loop {
+        let next = poll_fn(|cx| match follower.mailbox().poll_take(cx) {
+            Poll::Ready(delivery) => Poll::Ready(Some(delivery)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        match next.await {
+            None => return Ok(()),
+            Some(Delivery::Event(..) | Delivery::Opened) => {}
+            Some(Delivery::Finished(end)) => return Err(TurnError::Events(end)),
+            Some(Delivery::Interrupted(_)) => opened(follower).await?,
         }
     }
 }

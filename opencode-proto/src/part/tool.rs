@@ -168,10 +168,19 @@ impl ToolState {
     ///
     /// OpenCode says so only in the words of the error.
     pub fn is_rejected(&self) -> bool {
+        self.has_failed_with(&REJECTIONS)
+    }
+
+    /// Whether this call was refused with a word to the model, which goes on then. Otherwise, OpenCode stops at a refusal.
+    pub fn is_corrected(&self) -> bool {
+        self.has_failed_with(&[CORRECTION])
+    }
+
+    fn has_failed_with(&self, words: &[&str]) -> bool {
         match self {
             Self::Error { error, .. } => {
                 let error = error.to_str();
-                REJECTIONS.iter().any(|words| error.contains(words))
+                words.iter().any(|words| error.contains(words))
             }
             Self::Completed { .. }
             | Self::Other { .. }
@@ -218,3 +227,5 @@ impl ToolState {
 /// were dismissed. A refusal by a rule reads differently, and the turn goes on after it.
 const REJECTIONS: [&str; 2] =
     ["rejected permission to use this specific tool call", "user dismissed this question"];
+/// One with a message.
+const CORRECTION: &str = "specific tool call with the following feedback";

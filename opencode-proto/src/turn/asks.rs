@@ -66,10 +66,14 @@ impl Asks {
         }
     }
 
-    /// Whether that changed anything.
-    pub(super) fn close(&mut self, id: &AskId) -> bool {
+    pub(super) fn close(&mut self, id: &AskId) {
+        self.asks.insert(Key::from(id), Ask::Closed);
+    }
+
+    /// Whether it was open until then, and is answered by somebody else.
+    pub(super) fn close_by_others(&mut self, id: &AskId) -> bool {
         let before = self.asks.insert(Key::from(id), Ask::Closed);
-        !matches!(before, Some(Ask::Closed))
+        matches!(before, Some(Ask::Open) | None)
     }
 
     /// An answer may not have arrived.

@@ -82,6 +82,10 @@ impl Chain {
         self.is_superseded
     }
 
+    pub(super) fn answer_count(&self) -> usize {
+        self.answers.len()
+    }
+
     /// The answer that was told last.
     pub(super) fn last_answer(&self) -> Option<&MessageInfo> {
         self.answers.last()

@@ -82,7 +82,7 @@ impl Turn {
             }
             ServerEventKind::PermissionReplied { request, reply } => {
                 let id = AskId::Permission(request.clone());
-                if self.asks.close(&id) && &**reply == "reject" {
+                if self.asks.close_by_others(&id) && &**reply == "reject" {
                     self.refused(&id, "a permission");
                 }
                 let kind = TurnEventKind::PermissionReplied {
@@ -99,7 +99,7 @@ impl Turn {
             }
             ServerEventKind::QuestionRejected { request } => {
                 let id = AskId::Question(request.clone());
-                if self.asks.close(&id) {
+                if self.asks.close_by_others(&id) {
                     self.refused(&id, "a question");
                 }
                 self.emit(place, TurnEventKind::QuestionRejected(request.clone()), source);

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{Posting, Stop, Turn, TurnEnd, TurnKind, TurnOutcome};
 use crate::error::ErrorName;
-use crate::part::FinishReason;
+use crate::part::{FinishReason, ToolPart};
 use crate::server_event::{MessageInfo, SessionStatus};
 use crate::turn::TurnAction;
-use crate::{AgentError, StepRole};
+use crate::{AgentError, MessageId, StepRole};
 
 /// How long nothing may go on at the server before an unfinished answer is taken for the end: after the errors of a
 /// prompt that came to nothing, and otherwise.
@@ -193,7 +193,7 @@ impl Turn {
             (Some(finish), Some(refused)) if finish.expects_more() => {
                 TurnEnd::Rejected { refused: refused.clone() }
             }
-            (Some(finish), None) if finish.expects_more() => match self.refused_tool() {
+            (Some(finish), None) if finish.expects_more() => match self.refused_tool(&answer.id) {
                 Some(refused) => TurnEnd::Rejected { refused },
                 None => TurnEnd::Torn,
             },
@@ -203,10 +203,11 @@ impl Turn {
         }
     }
 
-    /// A tool that was refused by somebody else.
-    fn refused_tool(&self) -> Option<String> {
-        let refused = self.transcript.tools().filter(|tool| tool.state.is_rejected()).last()?;
-        Some(refused.tool.to_string())
+    /// A tool of this message that was refused by somebody else, so that the turn ended there.
+    fn refused_tool(&self, message: &MessageId) -> Option<String> {
+        let message = self.transcript.messages().iter().find(|it| it.id() == message)?;
+        let stops = |tool: &&ToolPart| tool.state.is_rejected() && !tool.state.is_corrected();
+        message.tools().filter(stops).last().map(|tool| tool.tool.to_string())
     }
 
     /// Ends a turn that was aborted by us.

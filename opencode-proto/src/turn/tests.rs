@@ -182,6 +182,81 @@ fn a_session_that_was_told_to_be_idle_and_is_found_busy_is_looked_at_once_more()
 }
 
 #[test]
+fn what_a_look_finds_while_the_stream_is_broken_does_not_count() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    stage.wait(TurnSettings::default().look_interval);
+    let why = Interruption::Closed;
+    stage.does(|turn, _| turn.handle_interrupted(&why));
+    let mut found = Snapshot::new(SessionStatus::Busy);
+    found.messages = vec![MessageWithParts::new(info(&answer("")), Vec::new())];
+    stage.find(found);
+
+    stage.does(Turn::handle_reopened);
+    stage.does(Turn::handle_timeout);
+    stage.answer(DONE);
+    stage.tell("session.status", IDLE);
+    assert_eq!((stage.did, stage.outcome.is_none()), (vec!["post", "look", "look"], true));
+}
+
+const ASK: &str =
+    r#""id":"per_1","permission":"bash","patterns":["ls"],"tool":{"messageID":"m2","callID":"c"}"#;
+const REJECTED: &str = "The user rejected permission to use this specific tool call";
+
+/// Nothing more happens after an answer whose only tool call was refused by somebody else, in these words, with or without
+/// the events of it.
+fn refused(error: &str, is_told: bool) -> Option<TurnEnd> {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    if is_told {
+        stage.tell("permission.asked", ASK);
+        stage.tell("permission.replied", r#""requestID":"per_1","reply":"reject""#);
+    }
+    let tool = r#""id":"p","messageID":"m2","type":"tool","tool":"bash","callID":"c""#;
+    let state = format!(r#""state":{{"status":"error","input":{{}},"error":"{error}"}}"#);
+    stage.tell("message.part.updated", &format!(r#""part":{{{tool},{state}}}"#));
+    stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
+    stage.tell("session.status", IDLE);
+    for _ in 0..60 {
+        stage.wait(SECOND);
+        stage.find(Snapshot::new(SessionStatus::Idle));
+    }
+    stage.outcome.map(|outcome| outcome.end)
+}
+
+#[test]
+fn a_refusal_is_the_end_unless_the_model_was_told_why() {
+    let why = format!("{REJECTED} with the following feedback: No.");
+    for (error, is_told, refused_tool) in [
+        (format!("{REJECTED}."), true, Some("bash (ls)")),
+        (format!("{REJECTED}."), false, Some("bash")),
+        (why.clone(), true, None),
+        (why, false, None),
+    ] {
+        match (refused(&error, is_told), refused_tool) {
+            (Some(TurnEnd::Rejected { refused }), Some(tool)) => assert_eq!(refused, tool),
+            (Some(TurnEnd::Torn), None) => {}
+            (end, _) => panic!("{error}, told: {is_told}: {end:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_refusal_that_the_model_went_on_after_is_not_the_end() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    stage.tell("permission.asked", ASK);
+    stage.tell("permission.replied", r#""requestID":"per_1","reply":"reject""#);
+    stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
+    let next = r#""id":"m3","role":"assistant","parentID":"m1","finish":"tool-calls","time":{"completed":2}"#;
+    stage.tell("message.updated", &format!(r#""info":{{{next}}}"#));
+    stage.tell("session.status", IDLE);
+    stage.wait(Duration::ZERO);
+    stage.find(Snapshot::new(SessionStatus::Idle));
+    assert_eq!(stage.end(), Some("torn"));
+}
+
+#[test]
 fn a_summary_is_not_told_as_text() {
     let mut stage = Stage::posted(TurnSettings::default());
     stage.answer(r#","summary":true"#);

@@ -23,7 +23,12 @@ impl Turn {
     ) {
         if let Place::Own = place {
             let was_seen = self.chain.is_seen();
+            let answers = self.chain.answer_count();
             let belongs = self.chain.message(info);
+            if self.chain.answer_count() > answers {
+                // It went on after that.
+                self.refused = None;
+            }
             if !was_seen && self.chain.is_seen() {
                 self.activity += 1;
                 self.emit_own(TurnEventKind::Posted(self.message.clone()), source);
@@ -68,10 +73,13 @@ impl Turn {
             return;
         }
         self.has_begun = true;
-        if let Part::Tool(tool) = part
-            && let Some(child) = child_of(tool)
-        {
-            self.child(&child);
+        if let Part::Tool(tool) = part {
+            if let Some(child) = child_of(tool) {
+                self.child(&child);
+            }
+            if tool.state.is_corrected() {
+                self.refused = None;
+            }
         }
         self.activity += 1;
         let Some(change) = self.transcript_at(place).update_part(part, how(source)) else { return };

@@ -12,7 +12,7 @@ use crate::world::core::lock;
 use crate::world::script::{AskKind, Script, Tool};
 use crate::world::server::store::{AskReply, AskTruth, Pending, Run, Session};
 
-const REJECTED: &str = "The user rejected permission to use this specific tool call.";
+const REJECTED: &str = "The user rejected permission to use this specific tool call";
 const DISMISSED: &str = "The user dismissed this question";
 
 impl Player {
@@ -42,12 +42,14 @@ impl Player {
             }
             self.finish_text();
             let (text, end) = match self.wait_for(&ask).await? {
-                AskReply::Granted => ("", ToolEnd::Done),
+                AskReply::Granted => (String::new(), ToolEnd::Done),
                 AskReply::Refused => match kind {
-                    AskKind::Permission => (REJECTED, ToolEnd::Rejected),
-                    AskKind::Question => (DISMISSED, ToolEnd::Rejected),
+                    AskKind::Permission => (format!("{REJECTED}."), ToolEnd::Rejected),
+                    AskKind::Question => (DISMISSED.to_owned(), ToolEnd::Rejected),
                 },
-                AskReply::RefusedWith(_) => (REJECTED, ToolEnd::Done),
+                AskReply::RefusedWith(word) => {
+                    (format!("{REJECTED} with the following feedback: {word}"), ToolEnd::Done)
+                }
             };
             if !text.is_empty() {
                 let ended = self.server.now_ms();
