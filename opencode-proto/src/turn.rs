@@ -70,7 +70,8 @@ pub struct Turn {
     /// Events whose message is not known yet.
     waiting: Waiting,
     asks: Asks,
-    /// What was refused last, unless the model was asked again since.
+    /// What the session itself was refused last, unless the model was asked again since. A subagent that is refused ends
+    /// alone.
     refused: Option<String>,
     /// The errors that the session reported since the prompt was posted.
     errors: Vec<AgentError>,
@@ -282,7 +283,9 @@ impl Turn {
     /// Answers a permission.
     pub fn answer_permission(&mut self, ask: PermissionAsk, reply: PermissionReply, now: Instant) {
         let PermissionAsk { session, request, .. } = ask;
-        if let PermissionReply::Reject { message: None } = reply {
+        if let PermissionReply::Reject { message: None } = reply
+            && session == self.session
+        {
             self.refused = Some(describe_permission(&request));
         }
         self.answer(AskReply::Permission { session, id: request.id, reply }, now);
@@ -291,7 +294,7 @@ impl Turn {
     /// Answers questions, or dismisses them.
     pub fn answer_question(&mut self, ask: QuestionAsk, reply: QuestionReply, now: Instant) {
         let QuestionAsk { session, request, .. } = ask;
-        if reply == QuestionReply::Dismiss {
+        if reply == QuestionReply::Dismiss && session == self.session {
             self.refused = Some(describe_question(&request));
         }
         self.answer(AskReply::Question { session, id: request.id, reply }, now);

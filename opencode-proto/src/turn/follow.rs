@@ -83,7 +83,7 @@ impl Turn {
             ServerEventKind::PermissionReplied { request, reply } => {
                 let id = AskId::Permission(request.clone());
                 if self.asks.close_by_others(&id) && &**reply == "reject" {
-                    self.refused(&id, "a permission");
+                    self.refused(place, &id, "a permission");
                 }
                 let kind = TurnEventKind::PermissionReplied {
                     request: request.clone(),
@@ -100,7 +100,7 @@ impl Turn {
             ServerEventKind::QuestionRejected { request } => {
                 let id = AskId::Question(request.clone());
                 if self.asks.close_by_others(&id) {
-                    self.refused(&id, "a question");
+                    self.refused(place, &id, "a question");
                 }
                 self.emit(place, TurnEventKind::QuestionRejected(request.clone()), source);
                 self.watch_asks(now);

@@ -122,7 +122,8 @@ impl Turn {
         let since = *self.quiet.get_or_insert(now);
         // One error says that something of the prompt failed; the second that the prompt did.
         let has_failed = self.errors.len() > 1 || self.idle.is_some() && !self.errors.is_empty();
-        let is_refused = has_failed || matches!(self.posting, Posting::Doubtful { .. });
+        let is_doubtful = matches!(self.posting, Posting::Doubtful { .. }) && !self.chain.is_seen();
+        let is_refused = has_failed || is_doubtful;
         let limit = if is_refused { QUIET_AFTER_FAILURE } else { QUIET };
         if now.saturating_duration_since(since) < limit {
             return self.look_at(now + self.settings.settle_delay);

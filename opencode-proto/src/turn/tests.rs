@@ -242,6 +242,48 @@ fn a_refusal_is_the_end_unless_the_model_was_told_why() {
 }
 
 #[test]
+fn a_subagent_that_is_refused_ends_alone() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    let child = event("session.created", r#""info":{"id":"child","parentID":"s","title":"T"}"#);
+    stage.does(|turn, now| turn.handle_event(&child, now));
+    let properties = ASK.replacen(r#""id""#, r#""sessionID":"child","id""#, 1);
+    let ask = format!(r#"{{"type":"permission.asked","properties":{{{properties}}}}}"#);
+    let ask = Arc::new(ServerEvent::decode(ask.into()));
+    let ServerEventKind::PermissionAsked(request) = ask.kind.clone() else { panic!("{ask:?}") };
+    stage.does(|turn, now| turn.handle_event(&ask, now));
+    assert_eq!(stage.did.last(), Some(&"ask permission"));
+    let ask = PermissionAsk { session: "child".into(), request };
+    stage.does(|turn, now| turn.answer_permission(ask, PermissionReply::reject(), now));
+    assert_eq!(stage.did.last(), Some(&"reply"));
+
+    stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
+    stage.tell("session.status", IDLE);
+    stage.wait(Duration::ZERO);
+    stage.find(Snapshot::new(SessionStatus::Idle));
+    assert_eq!(stage.end(), Some("torn"));
+}
+
+#[test]
+fn a_prompt_that_comes_while_it_is_looked_for_is_waited_for() {
+    let mut stage = Stage::new(TurnSettings::default());
+    let lost = Posted::Unknown { reason: "lost".to_owned() };
+    stage.does(|turn, now| turn.handle_posted(lost, now));
+    stage.wait(SECOND);
+    stage.find(Snapshot::new(SessionStatus::Idle));
+    stage.wait(SECOND);
+    // It was idle when that was asked, and there it was when the messages were.
+    let mut found = Snapshot::new(SessionStatus::Idle);
+    let prompt = info(r#"{"id":"m1","role":"user"}"#);
+    found.messages = vec![MessageWithParts::new(prompt, Vec::new())];
+    stage.find(found);
+    assert_eq!((stage.did.last(), stage.end()), (Some(&"look"), None));
+    stage.answer(DONE);
+    stage.tell("session.status", IDLE);
+    assert_eq!(stage.end(), Some("completed"));
+}
+
+#[test]
 fn a_refusal_that_the_model_went_on_after_is_not_the_end() {
     let mut stage = Stage::posted(TurnSettings::default());
     stage.answer("");

@@ -15,9 +15,11 @@ use crate::scenario::{Played, nowhere, play};
 /// answer to two prompts; a look, older than an ask, that forgot it; a prompt posted while an abort was on its way; batches that
 /// gave a server up for one refused connection (106, 415), and that ran a job again whose prompt was still on its way (1683);
 /// an error of the turn before that counted as the turn's (5749); a refusal with a word for the model that was taken for the
-/// end (10152, 11297); a look from before a gap that was taken for one from after it (22445, 29672).
+/// end (10152, 11297), or of a subagent (143545); a look from before a gap that was taken for one from after it (22445, 29672);
+/// a prompt that came between two questions of a look (103727).
 const FAILED: &[u64] = &[
     106, 415, 726, 1683, 2101, 3171, 5749, 10_117, 10_152, 10_235, 10_288, 11_297, 22_445, 29_672,
+    103_727, 143_545,
 ];
 
 /// How many are played every time.

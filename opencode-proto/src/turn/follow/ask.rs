@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::Source;
+use super::{Place, Source};
 use crate::SessionId;
 use crate::server_event::{PermissionRequest, QuestionRequest, ToolRef};
 use crate::transcript::AskId;
@@ -54,8 +54,8 @@ impl Turn {
     }
 
     /// Something was refused. What was refused before led to it.
-    pub(super) fn refused(&mut self, id: &AskId, unknown: &str) {
-        if self.refused.is_none() {
+    pub(super) fn refused(&mut self, place: Place, id: &AskId, unknown: &str) {
+        if self.refused.is_none() && matches!(place, Place::Own) {
             self.refused = Some(self.asks.subject(id).unwrap_or(unknown).to_owned());
         }
     }

@@ -30,6 +30,8 @@ impl Turn {
                 self.refused = None;
             }
             if !was_seen && self.chain.is_seen() {
+                // What was found before it was there says nothing about it.
+                self.quiet = None;
                 self.activity += 1;
                 self.emit_own(TurnEventKind::Posted(self.message.clone()), source);
             }
