@@ -272,7 +272,8 @@ fn a_prompt_that_comes_while_it_is_looked_for_is_waited_for() {
     stage.wait(SECOND);
     stage.find(Snapshot::new(SessionStatus::Idle));
     stage.wait(SECOND);
-    // It was idle when that was asked, and there it was when the messages were.
+    // It was idle when that was asked, and a while later, when the messages were, there it was.
+    stage.now += 20 * SECOND;
     let mut found = Snapshot::new(SessionStatus::Idle);
     let prompt = info(r#"{"id":"m1","role":"user"}"#);
     found.messages = vec![MessageWithParts::new(prompt, Vec::new())];
