@@ -14,6 +14,7 @@ mod results;
 mod running;
 mod servers;
 mod stream;
+mod withdraw;
 mod work;
 
 pub use event::BatchEvent;

@@ -211,7 +211,10 @@ impl Turn {
                     self.actions.push_back(TurnAction::Abort);
                 }
             }
-            Posted::Failed { reason } => return self.finish(TurnEnd::NotPosted { reason }, now),
+            Posted::Failed { reason } => {
+                let end = TurnEnd::NotPosted { reason, is_certain: true };
+                return self.finish(end, now);
+            }
             Posted::Refused(error) => return self.finish(TurnEnd::Refused(error), now),
             Posted::Unknown { reason } if !self.chain.is_seen() => {
                 self.posting = Posting::Doubtful { reason };

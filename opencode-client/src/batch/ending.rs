@@ -1,6 +1,6 @@
 //! What is told of a job when it is over.
 
-use opencode_proto::{JobNo, NotRun, Spend};
+use opencode_proto::{JobNo, JobStop, NotRun, Spend};
 
 use super::plan::PlannedJob;
 use super::record::{JobRecord, Standing};
@@ -15,14 +15,19 @@ pub(super) fn of_work(
     attempts: u32,
     spend: Spend,
 ) -> JobReport {
-    let Worked { no, session, answer, error, elapsed, .. } = worked;
+    let Worked { no, session, answer, error, stop, elapsed, .. } = worked;
     let Answer { turns, value } = answer;
     let last = error.as_ref().and_then(JobError::outcome).or_else(|| turns.last());
     let value = value.as_ref().or_else(|| last?.structured());
     let record = JobRecord {
         job: planned.id.to_string(),
         fingerprint: planned.fingerprint.to_string(),
-        standing: error.as_ref().map_or(Standing::Completed, JobError::standing),
+        standing: match &error {
+            None => Standing::Completed,
+            // The error alone does not tell that a prompt may have been accepted that was not found.
+            Some(_) if stop == JobStop::Broken => Standing::Broken,
+            Some(error) => error.standing(),
+        },
         end: error.as_ref().map_or("completed", JobError::name).to_owned(),
         error: error.as_ref().map(|error| describe(error)),
         text: last.map(|last| last.text().into_owned()).unwrap_or_default(),

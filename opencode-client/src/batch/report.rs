@@ -158,6 +158,14 @@ impl JobError {
         if let Self::Turn(error) = self { Some(error) } else { None }
     }
 
+    /// The same, to change what is told of it.
+    pub(super) fn turn_mut(&mut self) -> Option<&mut TurnError> {
+        if let Self::Structured(StructuredError::Turn { source, .. }) = self {
+            return Some(source);
+        }
+        if let Self::Turn(error) = self { Some(error) } else { None }
+    }
+
     /// All turns that there were.
     pub(super) fn turns(&self) -> impl Iterator<Item = &TurnOutcome> {
         let (turn, structured) = match self {

@@ -206,8 +206,9 @@ impl Running {
 
     fn start_job(&mut self, no: JobNo, server_no: ServerNo, attempt: u32) {
         let PlannedJob { job, id, fingerprint } = &self.jobs[no.0];
-        let server = self.slots.get(&server_no).and_then(|slot| slot.server.clone());
-        let server = server.expect("jobs begin on servers that are there");
+        let slot = self.slots.get(&server_no);
+        let slot = slot.and_then(|slot| Some((slot.server.clone()?, Arc::clone(&slot.fault))));
+        let (server, server_fault) = slot.expect("jobs begin on servers that are there");
         let cancelled = Arc::new(Latch::default());
         self.cancels.insert(no, Arc::clone(&cancelled));
         let assignment = Assignment {
@@ -218,6 +219,7 @@ impl Running {
             attempt,
             server_no,
             server,
+            server_fault,
             cancelled,
             feed: self.feed.clone(),
             results: self.results.clone(),
@@ -308,8 +310,8 @@ impl Running {
             }
         };
         let dismissed = Arc::new(Latch::default());
-        self.slots
-            .insert(no, Slot { dismissed: Arc::clone(&dismissed), server: None, is_lost: false });
+        let slot = Slot { dismissed: Arc::clone(&dismissed), server: None, fault: Arc::default() };
+        self.slots.insert(no, slot);
         let begin = servers::begin(Arc::clone(&self.inner), no, source, dismissed);
         self.tasks.push(Box::pin(async { Done::Server(begin.await) }));
         self.events.push_back(BatchEvent::ServerStarting(no));
@@ -370,8 +372,8 @@ impl Running {
 
     /// A server that dies is noticed by its jobs too: it is told once.
     fn fail_server(&mut self, server: ServerNo, reason: String) {
-        match self.slots.get_mut(&server) {
-            Some(slot) if !slot.is_lost => slot.is_lost = true,
+        match self.slots.get(&server) {
+            Some(slot) if slot.fault.value().is_none() => slot.fault.set(reason.clone()),
             Some(_) | None => return,
         }
         self.server_fault = Some(reason.clone());

@@ -15,8 +15,8 @@ pub(super) struct Slot {
     /// Set when it is not needed any more.
     pub(super) dismissed: Arc<Latch<()>>,
     pub(super) server: Option<Server>,
-    /// Whether it was told that it failed.
-    pub(super) is_lost: bool,
+    /// Why it failed, once that is told.
+    pub(super) fault: Arc<Latch<String>>,
 }
 
 /// How to get a server.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::Stream;
-use opencode_proto::api::{ApiError, ApiErrorKind, CreateSession, Health};
+use opencode_proto::api::{CreateSession, Health};
 use opencode_proto::{
-    HubEnd, JobNo, JobStop, NotRun, RawJson, ServerNo, SessionId, Spend, TurnEnd, TurnEvent,
-    TurnEventKind, TurnOutcome,
+    HubEnd, JobNo, JobStop, MessageId, NotRun, RawJson, ServerNo, SessionId, Spend, TurnEnd,
+    TurnEvent, TurnEventKind, TurnOutcome,
 };
 
 use super::event::BatchEvent;
@@ -19,6 +19,7 @@ use super::memory::resident_size;
 use super::record::Line;
 use super::report::JobError;
 use super::results::{ResultsError, ResultsFile};
+use super::withdraw::withdraw;
 use crate::blocking::unblock;
 use crate::error::describe;
 use crate::http::Http;
@@ -39,6 +40,8 @@ pub(super) struct Assignment {
     pub(super) attempt: u32,
     pub(super) server_no: ServerNo,
     pub(super) server: Server,
+    /// Why it was given up, once it is.
+    pub(super) server_fault: Arc<Latch<String>>,
     pub(super) cancelled: Arc<Latch<()>>,
     pub(super) feed: Feed,
     pub(super) results: Option<ResultsFile>,
@@ -124,7 +127,7 @@ async fn carry_out(
     };
     match outcome {
         Ok(()) => Ok(()),
-        Err(error) => Err(failure(&session, error).await),
+        Err(error) => Err(failure(&session, blame_server(&assignment, error)).await),
     }
 }
 
@@ -252,6 +255,19 @@ impl Failure {
     }
 }
 
+/// A server of ours that is given up aborts what it works on. That is its end, and nobody's doing who used the session.
+fn blame_server(assignment: &Assignment, mut error: JobError) -> JobError {
+    let is_ours = assignment.server.process_id().is_some();
+    let fault = assignment.server_fault.value().filter(|_| is_ours);
+    if let Some(reason) = fault
+        && let Some(TurnError::Ended(outcome)) = error.turn_mut()
+        && matches!(outcome.end, TurnEnd::Aborted)
+    {
+        outcome.end = TurnEnd::server_lost(&*reason);
+    }
+    error
+}
+
 /// What a turn that has no complete answer means.
 async fn failure(session: &Session, error: JobError) -> Failure {
     if let JobError::Structured(StructuredError::Misfit { .. }) = &error {
@@ -261,11 +277,12 @@ async fn failure(session: &Session, error: JobError) -> Failure {
     // After an answer that did not fit, what was done would be done again.
     let is_first = !matches!(&error, JobError::Structured(error) if error.turns().count() > 1);
     let (stop, is_doubtful) = match turn {
-        TurnError::Ended(outcome) if matches!(outcome.end, TurnEnd::NotPosted { .. }) => {
-            (not_posted(session).await, true)
-        }
         TurnError::Ended(outcome) => {
-            (ended(&outcome.end), matches!(outcome.end, TurnEnd::ServerLost { .. }))
+            if let TurnEnd::NotPosted { is_certain, .. } = outcome.end {
+                (not_posted(session, &outcome.message, is_certain).await, true)
+            } else {
+                (ended(&outcome.end), matches!(outcome.end, TurnEnd::ServerLost { .. }))
+            }
         }
         TurnError::Events(HubEnd::Refused(_)) => (JobStop::Failed, false),
         TurnError::Events(_) => (JobStop::NotAccepted, true),
@@ -276,17 +293,14 @@ async fn failure(session: &Session, error: JobError) -> Failure {
     Failure { error, stop, fault }
 }
 
-/// The prompt was not found on the server. So that it finds nothing should it be on its way still, the session is deleted.
-async fn not_posted(session: &Session) -> JobStop {
-    let is_gone = match session.delete().await {
-        Ok(()) => true,
-        Err(error) => {
-            let is_not_found =
-                |error: &ApiError| matches!(error.kind, ApiErrorKind::NotFound { .. });
-            error.api().is_some_and(is_not_found) || !session.core.server.is_running()
-        }
-    };
-    if is_gone { JobStop::NotAccepted } else { JobStop::Broken }
+/// The prompt was not found on the server.
+async fn not_posted(session: &Session, prompt: &MessageId, is_certain: bool) -> JobStop {
+    if is_certain {
+        // Nothing is on its way, and an empty session is of no use to anybody.
+        drop(session.delete().await);
+        return JobStop::NotAccepted;
+    }
+    if withdraw(session, prompt).await { JobStop::NotAccepted } else { JobStop::Broken }
 }
 
 fn ended(end: &TurnEnd) -> JobStop {

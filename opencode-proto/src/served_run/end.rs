@@ -12,7 +12,7 @@ pub(super) fn end(end: &TurnEnd) -> RunEnd {
         TurnEnd::Cancelled => RunEnd::Cancelled,
         TurnEnd::Completed => RunEnd::Completed,
         TurnEnd::Endless => RunEnd::Endless,
-        TurnEnd::NotPosted { reason } => RunEnd::NotPosted { reason: reason.clone() },
+        TurnEnd::NotPosted { reason, .. } => RunEnd::NotPosted { reason: reason.clone() },
         TurnEnd::Refused(error) => RunEnd::AgentError(Box::new(AgentError::decode(refusal(error)))),
         TurnEnd::Rejected { refused } => RunEnd::PermissionRejected { refused: refused.clone() },
         TurnEnd::ServerLost { reason } => RunEnd::ServerLost { reason: reason.clone() },

@@ -131,7 +131,7 @@ impl Turn {
         let end = match (mem::take(&mut self.errors), &self.posting) {
             (errors, _) if !errors.is_empty() => failed(&errors),
             (_, Posting::Doubtful { reason }) if !self.chain.is_seen() => {
-                TurnEnd::NotPosted { reason: reason.clone() }
+                TurnEnd::NotPosted { reason: reason.clone(), is_certain: false }
             }
             _ => TurnEnd::Torn,
         };

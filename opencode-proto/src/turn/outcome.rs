@@ -126,6 +126,8 @@ pub enum TurnEnd {
     NotPosted {
         /// Why.
         reason: String,
+        /// Whether it is certain that the server has not got it, and never will.
+        is_certain: bool,
     },
     /// The server refused the prompt.
     Refused(Box<ApiError>),
@@ -150,6 +152,11 @@ pub enum TurnEnd {
 }
 
 impl TurnEnd {
+    /// The server was lost, and this is why.
+    pub fn server_lost(reason: impl Into<String>) -> Self {
+        Self::ServerLost { reason: reason.into() }
+    }
+
     /// The kind of end, in snake case.
     pub fn name(&self) -> &'static str {
         match self {
@@ -184,7 +191,7 @@ impl fmt::Display for TurnEnd {
             Self::Endless => {
                 f.write_str("aborted: the model says again and again that it is not done")
             }
-            Self::NotPosted { reason } => write!(f, "the prompt was not posted: {reason}"),
+            Self::NotPosted { reason, .. } => write!(f, "the prompt was not posted: {reason}"),
             Self::Refused(error) => write!(f, "the prompt was refused: {error}"),
             Self::Rejected { refused } => write!(f, "stopped where it was refused: {refused}"),
             Self::ServerLost { reason } => write!(f, "the server was lost: {reason}"),

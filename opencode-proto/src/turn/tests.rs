@@ -16,6 +16,7 @@ struct Stage {
     events: Vec<TurnEvent>,
     /// The names of the other actions.
     did: Vec<&'static str>,
+    asked: Vec<PermissionAsk>,
     outcome: Option<TurnOutcome>,
 }
 
@@ -24,7 +25,8 @@ impl Stage {
         #[expect(clippy::disallowed_methods, reason = "any instant will do")]
         let now = Instant::now();
         let turn = Turn::new("s".into(), "m1".into(), settings, now);
-        let mut stage = Self { turn, now, events: Vec::new(), did: Vec::new(), outcome: None };
+        let (events, did, asked) = (Vec::new(), Vec::new(), Vec::new());
+        let mut stage = Self { turn, now, events, did, asked, outcome: None };
         stage.drain();
         assert_eq!(stage.did, ["post"]);
         stage
@@ -65,7 +67,10 @@ impl Stage {
         loop {
             let name = match self.turn.poll_action() {
                 TurnAction::Abort => "abort",
-                TurnAction::AskPermission(_) => "ask permission",
+                TurnAction::AskPermission(ask) => {
+                    self.asked.push(ask);
+                    "ask permission"
+                }
                 TurnAction::AskQuestion(_) => "ask question",
                 TurnAction::Event(event) => {
                     self.events.push(*event);
@@ -239,29 +244,6 @@ fn a_refusal_is_the_end_unless_the_model_was_told_why() {
             (end, _) => panic!("{error}, told: {is_told}: {end:?}"),
         }
     }
-}
-
-#[test]
-fn a_subagent_that_is_refused_ends_alone() {
-    let mut stage = Stage::posted(TurnSettings::default());
-    stage.answer("");
-    let child = event("session.created", r#""info":{"id":"child","parentID":"s","title":"T"}"#);
-    stage.does(|turn, now| turn.handle_event(&child, now));
-    let properties = ASK.replacen(r#""id""#, r#""sessionID":"child","id""#, 1);
-    let ask = format!(r#"{{"type":"permission.asked","properties":{{{properties}}}}}"#);
-    let ask = Arc::new(ServerEvent::decode(ask.into()));
-    let ServerEventKind::PermissionAsked(request) = ask.kind.clone() else { panic!("{ask:?}") };
-    stage.does(|turn, now| turn.handle_event(&ask, now));
-    assert_eq!(stage.did.last(), Some(&"ask permission"));
-    let ask = PermissionAsk { session: "child".into(), request };
-    stage.does(|turn, now| turn.answer_permission(ask, PermissionReply::reject(), now));
-    assert_eq!(stage.did.last(), Some(&"reply"));
-
-    stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
-    stage.tell("session.status", IDLE);
-    stage.wait(Duration::ZERO);
-    stage.find(Snapshot::new(SessionStatus::Idle));
-    assert_eq!(stage.end(), Some("torn"));
 }
 
 #[test]
@@ -490,4 +472,37 @@ fn a_turn_that_was_refused_has_nothing_of_the_next() {
     stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
     stage.tell("session.status", IDLE);
     assert_eq!(stage.end(), Some("rejected"), "before the next one is heard of");
+}
+
+#[test]
+fn what_a_subagent_was_refused_does_not_end_the_turn() {
+    for is_told in [true, false] {
+        let mut stage = Stage::posted(TurnSettings::default());
+        stage.answer("");
+        let child = r#"{"type":"session.created","properties":{"sessionID":"c","info":{"id":"c","parentID":"s"}}}"#;
+        let ask = r#"{"type":"permission.asked","properties":{"sessionID":"c","id":"per_1","permission":"bash","patterns":[]}}"#;
+        for event in [child, ask] {
+            let event = Arc::new(ServerEvent::decode(event.into()));
+            stage.does(|turn, now| turn.handle_event(&event, now));
+        }
+        assert_eq!(stage.did, ["post", "ask permission"]);
+        if is_told {
+            let told = r#"{"type":"permission.replied","properties":{"sessionID":"c","requestID":"per_1","reply":"reject"}}"#;
+            let event = Arc::new(ServerEvent::decode(told.into()));
+            stage.does(|turn, now| turn.handle_event(&event, now));
+        } else {
+            let ask = stage.asked.pop().unwrap();
+            let refusal = PermissionReply::reject();
+            stage.does(|turn, now| turn.answer_permission(ask, refusal, now));
+        }
+        stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
+        // The server is started anew.
+        stage.does(|turn, _| turn.handle_interrupted(&Interruption::Closed));
+        stage.does(Turn::handle_reopened);
+        for _ in 0..20 {
+            stage.wait(SECOND);
+            stage.find(Snapshot::new(SessionStatus::Idle));
+        }
+        assert_eq!(stage.end(), Some("torn"));
+    }
 }

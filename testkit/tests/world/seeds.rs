@@ -13,13 +13,14 @@ use crate::scenario::{Played, nowhere, play};
 
 /// Seeds that failed once: a refused turn that took the answer to the next prompt for its own; a look that did not find an
 /// answer to two prompts; a look, older than an ask, that forgot it; a prompt posted while an abort was on its way; batches that
-/// gave a server up for one refused connection (106, 415), and that ran a job again whose prompt was still on its way (1683);
-/// an error of the turn before that counted as the turn's (5749); a refusal with a word for the model that was taken for the
-/// end (10152, 11297), or of a subagent (143545); a look from before a gap that was taken for one from after it (22445, 29672);
-/// a prompt that came between two questions of a look (103727).
+/// gave a server up for one refused connection (106, 415), and that ran a job again whose prompt was still on its way (1683),
+/// or came just before its session was deleted (11735, 13028, 13333); jobs of a server that was given up, said to be aborted by
+/// somebody else (9554, 32306, 44043, 74215, 78626); an error of the turn before that counted as the turn's (5749); a refusal
+/// with a word for the model that was taken for the end (10152, 11297), or of a subagent (54467, 143545); a look from before a
+/// gap that was taken for one from after it (22445, 29672); a prompt that came between two questions of a look (103727).
 const FAILED: &[u64] = &[
-    106, 415, 726, 1683, 2101, 3171, 5749, 10_117, 10_152, 10_235, 10_288, 11_297, 22_445, 29_672,
-    103_727, 143_545,
+    106, 415, 726, 1683, 2101, 3171, 5749, 9554, 10_117, 10_152, 10_235, 10_288, 11_297, 11_735,
+    13_028, 13_333, 22_445, 29_672, 32_306, 44_043, 54_467, 74_215, 78_626, 103_727, 143_545,
 ];
 
 /// How many are played every time.

@@ -120,10 +120,20 @@ fn with_session(server: &Inner, id: &str, answer: impl FnOnce(&mut Session) -> R
     }
 }
 
+/// Deletes a session, after those of its subagents. What goes on in it is not stopped.
 fn delete(server: &Inner, id: &str) -> Reply {
     let found = with_session(server, id, |_| Reply::json(&json!(true)));
-    if found.status == 200 {
-        lock(&server.store).deleted.insert(id.to_owned());
+    if found.status != 200 {
+        return found;
+    }
+    let family = lock(&server.store).family(id);
+    for id in family.iter().rev() {
+        let deleted = with_session(server, id, |session| Reply::json(&session.info(EPOCH_MS)));
+        if deleted.status == 200 {
+            lock(&server.store).deleted.insert(id.clone());
+            let info = json!({ "id": id });
+            server.publish(id, "session.deleted", json!({ "info": info }));
+        }
     }
     found
 }
