@@ -297,7 +297,9 @@ async fn failure(session: &Session, error: JobError) -> Failure {
 async fn not_posted(session: &Session, prompt: &MessageId, is_certain: bool) -> JobStop {
     if is_certain {
         // Nothing is on its way, and an empty session is of no use to anybody.
-        drop(session.delete().await);
+        if let Err(error) = session.delete().await {
+            tracing::debug!(%error, "cannot delete the session of a prompt that was not posted");
+        }
         return JobStop::NotAccepted;
     }
     if withdraw(session, prompt).await { JobStop::NotAccepted } else { JobStop::Broken }
