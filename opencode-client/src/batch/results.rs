@@ -170,7 +170,7 @@ impl Past {
 pub(super) struct ResultsFile {
     path: PathBuf,
     /// `None` after a failure: what follows one that is not whole would be lost with it.
-    file: Arc<Mutex<Option<File>>>,
+    file: Arc<Mutex<Option<Locked>>>,
 }
 
 impl ResultsFile {
@@ -181,10 +181,11 @@ impl ResultsFile {
         options.create(true).read(true).append(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options
+        let file = options
             .open(&path)
             .map_err(|source| ResultsError::Open { path: path.clone(), source })?;
-        lock_file(&file, &path)?;
+        let mut locked = Locked::new(file, &path)?;
+        let file = &mut locked.0;
         let mut text = Vec::new();
         let unreadable = |source| ResultsError::Read { path: path.clone(), source };
         // A device or a pipe has no past, and may have no end.
@@ -200,7 +201,7 @@ impl ResultsFile {
             file.set_len(whole as u64).map_err(cut)?;
             file.seek(SeekFrom::End(0)).map_err(cut)?;
         }
-        Ok((Self { path, file: Arc::new(Mutex::new(Some(file))) }, past))
+        Ok((Self { path, file: Arc::new(Mutex::new(Some(locked))) }, past))
     }
 
     /// Writes a line.
@@ -221,7 +222,7 @@ impl ResultsFile {
 
     fn write_now(&self, text: &[u8]) -> Result<(), ResultsError> {
         let mut slot = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = slot.as_mut() else { return Ok(()) };
+        let Some(Locked(file)) = slot.as_mut() else { return Ok(()) };
         file.write_all(text).map_err(|source| {
             *slot = None;
             ResultsError::Write { path: self.path.clone(), source }
@@ -247,22 +248,39 @@ fn read(text: &[u8], path: &Path) -> Result<(Past, usize), ResultsError> {
     Ok((past, at))
 }
 
-/// Nobody else may write to it while it is open. The lock goes with the last handle of the file.
-#[cfg(unix)]
-fn lock_file(file: &File, path: &Path) -> Result<(), ResultsError> {
-    use rustix::fs::{FlockOperation, flock};
-    use rustix::io::Errno;
+/// A file that nobody else may write to.
+#[derive(Debug)]
+struct Locked(File);
 
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => Err(ResultsError::InUse { path: path.to_owned() }),
-        // Not every file system can do it, and one that cannot is no reason to refuse.
-        Ok(()) | Err(_) => Ok(()),
+impl Locked {
+    #[cfg(unix)]
+    fn new(file: File, path: &Path) -> Result<Self, ResultsError> {
+        use rustix::fs::{FlockOperation, flock};
+        use rustix::io::Errno;
+
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Err(ResultsError::InUse { path: path.to_owned() }),
+            // Not every file system can do it, and one that cannot is no reason to refuse.
+            Ok(()) | Err(_) => Ok(Self(file)),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn new(file: File, _: &Path) -> Result<Self, ResultsError> {
+        Ok(Self(file))
     }
 }
 
-#[cfg(not(unix))]
-fn lock_file(_: &File, _: &Path) -> Result<(), ResultsError> {
-    Ok(())
+/// A process that is just being started by another thread has the file open as well, for a moment: to close it would leave
+/// it locked until then.
+#[cfg(unix)]
+impl Drop for Locked {
+    fn drop(&mut self) {
+        use rustix::fs::{FlockOperation, flock};
+
+        // What could not be locked cannot be unlocked.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 #[cfg(test)]

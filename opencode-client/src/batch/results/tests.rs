@@ -81,6 +81,19 @@ fn only_the_owner_may_read_a_new_file() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
+#[test]
+fn a_file_that_a_process_has_inherited_can_be_opened_again() {
+    let directory = TempDir::new().expect("a directory");
+    let results = BatchResults::resume(directory.path().join("results.jsonl"));
+    let (file, _) = ResultsFile::open(&results).expect("it is made");
+    let inherited = file.file.lock().expect("it is whole").as_ref().map(|file| file.0.try_clone());
+    let again = ResultsFile::open(&results);
+    assert!(matches!(again, Err(ResultsError::InUse { .. })), "{again:?}");
+    drop(file);
+    ResultsFile::open(&results).expect("it is free");
+    drop(inherited);
+}
+
 proptest! {
     /// A file that is cut off anywhere reads as what was whole, and what is written next follows that.
     #[test]
