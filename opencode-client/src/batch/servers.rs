@@ -1,5 +1,6 @@
 //! The servers of a batch: how they come, and how they go.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use opencode_proto::ServerNo;
@@ -44,6 +45,12 @@ pub(super) struct ServerFault {
     pub(super) is_passing: bool,
 }
 
+impl ServerFault {
+    fn new(error: &dyn Error, is_passing: bool) -> Self {
+        Self { reason: describe(error), is_passing }
+    }
+}
+
 /// Starts or reaches a server, unless it is dismissed before.
 pub(super) async fn begin(
     inner: Arc<Inner>,
@@ -53,12 +60,12 @@ pub(super) async fn begin(
 ) -> ServerDone {
     let begun = async {
         match source {
-            Source::Attach(request) => server::attach(inner, *request).await.map_err(|error| {
-                ServerFault { reason: describe(&error), is_passing: error.is_passing() }
-            }),
-            Source::Serve(request) => server::serve(inner, *request).await.map_err(|error| {
-                ServerFault { reason: describe(&error), is_passing: error.is_passing() }
-            }),
+            Source::Attach(request) => server::attach(inner, *request)
+                .await
+                .map_err(|error| ServerFault::new(&error, error.is_passing())),
+            Source::Serve(request) => server::serve(inner, *request)
+                .await
+                .map_err(|error| ServerFault::new(&error, error.is_passing())),
         }
     };
     match race(dismissed.wait(), begun).await {

@@ -1,12 +1,11 @@
 //! Taking back a prompt of which nobody knows whether it arrived.
 
-use std::future::poll_fn;
 use std::time::Duration;
 
-use opencode_proto::api::{ApiError, ApiErrorKind};
+use opencode_proto::api::ApiErrorKind;
 use opencode_proto::{MessageId, ServerEventKind};
 
-use crate::hub::{Delivery, Follower};
+use crate::hub::{Delivery, Mailbox};
 use crate::session::Session;
 use crate::within::within;
 
@@ -22,7 +21,10 @@ pub(super) async fn withdraw(session: &Session, prompt: &MessageId) -> bool {
     let core = &session.core;
     let runtime = &*core.server.inner.runtime;
     let follower = core.server.follow(core.id.clone(), core.directory.clone());
-    let is_open = within(runtime, Some(LIMIT), opened(&follower)).await.unwrap_or(false);
+    let mailbox = follower.mailbox();
+    // From then on, nothing is missed.
+    let opened = within(runtime, Some(LIMIT), mailbox.opened()).await;
+    let is_open = opened.is_ok_and(|opened| opened.is_ok());
     let is_missing = match session.message(prompt.clone()).await {
         Ok(_) => {
             // Nobody follows it any more.
@@ -32,37 +34,29 @@ pub(super) async fn withdraw(session: &Session, prompt: &MessageId) -> bool {
             return false;
         }
         Err(error) => {
-            let is_not_found =
-                |error: &ApiError| matches!(error.kind, ApiErrorKind::NotFound { .. });
-            error.api().is_some_and(is_not_found)
+            error.api().is_some_and(|error| matches!(error.kind, ApiErrorKind::NotFound { .. }))
         }
     };
-    if let Err(error) = session.delete().await {
-        // It may be deleted all the same.
-        tracing::debug!(%error, "cannot delete the session of a prompt that was not posted");
-    }
+    discard(session).await;
     is_open
         && is_missing
-        && within(runtime, Some(LIMIT), ended_unused(session, &follower, prompt))
+        && within(runtime, Some(LIMIT), ended_unused(session, mailbox, prompt))
             .await
             .unwrap_or(false)
 }
 
-/// Waits until the event stream is open: from then on, nothing is missed.
-async fn opened(follower: &Follower) -> bool {
-    loop {
-        match next(follower).await {
-            Delivery::Opened => return true,
-            Delivery::Finished(_) => return false,
-            Delivery::Event(_) | Delivery::Interrupted(_) => {}
-        }
+/// Deletes a session that is of no use to anybody.
+pub(super) async fn discard(session: &Session) {
+    if let Err(error) = session.delete().await {
+        // It may be deleted all the same.
+        tracing::debug!(%error, "cannot delete the session of a prompt that was not posted");
     }
 }
 
 /// Whether the session is told to be deleted, and nothing of the prompt before.
-async fn ended_unused(session: &Session, follower: &Follower, prompt: &MessageId) -> bool {
+async fn ended_unused(session: &Session, mailbox: &Mailbox, prompt: &MessageId) -> bool {
     loop {
-        let event = match next(follower).await {
+        let event = match mailbox.take().await {
             Delivery::Event(event) => event,
             Delivery::Opened => continue,
             Delivery::Finished(_) | Delivery::Interrupted(_) => return false,
@@ -77,8 +71,4 @@ async fn ended_unused(session: &Session, follower: &Follower, prompt: &MessageId
             return true;
         }
     }
-}
-
-async fn next(follower: &Follower) -> Delivery {
-    poll_fn(|cx| follower.mailbox().poll_take(cx)).await
 }

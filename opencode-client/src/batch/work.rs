@@ -19,7 +19,7 @@ use super::memory::resident_size;
 use super::record::Line;
 use super::report::JobError;
 use super::results::{ResultsError, ResultsFile};
-use super::withdraw::withdraw;
+use super::withdraw::{discard, withdraw};
 use crate::blocking::unblock;
 use crate::error::describe;
 use crate::http::Http;
@@ -296,10 +296,8 @@ async fn failure(session: &Session, error: JobError) -> Failure {
 /// The prompt was not found on the server.
 async fn not_posted(session: &Session, prompt: &MessageId, is_certain: bool) -> JobStop {
     if is_certain {
-        // Nothing is on its way, and an empty session is of no use to anybody.
-        if let Err(error) = session.delete().await {
-            tracing::debug!(%error, "cannot delete the session of a prompt that was not posted");
-        }
+        // Nothing is on its way.
+        discard(session).await;
         return JobStop::NotAccepted;
     }
     if withdraw(session, prompt).await { JobStop::NotAccepted } else { JobStop::Broken }

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -54,15 +55,43 @@ impl Mailbox {
 
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Delivery> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(delivery) = state.waiting.pop_front() else {
-            let before = state.waker.replace(cx.waker().clone());
-            drop(state);
-            drop(before);
-            return Poll::Pending;
-        };
-        if let Delivery::Event(event) = &delivery {
-            state.size -= event.raw.len();
+        if let Some(delivery) = state.take() {
+            return Poll::Ready(delivery);
         }
-        Poll::Ready(delivery)
+        let before = state.waker.replace(cx.waker().clone());
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// What is there, without waiting for more.
+    pub(crate) fn take_waiting(&self) -> Option<Delivery> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The next delivery. Dropping the future loses none.
+    pub(crate) async fn take(&self) -> Delivery {
+        poll_fn(|cx| self.poll_take(cx)).await
+    }
+
+    /// Waits until the stream is open, and drops what comes before.
+    pub(crate) async fn opened(&self) -> Result<(), HubEnd> {
+        loop {
+            match self.take().await {
+                Delivery::Opened => return Ok(()),
+                Delivery::Finished(end) => return Err(end),
+                Delivery::Event(_) | Delivery::Interrupted(_) => {}
+            }
+        }
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Option<Delivery> {
+        let delivery = self.waiting.pop_front()?;
+        if let Delivery::Event(event) = &delivery {
+            self.size -= event.raw.len();
+        }
+        Some(delivery)
     }
 }

@@ -1,6 +1,6 @@
 //! A turn and its machine.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use std::time::Instant;
 use futures_channel::oneshot;
 use opencode_proto::api::{AbortSession, ConfiguredModel, Pending as Asked};
 use opencode_proto::{
-    Arrival, AskId, LookError, MessageId, PermissionAsk, PermissionReply, Posted, QuestionAsk,
-    QuestionReply, Transcript, Turn, TurnAction, TurnEvent, TurnOutcome,
+    Arrival, AskId, HubEnd, LookError, MessageId, PermissionAsk, PermissionReply, Posted,
+    QuestionAsk, QuestionReply, Transcript, Turn, TurnAction, TurnEvent, TurnOutcome,
 };
 
 use crate::blocking::unblock;
 use crate::event_log::{EventLog, EventLogError};
-use crate::hub::{Delivery, Follower};
+use crate::hub::{Delivery, Follower, Mailbox};
 use crate::log::Log;
 use crate::runtime::{Runtime, Timer};
 use crate::session::{Abort, SessionCore};
@@ -83,11 +83,11 @@ pub(super) async fn start(
         None => None,
     };
     let follower = core.server.follow(core.id.clone(), core.directory.clone());
-    opened(&follower).await?;
+    follower.mailbox().opened().await.map_err(TurnError::Events)?;
     let site = Site { http: core.server.http.clone(), directory: core.directory.clone() };
     guard_model(&core, &site, &mut request).await;
     core.aborts.wait().await;
-    up_to_date(&follower).await?;
+    up_to_date(follower.mailbox()).await.map_err(TurnError::Events)?;
     let message = core.server.message_ids.next();
     let turn = Turn::new(core.id.clone(), message, request.settings.clone(), begun);
     Ok(Running {
@@ -115,32 +115,17 @@ pub(super) async fn start(
     })
 }
 
-/// Waits until the event stream is open.
-async fn opened(follower: &Follower) -> Result<(), TurnError> {
-    loop {
-        match poll_fn(|cx| follower.mailbox().poll_take(cx)).await {
-            Delivery::Opened => return Ok(()),
-            Delivery::Finished(end) => return Err(TurnError::Events(end)),
-            Delivery::Event(..) | Delivery::Interrupted(_) => {}
-        }
-    }
-}
-
 /// Drops what the event stream told until now: it is not about a prompt that is not posted. When it was interrupted, waits
 /// until it is open again.
-async fn up_to_date(follower: &Follower) -> Result<(), TurnError> {
-    loop {
-        let next = poll_fn(|cx| match follower.mailbox().poll_take(cx) {
-            Poll::Ready(delivery) => Poll::Ready(Some(delivery)),
-            Poll::Pending => Poll::Ready(None),
-        });
-        match next.await {
-            None => return Ok(()),
-            Some(Delivery::Event(..) | Delivery::Opened) => {}
-            Some(Delivery::Finished(end)) => return Err(TurnError::Events(end)),
-            Some(Delivery::Interrupted(_)) => opened(follower).await?,
+async fn up_to_date(mailbox: &Mailbox) -> Result<(), HubEnd> {
+    while let Some(delivery) = mailbox.take_waiting() {
+        match delivery {
+            Delivery::Event(_) | Delivery::Opened => {}
+            Delivery::Finished(end) => return Err(end),
+            Delivery::Interrupted(_) => mailbox.opened().await?,
         }
     }
+    Ok(())
 }
 
 /// Has the prompt name its model where the session's own is one that does not exist.
