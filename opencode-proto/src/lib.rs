@@ -78,6 +78,8 @@ mod answer;
 pub mod api;
 mod artifact;
 mod batch;
+#[allow(dead_code, reason = "the machines move to it one by one")]
+mod call;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -109,6 +111,7 @@ pub use batch::{
     Again, Batch, BatchAction, BatchCounts, BatchJob, BatchSettings, Budget, Fleet, GroupNo, JobNo,
     JobRetry, JobStop, NotRun, OverBudget, ServerNo, Spend,
 };
+pub use call::{ApiCall, ApiCallId, ApiReply, CallFailure, CallScope, Delivery};
 pub use error::{AgentError, ErrorName};
 pub use hub::{EventStream, Hub, HubAction, HubEnd, HubSettings, Interruption};
 pub use id::{CallId, MessageId, PartId, PermissionId, QuestionId, SessionId};

@@ -134,6 +134,26 @@ impl ApiError {
         ErrorBody::read(&self.response).name
     }
 
+    /// Returns whether the server does not have the endpoint, and so has done nothing.
+    ///
+    /// Releases before 1.0.224 answer an unknown path with a 404 that has no error name, later ones
+    /// with their web page.
+    pub fn is_unknown_route(&self) -> bool {
+        match self.kind {
+            ApiErrorKind::UnknownRoute => true,
+            ApiErrorKind::NotFound { .. } => self.name().is_none(),
+            ApiErrorKind::BadRequest { .. }
+            | ApiErrorKind::Busy { .. }
+            | ApiErrorKind::Conflict { .. }
+            | ApiErrorKind::Other { .. }
+            | ApiErrorKind::Server { .. }
+            | ApiErrorKind::TooManyRequests { .. }
+            | ApiErrorKind::Unauthorized
+            | ApiErrorKind::Unavailable { .. }
+            | ApiErrorKind::Unreadable(_) => false,
+        }
+    }
+
     pub(super) fn new(
         method: Method,
         path: String,

@@ -1,0 +1,160 @@
+//! API calls as outputs and inputs of machines.
+//!
+//! A machine that needs the server emits an [`ApiCall`]; the driver sends the request and hands the
+//! [`ApiReply`] back under the same [`ApiCallId`]. One executor serves every machine.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::api::{ApiError, Operation, Pace, Repeat};
+
+/// Number of an [`ApiCall`], unique within the machine that issued the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ApiCallId(u64);
+
+/// One call of the server's HTTP API that a machine asks its driver for.
+///
+/// The driver completes [`request`](Self::request) with the parts that depend on the connection
+/// (`host`, `authorization`, and the directory where [`scope`](Self::scope) wants one), sends the
+/// request within the limits of [`pace`](Self::pace), and answers with the machine's
+/// `handle_reply`. Every call has exactly one reply, also when the machine is over.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ApiCall {
+    /// Correlates the reply.
+    pub id: ApiCallId,
+    /// The request, with its URI in origin form (`/session/ses_1/abort`).
+    pub request: Request<Bytes>,
+    /// Repeat policy of the request.
+    pub repeat: Repeat,
+    /// Time class of the reply.
+    pub pace: Pace,
+    /// Directory header of the request.
+    pub scope: CallScope,
+}
+
+/// Directory header (`x-opencode-directory`) of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallScope {
+    /// The request concerns the session's directory and has to name the directory.
+    Directory,
+    /// The path of the request names a session, whose own directory holds.
+    Session,
+}
+
+/// Reply to an [`ApiCall`]: a response of any status, or the failure to obtain one.
+pub type ApiReply = Result<Response<Bytes>, CallFailure>;
+
+/// Failure of a call that has no response.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+#[non_exhaustive]
+pub struct CallFailure {
+    /// Progress of the request before the failure.
+    pub delivery: Delivery,
+    /// The error of the connection or the limit, with its causes, on one line.
+    pub reason: String,
+}
+
+impl CallFailure {
+    /// Creates a failure at this point of the delivery.
+    pub fn new(delivery: Delivery, reason: impl Into<String>) -> Self {
+        Self { delivery, reason: reason.into() }
+    }
+}
+
+/// Progress of a request whose call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The request did not reach the server, which has done nothing.
+    NotSent,
+    /// The connection broke while the request was on its way: the server may have received the
+    /// request.
+    Unknown,
+    /// The server received the request, for it began to answer.
+    Received,
+}
+
+/// Calls of one machine that have no reply yet, each with its purpose.
+#[derive(Debug)]
+pub(crate) struct OpenCalls<P> {
+    next: u64,
+    open: BTreeMap<ApiCallId, P>,
+}
+
+impl<P> Default for OpenCalls<P> {
+    fn default() -> Self {
+        Self { next: 0, open: BTreeMap::new() }
+    }
+}
+
+impl<P> OpenCalls<P> {
+    /// Makes a call of `operation`, and remembers its purpose until the reply.
+    pub(crate) fn begin<O: Operation>(
+        &mut self,
+        operation: &O,
+        scope: CallScope,
+        purpose: P,
+    ) -> ApiCall {
+        let id = ApiCallId(self.next);
+        self.next += 1;
+        self.open.insert(id, purpose);
+        ApiCall {
+            id,
+            request: operation.request(),
+            repeat: operation.repeat(),
+            pace: operation.pace(),
+            scope,
+        }
+    }
+
+    /// Ends a call, and returns its purpose; `None` for a call that is not open.
+    pub(crate) fn end(&mut self, id: ApiCallId) -> Option<P> {
+        self.open.remove(&id)
+    }
+
+    /// Returns whether no call waits for its reply.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+}
+
+/// Error of a call as a machine sees it.
+#[derive(Debug)]
+pub(crate) enum CallFault {
+    /// The server answered with an error, or with something the operation cannot read.
+    Api(Box<ApiError>),
+    /// No response arrived.
+    Failed(CallFailure),
+}
+
+impl CallFault {
+    /// Returns the server's error, if the server answered.
+    pub(crate) fn api(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api(error) => Some(error),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for CallFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api(error) => error.fmt(f),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+/// Reads the reply to a call of `operation`.
+pub(crate) fn read_reply<O: Operation>(
+    operation: &O,
+    reply: ApiReply,
+) -> Result<O::Output, CallFault> {
+    let response = reply.map_err(CallFault::Failed)?;
+    operation.decode(response).map_err(|error| CallFault::Api(Box::new(error)))
+}
