@@ -213,7 +213,7 @@ impl State {
                     self.phase = Phase::Open;
                     self.tell_all(&Delivery::Opened, wakers);
                 }
-                HubAction::Wait(wake) => return Task::Wait(wake.map(|wake| wake.at)),
+                HubAction::Wait(wake) => return Task::Wait(wake),
             }
         }
     }

@@ -30,7 +30,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use crate::retry::{Retry, RetryCause};
-use crate::run::{Wake, WakeReason};
 
 pub use action::{BatchAction, JobStop, NotRun};
 pub use ledger::{Budget, OverBudget, Spend};
@@ -387,15 +386,14 @@ impl Batch {
         self.actions.push_back(BatchAction::EndJob { job: no, not_run });
     }
 
-    fn wake(&self) -> Option<Wake> {
+    fn wake(&self) -> Option<Instant> {
         if self.is_finished {
             return None;
         }
         let waits = |group: GroupNo| !self.waiting[group.0].is_empty();
         let job = self.delayed.first().map(|(at, _)| *at);
         let server = self.servers.next_start_at(waits);
-        let at = job.into_iter().chain(server).min()?;
-        Some(Wake { at, reason: WakeReason::Repeat })
+        job.into_iter().chain(server).min()
     }
 }
 

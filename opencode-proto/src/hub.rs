@@ -32,7 +32,6 @@ use bytes::Bytes;
 
 use crate::SessionId;
 use crate::api::{ApiError, ApiErrorKind};
-use crate::run::{Wake, WakeReason};
 use crate::server_event::{ServerEvent, ServerEventKind};
 use crate::sse::{SseEvent, SseFramer};
 
@@ -165,7 +164,7 @@ impl Hub {
     /// Time has passed. Spurious calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         let Some(wake) = self.wake() else { return };
-        if wake.at > now {
+        if wake > now {
             return;
         }
         match &self.state {
@@ -185,19 +184,16 @@ impl Hub {
         self.actions.pop_front().unwrap_or_else(|| HubAction::Wait(self.wake()))
     }
 
-    fn wake(&self) -> Option<Wake> {
+    fn wake(&self) -> Option<Instant> {
         let settings = &self.settings;
-        let (at, reason) = match &self.state {
+        match &self.state {
             State::Connecting { since } | State::Opening { since } => {
-                (since.checked_add(settings.open_limit)?, WakeReason::Deadline)
+                since.checked_add(settings.open_limit)
             }
-            State::Open { heard } => {
-                (heard.checked_add(settings.silence_limit)?, WakeReason::Silence)
-            }
-            State::Waiting { until } => (*until, WakeReason::Reconnect),
-            State::Finished => return None,
-        };
-        Some(Wake { at, reason })
+            State::Open { heard } => heard.checked_add(settings.silence_limit),
+            State::Waiting { until } => Some(*until),
+            State::Finished => None,
+        }
     }
 
     fn event(&mut self, event: ServerEvent, now: Instant) {

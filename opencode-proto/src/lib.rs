@@ -124,7 +124,7 @@ pub use part::{
 pub use retry::{Retry, RetryCause, RetryPolicy};
 pub use run::{
     AgentFallback, Exit, LineCounts, Retention, Run, RunAction, RunEnd, RunOutcome, RunSettings,
-    Signal, Wake, WakeReason,
+    Signal,
 };
 pub use run_event::{DecodeError, Diagnostic, Notice, RunEvent, RunEventKind, TextDelta};
 pub use serve::{Serve, ServeAction, ServeEnd, ServeOutcome, ServeSettings};

@@ -37,7 +37,7 @@ use crate::line::{Line, LineFramer};
 use crate::run_event::{self, Diagnostic, Notice, RunEvent, RunEventKind};
 use crate::watchdog::{Deadline, Watchdog};
 
-pub use action::{RunAction, Signal, Wake, WakeReason};
+pub use action::{RunAction, Signal};
 pub use outcome::{Exit, LineCounts, RunEnd, RunOutcome};
 pub use settings::{AgentFallback, Retention, RunSettings};
 use stderr::Stderr;
@@ -336,22 +336,17 @@ impl Run {
         exited.checked_add(self.settings.drain_limit)
     }
 
-    fn wake(&self) -> Option<Wake> {
-        let wake = |at: Option<Instant>, reason| at.map(|at| Wake { at, reason });
+    fn wake(&self) -> Option<Instant> {
         if self.over {
             return None;
         }
         if self.gone.is_some() {
-            return wake(self.drains_until(), WakeReason::Drain);
+            return self.drains_until();
         }
         match self.stop {
-            Some((_, Ladder::Killed { abandon_at })) => wake(abandon_at, WakeReason::Abandon),
-            Some((_, Ladder::Terminated { kill_at })) => wake(kill_at, WakeReason::Kill),
-            None => {
-                let deadline = wake(self.watchdog.wake(), WakeReason::Deadline);
-                let linger = wake(self.lingers_until(), WakeReason::Linger);
-                deadline.into_iter().chain(linger).min_by_key(|wake| wake.at)
-            }
+            Some((_, Ladder::Killed { abandon_at })) => abandon_at,
+            Some((_, Ladder::Terminated { kill_at })) => kill_at,
+            None => self.watchdog.wake().into_iter().chain(self.lingers_until()).min(),
         }
     }
 

@@ -34,7 +34,7 @@ use bytes::Bytes;
 
 use crate::line::{Line, LineFramer};
 use crate::output_tail::OutputTail;
-use crate::run::{Exit, Signal, Wake, WakeReason};
+use crate::run::{Exit, Signal};
 
 pub use action::ServeAction;
 pub use outcome::{ServeEnd, ServeOutcome};
@@ -236,23 +236,15 @@ impl Serve {
         exited.checked_add(self.settings.drain_limit)
     }
 
-    fn wake(&self) -> Option<Wake> {
+    fn wake(&self) -> Option<Instant> {
         if self.over {
             return None;
         }
-        let (at, reason) = match (self.gone, self.stop) {
-            (Some(_), _) => (self.drains_until(), WakeReason::Drain),
-            (None, Some((_, ladder))) => (
-                ladder.until,
-                match ladder.rung {
-                    Rung::Terminated => WakeReason::Terminate,
-                    Rung::TerminatedAgain => WakeReason::Kill,
-                    Rung::Killed => WakeReason::Abandon,
-                },
-            ),
-            (None, None) => (self.starts_until(), WakeReason::Deadline),
-        };
-        at.map(|at| Wake { at, reason })
+        match (self.gone, self.stop) {
+            (Some(_), _) => self.drains_until(),
+            (None, Some((_, ladder))) => ladder.until,
+            (None, None) => self.starts_until(),
+        }
     }
 
     fn finish(&mut self, now: Instant) {

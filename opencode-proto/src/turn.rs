@@ -35,7 +35,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::hub::{HubEnd, Interruption};
-use crate::run::{Wake, WakeReason};
 use crate::server_event::{PermissionRequest, QuestionRequest, ServerEvent, SessionStatus};
 use crate::transcript::{AskId, Transcript};
 use crate::watchdog::{Deadline, Watchdog};
@@ -351,7 +350,7 @@ impl Turn {
         self.actions.pop_front().unwrap_or_else(|| TurnAction::Wait(self.wake()))
     }
 
-    fn wake(&self) -> Option<Wake> {
+    fn wake(&self) -> Option<Instant> {
         if self.is_over {
             return None;
         }
@@ -364,13 +363,7 @@ impl Turn {
             Some(stop) => stop.since.checked_add(self.settings.abort_limit),
             None => self.watchdog.wake(),
         };
-        let wakes = [
-            (look, WakeReason::Look),
-            (deadline, WakeReason::Deadline),
-            (self.asks.wake(), WakeReason::Reconnect),
-        ];
-        let wakes = wakes.into_iter().filter_map(|(at, reason)| Some(Wake { at: at?, reason }));
-        wakes.min_by_key(|wake| wake.at)
+        [look, deadline, self.asks.wake()].into_iter().flatten().min()
     }
 
     fn answer(&mut self, reply: AskReply, now: Instant) {

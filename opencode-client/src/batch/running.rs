@@ -155,7 +155,7 @@ impl Running {
                     }
                     let moved = self.poll_world(cx);
                     let woken = wake.is_some_and(|wake| {
-                        poll_timer(&*self.inner.runtime, &mut self.timer, wake.at, cx).is_ready()
+                        poll_timer(&*self.inner.runtime, &mut self.timer, wake, cx).is_ready()
                     });
                     if !moved && !woken {
                         return Poll::Pending;

@@ -144,7 +144,7 @@ impl Pump {
                 ServeAction::Wait(wake) => {
                     let moved = self.poll_world(cx);
                     let woken = wake.is_some_and(|wake| {
-                        poll_timer(&*self.runtime, &mut self.timer, wake.at, cx).is_ready()
+                        poll_timer(&*self.runtime, &mut self.timer, wake, cx).is_ready()
                     });
                     // The clock is asked, not the timer: runtimes wake timers late and for other reasons.
                     if moved || woken {

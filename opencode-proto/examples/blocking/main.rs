@@ -25,8 +25,6 @@ use std::error::Error;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
-use opencode_proto::Wake;
-
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 fn main() -> Result<()> {
@@ -40,9 +38,9 @@ fn main() -> Result<()> {
 }
 
 /// The next input, `None` when it is time to look at the clock.
-fn wait<T>(inputs: &Receiver<T>, wake: Option<Wake>) -> Result<Option<T>> {
+fn wait<T>(inputs: &Receiver<T>, wake: Option<Instant>) -> Result<Option<T>> {
     let Some(wake) = wake else { return Ok(Some(inputs.recv()?)) };
-    match inputs.recv_timeout(wake.at.saturating_duration_since(Instant::now())) {
+    match inputs.recv_timeout(wake.saturating_duration_since(Instant::now())) {
         Ok(input) => Ok(Some(input)),
         Err(RecvTimeoutError::Timeout) => Ok(None),
         Err(error @ RecvTimeoutError::Disconnected) => Err(error.into()),

@@ -13,7 +13,7 @@ use opencode_proto::api::{
 use opencode_proto::{
     Arrival, AskId, AskReply, Hub, HubAction, HubSettings, Look, LookError, MessageId,
     PermissionReply, Posted, Prompt, QuestionReply, SessionStatus, Snapshot, Turn, TurnAction,
-    TurnOutcome, TurnSettings, Wake,
+    TurnOutcome, TurnSettings,
 };
 
 use crate::http::Server;
@@ -77,7 +77,7 @@ impl Driver {
                 Progress::Finished(outcome) => return Ok(*outcome),
                 Progress::Waiting(wake) => wake,
             };
-            let wake = [hub_wake, turn_wake].into_iter().flatten().min_by_key(|wake| wake.at);
+            let wake = [hub_wake, turn_wake].into_iter().flatten().min();
             if let Some(input) = wait(inputs, wake)? {
                 self.handle(input);
             }
@@ -89,7 +89,7 @@ impl Driver {
         }
     }
 
-    fn drive_hub(&mut self) -> Result<Option<Wake>> {
+    fn drive_hub(&mut self) -> Result<Option<Instant>> {
         loop {
             let now = Instant::now();
             match self.hub.poll_action() {
@@ -219,7 +219,7 @@ impl Driver {
 
 enum Progress {
     Finished(Box<TurnOutcome>),
-    Waiting(Option<Wake>),
+    Waiting(Option<Instant>),
 }
 
 /// What the server knows. (A program that has subagents looks at their sessions as well.)

@@ -3,7 +3,6 @@ use std::time::Instant;
 
 use super::ledger::Spend;
 use super::settings::{GroupNo, JobNo, ServerNo};
-use crate::run::Wake;
 
 /// What the driver of a batch must do next.
 ///
@@ -51,7 +50,7 @@ pub enum BatchAction {
     StopServer(ServerNo),
     /// Nothing to do until there is another input, or until the wake: then call
     /// [`handle_timeout`](super::Batch::handle_timeout).
-    Wait(Option<Wake>),
+    Wait(Option<Instant>),
 }
 
 /// How a job ended on its server.

@@ -43,7 +43,7 @@ fn drain(batch: &mut Batch) -> Vec<BatchAction> {
 
 fn wait(batch: &mut Batch) -> Option<Instant> {
     match batch.poll_action() {
-        BatchAction::Wait(wake) => wake.map(|wake| wake.at),
+        BatchAction::Wait(wake) => wake,
         action => panic!("not drained: {action:?}"),
     }
 }

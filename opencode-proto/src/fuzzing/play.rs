@@ -6,7 +6,7 @@ use super::script::Step;
 use super::split;
 use crate::answer::Answer;
 use crate::line::Line;
-use crate::run::{Run, RunAction, RunOutcome, RunSettings, Signal, Wake};
+use crate::run::{Run, RunAction, RunOutcome, RunSettings, Signal};
 use crate::run_event::{RunEvent, RunEventKind, decode};
 
 pub(crate) struct Play {
@@ -21,7 +21,7 @@ pub(crate) struct Play {
     pub(crate) events: Vec<RunEvent>,
     pub(crate) signals: Vec<Signal>,
     sweeps: usize,
-    pub(crate) wake: Option<Wake>,
+    pub(crate) wake: Option<Instant>,
     pub(crate) outcome: Option<RunOutcome>,
 }
 
@@ -64,7 +64,7 @@ impl Play {
             Step::StdoutEnd => run.handle_stdout_end(self.now),
             Step::Wake => {
                 if let Some(wake) = self.wake {
-                    self.now = wake.at;
+                    self.now = wake;
                     run.handle_timeout(self.now);
                 }
             }
@@ -119,7 +119,7 @@ impl Play {
         assert_eq!(self.sweeps, usize::from(self.exited));
         assert!([Signal::Terminate, Signal::Kill].starts_with(&self.signals), "{:?}", self.signals);
         if let Some(wake) = self.wake {
-            assert!(self.outcome.is_none() && wake.at > self.now, "{wake:?} at {:?}", self.now);
+            assert!(self.outcome.is_none() && wake > self.now, "{wake:?} at {:?}", self.now);
         }
     }
 

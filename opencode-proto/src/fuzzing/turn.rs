@@ -191,7 +191,7 @@ impl Play {
                 self.drain();
             }
             if let TurnAction::Wait(Some(wake)) = self.turn.poll_action() {
-                self.now = self.now.max(wake.at);
+                self.now = self.now.max(wake);
                 self.turn.handle_timeout(self.now);
             }
         }

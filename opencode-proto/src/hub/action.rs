@@ -1,10 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::SessionId;
 use crate::api::ApiError;
-use crate::run::Wake;
 use crate::server_event::ServerEvent;
 
 /// What the driver of a [`Hub`](super::Hub) must do next.
@@ -32,7 +31,7 @@ pub enum HubAction {
     Opened,
     /// Nothing to do until there is another input, or until the wake: then call
     /// [`handle_timeout`](super::Hub::handle_timeout).
-    Wait(Option<Wake>),
+    Wait(Option<Instant>),
 }
 
 /// An event stream of a server.

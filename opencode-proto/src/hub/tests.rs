@@ -39,7 +39,7 @@ impl Stage {
         }
     }
 
-    fn wake(&mut self) -> Wake {
+    fn wake(&mut self) -> Instant {
         match self.hub.poll_action() {
             HubAction::Wait(Some(wake)) => wake,
             action => panic!("{action:?}"),
@@ -49,8 +49,8 @@ impl Stage {
     /// Lets time pass until the hub wants to know.
     fn pass(&mut self) -> Duration {
         let wake = self.wake();
-        let passed = wake.at.saturating_duration_since(self.now);
-        self.now = self.now.max(wake.at);
+        let passed = wake.saturating_duration_since(self.now);
+        self.now = self.now.max(wake);
         self.hub.handle_timeout(self.now);
         passed
     }
@@ -201,7 +201,7 @@ fn silence_is_a_broken_connection_and_a_heartbeat_is_not() {
     stage.said();
     stage.open();
     stage.said();
-    assert_eq!(stage.wake().reason, WakeReason::Silence);
+    assert_eq!(stage.wake(), stage.now + settings().silence_limit);
     stage.now += Duration::from_secs(44);
     stage.tell(&event("server.heartbeat", ""));
     stage.hub.handle_timeout(stage.now);

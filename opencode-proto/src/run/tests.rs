@@ -93,8 +93,8 @@ impl Play {
         self.outcome.is_some()
     }
 
-    /// In how many seconds it wants to be woken, and for what.
-    fn wakes(&self) -> Option<(u64, WakeReason)> {
-        self.wake.map(|wake| ((wake.at - self.now).as_secs(), wake.reason))
+    /// Seconds until the machine wants to be woken.
+    fn wakes(&self) -> Option<u64> {
+        self.wake.map(|wake| (wake - self.now).as_secs())
     }
 }

@@ -1,5 +1,7 @@
+use std::time::Instant;
+
 use super::ServeOutcome;
-use crate::run::{Signal, Wake};
+use crate::run::Signal;
 
 /// What the driver of a server must do next.
 ///
@@ -19,5 +21,5 @@ pub enum ServeAction {
     /// The process has exited: end what its tools left running, then go on reading its output to the end.
     Sweep,
     /// Nothing to do until there is another input, or until the wake: then call [`handle_timeout`](super::Serve::handle_timeout).
-    Wait(Option<Wake>),
+    Wait(Option<Instant>),
 }

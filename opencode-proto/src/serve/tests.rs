@@ -17,7 +17,7 @@ struct Play {
     signals: Vec<(u64, Signal)>,
     started: Instant,
     sweeps: usize,
-    wake: Option<Wake>,
+    wake: Option<Instant>,
     outcome: Option<ServeOutcome>,
 }
 
@@ -75,9 +75,9 @@ impl Play {
         self.outcome.as_ref().expect("it is over")
     }
 
-    /// In how many seconds it wants to be woken, and for what.
-    fn wakes(&self) -> Option<(u64, WakeReason)> {
-        self.wake.map(|wake| ((wake.at - self.now).as_secs(), wake.reason))
+    /// Seconds until the machine wants to be woken.
+    fn wakes(&self) -> Option<u64> {
+        self.wake.map(|wake| (wake - self.now).as_secs())
     }
 
     fn drain(&mut self) {
@@ -129,7 +129,7 @@ fn half_a_line_is_not_ready() {
     assert_eq!(play.ready, [""; 0]);
     play.step(Serve::handle_stdout_end);
     assert_eq!(play.ready, [""; 0]);
-    assert_eq!(play.wakes(), Some((60, WakeReason::Deadline)));
+    assert_eq!(play.wakes(), Some(60));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_line_without_end_is_not_gathered() {
 #[test]
 fn what_is_not_ready_in_time_is_ended() {
     let mut play = serve();
-    assert_eq!(play.wakes(), Some((60, WakeReason::Deadline)));
+    assert_eq!(play.wakes(), Some(60));
     play.pass(59);
     assert_eq!(play.signals, []);
     play.pass(1).out(READY);
@@ -176,11 +176,11 @@ fn what_is_not_ready_in_time_is_ended() {
 fn the_ladder_asks_twice_then_kills_then_gives_up() {
     let mut play = serve();
     play.out(READY).pass(100).stop();
-    assert_eq!(play.wakes(), Some((5, WakeReason::Terminate)));
+    assert_eq!(play.wakes(), Some(5));
     play.pass(4).stop().pass(1);
-    assert_eq!(play.wakes(), Some((5, WakeReason::Kill)));
+    assert_eq!(play.wakes(), Some(5));
     play.pass(5);
-    assert_eq!(play.wakes(), Some((5, WakeReason::Abandon)));
+    assert_eq!(play.wakes(), Some(5));
     assert_eq!(
         play.signals,
         [(100, Signal::Terminate), (105, Signal::Terminate), (110, Signal::Kill)]
@@ -196,7 +196,7 @@ fn the_ladder_asks_twice_then_kills_then_gives_up() {
 fn one_that_obeys_is_signalled_once() {
     let mut play = serve();
     play.out(READY).stop().pass(1).exit(Exit::Code(143));
-    assert_eq!(play.wakes(), Some((5, WakeReason::Drain)));
+    assert_eq!(play.wakes(), Some(5));
     play.ends().pass(60).stop();
     assert_eq!(play.signals, [(0, Signal::Terminate)]);
     let outcome = play.outcome();
@@ -270,7 +270,7 @@ fn whatever_the_order_it_ends_once() {
             let exited = order[..=index].contains(&3);
             assert_eq!(play.sweeps, usize::from(exited), "{order:?}");
             if let Some(wake) = play.wake {
-                assert!(wake.at > play.now, "{order:?}: {wake:?}");
+                assert!(wake > play.now, "{order:?}: {wake:?}");
             }
         }
         assert!(play.ready.len() <= 1, "{order:?}");

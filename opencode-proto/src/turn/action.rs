@@ -1,6 +1,7 @@
+use std::time::Instant;
+
 use super::event::TurnEvent;
 use super::outcome::TurnOutcome;
-use crate::run::Wake;
 use crate::server_event::{PermissionRequest, QuestionRequest};
 use crate::{MessageId, PermissionId, PermissionReply, QuestionAnswer, QuestionId, SessionId};
 
@@ -33,7 +34,7 @@ pub enum TurnAction {
     Reply(AskReply),
     /// Nothing to do until there is another input, or until the wake: then call
     /// [`handle_timeout`](super::Turn::handle_timeout).
-    Wait(Option<Wake>),
+    Wait(Option<Instant>),
 }
 
 /// A permission that somebody has to grant or refuse. Answering consumes it, so nothing is answered twice.

@@ -223,7 +223,7 @@ impl Player {
             }
             let Some(turn) = &mut self.turn else { return };
             match turn.poll_action() {
-                TurnAction::Wait(Some(wake)) => self.now = self.now.max(wake.at),
+                TurnAction::Wait(Some(wake)) => self.now = self.now.max(wake),
                 TurnAction::Wait(None) => {}
                 action => panic!("not drained: {action:?}"),
             }

@@ -192,7 +192,7 @@ impl Driver {
         loop {
             let action = self.batch.poll_action();
             if let BatchAction::Wait(wake) = action {
-                self.wake = wake.map(|wake| wake.at);
+                self.wake = wake;
                 break;
             }
             assert!(!self.is_finished, "{action:?} after the end");

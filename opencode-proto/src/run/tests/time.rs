@@ -16,9 +16,9 @@ fn run_within(deadlines: Deadlines) -> Play {
 #[test]
 fn a_run_that_is_not_done_in_time_is_ended() {
     let mut run = run_within(Deadlines::NONE.with_overall(seconds(60)));
-    assert_eq!(run.wakes(), Some((60, WakeReason::Deadline)));
+    assert_eq!(run.wakes(), Some(60));
     run.out(&[START]).pass(59);
-    assert_eq!(run.wakes(), Some((1, WakeReason::Deadline)), "events do not move it");
+    assert_eq!(run.wakes(), Some(1), "events do not move it");
     assert!(run.signals.is_empty());
     run.pass(1);
     assert_eq!(run.signals, [Signal::Terminate]);
@@ -37,7 +37,7 @@ fn the_first_event_is_waited_for_so_long() {
 
     let mut talking = run_within(deadlines);
     talking.pass(19).out(&[START]);
-    assert_eq!(talking.wakes(), Some((30, WakeReason::Deadline)));
+    assert_eq!(talking.wakes(), Some(30));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn the_next_event_is_waited_for_so_long() {
     let mut run = run_within(Deadlines::NONE.with_idle(seconds(30)));
     assert_eq!(run.wakes(), None, "not before the first one");
     run.pass(1000).out(&[START]).pass(29).out(&[TEXT]).pass(29).out(&["junk\n"]);
-    assert_eq!(run.wakes(), Some((1, WakeReason::Deadline)), "diagnostics are no events");
+    assert_eq!(run.wakes(), Some(1), "diagnostics are no events");
     run.pass(1);
     assert_eq!(run.signals, [Signal::Terminate]);
     let outcome = run.end();
@@ -75,9 +75,9 @@ fn a_process_that_has_answered_may_linger_only_so_long() {
     run.out(&[START, TEXT]);
     assert_eq!(run.wakes(), None);
     run.out(&[STOP]);
-    assert_eq!(run.wakes(), Some((120, WakeReason::Linger)));
+    assert_eq!(run.wakes(), Some(120));
     run.pass(100).out(&["junk\n"]);
-    assert_eq!(run.wakes(), Some((20, WakeReason::Linger)), "diagnostics are no events");
+    assert_eq!(run.wakes(), Some(20), "diagnostics are no events");
     run.pass(20);
     assert_eq!(run.signals, [Signal::Terminate]);
     run.exit(Exit::Signal(15)).ends();
@@ -109,7 +109,7 @@ fn a_process_that_closed_its_output_may_linger_only_so_long() {
     ] {
         let mut run = patient();
         run.out(lines).pass(50).out_end();
-        assert_eq!(run.wakes(), Some((120, WakeReason::Linger)), "{end}");
+        assert_eq!(run.wakes(), Some(120), "{end}");
         run.pass(120);
         assert_eq!(run.signals, [Signal::Terminate]);
         assert_eq!(run.exit(Exit::Signal(9)).end().end.name(), end);
@@ -121,12 +121,12 @@ fn the_ladder_terminates_kills_and_gives_up() {
     let mut run = patient();
     run.out(&[START]).cancel();
     assert_eq!(run.signals, [Signal::Terminate]);
-    assert_eq!(run.wakes(), Some((5, WakeReason::Kill)));
+    assert_eq!(run.wakes(), Some(5));
     run.pass(4);
     assert_eq!(run.signals.len(), 1);
     run.pass(1);
     assert_eq!(run.signals, [Signal::Terminate, Signal::Kill]);
-    assert_eq!(run.wakes(), Some((5, WakeReason::Abandon)));
+    assert_eq!(run.wakes(), Some(5));
     run.pass(4);
     assert!(!run.is_over());
     run.pass(1);
@@ -142,7 +142,7 @@ fn an_exit_ends_the_ladder_at_any_rung() {
             run.step(Step::Wake);
         }
         run.exit(Exit::Signal(9));
-        assert_eq!(run.wakes(), Some((5, WakeReason::Drain)));
+        assert_eq!(run.wakes(), Some(5));
         run.pass(5);
         assert_eq!((run.outcome().end.name(), run.signals.len()), ("cancelled", signals));
     }
@@ -152,12 +152,9 @@ fn an_exit_ends_the_ladder_at_any_rung() {
 fn a_late_wake_takes_one_rung_at_a_time() {
     let mut run = run_within(Deadlines::NONE.with_overall(seconds(60)));
     run.pass(3600);
-    assert_eq!(
-        (&run.signals[..], run.wakes()),
-        (&[Signal::Terminate][..], Some((5, WakeReason::Kill)))
-    );
+    assert_eq!((&run.signals[..], run.wakes()), (&[Signal::Terminate][..], Some(5)));
     run.pass(3600);
-    assert_eq!((run.signals.len(), run.wakes()), (2, Some((5, WakeReason::Abandon))));
+    assert_eq!((run.signals.len(), run.wakes()), (2, Some(5)));
 }
 
 #[test]
@@ -180,7 +177,7 @@ fn a_run_can_be_cancelled_in_every_phase() {
 
     let mut twice = run();
     twice.cancel().pass(5).cancel();
-    assert_eq!(twice.wakes(), Some((5, WakeReason::Abandon)));
+    assert_eq!(twice.wakes(), Some(5));
 
     let mut draining = run();
     draining.out(&[START, TEXT, STOP]).exit(Exit::Code(0)).cancel();
@@ -197,9 +194,9 @@ fn a_run_can_be_cancelled_in_every_phase() {
 fn output_that_is_held_open_is_read_only_so_long() {
     let mut run = run();
     run.exit(Exit::Code(0));
-    assert_eq!(run.wakes(), Some((5, WakeReason::Drain)));
+    assert_eq!(run.wakes(), Some(5));
     run.pass(4).out(&[START, TEXT]).pass(0).out(&[STOP]);
-    assert_eq!(run.wakes(), Some((1, WakeReason::Drain)), "more output does not move it");
+    assert_eq!(run.wakes(), Some(1), "more output does not move it");
     run.pass(1);
     assert_eq!(run.outcome().end, RunEnd::Completed);
 }
@@ -210,7 +207,7 @@ fn no_deadline_passes_for_a_process_that_is_gone() {
         settings.deadlines = Deadlines::NONE.with_overall(seconds(1)).with_first_event(seconds(1));
     });
     run.exit(Exit::Code(1)).pass(2);
-    assert_eq!(run.wakes(), Some((3, WakeReason::Drain)));
+    assert_eq!(run.wakes(), Some(3));
     assert_eq!(run.end().end.name(), "startup_error");
 }
 
@@ -221,7 +218,7 @@ fn early_and_repeated_timeouts_do_nothing() {
         run.pass(1).pass(0);
     }
     assert_eq!((run.events.len(), run.signals.len()), (0, 0));
-    assert_eq!(run.wakes(), Some((1, WakeReason::Deadline)));
+    assert_eq!(run.wakes(), Some(1));
     run.pass(1).pass(0).pass(0);
     assert_eq!(run.signals, [Signal::Terminate]);
 }
@@ -248,7 +245,7 @@ fn a_second_exit_is_not_believed() {
 fn a_second_end_of_an_output_is_not_believed() {
     let mut run = patient();
     run.out_end().pass(50).out_end();
-    assert_eq!(run.wakes(), Some((70, WakeReason::Linger)));
+    assert_eq!(run.wakes(), Some(70));
     run.step(Step::StderrEnd);
     run.err(REPLACED.trim_end()).step(Step::StderrEnd);
     assert!(run.events.is_empty(), "a line may still be going on");
@@ -293,7 +290,7 @@ fn limits_of_nothing_end_a_run_at_once_and_without_a_busy_loop() {
     let mut signals = Vec::new();
     for _ in 0..10 {
         match run.poll_action() {
-            RunAction::Wait(Some(wake)) => run.handle_timeout(wake.at),
+            RunAction::Wait(Some(wake)) => run.handle_timeout(wake),
             RunAction::Signal(signal) => signals.push(signal),
             RunAction::Finished(outcome) => {
                 assert_eq!(outcome.end, RunEnd::TimedOut(Deadline::Overall));
