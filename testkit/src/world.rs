@@ -1,27 +1,29 @@
-//! A world in memory: virtual time, and every choice is made by one seed.
+//! A world in memory with virtual time, in which one seed makes every choice.
 //!
-//! A [`World`] has servers, processes and a network, and a [`Runtime`](opencode_client::Runtime) for the client, which finds
-//! nothing else: no real time passes, no socket is opened, no process started. (Directories are real, and have to be gone in
-//! the end.) What goes wrong, and how often, is the [`Weather`]. One thread does everything, and whatever could happen in
-//! more than one order happens in the order that the seed says: the same seed is the same world again.
+//! A [`World`] has servers, processes, a network, and a [`Runtime`](opencode_client::Runtime) that
+//! shows the client nothing else: no real time passes, no socket is opened, no process is started.
+//! Directories are the exception: they are real, and the client has to remove the ones that it
+//! made. [`Weather`] says which faults occur and how often. One thread does everything, and the
+//! seed picks the order wherever several things could happen next, so that the same seed plays the
+//! same world again.
 //!
 //! ```
-//! use testkit::world::{Script, Weather, World};
+//! use testkit::world::{AgentScript, Weather, World};
 //!
 //! let world = World::new(7, Weather::CALM);
 //! let server = world.server(4096, "/src");
-//! server.script("Hello.", Script::text(["Good ", "morning."]));
+//! server.script("Hello.", AgentScript::text(["Good ", "morning."]));
 //! let opencode = world.opencode();
-//! let said = world.run(async move {
-//!     let server = opencode.attach("http://127.0.0.1:4096").await.expect("it answers");
+//! let answer = world.run(async move {
+//!     let server = opencode.attach("http://127.0.0.1:4096").await.expect("a running server");
 //!     let session = server.create_session(Default::default()).await.expect("a session");
 //!     session.send("Hello.").outcome().await.expect("an answer").text().into_owned()
 //! });
-//! assert_eq!(said, "Good morning.");
+//! assert_eq!(answer, "Good morning.");
 //! world.end();
 //! ```
 //!
-//! A scenario that breaks a promise panics; [`World::trace`] says what happened before.
+//! A scenario that finds a broken promise panics; [`World::trace`] lists the events before it.
 
 mod core;
 mod inhabitant;
@@ -55,43 +57,43 @@ pub use inhabitant::Inhabitant;
 pub use process::RunTruth;
 pub use random::Random;
 pub use runtime::WorldRuntime;
-pub use script::{AskKind, Script, Step, Tool};
-pub use server::{AnswerTruth, AskReply, AskTruth, ModelServer, PromptEnd, PromptTruth};
+pub use script::{AgentScript, AgentStep, AgentTool, AskKind};
+pub use server::{AnswerTruth, AskReply, AskTruth, PromptEnd, PromptTruth, WorldServer};
 pub use weather::Weather;
 
-/// A world: see the [module](self).
+/// An imagined machine with servers, processes and a network: see the [module](self).
 #[derive(Debug)]
 pub struct World {
     seed: u64,
-    shared: Arc<Shared>,
+    shared: Arc<WorldState>,
     directory: TempDir,
 }
 
-/// What a world's parts share.
-struct Shared {
+/// State that all parts of a world share.
+struct WorldState {
     core: Arc<Core>,
     network: Arc<Network>,
     processes: Processes,
-    servers: Mutex<Vec<ModelServer>>,
+    servers: Mutex<Vec<WorldServer>>,
     runs: Mutex<Vec<RunTruth>>,
 }
 
-/// More than any scenario needs: whoever gets there goes round in circles.
+/// Limit on the steps of one scenario, far above any real one, to catch endless loops.
 const STEPS_MAX: usize = 3_000_000;
 const TIME_MAX: Duration = Duration::from_secs(48 * 60 * 60);
 
 impl World {
-    /// A world without servers.
+    /// Creates a world without servers.
     #[must_use]
     pub fn new(seed: u64, weather: Weather) -> Self {
-        let shared = Shared {
+        let shared = WorldState {
             core: Arc::new(Core::new(seed, weather)),
             network: Arc::default(),
             processes: Processes::default(),
             servers: Mutex::default(),
             runs: Mutex::default(),
         };
-        // In memory where that can be: no disk is waited for.
+        // WorldState memory where there is any, so that no disk is waited for.
         let memory = Path::new("/dev/shm");
         let directory = match memory.is_dir() {
             true => tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()),
@@ -101,29 +103,29 @@ impl World {
         Self { seed, shared: Arc::new(shared), directory }
     }
 
-    /// What this world was made from.
+    /// Seed that this world was made from.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The world for those who live in it.
+    /// Returns a handle for the tasks of a scenario.
     #[must_use]
     pub fn inhabitant(&self) -> Inhabitant {
         Inhabitant { shared: Arc::clone(&self.shared) }
     }
 
-    /// A server that runs already, started in this directory.
+    /// Adds a running server that was started in `directory`.
     #[must_use]
-    pub fn server(&self, port: u16, directory: &str) -> ModelServer {
-        let server = ModelServer::new(&self.shared, port, directory);
+    pub fn server(&self, port: u16, directory: &str) -> WorldServer {
+        let server = WorldServer::new(&self.shared, port, directory);
         let host = self.shared.processes.next_id();
         assert!(server.boot(host), "port {port} is taken");
         self.shared.add_server(&server);
         server
     }
 
-    /// A client in this world.
+    /// Creates a client in this world.
     #[must_use]
     pub fn opencode(&self) -> OpenCode {
         let temp = self.directory.path().join("temp");
@@ -131,12 +133,12 @@ impl World {
         self.opencode_in(&temp)
     }
 
-    /// A client in this world whose temporary files are elsewhere.
+    /// Creates a client in this world that puts its temporary files into `temp_dir`.
     #[must_use]
     pub fn opencode_in(&self, temp_dir: &Path) -> OpenCode {
         let environment: Environment =
             [("HOME".into(), self.directory.path().into())].into_iter().collect();
-        // A file that could be executed: it never is.
+        // The client only looks for an executable file; the world never runs it.
         let program = self.directory.path().join("opencode");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o700);
@@ -148,17 +150,17 @@ impl World {
             .build()
     }
 
-    /// A directory of this world, which is real.
+    /// Real directory that belongs to this world.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
         self.directory.path().to_owned()
     }
 
-    /// Lets the world go on until this is done.
+    /// Runs the world until the scenario is done.
     ///
     /// # Panics
     ///
-    /// When nothing happens any more before it is, or too much.
+    /// When the scenario still waits although no further event is due, or after too many steps.
     pub fn run<T: Send + 'static>(&self, scenario: impl Future<Output = T> + Send + 'static) -> T {
         let slot = Arc::new(Mutex::new(None));
         let result = Arc::clone(&slot);
@@ -177,17 +179,18 @@ impl World {
 
     fn step(&self) {
         let core = &self.shared.core;
-        assert!(core.step(), "nothing happens any more, and somebody waits");
+        assert!(core.step(), "deadlock: a task waits and no further event is due");
         let steps = core.counts.steps.load(Ordering::Relaxed);
-        assert!(steps < STEPS_MAX, "{steps} steps: somebody goes round in circles");
-        assert!(core.now() < TIME_MAX, "two days: somebody waits for nothing");
+        assert!(steps < STEPS_MAX, "endless loop: {steps} steps");
+        assert!(core.now() < TIME_MAX, "endless wait: two days have passed");
     }
 
-    /// Lets the world go on until the client, which everybody has let go of, does nothing any more.
+    /// Runs the world until no task of the client is left. Every handle of the client has to be
+    /// dropped before.
     ///
     /// # Panics
     ///
-    /// When that takes more than ten minutes.
+    /// When a task of the client is left after ten minutes.
     pub fn settle(&self) {
         let core = &self.shared.core;
         let limit = core.now() + core.jumped() + Duration::from_secs(600);
@@ -195,13 +198,14 @@ impl World {
         while core.count_tasks(is_clients) > 0 {
             self.step();
             let tasks = core.count_tasks(is_clients);
-            assert!(core.now() < limit + core.jumped(), "{tasks} tasks are left of the client");
+            assert!(core.now() < limit + core.jumped(), "the client leaves {tasks} tasks");
         }
-        // Those at the other end notice that.
+        // Time for the peers to notice closed connections.
         self.run(core.sleep(Duration::from_secs(5)));
     }
 
-    /// The end, when the client has nothing left in the world: no task, no timer, no connection, no process, no file.
+    /// Checks that the client has left nothing in the world (no task, timer, connection, process or
+    /// file), and drops the world.
     ///
     /// # Panics
     ///
@@ -210,7 +214,7 @@ impl World {
         self.check_end();
     }
 
-    /// The same, and the world is still there to be asked what happened.
+    /// Checks the same as [`end`](Self::end), and keeps the world for questions about the past.
     ///
     /// # Panics
     ///
@@ -218,36 +222,36 @@ impl World {
     pub fn check_end(&self) {
         self.settle();
         let core = &self.shared.core;
-        let left = |what: &AtomicUsize| what.load(Ordering::Relaxed);
-        assert_eq!(left(&core.counts.timers), 0, "timers are left of the client");
-        assert_eq!(left(&core.counts.connections), 0, "connections are left of the client");
-        assert_eq!(self.shared.processes.running(), 0, "processes are left of the client");
+        let left = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        assert_eq!(left(&core.counts.timers), 0, "the client leaves timers");
+        assert_eq!(left(&core.counts.connections), 0, "the client leaves connections");
+        assert_eq!(self.shared.processes.running(), 0, "the client leaves processes");
         let temp = self.directory.path().join("temp");
         if let Ok(entries) = std::fs::read_dir(&temp) {
             let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-            assert!(names.is_empty(), "files are left of the client: {names:?}");
+            assert!(names.is_empty(), "the client leaves files: {names:?}");
         }
     }
 
-    /// How often a task was polled, or time went on.
+    /// Number of steps so far: polls of a task and moves of the clock.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.shared.core.counts.steps.load(Ordering::Relaxed)
     }
 
-    /// All servers that ever were.
+    /// All servers that this world ever had.
     #[must_use]
-    pub fn servers(&self) -> Vec<ModelServer> {
+    pub fn servers(&self) -> Vec<WorldServer> {
         lock(&self.shared.servers).clone()
     }
 
-    /// What happened last.
+    /// Returns the last lines of the trace.
     #[must_use]
     pub fn trace(&self, lines_max: usize) -> String {
         self.shared.core.trace_tail(lines_max)
     }
 
-    /// Differs when anything happened differently.
+    /// Hash of the trace, which differs when anything happened differently.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         self.shared.core.fingerprint()
@@ -256,20 +260,20 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // What still runs holds the world.
+        // Tasks that still run hold the world.
         self.shared.core.end_tasks(|_| true);
         let servers = std::mem::take(&mut *lock(&self.shared.servers));
-        servers.iter().for_each(ModelServer::kill);
+        servers.iter().for_each(WorldServer::kill);
     }
 }
 
-impl Shared {
-    fn add_server(&self, server: &ModelServer) {
+impl WorldState {
+    fn add_server(&self, server: &WorldServer) {
         lock(&self.servers).push(server.clone());
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for WorldState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.core.fmt(f)
     }

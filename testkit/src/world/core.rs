@@ -1,4 +1,4 @@
-//! Tasks, time and chance: one thread, and every choice is the seed's.
+//! TaskTable, time and chance of a world: one thread, and the seed makes every choice.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,22 +16,22 @@ use super::weather::Weather;
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Whose a task is.
+/// Owner of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// The client's, by `Runtime::spawn`.
+    /// The client, through `Runtime::spawn`.
     Client,
-    /// A simulated program's.
+    /// A simulated program, by its process id.
     Host(u32),
-    /// The test's.
+    /// The test.
     Scenario,
 }
 
-/// What everything in a world shares.
+/// Scheduler, clock, random numbers, trace and weather of a world.
 pub(super) struct Core {
     start: Instant,
-    ready: Arc<Ready>,
-    tasks: Mutex<Tasks>,
+    ready: Arc<ReadyQueue>,
+    tasks: Mutex<TaskTable>,
     clock: Mutex<Clock>,
     random: Mutex<Random>,
     trace: Mutex<Trace>,
@@ -39,35 +39,35 @@ pub(super) struct Core {
     pub(super) counts: Counts,
 }
 
-/// What the client has at the moment.
+/// Resources that the client holds at the moment, and counters.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) timers: AtomicUsize,
     pub(super) connections: AtomicUsize,
-    pub(super) connections_most: AtomicUsize,
+    pub(super) open_connections_max: AtomicUsize,
     pub(super) steps: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Ready(Mutex<Vec<u64>>);
+struct ReadyQueue(Mutex<Vec<u64>>);
 
 #[derive(Default)]
-struct Tasks {
+struct TaskTable {
     next: u64,
-    tasks: BTreeMap<u64, Task>,
+    tasks: BTreeMap<u64, WorldTask>,
 }
 
-struct Task {
+struct WorldTask {
     owner: Owner,
     waker: Arc<TaskWaker>,
-    /// `None` while it is polled.
+    /// `None` while the task is polled.
     future: Option<BoxFuture<()>>,
 }
 
 struct TaskWaker {
     id: u64,
     is_ready: AtomicBool,
-    ready: Arc<Ready>,
+    ready: Arc<ReadyQueue>,
 }
 
 #[derive(Default)]
@@ -78,7 +78,8 @@ struct Clock {
     jumped: Duration,
 }
 
-/// A moment that somebody waits for.
+/// A registered timer: the moment at which it is due, and a number that tells timers of one moment
+/// apart.
 pub(super) type TimerKey = (Duration, u64);
 
 pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -119,9 +120,9 @@ impl Core {
         draw(&mut lock(&self.random))
     }
 
-    pub(super) fn trace(&self, what: fmt::Arguments<'_>) {
+    pub(super) fn trace(&self, line: fmt::Arguments<'_>) {
         let now = self.now();
-        lock(&self.trace).add(now, what);
+        lock(&self.trace).add(now, line);
     }
 
     pub(super) fn fingerprint(&self) -> u64 {
@@ -132,12 +133,12 @@ impl Core {
         lock(&self.trace).tail(lines_max)
     }
 
-    /// Since the world began.
+    /// Time since the world began.
     pub(super) fn now(&self) -> Duration {
         lock(&self.clock).now
     }
 
-    /// By how much the clock has jumped.
+    /// Sum of all jumps of the clock.
     pub(super) fn jumped(&self) -> Duration {
         lock(&self.clock).jumped
     }
@@ -170,15 +171,15 @@ impl Core {
         let ready = Arc::clone(&self.ready);
         let waker = Arc::new(TaskWaker { id, is_ready: AtomicBool::new(false), ready });
         Arc::clone(&waker).wake();
-        tasks.tasks.insert(id, Task { owner, waker, future: Some(future) });
+        tasks.tasks.insert(id, WorldTask { owner, waker, future: Some(future) });
     }
 
-    /// Ends the tasks of an owner where they are.
+    /// Drops the tasks of the owners that `of` selects.
     pub(super) fn end_tasks(&self, of: impl Fn(Owner) -> bool) {
         let mut tasks = lock(&self.tasks);
         let ended: Vec<_> = remove_if(&mut tasks.tasks, |task| of(task.owner));
         drop(tasks);
-        // Without the lock: what is dropped may end other tasks.
+        // Without the lock, because dropping a task may end other tasks.
         drop(ended);
     }
 
@@ -186,7 +187,8 @@ impl Core {
         lock(&self.tasks).tasks.values().filter(|task| of(task.owner)).count()
     }
 
-    /// One task goes on, or time does. `false`: nothing ever happens again.
+    /// Polls one task or moves the clock. Returns `false` when no task and no timer is left to do
+    /// so.
     pub(super) fn step(&self) -> bool {
         self.counts.steps.fetch_add(1, Ordering::Relaxed);
         match self.pick() {
@@ -199,7 +201,7 @@ impl Core {
     }
 
     fn pick(&self) -> Option<u64> {
-        // Sometimes one that nobody woke: runtimes do that.
+        // Now and then a task that was not woken: runtimes poll spuriously.
         if self.random(|random| random.happens(8)) {
             let tasks = lock(&self.tasks);
             let ids: Vec<u64> = tasks.tasks.keys().copied().collect();
@@ -244,7 +246,7 @@ impl Core {
         Some((future, Arc::clone(&task.waker)))
     }
 
-    /// Time goes on to the next moment that somebody waits for.
+    /// Moves the clock to the next timer that is due.
     fn advance(&self) -> bool {
         let jumps = self.weather().jumps;
         let mut clock = lock(&self.clock);
@@ -268,7 +270,7 @@ impl Core {
         true
     }
 
-    /// Waits for so long.
+    /// Returns a future that is ready after `time`.
     pub(super) fn sleep(self: &Arc<Self>, time: Duration) -> Sleep {
         Sleep::new(self, self.now() + time)
     }
@@ -280,12 +282,15 @@ impl fmt::Debug for Core {
     }
 }
 
-fn remove_if(tasks: &mut BTreeMap<u64, Task>, which: impl Fn(&Task) -> bool) -> Vec<Task> {
+fn remove_if(
+    tasks: &mut BTreeMap<u64, WorldTask>,
+    which: impl Fn(&WorldTask) -> bool,
+) -> Vec<WorldTask> {
     let ids: Vec<u64> = tasks.iter().filter(|(_, task)| which(task)).map(|(id, _)| *id).collect();
     ids.iter().filter_map(|id| tasks.remove(id)).collect()
 }
 
-/// Ready when it is time.
+/// A future that is ready at a moment of the world's clock.
 pub(super) struct Sleep {
     core: Arc<Core>,
     at: Duration,

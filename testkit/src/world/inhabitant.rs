@@ -7,38 +7,38 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::core::{Owner, lock};
-use super::{ModelServer, Random, RunTruth, Shared, Weather};
+use super::{Random, RunTruth, Weather, WorldServer, WorldState};
 
-/// A world as its inhabitants see it. Cloning it is cheap.
+/// Handle of a world for the tasks of a scenario. Clones share the world.
 #[derive(Clone, Debug)]
 pub struct Inhabitant {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<WorldState>,
 }
 
 impl Inhabitant {
-    /// Since the world began.
+    /// Time since the world began.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.shared.core.now()
     }
 
-    /// By how much the clock has jumped ahead of what happens.
+    /// Sum of all jumps of the clock so far.
     #[must_use]
     pub fn jumped(&self) -> Duration {
         self.shared.core.jumped()
     }
 
-    /// Waits for so long.
+    /// Waits for `time`.
     pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + use<> {
         self.shared.core.sleep(time)
     }
 
-    /// Lets the seed decide.
+    /// Draws a random value from the world's seed.
     pub fn random<T>(&self, draw: impl FnOnce(&mut Random) -> T) -> T {
         self.shared.core.random(draw)
     }
 
-    /// Starts a task. What is returned waits for it.
+    /// Starts a task. The returned future waits for the result of the task.
     pub fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -67,63 +67,63 @@ impl Inhabitant {
         }))
     }
 
-    /// Waits for something, but no longer than that; `None` when it took longer.
+    /// Waits for `work`, at most for `limit`. Returns `None` when `limit` has passed.
     pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-        let mut late = pin!(self.sleep(limit));
+        let mut timeout = pin!(self.sleep(limit));
         let mut work = pin!(work);
         poll_fn(|cx| {
             if let Poll::Ready(value) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(value));
             }
-            late.as_mut().poll(cx).map(|()| None)
+            timeout.as_mut().poll(cx).map(|()| None)
         })
         .await
     }
 
-    /// Changes the weather, for what begins from now on.
+    /// Changes the weather for everything that begins from now on.
     pub fn set_weather(&self, weather: Weather) {
         self.shared.core.set_weather(weather);
     }
 
-    /// The weather.
+    /// Current weather.
     #[must_use]
     pub fn weather(&self) -> Weather {
         self.shared.core.weather()
     }
 
-    /// Says something in the trace.
-    pub fn note(&self, what: fmt::Arguments<'_>) {
-        self.shared.core.trace(what);
+    /// Adds a line to the trace.
+    pub fn note(&self, line: fmt::Arguments<'_>) {
+        self.shared.core.trace(line);
     }
 
     /// All servers that ever listened on this port.
     #[must_use]
-    pub fn servers_at(&self, port: u16) -> Vec<ModelServer> {
+    pub fn servers_at(&self, port: u16) -> Vec<WorldServer> {
         let servers = lock(&self.shared.servers);
         servers.iter().filter(|server| server.port() == port).cloned().collect()
     }
 
     /// The server that listened on this port last.
     #[must_use]
-    pub fn server_at(&self, port: u16) -> Option<ModelServer> {
+    pub fn server_at(&self, port: u16) -> Option<WorldServer> {
         lock(&self.shared.servers).iter().rfind(|server| server.port() == port).cloned()
     }
 
-    /// What the processes `opencode run` did that read this prompt.
+    /// Records of the processes `opencode run` that read this prompt.
     #[must_use]
     pub fn runs(&self, prompt: &str) -> Vec<RunTruth> {
         lock(&self.shared.runs).iter().filter(|run| run.prompt == prompt).cloned().collect()
     }
 
-    /// Whether a process runs.
+    /// Returns whether a process with this id is running.
     #[must_use]
     pub fn is_process_running(&self, id: u32) -> bool {
         self.shared.processes.find(id).is_some()
     }
 
-    /// How many connections the client had at most.
+    /// Largest number of connections that the client had open at once.
     #[must_use]
-    pub fn connections_most(&self) -> usize {
-        self.shared.core.counts.connections_most.load(Ordering::Relaxed)
+    pub fn open_connections_max(&self) -> usize {
+        self.shared.core.counts.open_connections_max.load(Ordering::Relaxed)
     }
 }

@@ -1,4 +1,4 @@
-//! A connection in memory, with what can happen to it.
+//! Connections in memory, and their faults.
 
 mod direction;
 mod ends;
@@ -11,62 +11,62 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::core::{Core, lock};
-use direction::{Accident, Direction, Item};
+use direction::{Direction, InFlight, LinkAccident};
 
-pub(super) use direction::Troubles;
+pub(super) use direction::LinkFaults;
 pub(super) use ends::{ClientEnd, ServerEnd};
 
-/// Who writes more than this has to wait until it is read.
+/// Size of the unread data above which a writer has to wait.
 const QUEUED_SIZE_MAX: usize = 256 << 10;
 
-/// A connection: two directions, each with its own troubles.
-struct Link {
+/// A connection: two directions, each with faults of its own.
+struct MemoryLink {
     core: Arc<Core>,
     number: u64,
-    state: Mutex<State>,
+    state: Mutex<LinkState>,
 }
 
-struct State {
-    /// To the client, to the server.
+struct LinkState {
+    /// The direction to the client, and the direction to the server.
     directions: [Direction; 2],
     is_reset: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum LinkEnd {
     Client,
     Server,
 }
 
-impl State {
-    /// Whether both directions fall silent.
-    fn write(&mut self, core: &Core, number: u64, from: End, mut bytes: Bytes) {
+impl LinkState {
+    /// Queues bytes in the direction away from `from`, and applies the fault that is due.
+    fn write(&mut self, core: &Core, number: u64, from: LinkEnd, mut bytes: Bytes) {
         let now = core.now();
         let to = &mut self.directions[from.other().index()];
         let accident =
-            to.troubles.accident.filter(|(after, _)| *after < to.written + bytes.len() as u64);
-        let Some((after, accident)) = accident else { return to.push(now, Item::Bytes(bytes)) };
-        to.troubles.accident = None;
+            to.faults.accident.filter(|(after, _)| *after < to.written + bytes.len() as u64);
+        let Some((after, accident)) = accident else { return to.push(now, InFlight::Bytes(bytes)) };
+        to.faults.accident = None;
         let before = usize::try_from(after.saturating_sub(to.written)).unwrap_or(0);
-        to.push(now, Item::Bytes(bytes.split_to(before)));
-        core.trace(format_args!("connection {number}: {accident:?} of what the {from:?} writes"));
+        to.push(now, InFlight::Bytes(bytes.split_to(before)));
+        core.trace(format_args!("connection {number}: {accident:?} of the data from the {from:?}"));
         match accident {
-            Accident::Cut => to.push(now, Item::End),
-            Accident::Reset => to.push(now, Item::Reset),
-            Accident::Silence => {
+            LinkAccident::Cut => to.push(now, InFlight::End),
+            LinkAccident::Reset => to.push(now, InFlight::Reset),
+            LinkAccident::Silence => {
                 for direction in &mut self.directions {
                     direction.is_silent = true;
                 }
             }
-            Accident::Stall(time) => {
+            LinkAccident::Stall(time) => {
                 to.last = to.last.max(now) + time;
-                to.push(now, Item::Bytes(bytes));
+                to.push(now, InFlight::Bytes(bytes));
             }
         }
     }
 }
 
-impl End {
+impl LinkEnd {
     fn other(self) -> Self {
         match self {
             Self::Client => Self::Server,
@@ -74,7 +74,7 @@ impl End {
         }
     }
 
-    /// Of the direction to this end.
+    /// Index of the direction that leads to this end.
     fn index(self) -> usize {
         match self {
             Self::Client => 0,
@@ -83,8 +83,8 @@ impl End {
     }
 }
 
-impl Link {
-    fn poll_read(&self, end: End, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+impl MemoryLink {
+    fn poll_read(&self, end: LinkEnd, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         let now = self.core.now();
         let mut state = lock(&self.state);
         if state.is_reset {
@@ -96,7 +96,7 @@ impl Link {
         }
         match direction.queue.front().cloned() {
             Some((at, item)) if at <= now => match item {
-                Item::Bytes(bytes) => {
+                InFlight::Bytes(bytes) => {
                     direction.queue.pop_front();
                     direction.queued -= bytes.len();
                     if let Some(writer) = direction.writer.take() {
@@ -104,8 +104,8 @@ impl Link {
                     }
                     Poll::Ready(Ok(Some(bytes)))
                 }
-                Item::End => Poll::Ready(Ok(None)),
-                Item::Reset => {
+                InFlight::End => Poll::Ready(Ok(None)),
+                InFlight::Reset => {
                     state.is_reset = true;
                     for direction in &mut state.directions {
                         direction.queue.clear();
@@ -127,7 +127,7 @@ impl Link {
         }
     }
 
-    fn poll_write(&self, end: End, cx: &mut Context<'_>, bytes: Bytes) -> Poll<io::Result<()>> {
+    fn poll_write(&self, end: LinkEnd, cx: &mut Context<'_>, bytes: Bytes) -> Poll<io::Result<()>> {
         let mut state = lock(&self.state);
         if state.is_reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
@@ -145,20 +145,20 @@ impl Link {
         Poll::Ready(Ok(()))
     }
 
-    fn wake_reader(&self, state: &mut State, end: End) {
-        // It sets its timer itself.
+    fn wake_reader(&self, state: &mut LinkState, end: LinkEnd) {
+        // The reader registers a timer when it polls.
         state.directions[end.index()].reader.take().into_iter().for_each(Waker::wake);
     }
 
-    fn close(&self, end: End, item: Item) {
+    fn close(&self, end: LinkEnd, item: InFlight) {
         let now = self.core.now();
         let mut state = lock(&self.state);
         state.directions[end.other().index()].push(now, item);
         self.wake_reader(&mut state, end.other());
     }
 
-    /// Nobody is at this end any more.
-    fn leave(&self, end: End, item: Item) {
+    /// Closes the connection at this end, because the program there has dropped it.
+    fn leave(&self, end: LinkEnd, item: InFlight) {
         self.close(end, item);
         let mut state = lock(&self.state);
         let direction = &mut state.directions[end.index()];
@@ -170,20 +170,20 @@ impl Link {
     }
 }
 
-/// Makes a connection.
+/// Creates a connection and returns its two ends.
 pub(super) fn connection(
     core: &Arc<Core>,
     number: u64,
-    to_client: Troubles,
-    to_server: Troubles,
+    to_client: LinkFaults,
+    to_server: LinkFaults,
 ) -> (ClientEnd, ServerEnd) {
-    let state = State {
+    let state = LinkState {
         directions: [Direction::new(to_client), Direction::new(to_server)],
         is_reset: false,
     };
-    let link = Arc::new(Link { core: Arc::clone(core), number, state: Mutex::new(state) });
+    let link = Arc::new(MemoryLink { core: Arc::clone(core), number, state: Mutex::new(state) });
     let open = core.counts.connections.fetch_add(1, Ordering::Relaxed) + 1;
-    core.counts.connections_most.fetch_max(open, Ordering::Relaxed);
+    core.counts.open_connections_max.fetch_max(open, Ordering::Relaxed);
     let client = ClientEnd { link: Arc::clone(&link), rest: Bytes::new(), has_ended: false };
     (client, ServerEnd { link, unread: Vec::new() })
 }

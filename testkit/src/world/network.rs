@@ -1,4 +1,4 @@
-//! Who listens where, and what becomes of those who connect.
+//! Listening ports, and connections to them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,30 +8,30 @@ use std::time::Duration;
 use opencode_client::{Connecting, Connection};
 
 use super::core::{Core, lock};
-use super::link::{ServerEnd, Troubles, connection};
+use super::link::{LinkFaults, ServerEnd, connection};
 
 type Accept = Arc<dyn Fn(ServerEnd) + Send + Sync>;
 
-/// The ports of a world.
+/// Ports and connections of a world.
 #[derive(Default)]
 pub(super) struct Network {
-    state: Mutex<State>,
+    state: Mutex<NetworkState>,
 }
 
 #[derive(Default)]
-struct State {
+struct NetworkState {
     listeners: BTreeMap<u16, Accept>,
     connections: u64,
 }
 
-enum Fate {
+enum ConnectionFate {
     Hung,
     Refused,
     Made,
 }
 
 impl Network {
-    /// Whether the port was free.
+    /// Registers a listener. Returns `false` when the port is taken.
     pub(super) fn listen(&self, port: u16, accept: Accept) -> bool {
         let mut state = lock(&self.state);
         if state.listeners.contains_key(&port) {
@@ -53,18 +53,18 @@ pub(super) fn connect(core: &Arc<Core>, network: &Arc<Network>, port: u16) -> Co
         let weather = core.weather();
         let (fate, delay, to_client, to_server) = core.random(|random| {
             let fate = if random.happens(weather.refused) {
-                Fate::Refused
+                ConnectionFate::Refused
             } else if random.happens(weather.hung) {
-                Fate::Hung
+                ConnectionFate::Hung
             } else {
-                Fate::Made
+                ConnectionFate::Made
             };
             let delay = match random.below(16) {
                 0 => random.milliseconds(0, 300),
                 _ => Duration::from_micros(random.range(20, 500)),
             };
-            let to_client = Troubles::any(random, weather.broken, weather.slow, 6_000);
-            let to_server = Troubles::any(random, weather.broken / 4, weather.slow / 4, 600);
+            let to_client = LinkFaults::any(random, weather.broken, weather.slow, 6_000);
+            let to_server = LinkFaults::any(random, weather.broken / 4, weather.slow / 4, 600);
             (fate, delay, to_client, to_server)
         });
         core.sleep(delay).await;
@@ -75,12 +75,12 @@ pub(super) fn connect(core: &Arc<Core>, network: &Arc<Network>, port: u16) -> Co
         };
         let accept = lock(&network.state).listeners.get(&port).cloned();
         let accept = match (fate, accept) {
-            (Fate::Hung, _) => {
-                core.trace(format_args!("connection {number} to {port} never comes about"));
+            (ConnectionFate::Hung, _) => {
+                core.trace(format_args!("connection {number} to {port} is never established"));
                 return std::future::pending().await;
             }
-            (Fate::Made, Some(accept)) => accept,
-            (Fate::Made | Fate::Refused, _) => {
+            (ConnectionFate::Made, Some(accept)) => accept,
+            (ConnectionFate::Made | ConnectionFate::Refused, _) => {
                 core.trace(format_args!("connection {number} to {port} is refused"));
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }

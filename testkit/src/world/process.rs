@@ -1,4 +1,4 @@
-//! Processes that nobody sees but the client.
+//! SimulatedProcess processes.
 
 mod run;
 mod serve;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use opencode_client::{ByteSink, ByteSource, Process, ProcessExit};
 
-use super::Shared;
+use super::WorldState;
 use super::core::{Owner, lock};
 
 pub use run::RunTruth;
@@ -23,20 +23,20 @@ pub use run::RunTruth;
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 
-/// The processes of a world that run.
+/// The running processes of a world.
 #[derive(Default)]
 pub(super) struct Processes {
-    state: Mutex<Table>,
+    state: Mutex<ProcessTable>,
 }
 
 #[derive(Default)]
-struct Table {
+struct ProcessTable {
     started: u32,
-    running: BTreeMap<u32, Arc<Simulated>>,
+    running: BTreeMap<u32, Arc<SimulatedProcess>>,
 }
 
 impl Processes {
-    pub(super) fn find(&self, id: u32) -> Option<Arc<Simulated>> {
+    pub(super) fn find(&self, id: u32) -> Option<Arc<SimulatedProcess>> {
         lock(&self.state).running.get(&id).cloned()
     }
 
@@ -44,7 +44,7 @@ impl Processes {
         lock(&self.state).running.len()
     }
 
-    /// An id that no other process has.
+    /// Returns an unused process id.
     pub(super) fn next_id(&self) -> u32 {
         let mut state = lock(&self.state);
         state.started += 1;
@@ -52,43 +52,43 @@ impl Processes {
     }
 }
 
-/// A process.
-pub(super) struct Simulated {
+/// One simulated process.
+pub(super) struct SimulatedProcess {
     pub(super) id: u32,
-    shared: Weak<Shared>,
-    state: Mutex<State>,
+    shared: Weak<WorldState>,
+    state: Mutex<ProcessState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ProcessState {
     exit: Option<ExitStatus>,
     exit_waker: Option<Waker>,
     stdin: Vec<u8>,
     is_stdin_closed: bool,
     stdin_waker: Option<Waker>,
     /// Standard output and standard error.
-    outputs: [Output; 2],
-    /// How many SIGTERM it does not listen to.
-    swallows: u32,
-    /// What the end of the process ends besides.
+    outputs: [OutputPipe; 2],
+    /// Number of SIGTERM signals that the process ignores.
+    sigterms_to_ignore: u32,
+    /// Functions to call when the process ends.
     at_exit: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 #[derive(Default)]
-struct Output {
+struct OutputPipe {
     queue: VecDeque<Bytes>,
     is_closed: bool,
     waker: Option<Waker>,
 }
 
-/// Which of the two outputs.
+/// Selects one of the two output pipes.
 #[derive(Clone, Copy)]
-enum Stream {
+enum OutputStream {
     Stdout,
     Stderr,
 }
 
-pub(super) fn start(shared: &Arc<Shared>, command: &Command) -> io::Result<Process> {
+pub(super) fn start(shared: &Arc<WorldState>, command: &Command) -> io::Result<Process> {
     let sick = shared.core.weather().sick;
     if shared.core.random(|random| random.happens(sick / 20)) {
         shared.core.trace(format_args!("a process cannot be started"));
@@ -96,7 +96,7 @@ pub(super) fn start(shared: &Arc<Shared>, command: &Command) -> io::Result<Proce
     }
     let id = shared.processes.next_id();
     let process =
-        Arc::new(Simulated { id, shared: Arc::downgrade(shared), state: Mutex::default() });
+        Arc::new(SimulatedProcess { id, shared: Arc::downgrade(shared), state: Mutex::default() });
     lock(&shared.processes.state).running.insert(id, Arc::clone(&process));
     let arguments: Vec<String> =
         command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
@@ -108,22 +108,22 @@ pub(super) fn start(shared: &Arc<Shared>, command: &Command) -> io::Result<Proce
     }
     Ok(Process {
         id,
-        stdin: Box::new(Stdin(Arc::clone(&process))),
-        stdout: Box::new(Source(Arc::clone(&process), Stream::Stdout)),
-        stderr: Box::new(Source(Arc::clone(&process), Stream::Stderr)),
-        exit: Box::new(Exit(process)),
+        stdin: Box::new(StdinSink(Arc::clone(&process))),
+        stdout: Box::new(OutputSource(Arc::clone(&process), OutputStream::Stdout)),
+        stderr: Box::new(OutputSource(Arc::clone(&process), OutputStream::Stderr)),
+        exit: Box::new(ExitWait(process)),
     })
 }
 
-impl Simulated {
+impl SimulatedProcess {
     pub(super) fn terminate(&self) {
         let mut state = lock(&self.state);
-        if state.swallows > 0 {
-            state.swallows -= 1;
+        if state.sigterms_to_ignore > 0 {
+            state.sigterms_to_ignore -= 1;
             return;
         }
         drop(state);
-        // It takes a moment.
+        // Programs take a moment to exit.
         let Some(shared) = self.shared.upgrade() else { return };
         let time = shared.core.random(|random| random.milliseconds(0, 200));
         let (core, id) = (Arc::clone(&shared.core), self.id);
@@ -139,7 +139,7 @@ impl Simulated {
         self.end(ExitStatus::from_raw(SIGKILL));
     }
 
-    /// Ends it, if it has not ended.
+    /// Ends the process unless it has ended.
     fn end(&self, status: ExitStatus) {
         let mut state = lock(&self.state);
         if state.exit.is_some() {
@@ -166,9 +166,9 @@ impl Simulated {
         self.end(ExitStatus::from_raw(code << 8));
     }
 
-    fn print(&self, stream: Stream, text: impl Into<Bytes>) {
+    fn print(&self, stream: OutputStream, text: impl Into<Bytes>) {
         let text = text.into();
-        // A chunk of nothing would be the end.
+        // An empty chunk would mean the end of the output.
         if text.is_empty() {
             return;
         }
@@ -178,7 +178,7 @@ impl Simulated {
         output.waker.take().into_iter().for_each(Waker::wake);
     }
 
-    /// Reads its standard input to the end.
+    /// Reads standard input to its end.
     async fn read_stdin(&self) -> Vec<u8> {
         poll_fn(|cx| {
             let mut state = lock(&self.state);
@@ -192,30 +192,30 @@ impl Simulated {
     }
 }
 
-/// How soon something happens that takes a moment.
-fn moment(shared: &Shared) -> Duration {
+/// Draws the duration of a short operation.
+fn short_delay(shared: &WorldState) -> Duration {
     shared.core.random(|random| match random.below(3) {
         0 => random.milliseconds(0, 1_500),
         _ => Duration::from_micros(random.below(800)),
     })
 }
 
-struct Stdin(Arc<Simulated>);
+struct StdinSink(Arc<SimulatedProcess>);
 
-impl ByteSink for Stdin {
+impl ByteSink for StdinSink {
     fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = lock(&self.0.state);
         if state.exit.is_some() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        // A pipe takes so much at once.
+        // As much as a pipe takes in one write.
         let size = bytes.len().min(4096);
         state.stdin.extend_from_slice(&bytes[..size]);
         Poll::Ready(Ok(size))
     }
 }
 
-impl Drop for Stdin {
+impl Drop for StdinSink {
     fn drop(&mut self) {
         let mut state = lock(&self.0.state);
         state.is_stdin_closed = true;
@@ -223,9 +223,9 @@ impl Drop for Stdin {
     }
 }
 
-struct Source(Arc<Simulated>, Stream);
+struct OutputSource(Arc<SimulatedProcess>, OutputStream);
 
-impl ByteSource for Source {
+impl ByteSource for OutputSource {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let mut state = lock(&self.0.state);
         let output = &mut state.outputs[self.1 as usize];
@@ -240,9 +240,9 @@ impl ByteSource for Source {
     }
 }
 
-struct Exit(Arc<Simulated>);
+struct ExitWait(Arc<SimulatedProcess>);
 
-impl ProcessExit for Exit {
+impl ProcessExit for ExitWait {
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
         let mut state = lock(&self.0.state);
         match state.exit {

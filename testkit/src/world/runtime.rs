@@ -1,4 +1,4 @@
-//! The client's view of a world.
+//! The runtime through which the client sees a world.
 
 use std::fmt;
 use std::future::Future;
@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 
 use opencode_client::{Connecting, Process, ProcessControl, Runtime, Timer};
 
-use super::Shared;
+use super::WorldState;
 use super::core::{BoxFuture, Core, Owner, Sleep};
 use super::network::connect;
 use super::process;
 
-/// [`Runtime`] of a [`World`](super::World). Cloning it is cheap.
+/// [`Runtime`] of a [`World`](super::World). Clones share the world.
 #[derive(Clone)]
 pub struct WorldRuntime {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<WorldState>,
 }
 
 impl Runtime for WorldRuntime {
@@ -93,7 +93,7 @@ impl fmt::Debug for WorldRuntime {
     }
 }
 
-/// By how much a timer is late.
+/// Delay of a timer beyond the moment that it was set to.
 fn lateness(core: &Core) -> Duration {
     let late = core.weather().late;
     core.random(|random| match random.happens(late) {

@@ -1,72 +1,73 @@
-//! What the model of a server does when it is prompted.
+//! Behaviour of the agent of a simulated server, per prompt.
 
 use std::time::Duration;
 
 use super::random::Random;
 
-/// What a prompt leads to: calls of the model, one after the other. The last one that has no tool ends the turn.
+/// Calls of the model that a prompt leads to, in order. The turn ends with the first call without a
+/// tool, or with the last.
 #[derive(Clone, Debug, Default)]
-pub struct Script {
-    /// The calls.
-    pub steps: Vec<Step>,
+pub struct AgentScript {
+    /// The model calls, in order.
+    pub steps: Vec<AgentStep>,
 }
 
 /// One call of the model.
 #[derive(Clone, Debug, Default)]
-pub struct Step {
-    /// How often the provider fails before it answers.
+pub struct AgentStep {
+    /// Number of failures of the provider before it answers.
     pub retries: u64,
-    /// The provider refuses for good.
+    /// Message of a final refusal by the provider.
     pub fails: Option<String>,
-    /// What it thinks, piece by piece.
+    /// Reasoning, one delta per piece.
     pub reasoning: Vec<String>,
-    /// What it says, piece by piece.
+    /// Text of the answer, one delta per piece.
     pub text: Vec<String>,
-    /// The tools it calls, one after the other.
-    pub tools: Vec<Tool>,
-    /// How long it takes to begin.
+    /// AgentTool calls, in order.
+    pub tools: Vec<AgentTool>,
+    /// Time until the model begins to answer.
     pub delay: Duration,
 }
 
-/// A tool call.
+/// One tool call.
 #[derive(Clone, Debug, Default)]
-pub struct Tool {
-    /// What it asks before it works.
+pub struct AgentTool {
+    /// Kind of ask that the tool publishes before it runs.
     pub ask: Option<AskKind>,
-    /// How long it takes.
+    /// Running time of the tool.
     pub time: Duration,
-    /// What it prints, piece by piece.
+    /// Output of the tool, one update of its part per piece.
     pub output: Vec<String>,
-    /// It is a subagent, which is prompted with this.
-    pub subagent: Option<Box<Script>>,
-    /// It fails.
+    /// AgentScript of the subagent that this call starts.
+    pub subagent: Option<Box<AgentScript>>,
+    /// Set when the tool call fails.
     pub fails: bool,
 }
 
-/// What is asked.
+/// Kind of an ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AskKind {
-    /// A permission.
+    /// A permission request.
     Permission,
-    /// A question.
+    /// A question of the agent.
     Question,
 }
 
-impl Script {
-    /// One call that says this.
+impl AgentScript {
+    /// Creates a script with one call that answers with this text.
     #[must_use]
     pub fn text<const PIECES: usize>(pieces: [&str; PIECES]) -> Self {
-        Self::default().then(Step::text(pieces))
+        Self::default().then(AgentStep::text(pieces))
     }
 
-    /// And then this.
+    /// Adds a model call.
     #[must_use]
-    pub fn then(mut self, step: Step) -> Self {
+    pub fn then(mut self, step: AgentStep) -> Self {
         self.steps.push(step);
         self
     }
 
-    /// Any script. `name` makes its texts its own.
+    /// Draws a script. Its texts contain `name`.
     pub fn any(random: &mut Random, name: &str) -> Self {
         Self::of_depth(random, name, 0)
     }
@@ -76,16 +77,16 @@ impl Script {
             0 => 4,
             _ => 2,
         });
-        let mut steps: Vec<Step> = (0..calls)
+        let mut steps: Vec<AgentStep> = (0..calls)
             .map(|number| {
-                let mut step = Step::any(random, &format!("{name} step {number}"), 350);
+                let mut step = AgentStep::any(random, &format!("{name} step {number}"), 350);
                 for _ in 0..random.range(1, 2) {
-                    step.tools.push(Tool::any(random, name, depth));
+                    step.tools.push(AgentTool::any(random, name, depth));
                 }
                 step
             })
             .collect();
-        let mut last = Step::any(random, &format!("{name} end"), 950);
+        let mut last = AgentStep::any(random, &format!("{name} end"), 950);
         if random.happens(40) {
             last.fails = Some(format!("{name} is refused by the provider"));
         }
@@ -94,16 +95,16 @@ impl Script {
     }
 }
 
-impl Step {
-    /// A call that says this.
+impl AgentStep {
+    /// Creates a call that answers with this text.
     #[must_use]
     pub fn text<const PIECES: usize>(pieces: [&str; PIECES]) -> Self {
         Self { text: pieces.map(str::to_owned).into(), ..Self::default() }
     }
 
-    /// And calls this.
+    /// Adds a tool call.
     #[must_use]
-    pub fn tool(mut self, tool: Tool) -> Self {
+    pub fn tool(mut self, tool: AgentTool) -> Self {
         self.tools.push(tool);
         self
     }
@@ -136,20 +137,20 @@ fn pieces(random: &mut Random, prefix: &str, name: &str) -> Vec<String> {
     (0..count).map(|number| format!("{prefix}{name}, {number}. ")).collect()
 }
 
-impl Tool {
-    /// A tool that asks this first.
+impl AgentTool {
+    /// Creates a tool call that publishes an ask first.
     #[must_use]
-    pub fn that_asks(ask: AskKind) -> Self {
+    pub fn asking(ask: AskKind) -> Self {
         Self { ask: Some(ask), ..Self::default() }
     }
 
-    /// A subagent that does this.
+    /// Creates a tool call that starts a subagent.
     #[must_use]
-    pub fn subagent(script: Script) -> Self {
+    pub fn subagent(script: AgentScript) -> Self {
         Self { subagent: Some(Box::new(script)), ..Self::default() }
     }
 
-    /// With this output.
+    /// Sets the output of the tool.
     #[must_use]
     pub fn with_output<const PIECES: usize>(mut self, pieces: [&str; PIECES]) -> Self {
         self.output = pieces.map(str::to_owned).into();
@@ -162,8 +163,11 @@ impl Tool {
             0 | 1 => tool.ask = Some(AskKind::Permission),
             2 => tool.ask = Some(AskKind::Question),
             3 if depth < 2 => {
-                tool.subagent =
-                    Some(Box::new(Script::of_depth(random, &format!("{name} sub"), depth + 1)));
+                tool.subagent = Some(Box::new(AgentScript::of_depth(
+                    random,
+                    &format!("{name} sub"),
+                    depth + 1,
+                )));
             }
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! A model of the OpenCode server: small, and checked against recordings of the real one.
+//! A small model of the OpenCode server that recordings of the real server hold to the facts.
 
 mod http;
 mod play;
@@ -13,51 +13,51 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Shared;
+use super::WorldState;
 use super::core::{Owner, lock};
 use super::link::ServerEnd;
-use super::script::Script;
-use store::{Live, Store};
+use super::script::AgentScript;
+use store::{LiveState, ServerStore};
 
 pub use store::{AskReply, AskTruth, PromptEnd, PromptTruth};
 
 const VERSION: &str = "1.18.33";
 
-/// The time at which a world begins, in milliseconds since 1970.
+/// The time at which every world begins, in milliseconds since 1970.
 const EPOCH_MS: u64 = 1_795_232_507_035;
 
-/// A server. Cloning it is cheap.
+/// A simulated OpenCode server. Clones are handles of the same server.
 #[derive(Clone)]
-pub struct ModelServer {
-    inner: Arc<Inner>,
+pub struct WorldServer {
+    inner: Arc<ServerInner>,
 }
 
-struct Inner {
-    shared: Weak<Shared>,
+struct ServerInner {
+    shared: Weak<WorldState>,
     port: u16,
     directory: String,
     has_password: bool,
-    store: Mutex<Store>,
+    store: Mutex<ServerStore>,
 }
 
-/// What the answers to a prompt came to.
+/// Result of all answers to a prompt.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AnswerTruth {
-    /// The text of the last message that has any.
+    /// Text of the last message that has any.
     pub text: String,
-    /// All text.
+    /// Text of all messages.
     pub full_text: String,
-    /// The tool calls: call id and status.
+    /// AgentTool calls: call id and status.
     pub tools: Vec<(String, String)>,
-    /// All tokens.
+    /// Sum of the tokens of all messages.
     pub tokens: u64,
-    /// The costs of all messages, in millionths of a dollar.
+    /// Sum of the costs of all messages, in millionths of a dollar.
     pub cost: u64,
 }
 
-impl ModelServer {
-    pub(super) fn new(shared: &Arc<Shared>, port: u16, directory: &str) -> Self {
-        let inner = Inner {
+impl WorldServer {
+    pub(super) fn new(shared: &Arc<WorldState>, port: u16, directory: &str) -> Self {
+        let inner = ServerInner {
             shared: Arc::downgrade(shared),
             port,
             directory: directory.to_owned(),
@@ -74,24 +74,25 @@ impl ModelServer {
         self
     }
 
-    /// Where it is.
+    /// Base URL of the server.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.inner.port)
     }
 
-    /// Its port.
+    /// Port that the server listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.inner.port
     }
 
-    /// What is to be done for a prompt of this text. Others get any script.
-    pub fn script(&self, prompt: impl Into<String>, script: Script) {
+    /// Sets the behaviour of the agent for prompts with this text. Other prompts get a random
+    /// script.
+    pub fn script(&self, prompt: impl Into<String>, script: AgentScript) {
         lock(&self.inner.store).scripts.insert(prompt.into(), script);
     }
 
-    /// Starts it, with what its database has. `false`: somebody else has its port.
+    /// Starts the server with the content of its database. Returns `false` when its port is taken.
     pub(super) fn boot(&self, host: u32) -> bool {
         let Some(shared) = self.inner.shared.upgrade() else { return false };
         let inner = Arc::clone(&self.inner);
@@ -105,20 +106,20 @@ impl ModelServer {
         }
         let mut store = lock(&self.inner.store);
         store.boots += 1;
-        store.live = Some(Live { host, ..Live::default() });
+        store.live = Some(LiveState { host, ..LiveState::default() });
         drop(store);
         shared.core.trace(format_args!("server {} boots", self.inner.port));
         true
     }
 
-    /// Starts it again after it was killed.
+    /// Starts the server again after it was killed.
     pub fn restart(&self) {
         let Some(shared) = self.inner.shared.upgrade() else { return };
         let host = shared.processes.next_id();
-        assert!(self.boot(host), "its port is its own");
+        assert!(self.boot(host), "the port of a server that was killed is free");
     }
 
-    /// Kills it. Its database stays; what it worked on stays as it is.
+    /// Kills the server. Its database stays, with unfinished messages as they are.
     pub fn kill(&self) {
         let Some(shared) = self.inner.shared.upgrade() else { return };
         let mut store = lock(&self.inner.store);
@@ -139,50 +140,50 @@ impl ModelServer {
         shared.core.end_tasks(|owner| owner == Owner::Host(host));
     }
 
-    /// Whether it runs.
+    /// Returns whether the server is running.
     #[must_use]
     pub fn is_running(&self) -> bool {
         lock(&self.inner.store).live.is_some()
     }
 
-    /// What became of a prompt, by its message; `None`: it never got here.
+    /// Record of a prompt, by its message id; `None` when the prompt never arrived.
     #[must_use]
     pub fn prompt(&self, message: &str) -> Option<PromptTruth> {
         lock(&self.inner.store).prompts.get(message).cloned()
     }
 
-    /// All prompts, with their messages.
+    /// Records of all prompts, with their message ids.
     #[must_use]
     pub fn prompts(&self) -> Vec<(String, PromptTruth)> {
         let store = lock(&self.inner.store);
         store.prompts.iter().map(|(id, prompt)| (id.clone(), prompt.clone())).collect()
     }
 
-    /// All that was asked.
+    /// Records of all asks.
     #[must_use]
     pub fn asks(&self) -> Vec<AskTruth> {
         lock(&self.inner.store).asks.values().cloned().collect()
     }
 
-    /// How often this was requested, as `POST /session/{id}/abort`.
+    /// Number of requests to this route, such as `POST /session/{id}/abort`.
     #[must_use]
     pub fn requests(&self, route: &str) -> u64 {
         lock(&self.inner.store).requests.get(route).copied().unwrap_or(0)
     }
 
-    /// How many event streams are open.
+    /// Number of open event streams.
     #[must_use]
     pub fn streams(&self) -> usize {
         lock(&self.inner.store).live.as_ref().map_or(0, |live| live.streams.len())
     }
 
-    /// How many sessions are at work.
+    /// Number of sessions that are at work.
     #[must_use]
     pub fn busy(&self) -> usize {
         lock(&self.inner.store).live.as_ref().map_or(0, |live| live.runs.len())
     }
 
-    /// What the answers to a prompt came to.
+    /// Result of all answers to a prompt.
     #[must_use]
     pub fn answer(&self, message: &str) -> AnswerTruth {
         let store = lock(&self.inner.store);
@@ -217,13 +218,13 @@ impl ModelServer {
 
 fn micro_dollars(cost: &Value) -> u64 {
     let micro = cost.as_f64().unwrap_or(0.0) * 1_000_000.0;
-    // Costs of the model are whole and small.
+    // Costs in a world are multiples of a quarter dollar.
     format!("{micro:.0}").parse().unwrap_or(0)
 }
 
-impl fmt::Debug for ModelServer {
+impl fmt::Debug for WorldServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ModelServer").field("port", &self.inner.port).finish_non_exhaustive()
+        f.debug_struct("WorldServer").field("port", &self.inner.port).finish_non_exhaustive()
     }
 }
 
@@ -237,12 +238,12 @@ fn tokens(is_finished: bool) -> Value {
     }
 }
 
-impl Inner {
-    fn shared(&self) -> Arc<Shared> {
-        self.shared.upgrade().expect("a server does nothing without its world")
+impl ServerInner {
+    fn shared(&self) -> Arc<WorldState> {
+        self.shared.upgrade().expect("a server runs only while its world exists")
     }
 
-    /// Milliseconds since 1970.
+    /// Current time in milliseconds since 1970.
     fn now_ms(&self) -> u64 {
         let now = self.shared().core.now();
         EPOCH_MS + u64::try_from(now.as_millis()).unwrap_or(0)
@@ -256,19 +257,19 @@ impl Inner {
         format!("{prefix}_z{:08}", lock(&self.store).number())
     }
 
-    /// A task that ends with the program.
-    fn spawn(&self, work: store::Work) {
+    /// Starts a task that ends with the server process.
+    fn spawn(&self, work: store::ServerTask) {
         let host = lock(&self.store).live.as_ref().map(|live| live.host);
         if let Some(host) = host {
             self.shared().core.spawn(Owner::Host(host), work);
         }
     }
 
-    /// Tells an event to all who listen to the session's directory.
+    /// Publishes an event to all subscribers of the session's directory.
     fn publish(&self, session: &str, kind: &str, mut properties: Value) {
         let shared = self.shared();
         let disordered = shared.core.weather().disordered;
-        // Whole snapshots are told again now and then.
+        // The real server repeats whole snapshots now and then.
         let is_snapshot =
             matches!(kind, "message.updated" | "message.part.updated" | "session.status");
         let times = match is_snapshot && shared.core.random(|random| random.happens(disordered / 8))
@@ -287,9 +288,10 @@ impl Inner {
             let event: Arc<str> =
                 json!({ "id": id, "type": kind, "properties": properties }).to_string().into();
             let port = self.port;
-            shared
-                .core
-                .trace(format_args!("server {port} tells {kind} {session} {}", brief(&properties)));
+            shared.core.trace(format_args!(
+                "server {port} publishes {kind} {session} {}",
+                describe(&properties)
+            ));
             let Some(live) = &mut store.live else { return };
             let streams = live.streams.values_mut();
             for stream in streams.filter(|stream| stream.directory == directory) {
@@ -300,8 +302,8 @@ impl Inner {
     }
 }
 
-/// What a trace tells of an event: nothing that differs from run to run.
-fn brief(properties: &Value) -> String {
+/// Short form of an event for the trace, without anything that differs between two plays of a seed.
+fn describe(properties: &Value) -> String {
     let part = &properties["part"];
     if !part.is_null() {
         return format!("{} {} {}", part["type"], part["id"], part["state"]["status"]);

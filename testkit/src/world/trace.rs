@@ -3,10 +3,10 @@ use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-/// So many lines are kept: the end is what explains a failure.
+/// Number of lines that are kept: the last lines explain a failure.
 const LINES_MAX: usize = 20_000;
 
-/// What happened in a world.
+/// Log of the events of a world.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
     lines: VecDeque<String>,
@@ -15,9 +15,9 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    pub(super) fn add(&mut self, now: Duration, what: fmt::Arguments<'_>) {
+    pub(super) fn add(&mut self, now: Duration, event: fmt::Arguments<'_>) {
         let mut line = format!("{:>11.6} ", now.as_secs_f64());
-        line.write_fmt(what).expect("a String takes everything");
+        line.write_fmt(event).expect("a String accepts every write");
         line.hash(&mut self.hasher);
         if self.lines.len() == LINES_MAX {
             self.lines.pop_front();
@@ -26,7 +26,7 @@ impl Trace {
         self.lines.push_back(line);
     }
 
-    /// Differs when anything happened differently.
+    /// Hash of all lines, dropped ones included.
     pub(super) fn fingerprint(&self) -> u64 {
         self.hasher.finish()
     }

@@ -1,32 +1,33 @@
 use super::random::Random;
 
-/// How often what goes wrong, in a thousand. What cannot go wrong by the rules of OpenCode and of TCP does not.
+/// Rates of the faults of a world, per 1,000 occasions. Events that the rules of OpenCode and of
+/// TCP exclude do not occur in any weather.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weather {
     /// Connections that are refused.
     pub refused: u64,
-    /// Connections that never come about.
+    /// Connections that are never established.
     pub hung: u64,
-    /// Connections that are reset, cut, or fall silent for ever or for a while, in either direction.
+    /// Connections that are reset, cut, or silent for a while or for good, in either direction.
     pub broken: u64,
-    /// Connections on which bytes come in small pieces, far apart.
+    /// Connections whose bytes arrive in small pieces with pauses between them.
     pub slow: u64,
-    /// Timers that are late.
+    /// Timers that fire late.
     pub late: u64,
-    /// Moments at which the clock jumps by minutes, in a million.
+    /// Moments at which the clock jumps by minutes, per million.
     pub jumps: u64,
-    /// Events that are told twice, or later than they might be.
+    /// Events that are published twice, or later than necessary.
     pub disordered: u64,
     /// Event streams without heartbeats.
     pub quiet: u64,
     /// Replies that take long.
     pub slow_replies: u64,
-    /// Processes that do not do what they should.
+    /// Processes that hang, exit early or are killed.
     pub sick: u64,
 }
 
 impl Weather {
-    /// Nothing goes wrong.
+    /// Weather without any fault.
     pub const CALM: Self = Self {
         refused: 0,
         hung: 0,
@@ -40,7 +41,7 @@ impl Weather {
         sick: 0,
     };
 
-    /// Some weather: calm now and then, otherwise with troubles of some kinds.
+    /// Draws a weather: calm in 15 % of all cases, otherwise with a random selection of faults.
     pub fn any(random: &mut Random) -> Self {
         if random.happens(150) {
             return Self::CALM;

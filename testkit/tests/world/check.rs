@@ -1,28 +1,28 @@
-//! What has to be true, whatever happens.
+//! Invariants that hold in every world.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use opencode_client::{Deadline, TurnEnd, TurnError, TurnEvent, TurnEventKind, TurnOutcome};
-use testkit::world::{AskReply, Inhabitant, ModelServer, PromptEnd, PromptTruth, Weather};
+use testkit::world::{AskReply, Inhabitant, PromptEnd, PromptTruth, Weather, WorldServer};
 
-use crate::plan::{Answering, Logging, Manner, Reading};
+use crate::plan::{Answering, Logging, Reading, TurnPlan};
 
-/// What everybody in a world writes down.
+/// Decisions and counts that all users of a world record.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Book(Arc<Mutex<Pages>>);
+pub(crate) struct Ledger(Arc<Mutex<LedgerPages>>);
 
 #[derive(Debug, Default)]
-struct Pages {
-    /// What was decided about an ask.
+struct LedgerPages {
+    /// Replies that users decided on, by ask.
     decisions: BTreeMap<String, Vec<AskReply>>,
-    /// What happened how often.
+    /// Number of occurrences, by kind.
     counts: BTreeMap<String, u64>,
 }
 
-impl Book {
-    fn lock(&self) -> MutexGuard<'_, Pages> {
+impl Ledger {
+    fn lock(&self) -> MutexGuard<'_, LedgerPages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -30,8 +30,8 @@ impl Book {
         self.lock().decisions.entry(ask.to_owned()).or_default().push(reply);
     }
 
-    pub(crate) fn count(&self, what: impl Into<String>) {
-        *self.lock().counts.entry(what.into()).or_default() += 1;
+    pub(crate) fn count(&self, kind: impl Into<String>) {
+        *self.lock().counts.entry(kind.into()).or_default() += 1;
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
@@ -39,17 +39,17 @@ impl Book {
     }
 }
 
-/// What the stream of a turn told.
+/// Events of a turn's stream, as far as the checks need them.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct StreamRecord {
     text: String,
-    /// What may be told once.
+    /// Events that may occur once.
     once: BTreeSet<String>,
     pub(crate) asked: u64,
     gaps: u32,
 }
 
-impl Told {
+impl StreamRecord {
     pub(crate) fn add(&mut self, event: &TurnEvent) {
         if let Some(text) = event.text() {
             self.text.push_str(&text);
@@ -71,87 +71,87 @@ impl Told {
         if once.as_ref().is_some_and(|once| once.starts_with("asked")) {
             self.asked += 1;
         }
-        // What another turn was to answer is told again when it is gone.
+        // An ask that another turn was to answer is published again when that turn is gone.
         if let Some(once) = once {
-            assert!(!self.once.contains(&once), "told twice: {once}");
+            assert!(!self.once.contains(&once), "published twice: {once}");
             self.once.insert(once);
         }
     }
 }
 
-/// A turn that is over.
-pub(crate) struct Over<'a> {
+/// A turn that ended, and its circumstances.
+pub(crate) struct EndedTurn<'a> {
     pub(crate) world: &'a Inhabitant,
-    /// The server it ran on.
+    /// Port of the server that ran the turn.
     pub(crate) port: u16,
     pub(crate) weather: Weather,
     pub(crate) text: &'a str,
-    pub(crate) manner: &'a Manner,
-    pub(crate) told: Option<Told>,
+    pub(crate) plan: &'a TurnPlan,
+    pub(crate) record: Option<StreamRecord>,
     pub(crate) is_cancelled: bool,
-    /// Whether others of the same session may have disturbed it.
+    /// Set when no other turn of the session ran at the same time.
     pub(crate) is_alone: bool,
     pub(crate) elapsed: Duration,
-    /// By how much the clock jumped meanwhile.
+    /// Sum of the clock jumps during the turn.
     pub(crate) jumped: Duration,
 }
 
-impl Over<'_> {
-    /// Compares what the client says with what the server did.
-    pub(crate) fn check(self, result: Result<TurnOutcome, TurnError>, book: &Book) {
+impl EndedTurn<'_> {
+    /// Compares the outcome with the record of the server.
+    pub(crate) fn check(self, result: Result<TurnOutcome, TurnError>, ledger: &Ledger) {
         let text = self.text;
         let is_calm = self.weather == Weather::CALM;
         let outcome = match &result {
             Ok(outcome) => outcome,
             Err(TurnError::Ended(outcome)) => outcome,
             Err(TurnError::Log { outcome, .. }) => {
-                assert_eq!(self.manner.log, Logging::Full, "{text}: a log that works fails");
+                assert_eq!(self.plan.log, Logging::Full, "{text}: a working log fails");
                 outcome
             }
             Err(TurnError::Events(end)) => {
                 assert!(!is_calm, "{text}: no events in calm weather: {end}");
-                return book.count("turn: no events");
+                return ledger.count("turn: no events");
             }
             Err(error) => panic!("{text}: {error}"),
         };
-        book.count(format!("turn: {}", outcome.end.name()));
+        ledger.count(format!("turn: {}", outcome.end.name()));
         self.world.note(format_args!("{text} ends: {}", outcome.end.name()));
         let truth = self.truth(outcome);
         match &outcome.end {
             TurnEnd::Completed => self.check_answer(outcome, truth.as_ref()),
             end => self.check_failure(end, truth.as_ref(), is_calm),
         }
-        // Unless everything was looked up: then there was no event to write.
-        let is_logged = self.manner.log == Logging::Full && outcome.gaps == 0;
+        // A turn that was read from snapshots after a gap had no event to log.
+        let is_logged = self.plan.log == Logging::Full && outcome.gaps == 0;
         if is_logged && outcome.end.is_completed() {
             assert!(
                 matches!(result, Err(TurnError::Log { .. })),
-                "{text}: a full disk is not told"
+                "{text}: the full disk is not reported"
             );
         }
         self.check_time(outcome);
     }
 
-    /// What the server did. Of a server that was started again by somebody else, there is more than one.
+    /// Record of the prompt at the last server that listened on this port.
     fn truth(&self, outcome: &TurnOutcome) -> Option<PromptTruth> {
         self.model()?.prompt(outcome.message.as_str())
     }
 
-    fn model(&self) -> Option<ModelServer> {
+    fn model(&self) -> Option<WorldServer> {
         self.world.server_at(self.port)
     }
 
     fn check_answer(&self, outcome: &TurnOutcome, truth: Option<&PromptTruth>) {
         let text = self.text;
-        let truth = truth.unwrap_or_else(|| panic!("{text}: completed, and never posted"));
+        let truth = truth.unwrap_or_else(|| panic!("{text}: completed, but was never posted"));
         if !self.is_alone && truth.end != PromptEnd::Completed {
-            // What was not answered itself is answered with the prompt that came after it.
+            // The prompt was answered together with the prompt after it.
             return;
         }
         assert_eq!(
             truth.end,
             PromptEnd::Completed,
-            "{text}: completed, and the server knows better"
+            "{text}: completed, but not according to the server"
         );
         let answer = self.model().unwrap().answer(outcome.message.as_str());
         assert_eq!(outcome.full_text(), answer.full_text, "{text}: all text");
@@ -164,9 +164,9 @@ impl Over<'_> {
         assert_eq!(outcome.tokens().total, answer.tokens, "{text}: tokens");
         let cost = format!("{:.0}", outcome.cost() * 1e6);
         assert_eq!(cost, answer.cost.to_string(), "{text}: cost");
-        if let Some(told) = &self.told {
-            assert_eq!(told.text, answer.full_text, "{text}: text by events");
-            assert_eq!(told.gaps, outcome.gaps, "{text}: gaps");
+        if let Some(record) = &self.record {
+            assert_eq!(record.text, answer.full_text, "{text}: text by events");
+            assert_eq!(record.gaps, outcome.gaps, "{text}: gaps");
         }
     }
 
@@ -179,26 +179,26 @@ impl Over<'_> {
             TurnEnd::Cancelled => self.is_cancelled,
             TurnEnd::Rejected { .. } => known == Some(PromptEnd::Rejected) || !self.is_alone,
             TurnEnd::Torn => {
-                // Between two steps, nothing says that it was aborted.
+                // Between two steps no event says that the turn was aborted.
                 matches!(known, Some(PromptEnd::Torn | PromptEnd::Aborted))
                     || !self.is_alone && known != Some(PromptEnd::Completed)
             }
-            // Nobody knows, when the reply was lost.
+            // The reply to the post was lost.
             TurnEnd::NotPosted { .. } => !is_calm,
             TurnEnd::ServerLost { .. } => !is_calm,
             TurnEnd::TimedOut(Deadline::Overall) => {
-                self.manner.overall.is_some_and(|overall| self.elapsed >= overall)
+                self.plan.overall.is_some_and(|overall| self.elapsed >= overall)
             }
             TurnEnd::TimedOut(Deadline::FirstEvent) => !is_calm,
-            // Nothing is silent for so long but a server that waits for an answer, or a clock that jumps.
+            // Only a server that waits for an answer, or a clock that jumps, is silent for so long.
             TurnEnd::TimedOut(_) => self.jumped >= QUARTER || self.is_behind_another(),
             _ => false,
         };
-        assert!(is_explained, "{text}: {end}, and the server says {known:?}");
+        assert!(is_explained, "{text}: {end}, but the server recorded {known:?}");
     }
 
-    /// Whether the session waits for an answer that is not this turn's to give: to a prompt that arrived when its own turn
-    /// had been given up.
+    /// Returns whether the session waits for a reply that this turn does not owe: to an ask of a
+    /// prompt that arrived after its own turn was given up.
     fn is_behind_another(&self) -> bool {
         let model = self.model().unwrap();
         let prompts = model.prompts();
@@ -208,13 +208,13 @@ impl Over<'_> {
     }
 
     fn check_time(&self, outcome: &TurnOutcome) {
-        let Some(overall) = self.manner.overall else { return };
-        // While somebody thinks, nothing counts; and a turn is driven by who reads.
-        let is_driven = self.manner.reading != Reading::Slow;
-        let asked = self.told.as_ref().is_none_or(|told| told.asked > 0);
-        let slow = matches!(self.manner.asks, Answering::Late | Answering::Never);
+        let Some(overall) = self.plan.overall else { return };
+        // Deadlines pause while an ask is open, and a turn makes progress only while it is polled.
+        let is_driven = self.plan.reading != Reading::Slow;
+        let asked = self.record.as_ref().is_none_or(|record| record.asked > 0);
+        let slow = matches!(self.plan.asks, Answering::Late | Answering::Never);
         let thinks = (slow || !self.is_alone) && asked;
-        if !is_driven || thinks || self.manner.asks == Answering::ByReader && asked {
+        if !is_driven || thinks || self.plan.asks == Answering::ByReader && asked {
             return;
         }
         let limit = overall + ABORT_LIMIT + SLACK + self.world.jumped();
@@ -225,19 +225,19 @@ impl Over<'_> {
 
 const QUARTER: Duration = Duration::from_secs(15 * 60);
 const ABORT_LIMIT: Duration = Duration::from_secs(10);
-/// Timers are late.
+/// Allowance for late timers.
 const SLACK: Duration = Duration::from_secs(12);
 
-/// What has to be true of a server in the end.
-pub(crate) fn server(model: &ModelServer, book: &Book) {
+/// Checks the records of a server at the end of a world.
+pub(crate) fn server(model: &WorldServer, ledger: &Ledger) {
     let mut texts = BTreeMap::new();
     for (message, prompt) in model.prompts() {
         assert_eq!(prompt.posts, 1, "{:?} was posted {} times", prompt.text, prompt.posts);
         let before = texts.insert(prompt.text.clone(), message);
         assert_eq!(before, None, "{:?} was posted as two messages", prompt.text);
-        book.count(format!("server: {:?}", prompt.end));
+        ledger.count(format!("server: {:?}", prompt.end));
     }
-    let pages = book.lock();
+    let pages = ledger.lock();
     for ask in model.asks() {
         assert!(ask.accepted.len() <= 1, "{}: answered twice: {:?}", ask.id, ask.accepted);
         let Some(accepted) = ask.accepted.first() else { continue };
@@ -248,9 +248,9 @@ pub(crate) fn server(model: &ModelServer, book: &Book) {
                     (one, other) => one == other,
                 };
                 let is_decided = decisions.iter().any(same) || *accepted == AskReply::Refused;
-                assert!(is_decided, "{}: {accepted:?}, and decided was {decisions:?}", ask.id);
+                assert!(is_decided, "{}: {accepted:?}, but decided was {decisions:?}", ask.id);
             }
-            None => assert_eq!(*accepted, AskReply::Refused, "{}: nobody decided that", ask.id),
+            None => assert_eq!(*accepted, AskReply::Refused, "{}: without a decision", ask.id),
         }
     }
 }

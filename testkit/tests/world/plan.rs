@@ -1,34 +1,34 @@
-//! What a seed has in store.
+//! Random plans: the users of a world, and the course of every turn.
 
 use std::time::Duration;
 
 use testkit::world::{Random, Weather};
 
-/// Who lives in a world.
+/// Users and servers of a world.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) weather: Weather,
-    /// Servers that run already, each with its outages.
+    /// Running servers to attach to, each with its outages.
     pub(crate) attached: Vec<Outages>,
-    /// How many servers are started.
+    /// Number of servers that are started.
     pub(crate) served: usize,
-    /// How many processes `opencode run`.
+    /// Number of processes `opencode run`.
     pub(crate) runs: usize,
     pub(crate) batch: Batching,
     pub(crate) size: Size,
 }
 
-/// Where a batch runs, if there is one.
+/// Server of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Batching {
-    /// On the servers that run already, beside everybody else.
+    /// The running servers, shared with all other users.
     Given,
     None,
-    /// On servers that are started for it.
+    /// Servers that the batch starts.
     Started,
 }
 
-/// How much goes on with a server.
+/// Amount of work per server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
     Large,
@@ -36,7 +36,7 @@ pub(crate) enum Size {
 }
 
 impl Size {
-    /// The most sessions of a server.
+    /// Largest number of sessions per server.
     pub(crate) fn sessions_max(self) -> u64 {
         match self {
             Self::Large => 3,
@@ -44,7 +44,7 @@ impl Size {
         }
     }
 
-    /// The most turns of a session.
+    /// Largest number of turns per session.
     pub(crate) fn turns_max(self) -> u64 {
         match self {
             Self::Large => 3,
@@ -59,31 +59,31 @@ pub(crate) enum Outages {
     Some,
 }
 
-/// How somebody deals with a turn.
+/// Course of one turn on the side of the client.
 #[derive(Clone, Debug)]
-pub(crate) struct Manner {
+pub(crate) struct TurnPlan {
     pub(crate) asks: Answering,
     pub(crate) reading: Reading,
-    /// What happens to it before it is over.
+    /// Cancel or drop of the turn, and its time.
     pub(crate) interference: Option<(Interference, Duration)>,
     pub(crate) overall: Option<Duration>,
     pub(crate) log: Logging,
 }
 
-/// How what is asked is answered.
+/// Way in which asks are replied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answering {
-    /// Whoever reads answers, or does not take it.
+    /// The reader of the stream takes the asks, and replies to some of them.
     ByReader,
-    /// After a while.
+    /// Handlers reply after a while.
     Late,
-    /// Only when it is interfered with.
+    /// Handlers never reply; only for turns with an interference.
     Never,
-    Nobody,
+    NoHandler,
     Panics,
-    Prompt,
-    /// Refused, with a word to the model.
-    WithWord,
+    AtOnce,
+    /// Handlers reject with a message for the model.
+    RejectWithMessage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,31 +136,31 @@ impl Plan {
     }
 }
 
-impl Manner {
+impl TurnPlan {
     pub(crate) fn any(random: &mut Random) -> Self {
         let interference = random.happens(250).then(|| {
-            let what = if random.happens(500) { Interference::Cancel } else { Interference::Drop };
+            let kind = if random.happens(500) { Interference::Cancel } else { Interference::Drop };
             let time = match random.below(3) {
                 0 => random.milliseconds(0, 5),
                 1 => random.milliseconds(0, 500),
                 _ => random.milliseconds(0, 60_000),
             };
-            (what, time)
+            (kind, time)
         });
         let asks = *random.choose(&[
             Answering::ByReader,
             Answering::Late,
             Answering::Never,
-            Answering::Nobody,
+            Answering::NoHandler,
             Answering::Panics,
-            Answering::Prompt,
-            Answering::Prompt,
-            Answering::Prompt,
-            Answering::Prompt,
-            Answering::WithWord,
+            Answering::AtOnce,
+            Answering::AtOnce,
+            Answering::AtOnce,
+            Answering::AtOnce,
+            Answering::RejectWithMessage,
         ]);
         let asks = match (asks, interference) {
-            // For ever is too long.
+            // Without an interference the turn would never end.
             (Answering::Never, None) => Answering::Late,
             (asks, _) => asks,
         };

@@ -1,4 +1,4 @@
-//! The model of the server tells what the real one told.
+//! The simulated server publishes the events of the real one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,11 +9,12 @@ use opencode_client::{
     TurnRequest,
 };
 use serde_json::Value;
-use testkit::world::{AskKind, Script, Step, Tool, Weather, World};
+use testkit::world::{AgentScript, AgentStep, AgentTool, AskKind, Weather, World};
 
-/// What matters of an event: which kind, of which session and message, in which state. What the real server tells at some
-/// time or other is left out: descriptions of sessions, changes of files, summaries of prompts, output of tools so far.
-fn told(events: &[Value]) -> Vec<String> {
+/// Reduces events to the facts that the simulated server has to reproduce: kind, session, message
+/// and state. Events whose time varies at the real server are left out: updates of sessions,
+/// changed files, summaries of prompts, partial output of tools.
+fn facts(events: &[Value]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let mut number = |id: &Value| {
         let id = id.as_str().unwrap_or_default().to_owned();
@@ -23,7 +24,7 @@ fn told(events: &[Value]) -> Vec<String> {
             names.len() - 1
         })
     };
-    let mut told = Vec::new();
+    let mut facts = Vec::new();
     let mut running = Vec::new();
     for event in events {
         let (kind, properties) = (event["type"].as_str().unwrap(), &event["properties"]);
@@ -53,7 +54,7 @@ fn told(events: &[Value]) -> Vec<String> {
             "message.part.updated" => {
                 let part = &properties["part"];
                 let status = part["state"]["status"].as_str().unwrap_or_default();
-                // A tool tells that it works once, or as often as it has output.
+                // The real server publishes "running" once, or as often as a tool has output.
                 if status == "running" {
                     let id = part["id"].clone();
                     if running.contains(&id) {
@@ -69,11 +70,11 @@ fn told(events: &[Value]) -> Vec<String> {
             | "question.rejected" => kind.to_owned(),
             _ => continue,
         };
-        told.push(line);
+        facts.push(line);
     }
-    // Deltas come in any number.
-    told.dedup_by(|one, other| one == other && one.starts_with("delta"));
-    told
+    // The number of deltas varies.
+    facts.dedup_by(|one, other| one == other && one.starts_with("delta"));
+    facts
 }
 
 fn recorded(name: &str) -> Vec<Value> {
@@ -84,16 +85,16 @@ fn recorded(name: &str) -> Vec<Value> {
     events.map(|event| serde_json::from_str(event).unwrap()).collect()
 }
 
-/// How the turn goes in which the model plays a script.
+/// Reaction of the client to the turn of a script.
 #[derive(Clone, Copy)]
-enum Course {
-    /// It is aborted as soon as this was told.
+enum TurnCourse {
+    /// Aborts as soon as an event contains this text.
     AbortedAfter(&'static str),
     Granted,
     Refused,
 }
 
-fn modelled(script: Script, course: Course) -> Vec<Value> {
+fn modelled(script: AgentScript, course: TurnCourse) -> Vec<Value> {
     let world = World::new(1, Weather::CALM);
     world.server(4096, "/workspace").script("Go.", script);
     let (inhabitant, opencode) = (world.inhabitant(), world.opencode());
@@ -103,41 +104,41 @@ fn modelled(script: Script, course: Course) -> Vec<Value> {
         while !matches!(events.next().await, Some(ServerNews::Opened)) {}
         let session = server.create_session(CreateSession::new()).await.unwrap();
         let turn = inhabitant.spawn(turn(session.clone(), course));
-        let mut told: Vec<Value> = Vec::new();
+        let mut facts: Vec<Value> = Vec::new();
         let mut is_aborted = false;
         loop {
             let next = inhabitant.within(Duration::from_secs(200), events.next()).await;
             let Some(Some(ServerNews::Event(event))) = next else { break };
             let event = json(&event);
-            if let Course::AbortedAfter(what) = course
-                && event.to_string().contains(what)
+            if let TurnCourse::AbortedAfter(text) = course
+                && event.to_string().contains(text)
                 && !is_aborted
             {
                 is_aborted = true;
                 server.call(&AbortSession { session: session.id().clone() }).await.unwrap();
             }
-            told.push(event);
+            facts.push(event);
         }
         turn.await;
-        told
+        facts
     });
     world.end();
     events
 }
 
-async fn turn(session: Session, course: Course) {
+async fn turn(session: Session, course: TurnCourse) {
     let request = TurnRequest::new("Go.")
         .on_permission(move |_| async move {
             match course {
-                Course::Granted => PermissionReply::Once,
-                Course::AbortedAfter(_) => std::future::pending().await,
-                Course::Refused => PermissionReply::reject(),
+                TurnCourse::Granted => PermissionReply::Once,
+                TurnCourse::AbortedAfter(_) => std::future::pending().await,
+                TurnCourse::Refused => PermissionReply::reject(),
             }
         })
         .on_question(move |_| async move {
             match course {
-                Course::Granted => QuestionReply::Answer(vec![vec!["A".to_owned()].into()]),
-                Course::AbortedAfter(_) | Course::Refused => QuestionReply::Dismiss,
+                TurnCourse::Granted => QuestionReply::Answer(vec![vec!["A".to_owned()].into()]),
+                TurnCourse::AbortedAfter(_) | TurnCourse::Refused => QuestionReply::Dismiss,
             }
         });
     let _ = session.send(request).outcome().await;
@@ -148,62 +149,71 @@ fn json(event: &ServerEvent) -> Value {
 }
 
 #[track_caller]
-fn check(name: &str, script: Script, course: Course) {
-    let (recorded, modelled) = (told(&recorded(name)), told(&modelled(script, course)));
+fn check(name: &str, script: AgentScript, course: TurnCourse) {
+    let (recorded, modelled) = (facts(&recorded(name)), facts(&modelled(script, course)));
     assert_eq!(modelled.join("\n"), recorded.join("\n"), "{name}");
 }
 
-fn ask(kind: AskKind) -> Script {
-    Script::default().then(Step::default().tool(Tool::that_asks(kind))).then(Step::text(["after"]))
+fn ask(kind: AskKind) -> AgentScript {
+    AgentScript::default()
+        .then(AgentStep::default().tool(AgentTool::asking(kind)))
+        .then(AgentStep::text(["after"]))
 }
 
 #[test]
 fn text_and_tools() {
-    let tool = Tool::default().with_output(["hi\n"]);
-    let script = Script::default()
-        .then(Step::text(["I run."]).tool(tool.clone()))
-        .then(Step::text(["Ran."]));
-    check("srv_tool", script, Course::Granted);
-    let mut step = Step::text(["ans ", "ans "]);
+    let tool = AgentTool::default().with_output(["hi\n"]);
+    let script = AgentScript::default()
+        .then(AgentStep::text(["I run."]).tool(tool.clone()))
+        .then(AgentStep::text(["Ran."]));
+    check("srv_tool", script, TurnCourse::Granted);
+    let mut step = AgentStep::text(["ans ", "ans "]);
     step.reasoning = vec!["think ".to_owned()];
-    check("srv_reasoning", Script::default().then(step), Course::Granted);
-    let child = Script::default().then(Step::default().tool(tool)).then(Step::text(["sub result"]));
-    let script = Script::default()
-        .then(Step::default().tool(Tool::subagent(child)))
-        .then(Step::text(["parent done"]));
-    check("srv_task", script, Course::Granted);
+    check("srv_reasoning", AgentScript::default().then(step), TurnCourse::Granted);
+    let child = AgentScript::default()
+        .then(AgentStep::default().tool(tool))
+        .then(AgentStep::text(["sub result"]));
+    let script = AgentScript::default()
+        .then(AgentStep::default().tool(AgentTool::subagent(child)))
+        .then(AgentStep::text(["parent done"]));
+    check("srv_task", script, TurnCourse::Granted);
 }
 
 #[test]
 fn errors() {
-    let mut step = Step { fails: Some("Invalid API key".to_owned()), ..Step::default() };
-    check("srv_err_401", Script::default().then(step.clone()), Course::Granted);
-    step = Step::text(["ok now"]);
+    let mut step = AgentStep { fails: Some("Invalid API key".to_owned()), ..AgentStep::default() };
+    check("srv_err_401", AgentScript::default().then(step.clone()), TurnCourse::Granted);
+    step = AgentStep::text(["ok now"]);
     step.retries = 2;
-    check("srv_err_429_retry", Script::default().then(step), Course::Granted);
+    check("srv_err_429_retry", AgentScript::default().then(step), TurnCourse::Granted);
 }
 
 #[test]
 fn asks() {
-    let twice = Script::default().then(Step::default().tool(Tool::that_asks(AskKind::Permission)));
+    let twice = AgentScript::default()
+        .then(AgentStep::default().tool(AgentTool::asking(AskKind::Permission)));
     let once = ask(AskKind::Permission).steps;
-    let twice = once.into_iter().fold(twice, Script::then);
-    check("srv_perm_once_new", twice, Course::Granted);
-    check("srv_perm_reject_new", ask(AskKind::Permission), Course::Refused);
-    check("srv_question_v2reply", ask(AskKind::Question), Course::Granted);
-    check("srv_question_reject", ask(AskKind::Question), Course::Refused);
+    let twice = once.into_iter().fold(twice, AgentScript::then);
+    check("srv_perm_once_new", twice, TurnCourse::Granted);
+    check("srv_perm_reject_new", ask(AskKind::Permission), TurnCourse::Refused);
+    check("srv_question_v2reply", ask(AskKind::Question), TurnCourse::Granted);
+    check("srv_question_reject", ask(AskKind::Question), TurnCourse::Refused);
 }
 
 #[test]
 fn aborts() {
-    let words = Step { text: vec!["w ".to_owned(); 100], ..Step::default() };
-    check("srv_abort_text", Script::default().then(words), Course::AbortedAfter("delta"));
-    let mut tool = Tool::default().with_output([""]);
+    let words = AgentStep { text: vec!["w ".to_owned(); 100], ..AgentStep::default() };
+    check("srv_abort_text", AgentScript::default().then(words), TurnCourse::AbortedAfter("delta"));
+    let mut tool = AgentTool::default().with_output([""]);
     tool.time = Duration::from_secs(40);
-    let script = Script::default().then(Step::default().tool(tool));
-    check("srv_abort_tool", script, Course::AbortedAfter("\"metadata\":{\"output\""));
+    let script = AgentScript::default().then(AgentStep::default().tool(tool));
+    check("srv_abort_tool", script, TurnCourse::AbortedAfter("\"metadata\":{\"output\""));
     let asks = ask(AskKind::Permission);
-    check("srv_abort_permission2", asks, Course::AbortedAfter("\"running\""));
-    let retries = Step { retries: 5, ..Step::text(["never"]) };
-    check("srv_abort_during_retry", Script::default().then(retries), Course::AbortedAfter("retry"));
+    check("srv_abort_permission2", asks, TurnCourse::AbortedAfter("\"running\""));
+    let retries = AgentStep { retries: 5, ..AgentStep::text(["never"]) };
+    check(
+        "srv_abort_during_retry",
+        AgentScript::default().then(retries),
+        TurnCourse::AbortedAfter("retry"),
+    );
 }

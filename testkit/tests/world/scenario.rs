@@ -5,31 +5,31 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opencode_client::{OpenCode, Server};
-use testkit::world::{Inhabitant, ModelServer, Random, Weather, World};
+use testkit::world::{Inhabitant, Random, Weather, World, WorldServer};
 
-use crate::batcher::Batcher;
-use crate::check::{self, Book};
-use crate::guest::Guest;
+use crate::batch_user::BatchUser;
+use crate::check::{self, Ledger};
 use crate::plan::{Batching, Outages, Plan};
-use crate::runner::Runner;
+use crate::run_user::RunUser;
+use crate::server_user::ServerUser;
 
-/// What a seed came to.
+/// Result of a seed.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Played {
+pub(crate) struct SeedResult {
     pub(crate) fingerprint: u64,
     pub(crate) steps: usize,
     pub(crate) counts: BTreeMap<String, u64>,
 }
 
-/// Plays a seed. What is not as it should be is an error, with what happened before.
-pub(crate) fn play(seed: u64) -> Result<Played, Box<Broken>> {
+/// Plays a seed. A broken promise is an error with the trace before it.
+pub(crate) fn play(seed: u64) -> Result<SeedResult, Box<FailedSeed>> {
     let mut random = Random::new(seed);
     let plan = Plan::any(&mut random);
     let world = World::new(random.bits(), plan.weather);
     let lived = catch_unwind(AssertUnwindSafe(|| {
         let counts = live(&world, &plan);
         world.check_end();
-        Played { fingerprint: world.fingerprint(), steps: world.steps(), counts }
+        SeedResult { fingerprint: world.fingerprint(), steps: world.steps(), counts }
     }));
     let trace = if lived.is_err() { world.trace(trace_lines()) } else { String::new() };
     lived.map_err(|panic| {
@@ -39,25 +39,25 @@ pub(crate) fn play(seed: u64) -> Result<Played, Box<Broken>> {
                 .downcast::<&str>()
                 .map_or_else(|_| "?".to_owned(), |message| (*message).to_owned()),
         };
-        Box::new(Broken { seed, panic, plan, trace })
+        Box::new(FailedSeed { seed, panic, plan, trace })
     })
 }
 
-/// A seed that broke a promise.
-pub(crate) struct Broken {
+/// A seed that broke a promise, with its plan and trace.
+pub(crate) struct FailedSeed {
     pub(crate) seed: u64,
     pub(crate) panic: String,
     plan: Plan,
     trace: String,
 }
 
-/// How much of what happened is told of a seed that fails.
+/// Number of trace lines in the report of a failed seed.
 fn trace_lines() -> usize {
     let lines = std::env::var("OPENCODE_WORLD_TRACE").ok().and_then(|lines| lines.parse().ok());
     lines.unwrap_or(60)
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for FailedSeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, panic, plan, trace } = self;
         write!(f, "{trace}seed {seed} fails: {panic}\n{plan:?}")
@@ -65,39 +65,39 @@ impl fmt::Display for Broken {
 }
 
 fn live(world: &World, plan: &Plan) -> BTreeMap<String, u64> {
-    let book = Book::default();
+    let ledger = Ledger::default();
     let opencode = world.opencode();
     let directory = world.directory();
-    let models: Vec<(ModelServer, Outages)> = (4000..)
+    let models: Vec<(WorldServer, Outages)> = (4000..)
         .zip(&plan.attached)
         .map(|(port, outages)| (world.server(port, "/src/0"), *outages))
         .collect();
-    let guest = |port| Guest {
+    let user = |port| ServerUser {
         world: world.inhabitant(),
         opencode: opencode.clone(),
-        book: book.clone(),
+        ledger: ledger.clone(),
         weather: plan.weather,
         size: plan.size,
         port,
         directory: directory.clone(),
     };
     let attached =
-        models.iter().map(|(model, outages)| (guest(model.port()), model.clone(), *outages));
+        models.iter().map(|(model, outages)| (user(model.port()), model.clone(), *outages));
     let attached: Vec<_> = attached.collect();
-    let served: Vec<Guest> = (5000..).take(plan.served).map(guest).collect();
-    let runners = (0..plan.runs).map(|number| Runner {
+    let served: Vec<ServerUser> = (5000..).take(plan.served).map(user).collect();
+    let runners = (0..plan.runs).map(|number| RunUser {
         world: world.inhabitant(),
         opencode: opencode.clone(),
-        book: book.clone(),
+        ledger: ledger.clone(),
         weather: plan.weather,
         number,
         directory: directory.clone(),
     });
     let runners: Vec<_> = runners.collect();
-    let batcher = (plan.batch != Batching::None).then(|| Batcher {
+    let batch_user = (plan.batch != Batching::None).then(|| BatchUser {
         world: world.inhabitant(),
         opencode: opencode.clone(),
-        book: book.clone(),
+        ledger: ledger.clone(),
         weather: plan.weather,
         ports: match plan.batch {
             Batching::Given => models.iter().map(|(model, _)| model.port()).collect(),
@@ -112,16 +112,16 @@ fn live(world: &World, plan: &Plan) -> BTreeMap<String, u64> {
         let mut busy = Vec::new();
         let visits = attached
             .into_iter()
-            .map(|(guest, model, outages)| inhabitant.spawn(visit(guest, model, outages)));
+            .map(|(user, model, outages)| inhabitant.spawn(visit(user, model, outages)));
         let visits: Vec<_> = visits.collect();
-        for guest in served {
-            busy.push(inhabitant.spawn(host(guest)));
+        for user in served {
+            busy.push(inhabitant.spawn(host(user)));
         }
-        for runner in runners {
-            busy.push(inhabitant.spawn(runner.run()));
+        for run_user in runners {
+            busy.push(inhabitant.spawn(run_user.run()));
         }
-        if let Some(batcher) = batcher {
-            busy.push(inhabitant.spawn(batcher.run()));
+        if let Some(batch_user) = batch_user {
+            busy.push(inhabitant.spawn(batch_user.run()));
         }
         for one in busy {
             one.await;
@@ -131,35 +131,39 @@ fn live(world: &World, plan: &Plan) -> BTreeMap<String, u64> {
             visitors.extend(visit.await);
         }
         inhabitant.set_weather(Weather::CALM);
-        for (guest, server) in visitors {
-            guest.recover(&server).await;
+        for (user, server) in visitors {
+            user.recover(&server).await;
         }
     });
     world.settle();
     for model in world.servers() {
-        check::server(&model, &book);
+        check::server(&model, &ledger);
         if plan.weather == Weather::CALM && model.is_running() {
-            assert_eq!(model.busy(), 0, "the server still works for nobody");
-            assert_eq!(model.streams(), 0, "the server still tells somebody");
+            assert_eq!(model.busy(), 0, "the server works for a client that is gone");
+            assert_eq!(model.streams(), 0, "the server has a subscriber that is gone");
         }
     }
-    book.counts()
+    ledger.counts()
 }
 
-/// Uses a server that is killed and started again meanwhile.
-async fn visit(guest: Guest, model: ModelServer, outages: Outages) -> Option<(Guest, Server)> {
-    let world = guest.world.clone();
+/// Uses a server that is killed and restarted in the meantime.
+async fn visit(
+    user: ServerUser,
+    model: WorldServer,
+    outages: Outages,
+) -> Option<(ServerUser, Server)> {
+    let world = user.world.clone();
     let trouble = world.spawn(trouble(world.clone(), model.clone(), outages));
-    let server = guest.attach().await;
+    let server = user.attach().await;
     if let Some(server) = &server {
-        listen(&guest, server);
-        guest.talk(server).await;
+        listen(&user, server);
+        user.user(server).await;
     }
     trouble.await;
-    Some((guest, server?))
+    Some((user, server?))
 }
 
-async fn trouble(world: Inhabitant, model: ModelServer, outages: Outages) {
+async fn trouble(world: Inhabitant, model: WorldServer, outages: Outages) {
     if outages == Outages::None {
         return;
     }
@@ -173,16 +177,16 @@ async fn trouble(world: Inhabitant, model: ModelServer, outages: Outages) {
     }
 }
 
-/// Somebody reads what the server tells, for a while, or not at all.
-fn listen(guest: &Guest, server: &Server) {
-    let (is_listening, time, pause) = guest.world.random(|random| {
+/// Reads the events of the server for a while, or not at all.
+fn listen(user: &ServerUser, server: &Server) {
+    let (is_listening, time, pause) = user.world.random(|random| {
         (random.happens(300), random.milliseconds(0, 100_000), random.milliseconds(0, 3_000))
     });
     if !is_listening {
         return;
     }
-    let (world, mut events) = (guest.world.clone(), server.events());
-    drop(guest.world.spawn(async move {
+    let (world, mut events) = (user.world.clone(), server.events());
+    drop(user.world.spawn(async move {
         let reading = async {
             while events.next().await.is_some() {
                 world.sleep(pause).await;
@@ -192,35 +196,35 @@ fn listen(guest: &Guest, server: &Server) {
     }));
 }
 
-/// Starts a server, uses it, and ends it in one way or another.
-async fn host(guest: Guest) {
-    let Some(server) = guest.serve().await else { return };
-    let world = guest.world.clone();
-    let id = server.process_id().expect("its own");
+/// Starts a server, uses it, and stops or drops it.
+async fn host(user: ServerUser) {
+    let Some(server) = user.serve().await else { return };
+    let world = user.world.clone();
+    let id = server.process_id().expect("a started server has a process");
     let (is_stopped_early, time) =
         world.random(|random| (random.happens(200), random.milliseconds(0, 30_000)));
-    if is_stopped_early && !guest.is_calm() {
+    if is_stopped_early && !user.is_calm() {
         let (watching, stopped) = (world.clone(), server.clone());
         let stopping = world.spawn(async move {
             watching.sleep(time).await;
-            stopped.stop().await.expect("it leaves nothing");
+            stopped.stop().await.expect("stop leaves nothing");
         });
-        guest.talk(&server).await;
+        user.user(&server).await;
         stopping.await;
     } else {
-        guest.talk(&server).await;
+        user.user(&server).await;
     }
     if world.random(|random| random.happens(500)) {
-        let report = server.stop().await.expect("it leaves nothing");
-        assert!(report.outcome.is_some(), "a server of ours has an end");
-        guest.book.count("stopped");
-        assert!(!world.is_process_running(id), "process {id} runs although it was stopped");
+        let report = server.stop().await.expect("stop leaves nothing");
+        assert!(report.outcome.is_some(), "a started server has an end");
+        user.ledger.count("stopped");
+        assert!(!world.is_process_running(id), "process {id} runs after its server was stopped");
     }
     drop(server);
-    assert!(!world.is_process_running(id), "process {id} runs although nobody has it");
+    assert!(!world.is_process_running(id), "process {id} runs after its server was dropped");
 }
 
-/// A client whose temporary files cannot be anywhere.
+/// A client whose directory for temporary files cannot be created.
 pub(crate) fn nowhere(world: &World) -> OpenCode {
     world.opencode_in(std::path::Path::new("/dev/null/nowhere"))
 }

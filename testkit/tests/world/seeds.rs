@@ -1,4 +1,4 @@
-//! Which seeds are played.
+//! The seeds that are played.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,42 +9,51 @@ use std::thread;
 use opencode_client::{RunError, RunRequest, ServeError, ServeRequest};
 use testkit::world::{Weather, World};
 
-use crate::scenario::{Played, nowhere, play};
+use crate::scenario::{SeedResult, nowhere, play};
 
-/// Seeds that failed once: a refused turn that took the answer to the next prompt for its own; a look that did not find an
-/// answer to two prompts; a look, older than an ask, that forgot it; a prompt posted while an abort was on its way; batches that
-/// gave a server up for one refused connection (106, 415), and that ran a job again whose prompt was still on its way (1683),
-/// or came just before its session was deleted (11735, 13028, 13333); jobs of a server that was given up, said to be aborted by
-/// somebody else (9554, 32306, 44043, 74215, 78626); an error of the turn before that counted as the turn's (5749); a refusal
-/// with a word for the model that was taken for the end (10152, 11297), or of a subagent (54467, 143545); a look from before a
-/// gap that was taken for one from after it (22445, 29672); a prompt that came between two questions of a look (103727).
+/// Seeds that failed once, by fault:
+///
+/// - a refused turn took the answer to the next prompt for its own;
+/// - a look did not find an answer to two prompts;
+/// - a look older than an ask forgot the ask;
+/// - a prompt was posted while an abort was on its way;
+/// - a batch gave a server up after one refused connection (106, 415);
+/// - a batch repeated a job whose prompt was still on its way (1683), or whose session was deleted
+///   right after the prompt (11735, 13028, 13333);
+/// - jobs of a server that was given up were reported as aborted by another client (9554, 32306,
+///   44043, 74215, 78626);
+/// - an error of the previous turn counted for this one (5749);
+/// - a rejection with a message for the model was taken for the end (10152, 11297), or for the end
+///   of a subagent (54467, 143545);
+/// - a look from before a gap was taken for one from after the gap (22445, 29672);
+/// - a prompt arrived between two requests of a look (103727).
 const FAILED: &[u64] = &[
     106, 415, 726, 1683, 2101, 3171, 5749, 9554, 10_117, 10_152, 10_235, 10_288, 11_297, 11_735,
     13_028, 13_333, 22_445, 29_672, 32_306, 44_043, 54_467, 74_215, 78_626, 103_727, 143_545,
 ];
 
-/// How many are played every time.
+/// Number of seeds that every test run plays.
 const SEEDS: u64 = 2_000;
 
 #[test]
-fn seeds_that_failed_once() {
+fn seeds_that_failed_once_pass() {
     for seed in FAILED {
         check(*seed);
     }
 }
 
 #[test]
-fn some_thousand_seeds() {
+fn two_thousand_seeds_pass() {
     if std::env::var_os("OPENCODE_WORLD_SEEDS").is_none() {
         play_all(0..SEEDS);
     }
 }
 
-/// As many as the environment says: see the top of this test.
+/// Plays the seeds that the environment names: see the top of this test.
 #[test]
 fn soak() {
     let Ok(seeds) = std::env::var("OPENCODE_WORLD_SEEDS") else { return };
-    let number = |text: &str| text.parse::<u64>().expect("a number, or two with .. between");
+    let number = |text: &str| text.parse::<u64>().expect("a number or a range `first..end`");
     match seeds.split_once("..") {
         Some((first, end)) => play_all(number(first)..number(end)),
         None => drop(check(number(&seeds))),
@@ -52,7 +61,7 @@ fn soak() {
 }
 
 #[test]
-fn a_seed_is_the_same_world_again() {
+fn the_same_seed_plays_the_same_world() {
     let played: Vec<_> = (0..20).map(check).collect();
     let again: Vec<_> = (0..20).map(check).collect();
     assert_eq!(played, again);
@@ -61,7 +70,7 @@ fn a_seed_is_the_same_world_again() {
 }
 
 #[test]
-fn nowhere_to_put_temporary_files() {
+fn temporary_files_without_a_directory_are_an_error() {
     let world = World::new(1, Weather::CALM);
     let opencode = nowhere(&world);
     let directory = world.directory();
@@ -75,7 +84,7 @@ fn nowhere_to_put_temporary_files() {
     world.end();
 }
 
-fn check(seed: u64) -> Played {
+fn check(seed: u64) -> SeedResult {
     play(seed).unwrap_or_else(|broken| panic!("{broken}"))
 }
 
@@ -100,8 +109,8 @@ fn play_all(seeds: Range<u64>) {
                         }
                     };
                     let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (what, count) in played.counts {
-                        *counts.entry(what).or_default() += count;
+                    for (kind, count) in played.counts {
+                        *counts.entry(kind).or_default() += count;
                     }
                 }
             });
@@ -120,10 +129,11 @@ fn play_all(seeds: Range<u64>) {
     assert!(most < MEMORY_MAX, "all worlds together took {most} bytes");
 }
 
-/// A world takes some megabytes. What stays behind of thousands, or grows in one, takes more than this.
+/// Limit on the memory of the process. One world takes some megabytes, so that leaks of thousands
+/// of worlds, or one that grows without bound, exceed this.
 const MEMORY_MAX: u64 = 192 << 20;
 
-/// The most memory that this process ever took, in bytes; 0 where nobody can tell.
+/// Peak memory of this process in bytes, or 0 on systems without `/proc`.
 fn memory_most() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

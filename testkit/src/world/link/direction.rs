@@ -1,4 +1,4 @@
-//! One direction of a connection, and what happens to it.
+//! One direction of a connection, and its faults.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -9,15 +9,15 @@ use bytes::Bytes;
 use crate::world::core::TimerKey;
 use crate::world::random::Random;
 
-/// What is on its way in one direction.
+/// Bytes on their way in one direction.
 pub(super) struct Direction {
-    pub(super) queue: VecDeque<(Duration, Item)>,
+    pub(super) queue: VecDeque<(Duration, InFlight)>,
     pub(super) queued: usize,
-    /// When the last of it arrives.
+    /// Arrival time of the last item in the queue.
     pub(super) last: Duration,
     pub(super) written: u64,
-    pub(super) troubles: Troubles,
-    /// What is written gets lost, and nobody is told.
+    pub(super) faults: LinkFaults,
+    /// Set when all further bytes get lost without an error at either end.
     pub(super) is_silent: bool,
     pub(super) has_ended: bool,
     pub(super) is_reader_gone: bool,
@@ -27,35 +27,35 @@ pub(super) struct Direction {
 }
 
 #[derive(Clone)]
-pub(super) enum Item {
+pub(super) enum InFlight {
     Bytes(Bytes),
     End,
     Reset,
 }
 
-/// What happens to one direction.
+/// Faults and delays of one direction.
 #[derive(Clone, Debug, Default)]
-pub(in crate::world) struct Troubles {
+pub(in crate::world) struct LinkFaults {
     pub(super) latency: Duration,
-    /// Pieces of that size at most, so far apart.
+    /// Largest size of a piece, and the pause before each piece.
     pub(super) slow: Option<(usize, Duration)>,
-    /// After so many bytes.
-    pub(super) accident: Option<(u64, Accident)>,
+    /// Number of bytes after which the accident happens.
+    pub(super) accident: Option<(u64, LinkAccident)>,
 }
 
-/// What ends a connection, or nearly.
+/// A fault in the middle of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::world) enum Accident {
-    /// The peer closes it.
+pub(in crate::world) enum LinkAccident {
+    /// The connection is closed.
     Cut,
     Reset,
-    /// Nothing arrives any more, in either direction, and nobody is told.
+    /// Nothing arrives any more, in either direction, and neither end gets an error.
     Silence,
-    /// Nothing arrives for so long.
+    /// Nothing arrives for this time.
     Stall(Duration),
 }
 
-impl Troubles {
+impl LinkFaults {
     pub(in crate::world) fn any(random: &mut Random, broken: u64, slow: u64, size: u64) -> Self {
         let latency = match random.below(8) {
             0 => random.milliseconds(0, 400),
@@ -67,10 +67,10 @@ impl Troubles {
         let accident = random.happens(broken).then(|| {
             let after = random.below(size);
             let accident = match random.below(6) {
-                0 | 1 => Accident::Cut,
-                2 | 3 => Accident::Reset,
-                4 => Accident::Silence,
-                _ => Accident::Stall(random.milliseconds(10, 60_000)),
+                0 | 1 => LinkAccident::Cut,
+                2 | 3 => LinkAccident::Reset,
+                4 => LinkAccident::Silence,
+                _ => LinkAccident::Stall(random.milliseconds(10, 60_000)),
             };
             (after, accident)
         });
@@ -79,13 +79,13 @@ impl Troubles {
 }
 
 impl Direction {
-    pub(super) fn new(troubles: Troubles) -> Self {
+    pub(super) fn new(faults: LinkFaults) -> Self {
         Self {
             queue: VecDeque::new(),
             queued: 0,
             last: Duration::ZERO,
             written: 0,
-            troubles,
+            faults,
             is_silent: false,
             has_ended: false,
             is_reader_gone: false,
@@ -95,16 +95,16 @@ impl Direction {
         }
     }
 
-    pub(super) fn push(&mut self, now: Duration, item: Item) {
+    pub(super) fn push(&mut self, now: Duration, item: InFlight) {
         if self.is_silent || self.has_ended {
             return;
         }
-        self.last = self.last.max(now + self.troubles.latency);
+        self.last = self.last.max(now + self.faults.latency);
         match item {
-            Item::Bytes(mut bytes) => {
+            InFlight::Bytes(mut bytes) => {
                 self.written += bytes.len() as u64;
                 while !bytes.is_empty() {
-                    let size = match self.troubles.slow {
+                    let size = match self.faults.slow {
                         Some((size, delay)) => {
                             self.last += delay;
                             size.min(bytes.len())
@@ -112,10 +112,10 @@ impl Direction {
                         None => bytes.len(),
                     };
                     self.queued += size;
-                    self.queue.push_back((self.last, Item::Bytes(bytes.split_to(size))));
+                    self.queue.push_back((self.last, InFlight::Bytes(bytes.split_to(size))));
                 }
             }
-            Item::End | Item::Reset => {
+            InFlight::End | InFlight::Reset => {
                 self.has_ended = true;
                 self.queue.push_back((self.last, item));
             }

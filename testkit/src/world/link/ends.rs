@@ -1,4 +1,4 @@
-//! The two ends of a connection.
+//! The two ends of a connection in memory.
 
 use std::future::poll_fn;
 use std::io;
@@ -10,12 +10,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::direction::Item;
-use super::{End, Link};
+use super::direction::InFlight;
+use super::{LinkEnd, MemoryLink};
 
-/// The client's end.
+/// LinkEnd of a connection at the client.
 pub(in crate::world) struct ClientEnd {
-    pub(super) link: Arc<Link>,
+    pub(super) link: Arc<MemoryLink>,
     pub(super) rest: Bytes,
     pub(super) has_ended: bool,
 }
@@ -27,7 +27,7 @@ impl Read for ClientEnd {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         if self.rest.is_empty() && !self.has_ended {
-            match ready!(self.link.poll_read(End::Client, cx))? {
+            match ready!(self.link.poll_read(LinkEnd::Client, cx))? {
                 Some(bytes) => self.rest = bytes,
                 None => self.has_ended = true,
             }
@@ -44,7 +44,7 @@ impl Write for ClientEnd {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = self.link.poll_write(End::Client, cx, Bytes::copy_from_slice(bytes));
+        let written = self.link.poll_write(LinkEnd::Client, cx, Bytes::copy_from_slice(bytes));
         written.map_ok(|()| bytes.len())
     }
 
@@ -53,7 +53,7 @@ impl Write for ClientEnd {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.link.close(End::Client, Item::End);
+        self.link.close(LinkEnd::Client, InFlight::End);
         Poll::Ready(Ok(()))
     }
 }
@@ -61,14 +61,14 @@ impl Write for ClientEnd {
 impl Drop for ClientEnd {
     fn drop(&mut self) {
         self.link.core.counts.connections.fetch_sub(1, Ordering::Relaxed);
-        self.link.leave(End::Client, Item::End);
+        self.link.leave(LinkEnd::Client, InFlight::End);
     }
 }
 
-/// The server's end.
+/// LinkEnd of a connection at the server.
 pub(in crate::world) struct ServerEnd {
-    pub(super) link: Arc<Link>,
-    /// What was read and is not used up.
+    pub(super) link: Arc<MemoryLink>,
+    /// Bytes that were read from the connection and are not parsed yet.
     pub(in crate::world) unread: Vec<u8>,
 }
 
@@ -77,13 +77,13 @@ impl ServerEnd {
         self.link.number
     }
 
-    /// Reads more. `false`: there is no more.
+    /// Reads more bytes. Returns `false` at the end of the connection.
     pub(in crate::world) async fn fill(&mut self) -> bool {
         poll_fn(|cx| self.poll_fill(cx)).await.unwrap_or_default()
     }
 
     pub(in crate::world) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let read = ready!(self.link.poll_read(End::Server, cx))?;
+        let read = ready!(self.link.poll_read(LinkEnd::Server, cx))?;
         if let Some(bytes) = &read {
             self.unread.extend_from_slice(bytes);
         }
@@ -92,14 +92,14 @@ impl ServerEnd {
 
     pub(in crate::world) async fn write(&self, bytes: impl Into<Bytes>) -> io::Result<()> {
         let bytes = bytes.into();
-        poll_fn(|cx| self.link.poll_write(End::Server, cx, bytes.clone())).await
+        poll_fn(|cx| self.link.poll_write(LinkEnd::Server, cx, bytes.clone())).await
     }
 }
 
 impl Drop for ServerEnd {
     fn drop(&mut self) {
-        // A program that dies with something unread resets.
-        let item = if self.unread.is_empty() { Item::End } else { Item::Reset };
-        self.link.leave(End::Server, item);
+        // A program that exits with unread data resets the connection.
+        let item = if self.unread.is_empty() { InFlight::End } else { InFlight::Reset };
+        self.link.leave(LinkEnd::Server, item);
     }
 }

@@ -1,4 +1,4 @@
-//! `opencode run --format json`.
+//! The simulated program `opencode run --format json`.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -6,56 +6,57 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{SIGKILL, Simulated, Stream, moment};
-use crate::world::Shared;
+use super::{OutputStream, SIGKILL, SimulatedProcess, short_delay};
+use crate::world::WorldState;
 use crate::world::core::{Owner, lock};
 
-/// What a process `opencode run` did.
+/// Record of one process `opencode run`.
 #[derive(Clone, Debug, Default)]
 pub struct RunTruth {
-    /// What it was asked, by standard input.
+    /// The prompt, read from standard input.
     pub prompt: String,
-    /// All text that it printed whole.
+    /// Text of all events that were printed completely.
     pub text: String,
-    /// The tool calls that it printed whole.
+    /// Number of tool calls that were printed completely.
     pub tools: usize,
-    /// Whether it printed its answer to the end, and exited by itself with code 0.
+    /// Set when the process printed its whole answer and exited with code 0.
     pub is_complete: bool,
 }
 
-/// How a run ends.
+/// Course of a run.
 #[derive(Debug)]
-enum Fate {
-    /// It exits before its answer is complete.
+enum RunFate {
+    /// The process exits before its answer is complete.
     ExitsEarly,
-    /// It falls silent.
+    /// The process stops printing and does not exit.
     Hangs,
-    /// It is killed.
+    /// The process is killed.
     Killed,
-    /// It prints all, and stays.
+    /// The process prints everything and does not exit.
     Lingers,
+    /// The process prints everything and exits with code 0.
     Works,
 }
 
-pub(super) fn start(shared: &Arc<Shared>, process: &Arc<Simulated>) {
+pub(super) fn start(shared: &Arc<WorldState>, process: &Arc<SimulatedProcess>) {
     let sick = shared.core.weather().sick;
     let fate = shared.core.random(|random| match random.happens(sick) {
-        false => Fate::Works,
+        false => RunFate::Works,
         true => match random.below(5) {
-            0 => Fate::Hangs,
-            1 => Fate::Lingers,
-            2 => Fate::Killed,
-            _ => Fate::ExitsEarly,
+            0 => RunFate::Hangs,
+            1 => RunFate::Lingers,
+            2 => RunFate::Killed,
+            _ => RunFate::ExitsEarly,
         },
     });
     shared.core.trace(format_args!("process {}: {fate:?}", process.id));
     let (shared, process) = (Arc::clone(shared), Arc::clone(process));
     let owner = Owner::Host(process.id);
     let core = Arc::clone(&shared.core);
-    core.spawn(owner, Box::pin(async move { life(&shared, &process, fate).await }));
+    core.spawn(owner, Box::pin(async move { run_process(&shared, &process, fate).await }));
 }
 
-async fn life(shared: &Arc<Shared>, process: &Arc<Simulated>, fate: Fate) {
+async fn run_process(shared: &Arc<WorldState>, process: &Arc<SimulatedProcess>, fate: RunFate) {
     let prompt = String::from_utf8_lossy(&process.read_stdin().await).into_owned();
     let truth = {
         let mut runs = lock(&shared.runs);
@@ -65,24 +66,26 @@ async fn life(shared: &Arc<Shared>, process: &Arc<Simulated>, fate: Fate) {
     let lines = lines(shared, process.id);
     let last = shared.core.random(|random| random.index(lines.len() + 1));
     for (number, (line, text, tools)) in lines.iter().enumerate() {
-        shared.core.sleep(moment(shared)).await;
+        shared.core.sleep(short_delay(shared)).await;
         let ends = number == last;
-        if ends && let Fate::Hangs = fate {
+        if ends && let RunFate::Hangs = fate {
             return std::future::pending().await;
         }
-        if ends && matches!(fate, Fate::ExitsEarly | Fate::Killed) {
+        if ends && matches!(fate, RunFate::ExitsEarly | RunFate::Killed) {
             // In the middle of a line.
             let cut = shared.core.random(|random| random.index(line.len()));
-            process.print(Stream::Stdout, line[..cut].to_owned());
+            process.print(OutputStream::Stdout, line[..cut].to_owned());
             return match fate {
-                Fate::Killed => process.end(ExitStatus::from_raw(SIGKILL)),
-                Fate::ExitsEarly | Fate::Hangs | Fate::Lingers | Fate::Works => process.exit(1),
+                RunFate::Killed => process.end(ExitStatus::from_raw(SIGKILL)),
+                RunFate::ExitsEarly | RunFate::Hangs | RunFate::Lingers | RunFate::Works => {
+                    process.exit(1)
+                }
             };
         }
         let cut = shared.core.random(|random| random.index(line.len()));
-        process.print(Stream::Stdout, line[..cut].to_owned());
+        process.print(OutputStream::Stdout, line[..cut].to_owned());
         if shared.core.random(|random| random.happens(300)) {
-            shared.core.sleep(moment(shared)).await;
+            shared.core.sleep(short_delay(shared)).await;
         }
         {
             let mut runs = lock(&shared.runs);
@@ -90,22 +93,23 @@ async fn life(shared: &Arc<Shared>, process: &Arc<Simulated>, fate: Fate) {
             runs[truth].tools += tools;
             runs[truth].is_complete = number + 1 == lines.len();
         }
-        process.print(Stream::Stdout, line[cut..].to_owned());
+        process.print(OutputStream::Stdout, line[cut..].to_owned());
     }
-    if let Fate::Lingers = fate {
+    if let RunFate::Lingers = fate {
         return std::future::pending().await;
     }
-    shared.core.sleep(moment(shared)).await;
+    shared.core.sleep(short_delay(shared)).await;
     process.exit(0);
 }
 
-/// Lines as the real program prints them, each with its text and how many tool calls it tells.
-fn lines(shared: &Arc<Shared>, id: u32) -> Vec<(String, String, usize)> {
+/// Lines as the real program prints them, each with its text and its number of tool calls.
+fn lines(shared: &Arc<WorldState>, id: u32) -> Vec<(String, String, usize)> {
     let session = format!("ses_run{id}");
     let event = |kind: &str, mut part: Value| {
         part["sessionID"] = json!(session);
-        json!({ "type": kind, "timestamp": 1_795_231_820_175_u64, "sessionID": session, "part": part })
-            .to_string()
+        json!({ "type": kind, "timestamp": 1_795_231_820_175_u64, "sessionID": session,
+            "part": part })
+        .to_string()
             + "\n"
     };
     let steps = shared.core.random(|random| random.range(1, 4));

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on one connection of a server.
+//! HTTP/1.1 on one connection of a simulated server.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -8,22 +8,22 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Inner;
+use super::ServerInner;
 use super::play;
-use super::routes::{self, Reply};
-use super::store::Stream;
+use super::routes::{self, RouteReply};
+use super::store::Subscriber;
 use crate::http::{Head, parse_head, response};
 use crate::world::core::lock;
 use crate::world::link::ServerEnd;
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-pub(super) struct Request {
+pub(super) struct RoutedRequest {
     pub(super) head: Head,
     pub(super) body: Value,
 }
 
-pub(super) async fn serve(server: Arc<Inner>, mut end: ServerEnd) {
+pub(super) async fn serve(server: Arc<ServerInner>, mut end: ServerEnd) {
     while let Some(request) = next(&mut end).await {
         let core = Arc::clone(&server.shared().core);
         let line = format!("{} {}", request.head.method, routes::pattern(&request.head));
@@ -41,14 +41,14 @@ pub(super) async fn serve(server: Arc<Inner>, mut end: ServerEnd) {
             true => random.milliseconds(0, 40_000),
             false => Duration::from_micros(random.below(2_000)),
         });
-        // What is asked may be done long before it is answered, or only then.
+        // The server may act long before it replies, or only at the moment of the reply.
         let is_first = core.random(|random| random.happens(500));
         if is_first {
             core.sleep(delay).await;
         }
-        let Reply { status, kind, headers, body, after } = routes::handle(&server, &request);
+        let RouteReply { status, kind, headers, body, after } = routes::handle(&server, &request);
         for run in after {
-            play::over(run).await;
+            play::wait_until_over(run).await;
         }
         if !is_first {
             core.sleep(delay).await;
@@ -56,14 +56,14 @@ pub(super) async fn serve(server: Arc<Inner>, mut end: ServerEnd) {
         if end.write(response(status, kind, &headers, body.as_bytes())).await.is_err() {
             return;
         }
-        // Idle connections are closed at any time.
+        // Servers close idle connections at any time.
         if core.random(|random| random.happens(weather.broken / 4)) {
             return;
         }
     }
 }
 
-async fn next(end: &mut ServerEnd) -> Option<Request> {
+async fn next(end: &mut ServerEnd) -> Option<RoutedRequest> {
     loop {
         if let Some((head, size)) = parse_head(&end.unread).ok()? {
             let length = head.header("content-length").and_then(|length| length.parse().ok());
@@ -71,7 +71,7 @@ async fn next(end: &mut ServerEnd) -> Option<Request> {
             if end.unread.len() >= size + length {
                 let body = serde_json::from_slice(&end.unread[size..size + length]);
                 end.unread.drain(..size + length);
-                return Some(Request { head, body: body.unwrap_or_default() });
+                return Some(RoutedRequest { head, body: body.unwrap_or_default() });
             }
         }
         if !end.fill().await {
@@ -80,7 +80,7 @@ async fn next(end: &mut ServerEnd) -> Option<Request> {
     }
 }
 
-async fn stream(server: &Arc<Inner>, end: &mut ServerEnd, request: &Request) {
+async fn stream(server: &Arc<ServerInner>, end: &mut ServerEnd, request: &RoutedRequest) {
     let core = Arc::clone(&server.shared().core);
     let directory = routes::directory(server, &request.head);
     let number = end.number();
@@ -101,9 +101,9 @@ async fn stream(server: &Arc<Inner>, end: &mut ServerEnd, request: &Request) {
         let mut store = lock(&server.store);
         let Some(live) = &mut store.live else { return };
         let queue = [connected.into()].into();
-        live.streams.insert(number, Stream { directory, queue, waker: None });
+        live.streams.insert(number, Subscriber { directory, queue, waker: None });
     }
-    let _closed = Closing { server: Arc::clone(server), number };
+    let _closed = SubscriptionGuard { server: Arc::clone(server), number };
     let mut heartbeat = pin!(core.sleep(HEARTBEAT));
     loop {
         let event = poll_fn(|cx| {
@@ -123,7 +123,7 @@ async fn stream(server: &Arc<Inner>, end: &mut ServerEnd, request: &Request) {
                 let text = r#"{"id":"evt_0","type":"server.heartbeat","properties":{}}"#;
                 return Poll::Ready(Some(text.into()));
             }
-            // Who has left is noticed here.
+            // A closed connection shows up here.
             match end.poll_fill(cx) {
                 Poll::Ready(Ok(true)) | Poll::Pending => Poll::Pending,
                 Poll::Ready(Ok(false) | Err(_)) => Poll::Ready(None),
@@ -137,13 +137,13 @@ async fn stream(server: &Arc<Inner>, end: &mut ServerEnd, request: &Request) {
     }
 }
 
-/// Takes a stream off the list, also when its task is ended.
-struct Closing {
-    server: Arc<Inner>,
+/// Removes a subscriber when its task ends or is dropped.
+struct SubscriptionGuard {
+    server: Arc<ServerInner>,
     number: u64,
 }
 
-impl Drop for Closing {
+impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
         let mut store = lock(&self.server.store);
         let closed = store.live.as_mut().and_then(|live| live.streams.remove(&self.number));

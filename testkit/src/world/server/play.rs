@@ -1,9 +1,9 @@
-//! The work on prompts: what the real server does and tells, in its order.
+//! The work on prompts, with the events of the real server in their order.
 
+mod early_end;
+mod publish;
 mod step;
-mod tell;
 mod tool;
-mod trouble;
 
 use std::future::poll_fn;
 use std::mem;
@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Inner;
-use super::store::{Message, PromptEnd, PromptTruth, Run};
+use super::ServerInner;
+use super::store::{PromptEnd, PromptTruth, SessionRun, StoredMessage};
 use crate::world::core::{BoxFuture, lock};
-use crate::world::script::Script;
+use crate::world::script::AgentScript;
 
-/// Takes a prompt.
-pub(super) fn prompt(server: &Arc<Inner>, session: &str, body: &Value) {
+/// Accepts a prompt.
+pub(super) fn prompt(server: &Arc<ServerInner>, session: &str, body: &Value) {
     let text: String = body["parts"]
         .as_array()
         .into_iter()
@@ -37,7 +37,7 @@ pub(super) fn prompt(server: &Arc<Inner>, session: &str, body: &Value) {
         }
         *truth = PromptTruth { session: session.to_owned(), text: text.clone(), ..truth.clone() };
     }
-    server.shared().core.trace(format_args!("server {} takes {text:?}", server.port));
+    server.shared().core.trace(format_args!("server {} accepts {text:?}", server.port));
     store_prompt(server, session, &message, &text);
     if body["noReply"] == true {
         end_prompts(server, &[message], PromptEnd::Completed);
@@ -51,18 +51,19 @@ pub(super) fn prompt(server: &Arc<Inner>, session: &str, body: &Value) {
         run.latest = message;
         return;
     }
-    let run = Run { open: vec![message.clone()], latest: message, ..Run::default() };
+    let run = SessionRun { open: vec![message.clone()], latest: message, ..SessionRun::default() };
     let run = Arc::new(Mutex::new(run));
     live.runs.insert(session.to_owned(), Arc::clone(&run));
     drop(store);
-    let player = Player::new(server, session, run);
+    let player = TurnPlayer::new(server, session, run);
     server.spawn(Box::pin(async move {
         player.play(None).await;
     }));
 }
 
-/// Stops what goes on in a session and its descendants: that has ended when what is returned is over.
-pub(super) fn abort(server: &Inner, session: &str) -> Vec<Arc<Mutex<Run>>> {
+/// Aborts the session and its descendants. The abort is complete when
+/// all returned runs are over.
+pub(super) fn abort(server: &ServerInner, session: &str) -> Vec<Arc<Mutex<SessionRun>>> {
     let mut store = lock(&server.store);
     let family = store.family(session);
     let (mut stopped, mut runs) = (Vec::new(), Vec::new());
@@ -86,13 +87,13 @@ pub(super) fn abort(server: &Inner, session: &str) -> Vec<Arc<Mutex<Run>>> {
     drop(store);
     end_prompts(server, &stopped, PromptEnd::Aborted);
     if is_idle {
-        tell_idle(server, session);
+        publish_idle(server, session);
     }
     runs
 }
 
-/// Waits until it has told all.
-pub(super) async fn over(run: Arc<Mutex<Run>>) {
+/// Waits until the run has published all its events.
+pub(super) async fn wait_until_over(run: Arc<Mutex<SessionRun>>) {
     poll_fn(|cx| {
         let mut run = lock(&run);
         if run.is_over {
@@ -104,12 +105,12 @@ pub(super) async fn over(run: Arc<Mutex<Run>>) {
     .await;
 }
 
-fn tell_idle(server: &Inner, session: &str) {
+fn publish_idle(server: &ServerInner, session: &str) {
     server.publish(session, "session.status", json!({ "status": { "type": "idle" } }));
     server.publish(session, "session.idle", json!({}));
 }
 
-fn end_prompts(server: &Inner, prompts: &[String], end: PromptEnd) {
+fn end_prompts(server: &ServerInner, prompts: &[String], end: PromptEnd) {
     let mut store = lock(&server.store);
     for prompt in prompts {
         if let Some(truth) = store.prompts.get_mut(prompt)
@@ -120,13 +121,13 @@ fn end_prompts(server: &Inner, prompts: &[String], end: PromptEnd) {
     }
 }
 
-fn user_info(server: &Inner, session: &str, message: &str) -> Value {
+fn user_info(server: &ServerInner, session: &str, message: &str) -> Value {
     json!({ "id": message, "role": "user", "sessionID": session,
         "time": { "created": server.now_ms() }, "agent": "build",
         "model": { "providerID": "scripted", "modelID": "m1" } })
 }
 
-fn store_prompt(server: &Inner, session: &str, message: &str, text: &str) {
+fn store_prompt(server: &ServerInner, session: &str, message: &str, text: &str) {
     let info = user_info(server, session, message);
     let part = json!({ "id": server.id("prt"), "messageID": message, "sessionID": session,
         "type": "text", "text": text });
@@ -134,7 +135,7 @@ fn store_prompt(server: &Inner, session: &str, message: &str, text: &str) {
         let mut store = lock(&server.store);
         let Some(session) = store.sessions.get_mut(session) else { return };
         let parts = vec![part.clone()];
-        session.messages.push(Message { id: message.to_owned(), info: info.clone(), parts });
+        session.messages.push(StoredMessage { id: message.to_owned(), info: info.clone(), parts });
     }
     server.publish(session, "message.updated", json!({ "info": info }));
     server.publish(
@@ -144,12 +145,12 @@ fn store_prompt(server: &Inner, session: &str, message: &str, text: &str) {
     );
 }
 
-/// Somebody aborted the session.
+/// The session was aborted.
 struct Aborted;
 
-type Flow<T> = Result<T, Aborted>;
+type PlayResult<T> = Result<T, Aborted>;
 
-/// How a call of the model ended.
+/// End of a model call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StepEnd {
     Failed,
@@ -158,25 +159,25 @@ enum StepEnd {
     Tools,
 }
 
-/// What became of a tool call.
+/// End of a tool call.
 enum ToolEnd {
     Rejected,
     Done,
 }
 
-struct Player {
-    server: Arc<Inner>,
+struct TurnPlayer {
+    server: Arc<ServerInner>,
     session: String,
-    run: Arc<Mutex<Run>>,
-    /// What is to be wound up when the session is aborted.
+    run: Arc<Mutex<SessionRun>>,
+    /// Unfinished message, text part and tool part, to complete when the session is aborted.
     message: Option<Value>,
     text: Option<Value>,
     tool: Option<Value>,
     is_retrying: bool,
 }
 
-impl Player {
-    fn new(server: &Arc<Inner>, session: &str, run: Arc<Mutex<Run>>) -> Self {
+impl TurnPlayer {
+    fn new(server: &Arc<ServerInner>, session: &str, run: Arc<Mutex<SessionRun>>) -> Self {
         Self {
             server: Arc::clone(server),
             session: session.to_owned(),
@@ -188,35 +189,35 @@ impl Player {
         }
     }
 
-    /// Works until there is nothing left to do. `script`: for the first prompt, where it is known.
-    async fn play(mut self, script: Option<Script>) {
-        self.tell("session.updated", self.session_info());
+    /// Works until every prompt is answered. `script` replaces the script of the first prompt.
+    async fn play(mut self, script: Option<AgentScript>) {
+        self.publish("session.updated", self.session_info());
         match self.work(script).await {
             Ok(StepEnd::Stop | StepEnd::Tools) => {
-                self.leave();
+                self.end_run();
                 self.status(json!({ "type": "busy" }));
                 self.idle();
-                self.afterthoughts();
+                self.publish_final_updates();
             }
             Ok(StepEnd::Rejected) => {
-                self.leave();
+                self.end_run();
                 self.idle();
-                self.afterthoughts();
+                self.publish_final_updates();
             }
-            Ok(StepEnd::Failed) => self.leave(),
-            Err(Aborted) => self.wind_up().await,
+            Ok(StepEnd::Failed) => self.end_run(),
+            Err(Aborted) => self.finish_abort().await,
         }
         let mut run = lock(&self.run);
         run.is_over = true;
         mem::take(&mut run.wakers).into_iter().for_each(Waker::wake);
     }
 
-    /// Subagents start subagents.
-    fn play_boxed(self, script: Script) -> BoxFuture<()> {
+    /// Boxed form of [`Self::play`], because subagents start subagents.
+    fn play_boxed(self, script: AgentScript) -> BoxFuture<()> {
         Box::pin(self.play(Some(script)))
     }
 
-    async fn work(&mut self, script: Option<Script>) -> Flow<StepEnd> {
+    async fn work(&mut self, script: Option<AgentScript>) -> PlayResult<StepEnd> {
         let mut prompt = lock(&self.run).latest.clone();
         let mut script = script.unwrap_or_else(|| self.script(&prompt));
         let mut number = 0;
@@ -238,7 +239,7 @@ impl Player {
                 StepEnd::Failed => PromptEnd::Failed,
                 StepEnd::Tools => continue,
             };
-            // What came meanwhile is next.
+            // Prompts that arrived in the meantime are next.
             let answered = {
                 let mut run = lock(&self.run);
                 let answered = run.up_to(&prompt);
@@ -251,7 +252,7 @@ impl Player {
         }
     }
 
-    fn script(&self, prompt: &str) -> Script {
+    fn script(&self, prompt: &str) -> AgentScript {
         let (text, script) = {
             let store = lock(&self.server.store);
             let text =
@@ -260,12 +261,12 @@ impl Player {
             (text, script)
         };
         script.unwrap_or_else(|| {
-            self.server.shared().core.random(|random| Script::any(random, &text))
+            self.server.shared().core.random(|random| AgentScript::any(random, &text))
         })
     }
 
-    /// Waits, unless the session is aborted.
-    async fn pause(&self, time: Duration) -> Flow<()> {
+    /// Waits for `time`. Fails when the session is aborted.
+    async fn pause(&self, time: Duration) -> PlayResult<()> {
         if lock(&self.run).is_aborted {
             return Err(Aborted);
         }
@@ -285,8 +286,8 @@ impl Player {
         .await
     }
 
-    /// The time between two things.
-    fn beat(&self) -> Duration {
+    /// Draws the time between two events.
+    fn event_delay(&self) -> Duration {
         self.server.shared().core.random(|random| match random.below(40) {
             0 => random.milliseconds(1_000, 15_000),
             1..=4 => random.milliseconds(10, 300),
@@ -295,19 +296,19 @@ impl Player {
         })
     }
 
-    fn chance(&self, per_mille: u64) -> bool {
+    fn happens(&self, per_mille: u64) -> bool {
         self.server.shared().core.random(|random| random.happens(per_mille))
     }
 
-    /// The session is not at work any more, and takes the next prompt at once.
-    fn leave(&self) {
+    /// Ends the run: the next prompt starts a new one.
+    fn end_run(&self) {
         let mut store = lock(&self.server.store);
         let Some(live) = &mut store.live else { return };
         let is_ours = live.runs.get(&self.session).is_some_and(|run| Arc::ptr_eq(run, &self.run));
         let run = if is_ours { live.runs.remove(&self.session) } else { None };
         drop(store);
         drop(run);
-        // What came when all was decided is never worked on.
+        // A prompt that arrived after the last look at the queue is never worked on.
         let lost = mem::take(&mut lock(&self.run).open);
         end_prompts(&self.server, &lost, PromptEnd::Torn);
     }

@@ -1,27 +1,27 @@
-//! What a server answers.
+//! The routes of a simulated server.
 
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use serde_json::{Value, json};
 
-use super::http::Request;
-use super::store::{AskReply, Run, Session};
-use super::{EPOCH_MS, Inner, VERSION, play};
+use super::http::RoutedRequest;
+use super::store::{AskReply, SessionRun, StoredSession};
+use super::{EPOCH_MS, ServerInner, VERSION, play};
 use crate::http::Head;
 use crate::world::core::lock;
 use crate::world::script::AskKind;
 
-pub(super) struct Reply {
+pub(super) struct RouteReply {
     pub(super) status: u16,
     pub(super) kind: Option<&'static str>,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
-    /// What has to be over before it is sent.
-    pub(super) after: Vec<Arc<Mutex<Run>>>,
+    /// Runs that have to end before the reply is sent.
+    pub(super) after: Vec<Arc<Mutex<SessionRun>>>,
 }
 
-impl Reply {
+impl RouteReply {
     fn json(body: &Value) -> Self {
         Self::of(200, body)
     }
@@ -31,8 +31,8 @@ impl Reply {
         Self { status, kind, headers: Vec::new(), body: body.to_string(), after: Vec::new() }
     }
 
-    fn not_found(what: &str) -> Self {
-        let data = json!({ "message": format!("{what} not found") });
+    fn not_found(object: &str) -> Self {
+        let data = json!({ "message": format!("{object} not found") });
         Self::of(404, &json!({ "name": "NotFoundError", "data": data }))
     }
 }
@@ -41,7 +41,7 @@ pub(super) fn path(head: &Head) -> &str {
     head.path.split('?').next().unwrap_or_default()
 }
 
-/// The path with the ids left out.
+/// The path with `{id}` in place of ids.
 pub(super) fn pattern(head: &Head) -> String {
     let segments = path(head).split('/').map(|segment| {
         let is_id =
@@ -51,7 +51,7 @@ pub(super) fn pattern(head: &Head) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-pub(super) fn directory(server: &Inner, head: &Head) -> String {
+pub(super) fn directory(server: &ServerInner, head: &Head) -> String {
     match head.header("x-opencode-directory") {
         Some(directory) => directory.replace("%2F", "/"),
         None => server.directory.clone(),
@@ -63,29 +63,29 @@ fn query<'a>(head: &'a Head, name: &str) -> Option<&'a str> {
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-pub(super) fn handle(server: &Arc<Inner>, request: &Request) -> Reply {
+pub(super) fn handle(server: &Arc<ServerInner>, request: &RoutedRequest) -> RouteReply {
     let head = &request.head;
     let segments: Vec<&str> = path(head).split('/').skip(1).collect();
     match (head.method.as_str(), segments.as_slice()) {
         ("GET", ["global", "health"]) => {
-            Reply::json(&json!({ "healthy": true, "version": VERSION }))
+            RouteReply::json(&json!({ "healthy": true, "version": VERSION }))
         }
-        ("GET", ["config"]) => Reply::json(&json!({ "model": "scripted/m1" })),
+        ("GET", ["config"]) => RouteReply::json(&json!({ "model": "scripted/m1" })),
         ("POST", ["session"]) => create(server, request),
         ("GET", ["session", "status"]) => statuses(server, head),
         ("GET", ["session", id]) => {
-            with_session(server, id, |session| Reply::json(&session.info(EPOCH_MS)))
+            with_session(server, id, |session| RouteReply::json(&session.info(EPOCH_MS)))
         }
         ("DELETE", ["session", id]) => delete(server, id),
         ("POST", ["session", id, "prompt_async"]) => prompt(server, id, &request.body),
         ("POST", ["session", id, "abort"]) => {
-            Reply { after: play::abort(server, id), ..Reply::json(&json!(true)) }
+            RouteReply { after: play::abort(server, id), ..RouteReply::json(&json!(true)) }
         }
         ("GET", ["session", id, "message"]) => messages(server, head, id),
         ("GET", ["session", id, "message", message]) => {
             with_session(server, id, |session| match session.message(message) {
-                Some(message) => Reply::json(&message.to_json()),
-                None => Reply::not_found("Message"),
+                Some(message) => RouteReply::json(&message.to_json()),
+                None => RouteReply::not_found("Message"),
             })
         }
         ("GET", ["session", id, "children"]) => children(server, id),
@@ -104,31 +104,35 @@ pub(super) fn handle(server: &Arc<Inner>, request: &Request) -> Reply {
         ("POST", ["question", id, "reject"]) => {
             answer(server, id, AskReply::Refused, &request.body)
         }
-        // The web page.
+        // OpenCode serves its web page for every unknown route.
         _ => {
             let body = "<!doctype html>".to_owned();
-            Reply { kind: Some("text/html"), body, ..Reply::json(&json!(null)) }
+            RouteReply { kind: Some("text/html"), body, ..RouteReply::json(&json!(null)) }
         }
     }
 }
 
-fn with_session(server: &Inner, id: &str, answer: impl FnOnce(&mut Session) -> Reply) -> Reply {
+fn with_session(
+    server: &ServerInner,
+    id: &str,
+    answer: impl FnOnce(&mut StoredSession) -> RouteReply,
+) -> RouteReply {
     let store = &mut *lock(&server.store);
     match store.sessions.get_mut(id).filter(|_| !store.deleted.contains(id)) {
         Some(session) => answer(session),
-        None => Reply::not_found("Session"),
+        None => RouteReply::not_found("Session"),
     }
 }
 
-/// Deletes a session, after those of its subagents. What goes on in it is not stopped.
-fn delete(server: &Inner, id: &str) -> Reply {
-    let found = with_session(server, id, |_| Reply::json(&json!(true)));
+/// Deletes a session after the sessions of its subagents. ServerTask in them is not stopped.
+fn delete(server: &ServerInner, id: &str) -> RouteReply {
+    let found = with_session(server, id, |_| RouteReply::json(&json!(true)));
     if found.status != 200 {
         return found;
     }
     let family = lock(&server.store).family(id);
     for id in family.iter().rev() {
-        let deleted = with_session(server, id, |session| Reply::json(&session.info(EPOCH_MS)));
+        let deleted = with_session(server, id, |session| RouteReply::json(&session.info(EPOCH_MS)));
         if deleted.status == 200 {
             lock(&server.store).deleted.insert(id.clone());
             let info = json!({ "id": id });
@@ -138,11 +142,11 @@ fn delete(server: &Inner, id: &str) -> Reply {
     found
 }
 
-fn create(server: &Inner, request: &Request) -> Reply {
+fn create(server: &ServerInner, request: &RoutedRequest) -> RouteReply {
     let now = server.now_ms();
     let id = server.id("ses");
     let title = request.body["title"].as_str().unwrap_or("New session").to_owned();
-    let session = Session {
+    let session = StoredSession {
         id: id.clone(),
         directory: directory(server, &request.head),
         parent: None,
@@ -153,10 +157,10 @@ fn create(server: &Inner, request: &Request) -> Reply {
     let info = session.info(now);
     lock(&server.store).sessions.insert(id.clone(), session);
     server.publish(&id, "session.created", json!({ "info": info }));
-    Reply::json(&info)
+    RouteReply::json(&info)
 }
 
-fn statuses(server: &Inner, head: &Head) -> Reply {
+fn statuses(server: &ServerInner, head: &Head) -> RouteReply {
     let directory = directory(server, head);
     let store = lock(&server.store);
     let mut statuses = json!({});
@@ -164,22 +168,22 @@ fn statuses(server: &Inner, head: &Head) -> Reply {
     for (id, status) in store.live.iter().flat_map(|live| &live.statuses) {
         let is_idle = status.idle_from.is_some_and(|from| from <= now);
         if !is_idle && store.sessions[id].directory == directory {
-            statuses[id] = status.told.clone();
+            statuses[id] = status.value.clone();
         }
     }
-    Reply::json(&statuses)
+    RouteReply::json(&statuses)
 }
 
-fn prompt(server: &Arc<Inner>, session: &str, body: &Value) -> Reply {
-    let found = with_session(server, session, |_| Reply::json(&json!(true)));
+fn prompt(server: &Arc<ServerInner>, session: &str, body: &Value) -> RouteReply {
+    let found = with_session(server, session, |_| RouteReply::json(&json!(true)));
     if found.status != 200 {
         return found;
     }
     play::prompt(server, session, body);
-    Reply { kind: None, body: String::new(), ..Reply::of(204, &Value::Null) }
+    RouteReply { kind: None, body: String::new(), ..RouteReply::of(204, &Value::Null) }
 }
 
-fn messages(server: &Inner, head: &Head, id: &str) -> Reply {
+fn messages(server: &ServerInner, head: &Head, id: &str) -> RouteReply {
     let limit = query(head, "limit").and_then(|limit| limit.parse().ok()).unwrap_or(usize::MAX);
     let before = query(head, "before").map(str::to_owned);
     with_session(server, id, |session| {
@@ -191,7 +195,7 @@ fn messages(server: &Inner, head: &Head, id: &str) -> Reply {
         let first = end.saturating_sub(limit);
         let page: Vec<Value> =
             session.messages[first..end].iter().map(|message| message.to_json()).collect();
-        let mut reply = Reply::json(&json!(page));
+        let mut reply = RouteReply::json(&json!(page));
         if first > 0 {
             reply.headers.push(("x-next-cursor".to_owned(), session.messages[first].id.clone()));
         }
@@ -199,16 +203,16 @@ fn messages(server: &Inner, head: &Head, id: &str) -> Reply {
     })
 }
 
-fn children(server: &Inner, id: &str) -> Reply {
+fn children(server: &ServerInner, id: &str) -> RouteReply {
     let store = lock(&server.store);
     if !store.sessions.contains_key(id) {
-        return Reply::not_found("Session");
+        return RouteReply::not_found("Session");
     }
     let children = store.sessions.values().filter(|child| child.parent.as_deref() == Some(id));
-    Reply::json(&children.map(|child| child.info(EPOCH_MS)).collect())
+    RouteReply::json(&children.map(|child| child.info(EPOCH_MS)).collect())
 }
 
-fn pending(server: &Inner, head: &Head, kind: AskKind) -> Reply {
+fn pending(server: &ServerInner, head: &Head, kind: AskKind) -> RouteReply {
     let directory = directory(server, head);
     let store = lock(&server.store);
     let asks = store.live.iter().flat_map(|live| &live.pending);
@@ -217,10 +221,10 @@ fn pending(server: &Inner, head: &Head, kind: AskKind) -> Reply {
             && ask.reply.is_none()
             && store.sessions[&ask.session].directory == directory
     });
-    Reply::json(&asks.map(|ask| ask.body.clone()).collect())
+    RouteReply::json(&asks.map(|ask| ask.body.clone()).collect())
 }
 
-fn answer(server: &Inner, id: &str, reply: AskReply, body: &Value) -> Reply {
+fn answer(server: &ServerInner, id: &str, reply: AskReply, body: &Value) -> RouteReply {
     let mut store = lock(&server.store);
     let ask = store
         .live
@@ -228,7 +232,10 @@ fn answer(server: &Inner, id: &str, reply: AskReply, body: &Value) -> Reply {
         .and_then(|live| live.pending.iter_mut().find(|ask| ask.id == id && ask.reply.is_none()));
     let Some(ask) = ask else {
         let message = format!("{id} not found");
-        return Reply::of(404, &json!({ "_tag": "PermissionNotFoundError", "message": message }));
+        return RouteReply::of(
+            404,
+            &json!({ "_tag": "PermissionNotFoundError", "message": message }),
+        );
     };
     ask.reply = Some(reply.clone());
     let (kind, session) = (ask.kind, ask.session.clone());
@@ -246,5 +253,5 @@ fn answer(server: &Inner, id: &str, reply: AskReply, body: &Value) -> Reply {
     };
     properties["requestID"] = json!(id);
     server.publish(&session, event, properties);
-    Reply::json(&json!(true))
+    RouteReply::json(&json!(true))
 }

@@ -1,4 +1,4 @@
-//! What a server knows: its database, which outlives it, and what goes on, which does not.
+//! State of a server: the database, which survives the process, and the live state, which does not.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -7,45 +7,46 @@ use std::task::Waker;
 use serde_json::{Value, json};
 
 use crate::world::core::BoxFuture;
-use crate::world::script::{AskKind, Script};
+use crate::world::script::{AgentScript, AskKind};
 
 #[derive(Default)]
-pub(super) struct Store {
+pub(super) struct ServerStore {
     pub(super) next: u64,
-    pub(super) sessions: BTreeMap<String, Session>,
-    /// Those of them that nobody finds any more.
+    pub(super) sessions: BTreeMap<String, StoredSession>,
+    /// Ids of sessions that were deleted. Their content stays, because work in them goes on.
     pub(super) deleted: BTreeSet<String>,
-    pub(super) scripts: BTreeMap<String, Script>,
-    /// What became of what was posted, by message.
+    pub(super) scripts: BTreeMap<String, AgentScript>,
+    /// Records of all prompts, by message id.
     pub(super) prompts: BTreeMap<String, PromptTruth>,
-    /// What was asked ever, by id.
+    /// Records of all asks, by id.
     pub(super) asks: BTreeMap<String, AskTruth>,
-    /// The requests, as `POST /session/{id}/abort`.
+    /// Number of requests per route, such as `POST /session/{id}/abort`.
     pub(super) requests: BTreeMap<String, u64>,
-    /// `None`: it does not run.
-    pub(super) live: Option<Live>,
+    /// `None` while the server is not running.
+    pub(super) live: Option<LiveState>,
     pub(super) boots: u64,
 }
 
-/// What is gone when the program is.
+/// State that is lost when the process ends.
 #[derive(Default)]
-pub(super) struct Live {
+pub(super) struct LiveState {
     pub(super) host: u32,
-    pub(super) runs: BTreeMap<String, Arc<Mutex<Run>>>,
-    /// What is told of sessions that are not idle.
-    pub(super) statuses: BTreeMap<String, Status>,
-    pub(super) streams: BTreeMap<u64, Stream>,
-    /// What is asked and not answered, in order. OpenCode keeps what was aborted.
-    pub(super) pending: Vec<Pending>,
+    pub(super) runs: BTreeMap<String, Arc<Mutex<SessionRun>>>,
+    /// Entries of `GET /session/status`.
+    pub(super) statuses: BTreeMap<String, SessionStatus>,
+    pub(super) streams: BTreeMap<u64, Subscriber>,
+    /// Asks without a reply, in order. OpenCode keeps the asks of aborted turns.
+    pub(super) pending: Vec<PendingAsk>,
 }
 
-pub(super) struct Status {
-    pub(super) told: Value,
-    /// It is idle, and known to be so from then on, in ms: OpenCode says it on the stream a moment earlier.
+pub(super) struct SessionStatus {
+    pub(super) value: Value,
+    /// Time in milliseconds from which the session is no longer listed. OpenCode publishes
+    /// `session.idle` a moment before the list changes.
     pub(super) idle_from: Option<u64>,
 }
 
-pub(super) struct Pending {
+pub(super) struct PendingAsk {
     pub(super) id: String,
     pub(super) kind: AskKind,
     pub(super) session: String,
@@ -54,112 +55,112 @@ pub(super) struct Pending {
     pub(super) waker: Option<Waker>,
 }
 
-/// The work on a session.
+/// The work that goes on in one session.
 #[derive(Default)]
-pub(super) struct Run {
+pub(super) struct SessionRun {
     pub(super) is_aborted: bool,
-    /// It has told all.
+    /// Set when all events of the run are published.
     pub(super) is_over: bool,
     pub(super) wakers: Vec<Waker>,
-    /// The prompts that are not answered yet.
+    /// StoredMessage ids of the prompts without a complete answer.
     pub(super) open: Vec<String>,
-    /// The one that came last.
+    /// StoredMessage id of the last prompt.
     pub(super) latest: String,
 }
 
-impl Run {
-    /// How many prompts are open up to this one.
+impl SessionRun {
+    /// Number of unanswered prompts up to and including this one.
     pub(super) fn up_to(&self, prompt: &str) -> usize {
         self.open.iter().position(|open| open == prompt).map_or(0, |place| place + 1)
     }
 }
 
-/// An event stream.
-pub(super) struct Stream {
+/// A client that reads the event stream of a directory.
+pub(super) struct Subscriber {
     pub(super) directory: String,
     pub(super) queue: VecDeque<Arc<str>>,
     pub(super) waker: Option<Waker>,
 }
 
-pub(super) struct Session {
+pub(super) struct StoredSession {
     pub(super) id: String,
     pub(super) directory: String,
     pub(super) parent: Option<String>,
     pub(super) title: String,
     pub(super) created: u64,
-    pub(super) messages: Vec<Message>,
+    pub(super) messages: Vec<StoredMessage>,
 }
 
-pub(super) struct Message {
+pub(super) struct StoredMessage {
     pub(super) id: String,
     pub(super) info: Value,
     pub(super) parts: Vec<Value>,
 }
 
-/// An answer to an ask, as the server took it.
+/// A reply to an ask, as the server accepted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AskReply {
-    /// `once` or `always`, or answers.
+    /// A permission reply `once` or `always`, or answers to a question.
     Granted,
-    /// `reject`, or dismissed.
+    /// A permission reply `reject`, or a dismissed question.
     Refused,
-    /// `reject` with a message for the model.
+    /// A permission reply `reject` with a message for the model.
     RefusedWith(String),
 }
 
-/// What the server did with a prompt.
+/// Record of a prompt.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PromptTruth {
-    /// Its session.
+    /// StoredSession that the prompt was posted to.
     pub session: String,
-    /// What it said.
+    /// Text of the prompt.
     pub text: String,
-    /// How often it was posted.
+    /// Number of times that the prompt was posted.
     pub posts: u64,
-    /// The ids of its answers.
+    /// Ids of the messages that answer the prompt.
     pub answers: Vec<String>,
-    /// How it ended.
+    /// End of the work on the prompt.
     pub end: PromptEnd,
-    /// How many steps failed and were tried again.
+    /// Number of failed attempts that were repeated.
     pub retries: u64,
 }
 
-/// How the work on a prompt ended.
+/// End of the work on a prompt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PromptEnd {
-    /// Somebody aborted it.
+    /// A client aborted the session.
     Aborted,
     /// The answer is complete.
     Completed,
     /// The provider failed.
     Failed,
-    /// Something was refused, and the agent stopped there.
+    /// A permission or a question was refused, and the agent stopped there.
     Rejected,
-    /// It goes on, or waits.
+    /// The work goes on, or the prompt is queued.
     #[default]
     Running,
-    /// The server died in the middle.
+    /// The server died before the answer was complete.
     Torn,
 }
 
-/// What was asked.
+/// Record of an ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskTruth {
-    /// Its id.
+    /// Id of the ask.
     pub id: String,
-    /// The session that asks.
+    /// StoredSession that asks: a child session for an ask of a subagent.
     pub session: String,
-    /// The prompts that wait for it: those of the root session.
+    /// Open prompts of the root session at the time of the ask.
     pub prompts: Vec<String>,
-    /// What was answered and taken, in order.
+    /// Replies that the server accepted, in order.
     pub accepted: Vec<AskReply>,
-    /// Whether somebody still waits for the answer.
+    /// Set while a tool call waits for the reply.
     pub is_waiting: bool,
-    /// When it was asked, in milliseconds of the world.
+    /// Time of the ask, in milliseconds since the world began.
     pub asked_ms: u64,
 }
 
-impl Session {
+impl StoredSession {
     pub(super) fn info(&self, now: u64) -> Value {
         let mut info = json!({
             "id": self.id, "slug": "calm-garden", "version": super::VERSION, "projectID": "global",
@@ -172,12 +173,12 @@ impl Session {
         info
     }
 
-    pub(super) fn message(&mut self, id: &str) -> Option<&mut Message> {
+    pub(super) fn message(&mut self, id: &str) -> Option<&mut StoredMessage> {
         self.messages.iter_mut().rfind(|message| message.id == id)
     }
 }
 
-impl Message {
+impl StoredMessage {
     pub(super) fn to_json(&self) -> Value {
         json!({ "info": self.info, "parts": self.parts })
     }
@@ -190,13 +191,13 @@ impl Message {
     }
 }
 
-impl Store {
+impl ServerStore {
     pub(super) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    /// The session, and its descendants.
+    /// The session and all its descendants.
     pub(super) fn family(&self, session: &str) -> Vec<String> {
         let mut family = vec![session.to_owned()];
         let mut index = 0;
@@ -221,5 +222,5 @@ impl Store {
     }
 }
 
-/// A future that the server runs.
-pub(super) type Work = BoxFuture<()>;
+/// A task of the server process.
+pub(super) type ServerTask = BoxFuture<()>;

@@ -4,17 +4,22 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Flow, Player, StepEnd, ToolEnd};
-use crate::world::script::Step;
+use super::{PlayResult, StepEnd, ToolEnd, TurnPlayer};
+use crate::world::script::AgentStep;
 use crate::world::server::tokens;
 
 const COST: f64 = 0.25;
 const SNAPSHOT: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
-impl Player {
-    pub(super) async fn step(&mut self, prompt: &str, step: Step, is_first: bool) -> Flow<StepEnd> {
+impl TurnPlayer {
+    pub(super) async fn step(
+        &mut self,
+        prompt: &str,
+        step: AgentStep,
+        is_first: bool,
+    ) -> PlayResult<StepEnd> {
         self.status(json!({ "type": "busy" }));
-        self.pause(self.beat()).await?;
+        self.pause(self.event_delay()).await?;
         let id = self.server.id("msg");
         let has_tools = !step.tools.is_empty();
         let info = json!({
@@ -24,31 +29,33 @@ impl Player {
             "time": { "created": self.server.now_ms() }, "sessionID": self.session,
         });
         self.begin_answer(&id, info);
-        let is_late = self.chance(500);
+        let is_late = self.happens(500);
         if is_first && !is_late {
-            self.remarks(prompt);
+            self.publish_session_updates(prompt);
         }
         self.status(json!({ "type": "busy" }));
         if is_first && is_late {
-            self.remarks(prompt);
+            self.publish_session_updates(prompt);
         }
         self.pause(step.delay).await?;
         for attempt in 1..=step.retries {
             self.is_retrying = true;
             let next = self.server.now_ms() + 2_000;
-            self.status(json!({ "type": "retry", "attempt": attempt, "message": "slow down", "next": next }));
+            let retry = json!({ "type": "retry", "attempt": attempt, "message": "slow down",
+                "next": next });
+            self.status(retry);
             self.pause(Duration::from_secs(2)).await?;
             self.status(json!({ "type": "busy" }));
         }
         self.is_retrying = false;
         if let Some(message) = &step.fails {
-            self.fail(message).await;
+            self.fail_run(message).await;
             return Ok(StepEnd::Failed);
         }
         self.set_part(&id, "step-start", json!({ "snapshot": SNAPSHOT }));
-        self.say(&id, "reasoning", &step.reasoning).await?;
+        self.stream_part(&id, "reasoning", &step.reasoning).await?;
         self.finish_text();
-        self.say(&id, "text", &step.text).await?;
+        self.stream_part(&id, "text", &step.text).await?;
         let mut end = if has_tools { StepEnd::Tools } else { StepEnd::Stop };
         for tool in step.tools {
             match self.use_tool(&id, tool).await? {
@@ -67,7 +74,7 @@ impl Player {
             json!({ "reason": reason, "snapshot": SNAPSHOT,
             "cost": COST, "tokens": tokens(true) }),
         );
-        self.pause(self.beat()).await?;
+        self.pause(self.event_delay()).await?;
         let completed = self.server.now_ms();
         self.change_answer(|info| {
             info["finish"] = json!(reason);
@@ -79,8 +86,13 @@ impl Player {
         Ok(end)
     }
 
-    /// Says something piece by piece. The text is finished later.
-    pub(super) async fn say(&mut self, message: &str, kind: &str, pieces: &[String]) -> Flow<()> {
+    /// Streams a part piece by piece. [`Self::finish_text`] completes the part.
+    pub(super) async fn stream_part(
+        &mut self,
+        message: &str,
+        kind: &str,
+        pieces: &[String],
+    ) -> PlayResult<()> {
         if pieces.is_empty() {
             return Ok(());
         }
@@ -90,19 +102,19 @@ impl Player {
         let mut text = String::new();
         self.text = Some(part);
         for piece in pieces {
-            self.pause(self.beat()).await?;
+            self.pause(self.event_delay()).await?;
             text.push_str(piece);
             if let Some(part) = &mut self.text {
-                // The database has the text only when it is whole.
+                // The real database gets the text when the part is complete.
                 part["text"] = json!(text);
             }
-            self.tell(
+            self.publish(
                 "message.part.delta",
                 json!({ "messageID": message, "partID": id,
                 "field": "text", "delta": piece }),
             );
         }
-        self.pause(self.beat()).await
+        self.pause(self.event_delay()).await
     }
 
     pub(super) fn finish_text(&mut self) {

@@ -1,4 +1,4 @@
-//! A tool call: what it asks, what it does, and who it delegates to.
+//! AgentTool calls: asks, execution, and subagents.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Aborted, Flow, Player, ToolEnd, store_prompt};
+use super::{Aborted, PlayResult, ToolEnd, TurnPlayer, store_prompt};
 use crate::world::core::lock;
-use crate::world::script::{AskKind, Script, Tool};
-use crate::world::server::store::{AskReply, AskTruth, Pending, Run, Session};
+use crate::world::script::{AgentScript, AgentTool, AskKind};
+use crate::world::server::store::{AskReply, AskTruth, PendingAsk, SessionRun, StoredSession};
 
 const REJECTED: &str = "The user rejected permission to use this specific tool call";
 const DISMISSED: &str = "The user dismissed this question";
 
-impl Player {
-    pub(super) async fn use_tool(&mut self, message: &str, tool: Tool) -> Flow<ToolEnd> {
+impl TurnPlayer {
+    pub(super) async fn use_tool(&mut self, message: &str, tool: AgentTool) -> PlayResult<ToolEnd> {
         let name = match (&tool.subagent, tool.ask) {
             (Some(_), _) => "task",
             (None, Some(AskKind::Question)) => "question",
@@ -27,12 +27,12 @@ impl Player {
             "state": { "status": "pending", "input": {}, "raw": "" } });
         let mut part = self.set_part(message, "tool", pending);
         self.tool = Some(part.clone());
-        self.pause(self.beat()).await?;
+        self.pause(self.event_delay()).await?;
         let started = self.server.now_ms();
         let input = json!({ "command": "true", "description": "d" });
         let running = json!({ "status": "running", "input": input, "time": { "start": started } });
         if let Some(kind) = tool.ask {
-            let is_late = self.server.shared().core.weather().disordered > 0 && self.chance(200);
+            let is_late = self.server.shared().core.weather().disordered > 0 && self.happens(200);
             if is_late {
                 self.change_tool(&mut part, running.clone());
             }
@@ -83,7 +83,8 @@ impl Player {
         let time = json!({ "start": started, "end": self.server.now_ms() });
         let state = match tool.fails {
             true => {
-                json!({ "status": "error", "input": input, "error": "File not found", "time": time })
+                json!({ "status": "error", "input": input, "error": "File not found",
+                    "time": time })
             }
             false => json!({ "status": "completed", "input": input, "output": output,
                 "metadata": { "output": output, "exit": 0 }, "title": "true", "time": time }),
@@ -93,20 +94,20 @@ impl Player {
         Ok(ToolEnd::Done)
     }
 
-    /// A subagent works in a session of its own.
+    /// Runs a subagent in a child session.
     pub(super) async fn delegate(
         &mut self,
         part: &mut Value,
         running: Value,
-        script: Script,
-    ) -> Flow<String> {
+        script: AgentScript,
+    ) -> PlayResult<String> {
         let child = self.server.id("ses");
         let now = self.server.now_ms();
         let (info, run, message) = {
             let message = self.server.id("msg");
             let mut store = lock(&self.server.store);
             let directory = store.sessions[&self.session].directory.clone();
-            let session = Session {
+            let session = StoredSession {
                 id: child.clone(),
                 directory,
                 parent: Some(self.session.clone()),
@@ -116,8 +117,11 @@ impl Player {
             };
             let info = session.info(now);
             store.sessions.insert(child.clone(), session);
-            let run =
-                Run { latest: message.clone(), open: vec![message.clone()], ..Run::default() };
+            let run = SessionRun {
+                latest: message.clone(),
+                open: vec![message.clone()],
+                ..SessionRun::default()
+            };
             let run = Arc::new(Mutex::new(run));
             if let Some(live) = &mut store.live {
                 live.runs.insert(child.clone(), Arc::clone(&run));
@@ -141,8 +145,8 @@ impl Player {
             AskKind::Permission => (
                 self.server.id("per"),
                 "permission.asked",
-                json!({ "permission": "bash", "patterns": ["true"], "metadata": { "command": "true" },
-                    "always": ["true *"], "tool": tool }),
+                json!({ "permission": "bash", "patterns": ["true"], "always": ["true *"],
+                    "metadata": { "command": "true" }, "tool": tool }),
             ),
             AskKind::Question => (
                 self.server.id("que"),
@@ -177,7 +181,7 @@ impl Player {
             if let Some(live) = &mut store.live {
                 let session = self.session.clone();
                 let body = body.clone();
-                live.pending.push(Pending {
+                live.pending.push(PendingAsk {
                     id: id.clone(),
                     kind,
                     session,
@@ -187,11 +191,11 @@ impl Player {
                 });
             }
         }
-        self.tell(event, body);
+        self.publish(event, body);
         id
     }
 
-    pub(super) async fn wait_for(&self, ask: &str) -> Flow<AskReply> {
+    pub(super) async fn wait_for(&self, ask: &str) -> PlayResult<AskReply> {
         let reply = poll_fn(|cx| {
             let mut store = lock(&self.server.store);
             let Some(live) = &mut store.live else { return Poll::Pending };

@@ -1,4 +1,4 @@
-//! The turns of one session.
+//! A user of one session.
 
 use std::panic;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use opencode_client::{
 };
 use testkit::world::{AskReply, Inhabitant, Weather};
 
-use crate::check::{Book, Over, Told};
-use crate::plan::{Answering, Interference, Logging, Manner, Reading, Size};
+use crate::check::{EndedTurn, Ledger, StreamRecord};
+use crate::plan::{Answering, Interference, Logging, Reading, Size, TurnPlan};
 
-/// No turn takes longer.
+/// Limit on the duration of a turn, far above any real one.
 const TURN_LIMIT: Duration = Duration::from_secs(4 * 60 * 60);
 
 #[derive(Clone)]
-pub(crate) struct Talk {
+pub(crate) struct SessionUser {
     pub(crate) world: Inhabitant,
-    pub(crate) book: Book,
+    pub(crate) ledger: Ledger,
     pub(crate) weather: Weather,
     pub(crate) size: Size,
     pub(crate) port: u16,
@@ -27,73 +27,75 @@ pub(crate) struct Talk {
     pub(crate) log: std::path::PathBuf,
 }
 
-impl Talk {
-    /// Some turns, one after the other, now and then two at once.
-    pub(crate) async fn go_on(self) {
+impl SessionUser {
+    /// Runs some turns, one after the other, now and then two at once.
+    pub(crate) async fn run(self) {
         let turns = self.world.random(|random| random.range(1, self.size.turns_max()));
         for number in 0..turns {
-            let (manner, beside) = self.world.random(|random| {
+            let (plan, beside) = self.world.random(|random| {
                 let beside = random
                     .happens(150)
-                    .then(|| (Manner::any(random), random.milliseconds(0, 3_000)));
-                (Manner::any(random), beside)
+                    .then(|| (TurnPlan::any(random), random.milliseconds(0, 3_000)));
+                (TurnPlan::any(random), beside)
             });
             let text = format!("{} turn {number}", self.name);
             let Some((other, delay)) = beside else {
-                self.turn(&text, &manner, true).await;
+                self.turn(&text, &plan, true).await;
                 continue;
             };
-            let (talk, name) = (self.clone(), format!("{text} beside"));
+            let (user, name) = (self.clone(), format!("{text} beside"));
             let second = self.world.spawn(async move {
-                talk.world.sleep(delay).await;
-                talk.turn(&name, &other, false).await;
+                user.world.sleep(delay).await;
+                user.turn(&name, &other, false).await;
             });
-            self.turn(&text, &manner, false).await;
+            self.turn(&text, &plan, false).await;
             second.await;
         }
     }
 
-    pub(crate) async fn turn(&self, text: &str, manner: &Manner, is_alone: bool) {
+    pub(crate) async fn turn(&self, text: &str, plan: &TurnPlan, is_alone: bool) {
         let world = &self.world;
-        world.note(format_args!("{text}: {manner:?}"));
+        world.note(format_args!("{text}: {plan:?}"));
         let (begun, jumped) = (world.now(), world.jumped());
-        let stream = self.session.send(self.request(text, manner));
+        let stream = self.session.send(self.request(text, plan));
         let limit = TURN_LIMIT + world.jumped();
         let mut is_cancelled = false;
-        let driven = self.drive(stream, manner, &mut is_cancelled);
+        let driven = self.drive(stream, plan, &mut is_cancelled);
         let driven = world.within(limit, driven).await;
-        let driven = driven.unwrap_or_else(|| panic!("{text}: it has no end"));
-        let Some((result, told)) = driven else {
+        let driven = driven.unwrap_or_else(|| panic!("{text}: the turn does not end"));
+        let Some((result, record)) = driven else {
             world.note(format_args!("{text} was dropped"));
-            return self.book.count("turn: dropped");
+            return self.ledger.count("turn: dropped");
         };
         let elapsed = world.now() - begun;
-        let over = Over {
+        let over = EndedTurn {
             world,
             port: self.port,
             weather: self.weather,
             text,
-            manner,
-            told,
+            plan,
+            record,
             is_cancelled,
             is_alone,
             elapsed,
             jumped: world.jumped() - jumped,
         };
-        over.check(result, &self.book);
+        over.check(result, &self.ledger);
     }
 
-    /// `None`: it was dropped.
+    /// Drives a turn to its end. Returns `None` when the plan drops it.
     async fn drive(
         &self,
         mut stream: TurnStream,
-        manner: &Manner,
+        plan: &TurnPlan,
         is_cancelled: &mut bool,
-    ) -> Option<(Result<opencode_client::TurnOutcome, opencode_client::TurnError>, Option<Told>)>
-    {
+    ) -> Option<(
+        Result<opencode_client::TurnOutcome, opencode_client::TurnError>,
+        Option<StreamRecord>,
+    )> {
         let world = &self.world;
-        let mut interference = manner.interference;
-        if manner.reading == Reading::Outcome {
+        let mut interference = plan.interference;
+        if plan.reading == Reading::Outcome {
             return match interference {
                 None => Some((stream.outcome().await, None)),
                 Some((Interference::Cancel, _)) => {
@@ -107,16 +109,16 @@ impl Talk {
             };
         }
         let begun = world.now();
-        let mut told = Told::default();
+        let mut record = StreamRecord::default();
         loop {
             let event = match interference {
                 None => stream.next_event().await,
-                Some((what, time)) => {
+                Some((kind, time)) => {
                     let left = (begun + time).saturating_sub(world.now());
                     match world.within(left, stream.next_event()).await {
                         Some(event) => event,
                         None => {
-                            match what {
+                            match kind {
                                 Interference::Drop => return None,
                                 Interference::Cancel => stream.cancel(),
                             }
@@ -128,11 +130,11 @@ impl Talk {
                 }
             };
             let Some(event) = event else { break };
-            told.add(&event);
+            record.add(&event);
             if let Some(ask) = stream.take_ask() {
-                self.deal_with(ask);
+                self.reply_to(ask);
             }
-            if manner.reading == Reading::Slow {
+            if plan.reading == Reading::Slow {
                 let pause = world.random(|random| match random.below(6) {
                     0 => random.milliseconds(0, 8_000),
                     _ => Duration::ZERO,
@@ -140,49 +142,49 @@ impl Talk {
                 world.sleep(pause).await;
             }
         }
-        Some((stream.outcome().await, Some(told)))
+        Some((stream.outcome().await, Some(record)))
     }
 
-    /// Answers now, later, or not at all.
-    fn deal_with(&self, ask: Ask) {
+    /// Replies to an ask at once or later, or drops it.
+    fn reply_to(&self, ask: Ask) {
         let (is_left, delay) =
             self.world.random(|random| (random.happens(200), random.milliseconds(0, 20_000)));
         if is_left {
             return drop(ask);
         }
-        let talk = self.clone();
+        let user = self.clone();
         drop(self.world.spawn(async move {
-            talk.world.sleep(delay).await;
+            user.world.sleep(delay).await;
             match ask {
                 Ask::Permission(token) => {
-                    talk.book.decide(token.request().id.as_str(), AskReply::Granted);
+                    user.ledger.decide(token.request().id.as_str(), AskReply::Granted);
                     token.reply(PermissionReply::Once);
                 }
                 Ask::Question(token) => {
-                    talk.book.decide(token.request().id.as_str(), AskReply::Granted);
+                    user.ledger.decide(token.request().id.as_str(), AskReply::Granted);
                     token.reply(QuestionReply::Answer(vec![vec!["A".to_owned()].into()]));
                 }
             }
         }));
     }
 
-    fn request(&self, text: &str, manner: &Manner) -> TurnRequest {
+    fn request(&self, text: &str, plan: &TurnPlan) -> TurnRequest {
         let request = TurnRequest::new(text);
-        let request = match manner.asks {
-            Answering::Nobody => request,
+        let request = match plan.asks {
+            Answering::NoHandler => request,
             Answering::ByReader => request.with_asks_in_stream(),
             Answering::Late
             | Answering::Never
             | Answering::Panics
-            | Answering::Prompt
-            | Answering::WithWord => self.with_handlers(request, manner.asks),
+            | Answering::AtOnce
+            | Answering::RejectWithMessage => self.with_handlers(request, plan.asks),
         };
         let mut deadlines = request.settings.deadlines;
-        if let Some(overall) = manner.overall {
+        if let Some(overall) = plan.overall {
             deadlines = Deadlines::with_overall(deadlines, overall);
         }
         let request = request.with_deadlines(deadlines);
-        match manner.log {
+        match plan.log {
             Logging::Full => request.with_log(EventLogConfig::new("/dev/full")),
             Logging::Off => request,
             Logging::On => request.with_log(EventLogConfig::new(&self.log)),
@@ -192,9 +194,9 @@ impl Talk {
     fn with_handlers(&self, request: TurnRequest, asks: Answering) -> TurnRequest {
         let (one, other) = (self.clone(), self.clone());
         let request = request.on_permission(move |ask| {
-            let talk = one.clone();
+            let user = one.clone();
             async move {
-                match talk.think(ask.request.id.as_str(), asks).await {
+                match user.decide_reply(ask.request.id.as_str(), asks).await {
                     AskReply::Granted => PermissionReply::Once,
                     AskReply::Refused => PermissionReply::reject(),
                     AskReply::RefusedWith(word) => PermissionReply::reject_with(word),
@@ -202,9 +204,9 @@ impl Talk {
             }
         });
         request.on_question(move |ask| {
-            let talk = other.clone();
+            let user = other.clone();
             async move {
-                match talk.think(ask.request.id.as_str(), asks).await {
+                match user.decide_reply(ask.request.id.as_str(), asks).await {
                     AskReply::Granted => QuestionReply::Answer(vec![vec!["A".to_owned()].into()]),
                     AskReply::Refused | AskReply::RefusedWith(_) => QuestionReply::Dismiss,
                 }
@@ -212,28 +214,28 @@ impl Talk {
         })
     }
 
-    async fn think(&self, ask: &str, asks: Answering) -> AskReply {
+    async fn decide_reply(&self, ask: &str, asks: Answering) -> AskReply {
         let reply = match asks {
             Answering::Never => {
-                self.book.count("ask: never answered");
+                self.ledger.count("ask: never answered");
                 std::future::pending().await
             }
             Answering::Panics => {
-                self.book.count("ask: panics");
-                self.book.decide(ask, AskReply::Refused);
-                // Without a word on standard error.
-                panic::resume_unwind(Box::new("a handler that panics"))
+                self.ledger.count("ask: panics");
+                self.ledger.decide(ask, AskReply::Refused);
+                // Unlike `panic!`, this prints nothing.
+                panic::resume_unwind(Box::new("a handler panics as planned"))
             }
             Answering::Late => {
                 let time = self.world.random(|random| random.milliseconds(0, 200_000));
                 self.world.sleep(time).await;
                 AskReply::Granted
             }
-            Answering::WithWord => AskReply::RefusedWith("do it otherwise".to_owned()),
-            Answering::Prompt | Answering::ByReader | Answering::Nobody => AskReply::Granted,
+            Answering::RejectWithMessage => AskReply::RefusedWith("do it otherwise".to_owned()),
+            Answering::AtOnce | Answering::ByReader | Answering::NoHandler => AskReply::Granted,
         };
-        self.book.count(format!("ask: {reply:?}"));
-        self.book.decide(ask, reply.clone());
+        self.ledger.count(format!("ask: {reply:?}"));
+        self.ledger.decide(ask, reply.clone());
         reply
     }
 }

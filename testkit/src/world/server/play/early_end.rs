@@ -1,22 +1,22 @@
-//! Ends before the end: the provider refuses, or somebody aborts.
+//! Runs that end early: a refusal by the provider, or an abort.
 
 use std::mem;
 
 use serde_json::json;
 
-use super::{Player, end_prompts};
+use super::{TurnPlayer, end_prompts};
 use crate::world::core::lock;
 use crate::world::server::store::PromptEnd;
 
-impl Player {
-    /// The provider refuses.
-    pub(super) async fn fail(&mut self, message: &str) {
+impl TurnPlayer {
+    /// Ends the run with a refusal by the provider.
+    pub(super) async fn fail_run(&mut self, message: &str) {
         let error = json!({ "name": "APIError", "data": { "message": message, "statusCode": 401,
             "isRetryable": false } });
-        // Before anything is told, the prompts are over: an abort changes nothing any more.
+        // The prompts end before the first event, so that a later abort changes nothing.
         let open = mem::take(&mut lock(&self.run).open);
         end_prompts(&self.server, &open, PromptEnd::Failed);
-        self.tell("session.error", json!({ "error": error }));
+        self.publish("session.error", json!({ "error": error }));
         self.idle();
         let time = self.server.shared().core.random(|random| random.milliseconds(0, 20));
         self.server.sleep(time).await;
@@ -28,8 +28,8 @@ impl Player {
         self.idle();
     }
 
-    /// What is told when a session was aborted.
-    pub(super) async fn wind_up(&mut self) {
+    /// Completes the open message and publishes the end of an aborted session.
+    pub(super) async fn finish_abort(&mut self) {
         if mem::take(&mut self.is_retrying) {
             let completed = self.server.now_ms();
             self.change_answer(|info| info["time"]["completed"] = json!(completed));
@@ -39,7 +39,7 @@ impl Player {
         if self.message.is_none() {
             return self.idle();
         }
-        self.tell("session.error", json!({ "error": error }));
+        self.publish("session.error", json!({ "error": error }));
         self.idle();
         let time = self.server.shared().core.random(|random| match random.below(8) {
             0 => random.milliseconds(0, 300),
@@ -52,7 +52,8 @@ impl Player {
             let is_waiting = part["state"]["metadata"].is_null();
             let state = match is_waiting {
                 true => {
-                    json!({ "status": "error", "input": {}, "error": "Tool execution aborted", "time": time })
+                    json!({ "status": "error", "input": {}, "error": "Tool execution aborted",
+                        "time": time })
                 }
                 false => json!({ "status": "completed", "input": {}, "title": "true", "time": time,
                     "output": "<shell_metadata>User aborted the command", "metadata": {} }),

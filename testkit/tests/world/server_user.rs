@@ -1,4 +1,4 @@
-//! Somebody who uses a server.
+//! A user of a server.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use opencode_client::{
 };
 use testkit::world::{Inhabitant, Weather};
 
-use crate::check::Book;
-use crate::conversation::Talk;
+use crate::check::Ledger;
 use crate::plan::Size;
+use crate::session_user::SessionUser;
 
 #[derive(Clone)]
-pub(crate) struct Guest {
+pub(crate) struct ServerUser {
     pub(crate) world: Inhabitant,
     pub(crate) opencode: OpenCode,
-    pub(crate) book: Book,
+    pub(crate) ledger: Ledger,
     pub(crate) weather: Weather,
     pub(crate) size: Size,
     pub(crate) port: u16,
     pub(crate) directory: std::path::PathBuf,
 }
 
-impl Guest {
+impl ServerUser {
     pub(crate) fn is_calm(&self) -> bool {
         self.weather == Weather::CALM
     }
 
-    /// The server that runs already.
+    /// Attaches to the running server.
     pub(crate) async fn attach(&self) -> Option<Server> {
         for _ in 0..4 {
             let directory = format!("/src/{}", self.world.random(|random| random.below(2)));
@@ -37,18 +37,18 @@ impl Guest {
                 Err(error) => assert!(!self.is_calm(), "no server in calm weather: {error}"),
             }
         }
-        self.book.count("no server: attach");
+        self.ledger.count("no server: attach");
         None
     }
 
-    /// A server of its own.
+    /// Starts a server.
     pub(crate) async fn serve(&self) -> Option<Server> {
         let request = ServeRequest::new().with_port(self.port).with_directory(&self.directory);
         match self.opencode.serve(request).await {
             Ok(server) => Some(server),
             Err(error) => {
                 assert!(!self.is_calm(), "no server in calm weather: {error}");
-                self.book.count("no server: serve");
+                self.ledger.count("no server: serve");
                 None
             }
         }
@@ -62,21 +62,21 @@ impl Guest {
             }
             self.world.sleep(Duration::from_secs(2)).await;
         }
-        self.book.count("no session");
+        self.ledger.count("no session");
         None
     }
 
-    /// Some sessions at once.
-    pub(crate) async fn talk(&self, server: &Server) {
+    /// Uses some sessions at once.
+    pub(crate) async fn user(&self, server: &Server) {
         let sessions = self.world.random(|random| random.range(1, self.size.sessions_max()));
         let mut talks = Vec::new();
         for number in 0..sessions {
             let Some(session) = self.session(server).await else { continue };
             let name = format!("{} session {number}", self.port);
             let log = self.directory.join(format!("{}-{number}.jsonl", self.port));
-            let talk = Talk {
+            let user = SessionUser {
                 world: self.world.clone(),
-                book: self.book.clone(),
+                ledger: self.ledger.clone(),
                 weather: self.weather,
                 size: self.size,
                 port: self.port,
@@ -84,23 +84,23 @@ impl Guest {
                 name,
                 log,
             };
-            talks.push(self.world.spawn(talk.go_on()));
+            talks.push(self.world.spawn(user.run()));
         }
-        for talk in talks {
-            talk.await;
+        for user in talks {
+            user.await;
         }
     }
 
-    /// When nothing goes wrong any more, a turn succeeds.
+    /// Checks that a turn succeeds after all faults have stopped.
     pub(crate) async fn recover(&self, server: &Server) {
         let session = server.create_session(CreateSession::new()).await;
         let session = session.expect("a session, after the faults stopped");
         let text = format!("{} recovered", self.port);
-        let model = self.world.server_at(self.port).expect("it runs");
-        model.script(text.clone(), testkit::world::Script::text(["All ", "is well."]));
+        let model = self.world.server_at(self.port).expect("a running server");
+        model.script(text.clone(), testkit::world::AgentScript::text(["All ", "is well."]));
         let outcome = session.send(TurnRequest::new(&*text)).outcome().await;
         let outcome = outcome.unwrap_or_else(|error| panic!("after the faults stopped: {error}"));
         assert_eq!(outcome.text(), "All is well.");
-        self.book.count("recovered");
+        self.ledger.count("recovered");
     }
 }

@@ -1,4 +1,4 @@
-//! Somebody who runs a batch.
+//! A user of a batch.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -10,28 +10,28 @@ use opencode_client::{
 };
 use testkit::world::{Inhabitant, PromptEnd, Weather};
 
-use crate::check::Book;
+use crate::check::Ledger;
 use crate::plan::Interference;
 
-pub(crate) struct Batcher {
+pub(crate) struct BatchUser {
     pub(crate) world: Inhabitant,
     pub(crate) opencode: OpenCode,
-    pub(crate) book: Book,
+    pub(crate) ledger: Ledger,
     pub(crate) weather: Weather,
-    /// The servers that run already; without any, one is started at a port of its own.
+    /// Ports of running servers. When empty, the batch starts a server on `own_port`.
     pub(crate) ports: Vec<u16>,
     pub(crate) own_port: u16,
     pub(crate) directory: std::path::PathBuf,
 }
 
-/// The longest that a job may take that nobody interferes with.
+/// Overall deadline of every job.
 const OVERALL: Duration = Duration::from_secs(900);
 
-impl Batcher {
+impl BatchUser {
     pub(crate) async fn run(self) {
         let (jobs, concurrency, interference) = self.world.random(|random| {
-            let what = if random.happens(500) { Interference::Cancel } else { Interference::Drop };
-            let when = (what, random.milliseconds(0, 60_000));
+            let kind = if random.happens(500) { Interference::Cancel } else { Interference::Drop };
+            let when = (kind, random.milliseconds(0, 60_000));
             let interference = random.happens(300).then_some(when);
             (random.range(1, 6), random.range(1, 4), interference)
         });
@@ -40,22 +40,22 @@ impl Batcher {
         let mut batch = self.opencode.batch(self.request(&prompts, concurrency));
         let mut ended = BTreeMap::<usize, u64>::new();
         let mut is_cancelled = false;
-        if let Some((what, time)) = interference {
+        if let Some((kind, time)) = interference {
             let reading = async {
                 while let Some(event) = batch.next_event().await {
                     count(&event, &mut ended);
                 }
             };
             if self.world.within(time, reading).await.is_none() {
-                if what == Interference::Drop {
+                if kind == Interference::Drop {
                     drop(batch);
-                    return self.book.count("batch: dropped");
+                    return self.ledger.count("batch: dropped");
                 }
                 is_cancelled = true;
                 batch.cancel();
             }
         }
-        // Each job may be tried three times, and each server be waited for.
+        // Every job may run three times, and every server may have to be waited for.
         let limit = (OVERALL * 4) * u32::try_from(jobs).expect("a few") + self.world.jumped();
         let reading = async {
             while let Some(event) = batch.next_event().await {
@@ -64,7 +64,7 @@ impl Batcher {
             batch.outcome().await
         };
         let report = self.world.within(limit, reading).await;
-        let report = report.expect("a batch has an end").expect("a batch without results");
+        let report = report.expect("the batch ends").expect("a batch without a results file");
         assert_eq!(ended, (0..prompts.len()).map(|no| (no, 1)).collect(), "each job ends once");
         assert_eq!(report.jobs.len(), prompts.len());
         for (job, prompt) in report.jobs.iter().zip(&prompts) {
@@ -77,7 +77,7 @@ impl Batcher {
         let mut settings = BatchSettings::default();
         let concurrency = usize::try_from(concurrency).expect("a few");
         settings.concurrency = NonZeroUsize::new(concurrency).expect("some");
-        // Its server has one port.
+        // Servers of a batch use one port, so there is one at a time.
         settings.servers_max = NonZeroUsize::MIN;
         let limit = Deadlines::default().with_overall(OVERALL);
         let jobs = prompts.iter().map(|prompt| Job::new(&**prompt).with_deadlines(limit));
@@ -90,15 +90,15 @@ impl Batcher {
         request.with_servers(self.ports.iter().map(server))
     }
 
-    /// Compares what is told of a job with what the servers did.
+    /// Compares the report of a job with the records of the servers.
     fn check(&self, job: &JobReport, prompt: &str, is_cancelled: bool) {
         let end = &*job.record.end;
-        self.book.count(format!("batch: {end}"));
+        self.ledger.count(format!("batch: {end}"));
         self.world.note(format_args!("{prompt} ends: {end}"));
         let ports: Vec<u16> =
             if self.ports.is_empty() { vec![self.own_port] } else { self.ports.clone() };
         let mut posted = Vec::new();
-        // One that was lost has another in its place.
+        // A server that was lost has a successor at the same port.
         for model in ports.into_iter().flat_map(|port| self.world.servers_at(port)) {
             for (message, truth) in model.prompts() {
                 if truth.text == prompt {
@@ -110,7 +110,8 @@ impl Batcher {
         let is_calm = self.weather == Weather::CALM;
         match end {
             "completed" => {
-                let (model, message, truth) = posted.first().expect("completed, and never posted");
+                let (model, message, truth) =
+                    posted.first().expect("a completed job has a posted prompt");
                 assert_eq!(truth.end, PromptEnd::Completed, "{prompt}");
                 assert_eq!(job.text(), model.answer(message).text, "{prompt}");
                 let cost = format!("{:.0}", job.outcome().expect("its turn").cost() * 1e6);
@@ -118,7 +119,7 @@ impl Batcher {
             }
             "agent_error" => assert_eq!(posted[0].2.end, PromptEnd::Failed, "{prompt}"),
             "rejected" => assert_eq!(posted[0].2.end, PromptEnd::Rejected, "{prompt}"),
-            "aborted" | "cancelled" => assert!(is_cancelled, "{prompt}: {end} by nobody"),
+            "aborted" | "cancelled" => assert!(is_cancelled, "{prompt}: {end} without a cancel"),
             _ => assert!(!is_calm, "{prompt}: {end} in calm weather"),
         }
     }

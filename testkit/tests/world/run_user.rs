@@ -1,40 +1,40 @@
-//! Somebody who runs `opencode run`.
+//! A user of `opencode run`.
 
 use std::time::Duration;
 
 use opencode_client::{OpenCode, RunEnd, RunError, RunRequest};
 use testkit::world::{Inhabitant, Weather};
 
-use crate::check::Book;
+use crate::check::Ledger;
 use crate::plan::Interference;
 
-pub(crate) struct Runner {
+pub(crate) struct RunUser {
     pub(crate) world: Inhabitant,
     pub(crate) opencode: OpenCode,
-    pub(crate) book: Book,
+    pub(crate) ledger: Ledger,
     pub(crate) weather: Weather,
     pub(crate) number: usize,
     pub(crate) directory: std::path::PathBuf,
 }
 
-impl Runner {
+impl RunUser {
     pub(crate) async fn run(self) {
         let prompt = format!("run {}", self.number);
         let interference = self.world.random(|random| {
-            let what = if random.happens(500) { Interference::Cancel } else { Interference::Drop };
-            random.happens(300).then(|| (what, random.milliseconds(0, 4_000)))
+            let kind = if random.happens(500) { Interference::Cancel } else { Interference::Drop };
+            random.happens(300).then(|| (kind, random.milliseconds(0, 4_000)))
         });
         let request = RunRequest::new(&*prompt).with_directory(&self.directory);
         let mut stream = self.opencode.stream(request);
         let mut is_cancelled = false;
         match interference {
             None => {}
-            Some((what, time)) => {
+            Some((kind, time)) => {
                 let read = async { while stream.next_event().await.is_some() {} };
                 if self.world.within(time, read).await.is_none() {
-                    if what == Interference::Drop {
+                    if kind == Interference::Drop {
                         drop(stream);
-                        return self.book.count("run: dropped");
+                        return self.ledger.count("run: dropped");
                     }
                     is_cancelled = true;
                     stream.cancel();
@@ -43,7 +43,7 @@ impl Runner {
         }
         let limit = Duration::from_secs(3 * 60 * 60) + self.world.jumped();
         let result = self.world.within(limit, stream.outcome()).await;
-        let result = result.unwrap_or_else(|| panic!("{prompt}: it has no end"));
+        let result = result.unwrap_or_else(|| panic!("{prompt}: the run does not end"));
         self.check(&prompt, is_cancelled, &result);
     }
 
@@ -63,22 +63,22 @@ impl Runner {
                         matches!(error, RunError::Spawn { .. }) && !is_calm,
                         "{prompt}: {error}"
                     );
-                    return self.book.count("run: not started");
+                    return self.ledger.count("run: not started");
                 }
             },
         };
         let end = &report.outcome.end;
-        self.book.count(format!("run: {}", end.name()));
+        self.ledger.count(format!("run: {}", end.name()));
         let runs = self.world.runs(prompt);
-        assert!(runs.len() <= 1, "{prompt}: it ran {} times", runs.len());
+        assert!(runs.len() <= 1, "{prompt}: started {} times", runs.len());
         let truth = runs.into_iter().next().unwrap_or_default();
         match end {
             RunEnd::Completed => {
-                assert!(truth.is_complete, "{prompt}: completed, and the process was not");
+                assert!(truth.is_complete, "{prompt}: completed, but the process was not");
                 assert_eq!(report.answer().full_text(), truth.text, "{prompt}");
                 assert_eq!(report.answer().tools().len(), truth.tools, "{prompt}");
             }
-            RunEnd::Cancelled => assert!(is_cancelled, "{prompt}: cancelled"),
+            RunEnd::Cancelled => assert!(is_cancelled, "{prompt}: cancelled without a cancel"),
             end => assert!(!is_calm, "{prompt}: {end} in calm weather"),
         }
     }

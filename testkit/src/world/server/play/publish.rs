@@ -1,13 +1,13 @@
-//! What is stored and told.
+//! Messages, parts and statuses: stored, then published.
 
 use serde_json::{Value, json};
 
-use super::{Player, tell_idle};
+use super::{TurnPlayer, publish_idle};
 use crate::world::core::lock;
-use crate::world::server::store::{Message, Status};
+use crate::world::server::store::{SessionStatus, StoredMessage};
 
-impl Player {
-    pub(super) fn tell(&self, kind: &str, properties: Value) {
+impl TurnPlayer {
+    pub(super) fn publish(&self, kind: &str, properties: Value) {
         self.server.publish(&self.session, kind, properties);
     }
 
@@ -21,14 +21,14 @@ impl Player {
         {
             let mut store = lock(&self.server.store);
             let Some(live) = &mut store.live else { return };
-            let listed = Status { told: status.clone(), idle_from: None };
+            let listed = SessionStatus { value: status.clone(), idle_from: None };
             live.statuses.insert(self.session.clone(), listed);
         }
-        self.tell("session.status", json!({ "status": status }));
+        self.publish("session.status", json!({ "status": status }));
     }
 
     pub(super) fn idle(&self) {
-        let idle_from = self.server.now_ms() + self.lag();
+        let idle_from = self.server.now_ms() + self.status_list_delay();
         {
             let mut store = lock(&self.server.store);
             let Some(live) = &mut store.live else { return };
@@ -36,32 +36,32 @@ impl Player {
                 status.idle_from = Some(idle_from);
             }
         }
-        tell_idle(&self.server, &self.session);
+        publish_idle(&self.server, &self.session);
     }
 
-    /// Milliseconds.
-    fn lag(&self) -> u64 {
+    /// Milliseconds between `session.idle` and the change of the status list.
+    fn status_list_delay(&self) -> u64 {
         self.server.shared().core.random(|random| match random.happens(100) {
             true => 1 + random.below(20),
             false => 0,
         })
     }
 
-    /// What is told at some time during the first step.
-    pub(super) fn remarks(&self, prompt: &str) {
-        self.tell("session.updated", self.session_info());
-        self.tell("session.diff", json!({ "diff": [] }));
-        self.tell_summary(prompt);
+    /// Publishes updates of the session that come at some time during the first step.
+    pub(super) fn publish_session_updates(&self, prompt: &str) {
+        self.publish("session.updated", self.session_info());
+        self.publish("session.diff", json!({ "diff": [] }));
+        self.publish_summary(prompt);
     }
 
-    pub(super) fn afterthoughts(&self) {
-        self.tell("session.updated", self.session_info());
-        self.tell("session.diff", json!({ "diff": [] }));
+    pub(super) fn publish_final_updates(&self) {
+        self.publish("session.updated", self.session_info());
+        self.publish("session.diff", json!({ "diff": [] }));
         let prompt = lock(&self.run).latest.clone();
-        self.tell_summary(&prompt);
+        self.publish_summary(&prompt);
     }
 
-    pub(super) fn tell_summary(&self, prompt: &str) {
+    pub(super) fn publish_summary(&self, prompt: &str) {
         let info = {
             let mut store = lock(&self.server.store);
             let Some(session) = store.sessions.get_mut(&self.session) else { return };
@@ -69,14 +69,14 @@ impl Player {
             message.info["summary"] = json!({ "diffs": [] });
             message.info.clone()
         };
-        self.tell("message.updated", json!({ "info": info }));
+        self.publish("message.updated", json!({ "info": info }));
     }
 
     pub(super) fn begin_answer(&mut self, id: &str, info: Value) {
         {
             let mut store = lock(&self.server.store);
             let run = lock(&self.run);
-            // Not what came meanwhile: this does not answer it.
+            // Prompts that arrived after the parent are not answered by this message.
             for open in &run.open[..run.up_to(info["parentID"].as_str().unwrap_or_default())] {
                 if let Some(truth) = store.prompts.get_mut(open) {
                     truth.answers.push(id.to_owned());
@@ -84,12 +84,13 @@ impl Player {
             }
             drop(run);
             if let Some(session) = store.sessions.get_mut(&self.session) {
-                let message = Message { id: id.to_owned(), info: info.clone(), parts: Vec::new() };
+                let message =
+                    StoredMessage { id: id.to_owned(), info: info.clone(), parts: Vec::new() };
                 session.messages.push(message);
             }
         }
         self.message = Some(info.clone());
-        self.tell("message.updated", json!({ "info": info }));
+        self.publish("message.updated", json!({ "info": info }));
     }
 
     pub(super) fn change_answer(&mut self, change: impl FnOnce(&mut Value)) {
@@ -102,10 +103,10 @@ impl Player {
         {
             message.info = info.clone();
         }
-        self.tell("message.updated", json!({ "info": info }));
+        self.publish("message.updated", json!({ "info": info }));
     }
 
-    /// A new part.
+    /// Creates a part.
     pub(super) fn set_part(&self, message: &str, kind: &str, mut part: Value) -> Value {
         part["id"] = json!(self.server.id("prt"));
         part["messageID"] = json!(message);
@@ -128,6 +129,6 @@ impl Player {
         {
             message.set_part(part);
         }
-        self.tell("message.part.updated", json!({ "part": part, "time": self.server.now_ms() }));
+        self.publish("message.part.updated", json!({ "part": part, "time": self.server.now_ms() }));
     }
 }

@@ -1,18 +1,18 @@
-//! Two turns of one session at once.
+//! Two turns of one session at the same time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use opencode_client::{CreateSession, PermissionReply, TurnRequest};
-use testkit::world::{AskKind, PromptEnd, Script, Step, Tool, Weather, World};
+use testkit::world::{AgentScript, AgentStep, AgentTool, AskKind, PromptEnd, Weather, World};
 
-fn ask_then_say(text: &'static str) -> Script {
-    let asks = Step::default().tool(Tool::that_asks(AskKind::Permission));
-    Script::default().then(asks).then(Step::text([text]))
+fn ask_then_say(text: &'static str) -> AgentScript {
+    let asks = AgentStep::default().tool(AgentTool::asking(AskKind::Permission));
+    AgentScript::default().then(asks).then(AgentStep::text([text]))
 }
 
-/// What the first asks is not taken for the second's, whoever of them reads first; and one of them answers.
+/// Each ask is replied to once, by one of the two turns, whichever of them reads first.
 #[test]
 fn each_ask_is_answered_once() {
     for seed in 0..40 {
@@ -37,7 +37,7 @@ fn each_ask_is_answered_once() {
             let mut texts = Vec::new();
             for turn in turns {
                 let outcome = inhabitant.within(Duration::from_secs(300), turn).await;
-                let outcome = outcome.expect("what is asked is answered");
+                let outcome = outcome.expect("every ask gets a reply");
                 texts.push(outcome.expect("an answer").text().into_owned());
             }
             texts
@@ -45,16 +45,16 @@ fn each_ask_is_answered_once() {
         assert!(texts.iter().all(|text| text.ends_with("is done.")), "{seed}: {texts:?}");
         let asks = model.asks();
         assert!(asks.iter().all(|ask| ask.accepted.len() == 1), "{seed}: {asks:?}");
-        assert_eq!(asked.load(Ordering::Relaxed), asks.len(), "{seed}: nobody is asked twice");
+        assert_eq!(asked.load(Ordering::Relaxed), asks.len(), "{seed}: handlers called twice");
         let ends = model.prompts().into_iter().map(|(_, prompt)| prompt.end);
         assert!(ends.into_iter().all(|end| end == PromptEnd::Completed));
         world.end();
     }
 }
 
-/// What a turn was to answer that is dropped keeps nobody waiting.
+/// An ask that a dropped turn was to answer blocks no other turn.
 #[test]
-fn a_turn_beside_one_that_is_dropped_has_an_end() {
+fn a_turn_beside_a_dropped_one_ends() {
     let world = World::new(1, Weather::CALM);
     let model = world.server(4096, "/src");
     model.script("One.", ask_then_say("One is done."));
@@ -75,10 +75,10 @@ fn a_turn_beside_one_that_is_dropped_has_an_end() {
         let two = session
             .send(TurnRequest::new("Two.").on_permission(|_| async { PermissionReply::Once }));
         let two = inhabitant.within(Duration::from_secs(300), two.outcome()).await;
-        assert!(one.await, "it was dropped");
-        two.expect("it has an end")
+        assert!(one.await, "the first turn was dropped at its limit");
+        two.expect("the second turn ends")
     });
-    // The first one's drop aborts the session.
+    // Dropping the first turn aborts the session.
     assert!(ended.is_err());
     assert_eq!(model.busy(), 0);
     world.end();
