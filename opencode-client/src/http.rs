@@ -11,7 +11,6 @@ use opencode_proto::api::Operation;
 use crate::runtime::Runtime;
 
 mod call;
-mod encode;
 mod endpoint;
 mod error;
 mod events;
@@ -124,7 +123,7 @@ impl Inner {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         if let Some(directory) = directory {
-            headers.insert(DIRECTORY, encode::component(directory));
+            headers.insert(DIRECTORY, endpoint::component(directory));
         }
         request
     }

@@ -118,72 +118,48 @@
 //! systems they are found through `ps`, by their parents. Elsewhere only OpenCode itself is ended.
 
 mod batch;
-mod binary;
-mod blocking;
-mod child;
-mod command;
-mod error;
-mod event_log;
-mod guardian;
 mod http;
-mod hub;
-mod inner;
-mod latch;
 mod log;
 mod opencode;
-mod pacing;
 mod policy;
-mod private_dir;
-mod process_tree;
-mod race;
-mod random;
-mod remains;
-mod request;
-mod run_stream;
-mod run_tree;
+mod process;
+mod run;
 mod runtime;
 mod server;
-mod server_events;
 mod session;
-mod shared_server;
-mod start;
-mod structured;
-mod tree_jobs;
-mod turn_stream;
-mod version;
-mod within;
 
 pub use crate::http::{CallError, Endpoint, HttpLimits, Reached, UrlError};
 pub use batch::{
     BatchError, BatchEvent, BatchReport, BatchRequest, BatchResults, BatchServers, BatchStream,
     Earlier, GivenServer, Job, JobError, JobRecord, JobReport, ResultsError, Standing,
 };
-pub use binary::{Binary, BinaryFault, BinaryNotFound, Tried, Version, parse_version};
-pub use error::{CleanupError, RunError, RunReport, VersionError, Warning};
-pub use event_log::{EventLogConfig, EventLogError, EventLogMode};
-pub use guardian::GuardianError;
+pub use log::{EventLogConfig, EventLogError, EventLogMode};
 pub use opencode::{Builder, OpenCode};
-pub use pacing::StartPacing;
 pub use policy::{Policy, PolicyError, PolicyReason, Verdict};
-pub use private_dir::PrivateDirError;
-pub use process_tree::{ProcessTreeError, Survivor, Survivors, SweepError};
-pub use request::{Backend, RunRequest, StartupRetry};
-pub use run_stream::RunStream;
+pub use process::binary::{Binary, BinaryFault, BinaryNotFound, Tried, Version, parse_version};
+pub use process::cleanup::CleanupError;
+pub use process::guardian::GuardianError;
+pub use process::pacing::StartPacing;
+pub use process::private_dir::PrivateDirError;
+pub use process::process_tree::{ProcessTreeError, Survivor, Survivors, SweepError};
+pub use process::startup_retry::StartupRetry;
+pub use process::version::VersionError;
+pub use process::warning::Warning;
+pub use run::{Backend, RunError, RunReport, RunRequest, RunStream};
 pub use runtime::{
     ByteSink, ByteSource, ChunkBuffer, Connecting, Connection, Process, ProcessControl,
     ProcessExit, Runtime, Timer,
 };
 pub use server::{
-    AttachError, AttachRequest, HealthError, ServeError, ServeRequest, Server, ServerReport,
-    StopError,
+    AttachError, AttachRequest, HealthError, ServeError, ServeRequest, Server, ServerEvents,
+    ServerNews, ServerReport, StopError,
 };
-pub use server_events::{ServerEvents, ServerNews};
 pub use session::Session;
-pub use structured::{
+pub use session::structured::{
     AnswerSchema, Misfit, Problem, SchemaError, StructuredError, StructuredOutcome,
     StructuredStream,
 };
-pub use turn_stream::{Ask, PermissionToken, QuestionToken, TurnError, TurnRequest, TurnStream};
+pub use session::turn::{Ask, PermissionToken, QuestionToken, TurnError, TurnRequest, TurnStream};
 
 #[cfg(feature = "schema")]
 pub use schemars;

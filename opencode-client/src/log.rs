@@ -1,17 +1,18 @@
 //! The event log, written where it may block.
 
-use std::future::Future;
-use std::pin::Pin;
+mod event_log;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use crate::blocking::unblock;
-use crate::event_log::{EventLog, EventLogError};
 use crate::runtime::Runtime;
+use crate::runtime::blocking::unblock;
+use crate::runtime::wait::BoxFuture;
 
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) use event_log::EventLog;
+pub use event_log::{EventLogConfig, EventLogError, EventLogMode};
 
 /// How much may wait to be written, in bytes.
 const WAITING_SIZE_MAX: usize = 4 << 20;
@@ -85,4 +86,16 @@ impl Log {
 fn write(log: &Mutex<EventLog>, lines: &[(String, Bytes)]) -> Result<(), EventLogError> {
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
     lines.iter().try_for_each(|(event_type, line)| log.write(Some(event_type), line))
+}
+
+/// What an error says, with its causes.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use opencode_config::Environment;
 
 use crate::batch::{BatchRequest, BatchStream};
-use crate::binary::{Binary, BinaryNotFound, Version};
-use crate::blocking::unblock;
-use crate::error::{RunError, RunReport, VersionError};
-use crate::guardian::Guardian;
-use crate::inner::Inner;
-use crate::pacing::{StartPacing, Starts};
-use crate::request::RunRequest;
-use crate::run_stream::RunStream;
+use crate::process::binary::{Binary, BinaryNotFound, Version};
+use crate::process::guardian::Guardian;
+use crate::process::host::Host;
+use crate::process::pacing::{StartPacing, Starts};
+use crate::process::version::VersionError;
+use crate::run::{RunError, RunReport, RunRequest, RunStream};
 use crate::runtime::Runtime;
+use crate::runtime::blocking::unblock;
 use crate::server::{self, AttachError, AttachRequest, ServeError, ServeRequest, Server};
 
 /// A handle to OpenCode. Cloning it is cheap, and the clones share their start pacing.
@@ -30,7 +29,7 @@ use crate::server::{self, AttachError, AttachRequest, ServeError, ServeRequest, 
 /// ```
 #[derive(Clone)]
 pub struct OpenCode {
-    inner: Arc<Inner>,
+    host: Arc<Host>,
 }
 
 impl OpenCode {
@@ -67,7 +66,7 @@ impl OpenCode {
 
     /// Runs a prompt and hands out its events as they come. Nothing happens until the stream is polled.
     pub fn stream(&self, request: impl Into<RunRequest>) -> RunStream {
-        RunStream::new(Arc::clone(&self.inner), request.into())
+        RunStream::new(Arc::clone(&self.host), request.into())
     }
 
     /// Starts a server (`opencode serve`) and waits until it works.
@@ -83,7 +82,7 @@ impl OpenCode {
     ///
     /// As for [`run`](Self::run).
     pub async fn serve(&self, request: impl Into<ServeRequest>) -> Result<Server, ServeError> {
-        Box::pin(server::serve(Arc::clone(&self.inner), request.into())).await
+        Box::pin(server::serve(Arc::clone(&self.host), request.into())).await
     }
 
     /// Attaches to a server that runs already, here or elsewhere, and checks that it answers.
@@ -96,7 +95,7 @@ impl OpenCode {
     ///
     /// Nothing is left behind.
     pub async fn attach(&self, request: impl Into<AttachRequest>) -> Result<Server, AttachError> {
-        Box::pin(server::attach(Arc::clone(&self.inner), request.into())).await
+        Box::pin(server::attach(Arc::clone(&self.host), request.into())).await
     }
 
     /// Runs many jobs on few servers, and hands out what happens. Nothing happens until the stream is polled.
@@ -114,7 +113,7 @@ impl OpenCode {
     /// # }
     /// ```
     pub fn batch(&self, request: BatchRequest) -> BatchStream {
-        BatchStream::new(Arc::clone(&self.inner), request)
+        BatchStream::new(Arc::clone(&self.host), request)
     }
 
     /// The executable that is run.
@@ -123,8 +122,8 @@ impl OpenCode {
     ///
     /// Every place where it was looked for.
     pub async fn binary(&self) -> Result<PathBuf, BinaryNotFound> {
-        let inner = Arc::clone(&self.inner);
-        unblock(&self.inner.runtime, move || inner.binary.locate(&inner.environment)).await
+        let host = Arc::clone(&self.host);
+        unblock(&self.host.runtime, move || host.binary.locate(&host.environment)).await
     }
 
     /// The version of OpenCode (`opencode --version`). Takes about a second.
@@ -137,15 +136,15 @@ impl OpenCode {
     ///
     /// As for [`run`](Self::run).
     pub async fn version(&self) -> Result<Version, VersionError> {
-        crate::version::version(&self.inner).await
+        crate::process::version::version(&self.host).await
     }
 }
 
 impl fmt::Debug for OpenCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenCode")
-            .field("runtime", &self.inner.runtime)
-            .field("binary", &self.inner.binary)
+            .field("runtime", &self.host.runtime)
+            .field("binary", &self.host.binary)
             .finish_non_exhaustive()
     }
 }
@@ -190,7 +189,7 @@ impl Builder {
     pub fn build(self) -> OpenCode {
         let guardian = Guardian::new(self.environment.var("PATH").map(Into::into));
         OpenCode {
-            inner: Arc::new(Inner {
+            host: Arc::new(Host {
                 runtime: self.runtime,
                 binary: self.binary,
                 environment: self.environment,

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use opencode_config::{PermissionAction, Permissions};
 use opencode_proto::{Pending, PermissionReply, PermissionRequest};
 
-use crate::turn_stream::Handler;
+use crate::session::turn::handler::Handler;
 
 pub use error::PolicyError;
 pub(crate) use memory::Memory;

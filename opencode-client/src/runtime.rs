@@ -1,5 +1,10 @@
 //! What an async runtime must provide.
 
+pub(crate) mod blocking;
+pub(crate) mod latch;
+pub(crate) mod random;
+pub(crate) mod wait;
+
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -11,7 +16,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::random::unguessable_u64;
+use crate::runtime::random::unguessable_u64;
 
 /// An async runtime, as far as this crate needs one.
 ///

@@ -1,12 +1,17 @@
 //! Servers: started by us, or attached to.
 
 mod attach;
+pub(crate) mod core;
 mod error;
+mod events;
 mod health;
+pub(crate) mod hub;
+pub(crate) mod life;
 mod local;
 mod port;
 mod pump;
-mod request;
+pub(crate) mod request;
+pub(crate) mod sessions;
 mod start;
 mod stop;
 
@@ -15,25 +20,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use opencode_proto::ServeOutcome;
 use opencode_proto::api::{Health, Operation, ServerHealth};
-use opencode_proto::{EventStream, HubSettings, ServeOutcome, SessionId};
 
-use crate::binary::Version;
-use crate::error::Warning;
-use crate::http::{CallError, Http};
-use crate::hub::{Follower, HubServer, Hubs};
-use crate::inner::Inner;
-use crate::session::{MessageIds, Sessions};
-use crate::start::{NoDirectory, existing};
+use crate::http::CallError;
+use crate::process::binary::Version;
+use crate::process::host::NoDirectory;
+use crate::process::host::existing;
+use crate::process::warning::Warning;
 
+use self::core::ServerInner;
 use local::Local;
-use pump::Life;
 
 pub(crate) use attach::attach;
-pub use error::{AttachError, HealthError, ServeError, ServerReport, StopError};
+pub use error::{AttachError, HealthError, ServeError};
+pub use events::{ServerEvents, ServerNews};
 pub(crate) use request::Place;
 pub use request::{AttachRequest, ServeRequest};
 pub(crate) use start::serve;
+pub use stop::{ServerReport, StopError};
 
 /// A running server. Cloning it is cheap.
 ///
@@ -44,21 +49,6 @@ pub(crate) use start::serve;
 #[derive(Clone)]
 pub struct Server {
     pub(crate) inner: Arc<ServerInner>,
-}
-
-/// What all clones of a server, and all that is made from it, share.
-pub(crate) struct ServerInner {
-    pub(crate) http: Http,
-    pub(crate) inner: Arc<Inner>,
-    /// What is asked for: `None` is where the server was started.
-    pub(crate) directory: Option<String>,
-    version: Option<Version>,
-    /// `None`: somebody else's.
-    local: Option<Local>,
-    events: HubSettings,
-    hubs: Hubs,
-    pub(crate) sessions: Sessions,
-    pub(crate) message_ids: MessageIds,
 }
 
 impl Server {
@@ -185,81 +175,5 @@ impl fmt::Debug for Server {
             .field("directory", &self.directory())
             .field("process_id", &self.process_id())
             .finish_non_exhaustive()
-    }
-}
-
-impl ServerInner {
-    fn new(
-        inner: Arc<Inner>,
-        http: Http,
-        directory: Option<String>,
-        version: Option<Version>,
-        local: Option<Local>,
-    ) -> Self {
-        Self {
-            http,
-            inner,
-            directory,
-            version,
-            local,
-            events: HubSettings::default(),
-            hubs: Hubs::default(),
-            sessions: Sessions::default(),
-            message_ids: MessageIds::default(),
-        }
-    }
-
-    fn with_events(self, events: HubSettings) -> Self {
-        Self { events, ..self }
-    }
-
-    /// Follows a session that works in this directory, and its descendants.
-    pub(crate) fn follow(&self, session: SessionId, directory: Option<String>) -> Follower {
-        // Not the stream of all directories: OpenCode says there that it is connected before it listens to anything,
-        // and what a prompt sets off at once would be lost.
-        let server = self.hub_server(EventStream::Directory, directory);
-        self.hubs.follow(server, Some(session))
-    }
-
-    /// Follows everything.
-    pub(crate) fn follow_all(&self) -> Follower {
-        let server = self.hub_server(self.events.stream, self.directory.clone());
-        self.hubs.follow(server, None)
-    }
-
-    fn hub_server(&self, stream: EventStream, directory: Option<String>) -> HubServer {
-        HubServer {
-            runtime: Arc::clone(&self.inner.runtime),
-            http: self.http.clone(),
-            directory,
-            exit: self.exit(),
-            settings: self.events.clone().with_stream(stream),
-        }
-    }
-
-    pub(crate) fn is_running(&self) -> bool {
-        self.local.as_ref().is_none_or(|local| local.life().ended.value().is_none())
-    }
-
-    /// The end of its process, for tasks that must not keep it alive.
-    pub(crate) fn exit(&self) -> ServerExit {
-        ServerExit { life: self.local.as_ref().map(|local| Arc::clone(local.life())) }
-    }
-}
-
-/// The end of a server's process. Does not keep it alive.
-#[derive(Clone, Debug)]
-pub(crate) struct ServerExit {
-    /// `None`: somebody else's.
-    life: Option<Arc<Life>>,
-}
-
-impl ServerExit {
-    /// Waits until the process has ended; for ever when it is somebody else's.
-    pub(crate) async fn exited(&self) -> Arc<ServeOutcome> {
-        match &self.life {
-            Some(life) => life.ended.wait().await,
-            None => std::future::pending().await,
-        }
     }
 }

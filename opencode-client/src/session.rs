@@ -1,16 +1,14 @@
 //! A session of a server.
 
-mod claims;
-mod gate;
-mod message_id;
-mod model;
+pub(crate) mod core;
 mod operations;
+pub(crate) mod structured;
+pub(crate) mod turn;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use opencode_config::ModelRef;
 use opencode_proto::api::CreateSession;
@@ -19,16 +17,14 @@ use opencode_proto::{
     SessionInfo,
 };
 
-use crate::event_log::{EventLogConfig, EventLogMode};
 use crate::http::CallError;
-use crate::server::{Server, ServerInner};
-use crate::turn_stream::{Answerers, Handler, TurnRequest, TurnStream};
+use crate::log::{EventLogConfig, EventLogMode};
+use crate::server::Server;
+use crate::server::core::ServerInner;
+use crate::session::turn::handler::{Answerers, Handler};
+use crate::session::turn::{TurnRequest, TurnStream};
 
-use claims::Claims;
-pub(crate) use gate::Abort;
-use gate::AbortGate;
-pub(crate) use message_id::MessageIds;
-pub(crate) use model::ModelGuard;
+use self::core::SessionCore;
 
 /// A session of a server. Cloning it is cheap.
 ///
@@ -45,7 +41,7 @@ pub(crate) use model::ModelGuard;
 /// [`delete`](Self::delete).
 #[derive(Clone)]
 pub struct Session {
-    pub(crate) core: Arc<SessionCore>,
+    pub(crate) core: SessionCore,
     answerers: Answerers,
     /// A policy, which comes before all handlers.
     decider: Option<Handler<PermissionRequest, PermissionReply>>,
@@ -60,35 +56,20 @@ struct SessionLog {
     is_begun: Arc<AtomicBool>,
 }
 
-/// What all handles of one session share.
-pub(crate) struct SessionCore {
-    pub(crate) server: Arc<ServerInner>,
-    pub(crate) id: SessionId,
-    /// Where it works: what is asked about it is asked there.
-    pub(crate) directory: Option<String>,
-    pub(crate) aborts: AbortGate,
-    pub(crate) claims: Claims,
-    pub(crate) models: ModelGuard,
-}
-
-/// The sessions of a server that somebody has a handle of.
-#[derive(Debug, Default)]
-pub(crate) struct Sessions(Mutex<BTreeMap<SessionId, Weak<SessionCore>>>);
-
 impl Session {
     fn new(server: &Arc<ServerInner>, info: &SessionInfo, model: Option<ModelRef>) -> Self {
-        let core = server.sessions.core(server, info, model);
+        let core = SessionCore::new(server, info, model);
         Self { core, answerers: Answerers::default(), decider: None, log: None }
     }
 
     /// Its id, by which it can be resumed.
     pub fn id(&self) -> &SessionId {
-        &self.core.id
+        &self.core.state.id
     }
 
     /// The project's directory it works in.
     pub fn directory(&self) -> Option<&str> {
-        self.core.directory.as_deref()
+        self.core.state.directory.as_deref()
     }
 
     /// Lets `handler` decide what the turns of this handle ask permission for, also those of subagents. Without one,
@@ -155,7 +136,7 @@ impl Session {
         if request.log.is_none() {
             request.log = self.log.as_ref().map(SessionLog::next);
         }
-        TurnStream::new(Arc::clone(&self.core), request)
+        TurnStream::new(self.core.clone(), request)
     }
 }
 
@@ -174,34 +155,9 @@ impl SessionLog {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("id", &self.core.id)
-            .field("directory", &self.core.directory)
+            .field("id", &self.core.state.id)
+            .field("directory", &self.core.state.directory)
             .finish_non_exhaustive()
-    }
-}
-
-impl Sessions {
-    fn core(
-        &self,
-        server: &Arc<ServerInner>,
-        info: &SessionInfo,
-        model: Option<ModelRef>,
-    ) -> Arc<SessionCore> {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|_, core| core.strong_count() > 0);
-        if let Some(core) = sessions.get(&info.id).and_then(Weak::upgrade) {
-            return core;
-        }
-        let core = Arc::new(SessionCore {
-            server: Arc::clone(server),
-            id: info.id.clone(),
-            directory: info.directory.as_deref().map(str::to_owned),
-            aborts: AbortGate::default(),
-            claims: Claims::default(),
-            models: ModelGuard::new(model),
-        });
-        sessions.insert(info.id.clone(), Arc::downgrade(&core));
-        core
     }
 }
 

@@ -2,11 +2,12 @@
 
 use opencode_proto::{JobNo, JobStop, NotRun, Spend};
 
+use super::job_error::JobError;
 use super::plan::PlannedJob;
 use super::record::{JobRecord, Standing};
-use super::report::{JobError, JobReport};
+use super::report::JobReport;
 use super::work::{Answer, Worked};
-use crate::error::describe;
+use crate::log::describe;
 
 /// Of a job that was begun.
 pub(super) fn of_work(

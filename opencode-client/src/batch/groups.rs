@@ -6,9 +6,9 @@ use opencode_config::{ExtraFlags, RunConfig, RunFlags};
 use opencode_proto::GroupNo;
 
 use super::job::Job;
-use super::report::JobError;
+use super::job_error::JobError;
 use super::request::BatchServers;
-use crate::shared_server::needs_its_own;
+use crate::server::request::needs_its_own;
 
 /// What the servers of a batch are started with.
 #[derive(Debug, Default)]

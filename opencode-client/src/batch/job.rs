@@ -8,10 +8,10 @@ use opencode_proto::{
     QuestionRequest, TurnSettings,
 };
 
-use crate::event_log::EventLogConfig;
+use crate::log::EventLogConfig;
 use crate::policy::Policy;
-use crate::structured::AnswerSchema;
-use crate::turn_stream::Answerers;
+use crate::session::structured::AnswerSchema;
+use crate::session::turn::handler::Answerers;
 
 /// One prompt of a batch, in a session of its own.
 ///

@@ -8,15 +8,17 @@ use opencode_proto::api::{Operation, PromptAsync};
 use opencode_proto::{Batch, BatchJob, Fleet, JobNo, Spend};
 use serde_json::Value;
 
+use super::error::BatchError;
 use super::groups::{Groups, check};
 use super::job::Job;
+use super::job_error::JobError;
 use super::record::{JobRecord, Standing};
-use super::report::{BatchError, JobError, JobReport};
+use super::report::JobReport;
 use super::request::{BatchRequest, BatchServers};
 use super::results::{Past, ResultsFile};
-use crate::blocking::unblock;
-use crate::error::describe;
-use crate::inner::Inner;
+use crate::log::describe;
+use crate::process::host::Host;
+use crate::runtime::blocking::unblock;
 
 pub(super) struct Plan {
     pub(super) jobs: Vec<PlannedJob>,
@@ -35,7 +37,7 @@ pub(super) struct PlannedJob {
 }
 
 pub(super) async fn plan(
-    inner: &Arc<Inner>,
+    host: &Arc<Host>,
     mut request: BatchRequest,
     now: Instant,
 ) -> Result<(Plan, BatchServers), BatchError> {
@@ -47,7 +49,7 @@ pub(super) async fn plan(
     different(&jobs)?;
     let (results, past) = match request.results.clone() {
         Some(results) => {
-            let opened = unblock(&inner.runtime, move || ResultsFile::open(&results)).await?;
+            let opened = unblock(&host.runtime, move || ResultsFile::open(&results)).await?;
             (Some(opened.0), opened.1)
         }
         None => (None, Past::default()),
@@ -75,7 +77,7 @@ pub(super) async fn plan(
         BatchServers::Started(_) => Fleet::Started,
     };
     let mut settings = request.settings;
-    settings.seed = inner.runtime.random();
+    settings.seed = host.runtime.random();
     let batch = Batch::new(settings, fleet, open, now);
     Ok((Plan { jobs, groups, batch, results, over }, request.servers))
 }
@@ -103,7 +105,7 @@ fn earlier(
     }
     let (record, error) = match known {
         Some(record) if record.is_completed() => (record.clone(), None),
-        Some(record) => (record.clone(), Some(record.failure())),
+        Some(record) => (record.clone(), Some(JobError::recorded(record))),
         None => (planned.record(&JobError::Interrupted), Some(JobError::Interrupted)),
     };
     Some(JobReport { no, record, turns: Vec::new(), error })

@@ -4,8 +4,6 @@ use opencode_proto::{SessionId, Spend};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::report::JobError;
-
 /// What a job came to, flat, as it is written to the results: one line of JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -46,12 +44,6 @@ impl JobRecord {
     /// Whether its answer is complete.
     pub fn is_completed(&self) -> bool {
         self.end == "completed"
-    }
-
-    /// What is known of a failure that nothing else is known of.
-    pub(super) fn failure(&self) -> JobError {
-        let message = self.error.clone().unwrap_or_default();
-        JobError::Recorded { end: self.end.clone(), message }
     }
 
     /// How long its last try took.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::record::{JobRecord, Line, Standing};
-use crate::blocking::unblock;
 use crate::runtime::Runtime;
+use crate::runtime::blocking::unblock;
 
 /// A file that gets the results of a batch as they come, as JSON lines.
 ///

@@ -14,25 +14,27 @@ use opencode_proto::{
 };
 
 use super::ending;
+use super::error::BatchError;
 use super::event::BatchEvent;
 use super::feed::{Feed, FeedReader, News, feed};
 use super::groups::{Groups, Place};
+use super::job_error::JobError;
 use super::plan::{Plan, PlannedJob};
 use super::record::Line;
-use super::report::{BatchError, BatchReport, JobError, JobReport};
+use super::report::{BatchReport, JobReport};
 use super::request::BatchServers;
 use super::results::{ResultsError, ResultsFile};
 use super::servers::{self, ServerDone, ServerFault, Slot, Source};
 use super::work::{Assignment, Worked, work};
-use crate::error::describe;
-use crate::inner::Inner;
-use crate::latch::Latch;
+use crate::log::describe;
+use crate::process::host::Host;
 use crate::runtime::Timer;
+use crate::runtime::latch::Latch;
+use crate::runtime::wait::poll_timer;
 use crate::server::StopError;
-use crate::start::poll_timer;
 
 pub(super) struct Running {
-    inner: Arc<Inner>,
+    host: Arc<Host>,
     batch: Batch,
     jobs: Vec<PlannedJob>,
     groups: Groups,
@@ -76,7 +78,7 @@ pub(super) enum Progress {
 
 impl Running {
     pub(super) fn new(
-        inner: Arc<Inner>,
+        host: Arc<Host>,
         plan: Plan,
         source: BatchServers,
         turns: Retention,
@@ -85,7 +87,7 @@ impl Running {
         let Plan { jobs, groups, batch, results, over } = plan;
         let (feed, news) = feed();
         let mut running = Self {
-            inner,
+            host,
             batch,
             reports: jobs.iter().map(|_| None).collect(),
             jobs,
@@ -115,7 +117,7 @@ impl Running {
     }
 
     pub(super) fn cancel(&mut self) {
-        self.batch.cancel(self.inner.runtime.now());
+        self.batch.cancel(self.host.runtime.now());
     }
 
     pub(super) fn spend(&self) -> Spend {
@@ -155,13 +157,13 @@ impl Running {
                     }
                     let moved = self.poll_world(cx);
                     let woken = wake.is_some_and(|wake| {
-                        poll_timer(&*self.inner.runtime, &mut self.timer, wake, cx).is_ready()
+                        poll_timer(&*self.host.runtime, &mut self.timer, wake, cx).is_ready()
                     });
                     if !moved && !woken {
                         return Poll::Pending;
                     }
                     if woken {
-                        self.batch.handle_timeout(self.inner.runtime.now());
+                        self.batch.handle_timeout(self.host.runtime.now());
                     }
                 }
             }
@@ -197,7 +199,7 @@ impl Running {
             match news {
                 News::Event(event) => self.events.push_back(*event),
                 News::Spend(job, spend) => {
-                    self.batch.handle_spend(job, spend, self.inner.runtime.now());
+                    self.batch.handle_spend(job, spend, self.host.runtime.now());
                 }
             }
         }
@@ -228,7 +230,7 @@ impl Running {
     }
 
     fn job_done(&mut self, mut worked: Worked) {
-        let now = self.inner.runtime.now();
+        let now = self.host.runtime.now();
         let (no, server, stop) = (worked.no, worked.server, worked.stop);
         self.cancels.remove(&no);
         let spend = ending::spend(&worked);
@@ -251,7 +253,7 @@ impl Running {
     }
 
     fn tell_retry(&mut self, job: JobNo, at: Instant) {
-        let delay = at.saturating_duration_since(self.inner.runtime.now());
+        let delay = at.saturating_duration_since(self.host.runtime.now());
         let error = self.worked.get(&job).and_then(|worked| worked.error.as_ref());
         let reason = error.map(|error| describe(error)).unwrap_or_default();
         self.events.push_back(BatchEvent::JobRetrying { job, reason, delay });
@@ -261,7 +263,7 @@ impl Running {
     fn end_job(&mut self, no: JobNo, not_run: Option<NotRun>) {
         let report = Arc::new(self.report(no, not_run));
         let Some(results) = self.results.clone() else { return self.tell_end(report) };
-        let runtime = Arc::clone(&self.inner.runtime);
+        let runtime = Arc::clone(&self.host.runtime);
         self.tasks.push(Box::pin(async move {
             let line = Line::Ended(Box::new(report.record.clone()));
             let written = results.write(&runtime, &line).await;
@@ -286,7 +288,7 @@ impl Running {
                 no: report.no,
                 record: report.record.clone(),
                 turns: Vec::new(),
-                error: report.error.as_ref().map(|_| report.record.failure()),
+                error: report.error.as_ref().map(|_| JobError::recorded(&report.record)),
             }),
         };
         self.reports[report.no.0] = Some(kept);
@@ -312,7 +314,7 @@ impl Running {
         let dismissed = Arc::new(Latch::default());
         let slot = Slot { dismissed: Arc::clone(&dismissed), server: None, fault: Arc::default() };
         self.slots.insert(no, slot);
-        let begin = servers::begin(Arc::clone(&self.inner), no, source, dismissed);
+        let begin = servers::begin(Arc::clone(&self.host), no, source, dismissed);
         self.tasks.push(Box::pin(async { Done::Server(begin.await) }));
         self.events.push_back(BatchEvent::ServerStarting(no));
     }
@@ -326,7 +328,7 @@ impl Running {
     }
 
     fn server_done(&mut self, done: ServerDone) {
-        let now = self.inner.runtime.now();
+        let now = self.host.runtime.now();
         match done {
             ServerDone::Ready(no, server) => {
                 let url = server.url();
@@ -384,7 +386,7 @@ impl Running {
     fn note_results(&mut self, written: Result<(), ResultsError>) {
         if let Err(error) = written {
             self.results_fault.get_or_insert_with(|| Arc::new(error));
-            self.batch.halt(self.inner.runtime.now());
+            self.batch.halt(self.host.runtime.now());
         }
     }
 
@@ -392,7 +394,7 @@ impl Running {
         let report = BatchReport {
             jobs: self.reports.drain(..).map(|job| job.expect("every job has ended")).collect(),
             spend: self.batch.spend(),
-            elapsed: self.inner.runtime.now().saturating_duration_since(self.begun),
+            elapsed: self.host.runtime.now().saturating_duration_since(self.begun),
             leftovers: std::mem::take(&mut self.leftovers),
         };
         match self.results_fault.take() {

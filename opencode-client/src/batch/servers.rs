@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use opencode_proto::ServerNo;
 
-use crate::error::describe;
-use crate::inner::Inner;
-use crate::latch::Latch;
-use crate::race::{First, race};
-use crate::server::{self, AttachRequest, ServeRequest, Server, ServerExit, StopError};
+use crate::log::describe;
+use crate::process::host::Host;
+use crate::runtime::latch::Latch;
+use crate::runtime::wait::{First, race};
+use crate::server::life::ServerExit;
+use crate::server::{self, AttachRequest, ServeRequest, Server, StopError};
 
 /// A server, or one that will be.
 pub(super) struct Slot {
@@ -53,17 +54,17 @@ impl ServerFault {
 
 /// Starts or reaches a server, unless it is dismissed before.
 pub(super) async fn begin(
-    inner: Arc<Inner>,
+    host: Arc<Host>,
     no: ServerNo,
     source: Source,
     dismissed: Arc<Latch<()>>,
 ) -> ServerDone {
     let begun = async {
         match source {
-            Source::Attach(request) => server::attach(inner, *request)
+            Source::Attach(request) => server::attach(host, *request)
                 .await
                 .map_err(|error| ServerFault::new(&error, error.is_passing())),
-            Source::Serve(request) => server::serve(inner, *request)
+            Source::Serve(request) => server::serve(host, *request)
                 .await
                 .map_err(|error| ServerFault::new(&error, error.is_passing())),
         }
@@ -82,4 +83,26 @@ pub(super) async fn watch(no: ServerNo, exit: ServerExit) -> ServerDone {
 
 pub(super) async fn stop(no: ServerNo, server: Server) -> ServerDone {
     ServerDone::Stopped(no, server.stop().await.err().map(Box::new))
+}
+
+/// How much memory a process takes, in bytes; `None` where nobody can tell. Blocks.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn resident_size(process_id: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process_id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn resident_size(_: u32) -> Option<u64> {
+    None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[test]
+fn this_process_takes_some_memory() {
+    let size = resident_size(std::process::id()).expect("this process runs");
+    assert!((1 << 20..1 << 40).contains(&size), "{size} bytes");
+    assert_eq!(resident_size(u32::MAX), None);
 }

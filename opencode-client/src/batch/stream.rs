@@ -8,12 +8,13 @@ use std::time::Instant;
 use futures_core::Stream;
 use opencode_proto::{BatchCounts, Spend};
 
+use super::error::BatchError;
 use super::event::BatchEvent;
 use super::plan::{Plan, plan};
-use super::report::{BatchError, BatchReport};
+use super::report::BatchReport;
 use super::request::{BatchRequest, BatchServers};
 use super::running::{Progress, Running};
-use crate::inner::Inner;
+use crate::process::host::Host;
 
 /// What happens in a batch, as it happens.
 ///
@@ -27,7 +28,7 @@ use crate::inner::Inner;
 /// background. [`cancel`](Self::cancel) and then waiting for the outcome tells what was done.
 #[must_use = "a batch does nothing unless it is polled"]
 pub struct BatchStream {
-    inner: Arc<Inner>,
+    host: Arc<Host>,
     phase: Phase,
     is_cancelled: bool,
 }
@@ -43,8 +44,8 @@ enum Phase {
 }
 
 impl BatchStream {
-    pub(crate) fn new(inner: Arc<Inner>, request: BatchRequest) -> Self {
-        Self { inner, phase: Phase::Created(Box::new(request)), is_cancelled: false }
+    pub(crate) fn new(host: Arc<Host>, request: BatchRequest) -> Self {
+        Self { host, phase: Phase::Created(Box::new(request)), is_cancelled: false }
     }
 
     /// The next event, `None` when there are no more.
@@ -111,17 +112,17 @@ impl BatchStream {
                     else {
                         unreachable!("it was just looked at")
                     };
-                    let begun = self.inner.runtime.now();
-                    let (inner, turns) = (Arc::clone(&self.inner), request.turns);
-                    let planning = Box::pin(async move { plan(&inner, *request, begun).await });
+                    let begun = self.host.runtime.now();
+                    let (host, turns) = (Arc::clone(&self.host), request.turns);
+                    let planning = Box::pin(async move { plan(&host, *request, begun).await });
                     self.phase = Phase::Planning { planning, begun, turns };
                 }
                 Phase::Planning { planning, begun, turns } => {
                     let planned = ready!(planning.as_mut().poll(cx));
                     self.phase = match planned {
                         Ok((plan, servers)) => {
-                            let inner = Arc::clone(&self.inner);
-                            let mut running = Running::new(inner, plan, servers, *turns, *begun);
+                            let host = Arc::clone(&self.host);
+                            let mut running = Running::new(host, plan, servers, *turns, *begun);
                             if self.is_cancelled {
                                 running.cancel();
                             }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use opencode_proto::api::ApiErrorKind;
 use opencode_proto::{MessageId, ServerEventKind};
 
-use crate::hub::{Delivery, Mailbox};
+use crate::runtime::wait::within;
+use crate::server::hub::{Delivery, Mailbox};
 use crate::session::Session;
-use crate::within::within;
 
 /// How long to wait for the event stream, and for what it tells of the deleted session.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -19,8 +19,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// that.
 pub(super) async fn withdraw(session: &Session, prompt: &MessageId) -> bool {
     let core = &session.core;
-    let runtime = &*core.server.inner.runtime;
-    let follower = core.server.follow(core.id.clone(), core.directory.clone());
+    let runtime = &*core.server.host.runtime;
+    let follower = core.server.follow(core.state.id.clone(), core.state.directory.clone());
     let mailbox = follower.mailbox();
     // From then on, nothing is missed.
     let opened = within(runtime, Some(LIMIT), mailbox.opened()).await;

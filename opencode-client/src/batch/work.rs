@@ -15,21 +15,21 @@ use opencode_proto::{
 use super::event::BatchEvent;
 use super::feed::{Feed, News};
 use super::job::Job;
-use super::memory::resident_size;
+use super::job_error::JobError;
 use super::record::Line;
-use super::report::JobError;
 use super::results::{ResultsError, ResultsFile};
+use super::servers::resident_size;
 use super::withdraw::{discard, withdraw};
-use crate::blocking::unblock;
-use crate::error::describe;
 use crate::http::Http;
-use crate::latch::Latch;
-use crate::race::{First, race};
+use crate::log::describe;
+use crate::process::host::NoDirectory;
+use crate::runtime::blocking::unblock;
+use crate::runtime::latch::Latch;
+use crate::runtime::wait::{First, race};
 use crate::server::Server;
 use crate::session::Session;
-use crate::start::NoDirectory;
-use crate::structured::{StructuredError, StructuredOutcome, StructuredStream};
-use crate::turn_stream::{TurnError, TurnRequest, TurnStream};
+use crate::session::structured::{StructuredError, StructuredOutcome, StructuredStream};
+use crate::session::turn::{TurnError, TurnRequest, TurnStream};
 
 /// A job, and all it needs.
 pub(super) struct Assignment {
@@ -78,7 +78,7 @@ struct Failure {
 }
 
 pub(super) async fn work(assignment: Assignment) -> Worked {
-    let runtime = Arc::clone(&assignment.server.inner.inner.runtime);
+    let runtime = Arc::clone(&assignment.server.inner.host.runtime);
     let begun = runtime.now();
     let (no, server) = (assignment.no, assignment.server_no);
     let process = assignment.server.process_id();
@@ -173,7 +173,7 @@ async fn govern(session: Session, job: &Job) -> Result<Session, Failure> {
 async fn directory(assignment: &Assignment) -> Result<Option<String>, JobError> {
     let Assignment { job, server, .. } = assignment;
     let (at, path) = (server.clone(), job.directory.clone());
-    let runtime = &server.inner.inner.runtime;
+    let runtime = &server.inner.host.runtime;
     match unblock(runtime, move || at.place_of(path.as_deref())).await {
         Ok(directory) => Ok(directory.map(|directory| directory.to_string_lossy().into_owned())),
         Err(NoDirectory { path, source }) => Err(JobError::Directory { path, source }),
@@ -191,7 +191,7 @@ async fn announce(assignment: &mut Assignment, session: &SessionId) -> Result<()
             session: session.clone(),
         };
         let written: Result<(), ResultsError> =
-            results.write(&assignment.server.inner.inner.runtime, &line).await;
+            results.write(&assignment.server.inner.host.runtime, &line).await;
         written.map_err(|error| Failure::of(JobError::Results(Arc::new(error))))?;
     }
     let (job, attempt, server, session) = (*no, *attempt, *server_no, session.clone());

@@ -11,7 +11,7 @@ use opencode_proto::{Retry, RetryCause, RetryPolicy};
 use super::Inner;
 use super::error::{CallError, Reached};
 use super::link::{Gathered, Link};
-use crate::within::{Late, within};
+use crate::runtime::wait::{Late, within};
 
 impl Inner {
     pub(super) async fn reply(

@@ -3,12 +3,12 @@ mod tests;
 
 use std::fmt;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use http::uri::{Authority, InvalidUri, Scheme};
 use http::{HeaderValue, Uri};
 use opencode_config::Credentials;
-use percent_encoding::percent_decode_str;
-
-use super::encode::basic;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// The user that a server knows when it was told a password only.
 const USERNAME: &str = "opencode";
@@ -168,4 +168,30 @@ pub enum UrlError {
     /// The user's name has a colon, which Basic authentication cannot say.
     #[error("the server's user has a colon in its name")]
     Username,
+}
+
+/// What JavaScript's `encodeURIComponent` encodes: the server decodes with `decodeURIComponent`.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// Any text as the value of a header, percent-encoded.
+pub(super) fn component(text: &str) -> HeaderValue {
+    let encoded = utf8_percent_encode(text, COMPONENT).to_string();
+    HeaderValue::try_from(encoded).expect("what is left is plain ASCII")
+}
+
+/// The `authorization` header of Basic authentication, marked as a secret.
+pub(super) fn basic(username: &[u8], password: &[u8]) -> HeaderValue {
+    let pair = BASE64_STANDARD.encode([username, b":", password].concat());
+    let mut header = HeaderValue::try_from(format!("Basic {pair}")).expect("base64 is plain ASCII");
+    header.set_sensitive(true);
+    header
 }

@@ -13,7 +13,7 @@ use opencode_proto::api::ApiError;
 use super::Inner;
 use super::error::CallError;
 use super::link::{Gathered, Link};
-use crate::within::within;
+use crate::runtime::wait::within;
 
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
 

@@ -13,7 +13,7 @@ use super::place::Confinement;
 use super::server::Unasked;
 use super::tree::{Limits, Tree};
 use super::{Memory, Policy, PolicyError, Subagents};
-use crate::blocking::unblock;
+use crate::runtime::blocking::unblock;
 use crate::session::Session;
 
 impl Session {
@@ -45,7 +45,7 @@ impl Session {
 
     async fn tree(&self, policy: Policy) -> Result<Tree, PolicyError> {
         let core = &self.core;
-        let (http, directory) = (core.server.http.clone(), core.directory.clone());
+        let (http, directory) = (core.server.http.clone(), core.state.directory.clone());
         let at = directory.as_deref();
         if policy.subagents == Subagents::Off {
             let update = UpdateSession::new(self.id().clone());
@@ -70,7 +70,7 @@ impl Session {
             worktree: paths.worktree.into(),
             home: paths.home.map(PathBuf::from),
         };
-        let runtime = Arc::clone(&core.server.inner.runtime);
+        let runtime = Arc::clone(&core.server.host.runtime);
         let (reads, writes) = (policy.reads.clone(), policy.writes.clone());
         let place = base.clone();
         let limits = unblock(&runtime, move || limits(reads, writes, &place)).await?;

@@ -18,9 +18,9 @@ use super::order::Open;
 use super::place::{Confinement, Place};
 use super::rules::decide;
 use super::{Memory, Policy, PolicyReason, Subagents, Verdict};
-use crate::blocking::unblock;
 use crate::http::Http;
 use crate::runtime::Runtime;
+use crate::runtime::blocking::unblock;
 
 /// The arguments of a call are told after the ask, by some milliseconds.
 const INPUT_TRIES: u32 = 100;

@@ -3,28 +3,26 @@
 use std::sync::Arc;
 
 use crate::http::{Endpoint, Http};
-use crate::inner::Inner;
-use crate::within::{Late, within};
+use crate::process::host::Host;
+use crate::runtime::wait::{Late, within};
 
+use super::core::ServerInner;
 use super::error::AttachError;
 use super::request::AttachRequest;
-use super::{Server, ServerInner, health};
+use super::{Server, health};
 
-pub(crate) async fn attach(
-    inner: Arc<Inner>,
-    request: AttachRequest,
-) -> Result<Server, AttachError> {
+pub(crate) async fn attach(host: Arc<Host>, request: AttachRequest) -> Result<Server, AttachError> {
     let AttachRequest { url, credentials, directory, start_limit, limits, events } = request;
     let endpoint = Endpoint::parse(&url, credentials.as_ref())?;
     // Without the password that may have been in it.
     let url = endpoint.to_string();
-    let http = Http::new(Arc::clone(&inner.runtime), endpoint, limits);
+    let http = Http::new(Arc::clone(&host.runtime), endpoint, limits);
     let checked =
-        within(&*inner.runtime, Some(start_limit), health::version(&http, directory.as_deref()));
+        within(&*host.runtime, Some(start_limit), health::version(&http, directory.as_deref()));
     match checked.await {
         Ok(Ok(version)) => {
-            let inner = Arc::clone(&inner);
-            let server = ServerInner::new(inner, http, directory, version, None);
+            let host = Arc::clone(&host);
+            let server = ServerInner::new(host, http, directory, version, None);
             Ok(Server::new(server.with_events(events)))
         }
         Ok(Err(error)) if error.is_unauthorized() => Err(AttachError::Unauthorized { url }),

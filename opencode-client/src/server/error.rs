@@ -1,16 +1,15 @@
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use opencode_config::RunConfigError;
-use opencode_proto::{ServeOutcome, SessionId};
+use opencode_proto::ServeOutcome;
 
-use crate::binary::BinaryNotFound;
-use crate::error::CleanupError;
 use crate::http::{CallError, UrlError};
-use crate::private_dir::PrivateDirError;
-use crate::start::{GroundError, SpawnError};
+use crate::process::binary::BinaryNotFound;
+use crate::process::launch::GroundError;
+use crate::process::launch::SpawnError;
+use crate::process::private_dir::PrivateDirError;
 
 /// Why no server was started. Nothing of it is left.
 #[derive(Debug, thiserror::Error)]
@@ -222,30 +221,4 @@ impl From<CallError> for HealthError {
     fn from(error: CallError) -> Self {
         Self::Call(Box::new(error))
     }
-}
-
-/// What became of a server.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ServerReport {
-    /// How its process ended; `None` for a server that was attached to, which goes on.
-    pub outcome: Option<ServeOutcome>,
-    /// The sessions that were busy, and were stopped before.
-    pub aborted: Vec<SessionId>,
-}
-
-/// Why a server could not be stopped without a trace.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StopError {
-    /// It was stopped, but not all of it could be removed.
-    #[error("`{command}`: cannot clean up after it")]
-    Leftovers {
-        /// The command, as a shell would take it.
-        command: String,
-        /// What became of it.
-        report: Box<ServerReport>,
-        /// What is left.
-        source: Arc<CleanupError>,
-    },
 }

@@ -2,8 +2,8 @@
 
 use opencode_proto::api::{ApiErrorKind, ConfiguredModel, Health};
 
-use crate::binary::{Version, parse_version};
 use crate::http::{CallError, Http};
+use crate::process::binary::{Version, parse_version};
 
 use super::error::HealthError;
 

@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use opencode_proto::{ServeOutcome, ServeSettings, SessionId};
 
-use crate::error::{CleanupError, Warning};
-use crate::latch::{Latch, SetOnDrop};
-use crate::race::{First, race};
-use crate::remains::Remains;
+use crate::process::cleanup::CleanupError;
+use crate::process::cleanup::Remains;
+use crate::process::launch::Started;
+use crate::process::warning::Warning;
 use crate::runtime::Runtime;
-use crate::start::Started;
+use crate::runtime::latch::{Latch, SetOnDrop};
+use crate::runtime::wait::{First, race};
 
-use super::pump::{Life, Watch};
+use super::life::Life;
+use super::pump::Watch;
 
 /// Dropping it ends the process and everything that its tools started, and removes its private files, on the spot.
 pub(super) struct Local {

@@ -7,20 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use opencode_proto::{Serve, ServeAction, ServeOutcome, ServeSettings};
 
-use crate::child::{poll_chunk, poll_exit};
-use crate::latch::Latch;
-use crate::run_tree::RunTree;
+use super::life::Life;
+use crate::process::child::{poll_chunk, poll_exit};
+use crate::process::run_tree::RunTree;
+use crate::process::run_tree::TreeJobs;
+use crate::runtime::wait::poll_timer;
 use crate::runtime::{ByteSource, Process, ProcessExit, Runtime, Timer};
-use crate::start::poll_timer;
-use crate::tree_jobs::TreeJobs;
-
-/// What is known of a server's process.
-#[derive(Debug, Default)]
-pub(super) struct Life {
-    /// Where it listens.
-    pub(super) ready: Latch<String>,
-    pub(super) ended: Latch<ServeOutcome>,
-}
 
 /// The task that watches a server's process and drains its output. It holds nothing that keeps the process alive, and
 /// ends with it, or when this is dropped.

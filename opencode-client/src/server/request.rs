@@ -6,7 +6,7 @@ use opencode_config::{Credentials, LogLevel, LogOutput, RunConfig, ServeFlags};
 use opencode_proto::{HubSettings, ServeSettings};
 
 use crate::http::HttpLimits;
-use crate::request::StartupRetry;
+use crate::process::startup_retry::StartupRetry;
 
 /// A server to start and how. The default is one on a free port of this machine, with a password that nobody knows, and
 /// with private directories.
@@ -221,4 +221,19 @@ impl From<String> for AttachRequest {
     fn from(url: String) -> Self {
         Self::new(url)
     }
+}
+
+/// What of a configuration a server would have to be started with.
+pub(crate) fn needs_its_own(config: &RunConfig) -> Option<&'static str> {
+    let default = RunConfig::default();
+    let settings = [
+        ("environment", config.env != default.env),
+        ("instructions", config.instructions != default.instructions),
+        ("isolation", config.isolation != default.isolation),
+        ("MCP servers", config.mcp != default.mcp),
+        ("overrides", config.overrides != default.overrides),
+        ("permissions", config.permission != default.permission),
+        ("tools", config.tools != default.tools),
+    ];
+    settings.into_iter().find(|(_, differs)| *differs).map(|(setting, _)| setting)
 }

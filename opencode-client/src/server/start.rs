@@ -6,26 +6,29 @@ use std::time::Duration;
 use opencode_config::{Credentials, Invocation, IsolationPlan, ServeFlags};
 use opencode_proto::{ServeEnd, ServeOutcome};
 
-use crate::binary::Version;
-use crate::blocking::{unblock, unblock_bound};
 use crate::http::{Endpoint, Http};
-use crate::inner::Inner;
-use crate::private_dir::PrivateDir;
-use crate::process_tree::Marker;
-use crate::race::{First, race};
-use crate::random::unguessable_bits;
-use crate::start::{self, Ground, Prepared};
+use crate::process::binary::Version;
+use crate::process::host::Host;
+use crate::process::launch;
+use crate::process::launch::Ground;
+use crate::process::launch::Prepared;
+use crate::process::private_dir::PrivateDir;
+use crate::process::process_tree::Marker;
+use crate::runtime::blocking::{unblock, unblock_bound};
+use crate::runtime::random::unguessable_bits;
+use crate::runtime::wait::{First, race};
 
+use super::core::ServerInner;
 use super::error::{HealthError, ServeError};
 use super::local::Local;
 use super::request::{Place, ServeRequest};
-use super::{Server, ServerInner, health, port};
+use super::{Server, health, port};
 
 /// How often another free port is tried when somebody else was faster.
 const PORT_RETRIES_MAX: u32 = 5;
 
 pub(crate) async fn serve(
-    inner: Arc<Inner>,
+    host: Arc<Host>,
     mut request: ServeRequest,
 ) -> Result<Server, ServeError> {
     let credentials = request.flags.credentials.take().unwrap_or_else(random_credentials);
@@ -33,8 +36,8 @@ pub(crate) async fn serve(
     let request = Arc::new(request);
     let (mut delay, mut retries, mut ports) = (Duration::ZERO, 0, 0);
     loop {
-        let permit = start::turn(&inner, &request.config.isolation.data, delay).await;
-        let error = match attempt(&inner, &request, &credentials).await {
+        let permit = launch::turn(&host, &request.config.isolation.data, delay).await;
+        let error = match attempt(&host, &request, &credentials).await {
             Ok(server) => return Ok(server),
             Err(error) => error,
         };
@@ -78,28 +81,28 @@ struct Planned {
 }
 
 async fn attempt(
-    inner: &Arc<Inner>,
+    host: &Arc<Host>,
     request: &Arc<ServeRequest>,
     credentials: &Credentials,
 ) -> Result<Server, ServeError> {
-    let runtime = Arc::clone(&inner.runtime);
+    let runtime = Arc::clone(&host.runtime);
     let planned = {
-        let (inner, request) = (Arc::clone(inner), Arc::clone(request));
-        unblock(&runtime, move || plan(&inner, &request)).await?
+        let (host, request) = (Arc::clone(host), Arc::clone(request));
+        unblock(&runtime, move || plan(&host, &request)).await?
     };
     let Planned { invocation, marker, plan, flags, directory } = planned;
     let prepared = {
-        let inner = Arc::clone(inner);
-        unblock_bound(&runtime, move || Prepared::make(&inner, invocation, marker, plan)).await?
+        let host = Arc::clone(host);
+        unblock_bound(&runtime, move || Prepared::make(&host, invocation, marker, plan)).await?
     };
     let start_limit = request.settings.start_limit;
     let until = runtime.now().checked_add(start_limit);
-    let started = start::spawn(inner, prepared).await?;
+    let started = launch::spawn(host, prepared).await?;
     let local = Local::watch(&runtime, started, request.settings.clone());
 
     let url = match local.ready().await {
         Ok(url) => url,
-        Err(outcome) => return Err(not_ready(inner, local, &outcome, flags, start_limit).await),
+        Err(outcome) => return Err(not_ready(host, local, &outcome, flags, start_limit).await),
     };
     tracing::debug!(%url, "the server listens");
     let endpoint = match Endpoint::parse(&url, Some(credentials)) {
@@ -120,13 +123,13 @@ async fn attempt(
     let ended = race(local.life().ended.wait(), late);
     match race(check(&http, &directory), ended).await {
         First::One(Ok(version)) => {
-            let inner = Arc::clone(inner);
-            let server = ServerInner::new(inner, http, Some(directory), version, Some(local));
+            let host = Arc::clone(host);
+            let server = ServerInner::new(host, http, Some(directory), version, Some(local));
             Ok(Server::new(server.with_events(request.events.clone())))
         }
         First::One(Err(source)) => Err(unhealthy(local, http.endpoint().to_string(), source).await),
         First::Other(First::One(outcome)) => {
-            Err(not_ready(inner, local, &outcome, flags, start_limit).await)
+            Err(not_ready(host, local, &outcome, flags, start_limit).await)
         }
         First::Other(First::Other(())) => {
             let command = local.command().to_owned();
@@ -137,16 +140,16 @@ async fn attempt(
 }
 
 /// Looks at everything that the server depends on. Blocks.
-fn plan(inner: &Inner, request: &ServeRequest) -> Result<Planned, ServeError> {
+fn plan(host: &Host, request: &ServeRequest) -> Result<Planned, ServeError> {
     let directory = match request.place {
         Place::Directory => request.directory.as_deref(),
-        Place::Nowhere => Some(&*inner.temp_dir),
+        Place::Nowhere => Some(&*host.temp_dir),
     };
-    let ground = Ground::explore(inner, &request.config, directory)?;
+    let ground = Ground::explore(host, &request.config, directory)?;
     let Ground { program, directory, marker, plan } = ground;
     let directory = match request.place {
         Place::Directory => directory,
-        Place::Nowhere => PrivateDir::root(&inner.temp_dir, marker.token()),
+        Place::Nowhere => PrivateDir::root(&host.temp_dir, marker.token()),
     };
     let mut flags = request.flags.clone();
     if port::wanted(&flags).is_none() {
@@ -169,7 +172,7 @@ async fn check(http: &Http, directory: &str) -> Result<Option<Version>, HealthEr
 
 /// Why a process that has ended was no server.
 async fn not_ready(
-    inner: &Arc<Inner>,
+    host: &Arc<Host>,
     local: Local,
     outcome: &ServeOutcome,
     flags: ServeFlags,
@@ -187,7 +190,7 @@ async fn not_ready(
     if let ServeEnd::CannotListen { .. } = &outcome.end {
         let port = flags.port.unwrap_or_default();
         let address = format!("{}:{port}", port::hostname(&flags));
-        let source = unblock(&inner.runtime, move || port::fault(&flags, port)).await;
+        let source = unblock(&host.runtime, move || port::fault(&flags, port)).await;
         return ServeError::Listen { command, address, source, stderr };
     }
     ServeError::Ended { command, outcome: Box::new(outcome.clone()) }

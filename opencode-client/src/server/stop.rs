@@ -1,15 +1,42 @@
 //! The end of a server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opencode_proto::api::{AbortSession, SessionStatuses};
 use opencode_proto::{ServeOutcome, SessionId, SessionStatus};
 
-use crate::race::race;
+use crate::process::cleanup::CleanupError;
+use crate::runtime::wait::race;
 
-use super::ServerInner;
-use super::error::{ServerReport, StopError};
+use super::core::ServerInner;
 use super::local::Local;
+
+/// What became of a server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerReport {
+    /// How its process ended; `None` for a server that was attached to, which goes on.
+    pub outcome: Option<ServeOutcome>,
+    /// The sessions that were busy, and were stopped before.
+    pub aborted: Vec<SessionId>,
+}
+
+/// Why a server could not be stopped without a trace.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopError {
+    /// It was stopped, but not all of it could be removed.
+    #[error("`{command}`: cannot clean up after it")]
+    Leftovers {
+        /// The command, as a shell would take it.
+        command: String,
+        /// What became of it.
+        report: Box<ServerReport>,
+        /// What is left.
+        source: Arc<CleanupError>,
+    },
+}
 
 /// How long sessions may take to stop. The server ends their tools then; when it is killed, we do.
 const ABORT_LIMIT: Duration = Duration::from_secs(3);
@@ -47,7 +74,7 @@ async fn abort(server: &ServerInner, local: &Local) -> Vec<SessionId> {
             aborted.push(operation.session);
         }
     };
-    let runtime = &server.inner.runtime;
+    let runtime = &server.host.runtime;
     let late = runtime.timer(runtime.now() + ABORT_LIMIT);
     race(local.life().ended.wait(), race(abort, late)).await;
     aborted

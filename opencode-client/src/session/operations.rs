@@ -45,7 +45,7 @@ impl Session {
 
     /// Aborts whatever it works on, by whose prompt ever. Its turns end. `POST /session/{sessionID}/abort`.
     pub async fn abort(&self) -> Called<()> {
-        let abort = self.core.aborts.begin();
+        let abort = self.core.state.aborts.begin();
         let aborted = self.call(&AbortSession { session: self.id().clone() }).await;
         drop(abort);
         aborted
@@ -137,6 +137,6 @@ impl Session {
 
     async fn call<O: opencode_proto::api::Operation>(&self, operation: &O) -> Called<O::Output> {
         let core = &self.core;
-        core.server.http.call(operation, core.directory.as_deref()).await
+        core.server.http.call(operation, core.state.directory.as_deref()).await
     }
 }

@@ -1,0 +1,147 @@
+//! What a run and a server have in common before they run: their turn, what they depend on, and the spawn.
+
+use std::future::poll_fn;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use opencode_config::{DataHome, Invocation, IsolationPlan, RunConfig, RunConfigError};
+
+use crate::process::binary::BinaryNotFound;
+use crate::process::cleanup::Remains;
+
+use crate::process::host::{Host, NoDirectory, existing, os_command};
+use crate::process::pacing::{StartPermit, StartPoll};
+use crate::process::private_dir::{self, PrivateDir, PrivateDirError};
+use crate::process::process_tree::Marker;
+use crate::process::run_tree::RunTree;
+use crate::process::warning::Warning;
+use crate::runtime::wait::poll_timer;
+use crate::runtime::{Process, Timer};
+
+/// Waits for `delay`, and then for the turn to start of what keeps its data there.
+pub(crate) async fn turn(host: &Host, data_home: &DataHome, delay: Duration) -> StartPermit {
+    if !delay.is_zero() {
+        host.runtime.timer(host.runtime.now() + delay).await;
+    }
+    let data_home = match data_home {
+        DataHome::At(path) => Some(path.clone()),
+        // All runs in the user's data directory share its database.
+        DataHome::User => Some(PathBuf::new()),
+        DataHome::Private => None,
+    };
+    let mut place = host.starts.queue(data_home);
+    let mut timer: Option<Pin<Box<dyn Timer>>> = None;
+    poll_fn(|cx| {
+        loop {
+            match place.poll_start(cx, host.runtime.now()) {
+                StartPoll::Go(permit) => return Poll::Ready(permit),
+                StartPoll::Wait { until: None } => return Poll::Pending,
+                StartPoll::Wait { until: Some(at) } => {
+                    ready!(poll_timer(&*host.runtime, &mut timer, at, cx));
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Everything that is known before anything is made that has to be removed again.
+pub(crate) struct Ground {
+    pub(crate) program: PathBuf,
+    pub(crate) directory: PathBuf,
+    pub(crate) marker: Marker,
+    pub(crate) plan: IsolationPlan,
+}
+
+/// Why there is no [`Ground`].
+pub(crate) enum GroundError {
+    Binary(BinaryNotFound),
+    Config(RunConfigError),
+    Directory { path: PathBuf, source: io::Error },
+}
+
+impl Ground {
+    /// Looks at everything that a process depends on. Blocks, perhaps for long: on files of the caller's.
+    pub(crate) fn explore(
+        host: &Host,
+        config: &RunConfig,
+        directory: Option<&Path>,
+    ) -> Result<Self, GroundError> {
+        let program = host.binary.locate(&host.environment).map_err(GroundError::Binary)?;
+        let directory = existing(directory)?;
+        let marker = Marker::new(host.environment.var(Marker::NAME));
+        let root = PrivateDir::root(&host.temp_dir, marker.token());
+        let sources = config.sources(&host.environment);
+        let read = sources.into_iter().map(private_dir::read_source).collect();
+        let plan = IsolationPlan::new(config, &host.environment, &root, read)
+            .map_err(GroundError::Config)?;
+        Ok(Self { program, directory, marker, plan })
+    }
+}
+
+impl From<NoDirectory> for GroundError {
+    fn from(NoDirectory { path, source }: NoDirectory) -> Self {
+        Self::Directory { path, source }
+    }
+}
+
+/// Everything that is ready before the process is started.
+pub(crate) struct Prepared {
+    pub(crate) invocation: Invocation,
+    pub(crate) marker: Marker,
+    pub(crate) remains: Remains,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl Prepared {
+    /// Makes everything that the process needs. Blocks.
+    pub(crate) fn make(
+        host: &Arc<Host>,
+        mut invocation: Invocation,
+        marker: Marker,
+        plan: IsolationPlan,
+    ) -> Result<Self, PrivateDirError> {
+        invocation.env.set(Marker::NAME, marker.value());
+        let (remains, guarded) = Remains::create(host, &marker, &plan)?;
+        let mut warnings: Vec<_> = plan.warnings.into_iter().map(Warning::Config).collect();
+        warnings.extend(guarded.err().map(Warning::Guardian));
+        Ok(Self { invocation, marker, remains, warnings })
+    }
+}
+
+/// A process that was started. Its fields are dropped in this order, so that the process has ended when its exit is
+/// dropped, which then leaves no zombie.
+pub(crate) struct Started {
+    pub(crate) remains: Remains,
+    pub(crate) process: Process,
+    pub(crate) invocation: Invocation,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// A process that could not be started.
+pub(crate) struct SpawnError {
+    pub(crate) command: String,
+    pub(crate) source: io::Error,
+}
+
+pub(crate) async fn spawn(host: &Host, prepared: Prepared) -> Result<Started, SpawnError> {
+    let Prepared { invocation, marker, remains, warnings } = prepared;
+    tracing::debug!(command = %invocation, "starting");
+    match host.runtime.process(os_command(&invocation)) {
+        Ok(process) => {
+            let remains = remains.with_tree(RunTree::new(&*host.runtime, process.id, marker));
+            Ok(Started { remains, process, invocation, warnings })
+        }
+        Err(source) => {
+            // The reason it did not start is what matters now; the guardian still knows of the directory.
+            if let Err(error) = remains.remove().await {
+                tracing::warn!(%error, "cannot clean up after a process that did not start");
+            }
+            Err(SpawnError { command: invocation.command_line(), source })
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The environment variable by which the processes of a run are found again.
+
+use std::ffi::OsStr;
+
+use crate::runtime::random::unguessable_bits;
+
+/// Far more than any sane depth of nesting; an inherited value beyond it is not ours.
+const INHERITED_SIZE_MAX: usize = 4096;
+
+/// One run's value of [`Marker::NAME`], inherited by everything the run starts.
+///
+/// A program may itself run inside a tool of an outer run. Its children then carry
+/// `outer:inner`, so that the outer run's clean-up reaches them as well, while the inner run's
+/// clean-up never matches a process of the outer one.
+#[derive(Clone, Debug)]
+pub(crate) struct Marker {
+    value: String,
+    token_start: usize,
+}
+
+impl Marker {
+    /// The environment variable that holds the marker.
+    pub(crate) const NAME: &str = "OPENCODE_RS_RUN";
+
+    /// Makes an unguessable marker; `inherited` is this program's own value of [`Marker::NAME`].
+    pub(crate) fn new(inherited: Option<&OsStr>) -> Self {
+        let outer = inherited
+            .and_then(OsStr::to_str)
+            .filter(|value| is_marker_value(value))
+            .map_or_else(String::new, |value| format!("{value}:"));
+        Self { token_start: outer.len(), value: outer + &unguessable_token() }
+    }
+
+    /// The part that belongs to this run alone: `[0-9a-f-]`, under 50 bytes.
+    pub(crate) fn token(&self) -> &str {
+        &self.value[self.token_start..]
+    }
+
+    /// What to set [`Marker::NAME`] to in the environment of the run's process.
+    pub(crate) fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Whether a value of [`Marker::NAME`] names this run.
+    #[cfg(any(test, unix))]
+    pub(super) fn is_in(&self, value: &[u8]) -> bool {
+        value.split(|&byte| byte == b':').any(|token| token == self.token().as_bytes())
+    }
+}
+
+fn is_marker_value(value: &str) -> bool {
+    !value.is_empty()
+        && value.len() <= INHERITED_SIZE_MAX
+        && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-' | b':'))
+}
+
+fn unguessable_token() -> String {
+    format!("{:x}-{:032x}", std::process::id(), unguessable_bits())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_unique_and_plain() {
+        let tokens: BTreeSet<String> =
+            (0..1000).map(|_| Marker::new(None).token().to_owned()).collect();
+        assert_eq!(tokens.len(), 1000);
+        assert!(tokens.iter().all(|token| {
+            token.len() < 50 && token.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        }));
+    }
+
+    #[test]
+    fn an_outer_run_covers_an_inner_one_and_not_the_other_way_round() {
+        let outer = Marker::new(None);
+        let inner = Marker::new(Some(OsStr::new(outer.value())));
+        assert!(outer.is_in(inner.value().as_bytes()));
+        assert!(inner.is_in(inner.value().as_bytes()));
+        assert!(!inner.is_in(outer.value().as_bytes()));
+        assert!(!inner.token().contains(':'));
+    }
+
+    #[test]
+    fn a_foreign_inherited_value_is_dropped() {
+        for foreign in ["", "not ours", "a\nb", &"a".repeat(INHERITED_SIZE_MAX + 1)] {
+            let marker = Marker::new(Some(OsStr::new(foreign)));
+            assert_eq!(marker.value(), marker.token(), "{foreign:?}");
+        }
+    }
+}

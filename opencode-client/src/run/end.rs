@@ -1,0 +1,71 @@
+//! What is left to do when a run is over.
+
+use std::time::Instant;
+
+use opencode_proto::{Run, RunAction, RunSettings};
+
+use crate::log::EventLogError;
+use crate::log::Log;
+use crate::process::cleanup::CleanupError;
+use crate::process::cleanup::Remains;
+use crate::process::run_tree::RunningJob;
+use crate::process::warning::Warning;
+use crate::run::error::RunError;
+use crate::run::report::RunReport;
+
+/// How the end went.
+pub(super) struct CleanUp {
+    pub(super) removed: Result<(), CleanupError>,
+    pub(super) logged: Result<(), EventLogError>,
+}
+
+pub(super) async fn clean_up(
+    remains: Remains,
+    log: Option<Log>,
+    job: Option<RunningJob>,
+) -> CleanUp {
+    if let Some(job) = job {
+        job.await;
+    }
+    let removed = remains.remove().await;
+    let logged = match log {
+        Some(log) => log.close().await,
+        None => Ok(()),
+    };
+    CleanUp { removed, logged }
+}
+
+impl CleanUp {
+    /// What is told of the run. Its own failure says most and comes first, then what it left; the rest are warnings.
+    pub(super) fn conclude(self, mut report: Box<RunReport>) -> Result<RunReport, RunError> {
+        let Self { removed, logged } = self;
+        if !report.outcome.end.is_completed() {
+            report.warnings.extend(removed.err().map(Warning::Leftovers));
+            report.warnings.extend(logged.err().map(Warning::Log));
+            return Err(RunError::Ended(report));
+        }
+        if let Err(source) = removed {
+            report.warnings.extend(logged.err().map(Warning::Log));
+            return Err(RunError::Leftovers { report, source });
+        }
+        match logged {
+            Ok(()) => Ok(*report),
+            Err(source) => Err(RunError::Log { report, source }),
+        }
+    }
+}
+
+/// What is told of a run that was cancelled before anything was started.
+pub(super) fn not_started(settings: &RunSettings, now: Instant) -> RunReport {
+    let mut run = Run::new(settings.clone(), now);
+    run.cancel(now);
+    run.handle_exit(None, now);
+    run.handle_stdout_end(now);
+    run.handle_stderr_end(now);
+    let outcome = loop {
+        if let RunAction::Finished(outcome) = run.poll_action() {
+            break *outcome;
+        }
+    };
+    RunReport { outcome, command: "opencode run".to_owned(), warnings: Vec::new(), attempts: 0 }
+}

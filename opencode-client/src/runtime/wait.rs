@@ -1,0 +1,72 @@
+//! Waiting on any runtime.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::{Runtime, Timer};
+
+/// A future of any type.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Which of two was ready first.
+pub(crate) enum First<A, B> {
+    One(A),
+    Other(B),
+}
+
+/// Waits for either. Should both be ready, the first counts.
+pub(crate) async fn race<A: Future, B: Future>(one: A, other: B) -> First<A::Output, B::Output> {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = one.as_mut().poll(cx) {
+            return Poll::Ready(First::One(output));
+        }
+        other.as_mut().poll(cx).map(First::Other)
+    })
+    .await
+}
+
+/// It has taken this long, and that was the limit.
+pub(crate) struct Late(pub(crate) Duration);
+
+/// Waits for `future`, but not longer than `limit`. `None` waits for ever.
+pub(crate) async fn within<F: Future>(
+    runtime: &dyn Runtime,
+    limit: Option<Duration>,
+    future: F,
+) -> Result<F::Output, Late> {
+    let mut future = pin!(future);
+    let mut timer = limit.and_then(|limit| {
+        let at = runtime.now().checked_add(limit)?;
+        Some((runtime.timer(at), limit))
+    });
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        match &mut timer {
+            Some((timer, limit)) => timer.as_mut().poll(cx).map(|()| Err(Late(*limit))),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Ready when it is `at`.
+pub(crate) fn poll_timer(
+    runtime: &dyn Runtime,
+    timer: &mut Option<Pin<Box<dyn Timer>>>,
+    at: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let timer = match timer {
+        Some(timer) => {
+            timer.as_mut().reset(at);
+            timer
+        }
+        None => timer.insert(runtime.timer(at)),
+    };
+    timer.as_mut().poll(cx)
+}

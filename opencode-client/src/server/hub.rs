@@ -1,0 +1,220 @@
+//! The event streams of a server, each shared by all that follow sessions on it.
+
+mod mailbox;
+mod pump;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use opencode_proto::{Hub, HubAction, HubEnd, HubSettings, Interruption, ServerEvent, SessionId};
+
+use crate::http::Http;
+use crate::runtime::Runtime;
+use crate::server::life::ServerExit;
+
+pub(crate) use mailbox::{Delivery, Mailbox};
+
+/// The hubs of a server, one per stream. Each is started when somebody needs it, and again when it was given up.
+#[derive(Debug, Default)]
+pub(crate) struct Hubs(Mutex<BTreeMap<Scope, Arc<Shared>>>);
+
+/// The path of a stream, and the directory it is asked for.
+type Scope = (&'static str, Option<String>);
+
+/// What a hub needs to know of its server. It must not keep the server alive.
+pub(crate) struct HubServer {
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) http: Http,
+    pub(crate) directory: Option<String>,
+    pub(crate) exit: ServerExit,
+    pub(crate) settings: HubSettings,
+}
+
+/// Follows a session, or a server, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+    /// `None`: everything.
+    session: Option<SessionId>,
+}
+
+/// What the task of a hub and its followers share.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    machine: Hub,
+    /// Who follows which session, the first to come first.
+    followers: BTreeMap<SessionId, Vec<Arc<Mailbox>>>,
+    /// Who follows everything.
+    listeners: Vec<Arc<Mailbox>>,
+    phase: Phase,
+    /// The task's.
+    waker: Option<Waker>,
+    /// The server is gone: the task is to end.
+    is_closed: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    Finished(HubEnd),
+    Interrupted(Interruption),
+    Open,
+    /// Not opened yet.
+    Starting,
+}
+
+impl Hubs {
+    /// Follows a session, or everything.
+    pub(crate) fn follow(&self, server: HubServer, session: Option<SessionId>) -> Follower {
+        let shared = self.shared(server);
+        let mailbox = Arc::new(Mailbox::default());
+        let mut state = shared.lock();
+        // What there is to know about the stream before its first event.
+        match &state.phase {
+            Phase::Finished(end) => mailbox.push(Delivery::Finished(end.clone())),
+            Phase::Interrupted(why) => mailbox.push(Delivery::Interrupted(why.clone())),
+            Phase::Open => mailbox.push(Delivery::Opened),
+            Phase::Starting => None,
+        };
+        match &session {
+            Some(session) => {
+                state.machine.follow(session.clone());
+                state.followers.entry(session.clone()).or_default().push(Arc::clone(&mailbox));
+            }
+            None => state.listeners.push(Arc::clone(&mailbox)),
+        }
+        drop(state);
+        Follower { shared, mailbox, session }
+    }
+
+    fn shared(&self, server: HubServer) -> Arc<Shared> {
+        let scope = (server.settings.stream.path(), server.directory.clone());
+        let mut hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = hubs.get(&scope)
+            && !matches!(shared.lock().phase, Phase::Finished(_))
+        {
+            return Arc::clone(shared);
+        }
+        let seed = server.runtime.random();
+        let machine = Hub::new(server.settings.clone().with_seed(seed), server.runtime.now());
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                machine,
+                followers: BTreeMap::new(),
+                listeners: Vec::new(),
+                phase: Phase::Starting,
+                waker: None,
+                is_closed: false,
+            }),
+        });
+        hubs.insert(scope, Arc::clone(&shared));
+        let runtime = Arc::clone(&server.runtime);
+        runtime.spawn(Box::pin(pump::run(Arc::clone(&shared), server)));
+        shared
+    }
+}
+
+impl Drop for Hubs {
+    fn drop(&mut self) {
+        let hubs = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for shared in hubs.values() {
+            let mut state = shared.lock();
+            state.is_closed = true;
+            let waker = state.waker.take();
+            drop(state);
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl Follower {
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// This session was found to be a child of that one.
+    pub(crate) fn link(&self, child: &SessionId, parent: &SessionId) {
+        self.shared.lock().machine.link(child, parent);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        match &self.session {
+            Some(session) => {
+                state.machine.leave(session);
+                if let Some(followers) = state.followers.get_mut(session) {
+                    followers.retain(|mailbox| !Arc::ptr_eq(mailbox, &self.mailbox));
+                    if followers.is_empty() {
+                        state.followers.remove(session);
+                    }
+                }
+            }
+            None => state.listeners.retain(|mailbox| !Arc::ptr_eq(mailbox, &self.mailbox)),
+        }
+    }
+}
+
+impl Shared {
+    /// The state is whole between any two statements that change it, so a panic spoils nothing.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn deliver(&self, event: &Arc<ServerEvent>, root: Option<&SessionId>, wakers: &mut Vec<Waker>) {
+        let followers = root.and_then(|root| self.followers.get(root));
+        for mailbox in followers.into_iter().flatten().chain(&self.listeners) {
+            wakers.extend(mailbox.push(Delivery::Event(Arc::clone(event))));
+        }
+    }
+
+    fn tell_all(&self, delivery: &Delivery, wakers: &mut Vec<Waker>) {
+        for mailbox in self.followers.values().flatten().chain(&self.listeners) {
+            wakers.extend(mailbox.push(delivery.clone()));
+        }
+    }
+}
+
+/// What the task has to do itself.
+enum Task {
+    Connect(&'static str),
+    Disconnect,
+    Wait(Option<std::time::Instant>),
+}
+
+impl State {
+    /// Carries out actions until one is the task's.
+    fn next_task(&mut self, wakers: &mut Vec<Waker>) -> Task {
+        loop {
+            match self.machine.poll_action() {
+                HubAction::Connect(stream) => return Task::Connect(stream.path()),
+                HubAction::Deliver { event, root } => self.deliver(&event, root.as_ref(), wakers),
+                HubAction::Disconnect => return Task::Disconnect,
+                HubAction::Finished(end) => {
+                    tracing::debug!(%end, "event stream is over");
+                    self.phase = Phase::Finished(end.clone());
+                    self.tell_all(&Delivery::Finished(end), wakers);
+                }
+                HubAction::Interrupted(why) => {
+                    tracing::debug!(%why, "event stream interrupted");
+                    self.phase = Phase::Interrupted(why.clone());
+                    self.tell_all(&Delivery::Interrupted(why), wakers);
+                }
+                HubAction::Opened => {
+                    self.phase = Phase::Open;
+                    self.tell_all(&Delivery::Opened, wakers);
+                }
+                HubAction::Wait(wake) => return Task::Wait(wake),
+            }
+        }
+    }
+}

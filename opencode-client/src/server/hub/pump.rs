@@ -1,0 +1,124 @@
+//! The task that carries out what the machine of the hub says. All decisions are the machine's.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crate::http::{CallError, EventBody};
+use crate::log::describe;
+use crate::runtime::Timer;
+use crate::runtime::wait::poll_timer;
+
+use super::{HubServer, Phase, Shared, Task};
+
+/// How much is read before others get their turn.
+const CHUNKS_MAX: usize = 32;
+
+enum Connection {
+    None,
+    Open(Box<EventBody>),
+    Opening(Pin<Box<dyn Future<Output = Result<EventBody, CallError>> + Send>>),
+}
+
+/// Runs until the server, or everybody's interest in it, is gone.
+pub(super) async fn run(shared: Arc<Shared>, server: HubServer) {
+    let mut connection = Connection::None;
+    let mut timer: Option<Pin<Box<dyn Timer>>> = None;
+    let exit = server.exit.clone();
+    let mut exited = std::pin::pin!(async move { exit.exited().await });
+    let mut has_exited = false;
+    poll_fn(|cx| {
+        for _ in 0..CHUNKS_MAX {
+            let mut wakers = Vec::new();
+            let mut state = shared.lock();
+            if state.is_closed {
+                return Poll::Ready(());
+            }
+            state.waker = Some(cx.waker().clone());
+            let task = state.next_task(&mut wakers);
+            let is_finished = matches!(state.phase, Phase::Finished(_));
+            drop(state);
+            wakers.into_iter().for_each(Waker::wake);
+            if is_finished {
+                return Poll::Ready(());
+            }
+            let wake = match task {
+                Task::Connect(path) => {
+                    let (http, directory) = (server.http.clone(), server.directory.clone());
+                    connection = Connection::Opening(Box::pin(async move {
+                        http.events(path, directory.as_deref()).await
+                    }));
+                    continue;
+                }
+                Task::Disconnect => {
+                    connection = Connection::None;
+                    continue;
+                }
+                Task::Wait(wake) => wake,
+            };
+            let mut moved = poll_connection(&shared, &server, &mut connection, cx);
+            if !has_exited && exited.as_mut().poll(cx).is_ready() {
+                has_exited = true;
+                shared.lock().machine.handle_exit();
+                moved = true;
+            }
+            if let Some(at) = wake
+                && poll_timer(&*server.runtime, &mut timer, at, cx).is_ready()
+            {
+                shared.lock().machine.handle_timeout(server.runtime.now());
+                moved = true;
+            }
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Says whether anything happened.
+fn poll_connection(
+    shared: &Shared,
+    server: &HubServer,
+    connection: &mut Connection,
+    cx: &mut Context<'_>,
+) -> bool {
+    match connection {
+        Connection::None => false,
+        Connection::Opening(opening) => {
+            let Poll::Ready(opened) = opening.as_mut().poll(cx) else { return false };
+            let now = server.runtime.now();
+            let machine = &mut shared.lock().machine;
+            *connection = Connection::None;
+            match opened {
+                Ok(body) => {
+                    *connection = Connection::Open(Box::new(body));
+                    machine.handle_head(now);
+                }
+                Err(CallError::Api(error)) => machine.handle_refused(error, now),
+                Err(error) => machine.handle_lost(describe(&error), now),
+            }
+            true
+        }
+        Connection::Open(body) => {
+            let Poll::Ready(chunk) = body.poll_chunk(cx) else { return false };
+            let now = server.runtime.now();
+            let machine = &mut shared.lock().machine;
+            match chunk {
+                Some(Ok(chunk)) => machine.handle_chunk(chunk, now),
+                Some(Err(error)) => {
+                    *connection = Connection::None;
+                    machine.handle_lost(error.to_string(), now);
+                }
+                None => {
+                    *connection = Connection::None;
+                    machine.handle_end(now);
+                }
+            }
+            true
+        }
+    }
+}

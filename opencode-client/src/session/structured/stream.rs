@@ -1,0 +1,282 @@
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use futures_core::Stream;
+use opencode_proto::{
+    ErrorName, OutputFormat, RawJson, Transcript, TurnEnd, TurnEvent, TurnKind, TurnOutcome,
+};
+
+use super::error::StructuredError;
+use super::misfit::Misfit;
+use super::outcome::StructuredOutcome;
+use super::pause::Pause;
+use super::schema::AnswerSchema;
+use crate::log::EventLogMode;
+use crate::session::Session;
+use crate::session::turn::{Ask, TurnError, TurnRequest, TurnStream};
+
+/// What happens in all tries to get an answer that fits, as it happens.
+///
+/// It is a [`TurnStream`] over several turns, one after the other: with a new turn, [`misfits`](Self::misfits) says why
+/// the one before was not the last.
+///
+/// # Cancel safety
+///
+/// Waiting for the next event loses nothing when it is cancelled. Dropping the stream aborts the turn on the server, in
+/// the background; the next prompt of the session waits for that.
+#[must_use = "nothing is asked unless it is polled"]
+pub struct StructuredStream {
+    session: Session,
+    schema: AnswerSchema,
+    /// What is asked next time, but for the words.
+    request: TurnRequest,
+    phase: Phase,
+    pause: Pause,
+    /// How much of the overall deadline is used up.
+    used: Duration,
+    turns: Vec<TurnOutcome>,
+    misfits: Vec<Misfit>,
+    is_cancelled: bool,
+}
+
+enum Phase {
+    Turn(TurnStream),
+    Concluding(Pin<Box<dyn Future<Output = Result<TurnOutcome, TurnError>> + Send>>),
+    Ended(Box<Result<StructuredOutcome, StructuredError>>),
+    Taken,
+}
+
+impl StructuredStream {
+    pub(super) fn new(session: Session, mut request: TurnRequest, schema: AnswerSchema) -> Self {
+        let phase = match prepare(&mut request, &schema) {
+            Ok(()) => Phase::Turn(session.send(request.clone())),
+            Err(error) => Phase::Ended(Box::new(Err(error))),
+        };
+        // What was said stays in the conversation.
+        if let Some(prompt) = request.prompt_mut() {
+            prompt.parts.clear();
+        }
+        request.log = request.log.map(|log| log.with_mode(EventLogMode::Append));
+        Self {
+            session,
+            schema,
+            request,
+            phase,
+            pause: Pause::default(),
+            used: Duration::ZERO,
+            turns: Vec::new(),
+            misfits: Vec::new(),
+            is_cancelled: false,
+        }
+    }
+
+    /// The next event, of whichever try; `None` when there are no more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn next_event(&mut self) -> Option<TurnEvent> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// The ask that the last event told of: see [`TurnStream::take_ask`].
+    pub fn take_ask(&mut self) -> Option<Ask> {
+        match &mut self.phase {
+            Phase::Turn(turn) => turn.take_ask(),
+            Phase::Concluding(_) | Phase::Ended(_) | Phase::Taken => None,
+        }
+    }
+
+    /// Why the answers so far were not taken, one for each try that is over.
+    pub fn misfits(&self) -> &[Misfit] {
+        &self.misfits
+    }
+
+    /// What was gathered so far in this try; `None` before its prompt is posted and after its end.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        match &self.phase {
+            Phase::Turn(turn) => turn.transcript(),
+            Phase::Concluding(_) | Phase::Ended(_) | Phase::Taken => None,
+        }
+    }
+
+    /// Aborts the turn, if it is not over, and asks no more. The stream goes on to its end.
+    pub fn cancel(&mut self) {
+        self.is_cancelled = true;
+        if let Phase::Turn(turn) = &mut self.phase {
+            turn.cancel();
+        }
+    }
+
+    /// Waits for an answer that fits, dropping the events that nobody took.
+    ///
+    /// # Errors
+    ///
+    /// [`StructuredError::Misfit`] when none did, [`StructuredError::Turn`] when a turn failed; the other kinds when
+    /// there was nothing to post.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future is dropping the stream.
+    pub async fn outcome(mut self) -> Result<StructuredOutcome, StructuredError> {
+        while self.next_event().await.is_some() {}
+        match mem::replace(&mut self.phase, Phase::Taken) {
+            Phase::Ended(result) => *result,
+            Phase::Turn(_) | Phase::Concluding(_) | Phase::Taken => {
+                unreachable!("the events have ended")
+            }
+        }
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
+        loop {
+            match &mut self.phase {
+                Phase::Turn(turn) => {
+                    if let Some(event) = ready!(Pin::new(turn).poll_next(cx)) {
+                        let now = self.now();
+                        self.pause.handle_event(&event, now);
+                        return Poll::Ready(Some(event));
+                    }
+                    let Phase::Turn(turn) = mem::replace(&mut self.phase, Phase::Taken) else {
+                        unreachable!("it was just looked at")
+                    };
+                    self.phase = Phase::Concluding(Box::pin(turn.outcome()));
+                }
+                Phase::Concluding(outcome) => {
+                    let result = ready!(outcome.as_mut().poll(cx));
+                    self.phase = self.conclude(result);
+                }
+                Phase::Ended(_) | Phase::Taken => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// A try is over.
+    fn conclude(&mut self, result: Result<TurnOutcome, TurnError>) -> Phase {
+        let (turn, given) = match answered(result) {
+            Ok(answered) => answered,
+            Err(source) => {
+                let (misfits, turns) = self.take_tries();
+                let source = Box::new(source);
+                return ended(Err(StructuredError::Turn { source, misfits, turns }));
+            }
+        };
+        self.used += turn.elapsed.saturating_sub(mem::take(&mut self.pause).finish(self.now()));
+        self.turns.push(turn);
+        let checked = match given {
+            Some(given) => self.schema.check(&given),
+            None => Err(Misfit::Missing),
+        };
+        let misfit = match checked {
+            Ok(value) => {
+                let (misfits, turns) = self.take_tries();
+                return ended(Ok(StructuredOutcome { value, turns, misfits }));
+            }
+            Err(misfit) => misfit,
+        };
+        tracing::debug!(session = %self.session.id(), "an answer does not fit");
+        self.misfits.push(misfit);
+        if self.turns.len() > self.schema.asks_max() as usize {
+            let (misfits, turns) = self.take_tries();
+            return ended(Err(StructuredError::Misfit { misfits, turns }));
+        }
+        Phase::Turn(self.ask_again())
+    }
+
+    fn ask_again(&self) -> TurnStream {
+        let mut request = self.request.clone();
+        if let (Some(prompt), Some(misfit)) = (request.prompt_mut(), self.misfits.last()) {
+            prompt.parts.push(reminder(misfit).into());
+        }
+        let overall = &mut request.settings.deadlines.overall;
+        *overall = overall.map(|limit| limit.saturating_sub(self.used));
+        let mut turn = self.session.send(request);
+        if self.is_cancelled {
+            turn.cancel();
+        }
+        turn
+    }
+
+    fn take_tries(&mut self) -> (Vec<Misfit>, Vec<TurnOutcome>) {
+        (mem::take(&mut self.misfits), mem::take(&mut self.turns))
+    }
+
+    fn now(&self) -> Instant {
+        self.session.core.server.host.runtime.now()
+    }
+}
+
+/// Gives the request its format, if it can have one.
+fn prepare(request: &mut TurnRequest, schema: &AnswerSchema) -> Result<(), StructuredError> {
+    let is_answered = request.settings.kind == TurnKind::Prompt;
+    let Some(prompt) = request.prompt_mut().filter(|_| is_answered) else {
+        return Err(StructuredError::Unsuitable);
+    };
+    let schema = schema.schema().map_err(Clone::clone)?;
+    prompt.format = OutputFormat::json_schema(schema.clone());
+    Ok(())
+}
+
+/// The turn and what the model gave in it, if it ended with an answer, in whatever form.
+fn answered(
+    result: Result<TurnOutcome, TurnError>,
+) -> Result<(TurnOutcome, Option<RawJson>), TurnError> {
+    let turn = match result {
+        Ok(turn) => turn,
+        Err(TurnError::Ended(turn)) if is_formless(&turn.end) => return Ok((*turn, None)),
+        Err(error) => return Err(error),
+    };
+    let given = turn.structured().cloned();
+    Ok((turn, given))
+}
+
+fn is_formless(end: &TurnEnd) -> bool {
+    matches!(end, TurnEnd::AgentError(error) if error.name == ErrorName::STRUCTURED_OUTPUT)
+}
+
+/// What the model is told.
+fn reminder(misfit: &Misfit) -> String {
+    let problems = misfit.problems();
+    if problems.is_empty() {
+        return format!("Not done: {misfit}. Call the StructuredOutput tool with your answer.");
+    }
+    let mut text =
+        "The answer that you gave with the StructuredOutput tool does not fit:\n".to_owned();
+    for problem in problems {
+        text.push_str(&format!("- {problem}\n"));
+    }
+    text.push_str(
+        "Call the StructuredOutput tool again, with a whole answer that fits its schema.",
+    );
+    text
+}
+
+fn ended(result: Result<StructuredOutcome, StructuredError>) -> Phase {
+    Phase::Ended(Box::new(result))
+}
+
+impl Stream for StructuredStream {
+    type Item = TurnEvent;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
+        self.get_mut().poll_event(cx)
+    }
+}
+
+impl fmt::Debug for StructuredStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match &self.phase {
+            Phase::Turn(_) | Phase::Concluding(_) => "asking",
+            Phase::Ended(_) | Phase::Taken => "ended",
+        };
+        f.debug_struct("StructuredStream")
+            .field("session", self.session.id())
+            .field("tries", &(self.turns.len() + 1))
+            .field("phase", &phase)
+            .finish_non_exhaustive()
+    }
+}

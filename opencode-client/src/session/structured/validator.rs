@@ -1,0 +1,78 @@
+//! JSON Schema 2020-12, as far as derived schemas say it. A whole validator brings more crates and takes longer to build
+//! than everything else here together.
+
+mod check;
+mod choice;
+mod compare;
+mod compile;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use opencode_proto::RawJson;
+use regex_lite::Regex;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
+use serde_json::Value;
+
+use super::error::SchemaError;
+use super::misfit::Path;
+use super::misfit::Problem;
+
+/// A schema that answers can be checked against.
+pub(super) struct Validator {
+    schema: Value,
+    /// By their text.
+    patterns: BTreeMap<String, Regex>,
+}
+
+impl Validator {
+    pub(super) fn new(schema: &RawJson) -> Result<Self, SchemaError> {
+        let schema: Value =
+            schema.decode().map_err(|error| SchemaError::new(Path::Whole, error.to_string()))?;
+        let patterns = compile::patterns(&schema)?;
+        Ok(Self { schema, patterns })
+    }
+
+    /// Everything that is wrong with the value.
+    pub(super) fn check(&self, value: &RawJson) -> Result<(), Vec<Problem>> {
+        let value: Value =
+            value.decode().map_err(|error| vec![Problem::new(Path::Whole, error.to_string())])?;
+        let problems = self.problems(&value);
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}
+
+impl fmt::Debug for Validator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validator").finish_non_exhaustive()
+    }
+}
+
+/// The schema of a type, as providers like it.
+pub(super) fn derive<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let settings = settings.with_transform(RecursiveTransform(without_sizes));
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// Drops what schemars says about the sizes of numbers (`uint8`): providers refuse formats they do not know, and the
+/// limits are there as well.
+fn without_sizes(schema: &mut Schema) {
+    let is_size = |format: &str| {
+        matches!(format, "double" | "float")
+            || format
+                .trim_start_matches('u')
+                .strip_prefix("int")
+                .is_some_and(|bits| bits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    if schema.get("format").and_then(Value::as_str).is_some_and(is_size) {
+        schema.remove("format");
+    }
+}
