@@ -23,6 +23,8 @@
 //! or the executor of `futures` does as well. The conformance tests run on all three. New programs should choose a runtime
 //! that is cared for.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod process;
 mod runtime;
 mod socket;
@@ -39,3 +41,7 @@ pub fn opencode() -> OpenCode {
 pub fn builder() -> Builder {
     OpenCode::builder(AsyncStdRuntime::new())
 }
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

@@ -117,6 +117,8 @@
 //! On Linux, all processes that a run started are found and ended, with no race for a reused process id. On other Unix
 //! systems they are found through `ps`, by their parents. Elsewhere only OpenCode itself is ended.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod batch;
 mod http;
 mod log;
@@ -187,3 +189,7 @@ pub use opencode_proto::{
     ToolPart, ToolRef, ToolState, Transcript, TurnEnd, TurnEvent, TurnEventKind, TurnKind,
     TurnOutcome, TurnSettings,
 };
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

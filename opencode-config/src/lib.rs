@@ -58,6 +58,8 @@
 //! - The order of permission rules is kept from the caller to OpenCode: the last match wins.
 //! - What the crate cannot use of the user's is left out with a [`ConfigWarning`], never silently.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod credentials;
 mod environment;
 mod flags;
@@ -90,3 +92,7 @@ pub use permission::{
     PermissionAction, PermissionError, PermissionRule, Permissions, RulesetRule, wildcard_matches,
 };
 pub use run::{RunConfig, RunConfigError, ToolSwitch};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

@@ -73,6 +73,8 @@
 //!
 //! The example `blocking` drives a run and a turn with threads and a plain socket; it is the guide to embedding.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod ansi;
 mod answer;
 pub mod api;
@@ -141,3 +143,7 @@ pub use turn::{
     TurnOutcome, TurnSettings,
 };
 pub use watchdog::{Deadline, Deadlines};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

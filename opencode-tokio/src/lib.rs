@@ -37,6 +37,8 @@
 //!
 //! The tokio runtime needs its I/O and time drivers (`enable_all`), of either flavour. Its paused clock works.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod process;
@@ -56,6 +58,11 @@ pub fn builder() -> Builder {
     OpenCode::builder(TokioRuntime::new())
 }
 
+// The page of the workspace, which is not part of the package.
 #[doc = include_str!("../../README.md")]
+#[cfg(doctest)]
+struct WorkspaceReadme;
+
+#[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 struct Readme;
