@@ -130,7 +130,7 @@ impl Server {
     ///
     /// Nothing is lost.
     pub async fn health(&self) -> Result<ServerHealth, CallError> {
-        self.inner.http.call(&Health, None).await
+        self.inner.http.call(&Health::new(), None).await
     }
 
     /// Whether its process has not ended. Of a server that was attached to, nobody knows: `true`.

@@ -185,7 +185,7 @@ impl Server {
         if let Some(created_ms) = info.created_ms {
             self.inner.message_ids.observe(created_ms);
         }
-        Ok(Session::new(&self.inner, &info, create.model))
+        Ok(Session::new(&self.inner, &info, create.model().cloned()))
     }
 
     /// A session that is there already. `GET /session/{sessionID}`.
@@ -198,7 +198,7 @@ impl Server {
     ///
     /// Nothing is lost.
     pub async fn session(&self, id: impl Into<SessionId>) -> Result<Session, CallError> {
-        let info = self.call(&opencode_proto::api::ReadSession { session: id.into() }).await?;
+        let info = self.call(&opencode_proto::api::ReadSession::new(id)).await?;
         Ok(Session::new(&self.inner, &info, None))
     }
 }

@@ -130,6 +130,45 @@ impl AgentError {
         }
     }
 
+    /// Returns whether the turn was aborted ([`ErrorName::MESSAGE_ABORTED`]).
+    pub fn is_aborted(&self) -> bool {
+        self.name == ErrorName::MESSAGE_ABORTED
+    }
+
+    /// Returns whether the provider's credentials are missing or wrong:
+    /// [`ErrorName::PROVIDER_AUTH`], or status 401 or 403 of the provider.
+    pub fn is_auth(&self) -> bool {
+        self.name == ErrorName::PROVIDER_AUTH || matches!(self.status, Some(401 | 403))
+    }
+
+    /// Returns whether the conversation does not fit into the model's context
+    /// ([`ErrorName::CONTEXT_OVERFLOW`]).
+    pub fn is_context_overflow(&self) -> bool {
+        self.name == ErrorName::CONTEXT_OVERFLOW
+    }
+
+    /// Returns whether OpenCode does not know the model of the prompt.
+    ///
+    /// OpenCode 1.18.33 reports this as [`ErrorName::UNKNOWN`] with the message
+    /// `Model not found: provider/model.`, which a run of a process prints in its log only (see
+    /// [`cause`](Self::cause)). A model that only the provider does not know is an
+    /// [`ErrorName::API`].
+    pub fn is_model_not_found(&self) -> bool {
+        let names_it = |text: &str| {
+            text.contains("ModelNotFoundError")
+                || text.to_ascii_lowercase().contains("model not found")
+        };
+        self.name != ErrorName::API
+            && (names_it(self.name.as_str())
+                || names_it(&self.message)
+                || self.cause.as_deref().is_some_and(names_it))
+    }
+
+    /// Returns whether the provider refused the request for its rate or quota (status 429).
+    pub fn is_rate_limited(&self) -> bool {
+        self.status == Some(429)
+    }
+
     /// A copy that shares no memory with the stream it came from.
     pub fn detach(&self) -> Self {
         Self { raw: self.raw.detach(), ..self.clone() }

@@ -109,6 +109,7 @@ pub struct TextPart {
 
 /// Who wrote a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TextOrigin {
     /// OpenCode itself, to go on after it compacted the conversation: `synthetic` with
     /// `metadata.compaction_continue`. The message before it is the summary, not an answer.

@@ -55,6 +55,7 @@ pub enum RunEventKind {
     /// `error`: something failed. Not always the end: OpenCode recovers from a full context by itself.
     Error(Box<AgentError>),
     /// An event of a known type in a shape that could not be read. Its line is in [`RunEvent::raw`].
+    #[non_exhaustive]
     Malformed {
         /// The value of `type`, if it has one.
         event_type: Option<Box<str>>,
@@ -77,6 +78,7 @@ pub enum RunEventKind {
     /// `tool_use`: a tool call is over.
     ToolUse(Box<ToolPart>),
     /// An event of a type this version of the crate does not know. Its line is in [`RunEvent::raw`].
+    #[non_exhaustive]
     Unknown {
         /// The value of `type`.
         event_type: Box<str>,

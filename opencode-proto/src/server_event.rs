@@ -40,6 +40,7 @@ pub struct ServerEvent {
 #[non_exhaustive]
 pub enum ServerEventKind {
     /// `command.executed`.
+    #[non_exhaustive]
     CommandExecuted {
         /// The command.
         name: Box<str>,
@@ -55,6 +56,7 @@ pub enum ServerEventKind {
     /// `server.instance.disposed`: the directory was closed, and so will be its event stream.
     InstanceDisposed,
     /// An event of a known type in a shape that could not be read.
+    #[non_exhaustive]
     Malformed {
         /// The value of `type`, if it has one.
         event_type: Option<Box<str>>,
@@ -62,6 +64,7 @@ pub enum ServerEventKind {
         error: DecodeError,
     },
     /// `message.removed`.
+    #[non_exhaustive]
     MessageRemoved {
         /// The message.
         message: MessageId,
@@ -69,11 +72,13 @@ pub enum ServerEventKind {
     /// `message.updated`: a message is new or has changed. Sent several times per message, each with all of it.
     MessageUpdated(Box<MessageInfo>),
     /// A type that is known and says nothing about a session's turns: see [`ServerEvent::raw`].
+    #[non_exhaustive]
     Other {
         /// The value of `type`.
         event_type: Box<str>,
     },
     /// `message.part.delta`: text to append to a part.
+    #[non_exhaustive]
     PartDelta {
         /// The message.
         message: Option<MessageId>,
@@ -85,6 +90,7 @@ pub enum ServerEventKind {
         delta: RawText,
     },
     /// `message.part.removed`.
+    #[non_exhaustive]
     PartRemoved {
         /// The message.
         message: Option<MessageId>,
@@ -96,6 +102,7 @@ pub enum ServerEventKind {
     /// `permission.asked`, before 1.0.224 `permission.updated`: the turn waits for an answer.
     PermissionAsked(Box<PermissionRequest>),
     /// `permission.replied`.
+    #[non_exhaustive]
     PermissionReplied {
         /// The request.
         request: PermissionId,
@@ -105,11 +112,13 @@ pub enum ServerEventKind {
     /// `question.asked`: the turn waits for an answer.
     QuestionAsked(Box<QuestionRequest>),
     /// `question.rejected`.
+    #[non_exhaustive]
     QuestionRejected {
         /// The request.
         request: QuestionId,
     },
     /// `question.replied`.
+    #[non_exhaustive]
     QuestionReplied {
         /// The request.
         request: QuestionId,
@@ -123,6 +132,7 @@ pub enum ServerEventKind {
     /// `session.deleted`.
     SessionDeleted(Box<SessionInfo>),
     /// `session.diff`: what the session changed in files so far.
+    #[non_exhaustive]
     SessionDiff {
         /// A JSON array of file diffs.
         diff: RawJson,
@@ -140,6 +150,7 @@ pub enum ServerEventKind {
     /// `todo.updated`: the whole list.
     TodoUpdated(Vec<Todo>),
     /// An event of a type this version of the crate does not know: see [`ServerEvent::raw`].
+    #[non_exhaustive]
     Unknown {
         /// The value of `type`.
         event_type: Box<str>,

@@ -78,7 +78,9 @@ pub struct Transcript {
     place_of_part: BTreeMap<PartId, (usize, usize)>,
 }
 
-/// Something a session asked its user.
+/// Id of something that a session asked its user.
+///
+/// Exhaustive on purpose: code that answers has to know every kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AskId {
     /// A permission.

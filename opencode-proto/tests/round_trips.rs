@@ -175,7 +175,7 @@ proptest! {
             let switch = if is_on { ToolSwitch::Enabled } else { ToolSwitch::Disabled };
             prompt = prompt.with_tool(tool, switch);
         }
-        let operation = PromptAsync { session: "ses_1".into(), message: message.as_str().into(), prompt };
+        let operation = PromptAsync::new("ses_1", message.as_str(), prompt);
         let sent: Value = serde_json::from_slice(operation.request().body()).unwrap();
         prop_assert_eq!(sent, json!(expected));
     }

@@ -112,14 +112,14 @@ impl Job {
     /// With this agent.
     #[must_use]
     pub fn with_agent(mut self, agent: impl Into<String>) -> Self {
-        self.prompt.agent = Some(agent.into());
+        self.prompt = self.prompt.with_agent(agent);
         self
     }
 
     /// With this model.
     #[must_use]
     pub fn with_model(mut self, model: ModelRef) -> Self {
-        self.prompt.model = Some(model);
+        self.prompt = self.prompt.with_model(model);
         self
     }
 

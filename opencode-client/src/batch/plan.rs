@@ -146,8 +146,7 @@ impl PlannedJob {
 
 /// The same for the same work, also in another program.
 fn fingerprint(job: &Job) -> String {
-    let prompt =
-        PromptAsync { session: "ses_".into(), message: "msg_".into(), prompt: job.prompt.clone() };
+    let prompt = PromptAsync::new("ses_", "msg_", job.prompt.clone());
     let config = job.config.config_json().map(Value::Object);
     let texts = [
         String::from_utf8_lossy(prompt.request().body()).into_owned(),

@@ -134,8 +134,12 @@ async fn carry_out(
 /// What is sent, and how.
 fn request(job: &Job) -> TurnRequest {
     let mut prompt = job.prompt.clone();
-    prompt.agent = prompt.agent.or_else(|| job.config.agent.clone());
-    prompt.model = prompt.model.or_else(|| job.config.model.clone());
+    if let (None, Some(agent)) = (prompt.agent(), &job.config.agent) {
+        prompt = prompt.with_agent(agent);
+    }
+    if let (None, Some(model)) = (prompt.model(), &job.config.model) {
+        prompt = prompt.with_model(model.clone());
+    }
     let mut request = TurnRequest::new(prompt).with_settings(job.settings.clone());
     request.log.clone_from(&job.log);
     request.answerers = job.answerers.clone();
@@ -315,6 +319,6 @@ fn ended(end: &TurnEnd) -> JobStop {
 
 /// Why the server is of no use, if it is. That one call or one stream fails does not say so, and other jobs run there.
 async fn fault(http: &Http) -> Option<String> {
-    let health = http.call(&Health, None).await;
+    let health = http.call(&Health::new(), None).await;
     health.err().filter(|error| error.api().is_none()).map(|error| describe(&error))
 }

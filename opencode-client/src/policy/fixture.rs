@@ -20,5 +20,5 @@ pub(super) fn asked(
         "metadata": metadata,
     }]);
     let reply = http::Response::new(listed.to_string().into());
-    ListPermissions.decode(reply).unwrap().remove(0).request
+    ListPermissions::new().decode(reply).unwrap().remove(0).request
 }

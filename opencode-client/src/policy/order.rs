@@ -50,7 +50,7 @@ impl Held<'_> {
         self.open.lock().insert(self.id.clone(), Stage::Refusing);
         let mut tries = 0;
         loop {
-            let listed = tree.http.call(&ListPermissions, tree.directory.as_deref()).await;
+            let listed = tree.http.call(&ListPermissions::new(), tree.directory.as_deref()).await;
             match listed.map(|listed| self.others(&listed, session)) {
                 Ok(Others::Judged) => {}
                 Ok(Others::Unknown) if tries < TRIES => tries += 1,

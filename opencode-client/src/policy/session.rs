@@ -51,9 +51,9 @@ impl Session {
             let update = UpdateSession::new(self.id().clone());
             http.call(&update.with_permission(policy.server_permissions()), at).await?;
         }
-        let agents = http.call(&ListAgents, at).await?;
-        let tools = http.call(&ListToolIds, at).await?;
-        let info = http.call(&ReadSession { session: self.id().clone() }, at).await?;
+        let agents = http.call(&ListAgents::new(), at).await?;
+        let tools = http.call(&ListToolIds::new(), at).await?;
+        let info = http.call(&ReadSession::new(self.id().clone()), at).await?;
         let rules = ServerRule::of_session(&info).ok_or(PolicyError::Unreadable)?;
         let of_session = policy.unasked(&agents, &rules, &tools);
         let of_subagents = match policy.subagents {
@@ -64,7 +64,7 @@ impl Session {
         if let Some(Unasked { agent, permission, pattern }) = of_session.or(of_subagents) {
             return Err(PolicyError::Unasked { agent, permission, pattern });
         }
-        let paths = http.call(&ReadPaths, at).await?;
+        let paths = http.call(&ReadPaths::new(), at).await?;
         let base = Base {
             directory: paths.directory.into(),
             worktree: paths.worktree.into(),

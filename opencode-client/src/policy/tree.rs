@@ -114,7 +114,7 @@ impl Tree {
                 self.memory.remember(request);
                 PermissionReply::Once
             }
-            reply @ (PermissionReply::Once | PermissionReply::Reject { .. }) => reply,
+            reply @ (PermissionReply::Once | PermissionReply::Reject { .. } | _) => reply,
         };
         (reply, PolicyReason::Confirm)
     }
@@ -160,7 +160,7 @@ impl Tree {
             return None;
         }
         let ToolRef { message, call, .. } = ask.request.tool.as_ref()?;
-        let read = ReadMessage { session: ask.session.clone(), message: message.clone()? };
+        let read = ReadMessage::new(ask.session.clone(), message.clone()?);
         for _ in 0..INPUT_TRIES {
             let message = self.http.call(&read, self.directory.as_deref()).await.ok()?;
             let of_call = |part| {
@@ -180,7 +180,7 @@ impl Tree {
 
     /// A `task` may go on with a session only that is a subagent of the one that asks, and that has no rights of its own.
     async fn check_child(&self, child: SessionId, parent: &SessionId) -> Result<(), PolicyReason> {
-        let read = ReadSession { session: child };
+        let read = ReadSession::new(child);
         let Ok(info) = self.http.call(&read, self.directory.as_deref()).await else {
             // OpenCode makes a new one then.
             return Ok(());

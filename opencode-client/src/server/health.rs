@@ -12,7 +12,7 @@ pub(super) async fn version(
     http: &Http,
     directory: Option<&str>,
 ) -> Result<Option<Version>, HealthError> {
-    match http.call(&Health, None).await {
+    match http.call(&Health::new(), None).await {
         Ok(health) if health.healthy => Ok(parse_version(&health.version)),
         Ok(_) => Err(HealthError::Unhealthy),
         // Before 1.0.224 there was no such question, and the answer to it was a page, or anything else.
@@ -25,7 +25,7 @@ pub(super) async fn version(
 
 /// Whether the server can use the configuration of this directory. It starts without looking at it.
 pub(super) async fn configuration(http: &Http, directory: Option<&str>) -> Result<(), HealthError> {
-    http.call(&ConfiguredModel, directory).await?;
+    http.call(&ConfiguredModel::new(), directory).await?;
     Ok(())
 }
 

@@ -61,17 +61,18 @@ async fn abort(server: &ServerInner, local: &Local) -> Vec<SessionId> {
     let mut aborted = Vec::new();
     let abort = async {
         let directory = server.directory.as_deref();
-        let Ok(statuses) = server.http.call(&SessionStatuses, directory).await else { return };
+        let Ok(statuses) = server.http.call(&SessionStatuses::new(), directory).await else {
+            return;
+        };
         for (session, status) in statuses {
             if status == SessionStatus::Idle {
                 continue;
             }
-            let operation = AbortSession { session };
-            if let Err(error) = server.http.call(&operation, directory).await {
+            if let Err(error) = server.http.call(&AbortSession::new(&session), directory).await {
                 tracing::debug!(%error, "cannot stop a session");
                 continue;
             }
-            aborted.push(operation.session);
+            aborted.push(session);
         }
     };
     let runtime = &server.host.runtime;

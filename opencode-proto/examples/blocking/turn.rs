@@ -45,11 +45,7 @@ pub(crate) fn turn(address: &str, prompt: &str) -> Result<()> {
         tell,
         hub: Hub::new(HubSettings::default(), Instant::now()),
         turn: None,
-        post: PromptAsync {
-            session: session.id.clone(),
-            message: message_id(),
-            prompt: Prompt::from(prompt),
-        },
+        post: PromptAsync::new(session.id.clone(), message_id(), Prompt::from(prompt)),
         streams: 0,
     };
     driver.hub.follow(session.id);
@@ -113,7 +109,7 @@ impl Driver {
                     Some(turn) => turn.handle_reopened(now),
                     None => {
                         let (session, message) =
-                            (self.post.session.clone(), self.post.message.clone());
+                            (self.post.session().clone(), self.post.message().clone());
                         self.turn = Some(Turn::new(session, message, TurnSettings::default(), now));
                     }
                 },
@@ -135,7 +131,7 @@ impl Driver {
             match turn.poll_action() {
                 TurnAction::Abort => later(Box::new(move || {
                     // The turn ends by itself when this does not work.
-                    let _ = server.call(&AbortSession { session: post.session });
+                    let _ = server.call(&AbortSession::new(post.session()));
                     Input::Aborted
                 })),
                 // A program would ask somebody.
@@ -230,7 +226,7 @@ fn look(server: &Server, about: &Look) -> Result<Snapshot, LookError> {
         Ok(Err(error)) => Err(away(&error)),
         Err(error) => Err(away(&error)),
     };
-    let mut statuses = call(server.call(&SessionStatuses))?;
+    let mut statuses = call(server.call(&SessionStatuses::new()))?;
     let status = statuses.remove(&about.session).unwrap_or(SessionStatus::Idle);
     let mut snapshot = Snapshot::new(status);
     let list = ListMessages::new(about.session.clone());
@@ -238,9 +234,9 @@ fn look(server: &Server, about: &Look) -> Result<Snapshot, LookError> {
     let own = page.messages.iter().position(|message| message.info.id == about.message);
     snapshot.messages = page.messages;
     drop(snapshot.messages.drain(..own.unwrap_or(0)));
-    let asked = server.call(&ListPermissions).map_err(|error| away(&error))?;
+    let asked = server.call(&ListPermissions::new()).map_err(|error| away(&error))?;
     snapshot.permissions = asked.map_err(|error| away(&error))?;
-    let asked = server.call(&ListQuestions).map_err(|error| away(&error))?;
+    let asked = server.call(&ListQuestions::new()).map_err(|error| away(&error))?;
     snapshot.questions = asked.map_err(|error| away(&error))?;
     Ok(snapshot)
 }
@@ -252,14 +248,16 @@ fn reply(server: &Server, answer: AskReply) -> Input {
     };
     match answer {
         AskReply::Permission { id, reply, .. } => {
-            let called = server.call(&ReplyPermission { request: id.clone(), reply });
+            let called = server.call(&ReplyPermission::new(id.clone(), reply));
             Input::Replied(AskId::Permission(id), arrival(called))
         }
         AskReply::Question { id, reply, .. } => {
             let request = id.clone();
             let called = match reply {
-                QuestionReply::Answer(answers) => server.call(&ReplyQuestion { request, answers }),
-                QuestionReply::Dismiss => server.call(&RejectQuestion { request }),
+                QuestionReply::Answer(answers) => {
+                    server.call(&ReplyQuestion::new(request, answers))
+                }
+                QuestionReply::Dismiss => server.call(&RejectQuestion::new(request)),
             };
             Input::Replied(AskId::Question(id), arrival(called))
         }

@@ -24,6 +24,7 @@ struct Finish {
 
 /// What a step was for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StepRole {
     /// To answer the prompt.
     #[default]

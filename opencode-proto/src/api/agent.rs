@@ -13,6 +13,7 @@ use crate::json::string;
 
 /// Lists the agents of a directory. `GET /agent`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListAgents;
 
 /// An agent. Mirrors `Agent`.
@@ -29,6 +30,7 @@ pub struct AgentInfo {
 
 /// A permission rule as a server has it. Mirrors `PermissionRule`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerRule {
     /// The permission key, which may be a pattern.
     pub permission: String,
@@ -39,6 +41,15 @@ pub struct ServerRule {
 }
 
 impl ServerRule {
+    /// Creates a rule for this permission key and pattern.
+    pub fn new(
+        permission: impl Into<String>,
+        pattern: impl Into<String>,
+        action: PermissionAction,
+    ) -> Self {
+        Self { permission: permission.into(), pattern: pattern.into(), action }
+    }
+
     /// The rules that a session has besides its agent's, and which come after those. None when they cannot be read.
     pub fn of_session(info: &SessionInfo) -> Option<Vec<Self>> {
         #[derive(Deserialize)]
@@ -52,6 +63,11 @@ impl ServerRule {
 }
 
 impl ListAgents {
+    /// Creates the operation.
+    pub const fn new() -> Self {
+        Self
+    }
+
     fn call() -> Call {
         Call::get(["agent"])
     }
@@ -93,9 +109,15 @@ impl Operation for ListAgents {
 /// Lists the tools of a directory by their names, those of its project and of plugins included, those of MCP servers
 /// not. `GET /experimental/tool/ids`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListToolIds;
 
 impl ListToolIds {
+    /// Creates the operation.
+    pub const fn new() -> Self {
+        Self
+    }
+
     fn call() -> Call {
         Call::get(["experimental", "tool", "ids"])
     }
@@ -123,6 +145,7 @@ impl Operation for ListToolIds {
 
 /// Reads where a directory's server looks for things. `GET /path`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReadPaths;
 
 /// Where a server looks for things, as its machine names them. Mirrors `Path`.
@@ -138,6 +161,11 @@ pub struct ServerPaths {
 }
 
 impl ReadPaths {
+    /// Creates the operation.
+    pub const fn new() -> Self {
+        Self
+    }
+
     fn call() -> Call {
         Call::get(["path"])
     }

@@ -61,14 +61,27 @@ impl FileDiff {
 
 /// Reads what a session changed in files. `GET /session/{sessionID}/diff`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionDiff {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// Only what the turn of this message of the user changed. `None`: all turns, of which 1.18.33 says nothing.
-    pub message: Option<MessageId>,
+    pub(crate) message: Option<MessageId>,
 }
 
 impl SessionDiff {
+    /// Reads the changes of all turns of this session.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self { session: session.into(), message: None }
+    }
+
+    /// Restricts the changes to the turn of this user message.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<MessageId>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
     fn call(&self) -> Call {
         Call::get(["session", self.session.as_str(), "diff"])
             .query("messageID", self.message.as_ref())

@@ -53,11 +53,11 @@ pub struct MessageCursor(Box<str>);
 #[non_exhaustive]
 pub struct ListMessages {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// How many at most. `None`: all.
-    pub limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// Only older ones than these. Needs a limit.
-    pub before: Option<MessageCursor>,
+    pub(crate) before: Option<MessageCursor>,
 }
 
 impl MessageWithParts {
@@ -139,14 +139,20 @@ impl Operation for ListMessages {
 
 /// Reads one message. `GET /session/{sessionID}/message/{messageID}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReadMessage {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The message.
-    pub message: MessageId,
+    pub(crate) message: MessageId,
 }
 
 impl ReadMessage {
+    /// Reads this message.
+    pub fn new(session: impl Into<SessionId>, message: impl Into<MessageId>) -> Self {
+        Self { session: session.into(), message: message.into() }
+    }
+
     fn call(&self) -> Call {
         Call::get(["session", self.session.as_str(), "message", self.message.as_str()])
     }
@@ -173,14 +179,20 @@ impl Operation for ReadMessage {
 /// [`Busy`](super::ApiErrorKind::Busy) while the session works on a prompt. Succeeds also when there is no such
 /// message.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeleteMessage {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The message.
-    pub message: MessageId,
+    pub(crate) message: MessageId,
 }
 
 impl DeleteMessage {
+    /// Deletes this message.
+    pub fn new(session: impl Into<SessionId>, message: impl Into<MessageId>) -> Self {
+        Self { session: session.into(), message: message.into() }
+    }
+
     fn call(&self) -> Call {
         Call::delete(["session", self.session.as_str(), "message", self.message.as_str()])
     }
@@ -206,16 +218,26 @@ impl Operation for DeleteMessage {
 ///
 /// Succeeds also when there is no such part.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeletePart {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The message.
-    pub message: MessageId,
+    pub(crate) message: MessageId,
     /// The part.
-    pub part: PartId,
+    pub(crate) part: PartId,
 }
 
 impl DeletePart {
+    /// Deletes this part.
+    pub fn new(
+        session: impl Into<SessionId>,
+        message: impl Into<MessageId>,
+        part: impl Into<PartId>,
+    ) -> Self {
+        Self { session: session.into(), message: message.into(), part: part.into() }
+    }
+
     fn call(&self) -> Call {
         let message = self.message.as_str();
         Call::delete([

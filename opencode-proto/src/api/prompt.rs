@@ -32,24 +32,24 @@ use crate::json::RawJson;
 #[non_exhaustive]
 pub struct Prompt {
     /// What is said, in order.
-    pub parts: Vec<PromptPart>,
+    pub(crate) parts: Vec<PromptPart>,
     /// The model to ask. `None`: the agent's, else the one the session asked last, else the configured one.
-    pub model: Option<ModelRef>,
+    pub(crate) model: Option<ModelRef>,
     /// The agent to answer. `None`: the default agent.
-    pub agent: Option<String>,
+    pub(crate) agent: Option<String>,
     /// What to add to the system prompt of this turn.
-    pub system: Option<String>,
+    pub(crate) system: Option<String>,
     /// The variant of the model, for example `high`.
-    pub variant: Option<String>,
+    pub(crate) variant: Option<String>,
     /// Tools to switch on and off, by name.
     ///
     /// OpenCode replaces all permission rules of the session by these, for good. Rules that are set with
     /// [`UpdateSession`](super::UpdateSession) are added to what there is.
-    pub tools: BTreeMap<String, ToolSwitch>,
+    pub(crate) tools: BTreeMap<String, ToolSwitch>,
     /// Whether it is to be answered.
-    pub reply: PromptReply,
+    pub(crate) reply: PromptReply,
     /// What the answer has to look like.
-    pub format: OutputFormat,
+    pub(crate) format: OutputFormat,
 }
 
 /// Whether a [`Prompt`] is to be answered.
@@ -85,6 +85,32 @@ impl Prompt {
     /// A prompt that says nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Returns the parts of the message, in order.
+    pub fn parts(&self) -> &[PromptPart] {
+        &self.parts
+    }
+
+    /// Returns the model to ask; `None` for the agent's model, else the model that the session
+    /// asked last, else the configured model.
+    pub fn model(&self) -> Option<&ModelRef> {
+        self.model.as_ref()
+    }
+
+    /// Returns the agent to answer; `None` for the default agent.
+    pub fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
+    }
+
+    /// Returns the reply setting.
+    pub fn reply(&self) -> PromptReply {
+        self.reply
+    }
+
+    /// Returns the tools to switch on and off, by name.
+    pub fn tools(&self) -> &BTreeMap<String, ToolSwitch> {
+        &self.tools
     }
 
     /// Says this next.
@@ -126,6 +152,20 @@ impl Prompt {
     #[must_use]
     pub fn with_tool(mut self, name: impl Into<String>, switch: ToolSwitch) -> Self {
         self.tools.insert(name.into(), switch);
+        self
+    }
+
+    /// Removes all parts.
+    #[must_use]
+    pub fn without_parts(mut self) -> Self {
+        self.parts.clear();
+        self
+    }
+
+    /// Removes all tool switches.
+    #[must_use]
+    pub fn without_tools(mut self) -> Self {
+        self.tools.clear();
         self
     }
 

@@ -14,6 +14,7 @@ use crate::json::string;
 ///
 /// Older servers answer as to any unknown path: [`ApiErrorKind::UnknownRoute`](super::ApiErrorKind::UnknownRoute).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Health;
 
 /// What a server says about itself.
@@ -27,6 +28,11 @@ pub struct ServerHealth {
 }
 
 impl Health {
+    /// Creates the operation.
+    pub const fn new() -> Self {
+        Self
+    }
+
     fn call() -> Call {
         Call::get(["global", "health"])
     }
@@ -61,9 +67,15 @@ impl Operation for Health {
 ///
 /// `None`: it names none, or nothing that is a model; OpenCode then chooses one itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfiguredModel;
 
 impl ConfiguredModel {
+    /// Creates the operation.
+    pub const fn new() -> Self {
+        Self
+    }
+
     fn call() -> Call {
         Call::get(["config"])
     }

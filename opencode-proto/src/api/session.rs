@@ -23,12 +23,18 @@ use crate::{SessionId, SessionInfo};
 
 /// Reads a session. `GET /session/{sessionID}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReadSession {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
 }
 
 impl ReadSession {
+    /// Reads this session.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self { session: session.into() }
+    }
+
     fn call(&self) -> Call {
         Call::get(["session", self.session.as_str()])
     }
@@ -54,12 +60,18 @@ impl Operation for ReadSession {
 ///
 /// A turn that is under way goes on, and fails: abort it first.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeleteSession {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
 }
 
 impl DeleteSession {
+    /// Deletes this session.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self { session: session.into() }
+    }
+
     fn call(&self) -> Call {
         Call::delete(["session", self.session.as_str()])
     }
@@ -81,12 +93,18 @@ impl Operation for DeleteSession {
 ///
 /// Succeeds also when there is nothing to stop, or no such session.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AbortSession {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
 }
 
 impl AbortSession {
+    /// Aborts the turn of this session.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self { session: session.into() }
+    }
+
     fn call(&self) -> Call {
         Call::post(["session", self.session.as_str(), "abort"])
     }

@@ -22,17 +22,37 @@ use crate::{MessageId, SessionId};
 /// What goes wrong after the server took it is told by its event stream only. A session that is at work takes the
 /// prompt up after its current step. Sent again with the same message, the turn may run twice.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct PromptAsync {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The id that the message is to have (`msg_…`), by which its turn is told from others. OpenCode's own ids sort by
     /// time, and parts of it rely on that.
-    pub message: MessageId,
+    pub(crate) message: MessageId,
     /// What to ask.
-    pub prompt: Prompt,
+    pub(crate) prompt: Prompt,
 }
 
 impl PromptAsync {
+    /// Prompts this session; `message` becomes the id of the user message.
+    pub fn new(
+        session: impl Into<SessionId>,
+        message: impl Into<MessageId>,
+        prompt: impl Into<Prompt>,
+    ) -> Self {
+        Self { session: session.into(), message: message.into(), prompt: prompt.into() }
+    }
+
+    /// Returns the session to prompt.
+    pub fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// Returns the id of the user message.
+    pub fn message(&self) -> &MessageId {
+        &self.message
+    }
+
     fn call(&self) -> Call {
         Call::post(["session", self.session.as_str(), "prompt_async"])
     }
@@ -55,16 +75,26 @@ impl Operation for PromptAsync {
 /// The result is the last message of the model; an answer that failed or was aborted is one too, with its error. Servers
 /// before 1.0.150 have this alone.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SendMessage {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The id that the message is to have (`msg_…`), by which its turn is told from others.
-    pub message: MessageId,
+    pub(crate) message: MessageId,
     /// What to ask.
-    pub prompt: Prompt,
+    pub(crate) prompt: Prompt,
 }
 
 impl SendMessage {
+    /// Prompts this session; `message` becomes the id of the user message.
+    pub fn new(
+        session: impl Into<SessionId>,
+        message: impl Into<MessageId>,
+        prompt: impl Into<Prompt>,
+    ) -> Self {
+        Self { session: session.into(), message: message.into(), prompt: prompt.into() }
+    }
+
     fn call(&self) -> Call {
         Call::post(["session", self.session.as_str(), "message"])
     }

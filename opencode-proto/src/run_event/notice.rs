@@ -6,11 +6,13 @@ use std::fmt;
 pub enum Notice {
     /// The agent that was asked for does not exist or cannot be used; the default agent answers instead, with its own
     /// prompt, tools and permissions.
+    #[non_exhaustive]
     AgentReplaced {
         /// Why, in OpenCode's words.
         reason: String,
     },
     /// A permission was needed and nobody was there to ask, so it was refused. The turn stops there.
+    #[non_exhaustive]
     PermissionRejected {
         /// Which permission, for example `bash` or `external_directory`.
         permission: String,
@@ -18,6 +20,7 @@ pub enum Notice {
         patterns: String,
     },
     /// The session was shared.
+    #[non_exhaustive]
     Shared {
         /// Where it can be seen.
         url: String,
@@ -25,6 +28,21 @@ pub enum Notice {
 }
 
 impl Notice {
+    /// Creates the notice of an agent that the default agent replaced, for this reason.
+    pub fn agent_replaced(reason: impl Into<String>) -> Self {
+        Self::AgentReplaced { reason: reason.into() }
+    }
+
+    /// Creates the notice of a permission that was refused for these patterns.
+    pub fn permission_rejected(permission: impl Into<String>, patterns: impl Into<String>) -> Self {
+        Self::PermissionRejected { permission: permission.into(), patterns: patterns.into() }
+    }
+
+    /// Creates the notice of a session that was shared at this address.
+    pub fn shared(url: impl Into<String>) -> Self {
+        Self::Shared { url: url.into() }
+    }
+
     /// Reads a line of standard error that has been freed of colours.
     pub(crate) fn read(line: &str) -> Option<Self> {
         let line = line.trim();

@@ -52,6 +52,7 @@ pub struct Question {
 
 /// How many options of a question may be chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Choice {
     /// Any number.
     Many,

@@ -63,6 +63,7 @@ pub enum SessionStatus {
     /// It waits for a prompt.
     Idle,
     /// A status this version of the crate does not know.
+    #[non_exhaustive]
     Other {
         /// The value of `type`.
         status: Box<str>,

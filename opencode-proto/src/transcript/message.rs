@@ -42,6 +42,7 @@ enum Stage {
 
 /// What the text of a delta belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TextKind {
     /// A reasoning part.
     Reasoning,

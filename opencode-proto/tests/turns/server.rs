@@ -149,7 +149,7 @@ impl Server {
                 self.questions.push(Pending::new(id.clone(), (**request).clone()));
             }
             ServerEventKind::QuestionReplied { request, .. }
-            | ServerEventKind::QuestionRejected { request } => {
+            | ServerEventKind::QuestionRejected { request, .. } => {
                 self.questions.retain(|ask| ask.request.id != *request);
             }
             _ => {}

@@ -24,7 +24,8 @@ async fn refused(world: &World, tool: &str, input: serde_json::Value) -> (String
     assert_eq!(report.text(), "I will.", "what was gathered is there");
     let [tool] = report.answer().tools() else { panic!("{:?}", report.answer().tools()) };
     assert!(tool.state.is_rejected(), "{tool:?}");
-    let [Notice::PermissionRejected { permission, patterns }] = &report.outcome.notices[..] else {
+    let [Notice::PermissionRejected { permission, patterns, .. }] = &report.outcome.notices[..]
+    else {
         panic!("{:?}", report.outcome.notices)
     };
     assert_eq!(*refused, format!("{permission} ({patterns})"));

@@ -89,7 +89,7 @@ async fn the_default_agent_may_stand_in_for_a_subagent() {
     let report = world.run(request).await.unwrap();
 
     assert_eq!(report.text(), "I am another.");
-    let [Notice::AgentReplaced { reason }] = &report.outcome.notices[..] else {
+    let [Notice::AgentReplaced { reason, .. }] = &report.outcome.notices[..] else {
         panic!("{:?}", report.outcome.notices)
     };
     assert!(reason.contains("general") && reason.contains("subagent"), "{reason}");

@@ -212,7 +212,7 @@ impl Operation for Weather {
 
     fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {
         // The only way to an `ApiError` is an operation that there is.
-        opencode_tokio::api::Health.decode(response).map(drop)
+        opencode_tokio::api::Health::new().decode(response).map(drop)
     }
 }
 

@@ -115,7 +115,7 @@ fn modelled(script: AgentScript, course: TurnCourse) -> Vec<Value> {
                 && !is_aborted
             {
                 is_aborted = true;
-                server.call(&AbortSession { session: session.id().clone() }).await.unwrap();
+                server.call(&AbortSession::new(session.id().clone())).await.unwrap();
             }
             facts.push(event);
         }

@@ -13,7 +13,7 @@ fn agents(rules: &[(&str, &str, PermissionAction)]) -> Vec<AgentInfo> {
         })
         .collect();
     let listed = json!([{ "name": "build", "mode": "primary", "permission": rules }]);
-    ListAgents.decode(http::Response::new(listed.to_string().into())).unwrap()
+    ListAgents::new().decode(http::Response::new(listed.to_string().into())).unwrap()
 }
 
 /// What of these rules is not asked.

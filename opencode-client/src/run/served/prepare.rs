@@ -75,7 +75,7 @@ async fn agent(
     run: &mut ServedRun,
 ) -> Result<Option<String>, RunEnd> {
     let Some(name) = &request.config.agent else { return Ok(None) };
-    let agents = server.inner.http.call(&ListAgents, place.directory.as_deref()).await;
+    let agents = server.inner.http.call(&ListAgents::new(), place.directory.as_deref()).await;
     let agents = agents.map_err(|error| call_failed(&error))?;
     let reason = match agents.iter().find(|agent| agent.name == *name) {
         None => format!("agent \"{name}\" not found"),
@@ -84,7 +84,7 @@ async fn agent(
         }
         Some(_) => return Ok(Some(name.clone())),
     };
-    run.handle_notice(Notice::AgentReplaced { reason: reason.clone() });
+    run.handle_notice(Notice::agent_replaced(reason.clone()));
     match request.settings.agent_fallback {
         AgentFallback::Accept => Ok(None),
         AgentFallback::Refuse => Err(RunEnd::AgentReplaced { reason }),
@@ -124,24 +124,22 @@ fn create(flags: &RunFlags, prompt: &str) -> CreateSession {
     let permission = ["question", "plan_enter", "plan_exit"]
         .into_iter()
         .fold(Permissions::new(), Permissions::deny);
-    let mut create = CreateSession::new().with_permission(permission);
-    create.title = flags.title.as_ref().map(|title| {
-        if !title.is_empty() {
-            return title.clone();
-        }
-        match prompt.char_indices().nth(TITLE_SIZE_MAX) {
-            Some((end, _)) => format!("{}...", &prompt[..end]),
-            None => prompt.to_owned(),
-        }
-    });
-    create
+    let create = CreateSession::new().with_permission(permission);
+    let Some(title) = &flags.title else { return create };
+    if !title.is_empty() {
+        return create.with_title(title);
+    }
+    match prompt.char_indices().nth(TITLE_SIZE_MAX) {
+        Some((end, _)) => create.with_title(format!("{}...", &prompt[..end])),
+        None => create.with_title(prompt),
+    }
 }
 
 async fn share(session: &Session, run: &mut ServedRun) {
     match session.share().await {
         Ok(info) => {
             if let Some(url) = info.share_url {
-                run.handle_notice(Notice::Shared { url: url.to_string() });
+                run.handle_notice(Notice::shared(url));
             }
         }
         // As in OpenCode, that is no reason to stop.

@@ -58,7 +58,7 @@ impl StructuredStream {
         };
         // What was said stays in the conversation.
         if let Some(prompt) = request.prompt_mut() {
-            prompt.parts.clear();
+            *prompt = mem::take(prompt).without_parts();
         }
         request.log = request.log.map(|log| log.with_mode(EventLogMode::Append));
         Self {
@@ -190,7 +190,7 @@ impl StructuredStream {
     fn ask_again(&self) -> TurnStream {
         let mut request = self.request.clone();
         if let (Some(prompt), Some(misfit)) = (request.prompt_mut(), self.misfits.last()) {
-            prompt.parts.push(reminder(misfit).into());
+            *prompt = mem::take(prompt).with_part(reminder(misfit));
         }
         let overall = &mut request.settings.deadlines.overall;
         *overall = overall.map(|limit| limit.saturating_sub(self.used));
@@ -217,7 +217,7 @@ fn prepare(request: &mut TurnRequest, schema: &AnswerSchema) -> Result<(), Struc
         return Err(StructuredError::Unsuitable);
     };
     let schema = schema.schema().map_err(Clone::clone)?;
-    prompt.format = OutputFormat::json_schema(schema.clone());
+    *prompt = mem::take(prompt).with_format(OutputFormat::json_schema(schema.clone()));
     Ok(())
 }
 

@@ -166,9 +166,9 @@ pub(super) async fn reply(site: Site, reply: AskReply) -> (AskId, Arrival) {
             let request = id.clone();
             let arrival = match reply {
                 QuestionReply::Answer(answers) => {
-                    send(&site, &ReplyQuestion { request, answers }).await
+                    send(&site, &ReplyQuestion::new(request, answers)).await
                 }
-                QuestionReply::Dismiss => send(&site, &RejectQuestion { request }).await,
+                QuestionReply::Dismiss => send(&site, &RejectQuestion::new(request)).await,
             };
             (AskId::Question(id), arrival.unwrap_or(Arrival::Arrived))
         }
@@ -182,12 +182,12 @@ async fn reply_permission(
     reply: PermissionReply,
 ) -> Arrival {
     let request = id.clone();
-    let new = ReplyPermission { request: request.clone(), reply: reply.clone() };
+    let new = ReplyPermission::new(request.clone(), reply.clone());
     if let Some(arrival) = send(site, &new).await {
         return arrival;
     }
     // Before 1.0.224 there was another way, which cannot carry a message.
-    let old = RespondPermission { session, request, reply };
+    let old = RespondPermission::new(session, request, reply);
     send(site, &old).await.unwrap_or(Arrival::Arrived)
 }
 

@@ -67,7 +67,7 @@ impl Answerers {
                         memory.remember(&ask.request);
                         PermissionReply::Once
                     }
-                    reply @ (PermissionReply::Once | PermissionReply::Reject { .. }) => reply,
+                    reply @ (PermissionReply::Once | PermissionReply::Reject { .. } | _) => reply,
                 }
             }
         });

@@ -27,7 +27,7 @@ pub(super) type Found = (Snapshot, Vec<(SessionId, SessionId)>);
 
 pub(super) async fn look(site: Site, look: Look) -> Result<Found, LookError> {
     // The status first: what is idle has told all its messages by then.
-    let mut statuses = site.call(&SessionStatuses).await?;
+    let mut statuses = site.call(&SessionStatuses::new()).await?;
     let mut snapshot = Snapshot::new(statuses.remove(&look.session).unwrap_or(SessionStatus::Idle));
     snapshot.messages = match site.messages_from(&look.session, Some(&look.message)).await {
         Ok(messages) => messages,
@@ -39,8 +39,8 @@ pub(super) async fn look(site: Site, look: Look) -> Result<Found, LookError> {
         },
     };
     let links = site.children(&look.session, &mut snapshot.children).await?;
-    snapshot.permissions = optional(site.call_api(&ListPermissions).await)?;
-    snapshot.questions = optional(site.call_api(&ListQuestions).await)?;
+    snapshot.permissions = optional(site.call_api(&ListPermissions::new()).await)?;
+    snapshot.questions = optional(site.call_api(&ListQuestions::new()).await)?;
     Ok((snapshot, links))
 }
 
@@ -62,7 +62,7 @@ impl Site {
                 return Ok(messages.split_off(first));
             }
             match next {
-                Some(next) => list.before = Some(next),
+                Some(next) => list = list.with_before(next),
                 None if from.is_none() => return Ok(messages),
                 None => return Ok(Vec::new()),
             }
@@ -72,10 +72,10 @@ impl Site {
     /// The messages that are known to be open, one by one.
     async fn known_messages(&self, look: &Look) -> Result<Vec<MessageWithParts>, LookError> {
         // A session that cannot be read at all is another matter.
-        self.call(&ReadSession { session: look.session.clone() }).await?;
+        self.call(&ReadSession::new(look.session.clone())).await?;
         let mut messages = Vec::new();
         for message in &look.open {
-            let read = ReadMessage { session: look.session.clone(), message: message.clone() };
+            let read = ReadMessage::new(look.session.clone(), message.clone());
             messages.push(self.call(&read).await?);
         }
         Ok(messages)
@@ -89,7 +89,7 @@ impl Site {
         let mut links = Vec::new();
         let mut parents = vec![root.clone()];
         while let Some(parent) = parents.pop() {
-            for info in self.call(&ListChildren { session: parent.clone() }).await? {
+            for info in self.call(&ListChildren::new(parent.clone())).await? {
                 if children.len() >= CHILDREN_MAX {
                     return Ok(links);
                 }

@@ -15,14 +15,22 @@ pub(super) async fn post(http: Http, session: SessionId, message: MessageId, wor
         Work::Prompt(prompt) => send_prompt(&http, session, message, prompt).await,
         Work::Command { command, arguments, agent, model, variant, files } => {
             let mut operation = Command::new(session, message, command).with_arguments(arguments);
-            (operation.agent, operation.model) = (agent, model);
-            (operation.variant, operation.files) = (variant, files);
+            if let Some(agent) = agent {
+                operation = operation.with_agent(agent);
+            }
+            if let Some(model) = model {
+                operation = operation.with_model(model);
+            }
+            if let Some(variant) = variant {
+                operation = operation.with_variant(variant);
+            }
+            let operation = files.into_iter().fold(operation, Command::with_file);
             send(&http, &operation).await
         }
         Work::Shell { agent, command } => {
             send(&http, &Shell::new(session, message, agent, command)).await
         }
-        Work::Init { model } => send(&http, &Init { session, message, model }).await,
+        Work::Init { model } => send(&http, &Init::new(session, message, model)).await,
     };
     match posted {
         Ok(()) => Posted::Accepted,
@@ -43,11 +51,10 @@ async fn send_prompt(
     message: MessageId,
     prompt: Prompt,
 ) -> Result<(), CallError> {
-    let prompt = PromptAsync { session, message, prompt };
-    match send(http, &prompt).await {
+    let post = PromptAsync::new(&session, &message, prompt.clone());
+    match send(http, &post).await {
         Err(CallError::Api(error)) if is_unknown_route(&error) => {
-            let PromptAsync { session, message, prompt } = prompt;
-            send(http, &SendMessage { session, message, prompt }).await
+            send(http, &SendMessage::new(session, message, prompt)).await
         }
         sent => sent,
     }

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::mem;
 
 use opencode_config::ModelRef;
 use opencode_proto::api::{Pending, PermissionReply, Prompt, PromptFile, PromptReply};
@@ -59,7 +60,7 @@ impl TurnRequest {
     /// Sends a prompt.
     pub fn new(prompt: impl Into<Prompt>) -> Self {
         let prompt = prompt.into();
-        let kind = match prompt.reply {
+        let kind = match prompt.reply() {
             PromptReply::NoReply => TurnKind::NoReply,
             PromptReply::Reply => TurnKind::Prompt,
         };
@@ -114,7 +115,7 @@ impl TurnRequest {
     pub fn with_agent(mut self, agent: impl Into<String>) -> Self {
         match &mut self.work {
             Work::Command { agent: slot, .. } => *slot = Some(agent.into()),
-            Work::Prompt(prompt) => prompt.agent = Some(agent.into()),
+            Work::Prompt(prompt) => *prompt = mem::take(prompt).with_agent(agent),
             Work::Shell { agent: slot, .. } => *slot = agent.into(),
             Work::Init { .. } => {}
         }
@@ -127,7 +128,7 @@ impl TurnRequest {
         match &mut self.work {
             Work::Command { model: slot, .. } => *slot = Some(model),
             Work::Init { model: slot } => *slot = model,
-            Work::Prompt(prompt) => prompt.model = Some(model),
+            Work::Prompt(prompt) => *prompt = mem::take(prompt).with_model(model),
             Work::Shell { .. } => {}
         }
         self
@@ -138,7 +139,7 @@ impl TurnRequest {
     pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
         match &mut self.work {
             Work::Command { variant: slot, .. } => *slot = Some(variant.into()),
-            Work::Prompt(prompt) => prompt.variant = Some(variant.into()),
+            Work::Prompt(prompt) => *prompt = mem::take(prompt).with_variant(variant),
             Work::Init { .. } | Work::Shell { .. } => {}
         }
         self
@@ -149,7 +150,7 @@ impl TurnRequest {
     pub fn with_file(mut self, file: PromptFile) -> Self {
         match &mut self.work {
             Work::Command { files, .. } => files.push(file),
-            Work::Prompt(prompt) => prompt.parts.push(file.into()),
+            Work::Prompt(prompt) => *prompt = mem::take(prompt).with_part(file),
             Work::Init { .. } | Work::Shell { .. } => {}
         }
         self
@@ -207,10 +208,10 @@ impl TurnRequest {
     /// Leaves the rules of the session as they are: switches of tools would take their place, for good.
     pub(crate) fn keep_rules(&mut self) {
         if let Work::Prompt(prompt) = &mut self.work
-            && !prompt.tools.is_empty()
+            && !prompt.tools().is_empty()
         {
             tracing::warn!("a session under a policy takes no switches of tools");
-            prompt.tools.clear();
+            *prompt = mem::take(prompt).without_tools();
         }
     }
 
@@ -218,7 +219,7 @@ impl TurnRequest {
         match &self.work {
             Work::Command { model, .. } => model.as_ref(),
             Work::Init { model } => Some(model),
-            Work::Prompt(prompt) => prompt.model.as_ref(),
+            Work::Prompt(prompt) => prompt.model(),
             Work::Shell { .. } => None,
         }
     }

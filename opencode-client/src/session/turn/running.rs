@@ -137,7 +137,8 @@ async fn guard_model(core: &SessionCore, site: &Site, request: &mut TurnRequest)
     let model = match advice {
         Some(model) => Some(model),
         None => {
-            let configured = site.http.call(&ConfiguredModel, site.directory.as_deref()).await;
+            let configured =
+                site.http.call(&ConfiguredModel::new(), site.directory.as_deref()).await;
             configured
                 .inspect_err(|error| tracing::warn!(%error, "cannot read the configured model"))
                 .ok()
@@ -145,7 +146,7 @@ async fn guard_model(core: &SessionCore, site: &Site, request: &mut TurnRequest)
         }
     };
     match (&mut request.work, model) {
-        (Work::Prompt(prompt), Some(model)) => prompt.model = Some(model),
+        (Work::Prompt(prompt), Some(model)) => *prompt = mem::take(prompt).with_model(model),
         (Work::Command { model: slot, .. }, Some(model)) => *slot = Some(model),
         (Work::Prompt(_) | Work::Command { .. }, None) => {
             tracing::warn!(session = %core.state.id, "no model is known that the session could use");
@@ -420,7 +421,7 @@ fn heir(runtime: &dyn Runtime) -> oneshot::Sender<BoxFuture<()>> {
 
 /// Aborts the session. Prompts wait for it.
 async fn abort(site: Site, session: opencode_proto::SessionId, abort: Abort) {
-    let aborted = site.http.call(&AbortSession { session }, site.directory.as_deref()).await;
+    let aborted = site.http.call(&AbortSession::new(session), site.directory.as_deref()).await;
     if let Err(error) = aborted {
         tracing::warn!(%error, "cannot abort a turn");
     }

@@ -9,6 +9,7 @@ use crate::{PermissionId, PermissionRequest, SessionId};
 
 /// The answer to a [`PermissionRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PermissionReply {
     /// Yes, and the same again without asking. OpenCode remembers it for all sessions of the directory, until the
     /// server ends.
@@ -16,6 +17,7 @@ pub enum PermissionReply {
     /// Yes, this time.
     Once,
     /// No. All other requests of the session are rejected with it.
+    #[non_exhaustive]
     Reject {
         /// What to tell the model. With it the turn goes on; without, it stops.
         message: Option<String>,
@@ -47,9 +49,15 @@ impl PermissionReply {
 ///
 /// A request whose turn was aborted may still be listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListPermissions;
 
 impl ListPermissions {
+    /// Creates the operation.
+    pub const fn new() -> Self {
+        Self
+    }
+
     fn call() -> Call {
         Call::get(["permission"])
     }
@@ -78,14 +86,20 @@ impl Operation for ListPermissions {
 /// Needs the session's directory. A request that was answered, or is not known, is
 /// [`NotFound`](crate::ApiErrorKind::NotFound).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReplyPermission {
     /// The request.
-    pub request: PermissionId,
+    pub(crate) request: PermissionId,
     /// The answer.
-    pub reply: PermissionReply,
+    pub(crate) reply: PermissionReply,
 }
 
 impl ReplyPermission {
+    /// Answers this request.
+    pub fn new(request: impl Into<PermissionId>, reply: PermissionReply) -> Self {
+        Self { request: request.into(), reply }
+    }
+
     fn call(&self) -> Call {
         Call::post(["permission", self.request.as_str(), "reply"])
     }
@@ -118,16 +132,26 @@ impl Operation for ReplyPermission {
 ///
 /// Needs no directory, and has no place for a message: a rejection stops the turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RespondPermission {
     /// The session that waits, or the one whose agent started it as a subagent.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The request.
-    pub request: PermissionId,
+    pub(crate) request: PermissionId,
     /// The answer.
-    pub reply: PermissionReply,
+    pub(crate) reply: PermissionReply,
 }
 
 impl RespondPermission {
+    /// Answers this request of this session.
+    pub fn new(
+        session: impl Into<SessionId>,
+        request: impl Into<PermissionId>,
+        reply: PermissionReply,
+    ) -> Self {
+        Self { session: session.into(), request: request.into(), reply }
+    }
+
     fn call(&self) -> Call {
         let (session, request) = (self.session.as_str(), self.request.as_str());
         Call::post(["session", session, "permissions", request])

@@ -46,9 +46,15 @@ impl<S: Into<String>> FromIterator<S> for QuestionAnswer {
 
 /// Lists the questions that turns of a directory wait for. `GET /question`, since 1.1.7.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListQuestions;
 
 impl ListQuestions {
+    /// Creates the operation.
+    pub const fn new() -> Self {
+        Self
+    }
+
     fn call() -> Call {
         Call::get(["question"])
     }
@@ -76,14 +82,23 @@ impl Operation for ListQuestions {
 /// Needs the session's directory. A request that was answered, or is not known, is
 /// [`NotFound`](crate::ApiErrorKind::NotFound).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReplyQuestion {
     /// The request.
-    pub request: QuestionId,
+    pub(crate) request: QuestionId,
     /// One answer per question, in their order.
-    pub answers: Vec<QuestionAnswer>,
+    pub(crate) answers: Vec<QuestionAnswer>,
 }
 
 impl ReplyQuestion {
+    /// Answers this request, with one answer per question.
+    pub fn new(
+        request: impl Into<QuestionId>,
+        answers: impl IntoIterator<Item = impl Into<QuestionAnswer>>,
+    ) -> Self {
+        Self { request: request.into(), answers: answers.into_iter().map(Into::into).collect() }
+    }
+
     fn call(&self) -> Call {
         Call::post(["question", self.request.as_str(), "reply"])
     }
@@ -109,12 +124,18 @@ impl Operation for ReplyQuestion {
 ///
 /// Needs the session's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RejectQuestion {
     /// The request.
-    pub request: QuestionId,
+    pub(crate) request: QuestionId,
 }
 
 impl RejectQuestion {
+    /// Rejects this request.
+    pub fn new(request: impl Into<QuestionId>) -> Self {
+        Self { request: request.into() }
+    }
+
     fn call(&self) -> Call {
         Call::post(["question", self.request.as_str(), "reject"])
     }

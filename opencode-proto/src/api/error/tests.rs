@@ -14,7 +14,7 @@ fn reply(status: u16, content_type: &str, body: &str) -> Response<Bytes> {
 }
 
 fn error(response: Response<Bytes>) -> ApiError {
-    ReadSession { session: "ses_1".into() }.decode(response).unwrap_err()
+    ReadSession::new("ses_1").decode(response).unwrap_err()
 }
 
 fn kind(status: u16, body: &str) -> ApiErrorKind {
@@ -106,7 +106,7 @@ fn an_unknown_route_is_a_page() {
         (405, "text/html"),
     ] {
         // Also where the operation would not look at the body.
-        let abort = AbortSession { session: "ses_1".into() };
+        let abort = AbortSession::new("ses_1");
         let error = abort.decode(reply(status, content_type, page)).unwrap_err();
         assert_eq!(error.kind, ApiErrorKind::UnknownRoute);
         assert_eq!(

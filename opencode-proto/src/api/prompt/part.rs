@@ -23,15 +23,15 @@ pub enum PromptPart {
 #[non_exhaustive]
 pub struct Subtask {
     /// The subagent.
-    pub agent: String,
+    pub(crate) agent: String,
     /// What it is asked.
-    pub prompt: String,
+    pub(crate) prompt: String,
     /// What it does, in a few words for people.
-    pub description: String,
+    pub(crate) description: String,
     /// The model to ask. `None`: the subagent's.
-    pub model: Option<ModelRef>,
+    pub(crate) model: Option<ModelRef>,
     /// The command that this comes from.
-    pub command: Option<String>,
+    pub(crate) command: Option<String>,
 }
 
 impl From<&str> for PromptPart {

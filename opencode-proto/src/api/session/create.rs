@@ -15,25 +15,30 @@ use crate::{SessionId, SessionInfo};
 #[non_exhaustive]
 pub struct CreateSession {
     /// What it is called. `None`: OpenCode makes a title from the first prompt.
-    pub title: Option<String>,
+    pub(crate) title: Option<String>,
     /// The session it belongs to.
-    pub parent: Option<SessionId>,
+    pub(crate) parent: Option<SessionId>,
     /// The agent that answers prompts that name none.
-    pub agent: Option<String>,
+    pub(crate) agent: Option<String>,
     /// The model that prompts are for that name none.
-    pub model: Option<ModelRef>,
+    pub(crate) model: Option<ModelRef>,
     /// The variant of that model, for example `high`.
-    pub variant: Option<String>,
+    pub(crate) variant: Option<String>,
     /// What tools may do, besides what the configuration says. Subagents do not inherit it. (Since 1.0.224.)
-    pub permission: Permissions,
+    pub(crate) permission: Permissions,
     /// What the application wants to know of it again, a JSON object. (Since 1.15.13.)
-    pub metadata: Option<RawJson>,
+    pub(crate) metadata: Option<RawJson>,
 }
 
 impl CreateSession {
     /// A session as the configuration says.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Returns the model of prompts that name none.
+    pub fn model(&self) -> Option<&ModelRef> {
+        self.model.as_ref()
     }
 
     /// What it is called.

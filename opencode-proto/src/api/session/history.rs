@@ -11,14 +11,27 @@ use crate::{MessageId, PartId, SessionId, SessionInfo};
 ///
 /// The messages get new ids. The new session has no parent, and no permission rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ForkSession {
     /// The session to copy from.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The first message that is not copied. `None`: all are.
-    pub before: Option<MessageId>,
+    pub(crate) before: Option<MessageId>,
 }
 
 impl ForkSession {
+    /// Copies all messages of this session.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self { session: session.into(), before: None }
+    }
+
+    /// Leaves out this message and all later ones.
+    #[must_use]
+    pub fn with_before(mut self, before: impl Into<MessageId>) -> Self {
+        self.before = Some(before.into());
+        self
+    }
+
     fn call(&self) -> Call {
         Call::post(["session", self.session.as_str(), "fork"])
     }
@@ -48,16 +61,29 @@ impl Operation for ForkSession {
 /// would be left, its prompt is taken back too.
 /// [`Busy`](crate::ApiErrorKind::Busy) while the session works on a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RevertSession {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The first message to take back.
-    pub message: MessageId,
+    pub(crate) message: MessageId,
     /// The part of it from which on. `None`: all of it.
-    pub part: Option<PartId>,
+    pub(crate) part: Option<PartId>,
 }
 
 impl RevertSession {
+    /// Reverts this message and all later ones.
+    pub fn new(session: impl Into<SessionId>, message: impl Into<MessageId>) -> Self {
+        Self { session: session.into(), message: message.into(), part: None }
+    }
+
+    /// Keeps the parts of the message that come before this one.
+    #[must_use]
+    pub fn with_part(mut self, part: impl Into<PartId>) -> Self {
+        self.part = Some(part.into());
+        self
+    }
+
     fn call(&self) -> Call {
         Call::post(["session", self.session.as_str(), "revert"])
     }
@@ -86,12 +112,18 @@ impl Operation for RevertSession {
 ///
 /// [`Busy`](crate::ApiErrorKind::Busy) while the session works on a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnrevertSession {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
 }
 
 impl UnrevertSession {
+    /// Restores the reverted messages of this session.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self { session: session.into() }
+    }
+
     fn call(&self) -> Call {
         Call::post(["session", self.session.as_str(), "unrevert"])
     }

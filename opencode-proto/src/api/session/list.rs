@@ -11,15 +11,15 @@ use crate::{SessionId, SessionInfo};
 #[non_exhaustive]
 pub struct ListSessions {
     /// Only those of this directory. `None`: all of the project.
-    pub directory: Option<String>,
+    pub(crate) directory: Option<String>,
     /// Whether those of subagents are listed.
-    pub roots: SessionRoots,
+    pub(crate) roots: SessionRoots,
     /// Only those that changed since then, in milliseconds since 1970 by the server's clock.
-    pub start_ms: Option<u64>,
+    pub(crate) start_ms: Option<u64>,
     /// Only those with this text in their title.
-    pub search: Option<String>,
+    pub(crate) search: Option<String>,
     /// How many at most. `None`: 100, with 1.18.33.
-    pub limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
 }
 
 /// Whether sessions of subagents are listed.
@@ -107,12 +107,18 @@ impl Operation for ListSessions {
 
 /// Lists the sessions that a session's agent started as subagents. `GET /session/{sessionID}/children`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListChildren {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
 }
 
 impl ListChildren {
+    /// Lists the child sessions of this session.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self { session: session.into() }
+    }
+
     fn call(&self) -> Call {
         Call::get(["session", self.session.as_str(), "children"])
     }

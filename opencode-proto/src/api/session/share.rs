@@ -10,12 +10,18 @@ use crate::{SessionId, SessionInfo};
 ///
 /// [`Server`](crate::ApiErrorKind::Server) where the configuration disables it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ShareSession {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
 }
 
 impl ShareSession {
+    /// Shares this session.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self { session: session.into() }
+    }
+
     fn call(&self) -> Call {
         Call::post(["session", self.session.as_str(), "share"])
     }
@@ -35,12 +41,18 @@ impl Operation for ShareSession {
 
 /// Publishes a session no more. `DELETE /session/{sessionID}/share`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnshareSession {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
 }
 
 impl UnshareSession {
+    /// Ends the sharing of this session.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self { session: session.into() }
+    }
+
     fn call(&self) -> Call {
         Call::delete(["session", self.session.as_str(), "share"])
     }

@@ -12,9 +12,15 @@ use crate::{SessionId, SessionStatus, Todo};
 ///
 /// Sessions that are idle are absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionStatuses;
 
 impl SessionStatuses {
+    /// Creates the operation.
+    pub const fn new() -> Self {
+        Self
+    }
+
     fn call() -> Call {
         Call::get(["session", "status"])
     }
@@ -45,12 +51,18 @@ impl Operation for SessionStatuses {
 
 /// Reads a session's list of things to do. `GET /session/{sessionID}/todo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionTodos {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
 }
 
 impl SessionTodos {
+    /// Reads the to-do list of this session.
+    pub fn new(session: impl Into<SessionId>) -> Self {
+        Self { session: session.into() }
+    }
+
     fn call(&self) -> Call {
         Call::get(["session", self.session.as_str(), "todo"])
     }

@@ -13,13 +13,13 @@ use crate::{SessionId, SessionInfo};
 #[non_exhaustive]
 pub struct UpdateSession {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// What it is called from now on.
-    pub title: Option<String>,
+    pub(crate) title: Option<String>,
     /// Rules to add after those it has; the last that matches wins. None can be taken away.
-    pub permission: Permissions,
+    pub(crate) permission: Permissions,
     /// When it was archived, in milliseconds since 1970. It is still listed; OpenCode's own programs hide it.
-    pub archived_ms: Option<u64>,
+    pub(crate) archived_ms: Option<u64>,
 }
 
 impl UpdateSession {

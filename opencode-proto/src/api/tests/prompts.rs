@@ -6,7 +6,7 @@ use super::*;
 use crate::json::RawJson;
 
 fn sent(prompt: Prompt) -> String {
-    let operation = PromptAsync { session: "ses_1".into(), message: "msg_1".into(), prompt };
+    let operation = PromptAsync::new("ses_1", "msg_1", prompt);
     let body = operation.request().into_body();
     let (id, rest) = (r#"{"messageID":"msg_1","#, str::from_utf8(&body).unwrap());
     rest.strip_prefix(id).unwrap().strip_suffix('}').unwrap().to_owned()

@@ -78,9 +78,9 @@ fn an_element_that_cannot_be_read_is_named() {
     );
     let why = unreadable(&ListSessions::new(), r#"[{"id":"ses_1"},{"title":"x"}]"#);
     assert!(why.starts_with("element 1: missing field `id`"), "{why}");
-    let why = unreadable(&SessionStatuses, r#"{"ses_1":{"type":"busy"},"ses_2":{}}"#);
+    let why = unreadable(&SessionStatuses::new(), r#"{"ses_1":{"type":"busy"},"ses_2":{}}"#);
     assert!(why.starts_with("status of ses_2: missing field `type`"), "{why}");
-    let why = unreadable(&ListPermissions, r#"[{"id":"per_1","permission":"bash"}]"#);
+    let why = unreadable(&ListPermissions::new(), r#"[{"id":"per_1","permission":"bash"}]"#);
     assert!(why.starts_with("element 0: missing field `sessionID`"), "{why}");
 }
 
@@ -93,7 +93,7 @@ fn a_session() {
         "time":{"created":1795267163172,"updated":1795267167624,"archived":5},
         "permission":[{"permission":"edit","pattern":"*","action":"allow"}],
         "revert":{"messageID":"msg_12","partID":"prt_3"}}"#;
-    let session = read(&ReadSession { session: "ses_1".into() }, body);
+    let session = read(&ReadSession::new("ses_1"), body);
     assert_eq!(session.id, "ses_1");
     assert_eq!(session.parent, Some("ses_0".into()));
     assert_eq!(session.title, "X");
@@ -115,7 +115,7 @@ fn a_session() {
 #[test]
 fn a_session_of_another_version() {
     let body = r#"{"id":"ses_1","agent":7,"version":null,"share":"no","revert":{"part":1},"time":[1],"projectID":{}}"#;
-    let session = read(&ReadSession { session: "ses_1".into() }, body);
+    let session = read(&ReadSession::new("ses_1"), body);
     assert_eq!((session.agent, session.version, session.share_url), (None, None, None));
     assert_eq!((session.revert, session.created_ms, session.project), (None, None, None));
 }
@@ -123,26 +123,26 @@ fn a_session_of_another_version() {
 #[test]
 fn what_sessions_do() {
     let body = r#"{"ses_2":{"type":"retry","attempt":2,"message":"slow","next":5},"ses_1":{"type":"busy"}}"#;
-    let statuses = read(&SessionStatuses, body);
+    let statuses = read(&SessionStatuses::new(), body);
     assert_eq!(statuses.len(), 2);
     assert_eq!(statuses[&"ses_1".into()], SessionStatus::Busy);
     let retry = SessionStatus::Retry { attempt: 2, message: "slow".to_owned(), next_ms: 5 };
     assert_eq!(statuses[&"ses_2".into()], retry);
-    assert!(read(&SessionStatuses, "{}").is_empty());
+    assert!(read(&SessionStatuses::new(), "{}").is_empty());
 }
 
 #[test]
 fn what_turns_wait_for() {
     let body = r#"[{"id":"per_1","sessionID":"ses_1","permission":"bash","patterns":["echo hi"],"metadata":{"command":"echo hi"},
         "always":["echo *"],"tool":{"messageID":"msg_1","callID":"call_3_0"}}]"#;
-    let [pending] = &read(&ListPermissions, body)[..] else { panic!("not one") };
+    let [pending] = &read(&ListPermissions::new(), body)[..] else { panic!("not one") };
     assert_eq!(pending.session, "ses_1");
     assert_eq!(pending.request.id, "per_1");
     assert_eq!(pending.request.patterns, ["echo hi"]);
     assert_eq!(pending.request.tool.as_ref().unwrap().call, "call_3_0");
     let body = r#"[{"id":"que_1","sessionID":"ses_2","questions":[{"question":"Q?","header":"H",
         "options":[{"label":"A","description":"a"}]}],"tool":{"messageID":"msg_1","callID":"call_1_0"}}]"#;
-    let [pending] = &read(&ListQuestions, body)[..] else { panic!("not one") };
+    let [pending] = &read(&ListQuestions::new(), body)[..] else { panic!("not one") };
     assert_eq!((&pending.session, &pending.request.id), (&"ses_2".into(), &"que_1".into()));
     assert_eq!(pending.request.questions[0].options[0].label, "A");
 }
@@ -151,7 +151,7 @@ fn what_turns_wait_for() {
 fn diffs_of_all_versions() {
     let body = r#"[{"file":"a","patch":"@@\n+x\n","additions":1,"deletions":0,"status":"added"},
         {"file":"b","before":"1","after":"2","additions":1.0,"deletions":1},{}]"#;
-    let operation = SessionDiff { session: "ses_1".into(), message: None };
+    let operation = SessionDiff::new("ses_1");
     let diffs = read(&operation, body);
     assert_eq!(diffs, FileDiff::list(&crate::RawJson::parse(body).unwrap()).unwrap());
     let [new, old, empty] = &diffs[..] else { panic!("{diffs:?}") };
@@ -166,9 +166,9 @@ fn diffs_of_all_versions() {
 
 #[test]
 fn the_server_and_its_model() {
-    let health = read(&Health, r#"{"healthy":true,"version":"1.18.33"}"#);
+    let health = read(&Health::new(), r#"{"healthy":true,"version":"1.18.33"}"#);
     assert_eq!((health.healthy, &*health.version), (true, "1.18.33"));
-    let model = |body| read(&ConfiguredModel, body).map(|model| model.as_str().to_owned());
+    let model = |body| read(&ConfiguredModel::new(), body).map(|model| model.as_str().to_owned());
     assert_eq!(model(r#"{"command":{},"model":"scripted/m1"}"#).as_deref(), Some("scripted/m1"));
     assert_eq!(
         [model("{}"), model(r#"{"model":null}"#), model(r#"{"model":""}"#)],
@@ -179,9 +179,7 @@ fn the_server_and_its_model() {
 #[test]
 fn things_to_do() {
     let body = r#"[{"content":"x","status":"in-progress","priority":"high"}]"#;
-    let [todo] = &read(&SessionTodos { session: "ses_1".into() }, body)[..] else {
-        panic!("not one")
-    };
+    let [todo] = &read(&SessionTodos::new("ses_1"), body)[..] else { panic!("not one") };
     assert_eq!((&todo.content[..], &*todo.status, &*todo.priority), ("x", "in_progress", "high"));
 }
 
@@ -189,13 +187,13 @@ fn things_to_do() {
 fn bytes_that_are_no_text_lose_nothing_else() {
     let body = Bytes::from_static(b"{\"id\":\"ses_1\",\"title\":\"a\xff\"}");
     let response = Response::builder().status(200).body(body).unwrap();
-    let session = ReadSession { session: "ses_1".into() }.decode(response).unwrap();
+    let session = ReadSession::new("ses_1").decode(response).unwrap();
     assert_eq!(session.title, "a\u{fffd}");
 }
 
 #[test]
 fn a_status_says_enough_where_nothing_else_is_asked() {
-    let abort = AbortSession { session: "ses_1".into() };
+    let abort = AbortSession::new("ses_1");
     for (status, body) in [(200, "true"), (204, ""), (200, "<not looked at")] {
         abort.decode(reply(status, "application/json", body)).unwrap();
     }
@@ -206,7 +204,7 @@ fn agents_with_their_rules_and_where_a_server_looks() {
     let body = r#"[{"name":"build","mode":"primary","native":true,"options":{},"permission":[
         {"permission":"*","pattern":"*","action":"allow"},
         {"permission":"read","pattern":"*.env","action":"ask"}]}]"#;
-    let agents = read(&ListAgents, body);
+    let agents = read(&ListAgents::new(), body);
     let rules = [("*", "*", PermissionAction::Allow), ("read", "*.env", PermissionAction::Ask)];
     let rules = rules.map(|(permission, pattern, action)| ServerRule {
         permission: permission.to_owned(),
@@ -215,20 +213,20 @@ fn agents_with_their_rules_and_where_a_server_looks() {
     });
     assert_eq!((&*agents[0].name, &agents[0].permission[..]), ("build", &rules[..]));
     // Without their rules, nobody knows what they may do.
-    assert!(unreadable(&ListAgents, r#"[{"name":"build"}]"#).contains("permission"));
+    assert!(unreadable(&ListAgents::new(), r#"[{"name":"build"}]"#).contains("permission"));
 
     let session =
         r#"{"id":"ses_1","permission":[{"permission":"*","pattern":"*","action":"allow"}]}"#;
-    let session = read(&ReadSession { session: "ses_1".into() }, session);
+    let session = read(&ReadSession::new("ses_1"), session);
     assert_eq!(ServerRule::of_session(&session), Some(rules[..1].to_vec()));
-    let plain = read(&ReadSession { session: "ses_1".into() }, r#"{"id":"ses_1"}"#);
+    let plain = read(&ReadSession::new("ses_1"), r#"{"id":"ses_1"}"#);
     assert_eq!(ServerRule::of_session(&plain), Some(Vec::new()));
-    let odd = read(&ReadSession { session: "ses_1".into() }, r#"{"id":"ses_1","permission":1}"#);
+    let odd = read(&ReadSession::new("ses_1"), r#"{"id":"ses_1","permission":1}"#);
     assert_eq!(ServerRule::of_session(&odd), None);
 
-    assert_eq!(read(&ListToolIds, r#"["bash","greet"]"#), ["bash", "greet"]);
+    assert_eq!(read(&ListToolIds::new(), r#"["bash","greet"]"#), ["bash", "greet"]);
     let paths = r#"{"home":"/home/x","state":"/s","config":"/c","worktree":"/","directory":"/w"}"#;
-    let paths = read(&ReadPaths, paths);
+    let paths = read(&ReadPaths::new(), paths);
     assert_eq!((&*paths.directory, &*paths.worktree), ("/w", "/"));
     assert_eq!(paths.home.as_deref(), Some("/home/x"));
 }

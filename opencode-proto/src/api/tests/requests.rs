@@ -41,17 +41,17 @@ fn model(text: &str) -> opencode_config::ModelRef {
 #[test]
 fn of_the_server() {
     sends! {
-        Health => SAFE, "GET /global/health";
-        ConfiguredModel => BOOT, "GET /config";
-        ListAgents => BOOT, "GET /agent";
-        ListToolIds => BOOT, "GET /experimental/tool/ids";
-        ReadPaths => BOOT, "GET /path";
+        Health::new() => SAFE, "GET /global/health";
+        ConfiguredModel::new() => BOOT, "GET /config";
+        ListAgents::new() => BOOT, "GET /agent";
+        ListToolIds::new() => BOOT, "GET /experimental/tool/ids";
+        ReadPaths::new() => BOOT, "GET /path";
     }
 }
 
 #[test]
 fn of_sessions() {
-    let session = || "ses_1".into();
+    let session = || "ses_1";
     let created = CreateSession::new()
         .with_title("T")
         .with_parent("ses_0")
@@ -80,55 +80,55 @@ fn of_sessions() {
         );
         ListSessions::new() => BOOT, "GET /session";
         listed => BOOT, "GET /session?directory=%2Fa%20b%2F50%2525&roots=true&start=1700000000000&search=a%26b%3D%C3%A9&limit=5";
-        ReadSession { session: session() } => SAFE, "GET /session/ses_1";
+        ReadSession::new(session()) => SAFE, "GET /session/ses_1";
         UpdateSession::new("ses_1") => ONCE, "PATCH /session/ses_1 {}";
         updated => ONCE, concat!(
             r#"PATCH /session/ses_1 {"title":"T2","#,
             r#""permission":[{"permission":"read","pattern":"*","action":"allow"}],"time":{"archived":12}}"#,
         );
-        DeleteSession { session: session() } => ONCE, "DELETE /session/ses_1";
-        ListChildren { session: session() } => SAFE, "GET /session/ses_1/children";
-        AbortSession { session: session() } => SAFE, "POST /session/ses_1/abort";
-        SessionStatuses => SAFE, "GET /session/status";
-        SessionTodos { session: session() } => SAFE, "GET /session/ses_1/todo";
-        SessionDiff { session: session(), message: None } => SAFE, "GET /session/ses_1/diff";
-        SessionDiff { session: session(), message: Some("msg_1".into()) } => SAFE, "GET /session/ses_1/diff?messageID=msg_1";
-        ForkSession { session: session(), before: None } => ONCE, "POST /session/ses_1/fork {}";
-        ForkSession { session: session(), before: Some("msg_1".into()) } => ONCE,
+        DeleteSession::new(session()) => ONCE, "DELETE /session/ses_1";
+        ListChildren::new(session()) => SAFE, "GET /session/ses_1/children";
+        AbortSession::new(session()) => SAFE, "POST /session/ses_1/abort";
+        SessionStatuses::new() => SAFE, "GET /session/status";
+        SessionTodos::new(session()) => SAFE, "GET /session/ses_1/todo";
+        SessionDiff::new(session()) => SAFE, "GET /session/ses_1/diff";
+        SessionDiff::new(session()).with_message("msg_1") => SAFE, "GET /session/ses_1/diff?messageID=msg_1";
+        ForkSession::new(session()) => ONCE, "POST /session/ses_1/fork {}";
+        ForkSession::new(session()).with_before("msg_1") => ONCE,
             r#"POST /session/ses_1/fork {"messageID":"msg_1"}"#;
-        RevertSession { session: session(), message: "msg_1".into(), part: None } => ONCE,
+        RevertSession::new(session(), "msg_1") => ONCE,
             r#"POST /session/ses_1/revert {"messageID":"msg_1"}"#;
-        RevertSession { session: session(), message: "msg_1".into(), part: Some("prt_1".into()) } => ONCE,
+        RevertSession::new(session(), "msg_1").with_part("prt_1") => ONCE,
             r#"POST /session/ses_1/revert {"messageID":"msg_1","partID":"prt_1"}"#;
-        UnrevertSession { session: session() } => ONCE, "POST /session/ses_1/unrevert";
-        ShareSession { session: session() } => ONCE, "POST /session/ses_1/share";
-        UnshareSession { session: session() } => ONCE, "DELETE /session/ses_1/share";
+        UnrevertSession::new(session()) => ONCE, "POST /session/ses_1/unrevert";
+        ShareSession::new(session()) => ONCE, "POST /session/ses_1/share";
+        UnshareSession::new(session()) => ONCE, "DELETE /session/ses_1/share";
     }
 }
 
 #[test]
 fn of_messages() {
-    let session = || "ses_1".into();
+    let session = || "ses_1";
     let page = ListMessages::new("ses_1").with_limit(10).with_before("eyJ=".into());
     sends! {
         ListMessages::new("ses_1") => SAFE, "GET /session/ses_1/message";
         page => SAFE, "GET /session/ses_1/message?limit=10&before=eyJ%3D";
-        ReadMessage { session: session(), message: "msg_1".into() } => SAFE, "GET /session/ses_1/message/msg_1";
-        DeleteMessage { session: session(), message: "msg_1".into() } => SAFE, "DELETE /session/ses_1/message/msg_1";
-        DeletePart { session: session(), message: "msg_1".into(), part: "prt_1".into() } => SAFE,
+        ReadMessage::new(session(), "msg_1") => SAFE, "GET /session/ses_1/message/msg_1";
+        DeleteMessage::new(session(), "msg_1") => SAFE, "DELETE /session/ses_1/message/msg_1";
+        DeletePart::new(session(), "msg_1", "prt_1") => SAFE,
             "DELETE /session/ses_1/message/msg_1/part/prt_1";
     }
 }
 
 #[test]
 fn of_what_a_turn_waits_for() {
-    let permission = |reply| ReplyPermission { request: "per_1".into(), reply };
-    let old = |reply| RespondPermission { session: "ses_1".into(), request: "per_1".into(), reply };
+    let permission = |reply| ReplyPermission::new("per_1", reply);
+    let old = |reply| RespondPermission::new("ses_1", "per_1", reply);
     let several = ["A", "B"].into_iter().collect();
     let answers = vec!["Yes".into(), several, QuestionAnswer::default()];
     sends! {
-        ListPermissions => SAFE, "GET /permission";
-        ListQuestions => SAFE, "GET /question";
+        ListPermissions::new() => SAFE, "GET /permission";
+        ListQuestions::new() => SAFE, "GET /question";
         permission(PermissionReply::Once) => ONCE, r#"POST /permission/per_1/reply {"reply":"once"}"#;
         permission(PermissionReply::Always) => ONCE, r#"POST /permission/per_1/reply {"reply":"always"}"#;
         permission(PermissionReply::reject()) => ONCE, r#"POST /permission/per_1/reply {"reply":"reject"}"#;
@@ -136,9 +136,9 @@ fn of_what_a_turn_waits_for() {
             r#"POST /permission/per_1/reply {"reply":"reject","message":"use \"ls\""}"#;
         old(PermissionReply::Always) => ONCE, r#"POST /session/ses_1/permissions/per_1 {"response":"always"}"#;
         old(PermissionReply::reject_with("lost")) => ONCE, r#"POST /session/ses_1/permissions/per_1 {"response":"reject"}"#;
-        ReplyQuestion { request: "que_1".into(), answers } => ONCE,
+        ReplyQuestion::new("que_1", answers) => ONCE,
             r#"POST /question/que_1/reply {"answers":[["Yes"],["A","B"],[]]}"#;
-        RejectQuestion { request: "que_1".into() } => ONCE, "POST /question/que_1/reject";
+        RejectQuestion::new("que_1") => ONCE, "POST /question/que_1/reject";
     }
 }
 
@@ -153,9 +153,9 @@ fn of_turns() {
         .with_file(PromptFile::path("/a"));
     let shell = || Shell::new("ses_1", "msg_1", "build", "ls -l");
     sends! {
-        PromptAsync { session: "ses_1".into(), message: "msg_1".into(), prompt: "Hi".into() } => ONCE,
+        PromptAsync::new("ses_1", "msg_1", "Hi") => ONCE,
             r#"POST /session/ses_1/prompt_async {"messageID":"msg_1","parts":[{"type":"text","text":"Hi"}]}"#;
-        SendMessage { session: "ses_1".into(), message: "msg_1".into(), prompt: "Hi".into() } => TURN,
+        SendMessage::new("ses_1", "msg_1", "Hi") => TURN,
             r#"POST /session/ses_1/message {"messageID":"msg_1","parts":[{"type":"text","text":"Hi"}]}"#;
         command() => TURN, r#"POST /session/ses_1/command {"messageID":"msg_1","arguments":"","command":"review"}"#;
         full => TURN, concat!(
@@ -168,9 +168,9 @@ fn of_turns() {
             r#"POST /session/ses_1/shell {"messageID":"msg_1","agent":"build","#,
             r#""model":{"providerID":"p","modelID":"m"},"command":"ls -l"}"#,
         );
-        Summarize { session: "ses_1".into(), model: model("p/m") } => TURN,
+        Summarize::new("ses_1", model("p/m")) => TURN,
             r#"POST /session/ses_1/summarize {"providerID":"p","modelID":"m"}"#;
-        Init { session: "ses_1".into(), message: "msg_1".into(), model: model("p/m") } => TURN,
+        Init::new("ses_1", "msg_1", model("p/m")) => TURN,
             r#"POST /session/ses_1/init {"providerID":"p","modelID":"m","messageID":"msg_1"}"#;
     }
 }
@@ -181,10 +181,7 @@ fn what_people_write_is_not_shown() {
     for shown in [
         format!("{:?}", Command::new("ses_1", "msg_1", "x").with_arguments(secret)),
         format!("{:?}", Shell::new("ses_1", "msg_1", "build", secret)),
-        format!(
-            "{:?}",
-            PromptAsync { session: "ses_1".into(), message: "msg_1".into(), prompt: secret.into() }
-        ),
+        format!("{:?}", PromptAsync::new("ses_1", "msg_1", secret)),
     ] {
         assert!(!shown.contains(secret) && shown.contains("7 bytes"), "{shown}");
     }

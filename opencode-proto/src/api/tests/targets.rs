@@ -22,7 +22,7 @@ fn received(operation: &impl Operation) -> (Vec<String>, Vec<(String, String)>) 
 #[test]
 fn odd_ids_stay_one_segment() {
     let odd = "ses_/ %?é#&=+\0\n";
-    let operation = DeletePart { session: odd.into(), message: odd.into(), part: odd.into() };
+    let operation = DeletePart::new(odd, odd, odd);
     let (path, query) = received(&operation);
     assert_eq!(path, ["session", odd, "message", odd, "part", odd]);
     assert_eq!(query, []);
@@ -32,7 +32,7 @@ fn odd_ids_stay_one_segment() {
 #[test]
 fn dots_lead_nowhere() {
     for (id, segment) in [(".", "%252E"), ("..", "%252E%252E"), ("...", "..."), ("a..", "a..")] {
-        let operation = DeleteMessage { session: "ses_1".into(), message: id.into() };
+        let operation = DeleteMessage::new("ses_1", id);
         assert_eq!(operation.request().uri().path(), format!("/session/ses_1/message/{segment}"));
     }
 }
@@ -41,7 +41,7 @@ fn dots_lead_nowhere() {
 fn a_target_has_a_limit() {
     let operation = ListSessions::new().with_search("x".repeat(100_000));
     assert_eq!(operation.request().uri().to_string().len(), 65_000);
-    let operation = ReadSession { session: "/".repeat(100_000).into() };
+    let operation = ReadSession::new("/".repeat(100_000));
     assert_eq!(operation.request().uri().path().len(), 65_000);
 }
 
@@ -65,7 +65,7 @@ proptest! {
         let _ = ListMessages::new("ses_1").decode(response());
         let _ = ListPermissions.decode(response());
         let _ = SessionStatuses.decode(response());
-        let read = (ReadSession { session: "ses_1".into() }).decode(response());
+        let read = ReadSession::new("ses_1").decode(response());
         if let Err(error) = read {
             prop_assert!(!error.to_string().is_empty() && error.body() == &Bytes::from(body.clone()));
         }

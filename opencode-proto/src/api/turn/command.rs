@@ -19,21 +19,21 @@ use crate::{MessageId, SessionId};
 #[non_exhaustive]
 pub struct Command {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The id that the message is to have (`msg_…`), by which its turn is told from others.
-    pub message: MessageId,
+    pub(crate) message: MessageId,
     /// The command's name, without the slash.
-    pub command: String,
+    pub(crate) command: String,
     /// What follows the name.
-    pub arguments: String,
+    pub(crate) arguments: String,
     /// The agent to answer. `None`: the command's.
-    pub agent: Option<String>,
+    pub(crate) agent: Option<String>,
     /// The model to ask. `None`: the command's.
-    pub model: Option<ModelRef>,
+    pub(crate) model: Option<ModelRef>,
     /// The variant of the model, for example `high`.
-    pub variant: Option<String>,
+    pub(crate) variant: Option<String>,
     /// Files to go with it.
-    pub files: Vec<PromptFile>,
+    pub(crate) files: Vec<PromptFile>,
 }
 
 impl Command {

@@ -20,15 +20,15 @@ use crate::{MessageId, SessionId};
 #[non_exhaustive]
 pub struct Shell {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The id that the message is to have (`msg_…`), by which its turn is told from others.
-    pub message: MessageId,
+    pub(crate) message: MessageId,
     /// The agent in whose name it runs.
-    pub agent: String,
+    pub(crate) agent: String,
     /// The command line.
-    pub command: String,
+    pub(crate) command: String,
     /// The model in whose name it runs. `None`: the agent's, or the session's.
-    pub model: Option<ModelRef>,
+    pub(crate) model: Option<ModelRef>,
 }
 
 impl Shell {

@@ -11,14 +11,20 @@ use crate::{MessageId, SessionId};
 /// Has a model summarise the conversation, which makes room in its context, and waits for it.
 /// `POST /session/{sessionID}/summarize`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summarize {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The model to ask.
-    pub model: ModelRef,
+    pub(crate) model: ModelRef,
 }
 
 impl Summarize {
+    /// Summarizes this session with this model.
+    pub fn new(session: impl Into<SessionId>, model: ModelRef) -> Self {
+        Self { session: session.into(), model }
+    }
+
     fn call(&self) -> Call {
         Call::post(["session", self.session.as_str(), "summarize"])
     }
@@ -42,16 +48,26 @@ impl Operation for Summarize {
 
 /// Has a model write `AGENTS.md` for the project, and waits for it. `POST /session/{sessionID}/init`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Init {
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// The id that the message is to have (`msg_…`), by which its turn is told from others.
-    pub message: MessageId,
+    pub(crate) message: MessageId,
     /// The model to ask.
-    pub model: ModelRef,
+    pub(crate) model: ModelRef,
 }
 
 impl Init {
+    /// Writes `AGENTS.md` with this model; `message` becomes the id of the user message.
+    pub fn new(
+        session: impl Into<SessionId>,
+        message: impl Into<MessageId>,
+        model: ModelRef,
+    ) -> Self {
+        Self { session: session.into(), message: message.into(), model }
+    }
+
     fn call(&self) -> Call {
         Call::post(["session", self.session.as_str(), "init"])
     }

@@ -81,6 +81,6 @@ pub fn completed(output: &str) -> (String, String) {
 
 /// How many permissions the session waits for, as the server sees it.
 pub async fn pending(session: &Session, world: &World) -> usize {
-    let pending = world.server.call(&ListPermissions).await.unwrap();
+    let pending = world.server.call(&ListPermissions::new()).await.unwrap();
     pending.iter().filter(|ask| ask.session == *session.id()).count()
 }

@@ -107,7 +107,7 @@ pub(crate) async fn somebody_else_may_answer_while_a_handler_thinks(on: &Host) {
     while let Some(event) = turn.next_event().await {
         match event.kind {
             TurnEventKind::PermissionAsked(request) => {
-                let reply = ReplyPermission { request: request.id, reply: PermissionReply::Once };
+                let reply = ReplyPermission::new(request.id, PermissionReply::Once);
                 world.server.call(&reply).await.unwrap();
             }
             TurnEventKind::PermissionReplied { reply, .. } => replies.push(reply),
@@ -128,7 +128,7 @@ pub(crate) async fn somebody_else_may_refuse_while_a_handler_thinks(on: &Host) {
     let mut turn = session.send(prompt("Go [[permissions-other]]"));
     while let Some(event) = turn.next_event().await {
         if let TurnEventKind::PermissionAsked(request) = event.kind {
-            let reply = ReplyPermission { request: request.id, reply: PermissionReply::reject() };
+            let reply = ReplyPermission::new(request.id, PermissionReply::reject());
             world.server.call(&reply).await.unwrap();
         }
     }

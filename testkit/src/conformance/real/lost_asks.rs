@@ -66,7 +66,7 @@ pub(crate) async fn a_permission_that_was_asked_in_the_gap_is_found(on: &Host) {
     gate.open();
     // Asked past the proxy.
     loop {
-        let asks = behind.world.server.call(&ListPermissions).await.unwrap();
+        let asks = behind.world.server.call(&ListPermissions::new()).await.unwrap();
         if asks.iter().any(|ask| ask.session == *behind.session.id()) {
             break;
         }

@@ -161,7 +161,7 @@ pub(crate) async fn questions_that_nobody_answers_are_dismissed(on: &Host) {
     let outcome = fail(session.send(prompt("Go [[questions-nobody]]"))).await;
 
     assert_eq!(refused(&outcome), "Which color?");
-    let pending = world.server.call(&ListQuestions).await.unwrap();
+    let pending = world.server.call(&ListQuestions::new()).await.unwrap();
     assert!(pending.iter().all(|ask| ask.session != *session.id()), "{pending:?}");
     let (_, outcome) = play(session.send(prompt("Hello"))).await;
     assert_eq!(outcome.text(), "Hello from the scripted model.");
@@ -209,7 +209,7 @@ pub(crate) async fn somebody_else_may_dismiss_while_a_handler_thinks(on: &Host) 
     let mut turn = session.send(prompt("Go [[questions-else]]"));
     while let Some(event) = turn.next_event().await {
         if let TurnEventKind::QuestionAsked(request) = event.kind {
-            let reject = opencode_client::api::RejectQuestion { request: request.id };
+            let reject = opencode_client::api::RejectQuestion::new(request.id);
             world.server.call(&reject).await.unwrap();
         }
     }
