@@ -9,7 +9,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use opencode_benches::{TurnWorkload, drive_turn, turn_by_values};
 use opencode_tokio::{AttachRequest, CreateSession, Session};
 use rustix::time::{ClockId, clock_gettime};
-use testkit::server::{FakeServer, Script, turn_events};
+use testkit::server::{FakeServer, ServerScript, turn_events};
 use tokio::runtime::Runtime;
 
 fn machines(criterion: &mut Criterion) {
@@ -71,7 +71,8 @@ struct Cost {
 
 impl World {
     fn new(text: String) -> Self {
-        let server = Arc::new(FakeServer::start(Script::new()).expect("a socket is to be had"));
+        let server =
+            Arc::new(FakeServer::start(ServerScript::new()).expect("a socket is to be had"));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -1,4 +1,4 @@
-//! A client that sees every byte, for the tests of this crate.
+//! A blocking HTTP client for the tests of this crate, which sees every byte.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ pub(crate) struct Client {
     stream: BufReader<TcpStream>,
 }
 
-/// One whole response.
+/// A response with its head and body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -21,7 +21,7 @@ pub(crate) struct Response {
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        // A test that waits in vain fails.
+        // A test that waits in vain fails at this limit.
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { stream: BufReader::new(stream) }
     }
@@ -49,7 +49,7 @@ impl Client {
         self.response().unwrap()
     }
 
-    /// Reads a response that says its length.
+    /// Reads a response that has a `content-length`.
     pub(crate) fn response(&mut self) -> io::Result<Response> {
         let head = self.head()?;
         let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
@@ -69,7 +69,7 @@ impl Client {
         Ok(head)
     }
 
-    /// Reads one chunk of a stream.
+    /// Reads one chunk of a chunked body.
     pub(crate) fn chunk(&mut self) -> String {
         let mut size = String::new();
         self.stream.read_line(&mut size).unwrap();
@@ -79,7 +79,7 @@ impl Client {
         String::from_utf8(chunk).unwrap()
     }
 
-    /// Reads up to the end of the connection.
+    /// Reads the rest of the connection.
     pub(crate) fn rest(&mut self) -> io::Result<String> {
         let mut rest = Vec::new();
         self.stream.read_to_end(&mut rest)?;

@@ -1,7 +1,7 @@
-//! A stand-in for the `opencode` program, for faults that the real one does not show on demand.
+//! A stand-in for the `opencode` program, for faults that the real program does not show on demand.
 //!
-//! The program is a shell script of this crate that plays what a [`Behavior`] says. No test writes an
-//! executable, so no test can run into "text file busy" because another thread is forking.
+//! The program is a shell script of this crate that plays a [`Behavior`]. No test writes an
+//! executable, so no test fails with "text file busy" because another thread is forking.
 //!
 //! ```
 //! use std::process::Command;
@@ -37,35 +37,37 @@ use tempfile::TempDir;
 pub use self::behavior::{Behavior, Pipes, Signal};
 pub use self::call::Call;
 
-/// The environment variable that leads the program to its script.
+/// Environment variable with the path of the script to play.
 const VARIABLE: &str = "OPENCODE_FAKE";
 
-/// A program that plays behaviors, one per call, and remembers how it was called.
+/// A program that plays one behavior per call and records every call.
 ///
-/// Dropping it removes its directory and, on Linux, ends every process that still has its environment.
+/// Dropping the value removes its directory and, on Linux, kills every process that has its
+/// environment variable.
 #[derive(Debug)]
 pub struct Fake {
     home: TempDir,
 }
 
 impl Fake {
-    /// A program that behaves the same in every call.
+    /// Creates a program that behaves the same in every call.
     ///
     /// # Errors
     ///
-    /// When its files cannot be written.
+    /// When a file cannot be written.
     pub fn new(behavior: Behavior) -> io::Result<Self> {
         Self::with_attempts([behavior])
     }
 
-    /// A program that plays the first behavior in its first call, and so on; the last one repeats.
+    /// Creates a program that plays the first behavior in its first call, and so on; the last
+    /// behavior repeats.
     ///
-    /// Calls with `--version` alone print [`VERSION`](crate::opencode::VERSION), or what
-    /// [`Self::set_version`] says, and do not count.
+    /// A call with only `--version` prints [`VERSION`](crate::opencode::VERSION), or the version of
+    /// [`Self::set_version`], and is not recorded.
     ///
     /// # Errors
     ///
-    /// When its files cannot be written.
+    /// When a file cannot be written.
     ///
     /// # Panics
     ///
@@ -82,7 +84,7 @@ impl Fake {
         Ok(fake)
     }
 
-    /// Prints `version` for `--version`.
+    /// Sets the output of `--version`.
     ///
     /// # Errors
     ///
@@ -91,20 +93,20 @@ impl Fake {
         fs::write(self.home.path().join("version"), format!("{version}\n"))
     }
 
-    /// The executable to run instead of `opencode`.
+    /// Path of the executable to run in place of `opencode`.
     #[must_use]
     pub fn program(&self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("fake/opencode")
     }
 
-    /// The environment variable that the executable needs, and by which its processes can be found.
+    /// Environment variable that the executable needs, and that identifies its processes.
     #[must_use]
     pub fn env(&self) -> (String, String) {
         let script = self.home.path().join("script");
         (VARIABLE.to_owned(), script.into_os_string().into_string().expect("temp dirs are UTF-8"))
     }
 
-    /// Lets pass what waits in [`Behavior::pause_until`] with this name, and what comes later.
+    /// Opens a gate for good: [`Behavior::pause_until`] with this name no longer waits.
     ///
     /// # Errors
     ///
@@ -113,7 +115,7 @@ impl Fake {
         fs::write(self.home.path().join("gates").join(gate), "")
     }
 
-    /// The calls so far, in the order in which they began.
+    /// Records of the calls so far, in the order in which they began.
     ///
     /// # Errors
     ///
@@ -133,7 +135,7 @@ impl Drop for Fake {
     fn drop(&mut self) {
         let (name, value) = self.env();
         for process in crate::processes::with_env(&name, value) {
-            // Of another user: not started by this test.
+            // An error means a process of another user, which this test did not start.
             let _ = crate::processes::kill(&process);
         }
     }

@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as servers and proxies for tests need.
+//! The part of HTTP/1.1 that servers and proxies for tests need.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -29,14 +29,14 @@ impl Head {
     }
 }
 
-/// Why there is no next request.
+/// Error of [`Requests::next`].
 #[derive(Debug, Error)]
 pub(crate) enum ReadError {
-    #[error("the client is gone")]
+    #[error("the client closed the connection in the middle of a request")]
     Gone(#[source] io::Error),
-    #[error("the request cannot be understood")]
+    #[error("malformed request")]
     Malformed,
-    #[error("a request with more than {limit} bytes")]
+    #[error("the request exceeds {limit} bytes")]
     TooLarge { limit: usize },
 }
 
@@ -52,12 +52,14 @@ impl<R: Read> Requests<R> {
         Self { stream, buffered: Vec::new() }
     }
 
-    /// Where it reads from, and how many of the bytes it has read belong to later requests.
+    /// Returns the underlying stream, and the number of bytes read from it that belong to later
+    /// requests.
     pub(crate) fn source(&mut self) -> (&mut R, usize) {
         (&mut self.stream, self.buffered.len())
     }
 
-    /// Reads the next request and its body; `None` when the client has left after the last one.
+    /// Reads the next request and its body. Returns `None` when the client closed the connection
+    /// after the last request.
     pub(crate) fn next(&mut self) -> Result<Option<(Head, Vec<u8>)>, ReadError> {
         if self.buffered.is_empty() && self.fill()? == 0 {
             return Ok(None);
@@ -108,7 +110,7 @@ impl<R: Read> Requests<R> {
                 Ok(httparse::Status::Partial) | Err(_) => return Err(ReadError::Malformed),
             };
             if size == 0 {
-                // Trailers, up to an empty line.
+                // Trailers end with an empty line.
                 while self.line()? != b"\r\n" {}
                 return Ok(body);
             }
@@ -136,7 +138,7 @@ impl<R: Read> Requests<R> {
         }
     }
 
-    /// Reads something, or fails when the client has left in the middle of a request.
+    /// Reads more bytes. Fails when the client closed the connection in the middle of a request.
     fn more(&mut self) -> Result<(), ReadError> {
         match self.fill()? {
             0 => Err(ReadError::Gone(io::ErrorKind::UnexpectedEof.into())),
@@ -152,7 +154,8 @@ impl<R: Read> Requests<R> {
     }
 }
 
-/// Finds the end of a request's head: what it says and its size in bytes; `None` while it is not whole.
+/// Parses the head of a request. Returns the head and its size in bytes, or `None` while the head
+/// is incomplete.
 pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, ReadError> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Request::new(&mut headers);
@@ -183,7 +186,7 @@ pub(crate) fn respond(
     stream.write_all(response.as_bytes())
 }
 
-/// A whole response; no `kind` is no `content-type`.
+/// A response with its body; without a `kind` it has no `content-type`.
 pub(crate) fn response(
     status: u16,
     kind: Option<&str>,
@@ -191,12 +194,13 @@ pub(crate) fn response(
     body: &[u8],
 ) -> Vec<u8> {
     let mut head = response_head(status, kind, headers);
-    // OpenCode says the length of "No Content", too.
+    // OpenCode sends `content-length: 0` with "204 No Content" as well.
     head.push_str(&format!("content-length: {}\r\n", body.len()));
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-/// Finds the end of a response's head: its status and its size in bytes; `None` while it is not whole.
+/// Parses the head of a response. Returns the status and the size of the head in bytes, or `None`
+/// while the head is incomplete.
 pub(crate) fn response_status(bytes: &[u8]) -> Result<Option<(u16, usize)>, ReadError> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Response::new(&mut headers);
@@ -218,7 +222,7 @@ pub(crate) fn begin_stream(
     stream.write_all(response.as_bytes())
 }
 
-/// Writes one chunk of a stream; an empty one ends it.
+/// Writes one chunk of a chunked body; an empty chunk ends the body.
 pub(crate) fn write_chunk(mut stream: &TcpStream, data: &[u8]) -> io::Result<()> {
     let mut chunk = format!("{:x}\r\n", data.len()).into_bytes();
     chunk.extend_from_slice(data);
@@ -238,7 +242,7 @@ fn response_head(status: u16, kind: Option<&str>, headers: &[(String, String)]) 
     head
 }
 
-/// OpenCode compares the phrase with the standard one before it shows it.
+/// Standard reason phrase: OpenCode shows the phrase in errors when it differs from the standard.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

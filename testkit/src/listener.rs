@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// Takes connections on a free port of 127.0.0.1 and serves each on a thread of its own.
+/// A listener on a free port of 127.0.0.1 that serves each connection on a thread of its own.
 ///
-/// Its threads are called after it and its port.
+/// The threads are named after the kind of server and its port.
 #[derive(Debug)]
 pub(crate) struct Listener {
     name: String,
@@ -36,26 +36,27 @@ impl Listener {
         self.address
     }
 
-    /// Takes no further connection and waits for the end of those there are. The caller has woken them.
+    /// Stops accepting and waits for the end of all connections, whose threads the caller has
+    /// woken.
     pub(crate) fn stop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
-        // std has no other way to end a blocking accept.
+        // Connecting is the only way to end a blocking accept of std.
         let knocked =
             TcpStream::connect(self.address).and_then(|stream| stream.shutdown(Shutdown::Both));
         let Some(acceptor) = self.acceptor.take() else { return };
         if knocked.is_err() && !acceptor.is_finished() {
             // Joining would block for ever.
-            return complain(&format!("{} cannot be stopped", self.name));
+            return report(&format!("cannot stop {}: connecting to its port failed", self.name));
         }
         match acceptor.join() {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => complain(&format!("{} stopped listening: {error}", self.name)),
-            Err(_) => complain(&format!("a thread of {} panicked", self.name)),
+            Ok(Err(error)) => report(&format!("{} stopped listening: {error}", self.name)),
+            Err(_) => report(&format!("a thread of {} panicked", self.name)),
         }
     }
 }
 
-/// Returns when every connection has been served.
+/// Accepts connections. Returns after a stop, when every connection has been served.
 fn accept(
     listener: &TcpListener,
     stopping: &AtomicBool,
@@ -77,8 +78,8 @@ fn accept(
     })
 }
 
-/// Fails the test, unless it is failing already: a second panic would abort the whole process.
-fn complain(problem: &str) {
+/// Panics, unless the test is panicking already: a second panic would abort the process.
+fn report(problem: &str) {
     assert!(thread::panicking(), "{problem}");
 }
 
@@ -88,7 +89,7 @@ pub(crate) use self::tests::threads;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    /// The threads of that name; the kernel lists them a little longer than they run.
+    /// Number of threads with this name. The kernel lists a thread a little longer than it runs.
     pub(crate) fn threads(name: &str) -> usize {
         let tasks = procfs::process::Process::myself().unwrap().tasks().unwrap();
         let names = tasks.filter_map(|task| task.ok()?.stat().ok().map(|stat| stat.comm));

@@ -1,21 +1,23 @@
 //! A scripted model: an OpenAI-compatible server for streaming chat completions on loopback.
 //!
-//! # Which script answers
+//! # Choice of the reply
 //!
-//! Everything is decided by what a request says, so that many sessions can share one server:
+//! The content of a request alone decides the reply, so that many sessions can share one server:
 //!
-//! - A title request (OpenCode's `title` agent) and a compaction request are recognised by their
-//!   text, answered with fixed replies and consume no step.
+//! - Title requests (OpenCode's `title` agent) and compaction requests are recognised by their
+//!   text, get fixed replies and use up no step.
 //! - Every other call belongs to the last prompt of its conversation. A marker such as `[[name]]`
-//!   anywhere in that prompt chooses the script `name`, and a prompt without a marker the default one.
-//! - The step is the number of assistant messages since that prompt: a script has one step per model
-//!   call of the turn. Where a compaction has removed the prompt, the session (header `x-session-id`)
-//!   goes on where it was.
-//! - The attempt is the number of calls in a row, in this session, to which the step replied with a
-//!   failure. Steps with fewer replies than attempts repeat their last one.
+//!   anywhere in that prompt selects the script `name`; a prompt without a marker selects the
+//!   default script.
+//! - The step is the number of assistant messages since that prompt: a script has one step per
+//!   model call of the turn. When a compaction has removed the prompt, the session (header
+//!   `x-session-id`) continues at its next step.
+//! - The attempt is the number of consecutive calls, in this session, to which the step replied
+//!   with a failure. A step with fewer replies than attempts repeats its last reply.
 //!
-//! A marker without a script, or a call beyond the last step, is a mistake in a test: it is refused
-//! with status 400, which OpenCode does not retry, and a message that says so.
+//! A marker without a script, or a call beyond the last step, is a mistake of the test. The server
+//! refuses such a request with status 400, which OpenCode does not retry, and a message that names
+//! the mistake.
 
 mod connection;
 mod conversation;
@@ -37,27 +39,27 @@ use serde_json::{Value, json};
 
 use crate::listener::Listener;
 
-pub use self::conversation::Kind;
+pub use self::conversation::RequestKind;
 pub use self::gate::Gate;
-pub use self::record::{Outcome, Recorder, Request, ToolResult, Unasked};
+pub use self::record::{ModelRequest, NoSuchRequest, Outcome, Recorder, ToolResult};
 pub use self::script::{Reply, Script, Step, Usage};
 
-use self::connection::Shared;
+use self::connection::ModelState;
 
-/// A model that says what its scripts say. Dropping it ends its threads and closes its sockets.
+/// A scripted model server. Dropping the server ends its threads and closes its sockets.
 pub struct ModelServer {
-    shared: Arc<Shared>,
+    shared: Arc<ModelState>,
     listener: Listener,
 }
 
 impl ModelServer {
-    /// Listens on a free port of 127.0.0.1.
+    /// Starts a server on a free port of 127.0.0.1.
     ///
     /// # Errors
     ///
-    /// When the socket or the thread cannot be had.
+    /// When the socket cannot be bound or the thread cannot be started.
     pub fn start() -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(ModelState::default());
         let listener = Listener::start("model", {
             let shared = Arc::clone(&shared);
             move |stream| connection::serve(stream, &shared)
@@ -65,50 +67,54 @@ impl ModelServer {
         Ok(Self { shared, listener })
     }
 
-    /// Plays `script` for every prompt that contains `[[name]]`, instead of an earlier one of that name.
+    /// Plays `script` for every prompt that contains `[[name]]`. Replaces an earlier script of that
+    /// name.
     ///
     /// # Panics
     ///
-    /// When `name` has other characters than ASCII letters, digits, `-`, `_` and `.`.
+    /// When `name` has characters other than ASCII letters, digits, `-`, `_` and `.`.
     pub fn script(&self, name: &str, script: impl Into<Script>) {
-        assert!(conversation::is_name(name), "not a name for a script: {name:?}");
+        assert!(conversation::is_name(name), "invalid name of a script: {name:?}");
         let script = script.into();
         self.shared.watch_gates(script.gates());
         self.shared.stage().scripts.insert(name.to_owned(), script);
     }
 
-    /// Plays `script` for prompts without a marker, instead of `Hello from the scripted model.`
+    /// Plays `script` for prompts without a marker. The initial script says `Hello from the
+    /// scripted model.`
     pub fn default_script(&self, script: impl Into<Script>) {
         let script = script.into();
         self.shared.watch_gates(script.gates());
         self.shared.stage().default = script;
     }
 
-    /// Answers every title request with `reply`, instead of the text `Scripted title`.
+    /// Answers every title request with `reply`. The initial reply is the text `Scripted title`.
     pub fn answer_titles(&self, reply: Reply) {
         self.shared.watch_gates(reply.gates());
         self.shared.stage().title = reply;
     }
 
-    /// Answers every compaction request with `reply`, instead of the text `Scripted summary.`
+    /// Answers every compaction request with `reply`. The initial reply is the text `Scripted
+    /// summary.`
     pub fn answer_compactions(&self, reply: Reply) {
         self.shared.watch_gates(reply.gates());
         self.shared.stage().summary = reply;
     }
 
-    /// Where it listens.
+    /// Address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
     }
 
-    /// The `baseURL` of the provider: `http://127.0.0.1:PORT/v1`.
+    /// `baseURL` of the provider: `http://127.0.0.1:PORT/v1`.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address())
     }
 
-    /// The `provider` block of an OpenCode config: provider `scripted` with the models `m1` and `small`.
+    /// `provider` block of an OpenCode config: provider `scripted` with the models `m1` and
+    /// `small`.
     #[must_use]
     pub fn provider_config(&self) -> Value {
         let model = |name: &str| {
@@ -131,7 +137,8 @@ impl ModelServer {
         })
     }
 
-    /// A whole OpenCode config: [`Self::provider_config`] as `provider`, `model` and `small_model`.
+    /// A complete OpenCode config: [`Self::provider_config`] as `provider`, `model` and
+    /// `small_model`.
     #[must_use]
     pub fn config(&self) -> Value {
         json!({
@@ -141,26 +148,27 @@ impl ModelServer {
         })
     }
 
-    /// What arrived so far, in order of arrival.
+    /// Requests so far, in order of arrival.
     #[must_use]
-    pub fn requests(&self) -> Vec<Arc<Request>> {
+    pub fn requests(&self) -> Vec<Arc<ModelRequest>> {
         self.shared.recorder.requests()
     }
 
-    /// Blocks until a request that arrived earlier or arrives within the time fulfils the predicate.
+    /// Blocks until a request, earlier or later, fulfils the predicate, at most for `within`.
     ///
     /// # Errors
     ///
-    /// [`Unasked`] when none has.
+    /// [`NoSuchRequest`] when no request has fulfilled the predicate in time.
     pub fn wait_for(
         &self,
         within: Duration,
-        predicate: impl FnMut(&Request) -> bool,
-    ) -> Result<Arc<Request>, Unasked> {
+        predicate: impl FnMut(&ModelRequest) -> bool,
+    ) -> Result<Arc<ModelRequest>, NoSuchRequest> {
         self.shared.recorder.wait_for(within, predicate)
     }
 
-    /// What arrives, as a handle of its own: async tests move a clone to a thread that may block.
+    /// Record of the requests as a handle of its own, which async tests can move to a thread that
+    /// may block.
     #[must_use]
     pub fn recorder(&self) -> Recorder {
         self.shared.recorder.clone()

@@ -1,7 +1,8 @@
 //! The real OpenCode program, at the version that this workspace is tested against.
 //!
-//! It comes from npm and is installed once per machine, below `$OPENCODE_TESTKIT_CACHE` if that is set,
-//! else in `opencode-testkit` of the user's cache directory (`$XDG_CACHE_HOME` or `~/.cache`).
+//! The program comes from npm and is installed once per machine: below `$OPENCODE_TESTKIT_CACHE` if
+//! that is set, otherwise in `opencode-testkit` of the user's cache directory (`$XDG_CACHE_HOME` or
+//! `~/.cache`).
 
 mod error;
 mod install;
@@ -15,49 +16,50 @@ pub use self::error::InstallError;
 
 use self::install::Installer;
 
-/// The version of the npm package `opencode-ai`.
+/// Version of the npm package `opencode-ai`.
 pub const VERSION: &str = "1.18.33";
 
-/// What an installation is doing, for programs that show it.
+/// Stage of an installation, for display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Progress {
-    /// Waits for another process that may be installing.
+pub enum InstallProgress {
+    /// Waiting for another process that may be installing.
     Wait,
-    /// Runs npm, which downloads some hundred megabytes.
+    /// Running npm, which downloads some hundred megabytes.
     Download,
-    /// Asks what was downloaded for its version.
+    /// Checking the version of the downloaded program.
     Check,
 }
 
-/// The path of the program; installs it if need be.
+/// Returns the path of the program, and installs the program first if necessary.
 ///
-/// Many processes may ask at once: one installs, the others wait for it. What a killed process has left
-/// unfinished never counts and is removed by the next.
+/// Several processes may call this at once: one installs, the others wait. Files of an installation
+/// that was killed are never used, and the next installation removes them.
 ///
 /// # Errors
 ///
-/// [`InstallError`] when it is not installed and cannot be.
+/// [`InstallError`] when the program is not installed and cannot be installed.
 pub fn binary() -> Result<PathBuf, InstallError> {
     install(|_| {})
 }
 
-/// Like [`binary`], and reports each stage of an installation. Reports nothing where there is none to do.
+/// Installs the program like [`binary`], and reports each stage. Reports nothing when the program
+/// is installed.
 ///
 /// # Errors
 ///
-/// [`InstallError`] when it is not installed and cannot be.
-pub fn install(progress: impl FnMut(Progress)) -> Result<PathBuf, InstallError> {
+/// [`InstallError`] when the program is not installed and cannot be installed.
+pub fn install(progress: impl FnMut(InstallProgress)) -> Result<PathBuf, InstallError> {
     Installer::from_env()?.install(progress)
 }
 
-/// Whether [`binary`] will return at once.
+/// Returns whether the program is installed, so that [`binary`] returns at once.
 #[must_use]
 pub fn is_installed() -> bool {
     Installer::from_env().is_ok_and(|installer| installer.installed().is_some())
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for InstallProgress {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wait => write!(f, "waiting for an installation of OpenCode {VERSION}"),

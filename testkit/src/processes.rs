@@ -1,7 +1,7 @@
-//! What is left behind: processes, files, and conditions that come true late.
+//! Leftovers of a test: processes, files, and conditions that become true late.
 //!
-//! OpenCode's tools run in sessions of their own and outlive it, so a test recognises the processes of
-//! one run by an environment variable that it alone has set (Linux: [`with_env`]).
+//! OpenCode's tools run in sessions of their own and outlive OpenCode. A test therefore finds the
+//! processes of one run by an environment variable that only this run has (Linux: [`with_env`]).
 
 mod eventually;
 mod leak;

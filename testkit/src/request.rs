@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::http::Head;
 
-/// How long a test waits for what must come. Only failing tests wait that long.
+/// Limit on every wait of a test; only failing tests reach it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One HTTP request, as it arrived whole.
+/// One complete HTTP request.
 ///
-/// Its `Debug` shows method, path and size, never headers or the body.
+/// `Debug` shows method, path and size, never headers or the body.
 pub struct Request {
     head: Head,
     body: Vec<u8>,
@@ -22,19 +22,19 @@ impl Request {
         Self { head, body }
     }
 
-    /// The method, such as `POST`.
+    /// Method, such as `POST`.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.head.method
     }
 
-    /// The path with the query, as it was sent.
+    /// Path with the query, as it was sent.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.head.path
     }
 
-    /// The first header of that name, in whatever case.
+    /// Value of the first header of this name, in upper or lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
@@ -46,24 +46,24 @@ impl Request {
         &self.head.headers
     }
 
-    /// The body; chunks are joined.
+    /// Body, with chunks joined.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The body as JSON; [`Value::Null`] when it is none.
+    /// Body as JSON, or [`Value::Null`] when the body is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The path without the query.
+    /// Path without the query.
     pub(crate) fn route(&self) -> &str {
         self.path().split('?').next().unwrap_or_default()
     }
 
-    /// Which of the server's event streams this asks for.
+    /// Event stream that the request opens.
     pub(crate) fn event_stream(&self) -> Option<EventStream> {
         match (self.method(), self.route()) {
             ("GET", "/event") => Some(EventStream::Directory),
@@ -83,15 +83,16 @@ impl fmt::Debug for Request {
     }
 }
 
+/// One of the event streams of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventStream {
-    /// `GET /event`.
+    /// Stream of one directory: `GET /event`.
     Directory,
-    /// `GET /global/event`.
+    /// Stream of all directories: `GET /global/event`.
     Global,
 }
 
-/// Requests that are meant by a method and a path pattern.
+/// A method and a path pattern that select requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     method: String,
@@ -107,7 +108,7 @@ impl Pattern {
         self.method == request.method() && begins(request.path(), &self.path)
     }
 
-    /// The requests that match, in order.
+    /// Requests that match, in order.
     pub(crate) fn among(&self, requests: &[Arc<Request>]) -> Vec<Arc<Request>> {
         requests.iter().filter(|request| self.matches(request)).cloned().collect()
     }
@@ -134,7 +135,7 @@ mod tests {
     use super::begins;
 
     #[test]
-    fn a_pattern_is_a_prefix_with_wild_segments_and_perhaps_an_end() {
+    fn a_pattern_is_a_prefix_with_placeholders_and_an_optional_end() {
         for (pattern, path) in [
             ("/session", "/session"),
             ("/session", "/session/ses_1/abort"),

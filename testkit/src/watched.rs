@@ -1,7 +1,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A value that threads share, and wait for.
+/// A value that threads share and wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Watched<T> {
     value: Mutex<T>,
@@ -17,7 +17,7 @@ impl<T> Watched<T> {
         read(&self.lock())
     }
 
-    /// Changes the value, and lets everybody who waits look again.
+    /// Changes the value and wakes every waiting thread.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let mut value = self.lock();
         let result = change(&mut value);
@@ -25,7 +25,7 @@ impl<T> Watched<T> {
         result
     }
 
-    /// Blocks until `look` returns something.
+    /// Blocks until `look` returns `Some`.
     pub(crate) fn wait<R>(&self, mut look: impl FnMut(&mut T) -> Option<R>) -> R {
         let mut value = self.lock();
         loop {
@@ -36,7 +36,7 @@ impl<T> Watched<T> {
         }
     }
 
-    /// Like [`Self::wait`], but no longer than `within`.
+    /// Blocks until `look` returns `Some`, at most for `within`.
     pub(crate) fn wait_within<R>(
         &self,
         within: Duration,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::model::{Kind, ModelServer, Outcome, Reply, Script, Usage};
+use testkit::model::{ModelServer, Outcome, Reply, RequestKind, Script, Usage};
 use testkit::opencode;
 use testkit::processes::{eventually, with_env};
 
@@ -38,14 +38,14 @@ fn text_with_a_title() {
     assert!(finish["cost"].as_f64().unwrap() > 0.0);
 
     let requests = model.requests();
-    let turn = requests.iter().find(|request| request.kind() == Kind::Turn).unwrap();
+    let turn = requests.iter().find(|request| request.kind() == RequestKind::Turn).unwrap();
     assert_eq!(turn.prompt().as_deref(), Some(prompt));
     assert_eq!(turn.model(), "m1");
-    assert_eq!(turn.outcome(), Some(Outcome::Answer));
+    assert_eq!(turn.outcome(), Some(Outcome::Answered));
     assert!(turn.system().contains("opencode"), "{}", turn.system());
     assert!(turn.tools().contains(&"bash"), "{:?}", turn.tools());
     assert_eq!(turn.session(), run.events[0]["sessionID"].as_str());
-    let title = requests.iter().find(|request| request.kind() == Kind::Title).unwrap();
+    let title = requests.iter().find(|request| request.kind() == RequestKind::Title).unwrap();
     assert_eq!((title.model(), title.script()), ("small", None));
 }
 
@@ -68,7 +68,7 @@ fn a_tool_then_text() {
 
     let requests = model.requests();
     let steps: Vec<_> = requests.iter().map(|request| (request.kind(), request.step())).collect();
-    assert_eq!(steps, [(Kind::Turn, 0), (Kind::Turn, 1)]);
+    assert_eq!(steps, [(RequestKind::Turn, 0), (RequestKind::Turn, 1)]);
     let results = requests[1].tool_results();
     assert_eq!(results.len(), 1);
     assert_eq!(results[0].text, "from-the-tool\n");

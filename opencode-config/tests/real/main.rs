@@ -12,7 +12,7 @@ use opencode_config::{
     Reasoning, Resume, RunConfig, RunFlags, UserConfig,
 };
 use serde_json::{Map, Value, json};
-use testkit::model::{Kind, ModelServer};
+use testkit::model::{ModelServer, RequestKind};
 
 mod sandbox;
 
@@ -195,7 +195,7 @@ fn a_prompt_reaches_the_model_as_it_is_and_flags_are_only_flags() {
     let said = requests[0].prompt().unwrap();
     assert!(said.contains(prompt), "{said:?}");
     assert!(said.contains("attached text"), "{said:?}");
-    assert!(!requests.iter().any(|request| request.kind() == Kind::Title));
+    assert!(!requests.iter().any(|request| request.kind() == RequestKind::Title));
     let sessions = sandbox.opencode(&["session", "list", "--format", "json"], &config);
     let sessions: Value = serde_json::from_slice(&sessions.stdout).unwrap();
     assert_eq!(sessions[0]["title"], "--title \"in\" 'quotes'");

@@ -11,7 +11,7 @@ use opencode_tokio::{
 };
 use serde_json::{Map, Value};
 use tempfile::TempDir;
-use testkit::model::{Kind, ModelServer, Request};
+use testkit::model::{ModelRequest, ModelServer, RequestKind};
 use testkit::processes::{Process, with_env};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -90,9 +90,9 @@ impl World {
         asked.iter().filter_map(|request| request.prompt().map(Into::into)).collect()
     }
 
-    pub(crate) fn turns(&self) -> Vec<Arc<Request>> {
+    pub(crate) fn turns(&self) -> Vec<Arc<ModelRequest>> {
         let mut requests = self.model.requests();
-        requests.retain(|request| request.kind() == Kind::Turn);
+        requests.retain(|request| request.kind() == RequestKind::Turn);
         requests
     }
 

@@ -7,7 +7,7 @@ use std::thread;
 use opencode_tokio::blocking::Session;
 use opencode_tokio::{AttachRequest, CreateSession, PermissionReply, TurnEventKind, blocking};
 use serde_json::{Value, json};
-use testkit::server::{FakeServer, Script, turn_events};
+use testkit::server::{FakeServer, ServerScript, turn_events};
 
 fn session(fake: &FakeServer) -> Session {
     let server = blocking::opencode().unwrap().attach(AttachRequest::new(fake.url())).unwrap();
@@ -40,7 +40,7 @@ fn play(fake: &FakeServer) -> Value {
 
 #[test]
 fn a_handler_that_waits_holds_nobody_up() {
-    let fake = FakeServer::start(Script::new()).unwrap();
+    let fake = FakeServer::start(ServerScript::new()).unwrap();
     let (tell, told) = mpsc::channel();
     let told = Mutex::new(told);
     let session = session(&fake).on_permission(move |ask| {
@@ -68,7 +68,7 @@ fn a_handler_that_waits_holds_nobody_up() {
 
 #[test]
 fn a_handler_that_panics_refuses() {
-    let fake = FakeServer::start(Script::new()).unwrap();
+    let fake = FakeServer::start(ServerScript::new()).unwrap();
     let session = session(&fake).on_permission(|_| panic!("this panic is part of the test"));
     thread::scope(|scope| {
         let reply = scope.spawn(|| play(&fake));

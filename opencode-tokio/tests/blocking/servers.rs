@@ -8,7 +8,7 @@ use opencode_tokio::{
     ServerNews, TurnEnd, blocking,
 };
 use testkit::conformance::serve::{answering, request, stubborn};
-use testkit::server::{FakeServer, Script, turn_events};
+use testkit::server::{FakeServer, ServerScript, turn_events};
 
 use crate::world;
 
@@ -27,7 +27,7 @@ fn attached(fake: &FakeServer) -> blocking::Server {
 
 #[test]
 fn turns_come_by_iterator_and_the_end_is_the_outcome() {
-    let fake = FakeServer::start(Script::new()).unwrap();
+    let fake = FakeServer::start(ServerScript::new()).unwrap();
     let server = attached(&fake);
     assert_eq!((server.url(), server.is_running()), (fake.url(), true));
     let session = server.create_session(CreateSession::new()).unwrap();
@@ -52,7 +52,7 @@ fn turns_come_by_iterator_and_the_end_is_the_outcome() {
 
 #[test]
 fn events_are_heard_while_nobody_waits() {
-    let fake = FakeServer::start(Script::new()).unwrap();
+    let fake = FakeServer::start(ServerScript::new()).unwrap();
     let server = attached(&fake);
     let mut events = server.events();
     // The thread of the handle opens the stream and reads it: nobody here waits for anything.
@@ -93,7 +93,7 @@ fn a_server_that_is_stopped_says_how_it_ended() {
 
 #[test]
 fn batches_come_by_iterator_and_the_end_is_the_report() {
-    let fake = FakeServer::start(Script::new()).unwrap();
+    let fake = FakeServer::start(ServerScript::new()).unwrap();
     let given = GivenServer::new(AttachRequest::new(fake.url()));
     let opencode = blocking::opencode().unwrap();
     thread::scope(|scope| {

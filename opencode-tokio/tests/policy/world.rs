@@ -11,7 +11,7 @@ use opencode_tokio::{
 };
 use serde_json::{Value, json};
 use testkit::conformance::real::kept;
-use testkit::model::{ModelServer, Reply, Request, Script};
+use testkit::model::{ModelRequest, ModelServer, Reply, Script};
 
 use crate::on;
 
@@ -97,7 +97,7 @@ impl World {
     }
 
     /// What this script was asked for, in order.
-    pub(crate) fn asked(&self, script: &str) -> Vec<Arc<Request>> {
+    pub(crate) fn asked(&self, script: &str) -> Vec<Arc<ModelRequest>> {
         let requests = self.model().requests();
         requests.into_iter().filter(|request| request.script() == Some(script)).collect()
     }

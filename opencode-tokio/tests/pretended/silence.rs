@@ -9,14 +9,14 @@ use opencode_tokio::{
 use serde_json::json;
 use testkit::conformance::Host;
 use testkit::conformance::turn::world::{World, patient};
-use testkit::server::{Greeting, Reply, Script};
+use testkit::server::{Greeting, ServerReply, ServerScript};
 
 use crate::still::{CALL_LIMIT, Still};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A world whose clock stands.
-async fn begin(script: Script, events: HubSettings) -> (Still, World) {
+async fn begin(script: ServerScript, events: HubSettings) -> (Still, World) {
     let still = Still::new();
     let world = World::with_limits(&Host::of(still.clone()), script, events, Still::limits()).await;
     (still, world)
@@ -28,7 +28,7 @@ fn patiently(request: &str) -> TurnRequest {
 
 #[tokio::test(start_paused = true)]
 async fn heartbeats_are_no_first_event() {
-    let (still, world) = begin(Script::new(), patient()).await;
+    let (still, world) = begin(ServerScript::new(), patient()).await;
     world.is_busy();
     let deadlines = Deadlines::NONE.with_first_event(120 * SECOND);
     let (turn, _) = world.prompted(TurnRequest::from("Hello?").with_deadlines(deadlines)).await;
@@ -40,7 +40,7 @@ async fn heartbeats_are_no_first_event() {
     still.pass(11 * SECOND).await;
     // It is over when the server says that it is.
     world.asked("POST", "/session/{id}/abort", 1).await;
-    world.fake.on("GET", "/session/status", [Reply::json(json!({}))]);
+    world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
     let played = still.pass_until_over(turn).await;
     let TurnEnd::TimedOut(Deadline::FirstEvent) = played.outcome().end else {
         panic!("{:?}", played.result)
@@ -50,7 +50,7 @@ async fn heartbeats_are_no_first_event() {
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_falls_silent_is_aborted() {
-    let (still, world) = begin(Script::new(), patient()).await;
+    let (still, world) = begin(ServerScript::new(), patient()).await;
     let request = TurnRequest::from("Hello?")
         .with_deadlines(Deadlines::NONE.with_first_event(30 * SECOND).with_idle(40 * SECOND));
     let (turn, message) = world.prompted(request).await;
@@ -64,7 +64,7 @@ async fn a_turn_that_falls_silent_is_aborted() {
     assert!(!turn.is_over());
     still.pass(20 * SECOND).await;
     world.asked("POST", "/session/{id}/abort", 1).await;
-    world.fake.on("GET", "/session/status", [Reply::json(json!({}))]);
+    world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
     let played = still.pass_until_over(turn).await;
     let TurnEnd::TimedOut(Deadline::Idle) = played.outcome().end else {
         panic!("{:?}", played.result)
@@ -75,7 +75,7 @@ async fn a_turn_that_falls_silent_is_aborted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_takes_a_prompt_and_forgets_it_is_found_out() {
-    let (still, world) = begin(Script::new(), patient()).await;
+    let (still, world) = begin(ServerScript::new(), patient()).await;
     let (turn, _) = world.prompted(patiently("Hello?")).await;
     let played = still.pass_until_over(turn).await;
     assert_eq!(played.end(), "torn");
@@ -89,8 +89,8 @@ async fn a_server_that_takes_a_prompt_and_forgets_it_is_found_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_prompt_without_a_reply_is_looked_for() {
-    let (still, world) = begin(Script::new(), patient()).await;
-    world.fake.on("POST", "/session/{id}/prompt_async", [Reply::never()]);
+    let (still, world) = begin(ServerScript::new(), patient()).await;
+    world.fake.on("POST", "/session/{id}/prompt_async", [ServerReply::never()]);
     let (turn, _) = world.prompted(patiently("Hello?")).await;
     tokio::time::advance(CALL_LIMIT).await;
     let played = still.pass_until_over(turn).await;
@@ -103,7 +103,7 @@ async fn a_prompt_without_a_reply_is_looked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_heartbeats_is_opened_again() {
-    let (still, world) = begin(Script::new(), HubSettings::default()).await;
+    let (still, world) = begin(ServerScript::new(), HubSettings::default()).await;
     let (turn, message) = world.prompted(patiently("Hello?")).await;
     let events = world.events_of(&message, "Hello you.");
     world.store(&events);
@@ -121,12 +121,12 @@ async fn a_stream_without_heartbeats_is_opened_again() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_come_back_is_given_up() {
     let events = patient().with_give_up(Some(20 * SECOND));
-    let (still, world) = begin(Script::new(), events).await;
+    let (still, world) = begin(ServerScript::new(), events).await;
     let (turn, message) = world.prompted(patiently("Hello?")).await;
     let events = world.events_of(&message, "Hello you.");
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
     world.send(&events[..=begun]);
-    world.fake.on("GET", "/event", [Reply::status(503)]);
+    world.fake.on("GET", "/event", [ServerReply::status(503)]);
     world.fake.close_events();
     let played = still.pass_until_over(turn).await;
     let TurnEnd::ServerLost { reason, .. } = &played.outcome().end else {
@@ -140,7 +140,7 @@ async fn a_server_that_does_not_come_back_is_given_up() {
     let tries = world.count("GET", "/event");
     assert!((4..=10).contains(&tries), "{tries}");
     // The next turn tries anew.
-    world.fake.on("GET", "/event", [Reply::usual()]);
+    world.fake.on("GET", "/event", [ServerReply::unscripted()]);
     let next = world.begin("Again?");
     let message = world.posted(2).await;
     world.send(world.events_of(&message, "Yes."));
@@ -149,7 +149,7 @@ async fn a_server_that_does_not_come_back_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_cannot_be_posted_has_its_deadlines_and_can_be_cancelled() {
-    let script = Script::new().with_greeting(Greeting::Silence);
+    let script = ServerScript::new().with_greeting(Greeting::Silence);
     let (still, world) = begin(script, patient()).await;
     let deadlines = Deadlines::NONE.with_overall(20 * SECOND);
     let turn = world.begin(TurnRequest::from("Hello?").with_deadlines(deadlines));
@@ -176,11 +176,15 @@ async fn a_turn_that_cannot_be_posted_has_its_deadlines_and_can_be_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn a_look_that_fails_is_tried_again() {
-    let (still, world) = begin(Script::new(), patient()).await;
+    let (still, world) = begin(ServerScript::new(), patient()).await;
     let (turn, message) = world.prompted("Hello?").await;
     let events = world.events_of(&message, "Hello you.");
-    let failing = [Reply::status(500), Reply::close(), Reply::new(200, "application/json", "{")];
-    let failing = failing.into_iter().cycle().take(12).chain([Reply::usual()]);
+    let failing = [
+        ServerReply::status(500),
+        ServerReply::close(),
+        ServerReply::new(200, "application/json", "{"),
+    ];
+    let failing = failing.into_iter().cycle().take(12).chain([ServerReply::unscripted()]);
     world.fake.on("GET", "/session/status", failing);
     world.store(&events);
     world.fake.close_events();
@@ -192,7 +196,7 @@ async fn a_look_that_fails_is_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_directory_that_is_closed_ends_the_turn() {
-    let (still, world) = begin(Script::new(), patient()).await;
+    let (still, world) = begin(ServerScript::new(), patient()).await;
     let (turn, message) = world.prompted("Hello?").await;
     let events = world.events_of(&message, "Hello you.");
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();

@@ -2,7 +2,7 @@
 
 use opencode_tokio::{Reasoning, RunFlags};
 use testkit::conformance::real::runs::{World, types};
-use testkit::model::{Kind, Reply};
+use testkit::model::{Reply, RequestKind};
 
 use crate::on;
 
@@ -20,6 +20,7 @@ async fn reasoning_is_shown_when_asked_for() {
     assert_eq!(types(&events), ["step_start", "reasoning", "text", "step_finish"]);
     assert_eq!(report.answer().reasoning(), "Let me see.");
     assert_eq!(report.text(), "Seen.");
-    let title = world.model.requests().into_iter().find(|request| request.kind() == Kind::Title);
+    let title =
+        world.model.requests().into_iter().find(|request| request.kind() == RequestKind::Title);
     assert_eq!(title.unwrap().model(), "small");
 }

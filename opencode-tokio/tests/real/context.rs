@@ -4,7 +4,7 @@ use opencode_tokio::{
     DataHome, ErrorName, Exit, Isolation, Resume, RunEnd, RunError, RunFlags, StepRole,
 };
 use testkit::conformance::real::runs::World;
-use testkit::model::{Kind, Reply, Script};
+use testkit::model::{Reply, RequestKind, Script};
 
 use crate::on;
 
@@ -35,7 +35,7 @@ async fn a_summary_is_not_the_answer() {
         assert_eq!(report.outcome.exit, Some(Exit::Code(1)), "for the error that was survived");
     }
     let summaries = world.model.requests();
-    let summaries = summaries.iter().filter(|request| request.kind() == Kind::Compaction);
+    let summaries = summaries.iter().filter(|request| request.kind() == RequestKind::Compaction);
     assert_eq!(summaries.count(), 2);
 }
 

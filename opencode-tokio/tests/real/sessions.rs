@@ -2,12 +2,12 @@
 
 use opencode_tokio::{DataHome, Isolation, Resume, RunConfig, RunEnd, RunFlags};
 use testkit::conformance::real::runs::World;
-use testkit::model::{Reply, Request};
+use testkit::model::{ModelRequest, Reply};
 
 use crate::on;
 
 /// Everything in the conversation that a request shows to the model.
-fn history(request: &Request) -> String {
+fn history(request: &ModelRequest) -> String {
     request.messages().iter().map(|message| format!("{message}\n")).collect()
 }
 

@@ -6,7 +6,7 @@ use opencode_tokio::{
 };
 use serde_json::json;
 use testkit::conformance::real::runs;
-use testkit::model::{Reply, Request};
+use testkit::model::{ModelRequest, Reply};
 
 use crate::on;
 use crate::world::{Told, World, titled};
@@ -46,7 +46,7 @@ async fn a_shared_server_is_not_told_what_it_has_once_for_all() {
 }
 
 /// Everything in the conversation that a request shows to the model.
-fn history(request: &Request) -> String {
+fn history(request: &ModelRequest) -> String {
     request.messages().iter().map(|message| format!("{message}\n")).collect()
 }
 

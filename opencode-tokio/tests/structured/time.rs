@@ -10,7 +10,7 @@ use opencode_tokio::{
 use serde_json::json;
 use testkit::conformance::Host;
 use testkit::conformance::turn::world::{World, patient};
-use testkit::server::{Reply, Script};
+use testkit::server::{ServerReply, ServerScript};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -24,7 +24,7 @@ type Outcome = Result<StructuredOutcome, StructuredError>;
 async fn begin() -> (Still, World) {
     let still = Still::new();
     let host = Host::of(still.clone());
-    let world = World::with_limits(&host, Script::new(), patient(), Still::limits()).await;
+    let world = World::with_limits(&host, ServerScript::new(), patient(), Still::limits()).await;
     (still, world)
 }
 
@@ -41,7 +41,7 @@ async fn assert_left(left: Duration, still: &Still, world: &World, asking: JoinH
     assert!(!asking.is_finished());
     still.pass(2 * SECOND).await;
     world.asked("POST", "/session/{id}/abort", 1).await;
-    world.fake.on("GET", "/session/status", [Reply::json(json!({}))]);
+    world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
     while !asking.is_finished() {
         still.pass(SECOND / 10).await;
     }
@@ -89,12 +89,12 @@ async fn the_time_in_which_somebody_thinks_does_not_count_for_the_next_try() {
     world.send([world.event("permission.asked", asked.clone())]);
     // Who looks finds it pending.
     asked["sessionID"] = json!(world.session.id().as_str());
-    world.fake.on("GET", "/permission", [Reply::json(json!([asked]))]);
+    world.fake.on("GET", "/permission", [ServerReply::json(json!([asked]))]);
     world.told().await;
     still.pass(1000 * SECOND).await;
     decided.notify_one();
     world.asked("POST", "/permission/{id}/reply", 1).await;
-    world.fake.on("GET", "/permission", [Reply::json(json!([]))]);
+    world.fake.on("GET", "/permission", [ServerReply::json(json!([]))]);
     world.send([
         world.event("permission.replied", json!({ "requestID": "per_1", "reply": "once" }))
     ]);

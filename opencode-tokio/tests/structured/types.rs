@@ -4,7 +4,7 @@ use opencode_tokio::schemars::{self, JsonSchema};
 use opencode_tokio::{Misfit, StructuredError, StructuredStream, TurnOutcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use testkit::model::{Reply, Request};
+use testkit::model::{ModelRequest, Reply};
 
 #[derive(Debug, Deserialize, JsonSchema, PartialEq)]
 pub(crate) struct Licence {
@@ -40,7 +40,7 @@ pub(crate) fn gives(answer: Value) -> Reply {
 }
 
 /// The tool by which the model is to answer.
-pub(crate) fn tool(request: &Request) -> &Value {
+pub(crate) fn tool(request: &ModelRequest) -> &Value {
     assert_eq!(request.body()["tool_choice"], json!("required"));
     let tools = request.body()["tools"].as_array().unwrap();
     let mut tools = tools.iter().map(|tool| &tool["function"]);

@@ -9,7 +9,7 @@ use opencode_tokio::{
 };
 use serde_json::{Value, json};
 use testkit::conformance::real::sessions::{World, play, prompt};
-use testkit::model::{Reply, Request, Script};
+use testkit::model::{ModelRequest, Reply, Script};
 
 use crate::on;
 
@@ -17,7 +17,7 @@ use crate::on;
 const DOT: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\x0dIDATx\xdacd\xf8\xcfP\x0f\x00\x03\x86\x01\x80Z4}k\x00\x00\x00\x00IEND\xaeB`\x82";
 
 /// Plays a turn and returns what the model was asked in it, which is one call.
-async fn asked(world: &World, script: &str, request: impl Into<TurnRequest>) -> Arc<Request> {
+async fn asked(world: &World, script: &str, request: impl Into<TurnRequest>) -> Arc<ModelRequest> {
     world.model().script(script, Reply::new().text("Read."));
     let session = world.session().await;
     let (text, _) = play(session.send(prompt(request))).await;
@@ -27,7 +27,7 @@ async fn asked(world: &World, script: &str, request: impl Into<TurnRequest>) -> 
 }
 
 /// The last message of the user, with all its parts.
-fn last(request: &Request) -> Value {
+fn last(request: &ModelRequest) -> Value {
     let user = |message: &&Value| message["role"] == "user";
     request.messages().iter().rfind(user).unwrap().clone()
 }

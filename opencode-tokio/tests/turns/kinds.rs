@@ -12,7 +12,7 @@ use testkit::conformance::real::live::{
 };
 use testkit::conformance::real::sessions::{World, prompt};
 use testkit::conformance::real::sessions::{bash, sleepers};
-use testkit::model::{Gate, Kind, Reply, Script};
+use testkit::model::{Gate, Reply, RequestKind, Script};
 
 use crate::on;
 
@@ -159,7 +159,7 @@ async fn a_conversation_can_be_summarised() {
     session.summarize(model()).await.unwrap();
 
     let requests = requests_of(&world, &session);
-    let summaries = requests.iter().filter(|request| request.kind() == Kind::Compaction);
+    let summaries = requests.iter().filter(|request| request.kind() == RequestKind::Compaction);
     assert_eq!(summaries.count(), 1);
     until_idle(&session).await;
     assert_goes_on(&world, &session).await;

@@ -120,7 +120,7 @@ async fn a_turn_that_nobody_reads_for_a_while_is_told_later() {
             let said = move || {
                 recorder.wait_for(LONG, |request| {
                     request.script() == Some("load-unread")
-                        && request.outcome() == Some(Outcome::Answer)
+                        && request.outcome() == Some(Outcome::Answered)
                 })
             };
             tokio::task::spawn_blocking(said).await.unwrap().unwrap();

@@ -3,59 +3,60 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// What the program does in one call, in order. It exits with 0 where nothing else is said.
+/// Actions of the program in one call, in order. Without [`Self::exit`] the program exits with code
+/// 0.
 ///
 /// Arguments, environment and working directory are recorded before the first action.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Behavior {
-    actions: Vec<Action>,
+    actions: Vec<BehaviorAction>,
 }
 
 #[derive(Debug, Clone)]
-enum Action {
+enum BehaviorAction {
     CloseStdout,
     Exit(u8),
     Hang,
     Ignore(Signal),
     Kill(Signal),
     Orphan(Pipes),
-    Print { stream: Stream, bytes: Vec<u8> },
+    Print { stream: StdStream, bytes: Vec<u8> },
     ReadStdin,
     Tool(Pipes),
     WaitFor(String),
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Stream {
+enum StdStream {
     Stderr,
     Stdout,
 }
 
-/// A signal that a program can get or ignore.
+/// A signal to send or to ignore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGHUP
+    /// SIGHUP.
     Hangup,
-    /// SIGINT
+    /// SIGINT.
     Interrupt,
-    /// SIGKILL
+    /// SIGKILL.
     Kill,
-    /// SIGTERM
+    /// SIGTERM.
     Terminate,
 }
 
-/// What a process that outlives the program does with the output of the program.
+/// Treatment of the program's output pipes by a process that outlives the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pipes {
-    /// Closes it: readers see the end when the program ends.
+    /// The process closes the pipes: readers see the end when the program ends.
     Close,
-    /// Keeps it open: readers see no end.
+    /// The process keeps the pipes open: readers do not see the end.
     Hold,
 }
 
 impl Behavior {
-    /// Exits at once, with 0 and without reading its input.
+    /// Creates a behavior that exits with code 0 and reads no input.
     pub fn new() -> Self {
         Self::default()
     }
@@ -67,7 +68,7 @@ impl Behavior {
 
     /// Prints bytes to stdout.
     pub fn stdout_raw(self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.then(Action::Print { stream: Stream::Stdout, bytes: bytes.into() })
+        self.then(BehaviorAction::Print { stream: StdStream::Stdout, bytes: bytes.into() })
     }
 
     /// Prints a line to stderr.
@@ -77,23 +78,23 @@ impl Behavior {
 
     /// Prints bytes to stderr.
     pub fn stderr_raw(self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.then(Action::Print { stream: Stream::Stderr, bytes: bytes.into() })
+        self.then(BehaviorAction::Print { stream: StdStream::Stderr, bytes: bytes.into() })
     }
 
-    /// Reads stdin to its end and records it. Without this, stdin is never read.
+    /// Reads stdin to its end and records the input. Without this action, stdin is never read.
     pub fn read_stdin(self) -> Self {
-        self.then(Action::ReadStdin)
+        self.then(BehaviorAction::ReadStdin)
     }
 
-    /// Waits until the test opens this gate with [`Fake::open`](super::Fake::open).
+    /// Waits until the test opens the gate with [`Fake::open`](super::Fake::open).
     ///
     /// # Panics
     ///
-    /// When the name has other characters than ASCII letters, digits and `-`.
+    /// When the name has characters other than ASCII letters, digits and `-`.
     pub fn pause_until(self, gate: &str) -> Self {
         let named = gate.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        assert!(named && !gate.is_empty(), "not a name for a gate: {gate:?}");
-        self.then(Action::WaitFor(format!("\"$home/gates/{gate}\"")))
+        assert!(named && !gate.is_empty(), "invalid name of a gate: {gate:?}");
+        self.then(BehaviorAction::WaitFor(format!("\"$home/gates/{gate}\"")))
     }
 
     /// Waits until a file exists.
@@ -103,52 +104,52 @@ impl Behavior {
     /// When the path is not UTF-8.
     pub fn wait_for_file(self, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().to_str().expect("the path is UTF-8");
-        self.then(Action::WaitFor(quote(path)))
+        self.then(BehaviorAction::WaitFor(quote(path)))
     }
 
-    /// Closes stdout and goes on.
+    /// Closes stdout and continues.
     pub fn close_stdout(self) -> Self {
-        self.then(Action::CloseStdout)
+        self.then(BehaviorAction::CloseStdout)
     }
 
-    /// Does nothing more until a signal ends it.
+    /// Waits until a signal ends the program.
     pub fn hang(self) -> Self {
-        self.then(Action::Hang)
+        self.then(BehaviorAction::Hang)
     }
 
-    /// Ignores a signal from here on, as do the processes it starts.
+    /// Ignores a signal from here on; started processes inherit that.
     ///
     /// # Panics
     ///
-    /// With [`Signal::Kill`], which cannot be ignored.
+    /// With [`Signal::Kill`], because SIGKILL cannot be ignored.
     pub fn ignore(self, signal: Signal) -> Self {
         assert!(signal != Signal::Kill, "SIGKILL cannot be ignored");
-        self.then(Action::Ignore(signal))
+        self.then(BehaviorAction::Ignore(signal))
     }
 
-    /// Starts a process that belongs to nobody: in a session of its own, and no longer a child.
-    /// Its id is in [`Call::started`](super::Call::started). Needs `setsid(1)`.
+    /// Starts a process in a session of its own that is no child of the program.
+    /// [`Call::started`](super::Call::started) has its id. Needs `setsid(1)`.
     pub fn spawn_orphan(self, pipes: Pipes) -> Self {
-        self.then(Action::Orphan(pipes))
+        self.then(BehaviorAction::Orphan(pipes))
     }
 
-    /// Starts a process as OpenCode starts tools: in a session of its own, and a child for as long as
-    /// the program lives. Its id is in [`Call::started`](super::Call::started). Needs `setsid(1)`.
+    /// Starts a process as OpenCode starts tools: in a session of its own, as a child while the
+    /// program lives. [`Call::started`](super::Call::started) has its id. Needs `setsid(1)`.
     pub fn spawn_tool(self, pipes: Pipes) -> Self {
-        self.then(Action::Tool(pipes))
+        self.then(BehaviorAction::Tool(pipes))
     }
 
-    /// Ends by a signal of its own.
+    /// Sends a signal to the program itself.
     pub fn kill_self(self, signal: Signal) -> Self {
-        self.then(Action::Kill(signal))
+        self.then(BehaviorAction::Kill(signal))
     }
 
-    /// Ends with this code.
+    /// Exits with this code.
     pub fn exit(self, code: u8) -> Self {
-        self.then(Action::Exit(code))
+        self.then(BehaviorAction::Exit(code))
     }
 
-    fn then(mut self, action: Action) -> Self {
+    fn then(mut self, action: BehaviorAction) -> Self {
         self.actions.push(action);
         self
     }
@@ -169,13 +170,14 @@ impl Pipes {
     fn redirection(self) -> &'static str {
         match self {
             Self::Close => "</dev/null >/dev/null 2>&1",
-            // Shells give a background process an empty stdin anyway.
+            // Shells give background processes an empty stdin in any case.
             Self::Hold => "",
         }
     }
 }
 
-/// The shell function `play`, which gets the number of the call. What is printed goes into `blobs`.
+/// Shell function `play` with the number of the call as its argument. Printed bytes go into files
+/// in `blobs`.
 pub(super) fn script(
     attempts: impl IntoIterator<Item = Behavior>,
     blobs: &Path,
@@ -185,7 +187,7 @@ pub(super) fn script(
     for behavior in attempts {
         let mut lines = String::new();
         for action in behavior.actions {
-            if let Action::Print { bytes, .. } = &action {
+            if let BehaviorAction::Print { bytes, .. } = &action {
                 printed += 1;
                 fs::write(blobs.join(printed.to_string()), bytes)?;
             }
@@ -203,33 +205,35 @@ pub(super) fn script(
     Ok(script)
 }
 
-/// The shell's words for an action; `printed` numbers the blobs.
-fn command(action: &Action, printed: usize) -> String {
+/// Shell command of an action; `printed` is the number of its blob.
+fn command(action: &BehaviorAction, printed: usize) -> String {
     match action {
-        Action::CloseStdout => "exec >/dev/null".to_owned(),
-        Action::Exit(code) => format!("exit {code}"),
-        // Nobody ever writes, and there is no process beside the shell that could be left behind.
-        Action::Hang => r#"command -p mkfifo "$call/never"; read -r _ <"$call/never""#.to_owned(),
-        Action::Ignore(signal) => format!("trap '' {}", signal.name()),
-        Action::Kill(signal) => format!("kill -s {} $$", signal.name()),
-        Action::Orphan(pipes) => {
+        BehaviorAction::CloseStdout => "exec >/dev/null".to_owned(),
+        BehaviorAction::Exit(code) => format!("exit {code}"),
+        // Without a writer the read blocks, and the shell has no child that could be left behind.
+        BehaviorAction::Hang => {
+            r#"command -p mkfifo "$call/never"; read -r _ <"$call/never""#.to_owned()
+        }
+        BehaviorAction::Ignore(signal) => format!("trap '' {}", signal.name()),
+        BehaviorAction::Kill(signal) => format!("kill -s {} $$", signal.name()),
+        BehaviorAction::Orphan(pipes) => {
             format!("(sleep_in_session {} & echo \"$!\" >>\"$call/started\")", pipes.redirection())
         }
-        Action::Print { stream: Stream::Stderr, .. } => {
+        BehaviorAction::Print { stream: StdStream::Stderr, .. } => {
             format!("command -p cat \"$home/blobs/{printed}\" >&2")
         }
-        Action::Print { stream: Stream::Stdout, .. } => {
+        BehaviorAction::Print { stream: StdStream::Stdout, .. } => {
             format!("command -p cat \"$home/blobs/{printed}\"")
         }
-        Action::ReadStdin => {
-            // Renamed, so that what the test finds is whole.
+        BehaviorAction::ReadStdin => {
+            // Renamed when complete, because tests look for the final name.
             r#"command -p cat >"$call/part"; command -p mv "$call/part" "$call/stdin""#.to_owned()
         }
-        Action::Tool(pipes) => {
+        BehaviorAction::Tool(pipes) => {
             format!("sleep_in_session {} & echo \"$!\" >>\"$call/started\"", pipes.redirection())
         }
-        Action::WaitFor(path) => {
-            // Without its directory it has outlived the test.
+        BehaviorAction::WaitFor(path) => {
+            // Without the directory, the program has outlived its test.
             format!(
                 "until [ -e {path} ]; do [ -d \"$home\" ] || exit 97; command -p sleep 0.02; done"
             )
@@ -237,7 +241,7 @@ fn command(action: &Action, printed: usize) -> String {
     }
 }
 
-/// One word of the shell, whatever is in it.
+/// Quotes a text as one word of the shell.
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

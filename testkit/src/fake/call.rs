@@ -6,21 +6,22 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// One call of the program. `Debug` shows sizes and names, but no argument, value or input.
+/// Record of one call of the program. `Debug` shows names and sizes, never arguments, values or
+/// input.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Call {
-    /// The process that plays the behavior.
+    /// Id of the process that plays the behavior.
     pub pid: u32,
-    /// The arguments, without the program's name.
+    /// Arguments, without the name of the program.
     pub args: Vec<OsString>,
-    /// The environment as it was handed over.
+    /// Environment variables of the process.
     pub env: BTreeMap<OsString, OsString>,
-    /// The working directory, without symbolic links.
+    /// Working directory, with symbolic links resolved.
     pub cwd: PathBuf,
-    /// What was read from stdin; `None` before it has been read to its end.
+    /// Input from stdin; `None` until stdin has been read to its end.
     pub stdin: Option<Vec<u8>>,
-    /// The processes that were started to outlive the program, in order.
+    /// Ids of the processes that were started to outlive the program, in order.
     pub started: Vec<u32>,
 }
 

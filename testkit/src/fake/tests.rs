@@ -11,7 +11,7 @@ fn command(fake: &Fake) -> Command {
 }
 
 #[test]
-fn prints_what_it_is_told_and_exits() {
+fn the_program_prints_and_exits_as_scripted() {
     let behavior = Behavior::new()
         .stdout_line("it's $HOME \"and\" `more`")
         .stdout_raw([0, 255, b'\n', 0])
@@ -25,7 +25,7 @@ fn prints_what_it_is_told_and_exits() {
 }
 
 #[test]
-fn remembers_how_it_was_called() {
+fn a_call_is_recorded_and_debug_hides_its_values() {
     let fake = Fake::new(Behavior::new().read_stdin()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let args = ["run", "", "two\nlines", "a 'b' \"c\"", "-n"];
@@ -66,7 +66,7 @@ fn remembers_how_it_was_called() {
 }
 
 #[test]
-fn calls_without_arguments_or_input_are_calls() {
+fn calls_without_arguments_or_input_are_recorded() {
     let fake = Fake::new(Behavior::new()).unwrap();
     assert_eq!(fake.calls().unwrap().len(), 0);
     assert!(command(&fake).status().unwrap().success());
@@ -76,7 +76,7 @@ fn calls_without_arguments_or_input_are_calls() {
 }
 
 #[test]
-fn behaves_differently_from_call_to_call() {
+fn every_call_plays_its_own_behavior() {
     let fake = Fake::with_attempts([
         Behavior::new().stderr_line("database is locked").exit(1),
         Behavior::new().stdout_line("second"),
@@ -91,7 +91,7 @@ fn behaves_differently_from_call_to_call() {
 }
 
 #[test]
-fn calls_side_by_side_get_different_attempts() {
+fn parallel_calls_play_different_behaviors() {
     const CALLS: usize = 8;
     let behavior = |number: usize| Behavior::new().stdout_raw(number.to_string());
     let fake = Fake::with_attempts((0..CALLS).map(behavior)).unwrap();
@@ -108,7 +108,7 @@ fn calls_side_by_side_get_different_attempts() {
 }
 
 #[test]
-fn tells_its_version_without_counting_it() {
+fn version_calls_are_answered_and_not_recorded() {
     let fake = Fake::new(Behavior::new().exit(1)).unwrap();
     let version = || command(&fake).arg("--version").output().unwrap().stdout;
     assert_eq!(version(), format!("{}\n", crate::opencode::VERSION).into_bytes());
@@ -118,7 +118,7 @@ fn tells_its_version_without_counting_it() {
 }
 
 #[test]
-fn ends_by_a_signal() {
+fn the_program_can_end_by_a_signal() {
     for (signal, number) in [(Signal::Kill, 9), (Signal::Terminate, 15), (Signal::Hangup, 1)] {
         let fake = Fake::new(Behavior::new().stdout_line("a").kill_self(signal)).unwrap();
         let output = command(&fake).output().unwrap();
@@ -127,7 +127,7 @@ fn ends_by_a_signal() {
 }
 
 #[test]
-fn waits_for_a_gate_and_for_a_file() {
+fn the_program_waits_for_a_gate_and_for_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("it's here");
     let behavior = Behavior::new()
@@ -154,7 +154,7 @@ fn waits_for_a_gate_and_for_a_file() {
 }
 
 #[test]
-fn closes_stdout_and_lives_on() {
+fn the_program_can_close_stdout_and_continue() {
     let fake = Fake::new(Behavior::new().stdout_line("a").close_stdout().hang()).unwrap();
     let mut child = command(&fake).stdout(Stdio::piped()).spawn().unwrap();
     let mut printed = String::new();
@@ -175,7 +175,7 @@ mod linux {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn hangs_until_a_signal_that_it_does_not_ignore() {
+    fn a_hanging_program_ends_by_a_signal_that_is_not_ignored() {
         let behavior = Behavior::new().ignore(Signal::Terminate).stdout_line("a").hang();
         let fake = Fake::new(behavior).unwrap();
         let mut child = command(&fake).stdout(Stdio::piped()).spawn().unwrap();
@@ -186,7 +186,7 @@ mod linux {
     }
 
     #[test]
-    fn starts_processes_that_outlive_it() {
+    fn started_processes_outlive_the_program_but_not_the_fake() {
         let behavior = Behavior::new().spawn_orphan(Pipes::Close).spawn_tool(Pipes::Close);
         let fake = Fake::new(behavior.stdout_line("a").hang()).unwrap();
         let mut child = command(&fake).stdout(Stdio::piped()).spawn().unwrap();
@@ -200,14 +200,14 @@ mod linux {
                 stat => Err((stat.comm, stat.session)),
             });
         }
-        assert_ne!(stat(started[0]).ppid, child.id() as i32, "the orphan is no child");
-        assert_eq!(stat(started[1]).ppid, child.id() as i32, "the tool is one");
+        assert_ne!(stat(started[0]).ppid, child.id() as i32, "the orphan is a child");
+        assert_eq!(stat(started[1]).ppid, child.id() as i32, "the tool is not a child");
 
         child.kill().unwrap();
         child.wait().unwrap();
-        // They hold no pipe, so that this ends.
+        // The started processes hold no pipe, so that the read ends.
         stdout.read_to_end(&mut Vec::new()).unwrap();
-        // A tool that its script was just using may take a moment longer.
+        // A command of the shell script may take a moment longer to end.
         eventually(PATIENCE, || match pids(&left(&fake)) {
             pids if pids == sorted(&started) => Ok(()),
             pids => Err(pids),
@@ -221,7 +221,7 @@ mod linux {
     }
 
     #[test]
-    fn started_processes_may_hold_the_pipes() {
+    fn started_processes_can_hold_the_pipes() {
         let behavior = Behavior::new().spawn_orphan(Pipes::Hold).spawn_tool(Pipes::Hold);
         let fake = Fake::new(behavior).unwrap();
         let mut child = command(&fake).stdout(Stdio::piped()).spawn().unwrap();
@@ -237,7 +237,7 @@ mod linux {
     }
 
     #[test]
-    fn dropping_it_ends_a_program_that_hangs() {
+    fn dropping_the_fake_kills_a_hanging_program() {
         let fake = Fake::new(Behavior::new().ignore(Signal::Terminate).hang()).unwrap();
         let mut child = command(&fake).spawn().unwrap();
         let home = fake.home.path().to_owned();

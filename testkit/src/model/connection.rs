@@ -1,32 +1,31 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::http::{Head, ReadError, Requests, respond};
+use crate::watched::Watched;
 
 use super::conversation::Conversation;
 use super::gate::Gate;
 use super::play::play;
-use super::record::{Outcome, Recorder, Request, messages};
+use super::record::{ModelRequest, Outcome, Recorder, messages};
 use super::stage::Stage;
 
-/// What the threads of one server have in common.
+/// State that the threads of one server share.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(super) struct ModelState {
     pub(super) recorder: Recorder,
     stage: Mutex<Stage>,
-    /// The gates that replies may be waiting for.
+    /// Gates that replies may be waiting for.
     gates: Mutex<Vec<Gate>>,
     connections: Mutex<Vec<Arc<TcpStream>>>,
-    stopping: AtomicBool,
-    pauses: (Mutex<()>, Condvar),
+    is_stopping: Watched<bool>,
 }
 
-impl Shared {
+impl ModelState {
     pub(super) fn stage(&self) -> MutexGuard<'_, Stage> {
         lock(&self.stage)
     }
@@ -36,33 +35,29 @@ impl Shared {
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+        self.is_stopping.read(|is_stopping| *is_stopping)
     }
 
     /// Ends every wait of a reply and every connection.
     pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
+        self.is_stopping.update(|is_stopping| *is_stopping = true);
         for gate in lock(&self.gates).iter() {
             gate.nudge();
         }
         for stream in lock(&self.connections).iter() {
-            // An error says that the connection is closed already.
+            // An error means that the connection is closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
-        let _waits = lock(&self.pauses.0);
-        self.pauses.1.notify_all();
     }
 
-    /// Waits for `interval`, or until the server stops.
+    /// Waits for `interval`, at most until the server stops.
     pub(super) fn pause(&self, interval: Duration) {
-        let waits = lock(&self.pauses.0);
-        let ended = self.pauses.1.wait_timeout_while(waits, interval, |()| !self.is_stopping());
-        drop(ended.unwrap_or_else(PoisonError::into_inner));
+        self.is_stopping.wait_within(interval, |is_stopping| is_stopping.then_some(()));
     }
 }
 
-/// Serves one connection until it ends or the server stops.
-pub(super) fn serve(stream: TcpStream, shared: &Shared) {
+/// Serves one connection until its end or a stop of the server.
+pub(super) fn serve(stream: TcpStream, shared: &ModelState) {
     let stream = Arc::new(stream);
     {
         let mut connections = lock(&shared.connections);
@@ -75,8 +70,8 @@ pub(super) fn serve(stream: TcpStream, shared: &Shared) {
     lock(&shared.connections).retain(|open| !Arc::ptr_eq(open, &stream));
 }
 
-fn answer_all(stream: &TcpStream, shared: &Shared) {
-    // Deltas are small and must leave at once. A connection that is gone already says so below.
+fn answer_all(stream: &TcpStream, shared: &ModelState) {
+    // Deltas are small and must be sent at once. A closed connection is an error below as well.
     let _ = stream.set_nodelay(true);
     let mut requests = Requests::new(stream);
     loop {
@@ -84,22 +79,22 @@ fn answer_all(stream: &TcpStream, shared: &Shared) {
             Ok(Some(request)) => request,
             Ok(None) | Err(ReadError::Gone(_)) => return,
             Err(error @ (ReadError::Malformed | ReadError::TooLarge { .. })) => {
-                // The client that sent this cannot be helped if it does not read the answer.
+                // The connection ends either way, even if the client does not read the refusal.
                 let _ = refuse(stream, 400, &error.to_string());
                 return;
             }
         };
         let keeps_alive = head.keeps_alive();
         match answer(head, &body, stream, shared) {
-            Ok(Outcome::Answer) if keeps_alive => {}
+            Ok(Outcome::Answered) if keeps_alive => {}
             Ok(_) | Err(_) => return,
         }
     }
 }
 
-fn answer(head: Head, body: &[u8], stream: &TcpStream, shared: &Shared) -> io::Result<Outcome> {
+fn answer(head: Head, body: &[u8], stream: &TcpStream, shared: &ModelState) -> io::Result<Outcome> {
     if (head.method.as_str(), head.path.as_str()) != ("POST", "/v1/chat/completions") {
-        let problem = format!("the scripted model has no {} {}", head.method, head.path);
+        let problem = format!("the scripted model has no route {} {}", head.method, head.path);
         return refuse(stream, 404, &problem);
     }
     let body: Value = match serde_json::from_slice(body) {
@@ -112,12 +107,13 @@ fn answer(head: Head, body: &[u8], stream: &TcpStream, shared: &Shared) -> io::R
     let conversation = Conversation::new(messages(&body));
     let kind = conversation.kind();
     let cue = shared.stage().cue(conversation, head.header("x-session-id"));
-    let request = shared.recorder.record(|number| Request::new(number, kind, &cue, head, body));
+    let request =
+        shared.recorder.record(|number| ModelRequest::new(number, kind, &cue, head, body));
     let played = play(&cue, &request, stream, shared);
     let outcome = match &played {
         Ok(outcome) => *outcome,
-        Err(_) if shared.is_stopping() => Outcome::Stop,
-        Err(_) => Outcome::Leave,
+        Err(_) if shared.is_stopping() => Outcome::Stopped,
+        Err(_) => Outcome::ClientLeft,
     };
     shared.recorder.finish(&request, outcome);
     played
@@ -126,7 +122,7 @@ fn answer(head: Head, body: &[u8], stream: &TcpStream, shared: &Shared) -> io::R
 fn refuse(stream: &TcpStream, status: u16, problem: &str) -> io::Result<Outcome> {
     let body = json!({ "error": { "message": problem, "type": "invalid_request_error" } });
     respond(stream, status, &[], &body.to_string())?;
-    Ok(Outcome::Answer)
+    Ok(Outcome::Answered)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,24 +2,24 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// Why OpenCode asks the model.
+/// Purpose of a request to the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
-    /// To summarise a conversation that has grown too long.
+pub enum RequestKind {
+    /// Summary of a conversation that has grown too long.
     Compaction,
-    /// To name a new session; goes to the small model, beside the first call of the turn.
+    /// Title of a new session; sent to the small model, in parallel to the first call of the turn.
     Title,
-    /// To answer a prompt: one call of a turn.
+    /// Answer to a prompt: one call of a turn.
     Turn,
 }
 
 const TITLE_PROMPT: &str = "Generate a title for this conversation:";
 const COMPACTION_AGENT: &str = "You are a context summarization agent.";
 const COMPACTION_PROMPT: &str = "Here is the conversation so far:";
-/// Stands where the messages were that a compaction has replaced; the summary follows it.
+/// Beginning of the message that replaces the messages before a compaction; the summary follows.
 const COMPACTED: &str = "What did we do so far?";
-/// How messages begin that OpenCode writes in the role of the user.
+/// Beginnings of messages that OpenCode writes in the role of the user.
 const SYNTHETIC: [&str; 6] = [
     COMPACTED,
     "Continue if you have next steps, or stop and ask",
@@ -29,17 +29,17 @@ const SYNTHETIC: [&str; 6] = [
     "Summarize the task tool output above and continue",
 ];
 
-/// The `messages` of a request, oldest first.
+/// `messages` of a request, oldest first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Conversation<'a> {
     messages: &'a [Value],
 }
 
-/// What a turn began with, and how far it has come.
+/// Prompt of a turn, and the number of answers so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Prompt<'a> {
     pub(super) text: Cow<'a, str>,
-    /// Messages of the model since the prompt.
+    /// Number of assistant messages since the prompt.
     pub(super) answered: usize,
 }
 
@@ -48,23 +48,23 @@ impl<'a> Conversation<'a> {
         Self { messages }
     }
 
-    pub(super) fn kind(self) -> Kind {
+    pub(super) fn kind(self) -> RequestKind {
         let first = self.user_texts().next().unwrap_or_default();
         if first.trim_end() == TITLE_PROMPT {
-            Kind::Title
+            RequestKind::Title
         } else if self.system().starts_with(COMPACTION_AGENT)
             || first.starts_with(COMPACTION_PROMPT)
         {
-            Kind::Compaction
+            RequestKind::Compaction
         } else {
-            Kind::Turn
+            RequestKind::Turn
         }
     }
 
-    /// The last prompt, or `None` when a compaction has removed it.
+    /// Returns the last prompt, or `None` when a compaction has removed it.
     pub(super) fn prompt(self) -> Option<Prompt<'a>> {
-        // A request ends with what the model is to answer. If the last message is an assistant's all the
-        // same, OpenCode wrote it (the reminder that the agent's steps are used up).
+        // A request ends with the message to answer. An assistant message at the end is OpenCode's
+        // own (the reminder that the steps of the agent are used up).
         let end = self.messages.iter().rposition(|message| role(message) != "assistant")? + 1;
         let messages = &self.messages[..end];
         let (at, text) = messages.iter().enumerate().rev().find_map(|(at, message)| {
@@ -79,7 +79,7 @@ impl<'a> Conversation<'a> {
         Some(Prompt { text, answered })
     }
 
-    /// All system messages, joined by a line break.
+    /// All system messages, joined by line breaks.
     pub(super) fn system(self) -> String {
         let texts: Vec<_> = self.texts("system").collect();
         texts.join("\n")
@@ -94,7 +94,7 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// The names of the markers `[[name]]` in a text, in order.
+/// Names of the markers `[[name]]` in a text, in order.
 pub(super) fn markers(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices("[[").filter_map(|(at, opening)| {
         let rest = text[at + opening.len()..].trim_start_matches('[');
@@ -111,7 +111,7 @@ fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
-/// The text of a message: its `content`, or the text parts of it joined by a line break.
+/// Text of a message: `content`, or its text parts joined by line breaks.
 pub(super) fn text(message: &Value) -> Cow<'_, str> {
     match &message["content"] {
         Value::String(text) => Cow::Borrowed(text),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_answers_since_the_last_prompt() {
+    fn answers_are_counted_since_the_last_prompt() {
         let mut messages = vec![user("one")];
         assert_eq!(prompt(&json!(messages)), Some(("one".into(), 0)));
         // Two parallel tool calls are one answer.
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn joins_the_parts_of_a_prompt() {
+    fn parts_of_a_prompt_are_joined() {
         let parts = json!([
             { "type": "text", "text": "a" },
             { "type": "image_url", "image_url": { "url": "data:," } },
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_past_what_opencode_says_as_the_user() {
+    fn messages_that_opencode_writes_as_the_user_are_no_prompts() {
         let continued = "Continue if you have next steps, or stop and ask for clarification";
         let compacted = json!([user(COMPACTED), assistant("a summary"), user(continued)]);
         assert_eq!(prompt(&compacted), None);
@@ -210,27 +210,30 @@ mod tests {
     }
 
     #[test]
-    fn does_not_count_a_reminder_at_the_end() {
+    fn a_reminder_at_the_end_is_not_counted() {
         let messages = json!([user("one"), assistant(""), result("a"), assistant("no more steps")]);
         assert_eq!(prompt(&messages), Some(("one".into(), 1)));
         assert_eq!(prompt(&json!([])), None);
     }
 
     #[test]
-    fn recognises_titles_and_compactions() {
+    fn titles_and_compactions_are_recognised() {
         let kind = |messages: Value| Conversation::new(messages.as_array().unwrap()).kind();
         let title = "Generate a title for this conversation:\n";
-        assert_eq!(kind(json!([user(title), user("one")])), Kind::Title);
-        assert_eq!(kind(json!([user("Generate a title for this conversation: no")])), Kind::Turn);
+        assert_eq!(kind(json!([user(title), user("one")])), RequestKind::Title);
+        assert_eq!(
+            kind(json!([user("Generate a title for this conversation: no")])),
+            RequestKind::Turn
+        );
         let transcript = "Here is the conversation so far:\n\n<conversation>\n[User]: one";
-        assert_eq!(kind(json!([user(transcript)])), Kind::Compaction);
+        assert_eq!(kind(json!([user(transcript)])), RequestKind::Compaction);
         let agent = json!({ "role": "system", "content": format!("{COMPACTION_AGENT} You are") });
-        assert_eq!(kind(json!([agent, user("a plugin's own prompt")])), Kind::Compaction);
-        assert_eq!(kind(json!([])), Kind::Turn);
+        assert_eq!(kind(json!([agent, user("a plugin's own prompt")])), RequestKind::Compaction);
+        assert_eq!(kind(json!([])), RequestKind::Turn);
     }
 
     #[test]
-    fn finds_markers() {
+    fn markers_are_found() {
         let found = |text| markers(text).collect::<Vec<_>>();
         assert_eq!(found("[[a]] x [[b-1_2.c]]"), ["a", "b-1_2.c"]);
         assert_eq!(found("[[[a]]]"), ["a"]);

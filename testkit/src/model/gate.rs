@@ -1,46 +1,39 @@
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-/// Holds a reply until the test opens it. Clones are the same gate; it stays open.
+use crate::watched::Watched;
+
+/// A gate that holds replies back until the test opens it for good. Clones are the same gate.
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
-    state: Arc<(Mutex<State>, Condvar)>,
+    state: Arc<Watched<GateState>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum State {
+enum GateState {
     #[default]
     Closed,
     Open,
 }
 
 impl Gate {
-    /// A closed gate.
+    /// Creates a closed gate.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets everything pass that waits, and everything that comes later.
+    /// Opens the gate: everything that waits continues, and nothing waits any more.
     pub fn open(&self) {
-        *self.lock() = State::Open;
-        self.state.1.notify_all();
+        self.state.update(|state| *state = GateState::Open);
     }
 
-    /// Blocks until the gate is open or `given_up` says so; [`Self::nudge`] makes it look again.
-    pub(crate) fn wait(&self, given_up: impl Fn() -> bool) {
-        let mut state = self.lock();
-        while *state == State::Closed && !given_up() {
-            state = self.state.1.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+    /// Blocks until the gate is open or `is_given_up` returns true, which [`Self::nudge`] makes
+    /// this check again.
+    pub(crate) fn wait(&self, is_given_up: impl Fn() -> bool) {
+        self.state.wait(|state| (*state == GateState::Open || is_given_up()).then_some(()));
     }
 
     pub(crate) fn nudge(&self) {
-        // Under the lock, or a waiter that has just looked would miss it.
-        let _state = self.lock();
-        self.state.1.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.update(|_| ());
     }
 }

@@ -7,36 +7,45 @@ use socket2::SockRef;
 
 use crate::http::{begin_stream, respond, write_chunk};
 
-use super::connection::Shared;
-use super::record::{Outcome, Request};
-use super::script::{Action, End, Reply, Usage};
+use super::connection::ModelState;
+use super::record::{ModelRequest, Outcome};
+use super::script::{Reply, ReplyAction, ReplyEnd, Usage};
 use super::stage::Cue;
 
-/// Plays the reply of `cue` to the client. Fails when the connection does.
+/// Sends the reply of `cue` to the client. Fails when the connection does.
 pub(super) fn play(
     cue: &Cue,
-    request: &Request,
+    request: &ModelRequest,
     stream: &TcpStream,
-    shared: &Shared,
+    shared: &ModelState,
 ) -> io::Result<Outcome> {
     let Cue { call, reply, .. } = cue;
-    Player { call: *call, reply, request, stream, shared, head: Head::Held, deltas: 0, tools: 0 }
-        .play()
+    Player {
+        call: *call,
+        reply,
+        request,
+        stream,
+        shared,
+        head: HeadState::Held,
+        deltas: 0,
+        tools: 0,
+    }
+    .play()
 }
 
 struct Player<'a> {
     call: usize,
     reply: &'a Reply,
-    request: &'a Request,
+    request: &'a ModelRequest,
     stream: &'a TcpStream,
-    shared: &'a Shared,
-    head: Head,
+    shared: &'a ModelState,
+    head: HeadState,
     deltas: usize,
     tools: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Head {
+enum HeadState {
     Held,
     Sent,
 }
@@ -45,15 +54,15 @@ impl Player<'_> {
     fn play(mut self) -> io::Result<Outcome> {
         for action in &self.reply.actions {
             match action {
-                Action::Head => self.head()?,
-                Action::Pause(gate) => gate.wait(|| self.shared.is_stopping()),
-                Action::Raw(bytes) => self.send(bytes)?,
-                Action::Reason(text) => self.delta(&json!({ "reasoning_content": text }))?,
-                Action::Say(text) => self.delta(&json!({ "content": text }))?,
-                Action::Use { tool, arguments } => self.call_tool(tool, arguments)?,
+                ReplyAction::Head => self.head()?,
+                ReplyAction::Pause(gate) => gate.wait(|| self.shared.is_stopping()),
+                ReplyAction::Raw(bytes) => self.send(bytes)?,
+                ReplyAction::Reason(text) => self.delta(&json!({ "reasoning_content": text }))?,
+                ReplyAction::Say(text) => self.delta(&json!({ "content": text }))?,
+                ReplyAction::Use { tool, arguments } => self.call_tool(tool, arguments)?,
             }
             if self.shared.is_stopping() {
-                return Ok(Outcome::Stop);
+                return Ok(Outcome::Stopped);
             }
         }
         self.end()
@@ -61,18 +70,18 @@ impl Player<'_> {
 
     fn end(mut self) -> io::Result<Outcome> {
         match &self.reply.end {
-            End::Body(body) if self.head == Head::Held => {
+            ReplyEnd::Body(body) if self.head == HeadState::Held => {
                 respond(self.stream, self.reply.status, &self.reply.headers, body)?;
             }
-            End::Body(body) => {
+            ReplyEnd::Body(body) => {
                 self.send(body.as_bytes())?;
                 write_chunk(self.stream, b"")?;
             }
-            End::Close => {
+            ReplyEnd::Close => {
                 self.head()?;
                 write_chunk(self.stream, b"")?;
             }
-            End::Finish(reason) => {
+            ReplyEnd::Finish(reason) => {
                 let own = if self.tools > 0 { "tool_calls" } else { "stop" };
                 let reason = reason.as_deref().unwrap_or(own);
                 self.event(&json!([{ "index": 0, "delta": {}, "finish_reason": reason }]), None)?;
@@ -80,30 +89,30 @@ impl Player<'_> {
                 self.send(b"data: [DONE]\n\n")?;
                 write_chunk(self.stream, b"")?;
             }
-            End::HangUp => {
+            ReplyEnd::HangUp => {
                 self.stream.shutdown(Shutdown::Both)?;
-                return Ok(Outcome::BreakOff);
+                return Ok(Outcome::BrokenOff);
             }
-            End::Reset => {
-                // With nothing to linger for, closing sends RST; the caller closes.
+            ReplyEnd::Reset => {
+                // A linger time of zero makes close send RST; the caller closes.
                 SockRef::from(self.stream).set_linger(Some(Duration::ZERO))?;
-                return Ok(Outcome::BreakOff);
+                return Ok(Outcome::BrokenOff);
             }
-            End::Stall => {
+            ReplyEnd::Stall => {
                 let mut ignored = [0; 1024];
                 let mut stream = self.stream;
                 while stream.read(&mut ignored)? > 0 {}
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        Ok(Outcome::Answer)
+        Ok(Outcome::Answered)
     }
 
-    /// A tool call as providers stream it: first its name, then its arguments.
+    /// Streams a tool call as providers do: first its name, then its arguments.
     fn call_tool(&mut self, tool: &str, arguments: &str) -> io::Result<()> {
         let index = self.tools;
         self.tools += 1;
-        // The same in every run, and unique within the session.
+        // Reproducible, and unique within the session.
         let id = format!("call_{}_{index}", self.call);
         let function = json!({ "name": tool, "arguments": "" });
         let named = json!({ "index": index, "id": id, "type": "function", "function": function });
@@ -150,9 +159,9 @@ impl Player<'_> {
     }
 
     fn head(&mut self) -> io::Result<()> {
-        if self.head == Head::Held {
+        if self.head == HeadState::Held {
             begin_stream(self.stream, self.reply.status, &self.reply.headers)?;
-            self.head = Head::Sent;
+            self.head = HeadState::Sent;
         }
         Ok(())
     }

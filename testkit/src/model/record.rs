@@ -1,22 +1,23 @@
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::http::Head;
+use crate::watched::Watched;
 
-use super::conversation::{Conversation, Kind, role, text};
+use super::conversation::{Conversation, RequestKind, role, text};
 use super::stage::Cue;
 
-/// One request for a chat completion, as it arrived.
+/// One request for a chat completion.
 ///
-/// Its `Debug` shows where it belongs, never prompts, headers or keys.
-pub struct Request {
+/// `Debug` shows session, script and step, never prompts, headers or keys.
+pub struct ModelRequest {
     number: usize,
-    kind: Kind,
+    kind: RequestKind,
     script: Option<String>,
     step: usize,
     attempt: usize,
@@ -25,32 +26,38 @@ pub struct Request {
     outcome: OnceLock<Outcome>,
 }
 
-/// How the answer to a request ended.
+/// ReplyEnd of the answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The whole answer was sent.
-    Answer,
+    /// The complete answer was sent.
+    Answered,
     /// The script broke the connection off.
-    BreakOff,
-    /// The client closed the connection first.
-    Leave,
-    /// The server was dropped first.
-    Stop,
+    BrokenOff,
+    /// The client closed the connection before the end.
+    ClientLeft,
+    /// The server was dropped before the end.
+    Stopped,
 }
 
-/// What the model was told about one tool call.
+/// Result of one tool call, as the model receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolResult {
-    /// The id that the call had (`tool_call_id`).
+    /// Id of the call (`tool_call_id`).
     pub call_id: String,
-    /// The output of the tool, or its error.
+    /// Output or error of the tool.
     pub text: String,
 }
 
-impl Request {
-    pub(super) fn new(number: usize, kind: Kind, cue: &Cue, head: Head, body: Value) -> Self {
+impl ModelRequest {
+    pub(super) fn new(
+        number: usize,
+        kind: RequestKind,
+        cue: &Cue,
+        head: Head,
+        body: Value,
+    ) -> Self {
         Self {
             number,
             kind,
@@ -63,85 +70,85 @@ impl Request {
         }
     }
 
-    /// Position in the order of arrival, from 0.
+    /// Number of the request in the order of arrival, from 0.
     #[must_use]
     pub fn number(&self) -> usize {
         self.number
     }
 
-    /// Why OpenCode asked.
+    /// Purpose of the request.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> RequestKind {
         self.kind
     }
 
-    /// The script that answered; `None` for the default script and for everything outside a turn.
+    /// Name of the script that answered; `None` for the default script and outside a turn.
     #[must_use]
     pub fn script(&self) -> Option<&str> {
         self.script.as_deref()
     }
 
-    /// The step of the script, from 0.
+    /// Step of the script, from 0.
     #[must_use]
     pub fn step(&self) -> usize {
         self.step
     }
 
-    /// The attempt at that step, from 0.
+    /// Attempt at the step, from 0.
     #[must_use]
     pub fn attempt(&self) -> usize {
         self.attempt
     }
 
-    /// The path, `/v1/chat/completions`.
+    /// Path of the request, `/v1/chat/completions`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.head.path
     }
 
-    /// The first header of that name, in whatever case.
+    /// Value of the first header of this name, in upper or lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
-    /// The id of the session that asks (header `x-session-id`).
+    /// Id of the session (header `x-session-id`).
     #[must_use]
     pub fn session(&self) -> Option<&str> {
         self.header("x-session-id")
     }
 
-    /// For a subagent, the id of the session that it works for (header `x-parent-session-id`).
+    /// Id of the parent session of a subagent (header `x-parent-session-id`).
     #[must_use]
     pub fn parent_session(&self) -> Option<&str> {
         self.header("x-parent-session-id")
     }
 
-    /// The model's name, without the provider.
+    /// Name of the model, without the provider.
     #[must_use]
     pub fn model(&self) -> &str {
         self.body["model"].as_str().unwrap_or_default()
     }
 
-    /// The last message of the user, exactly as the model got it; text parts are joined by a line break.
+    /// Last message of the user, unchanged; its text parts are joined by line breaks.
     #[must_use]
     pub fn prompt(&self) -> Option<Cow<'_, str>> {
         Conversation::new(self.messages()).user_texts().next_back()
     }
 
-    /// The system prompt: all system messages, joined by a line break.
+    /// System prompt: all system messages, joined by line breaks.
     #[must_use]
     pub fn system(&self) -> String {
         Conversation::new(self.messages()).system()
     }
 
-    /// The conversation, oldest message first.
+    /// Messages of the conversation, oldest first.
     #[must_use]
     pub fn messages(&self) -> &[Value] {
         messages(&self.body)
     }
 
-    /// The results of the tools that the model has called in this conversation, oldest first.
+    /// Results of all tool calls in this conversation, oldest first.
     #[must_use]
     pub fn tool_results(&self) -> Vec<ToolResult> {
         let results = self.messages().iter().filter(|message| role(message) == "tool");
@@ -153,29 +160,29 @@ impl Request {
             .collect()
     }
 
-    /// The names of the tools that the model may call.
+    /// Names of the tools that the model may call.
     #[must_use]
     pub fn tools(&self) -> Vec<&str> {
         let tools = self.body["tools"].as_array().map_or(&[][..], Vec::as_slice);
         tools.iter().filter_map(|tool| tool["function"]["name"].as_str()).collect()
     }
 
-    /// The whole body.
+    /// Body of the request.
     #[must_use]
     pub fn body(&self) -> &Value {
         &self.body
     }
 
-    /// How the answer ended; `None` while it goes on.
+    /// ReplyEnd of the answer; `None` while the answer goes on.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome.get().copied()
     }
 }
 
-impl fmt::Debug for Request {
+impl fmt::Debug for ModelRequest {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
+        f.debug_struct("ModelRequest")
             .field("number", &self.number)
             .field("kind", &self.kind)
             .field("script", &self.script)
@@ -189,77 +196,63 @@ impl fmt::Debug for Request {
     }
 }
 
-/// The `messages` of a request's body.
+/// `messages` of a request's body.
 pub(super) fn messages(body: &Value) -> &[Value] {
     body["messages"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// What a [`ModelServer`](super::ModelServer) was asked. A clone looks at the same record and outlives the server.
+/// Record of the requests to a [`ModelServer`](super::ModelServer). A clone shares the record and
+/// outlives the server.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder {
-    log: Arc<(Mutex<Vec<Arc<Request>>>, Condvar)>,
+    log: Arc<Watched<Vec<Arc<ModelRequest>>>>,
 }
 
-/// No request fulfilled a predicate in time.
+/// No request fulfilled the predicate in time.
 #[derive(Debug, Clone, Error)]
-#[error(
-    "the model was not asked for what was expected within {within:?}; it was asked for {seen:#?}"
-)]
-pub struct Unasked {
+#[error("no model request as expected within {within:?}; requests so far: {seen:#?}")]
+pub struct NoSuchRequest {
     within: Duration,
-    seen: Vec<Arc<Request>>,
+    seen: Vec<Arc<ModelRequest>>,
 }
 
 impl Recorder {
-    /// What arrived so far, in order of arrival.
+    /// Requests so far, in order of arrival.
     #[must_use]
-    pub fn requests(&self) -> Vec<Arc<Request>> {
-        self.lock().clone()
+    pub fn requests(&self) -> Vec<Arc<ModelRequest>> {
+        self.log.read(Clone::clone)
     }
 
-    /// Blocks until a request that arrived earlier or arrives within the time fulfils the predicate.
+    /// Blocks until a request, earlier or later, fulfils the predicate, at most for `within`.
     ///
-    /// The predicate is asked again about every request whenever one arrives or an answer ends.
+    /// The predicate is called again for every request whenever a request arrives or an answer
+    /// ends.
     ///
     /// # Errors
     ///
-    /// [`Unasked`] when none has.
+    /// [`NoSuchRequest`] when no request has fulfilled the predicate in time.
     pub fn wait_for(
         &self,
         within: Duration,
-        mut predicate: impl FnMut(&Request) -> bool,
-    ) -> Result<Arc<Request>, Unasked> {
-        let deadline = Instant::now() + within;
-        let mut log = self.lock();
-        loop {
-            if let Some(request) = log.iter().find(|request| predicate(request)) {
-                return Ok(Arc::clone(request));
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Unasked { within, seen: log.clone() });
-            }
-            (log, _) = self.log.1.wait_timeout(log, left).unwrap_or_else(PoisonError::into_inner);
-        }
+        mut predicate: impl FnMut(&ModelRequest) -> bool,
+    ) -> Result<Arc<ModelRequest>, NoSuchRequest> {
+        let found = self.log.wait_within(within, |log| {
+            log.iter().find(|request| predicate(request)).map(Arc::clone)
+        });
+        found.ok_or_else(|| NoSuchRequest { within, seen: self.requests() })
     }
 
     /// Adds the request that `make` returns for its number.
-    pub(super) fn record(&self, make: impl FnOnce(usize) -> Request) -> Arc<Request> {
-        let mut log = self.lock();
-        let request = Arc::new(make(log.len()));
-        log.push(Arc::clone(&request));
-        self.log.1.notify_all();
-        request
+    pub(super) fn record(&self, make: impl FnOnce(usize) -> ModelRequest) -> Arc<ModelRequest> {
+        self.log.update(|log| {
+            let request = Arc::new(make(log.len()));
+            log.push(Arc::clone(&request));
+            request
+        })
     }
 
-    pub(super) fn finish(&self, request: &Request, outcome: Outcome) {
-        // Under the lock, or a waiter that has just looked would miss it.
-        let _log = self.lock();
-        request.outcome.get_or_init(|| outcome);
-        self.log.1.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Request>>> {
-        self.log.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn finish(&self, request: &ModelRequest, outcome: Outcome) {
+        // Under the lock, because a waiter that has just looked would miss the end otherwise.
+        self.log.update(|_| request.outcome.get_or_init(|| outcome));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::gate::Gate;
 
-/// What the model says in one turn: one [`Step`] per model call.
+/// Replies of the model in one turn: one [`Step`] per model call.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Script {
@@ -13,7 +13,7 @@ pub struct Script {
     beyond: Beyond,
 }
 
-/// What a call after the last step gets.
+/// Behaviour for calls after the last step.
 #[derive(Debug, Clone, Copy, Default)]
 enum Beyond {
     #[default]
@@ -22,18 +22,18 @@ enum Beyond {
 }
 
 impl Script {
-    /// A script without steps.
+    /// Creates a script without steps.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds the answer to the next model call: one [`Reply`], or several that are used one per attempt.
+    /// Adds the answer to the next model call: one [`Reply`], or several, one per attempt.
     pub fn then(mut self, step: impl Into<Step>) -> Self {
         self.steps.push(step.into());
         self
     }
 
-    /// Plays the last step for every further call of the turn, instead of refusing it.
+    /// Repeats the last step for every further call of the turn instead of refusing the call.
     pub fn repeat_last(mut self) -> Self {
         self.beyond = Beyond::RepeatLast;
         self
@@ -57,7 +57,7 @@ impl From<Reply> for Script {
     }
 }
 
-/// The answer to one model call: the replies to its attempts in order, the last of which repeats.
+/// Answer to one model call: the replies to its attempts in order, of which the last repeats.
 #[derive(Debug, Clone)]
 pub struct Step {
     attempts: Vec<Reply>,
@@ -91,23 +91,23 @@ impl<const N: usize> From<[Reply; N]> for Step {
     }
 }
 
-/// One HTTP answer. Actions play in the order in which they are added; how the reply ends is said once, anywhere.
+/// One HTTP answer: actions in the order in which they are added, and one end, set at any point.
 ///
-/// The head of the response goes out with the first action that sends something. So a pause or a stall
-/// that is first holds the head back.
+/// The head of the response is sent with the first action that sends something. A pause or a stall
+/// before that holds the head back.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
-    pub(super) actions: Vec<Action>,
+    pub(super) actions: Vec<ReplyAction>,
     pub(super) interval: Duration,
     pub(super) usage: Usage,
-    pub(super) end: End,
+    pub(super) end: ReplyEnd,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Action {
+pub(super) enum ReplyAction {
     Head,
     Pause(Gate),
     Raw(Vec<u8>),
@@ -117,7 +117,7 @@ pub(super) enum Action {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum End {
+pub(super) enum ReplyEnd {
     /// A plain body instead of a stream.
     Body(String),
     Close,
@@ -128,7 +128,8 @@ pub(super) enum End {
 }
 
 impl Reply {
-    /// An empty answer with status 200 that finishes with `stop`, or `tool_calls` once it has some.
+    /// Creates an empty answer with status 200, which finishes with `stop`, or with `tool_calls`
+    /// once tool calls are added.
     pub fn new() -> Self {
         Self {
             status: 200,
@@ -136,23 +137,25 @@ impl Reply {
             actions: Vec::new(),
             interval: Duration::ZERO,
             usage: Usage::default(),
-            end: End::Finish(None),
+            end: ReplyEnd::Finish(None),
         }
     }
 
-    /// An answer with this status and body. JSON bodies are declared as JSON, others as HTML.
+    /// Creates an answer with this status and body. A JSON body gets a JSON content type, any other
+    /// body HTML.
     pub fn status(status: u16, body: impl Display) -> Self {
-        Self { status, end: End::Body(body.to_string()), ..Self::new() }
+        Self { status, end: ReplyEnd::Body(body.to_string()), ..Self::new() }
     }
 
-    /// An error in the shape of the OpenAI API: `{"error":{message,type,code}}`.
+    /// Creates an error in the shape of the OpenAI API: `{"error":{message,type,code}}`.
     pub fn error(status: u16, message: &str) -> Self {
         let error =
             json!({ "message": message, "type": "scripted_error", "code": status.to_string() });
         Self::status(status, json!({ "error": error }))
     }
 
-    /// The refusal that OpenCode turns into a `ContextOverflowError`: status 400, code `context_length_exceeded`.
+    /// Creates the refusal that OpenCode reports as `ContextOverflowError`: status 400, code
+    /// `context_length_exceeded`.
     pub fn context_overflow() -> Self {
         let error = json!({
             "message": "the input exceeds the context window of this model",
@@ -162,119 +165,121 @@ impl Reply {
         Self::status(400, json!({ "error": error }))
     }
 
-    /// Adds a header to the head of the response, such as `retry-after` (seconds) or `retry-after-ms`.
+    /// Adds a header to the response, such as `retry-after` (seconds) or `retry-after-ms`.
     pub fn header(mut self, name: &str, value: impl Display) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }
 
-    /// Sends the head of the response now.
+    /// Sends the head of the response at this point.
     pub fn head(self) -> Self {
-        self.action(Action::Head)
+        self.action(ReplyAction::Head)
     }
 
-    /// Says `text` in one delta.
+    /// Sends `text` as one delta.
     pub fn text(self, text: impl Into<String>) -> Self {
-        self.action(Action::Say(text.into()))
+        self.action(ReplyAction::Say(text.into()))
     }
 
-    /// Says texts in one delta each.
+    /// Sends each text as a delta of its own.
     pub fn deltas<T: Into<String>>(self, texts: impl IntoIterator<Item = T>) -> Self {
         texts.into_iter().fold(self, Self::text)
     }
 
-    /// Thinks `text` in one delta of the field `reasoning_content`.
+    /// Sends `text` as one delta of the field `reasoning_content`.
     pub fn reasoning(self, text: impl Into<String>) -> Self {
-        self.action(Action::Reason(text.into()))
+        self.action(ReplyAction::Reason(text.into()))
     }
 
-    /// Calls `tool`. Several calls in one reply are parallel.
+    /// Calls `tool`. Several calls in one reply run in parallel.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({ .. })")]
     pub fn tool(self, tool: &str, arguments: Value) -> Self {
         self.tool_raw(tool, arguments.to_string())
     }
 
-    /// Calls `tool` with arguments that need not be JSON.
+    /// Calls `tool` with arguments that may be invalid JSON.
     pub fn tool_raw(self, tool: &str, arguments: impl Into<String>) -> Self {
-        self.action(Action::Use { tool: tool.to_owned(), arguments: arguments.into() })
+        self.action(ReplyAction::Use { tool: tool.to_owned(), arguments: arguments.into() })
     }
 
-    /// Sends bytes into the event stream as they are.
+    /// Sends bytes unchanged into the event stream.
     pub fn raw(self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.action(Action::Raw(bytes.into()))
+        self.action(ReplyAction::Raw(bytes.into()))
     }
 
-    /// Sends an event whose data is not JSON.
+    /// Sends an event with invalid JSON.
     pub fn malformed(self) -> Self {
         self.raw("data: {\"choices\":[{\"delta\":\n\n")
     }
 
-    /// Goes on when `gate` is open. A client that leaves meanwhile is noticed then.
+    /// Waits until `gate` is open. A client that disconnects meanwhile is noticed after that.
     pub fn pause_until(self, gate: &Gate) -> Self {
-        self.action(Action::Pause(gate.clone()))
+        self.action(ReplyAction::Pause(gate.clone()))
     }
 
-    /// Waits between one delta and the next.
+    /// Sets the pause between deltas.
     pub fn slow(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// Reports these token counts.
+    /// Sets the reported token counts.
     pub fn usage(mut self, usage: Usage) -> Self {
         self.usage = usage;
         self
     }
 
-    /// Finishes with this `finish_reason`, such as `length` or `content_filter`.
+    /// Sets the `finish_reason`, such as `length` or `content_filter`.
     pub fn finish(self, reason: &str) -> Self {
-        self.end(End::Finish(Some(reason.to_owned())))
+        self.end(ReplyEnd::Finish(Some(reason.to_owned())))
     }
 
-    /// Ends the body properly, but without a `finish_reason`, usage or `[DONE]`.
+    /// Ends the body correctly, but without a `finish_reason`, usage or `[DONE]`.
     ///
-    /// OpenCode takes the answer as it is, for the finish reason `unknown`, and asks again at once: the next attempt.
+    /// OpenCode accepts the answer with the finish reason `unknown` and calls the model again at
+    /// once: the next attempt.
     pub fn close(self) -> Self {
-        self.end(End::Close)
+        self.end(ReplyEnd::Close)
     }
 
-    /// Closes the connection in the middle of the body. OpenCode tries again.
+    /// Closes the connection in the middle of the body. OpenCode retries the call.
     pub fn hang_up(self) -> Self {
-        self.end(End::HangUp)
+        self.end(ReplyEnd::HangUp)
     }
 
-    /// Resets the connection in the middle of the body (a TCP RST). OpenCode tries again.
+    /// Resets the connection in the middle of the body (TCP RST). OpenCode retries the call.
     pub fn reset(self) -> Self {
-        self.end(End::Reset)
+        self.end(ReplyEnd::Reset)
     }
 
-    /// Sends nothing more and holds the connection until the client leaves or the server is dropped.
+    /// Sends nothing more, and keeps the connection open until the client or the server closes it.
     pub fn stall(self) -> Self {
-        self.end(End::Stall)
+        self.end(ReplyEnd::Stall)
     }
 
-    /// Whether the model call succeeds with this reply, so that OpenCode goes on to the next.
+    /// Returns whether the model call succeeds with this reply, so that OpenCode continues with the
+    /// next call.
     pub(super) fn completes(&self) -> bool {
-        matches!(self.end, End::Finish(_)) && self.status == 200
+        matches!(self.end, ReplyEnd::Finish(_)) && self.status == 200
     }
 
     pub(super) fn gates(&self) -> impl Iterator<Item = Gate> {
         self.actions.iter().filter_map(|action| match action {
-            Action::Pause(gate) => Some(gate.clone()),
-            Action::Head
-            | Action::Raw(_)
-            | Action::Reason(_)
-            | Action::Say(_)
-            | Action::Use { .. } => None,
+            ReplyAction::Pause(gate) => Some(gate.clone()),
+            ReplyAction::Head
+            | ReplyAction::Raw(_)
+            | ReplyAction::Reason(_)
+            | ReplyAction::Say(_)
+            | ReplyAction::Use { .. } => None,
         })
     }
 
-    fn action(mut self, action: Action) -> Self {
+    fn action(mut self, action: ReplyAction) -> Self {
         self.actions.push(action);
         self
     }
 
-    fn end(mut self, end: End) -> Self {
+    fn end(mut self, end: ReplyEnd) -> Self {
         self.end = end;
         self
     }
@@ -289,18 +294,19 @@ impl Default for Reply {
 /// Token counts as a provider reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// Tokens of the prompt, cached ones included. With the model's context limit this can trigger a compaction.
+    /// Tokens of the prompt, cached tokens included. Near the context limit of the model they
+    /// trigger a compaction.
     pub input: u64,
-    /// Tokens of the answer, reasoning included.
+    /// Tokens of the answer, reasoning tokens included.
     pub output: u64,
-    /// Tokens of the prompt that came from the provider's cache.
+    /// Tokens of the prompt from the provider's cache.
     pub cached: u64,
-    /// Tokens of the answer that were reasoning.
+    /// Reasoning tokens of the answer.
     pub reasoning: u64,
 }
 
 impl Default for Usage {
-    /// 100 in, 10 out.
+    /// 100 input tokens and 10 output tokens.
     fn default() -> Self {
         Self { input: 100, output: 10, cached: 0, reasoning: 0 }
     }

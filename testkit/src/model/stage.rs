@@ -1,35 +1,35 @@
 use std::collections::BTreeMap;
 
-use super::conversation::{Conversation, Kind, Prompt, markers};
+use super::conversation::{Conversation, Prompt, RequestKind, markers};
 use super::script::{Reply, Script};
 
-/// All scripts, and how far each session is in its own.
+/// All scripts, and the position of every session.
 pub(super) struct Stage {
     pub(super) scripts: BTreeMap<String, Script>,
     pub(super) default: Script,
     pub(super) title: Reply,
     pub(super) summary: Reply,
-    sessions: BTreeMap<String, Progress>,
+    sessions: BTreeMap<String, SessionProgress>,
 }
 
-/// The last call of a session.
-struct Progress {
+/// Position of a session after its last call.
+struct SessionProgress {
     script: Option<String>,
-    /// The step that the next call is expected to ask for.
+    /// Step that the next call should ask for.
     step: usize,
-    /// Failures in a row at that step.
+    /// Number of consecutive failures at that step.
     failures: usize,
-    /// All calls of turns.
+    /// Number of all calls in turns.
     calls: usize,
 }
 
-/// The answer to one request and where it comes from.
+/// Reply to one request, and its origin.
 pub(super) struct Cue {
-    /// `None`: the default script, or no script at all.
+    /// `None` for the default script and for replies without a script.
     pub(super) script: Option<String>,
     pub(super) step: usize,
     pub(super) attempt: usize,
-    /// The number of the call in its session, from 0.
+    /// Number of the call in its session, from 0.
     pub(super) call: usize,
     pub(super) reply: Reply,
 }
@@ -47,12 +47,13 @@ impl Default for Stage {
 }
 
 impl Stage {
-    /// Decides what a request gets. `session` identifies its conversation where the client says so.
+    /// Selects the reply to a request. `session` identifies the conversation, if the client sends
+    /// it.
     pub(super) fn cue(&mut self, conversation: Conversation<'_>, session: Option<&str>) -> Cue {
         match conversation.kind() {
-            Kind::Compaction => Cue::aside(self.summary.clone()),
-            Kind::Title => Cue::aside(self.title.clone()),
-            Kind::Turn => self.turn(conversation, session),
+            RequestKind::Compaction => Cue::aside(self.summary.clone()),
+            RequestKind::Title => Cue::aside(self.title.clone()),
+            RequestKind::Turn => self.turn(conversation, session),
         }
     }
 
@@ -90,7 +91,7 @@ impl Stage {
         let call = progress.map_or(0, |progress| progress.calls);
         let (next_step, next_failures) =
             if reply.completes() { (step + 1, 0) } else { (step, failures + 1) };
-        let progress = Progress {
+        let progress = SessionProgress {
             script: script.clone(),
             step: next_step,
             failures: next_failures,
@@ -100,7 +101,8 @@ impl Stage {
         Cue { script, step, attempt: failures, call, reply }
     }
 
-    /// The first marker with a script. Markers without any are an error, and none at all is the default.
+    /// Returns the first marker that has a script, or `None` for a prompt without markers. Markers
+    /// without any script are an error.
     fn script_of(&self, prompt: &str) -> Result<Option<String>, String> {
         let Some(first) = markers(prompt).next() else { return Ok(None) };
         match markers(prompt).find(|name| self.scripts.contains_key(*name)) {
@@ -111,7 +113,7 @@ impl Stage {
 }
 
 impl Cue {
-    /// A reply that belongs to no turn.
+    /// A reply outside a turn.
     fn aside(reply: Reply) -> Self {
         Self { script: None, step: 0, attempt: 0, call: 0, reply }
     }
@@ -126,10 +128,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::script::End;
+    use crate::model::script::ReplyEnd;
 
     #[test]
-    fn attempts_are_counted_per_session_and_start_anew_after_a_success() {
+    fn attempts_are_counted_per_session_and_restart_after_a_success() {
         let mut stage = stage();
         let first = json!([user("[[x]]")]);
         assert_eq!(cue(&mut stage, &first, "a"), (0, 0, "fail"));
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_prompt_does_not_inherit_the_failures_of_a_turn_that_was_given_up() {
+    fn a_new_prompt_does_not_inherit_the_failures_of_an_aborted_turn() {
         let mut stage = stage();
         let second = json!([user("[[x]]"), assistant(), { "role": "tool" }]);
         assert_eq!(cue(&mut stage, &second, "a"), (1, 0, "fail"));
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_goes_on_after_a_compaction_that_removed_its_prompt() {
+    fn a_session_continues_after_a_compaction_that_removed_its_prompt() {
         let mut stage = stage();
         let first = json!([user("[[x]]")]);
         cue(&mut stage, &first, "a");
@@ -174,7 +176,7 @@ mod tests {
         ]);
         assert_eq!(cue(&mut stage, &compacted, "a"), (1, 0, "fail"));
         assert_eq!(cue(&mut stage, &compacted, "a"), (1, 1, "fail"));
-        // A session that nobody has heard of can only get the default.
+        // An unknown session can only get the default script.
         assert_eq!(cue(&mut stage, &compacted, "z"), (0, 0, "done"));
     }
 
@@ -183,7 +185,7 @@ mod tests {
         let mut stage = stage();
         let refusal = |stage: &mut Stage, messages: Value| {
             let cue = stage.cue(Conversation::new(messages.as_array().unwrap()), Some("a"));
-            let End::Body(body) = cue.reply.end else { panic!("not refused") };
+            let ReplyEnd::Body(body) = cue.reply.end else { panic!("not refused") };
             (cue.reply.status, body)
         };
         let (status, body) = refusal(&mut stage, json!([user("[[y]]")]));
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_that_has_a_script_wins_over_one_that_has_none() {
+    fn a_marker_with_a_script_wins_over_one_without() {
         let mut stage = stage();
         assert_eq!(cue(&mut stage, &json!([user("array[[0]] [[x]]")]), "a"), (0, 0, "fail"));
     }

@@ -1,4 +1,4 @@
-//! The server as a client sees it, over plain sockets.
+//! The model server from the view of a client, over plain sockets.
 
 mod answers;
 mod client;
@@ -8,5 +8,5 @@ mod record;
 
 use std::time::Duration;
 
-/// Long enough for a loaded machine; only failing tests wait for it.
+/// Limit on every wait, long enough for a loaded machine; only failing tests reach it.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -3,51 +3,53 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why the program is not there.
+/// Error of an installation of OpenCode.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum InstallError {
-    /// Neither the environment nor the system names a directory for caches.
-    #[error(
-        "no cache directory: OPENCODE_TESTKIT_CACHE, XDG_CACHE_HOME and the home directory are unknown"
-    )]
+    /// The directory for caches is unknown.
+    #[error("no cache directory: set OPENCODE_TESTKIT_CACHE, XDG_CACHE_HOME or HOME")]
     Cache,
     /// A file or directory of the installation cannot be written.
     #[error("cannot {action} {}", path.display())]
     #[non_exhaustive]
     Files {
-        /// What was to be done.
+        /// Verb of the operation that failed.
         action: &'static str,
-        /// With what.
+        /// File or directory that the operation was applied to.
         path: PathBuf,
-        /// Why it failed.
+        /// Reason of the failure.
         source: io::Error,
     },
-    /// npm failed.
+    /// npm exited with an error.
     #[error("`{command}` failed ({status}): {stderr}")]
     #[non_exhaustive]
     Npm {
-        /// The command line.
+        /// Command line of npm.
         command: String,
-        /// Exit code or signal.
+        /// Exit status of npm.
         status: std::process::ExitStatus,
-        /// The end of what it wrote to stderr.
+        /// Last part of npm's standard error.
         stderr: String,
     },
     /// npm cannot be started.
-    #[error("cannot start `{command}`; OpenCode comes from npm, which comes with Node.js")]
+    #[error("cannot start `{command}`: install Node.js, which includes npm")]
     #[non_exhaustive]
     NoNpm {
-        /// The command line.
+        /// Command line of npm.
         command: String,
-        /// Why it failed.
+        /// Reason of the failure.
         source: io::Error,
     },
-    /// The packages have no program of the expected version that runs here.
-    #[error("npm installed no OpenCode {} that runs here; tried {}", super::VERSION, tried.join("; "))]
+    /// No installed package has a program of the expected version that runs on this machine.
+    #[error(
+        "npm installed no OpenCode {} that runs on this machine; tried {}",
+        super::VERSION,
+        tried.join("; ")
+    )]
     #[non_exhaustive]
     Unusable {
-        /// Each candidate with what is wrong with it.
+        /// Each candidate with its problem.
         tried: Vec<String>,
     },
 }

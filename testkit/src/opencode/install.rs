@@ -7,18 +7,19 @@ use std::process::{Command, Stdio};
 
 use fd_lock::RwLock;
 
-use super::{InstallError, Progress, VERSION};
+use super::{InstallError, InstallProgress, VERSION};
 
 const PACKAGE: &str = "opencode-ai";
-/// In an installation: the path of the program in it. Written before the rename that finishes it.
+/// Name of the file with the path of the program. Written before the rename that completes the
+/// installation.
 const CHOICE: &str = "executable";
 const STDERR_TAIL_MAX: usize = 4096;
 
-/// Installs into `cache/opencode-ai-VERSION`.
+/// Installer into the directory `opencode-ai-VERSION` of a cache.
 #[derive(Debug)]
 pub(super) struct Installer {
     pub(super) cache: PathBuf,
-    /// The program and its first arguments.
+    /// npm, and its first arguments.
     pub(super) npm: Vec<OsString>,
 }
 
@@ -29,10 +30,10 @@ impl Installer {
         Ok(Self { cache, npm: vec![npm.into()] })
     }
 
-    /// The program of a finished installation.
+    /// Path of the program, when the installation is complete.
     pub(super) fn installed(&self) -> Option<PathBuf> {
         let home = self.home();
-        // Anything unreadable is not an installation; installing says what is wrong with it.
+        // An unreadable file means an incomplete installation; installing reports the error.
         let choice = fs::read_to_string(home.join(CHOICE)).ok()?;
         let program = home.join(choice);
         program.is_file().then_some(program)
@@ -40,12 +41,12 @@ impl Installer {
 
     pub(super) fn install(
         &self,
-        mut progress: impl FnMut(Progress),
+        mut progress: impl FnMut(InstallProgress),
     ) -> Result<PathBuf, InstallError> {
         if let Some(program) = self.installed() {
             return Ok(program);
         }
-        progress(Progress::Wait);
+        progress(InstallProgress::Wait);
         attempt("create", &self.cache, fs::create_dir_all(&self.cache))?;
         let path = self.beside("lock");
         let mut lock = RwLock::new(attempt("create", &path, File::create(&path))?);
@@ -54,15 +55,15 @@ impl Installer {
             return Ok(program);
         }
 
-        // Whoever made these is dead, or would hold the lock.
+        // Left by an installer that died: a live one would hold the lock.
         let (home, staging) = (self.home(), self.beside("staging"));
         for leftover in [&home, &staging] {
             attempt("remove", leftover, remove(leftover))?;
         }
         attempt("create", &staging, fs::create_dir(&staging))?;
-        progress(Progress::Download);
+        progress(InstallProgress::Download);
         self.run_npm(&staging, attempt("open", &path, held.try_clone())?)?;
-        progress(Progress::Check);
+        progress(InstallProgress::Check);
         let choice = choose(&staging)?;
         let path = staging.join(CHOICE);
         attempt("write", &path, fs::write(&path, &choice))?;
@@ -81,13 +82,15 @@ impl Installer {
     fn run_npm(&self, staging: &Path, lock: File) -> Result<(), InstallError> {
         let mut npm = Command::new(&self.npm[0]);
         npm.args(&self.npm[1..])
-            // No scripts: the one of this package only copies the program, and may be refused anyway.
+            // Without scripts: this package's script only copies the program, and policies may
+            // refuse scripts.
             .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--include=optional"])
             .arg("--prefix")
             .arg(staging)
             .arg(format!("{PACKAGE}@{VERSION}"))
             .current_dir(staging)
-            // So npm holds the lock too: nobody else starts while it goes on after our own death.
+            // npm inherits the lock, so that no other installer starts while npm outlives this
+            // process.
             .stdin(lock);
         let output = npm.output().map_err(|source| {
             let command = command_line(&npm);
@@ -105,7 +108,8 @@ impl Installer {
     }
 }
 
-/// The path, below the directory, of the first program that runs here and has the right version.
+/// Returns the path, relative to the directory, of the first program that runs and has the right
+/// version.
 fn choose(directory: &Path) -> Result<String, InstallError> {
     let sandbox = directory.join("sandbox");
     let mut tried = Vec::new();
@@ -121,8 +125,9 @@ fn choose(directory: &Path) -> Result<String, InstallError> {
     Err(InstallError::Unusable { tried })
 }
 
-/// Where the program may be: in the main package, where npm's scripts have put it (else there is a stub
-/// that does not run), or in a package for this platform. Which of those is right shows in running them.
+/// Possible paths of the program: in the main package, when npm's scripts have put it there
+/// (otherwise there is a stub that fails), or in a package for this platform. Only running a
+/// candidate shows whether it is right.
 fn candidates() -> Vec<String> {
     let system = match consts::OS {
         "macos" => "darwin",
@@ -141,7 +146,7 @@ fn candidates() -> Vec<String> {
     [main].into_iter().chain(variants).collect()
 }
 
-/// What the program prints for `--version`. It creates directories, which go into `sandbox`.
+/// Runs the program with `--version`. The program creates directories, all of them in `sandbox`.
 fn version(program: &Path, sandbox: &Path) -> io::Result<String> {
     let private = ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"];
     let output = Command::new(program)

@@ -1,4 +1,4 @@
-//! Installing, with a shell script in the place of npm.
+//! Installations, with a shell script in place of npm.
 #![cfg(unix)]
 
 use std::error::Error;
@@ -9,15 +9,16 @@ use std::thread;
 use tempfile::TempDir;
 
 use super::install::Installer;
-use super::{InstallError, Progress, VERSION};
+use super::{InstallError, InstallProgress, VERSION};
 
-/// Leaves what npm leaves when scripts are off: a stub, and the program in a package for the platform.
+/// Creates the files of npm without scripts: a stub, and the program in a package for the platform.
 const GOOD: &str = r#"
     echo run >>"$root/runs"
     for package in opencode-ai opencode-linux-x64 opencode-linux-arm64 opencode-darwin-arm64; do
         mkdir -p "$prefix/node_modules/$package/bin"
-        printf '#!/bin/sh\nmkdir -p "$XDG_DATA_HOME"; echo 1.18.33\n' >"$prefix/node_modules/$package/bin/opencode"
-        chmod 755 "$prefix/node_modules/$package/bin/opencode"
+        program="$prefix/node_modules/$package/bin/opencode"
+        printf '#!/bin/sh\nmkdir -p "$XDG_DATA_HOME"; echo 1.18.33\n' >"$program"
+        chmod 755 "$program"
     done
     echo 'echo stub >&2; exit 1' >"$prefix/node_modules/opencode-ai/bin/opencode.exe"
     chmod 755 "$prefix/node_modules/opencode-ai/bin/opencode.exe"
@@ -32,7 +33,7 @@ impl Machine {
         Self { root: tempfile::tempdir().unwrap() }
     }
 
-    /// `npm` is what npm does; it knows `$prefix` (where to install) and `$root`.
+    /// `npm` is a shell script that knows `$prefix` (target directory) and `$root`.
     fn installer(&self, npm: &str) -> Installer {
         let script = format!(
             "root='{}'\nwhile [ \"$1\" != --prefix ]; do shift; done\nprefix=$2\n{npm}\n",
@@ -62,7 +63,7 @@ fn installs_once_and_finds_it_again() {
     assert_eq!(installer.installed(), None);
     let mut stages = Vec::new();
     let program = installer.install(|stage| stages.push(stage)).unwrap();
-    assert_eq!(stages, [Progress::Wait, Progress::Download, Progress::Check]);
+    assert_eq!(stages, [InstallProgress::Wait, InstallProgress::Download, InstallProgress::Check]);
     assert!(program.starts_with(machine.home().join("node_modules")), "{}", program.display());
     assert!(program.ends_with("bin/opencode"), "not the stub: {}", program.display());
     assert!(!machine.home().join("sandbox").exists());
@@ -84,7 +85,7 @@ fn prefers_the_main_package_where_its_program_runs() {
 }
 
 #[test]
-fn many_at_once_install_once() {
+fn parallel_installers_install_once() {
     let machine = Machine::new();
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -95,13 +96,13 @@ fn many_at_once_install_once() {
 }
 
 #[test]
-fn what_a_killed_installation_left_does_not_count() {
+fn an_installation_that_was_killed_is_not_used() {
     let machine = Machine::new();
     let killed = machine.installer(&format!("{GOOD}\nkill -s KILL $$"));
     assert!(matches!(killed.install(|_| {}), Err(InstallError::Npm { .. })));
     let staging = machine.staging();
     assert!(staging.join("node_modules").exists());
-    // Even where its name is the final one.
+    // Not even under the final name.
     fs::rename(&staging, machine.home()).unwrap();
     fs::create_dir(&staging).unwrap();
     fs::write(staging.join("torn"), "").unwrap();
@@ -115,7 +116,7 @@ fn what_a_killed_installation_left_does_not_count() {
 }
 
 #[test]
-fn says_how_npm_failed() {
+fn a_failure_of_npm_shows_its_status_and_the_end_of_stderr() {
     let machine = Machine::new();
     let noise =
         "head -c 100000 /dev/zero | tr '\\0' x >&2; echo >&2; echo 'npm error E404' >&2; exit 7";
@@ -129,7 +130,7 @@ fn says_how_npm_failed() {
 }
 
 #[test]
-fn says_that_there_is_no_npm() {
+fn a_missing_npm_is_an_error_with_a_source() {
     let machine = Machine::new();
     let mut installer = machine.installer("");
     installer.npm = vec!["/nowhere/npm".into()];
@@ -151,7 +152,7 @@ fn another_version_or_no_program_is_unusable() {
 }
 
 #[test]
-fn names_the_path_that_it_cannot_write() {
+fn a_write_error_names_the_path() {
     let machine = Machine::new();
     let mut installer = machine.installer(GOOD);
     fs::write(machine.root.path().join("file"), "").unwrap();

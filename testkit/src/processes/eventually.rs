@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Asks for a condition again and again until it holds, and returns its value.
+/// Polls a condition until it holds, and returns its value.
 ///
-/// For what the system reports no event for, such as the end of a process that is not a child. The
-/// condition says what it still sees (`Err`), which the panic shows.
+/// Meant for conditions that the system sends no event for, such as the end of a process that is
+/// not a child. The panic shows the `Err` value that the condition returned last.
 ///
 /// # Panics
 ///
-/// When the condition does not hold `within` that time.
+/// When the condition does not hold within this time.
 #[track_caller]
 pub fn eventually<T, E: Debug>(within: Duration, mut condition: impl FnMut() -> Result<T, E>) -> T {
     let deadline = Instant::now() + within;
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn returns_the_value_as_soon_as_there_is_one() {
+    fn the_value_is_returned_as_soon_as_there_is_one() {
         let mut asked = 0;
         let value = eventually(Duration::from_secs(10), || {
             asked += 1;
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "not within 1ms; last seen: \"still here\"")]
-    fn shows_what_was_seen_last() {
+    fn the_panic_shows_the_last_error() {
         eventually(Duration::from_millis(1), || Err::<(), _>("still here"));
     }
 }

@@ -3,7 +3,7 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A directory tree as it was, to find what has been added since.
+/// Snapshot of a directory tree, to find later additions.
 #[derive(Debug)]
 pub struct LeakCheck {
     root: PathBuf,
@@ -11,7 +11,7 @@ pub struct LeakCheck {
 }
 
 impl LeakCheck {
-    /// Remembers the entries of `root` and of the directories below it; links are not followed.
+    /// Records the entries of `root` and of all directories below, without following links.
     ///
     /// # Errors
     ///
@@ -22,7 +22,7 @@ impl LeakCheck {
         Ok(Self { root, before })
     }
 
-    /// The entries that were not there before, in order.
+    /// Entries that were added since, in order.
     ///
     /// # Errors
     ///
@@ -31,6 +31,8 @@ impl LeakCheck {
         Ok(entries(&self.root)?.difference(&self.before).cloned().collect())
     }
 
+    /// Checks that nothing was added.
+    ///
     /// # Panics
     ///
     /// When something was added, or a directory cannot be read.
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_what_was_added_at_any_depth() {
+    fn additions_are_found_at_any_depth() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("old")).unwrap();
         let check = LeakCheck::new(dir.path()).unwrap();
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "left in")]
-    fn fails_when_something_was_added() {
+    fn an_addition_fails_the_check() {
         let dir = tempfile::tempdir().unwrap();
         let check = LeakCheck::new(dir.path()).unwrap();
         fs::write(dir.path().join("new"), "").unwrap();

@@ -5,21 +5,22 @@ use procfs::process::{ProcState, all_processes};
 use procfs::{ProcError, ProcResult};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// A process that was alive when it was listed.
+/// A process that was running when it was listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Process {
-    /// Its id, which another process may have later.
+    /// Process id, which another process may get later.
     pub pid: u32,
-    /// The program and its arguments.
+    /// Program and arguments.
     pub cmdline: Vec<String>,
-    /// When it started, in clock ticks since boot. With the id it names one process for ever.
+    /// Start time in clock ticks since boot. Together with the id it identifies one process for
+    /// good.
     pub start: u64,
 }
 
-/// The living processes that were started with the environment variable `name` set to `value`.
+/// Running processes that were started with the environment variable `name` set to `value`.
 ///
-/// Processes of other users cannot be looked into and are left out, as are zombies.
+/// Zombies are left out, as are processes of other users, which cannot be inspected.
 ///
 /// # Panics
 ///
@@ -35,7 +36,7 @@ pub fn with_env(name: &str, value: impl AsRef<OsStr>) -> Vec<Process> {
     found
 }
 
-/// Whether the process with this id that started then still runs. A zombie does not.
+/// Returns whether the process with this id and start time is running. A zombie is not.
 #[must_use]
 pub fn alive(pid: u32, start: u64) -> bool {
     let Ok(pid) = i32::try_from(pid) else { return false };
@@ -43,16 +44,16 @@ pub fn alive(pid: u32, start: u64) -> bool {
     stat.is_ok_and(|stat| stat.starttime == start && runs(stat.state()))
 }
 
-/// Ends a process at once (SIGKILL), if it is still the one that was listed.
+/// Sends SIGKILL to the process, unless another process has its id by now.
 ///
 /// # Errors
 ///
-/// When the signal may not be sent. That the process is gone already is none.
+/// When the signal may not be sent. A process that has ended is no error.
 pub fn kill(process: &Process) -> io::Result<()> {
     let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else {
         return Ok(());
     };
-    // Opened before the check: from here on the descriptor means one process, whatever its id becomes.
+    // Opened before the check: the descriptor keeps denoting this process when the id is reused.
     let sent = pidfd_open(pid, PidfdFlags::empty()).and_then(|descriptor| {
         match alive(process.pid, process.start) {
             true => pidfd_send_signal(descriptor, Signal::KILL),
@@ -77,12 +78,12 @@ fn look(
             return Ok(None);
         }
         let stat = process.stat()?;
-        let pid = u32::try_from(process.pid()).expect("ids of processes are positive");
+        let pid = u32::try_from(process.pid()).expect("process ids are positive");
         let (cmdline, start) = (process.cmdline()?, stat.starttime);
         Ok(runs(stat.state()).then_some(Process { pid, cmdline, start }))
     };
     match read() {
-        // Another user's, or it has ended while it was looked at.
+        // A process of another user, or one that ended in the meantime.
         Err(ProcError::PermissionDenied(_) | ProcError::NotFound(_)) => Ok(None),
         read => read,
     }
@@ -103,7 +104,7 @@ mod tests {
     const NAME: &str = "TESTKIT_PROCESSES";
 
     #[test]
-    fn finds_a_process_by_its_environment_until_it_is_killed() {
+    fn a_process_is_found_by_its_environment_until_it_is_killed() {
         let value = format!("find-{}", std::process::id());
         assert_eq!(with_env(NAME, &value), []);
         let mut sleeper = Sleeper::start(&value);
@@ -114,12 +115,12 @@ mod tests {
         assert!(!alive(process.pid, process.start + 1), "another process of that id");
 
         kill(&process).unwrap();
-        // Not waited for yet: a zombie from here on.
+        // A zombie from here on, because nothing waits for it yet.
         eventually(Duration::from_secs(10), || match with_env(NAME, &value) {
             left if left.is_empty() => Ok(()),
             left => Err(left),
         });
-        // It loses its environment before it has ended.
+        // A process loses its environment before it has ended.
         eventually(Duration::from_secs(10), || match alive(process.pid, process.start) {
             false => Ok(()),
             true => Err("alive"),
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn does_not_kill_another_process_of_the_same_id() {
+    fn another_process_with_the_same_id_is_not_killed() {
         let value = format!("reuse-{}", std::process::id());
         let _sleeper = Sleeper::start(&value);
         let process = found(&value);
@@ -137,7 +138,7 @@ mod tests {
         assert!(alive(process.pid, process.start));
     }
 
-    /// A process that ends with the test, however that ends.
+    /// A process that ends with the test, also when the test panics.
     struct Sleeper {
         child: Child,
     }
@@ -157,7 +158,7 @@ mod tests {
         }
     }
 
-    /// `spawn` has waited for the exec, so the process is there.
+    /// Finds the process. `spawn` has waited for the exec, so the environment is set.
     fn found(value: &str) -> Process {
         let mut found = with_env(NAME, value);
         assert_eq!(found.len(), 1, "{found:?}");

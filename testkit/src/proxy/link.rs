@@ -7,19 +7,19 @@ use socket2::SockRef;
 
 use super::Cut;
 
-/// A client's connection and the one that the proxy has to the server for it.
+/// Connection of a client, and the connection to the server on its behalf.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct ProxyLink {
     pub(super) client: TcpStream,
-    /// Made for the first request that is passed on.
+    /// Opened for the first request that is forwarded.
     pub(super) upstream: OnceLock<TcpStream>,
     ended: OnceLock<Cut>,
 }
 
-impl Link {
+impl ProxyLink {
     pub(super) fn new(client: TcpStream) -> io::Result<Self> {
         client.set_nodelay(true)?;
-        // A write to a client that does not read looks now and then whether the link has ended.
+        // A blocked write returns now and then, to check whether the link has ended.
         client.set_write_timeout(Some(Duration::from_millis(100)))?;
         Ok(Self { client, upstream: OnceLock::new(), ended: OnceLock::new() })
     }
@@ -28,12 +28,12 @@ impl Link {
         self.ended.get().is_some()
     }
 
-    /// Wakes the threads of the link, which close it. Only the first end counts.
+    /// Ends the link, which wakes its threads. Only the first call has an effect.
     pub(super) fn end(&self, cut: Cut) {
         if self.ended.set(cut).is_err() {
             return;
         }
-        // Errors say that a connection is closed already.
+        // An error means that the connection is closed already.
         if let Some(upstream) = self.upstream.get() {
             let _ = upstream.shutdown(Shutdown::Both);
         }
@@ -42,14 +42,14 @@ impl Link {
                 let _ = self.client.shutdown(Shutdown::Both);
             }
             Cut::Reset => {
-                // With nothing to linger for, closing sends RST; a FIN must not come before it.
+                // A linger time of zero makes close send RST, provided that no FIN was sent before.
                 let _ = SockRef::from(&self.client).set_linger(Some(Duration::ZERO));
                 let _ = self.client.shutdown(Shutdown::Read);
             }
         }
     }
 
-    /// Writes to the client, unless the link ends.
+    /// Writes to the client until the link ends.
     pub(super) fn reply(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             if self.has_ended() {

@@ -1,19 +1,20 @@
-//! From the server to the client.
+//! Forwarding from the server to the client.
 
 use std::io::{self, Read};
 
 use crate::http::response_status;
 use crate::watched::Watched;
 
-use super::link::Link;
-use super::state::{Carries, Fate, Flow, State};
+use super::link::ProxyLink;
+use super::state::{Carries, EventFlow, ProxyState, ReplyFate};
 use super::watch::Watch;
 use super::{Cut, CutAt};
 
 const READ_SIZE: usize = 64 * 1024;
 
-/// Passes on what the server sends until the link ends, and ends it when the server does.
-pub(super) fn forward(number: u64, link: &Link, state: &Watched<State>) {
+/// Forwards the data of the server until the link ends, and ends the link when the server closes
+/// its connection.
+pub(super) fn forward(number: u64, link: &ProxyLink, state: &Watched<ProxyState>) {
     let replies = Replies { number, link, state, begun: Vec::new(), watch: Watch::default() };
     let cut = replies.forward();
     state.update(|_| link.end(cut));
@@ -21,9 +22,9 @@ pub(super) fn forward(number: u64, link: &Link, state: &Watched<State>) {
 
 struct Replies<'a> {
     number: u64,
-    link: &'a Link,
-    state: &'a Watched<State>,
-    /// A reply whose head is not whole yet, or whose body is waited for.
+    link: &'a ProxyLink,
+    state: &'a Watched<ProxyState>,
+    /// Bytes of a reply whose head is incomplete, or whose body has not begun.
     begun: Vec<u8>,
     watch: Watch,
 }
@@ -45,9 +46,9 @@ impl Replies<'_> {
         }
     }
 
-    /// Takes bytes of the server; fails when the link has to end.
+    /// Handles bytes from the server. Fails when the link has to end.
     fn take(&mut self, bytes: &[u8]) -> Result<(), Cut> {
-        // The next reply begins only when the client has read the last one, as nothing is pipelined.
+        // Without pipelining, the next reply begins only after the client has read the last one.
         let Some(fate) = self.state.read(|state| state.fate(self.number)) else {
             return self.pass(bytes);
         };
@@ -61,18 +62,18 @@ impl Replies<'_> {
                 continue;
             }
             return match fate {
-                Fate::Pass => {
+                ReplyFate::Pass => {
                     self.state.update(|state| state.begin_reply(self.number, status));
                     let reply = std::mem::take(&mut self.begun);
                     self.pass(&reply)
                 }
-                Fate::Cut(CutAt::InsideReply) => self.pass_half(status, size),
-                Fate::Cut(CutAt::Before | CutAt::AfterRequest) => Err(Cut::Close),
+                ReplyFate::Cut(CutAt::InsideReply) => self.pass_half(status, size),
+                ReplyFate::Cut(CutAt::Before | CutAt::AfterRequest) => Err(Cut::Close),
             };
         }
     }
 
-    /// Passes on half of what came of a reply, when there is something of its body.
+    /// Forwards half of the bytes of a reply, when a part of its body has arrived.
     fn pass_half(&mut self, status: u16, head_size: usize) -> Result<(), Cut> {
         let head = String::from_utf8_lossy(&self.begun[..head_size]).to_ascii_lowercase();
         let has_body = status != 204 && status != 304 && !head.contains("content-length: 0\r\n");
@@ -97,10 +98,10 @@ impl Replies<'_> {
         end.map_or(Ok(()), |_| Err(Cut::Close))
     }
 
-    /// The server has closed its connection, perhaps in the middle of a head.
+    /// Handles the end of the server's connection, perhaps in the middle of a head.
     fn end(&mut self, cut: Cut) -> Cut {
-        if self.state.read(|state| state.fate(self.number)) == Some(Fate::Pass) {
-            // A client that is gone does not miss it.
+        if self.state.read(|state| state.fate(self.number)) == Some(ReplyFate::Pass) {
+            // An error means that the client is gone.
             let _ = self.link.reply(&self.begun);
         }
         if self.state.read(|state| state.carries(self.number)) == Carries::Events {
@@ -110,7 +111,8 @@ impl Replies<'_> {
     }
 
     fn wait_while_held(&self) {
-        self.state
-            .wait(|state| (state.flow == Flow::Passing || self.link.has_ended()).then_some(()));
+        self.state.wait(|state| {
+            (state.flow == EventFlow::Passing || self.link.has_ended()).then_some(())
+        });
     }
 }

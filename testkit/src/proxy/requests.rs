@@ -1,4 +1,4 @@
-//! From the client to the server.
+//! Forwarding from the client to the server.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
@@ -12,15 +12,15 @@ use crate::http::{ReadError, Requests};
 use crate::request::Request;
 use crate::watched::Watched;
 
-use super::link::Link;
+use super::link::ProxyLink;
 use super::replies;
-use super::state::{Carries, Fault, State};
+use super::state::{Carries, Fault, ProxyState};
 use super::{Cut, CutAt};
 
-/// Serves one connection of a client until it ends.
-pub(super) fn serve(client: TcpStream, upstream_port: u16, state: &Watched<State>) {
-    // A connection that is gone already needs no proxy.
-    let Ok(link) = Link::new(client).map(Arc::new) else { return };
+/// Serves one connection of a client until its end.
+pub(super) fn serve(client: TcpStream, upstream_port: u16, state: &Watched<ProxyState>) {
+    // An error means that the connection is closed already.
+    let Ok(link) = ProxyLink::new(client).map(Arc::new) else { return };
     let Some(number) = state.update(|state| state.enter(Arc::clone(&link))) else {
         // An error says that the client is gone; closing sends RST.
         let _ = SockRef::from(&link.client).set_linger(Some(Duration::ZERO));
@@ -43,9 +43,9 @@ pub(super) fn serve(client: TcpStream, upstream_port: u16, state: &Watched<State
 #[derive(Clone, Copy)]
 struct Forward<'a> {
     number: u64,
-    link: &'a Link,
+    link: &'a ProxyLink,
     upstream_port: u16,
-    state: &'a Watched<State>,
+    state: &'a Watched<ProxyState>,
 }
 
 impl<'a> Forward<'a> {
@@ -82,7 +82,7 @@ impl<'a> Forward<'a> {
         if self.link.upstream.get().is_none() {
             let upstream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.upstream_port))?;
             upstream.set_nodelay(true)?;
-            // In turn with `Link::end`, which must not miss it.
+            // Under the lock, so that a concurrent `ProxyLink::end` sees the new connection.
             self.state.update(|_| self.link.upstream.get_or_init(|| upstream));
             if self.link.has_ended() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
@@ -98,7 +98,7 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// The client sends no more, but may still read a reply. Who reads events does not end so.
+    /// Handles the end of the requests: the client may still read a reply, unless it reads events.
     fn pass_on_end(self) -> Option<Cut> {
         if self.state.read(|state| state.carries(self.number)) != Carries::Replies {
             return Some(Cut::Close);
@@ -111,7 +111,7 @@ impl<'a> Forward<'a> {
     }
 }
 
-/// Keeps what was read, to pass it on unchanged.
+/// A reader that keeps a copy of everything, to forward it unchanged.
 #[derive(Debug)]
 struct Tee<'a> {
     stream: &'a TcpStream,
@@ -119,7 +119,7 @@ struct Tee<'a> {
 }
 
 impl Tee<'_> {
-    /// Takes everything but the last `later` bytes.
+    /// Takes all bytes but the last `later`.
     fn take(&mut self, later: usize) -> Vec<u8> {
         let later = self.read.split_off(self.read.len() - later);
         std::mem::replace(&mut self.read, later)

@@ -2,44 +2,43 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::request::{Pattern, Request};
+use crate::traffic::{HasTraffic, Traffic};
 
-use super::link::Link;
+use super::link::ProxyLink;
 use super::watch::Trigger;
 use super::{Cut, CutAt};
 
-/// What the threads of one proxy have in common.
+/// ProxyState that the threads of one proxy share.
 #[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) requests: Vec<Arc<Request>>,
+pub(super) struct ProxyState {
+    pub(super) traffic: Traffic,
     pub(super) rules: Vec<Rule>,
     pub(super) trigger: Option<Trigger>,
-    pub(super) flow: Flow,
+    pub(super) flow: EventFlow,
     pub(super) door: Door,
-    /// The event streams that the server has opened in all.
-    pub(super) opened: usize,
     pub(super) links: BTreeMap<u64, Connection>,
     next: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) link: Arc<Link>,
+    pub(super) link: Arc<ProxyLink>,
     pub(super) carries: Carries,
-    /// What becomes of the reply whose head has not come yet.
-    pub(super) awaited: Option<Fate>,
+    /// Treatment of the reply whose head has not arrived yet.
+    pub(super) awaited: Option<ReplyFate>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Carries {
     Replies,
-    /// An event stream was asked for.
+    /// The client requested an event stream, and the server has not replied yet.
     Asked,
     Events,
 }
 
-/// What becomes of a request and its reply.
+/// Treatment of a request and its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum ReplyFate {
     Pass,
     Cut(CutAt),
 }
@@ -53,19 +52,19 @@ pub(super) struct Rule {
 #[derive(Debug)]
 pub(super) enum Fault {
     Cut(CutAt),
-    /// The whole reply.
+    /// Complete bytes of the reply.
     Answer(Vec<u8>),
 }
 
-/// Whether event streams pass.
+/// Treatment of event streams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Flow {
+pub(super) enum EventFlow {
     #[default]
     Passing,
     Held,
 }
 
-/// Whether new connections are taken.
+/// Treatment of new connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Door {
     #[default]
@@ -73,9 +72,9 @@ pub(super) enum Door {
     Shut,
 }
 
-impl State {
-    /// Takes a new connection, unless the door is shut.
-    pub(super) fn enter(&mut self, link: Arc<Link>) -> Option<u64> {
+impl ProxyState {
+    /// Registers a new connection, unless connections are refused.
+    pub(super) fn enter(&mut self, link: Arc<ProxyLink>) -> Option<u64> {
         if self.door == Door::Shut {
             return None;
         }
@@ -85,18 +84,18 @@ impl State {
         Some(self.next)
     }
 
-    /// Records a request and says what is done about it.
+    /// Records a request and returns the fault that applies to it.
     pub(super) fn admit(&mut self, number: u64, request: Request) -> Option<Fault> {
         let rule = self.rules.iter().position(|rule| rule.pattern.matches(&request));
         let fault = rule.map(|at| self.rules.remove(at).fault);
         let asks = request.event_stream().is_some();
-        self.requests.push(Arc::new(request));
+        self.traffic.requests.push(Arc::new(request));
         let connection = self.links.get_mut(&number)?;
         connection.carries = Carries::Replies;
         match fault {
             Some(Fault::Answer(_)) => return fault,
-            Some(Fault::Cut(at)) => connection.awaited = Some(Fate::Cut(at)),
-            None => connection.awaited = Some(Fate::Pass),
+            Some(Fault::Cut(at)) => connection.awaited = Some(ReplyFate::Cut(at)),
+            None => connection.awaited = Some(ReplyFate::Pass),
         }
         if asks {
             connection.carries = Carries::Asked;
@@ -104,27 +103,22 @@ impl State {
         fault
     }
 
-    /// The head of a reply came.
+    /// Notes that the head of a reply has arrived.
     pub(super) fn begin_reply(&mut self, number: u64, status: u16) {
         let Some(connection) = self.links.get_mut(&number) else { return };
         connection.awaited = None;
         if connection.carries == Carries::Asked && status == 200 {
             connection.carries = Carries::Events;
-            self.opened += 1;
+            self.traffic.streams_opened += 1;
         }
     }
 
-    pub(super) fn fate(&self, number: u64) -> Option<Fate> {
+    pub(super) fn fate(&self, number: u64) -> Option<ReplyFate> {
         self.links.get(&number)?.awaited
     }
 
     pub(super) fn carries(&self, number: u64) -> Carries {
         self.links.get(&number).map_or(Carries::Replies, |connection| connection.carries)
-    }
-
-    pub(super) fn open_events(&self) -> usize {
-        let carries = self.links.values().map(|connection| connection.carries);
-        carries.filter(|carries| *carries == Carries::Events).count()
     }
 
     pub(super) fn end_events(&mut self, cut: Cut) -> Vec<u64> {
@@ -143,5 +137,16 @@ impl State {
                 *number
             })
             .collect()
+    }
+}
+
+impl HasTraffic for ProxyState {
+    fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    fn streams_open(&self) -> usize {
+        let carries = self.links.values().map(|connection| connection.carries);
+        carries.filter(|carries| *carries == Carries::Events).count()
     }
 }

@@ -6,13 +6,13 @@ use super::{Cut, CutAt, Proxy};
 use crate::client::Client;
 #[cfg(target_os = "linux")]
 use crate::listener::threads;
-use crate::server::{FakeServer, Greeting, Reply, Script};
+use crate::server::{FakeServer, Greeting, ServerReply, ServerScript};
 
 const PROMPT: &str = "/session/ses_1/prompt_async";
 
-/// A server whose event streams have no greeting, and a proxy in front of it.
+/// Starts a server whose event streams have no greeting, and a proxy in front of it.
 fn start() -> (FakeServer, Proxy) {
-    let server = FakeServer::start(Script::new().with_greeting(Greeting::Silence)).unwrap();
+    let server = FakeServer::start(ServerScript::new().with_greeting(Greeting::Silence)).unwrap();
     let proxy = Proxy::start(server.address().port()).unwrap();
     (server, proxy)
 }
@@ -22,7 +22,7 @@ fn events(proxy: &Proxy) -> Client {
 }
 
 #[test]
-fn bytes_pass_unchanged_and_requests_are_seen() {
+fn bytes_are_forwarded_unchanged_and_requests_are_recorded() {
     let request = b"POST /a?b=c HTTP/1.1\r\nX-One:  1\r\ntransfer-encoding: chunked\r\n\r\n\
         3;ext\r\nabc\r\n2\r\nde\r\n0\r\ntrailer: x\r\n\r\n";
     let next = b"GET /d HTTP/1.1\r\n\r\n";
@@ -59,7 +59,7 @@ fn bytes_pass_unchanged_and_requests_are_seen() {
 }
 
 #[test]
-fn event_streams_are_cut_and_nothing_else() {
+fn only_event_streams_are_cut() {
     for cut in [Cut::Close, Cut::Reset] {
         let (server, proxy) = start();
         let mut other = Client::new(proxy.address());
@@ -91,7 +91,7 @@ fn event_streams_are_cut_and_nothing_else() {
 }
 
 #[test]
-fn event_streams_are_cut_behind_a_text_as_often_as_asked() {
+fn event_streams_are_cut_after_a_text_a_given_number_of_times() {
     let (server, proxy) = start();
     proxy.cut_events_after("message.part.delta", 2);
     let all = b"data: one\n\ndata: message.part.delta\n\ndata: two\n\n";
@@ -108,14 +108,14 @@ fn event_streams_are_cut_behind_a_text_as_often_as_asked() {
 }
 
 #[test]
-fn a_held_stream_says_nothing_until_it_is_released() {
+fn a_held_stream_is_silent_until_it_is_released() {
     let (server, proxy) = start();
     let mut stream = events(&proxy);
     proxy.hold_events();
     server.send_event("1");
     server.close_events();
     server.wait_for_open_events(0);
-    // What is no event stream passes, and new ones are held as well.
+    // Other replies are forwarded, and new event streams are held as well.
     assert_eq!(Client::new(proxy.address()).ask("POST", PROMPT, "{}").status, 204);
     let mut late = Client::new(proxy.address());
     late.send("GET", "/event", "");
@@ -128,7 +128,7 @@ fn a_held_stream_says_nothing_until_it_is_released() {
 }
 
 #[test]
-fn a_held_stream_can_be_cut_and_left() {
+fn a_held_stream_can_be_cut_or_closed_by_the_client() {
     let (server, proxy) = start();
     let [mut stream, leaving] = [events(&proxy), events(&proxy)];
     proxy.wait_for_events(2);
@@ -143,7 +143,7 @@ fn a_held_stream_can_be_cut_and_left() {
 }
 
 #[test]
-fn new_connections_are_refused_while_the_server_is_away() {
+fn new_connections_can_be_refused() {
     let (server, proxy) = start();
     let mut open = Client::new(proxy.address());
     open.ask("GET", "/session", "");
@@ -159,7 +159,7 @@ fn new_connections_are_refused_while_the_server_is_away() {
 }
 
 #[test]
-fn requests_are_cut_before_after_and_inside() {
+fn requests_are_cut_before_after_and_inside_the_reply() {
     let (server, proxy) = start();
     let seen = |client: &mut Client, path: &str| {
         client.send("POST", path, "{}");
@@ -186,7 +186,7 @@ fn requests_are_cut_before_after_and_inside() {
 }
 
 #[test]
-fn it_answers_itself_once() {
+fn the_proxy_answers_one_request_itself() {
     let (server, proxy) = start();
     proxy.answer("GET", "/session/status", 503, "text/plain", "busy");
     let mut client = Client::new(proxy.address());
@@ -199,8 +199,9 @@ fn it_answers_itself_once() {
 }
 
 #[test]
-fn a_server_that_dies_takes_its_clients_along() {
-    let server = FakeServer::start(Script::new().on("GET", "/bye", Reply::close())).unwrap();
+fn a_server_that_dies_ends_the_connections_of_its_clients() {
+    let server =
+        FakeServer::start(ServerScript::new().on("GET", "/bye", ServerReply::close())).unwrap();
     let proxy = Proxy::start(server.address().port()).unwrap();
     let mut client = Client::new(proxy.address());
     client.send("GET", "/bye", "");
@@ -212,7 +213,7 @@ fn a_server_that_dies_takes_its_clients_along() {
 }
 
 #[test]
-fn replies_pass_as_far_as_they_come() {
+fn incomplete_and_interim_replies_are_forwarded() {
     const INTERIM: &str = "HTTP/1.1 100 Continue\r\n\r\n";
     const REPLY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody";
     let request = b"GET /session HTTP/1.1\r\n\r\n";
@@ -242,7 +243,7 @@ fn a_client_that_does_not_read_can_be_cut() {
     for cut in [Cut::Close, Cut::Reset] {
         let (server, proxy) = start();
         let deaf = events(&proxy);
-        // More than the sockets hold.
+        // More data than the sockets hold.
         server.send_raw(&vec![b'x'; 64 << 20]);
         proxy.cut_all(cut);
         server.wait_for_open_events(0);
@@ -251,7 +252,7 @@ fn a_client_that_does_not_read_can_be_cut() {
 }
 
 #[test]
-fn dropping_it_leaves_nothing() {
+fn dropping_the_proxy_leaves_nothing() {
     let (server, proxy) = start();
     let address = proxy.address();
     let mut idle = Client::new(address);

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-/// A text in event streams, behind which they are cut.
+/// A text in event streams after which the streams are cut.
 #[derive(Debug)]
 pub(super) struct Trigger {
     text: Arc<[u8]>,
@@ -13,12 +13,12 @@ impl Trigger {
     }
 }
 
-/// Looks for a trigger in one stream, whose pieces may divide it anywhere.
+/// Search for a trigger in one stream, whose chunks may split the text at any byte.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// What is looked for.
+    /// Text of the trigger that the search has begun for.
     text: Option<Arc<[u8]>>,
-    /// The last bytes, in which it may have begun.
+    /// Last bytes of the stream, in which the text may have begun.
     tail: Vec<u8>,
     found: Found,
 }
@@ -27,14 +27,15 @@ pub(super) struct Watch {
 enum Found {
     #[default]
     Nothing,
-    /// The text, whose event has not ended yet.
+    /// The text was found, and its event has not ended yet.
     Text,
 }
 
 const EVENT_END: &[u8] = b"\n\n";
 
 impl Watch {
-    /// Where in `bytes`, the next of the stream, to cut it; uses up one time of the trigger.
+    /// Returns the position in `bytes`, the next chunk of the stream, at which to cut. Uses up one
+    /// repetition of the trigger.
     pub(super) fn end(&mut self, trigger: &mut Option<Trigger>, bytes: &[u8]) -> Option<usize> {
         let wanted = trigger.as_ref()?;
         if !self.text.as_ref().is_some_and(|text| Arc::ptr_eq(text, &wanted.text)) {
@@ -81,7 +82,7 @@ mod tests {
     const STREAM: &[u8] = b"data: one\n\ndata: two, here\n\ndata: here\n\n";
 
     #[test]
-    fn cuts_behind_the_event_however_the_stream_is_divided() {
+    fn a_stream_is_cut_after_the_event_for_every_chunk_size() {
         let end = STREAM.windows(6).position(|window| window == b"here\n\n").unwrap() + 6;
         for size in 1..=STREAM.len() {
             let mut trigger = Some(Trigger::new("here", 2));
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn is_used_up_and_does_not_see_what_came_before_it() {
+    fn a_trigger_is_used_up_and_ignores_earlier_bytes() {
         let mut watch = Watch::default();
         assert_eq!(watch.end(&mut None, b"here"), None);
         let mut trigger = Some(Trigger::new("here", 1));

@@ -6,25 +6,25 @@ use crate::http::{begin_stream, write_chunk};
 use crate::request::EventStream;
 use crate::watched::Watched;
 
-use super::state::State;
+use super::state::FakeServerState;
 
-/// What an event stream is told.
+/// An item to send on an event stream.
 #[derive(Debug, Clone)]
-pub(super) enum Item {
-    /// The JSON of an event as `GET /event` has it.
+pub(super) enum StreamItem {
+    /// JSON of an event in the shape of `GET /event`.
     Event(String),
     Raw(Vec<u8>),
     End,
 }
 
-/// Sends events until the client leaves or the stream ends, and then closes the connection.
+/// Sends events until the client disconnects or the stream ends, then closes the connection.
 pub(super) fn stream(
     number: u64,
     client: &TcpStream,
     kind: EventStream,
-    state: &Watched<State>,
+    state: &Watched<FakeServerState>,
 ) -> io::Result<()> {
-    // Before the client sees anything: what is sent from then on is not lost.
+    // Registered before the client sees the head, so that no later event is lost.
     let directory = state.update(|state| {
         state.open_stream(number, kind);
         state.script.directory.clone()
@@ -36,13 +36,13 @@ pub(super) fn stream(
             state.update(|state| state.streams.remove(&number));
         })?;
         let sent = begin(client).and_then(|()| send_all(number, client, kind, &directory, state));
-        // Wakes the other thread.
+        // This wakes the other thread.
         let _ = client.shutdown(Shutdown::Both);
         sent
     })
 }
 
-/// The head of the real server.
+/// Sends the response head of the real server.
 fn begin(client: &TcpStream) -> io::Result<()> {
     let headers = [("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no")];
     begin_stream(client, 200, &headers.map(|(name, value)| (name.to_owned(), value.to_owned())))
@@ -53,26 +53,26 @@ fn send_all(
     client: &TcpStream,
     kind: EventStream,
     directory: &str,
-    state: &Watched<State>,
+    state: &Watched<FakeServerState>,
 ) -> io::Result<()> {
-    // No queue is a client that has left, or the server's end.
-    let next = |state: &mut State| match state.streams.get_mut(&number) {
+    // No queue means that the client has disconnected or the server is stopping.
+    let next = |state: &mut FakeServerState| match state.streams.get_mut(&number) {
         Some(queue) => queue.pop_front().map(Some),
         None => Some(None),
     };
     while let Some(item) = state.wait(next) {
         match (item, kind) {
-            (Item::Event(json), EventStream::Directory) => {
+            (StreamItem::Event(json), EventStream::Directory) => {
                 write_chunk(client, format!("data: {json}\n\n").as_bytes())?;
             }
-            (Item::Event(json), EventStream::Global) => {
+            (StreamItem::Event(json), EventStream::Global) => {
                 let directory = serde_json::Value::from(directory);
                 let event = format!("data: {{\"directory\":{directory},\"payload\":{json}}}\n\n");
                 write_chunk(client, event.as_bytes())?;
             }
-            (Item::Raw(bytes), _) if bytes.is_empty() => {}
-            (Item::Raw(bytes), _) => write_chunk(client, &bytes)?,
-            (Item::End, _) => return write_chunk(client, b""),
+            (StreamItem::Raw(bytes), _) if bytes.is_empty() => {}
+            (StreamItem::Raw(bytes), _) => write_chunk(client, &bytes)?,
+            (StreamItem::End, _) => return write_chunk(client, b""),
         }
     }
     Ok(())

@@ -3,61 +3,63 @@ use serde_json::Value;
 use crate::http::response;
 use crate::model::Gate;
 
-/// What one request gets.
+/// ServerReply to one request.
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Reply {
-    pub(super) kind: Kind,
+pub struct ServerReply {
+    pub(super) kind: ReplyKind,
     pub(super) headers: Vec<(String, String)>,
     pub(super) gate: Option<Gate>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(super) enum ReplyKind {
     Response { status: u16, content_type: Option<String>, body: Vec<u8> },
-    Usual,
+    Unscripted,
     Close,
     Never,
 }
 
-impl Reply {
-    /// A body of that content type.
+impl ServerReply {
+    /// Creates a reply with a body of this content type.
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let content_type = Some(content_type.to_owned());
-        Self::from(Kind::Response { status, content_type, body: body.into() })
+        Self::from(ReplyKind::Response { status, content_type, body: body.into() })
     }
 
-    /// Status 200 with JSON.
+    /// Creates a JSON reply with status 200.
     pub fn json(body: impl Into<Value>) -> Self {
         Self::error(200, body)
     }
 
-    /// Another status with JSON, such as 404 with `{"name":"NotFoundError","data":{"message":".."}}`.
+    /// Creates a JSON reply with another status, such as 404 with
+    /// `{"name":"NotFoundError","data":{"message":".."}}`.
     pub fn error(status: u16, body: impl Into<Value>) -> Self {
         Self::new(status, "application/json", body.into().to_string())
     }
 
-    /// No body.
+    /// Creates a reply without a body.
     pub fn status(status: u16) -> Self {
-        Self::from(Kind::Response { status, content_type: None, body: Vec::new() })
+        Self::from(ReplyKind::Response { status, content_type: None, body: Vec::new() })
     }
 
-    /// What the server replies without a route, event streams too: one reply of several, for instance.
-    pub fn usual() -> Self {
-        Self::from(Kind::Usual)
+    /// The reply of a server without a script, event streams included, to use as one reply of
+    /// several.
+    pub fn unscripted() -> Self {
+        Self::from(ReplyKind::Unscripted)
     }
 
     /// Closes the connection without a reply.
     pub fn close() -> Self {
-        Self::from(Kind::Close)
+        Self::from(ReplyKind::Close)
     }
 
-    /// Leaves the client waiting until it leaves or the server is dropped.
+    /// Sends no reply until the client disconnects or the server is dropped.
     pub fn never() -> Self {
-        Self::from(Kind::Never)
+        Self::from(ReplyKind::Never)
     }
 
-    /// Adds a header to a response that is not [`Self::usual`].
+    /// Adds a header to a reply other than [`Self::unscripted`].
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -69,25 +71,25 @@ impl Reply {
         self
     }
 
-    /// The bytes of a response; `None` for what is none.
+    /// Bytes of the response; `None` for a reply without a response of its own.
     pub(super) fn bytes(&self) -> Option<Vec<u8>> {
         match &self.kind {
-            Kind::Response { status, content_type, body } => {
+            ReplyKind::Response { status, content_type, body } => {
                 Some(response(*status, content_type.as_deref(), &self.headers, body))
             }
-            Kind::Usual | Kind::Close | Kind::Never => None,
+            ReplyKind::Unscripted | ReplyKind::Close | ReplyKind::Never => None,
         }
     }
 }
 
-impl From<Kind> for Reply {
-    fn from(kind: Kind) -> Self {
+impl From<ReplyKind> for ServerReply {
+    fn from(kind: ReplyKind) -> Self {
         Self { kind, headers: Vec::new(), gate: None }
     }
 }
 
-/// One reply, for every request.
-impl IntoIterator for Reply {
+/// One reply to every request.
+impl IntoIterator for ServerReply {
     type Item = Self;
     type IntoIter = std::iter::Once<Self>;
 

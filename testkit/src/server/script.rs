@@ -1,46 +1,46 @@
 use crate::model::Gate;
 use crate::request::{Pattern, Request};
 
-use super::reply::Reply;
+use super::reply::ServerReply;
 
-/// What a [`FakeServer`](super::FakeServer) replies where it differs from the usual.
+/// Replies of a [`FakeServer`](super::FakeServer) that differ from its unscripted replies.
 ///
-/// Usual is: `GET /global/health` says that it is healthy, `POST /session` creates the sessions `ses_1`,
-/// `ses_2` and so on with the title it was given, `GET /session/{id}` finds any, and
-/// `POST /session/{id}/prompt_async` takes prompts (204). Nothing goes on: `GET /session/status`,
-/// `/permission`, `/question` and `/session/{id}/message` and `/children` are empty. What has to be
-/// acknowledged (abort, replies to permissions and questions, deleting, disposing) is `true`.
-/// `GET /event` and `GET /global/event` are event streams. Everything else is a page, as with the
-/// real server: status 200, `text/html`.
+/// Unscripted, `GET /global/health` reports a healthy server, `POST /session` creates the sessions
+/// `ses_1`, `ses_2` and so on with the given title, `GET /session/{id}` finds every session, and
+/// `POST /session/{id}/prompt_async` accepts prompts (204). No prompt has an effect: `GET
+/// /session/status`, `/permission`, `/question`, `/session/{id}/message` and `/children` are empty.
+/// Requests that need an acknowledgement (abort, replies to permissions and questions, delete,
+/// dispose) get `true`. `GET /event` and `GET /global/event` are event streams. Every other request
+/// gets a web page, as with the real server: status 200, `text/html`.
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Script {
+pub struct ServerScript {
     routes: Vec<Route>,
     pub(super) directory: String,
     pub(super) greeting: Greeting,
-    /// The value of the header `authorization` and of the query's `auth_token` that are let in.
+    /// Accepted value of the header `authorization` and of the query's `auth_token`.
     pub(super) token: Option<String>,
 }
 
-/// How an event stream begins.
+/// Beginning of an event stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Greeting {
-    /// With the event `server.connected`, as with the real server.
+    /// The event `server.connected`, as with the real server.
     #[default]
     Connected,
-    /// With the head of the response alone.
+    /// The head of the response alone.
     Silence,
 }
 
 #[derive(Debug, Clone)]
 struct Route {
     pattern: Pattern,
-    replies: Vec<Reply>,
+    replies: Vec<ServerReply>,
     used: usize,
 }
 
-impl Script {
-    /// Everything as usual, in the directory `/workspace` and without a password.
+impl ServerScript {
+    /// Creates a script without routes, with the directory `/workspace` and without a password.
     pub fn new() -> Self {
         Self {
             routes: Vec::new(),
@@ -50,53 +50,56 @@ impl Script {
         }
     }
 
-    /// Gives requests with this method and path one [`Reply`], or several in order, the last of which repeats.
+    /// Adds a route: requests with this method and path get one [`ServerReply`], or several in
+    /// order, of which the last repeats.
     ///
-    /// Of the routes that match, the one added last replies. A path is a prefix: creating a session alone
-    /// is `/session$`.
+    /// When several routes match, the one that was added last replies. A path is a prefix: creating
+    /// a session alone is `/session$`.
     ///
     /// # Panics
     ///
-    /// When there is no reply.
+    /// When `replies` is empty.
     pub fn on(
         mut self,
         method: &str,
         path: &str,
-        replies: impl IntoIterator<Item = Reply>,
+        replies: impl IntoIterator<Item = ServerReply>,
     ) -> Self {
         self.add(Pattern::new(method, path), replies.into_iter().collect());
         self
     }
 
-    /// The directory of the sessions and of the events on `GET /global/event`.
+    /// Sets the directory of the sessions, and of the events on `GET /global/event`.
     pub fn with_directory(mut self, directory: &str) -> Self {
         directory.clone_into(&mut self.directory);
         self
     }
 
-    /// How event streams begin.
+    /// Sets the beginning of event streams.
     pub fn with_greeting(mut self, greeting: Greeting) -> Self {
         self.greeting = greeting;
         self
     }
 
-    /// Lets in only who sends `user` and `password`: Basic auth, or base64 in the query as `auth_token`.
+    /// Requires `user` and `password`, by Basic auth or as base64 in the query parameter
+    /// `auth_token`.
     ///
-    /// Everybody else gets 401 without a body and `www-authenticate: Basic realm="Secure Area"`.
+    /// Requests without them get 401 without a body and with `www-authenticate: Basic realm="Secure
+    /// Area"`.
     pub fn with_password(mut self, user: &str, password: &str) -> Self {
         self.token = Some(base64(format!("{user}:{password}").as_bytes()));
         self
     }
 
-    pub(super) fn add(&mut self, pattern: Pattern, replies: Vec<Reply>) {
+    pub(super) fn add(&mut self, pattern: Pattern, replies: Vec<ServerReply>) {
         assert!(!replies.is_empty(), "a route needs a reply: {pattern:?}");
         self.routes.push(Route { pattern, replies, used: 0 });
     }
 
-    pub(super) fn reply(&mut self, request: &Request) -> Reply {
+    pub(super) fn reply(&mut self, request: &Request) -> ServerReply {
         let mut routes = self.routes.iter_mut().rev();
         let Some(route) = routes.find(|route| route.pattern.matches(request)) else {
-            return Reply::usual();
+            return ServerReply::unscripted();
         };
         let at = route.used.min(route.replies.len() - 1);
         route.used += 1;
@@ -119,7 +122,7 @@ impl Script {
     }
 }
 
-impl Default for Script {
+impl Default for ServerScript {
     fn default() -> Self {
         Self::new()
     }
@@ -145,7 +148,7 @@ mod tests {
     use super::base64;
 
     #[test]
-    fn encodes_base64() {
+    fn base64_is_encoded_with_padding() {
         let encoded = ["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes()));
         assert_eq!(encoded, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
         assert_eq!(base64(&[0xfb, 0xff]), "+/8=");

@@ -7,15 +7,15 @@ use crate::request::Request;
 use crate::watched::Watched;
 
 use super::events;
-use super::reply::{Kind, Reply};
-use super::state::State;
-use super::usual::{Usual, usual};
+use super::reply::{ReplyKind, ServerReply};
+use super::state::FakeServerState;
+use super::unscripted::{Unscripted, unscripted};
 
 /// Serves one connection until it ends.
-pub(super) fn serve(stream: TcpStream, state: &Watched<State>) {
+pub(super) fn serve(stream: TcpStream, state: &Watched<FakeServerState>) {
     let stream = Arc::new(stream);
     let Some(number) = state.update(|state| state.enter(Arc::clone(&stream))) else { return };
-    // Events are small and must leave at once. An error is a client that is gone.
+    // Events are small and must be sent at once. An error means that the client has disconnected.
     let _ = stream.set_nodelay(true);
     let _ = answer_all(number, &stream, state);
     state.update(|state| {
@@ -24,29 +24,33 @@ pub(super) fn serve(stream: TcpStream, state: &Watched<State>) {
     });
 }
 
-fn answer_all(number: u64, mut stream: &TcpStream, state: &Watched<State>) -> io::Result<()> {
+fn answer_all(
+    number: u64,
+    mut stream: &TcpStream,
+    state: &Watched<FakeServerState>,
+) -> io::Result<()> {
     let mut requests = Requests::new(stream);
-    // A request that cannot be read ends the connection as a client that leaves does.
+    // A malformed request ends the connection, as a client that disconnects does.
     while let Ok(Some((head, body))) = requests.next() {
         let request = Arc::new(Request::new(head, body));
         let reply = state.update(|state| {
-            state.requests.push(Arc::clone(&request));
+            state.traffic.requests.push(Arc::clone(&request));
             if state.script.lets_in(&request) { state.script.reply(&request) } else { locked_out() }
         });
         if let Some(gate) = &reply.gate {
-            gate.wait(|| state.read(State::is_stopping));
+            gate.wait(|| state.read(FakeServerState::is_stopping));
         }
         let response = match &reply.kind {
-            Kind::Response { .. } => reply.bytes(),
-            Kind::Close => return Ok(()),
-            Kind::Never => {
+            ReplyKind::Response { .. } => reply.bytes(),
+            ReplyKind::Close => return Ok(()),
+            ReplyKind::Never => {
                 let mut ignored = [0; 1024];
                 while stream.read(&mut ignored)? > 0 {}
                 return Ok(());
             }
-            Kind::Usual => match state.update(|state| usual(&request, state)) {
-                Usual::Reply(reply) => reply.bytes(),
-                Usual::Events(kind) => return events::stream(number, stream, kind, state),
+            ReplyKind::Unscripted => match state.update(|state| unscripted(&request, state)) {
+                Unscripted::Reply(reply) => reply.bytes(),
+                Unscripted::Events(kind) => return events::stream(number, stream, kind, state),
             },
         };
         stream.write_all(&response.unwrap_or_default())?;
@@ -57,6 +61,6 @@ fn answer_all(number: u64, mut stream: &TcpStream, state: &Watched<State>) -> io
     Ok(())
 }
 
-fn locked_out() -> Reply {
-    Reply::status(401).with_header("www-authenticate", "Basic realm=\"Secure Area\"")
+fn locked_out() -> ServerReply {
+    ServerReply::status(401).with_header("www-authenticate", "Basic realm=\"Secure Area\"")
 }

@@ -2,22 +2,21 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
-use crate::request::{EventStream, Request};
+use crate::request::EventStream;
+use crate::traffic::{HasTraffic, Traffic};
 
-use super::events::Item;
-use super::script::{Greeting, Script};
+use super::events::StreamItem;
+use super::script::{Greeting, ServerScript};
 
-/// What the threads of one server have in common.
+/// FakeServerState that the threads of one server share.
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) script: Script,
-    pub(super) requests: Vec<Arc<Request>>,
-    /// The sessions created in all.
+pub(super) struct FakeServerState {
+    pub(super) script: ServerScript,
+    pub(super) traffic: Traffic,
+    /// Number of all sessions created so far.
     pub(super) sessions: usize,
-    /// The event streams opened in all.
-    pub(super) opened: usize,
-    /// The event streams that are open, by number of the connection: what is still to be sent there.
-    pub(super) streams: BTreeMap<u64, VecDeque<Item>>,
+    /// Unsent items of the open event streams, by number of the connection.
+    pub(super) streams: BTreeMap<u64, VecDeque<StreamItem>>,
     connections: BTreeMap<u64, Arc<TcpStream>>,
     next: u64,
     life: Life,
@@ -29,13 +28,12 @@ enum Life {
     Stopping,
 }
 
-impl State {
-    pub(super) fn new(script: Script) -> Self {
+impl FakeServerState {
+    pub(super) fn new(script: ServerScript) -> Self {
         Self {
             script,
-            requests: Vec::new(),
+            traffic: Traffic::default(),
             sessions: 0,
-            opened: 0,
             streams: BTreeMap::new(),
             connections: BTreeMap::new(),
             next: 0,
@@ -43,7 +41,7 @@ impl State {
         }
     }
 
-    /// Takes a new connection, unless the server stops.
+    /// Registers a new connection, unless the server is stopping.
     pub(super) fn enter(&mut self, stream: Arc<TcpStream>) -> Option<u64> {
         if self.is_stopping() {
             return None;
@@ -58,37 +56,47 @@ impl State {
     }
 
     pub(super) fn open_stream(&mut self, number: u64, stream: EventStream) {
-        self.opened += 1;
+        self.traffic.streams_opened += 1;
         let connected = r#"{"id":"evt_0","type":"server.connected","properties":{}}"#;
         let greeting = match (self.script.greeting, stream) {
             (Greeting::Connected, EventStream::Directory) => {
-                Some(Item::Event(connected.to_owned()))
+                Some(StreamItem::Event(connected.to_owned()))
             }
-            // This one comes without a directory.
+            // The global stream sends this event without a directory.
             (Greeting::Connected, EventStream::Global) => {
-                Some(Item::Raw(format!("data: {{\"payload\":{connected}}}\n\n").into_bytes()))
+                Some(StreamItem::Raw(format!("data: {{\"payload\":{connected}}}\n\n").into_bytes()))
             }
             (Greeting::Silence, _) => None,
         };
         self.streams.insert(number, greeting.into_iter().collect());
     }
 
-    pub(super) fn send(&mut self, item: &Item) {
+    pub(super) fn send(&mut self, item: &StreamItem) {
         for queue in self.streams.values_mut() {
             queue.push_back(item.clone());
         }
     }
 
-    /// Wakes every thread.
+    /// Closes all connections, which wakes every thread.
     pub(super) fn stop(&mut self) {
         self.life = Life::Stopping;
         for connection in self.connections.values() {
-            // An error says that the connection is closed already.
+            // An error means that the connection is closed already.
             let _ = connection.shutdown(Shutdown::Both);
         }
     }
 
     pub(super) fn is_stopping(&self) -> bool {
         self.life == Life::Stopping
+    }
+}
+
+impl HasTraffic for FakeServerState {
+    fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    fn streams_open(&self) -> usize {
+        self.streams.len()
     }
 }

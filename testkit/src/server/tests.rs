@@ -3,7 +3,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::{FakeServer, Greeting, Reply, Script, turn_events};
+use super::{FakeServer, Greeting, ServerReply, ServerScript, turn_events};
 use crate::client::Client;
 #[cfg(target_os = "linux")]
 use crate::listener::threads;
@@ -13,7 +13,7 @@ const CONNECTED: &str = r#"{"id":"evt_0","type":"server.connected","properties":
 
 #[test]
 fn a_session_can_be_created_and_prompted_without_a_script() {
-    let server = FakeServer::start(Script::new().with_directory("/a")).unwrap();
+    let server = FakeServer::start(ServerScript::new().with_directory("/a")).unwrap();
     let mut client = Client::new(server.address());
     let mut ask = |method: &str, path: &str, body: &str| {
         let response = client.ask(method, path, body);
@@ -24,7 +24,7 @@ fn a_session_can_be_created_and_prompted_without_a_script() {
         (200, json!({"healthy":true,"version":"1.18.33"}))
     );
     let (_, session) = ask("POST", "/session?directory=/a", r#"{"title":"mine"}"#);
-    assert_eq!([&session["id"], &session["title"], &session["directory"]], ["ses_1", "mine", "/a"],);
+    assert_eq!([&session["id"], &session["title"], &session["directory"]], ["ses_1", "mine", "/a"]);
     assert_eq!(ask("POST", "/session", "").1["id"], "ses_2");
     assert_eq!(ask("GET", "/session/ses_1", "").1["id"], "ses_1");
     assert_eq!(ask("GET", "/session", "").1.as_array().unwrap().len(), 2);
@@ -47,7 +47,7 @@ fn a_session_can_be_created_and_prompted_without_a_script() {
 
 #[test]
 fn events_reach_every_stream_in_its_own_shape() {
-    let server = FakeServer::start(Script::new()).unwrap();
+    let server = FakeServer::start(ServerScript::new()).unwrap();
     let mut directory = Client::events(server.address(), "/event?directory=/workspace");
     let mut global = Client::events(server.address(), "/global/event");
     server.wait_for_events(2);
@@ -67,8 +67,8 @@ fn events_reach_every_stream_in_its_own_shape() {
 }
 
 #[test]
-fn events_are_lost_while_nobody_listens() {
-    let server = FakeServer::start(Script::new().with_greeting(Greeting::Silence)).unwrap();
+fn events_without_an_open_stream_are_lost() {
+    let server = FakeServer::start(ServerScript::new().with_greeting(Greeting::Silence)).unwrap();
     server.send_event("\"lost\"");
     let mut client = Client::events(server.address(), "/event");
     server.send_event("\"seen\"");
@@ -79,12 +79,13 @@ fn events_are_lost_while_nobody_listens() {
 }
 
 #[test]
-fn routes_reply_in_order_and_the_last_one_added_counts() {
-    let busy = Reply::error(409, json!({ "_tag": "SessionBusyError" })).with_header("x-a", "b");
-    let script = Script::new()
-        .on("POST", "/session", Reply::status(500))
-        .on("POST", "/session$", [Reply::status(503), Reply::usual()])
-        .on("GET", "/event", [Reply::status(502), Reply::usual()]);
+fn routes_reply_in_order_and_the_last_route_wins() {
+    let busy =
+        ServerReply::error(409, json!({ "_tag": "SessionBusyError" })).with_header("x-a", "b");
+    let script = ServerScript::new()
+        .on("POST", "/session", ServerReply::status(500))
+        .on("POST", "/session$", [ServerReply::status(503), ServerReply::unscripted()])
+        .on("GET", "/event", [ServerReply::status(502), ServerReply::unscripted()]);
     let server = FakeServer::start(script).unwrap();
     server.on("POST", "/session/{id}/shell", busy);
     let mut client = Client::new(server.address());
@@ -102,8 +103,10 @@ fn routes_reply_in_order_and_the_last_one_added_counts() {
 }
 
 #[test]
-fn closes_without_a_reply() {
-    let server = FakeServer::start(Script::new().on("GET", "/permission", Reply::close())).unwrap();
+fn a_reply_can_close_the_connection() {
+    let server =
+        FakeServer::start(ServerScript::new().on("GET", "/permission", ServerReply::close()))
+            .unwrap();
     let mut client = Client::new(server.address());
     client.send("GET", "/permission", "");
     assert_eq!(client.rest().unwrap(), "");
@@ -114,7 +117,7 @@ fn closes_without_a_reply() {
 fn a_gate_lets_events_overtake_the_reply() {
     let gate = Gate::new();
     let prompt = "/session/{id}/prompt_async";
-    let script = Script::new().on("POST", prompt, Reply::usual().with_gate(&gate));
+    let script = ServerScript::new().on("POST", prompt, ServerReply::unscripted().with_gate(&gate));
     let server = Arc::new(FakeServer::start(script).unwrap());
     let mut events = Client::events(server.address(), "/event");
     let waiting = thread::spawn({
@@ -132,8 +135,8 @@ fn a_gate_lets_events_overtake_the_reply() {
 }
 
 #[test]
-fn a_password_is_asked_for() {
-    let script = Script::new().with_password("opencode", "secret");
+fn a_password_is_required() {
+    let script = ServerScript::new().with_password("opencode", "secret");
     let server = FakeServer::start(script).unwrap();
     let mut client = Client::new(server.address());
     let refused = client.ask("GET", "/event", "");
@@ -171,8 +174,8 @@ fn a_turn_has_the_events_of_the_real_server() {
     let events: Vec<Value> =
         events.iter().map(|json| serde_json::from_str(json).unwrap()).collect();
     assert_eq!(events.len(), 23);
-    let said = events[12]["properties"]["delta"].as_str();
-    assert_eq!(said, Some("x"));
+    let text = events[12]["properties"]["delta"].as_str();
+    assert_eq!(text, Some("x"));
     for (event, recorded) in events.into_iter().map(shape).zip(&recorded) {
         assert_eq!(event, *recorded);
     }
@@ -187,7 +190,7 @@ fn a_turn_has_the_events_of_the_real_server() {
     assert_eq!((long.len(), deltas.as_str()), (26, "one two  three"));
 }
 
-/// An event without what differs from turn to turn.
+/// Removes everything from an event that differs from turn to turn.
 fn shape(mut event: Value) -> Value {
     let fixed = ["type", "role", "field", "reason", "finish", "mode", "agent", "snapshot", "delta"];
     fn strip(value: &mut Value, fixed: &[&str]) {
@@ -201,7 +204,7 @@ fn shape(mut event: Value) -> Value {
             }
             Value::Array(items) => items.iter_mut().for_each(|item| strip(item, fixed)),
             Value::String(text) => {
-                // Ids keep their kind, and all else that it is a text.
+                // Ids keep their prefix; other texts only keep their type.
                 let kind = text.split_once('_').map_or("", |(kind, _)| kind);
                 *text = if kind.len() == 3 { kind.to_owned() } else { String::new() };
             }
@@ -216,11 +219,11 @@ fn shape(mut event: Value) -> Value {
 }
 
 #[test]
-fn dropping_it_leaves_nothing() {
-    let script = Script::new().on("GET", "/never", Reply::never()).on(
+fn dropping_the_server_leaves_nothing() {
+    let script = ServerScript::new().on("GET", "/never", ServerReply::never()).on(
         "GET",
         "/gate",
-        Reply::status(204).with_gate(&Gate::new()),
+        ServerReply::status(204).with_gate(&Gate::new()),
     );
     let server = FakeServer::start(script).unwrap();
     let address = server.address();
@@ -235,7 +238,7 @@ fn dropping_it_leaves_nothing() {
     server.wait_for_request("GET", "/gate");
     server.wait_for_request("GET", "/never");
     events.chunk();
-    // More than the sockets hold: one of these threads writes, or waits to.
+    // More data than the sockets hold, so that one of the threads blocks in a write.
     server.send_raw(&vec![b'x'; 64 << 20]);
     #[cfg(target_os = "linux")]
     let name = format!("server-{}", address.port());

@@ -1,20 +1,20 @@
 use serde_json::{Value, json};
 
-/// The version that the fake says it is.
+/// Version that the fake server reports.
 pub(super) const VERSION: &str = "1.18.33";
 
-/// When sessions are created, in milliseconds since 1970.
+/// Creation time of sessions, in milliseconds since 1970.
 pub(super) const CREATED: u64 = 1_795_232_507_035;
 
 const DIRECTORY: &str = "/workspace";
 
-/// The events of a turn that succeeds, in the order of the real server, each as `GET /event` has it.
+/// Events of a successful turn, in the order of the real server, each in the shape of `GET /event`.
 ///
-/// It is the first turn of a session, without tools: OpenCode 1.18.33 takes the prompt `user_message_id`,
-/// calls the model once and is idle again. The answer is `text`, told in one delta per word. Its
-/// message is `{user_message_id}_answer`.
+/// The turn is the first of its session and calls no tools: OpenCode 1.18.33 accepts the prompt
+/// `user_message_id`, calls the model once and becomes idle. The answer is `text`, with one delta
+/// per word, in the message `{user_message_id}_answer`.
 ///
-/// Send all of them, or stop before one to play a turn that gets stuck.
+/// Send all events, or stop before one of them to play a turn that hangs.
 #[must_use]
 pub fn turn_events(session: &str, user_message_id: &str, text: &str) -> Vec<String> {
     let turn = Turn { session, user: user_message_id, text };
@@ -36,9 +36,9 @@ struct Turn<'a> {
     text: &'a str,
 }
 
-/// How far the model's answer has come.
+/// Progress of the model's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum AnswerStage {
     Begun,
     Finished,
     Completed,
@@ -50,13 +50,13 @@ impl Turn<'_> {
         let prompt = json!({ "id": self.part_id("prompt"), "messageID": self.user, "type": "text",
             "text": "a prompt" });
         let mut events = vec![
-            self.session_updated(Stage::Begun),
+            self.session_updated(AnswerStage::Begun),
             ("message.updated", json!({ "info": self.prompt() })),
             self.part(prompt),
-            self.session_updated(Stage::Begun),
+            self.session_updated(AnswerStage::Begun),
             status("busy"),
-            self.answer(Stage::Begun),
-            self.session_updated(Stage::Finished),
+            self.answer(AnswerStage::Begun),
+            self.session_updated(AnswerStage::Finished),
             ("session.diff", json!({ "diff": [] })),
             self.prompt_with_summary(),
             status("busy"),
@@ -70,30 +70,30 @@ impl Turn<'_> {
             self.answer_part(
                 "step-finish",
                 json!({ "reason": "stop", "snapshot": SNAPSHOT, "cost": COST,
-                    "tokens": tokens(Stage::Finished) }),
+                    "tokens": tokens(AnswerStage::Finished) }),
             ),
-            self.answer(Stage::Finished),
-            self.answer(Stage::Completed),
+            self.answer(AnswerStage::Finished),
+            self.answer(AnswerStage::Completed),
             status("busy"),
             status("idle"),
             ("session.idle", json!({})),
-            self.session_updated(Stage::Completed),
+            self.session_updated(AnswerStage::Completed),
             ("session.diff", json!({ "diff": [] })),
             self.prompt_with_summary(),
         ]);
         events
     }
 
-    fn session_updated(self, stage: Stage) -> (&'static str, Value) {
+    fn session_updated(self, stage: AnswerStage) -> (&'static str, Value) {
         let mut info = session_info(self.session, DIRECTORY);
         info["agent"] = json!("build");
         info["model"] = json!({ "id": "m1", "providerID": "scripted", "variant": "default" });
-        if stage != Stage::Begun {
+        if stage != AnswerStage::Begun {
             info["summary"] = json!({ "additions": 0, "deletions": 0, "files": 0 });
         }
-        if stage == Stage::Completed {
+        if stage == AnswerStage::Completed {
             info["cost"] = json!(COST);
-            info["tokens"] = tokens(Stage::Begun);
+            info["tokens"] = tokens(AnswerStage::Begun);
             info["tokens"]["input"] = json!(100);
             info["tokens"]["output"] = json!(20);
         }
@@ -112,18 +112,18 @@ impl Turn<'_> {
         ("message.updated", json!({ "info": info }))
     }
 
-    fn answer(self, stage: Stage) -> (&'static str, Value) {
-        let cost = if stage == Stage::Begun { json!(0) } else { json!(COST) };
+    fn answer(self, stage: AnswerStage) -> (&'static str, Value) {
+        let cost = if stage == AnswerStage::Begun { json!(0) } else { json!(COST) };
         let mut info = json!({
             "id": self.answer_id(), "parentID": self.user, "role": "assistant", "mode": "build",
             "agent": "build", "path": { "cwd": DIRECTORY, "root": DIRECTORY }, "cost": cost,
             "tokens": tokens(stage), "modelID": "m1", "providerID": "scripted",
             "time": { "created": CREATED + 2 }, "sessionID": self.session,
         });
-        if stage != Stage::Begun {
+        if stage != AnswerStage::Begun {
             info["finish"] = json!("stop");
         }
-        if stage == Stage::Completed {
+        if stage == AnswerStage::Completed {
             info["time"]["completed"] = json!(CREATED + 7);
         }
         ("message.updated", json!({ "info": info }))
@@ -159,21 +159,22 @@ impl Turn<'_> {
 const COST: f64 = 0.00014;
 const SNAPSHOT: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
-fn tokens(stage: Stage) -> Value {
+fn tokens(stage: AnswerStage) -> Value {
     let cache = json!({ "read": 0, "write": 0 });
     match stage {
-        Stage::Begun => json!({ "input": 0, "output": 0, "reasoning": 0, "cache": cache }),
-        Stage::Finished | Stage::Completed => {
+        AnswerStage::Begun => json!({ "input": 0, "output": 0, "reasoning": 0, "cache": cache }),
+        AnswerStage::Finished | AnswerStage::Completed => {
             json!({ "total": 120, "input": 100, "output": 20, "reasoning": 0, "cache": cache })
         }
     }
 }
 
-/// A session as the real server describes a new one.
+/// A new session in the shape of the real server.
 pub(super) fn session_info(id: &str, directory: &str) -> Value {
     json!({
         "id": id, "slug": "calm-garden", "version": VERSION, "projectID": "global",
         "directory": directory, "path": "", "title": "New session", "cost": 0,
-        "tokens": tokens(Stage::Begun), "time": { "created": CREATED, "updated": CREATED + 3 },
+        "tokens": tokens(AnswerStage::Begun),
+        "time": { "created": CREATED, "updated": CREATED + 3 },
     })
 }

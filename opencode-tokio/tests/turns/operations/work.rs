@@ -3,7 +3,7 @@
 use opencode_tokio::{ApiErrorKind, ModelRef, Todo, TurnEventKind};
 use serde_json::json;
 use testkit::conformance::real::sessions::{World, play, prompt};
-use testkit::model::{Kind, Reply, Script};
+use testkit::model::{Reply, RequestKind, Script};
 
 use super::refusal;
 use crate::on;
@@ -31,7 +31,7 @@ async fn a_conversation_is_summarised() {
     let requests = world.model().requests();
     let summaries: Vec<_> = requests
         .iter()
-        .filter(|request| request.kind() == Kind::Compaction)
+        .filter(|request| request.kind() == RequestKind::Compaction)
         .filter(|request| request.session() == Some(session.id().as_str()))
         .collect();
     assert_eq!(summaries.len(), 1);

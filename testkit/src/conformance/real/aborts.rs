@@ -211,7 +211,7 @@ pub(crate) async fn a_turn_that_is_dropped_is_gone_when_the_next_one_begins(on: 
         assert_goes_on(&world, &session).await;
     }
     for request in world.asked("aborts-dropped") {
-        assert_eq!(request.outcome(), Some(crate::model::Outcome::Leave));
+        assert_eq!(request.outcome(), Some(crate::model::Outcome::ClientLeft));
     }
     // With a tool at work, and as soon as the server has the prompt.
     let call = Script::new().then(Reply::new().tool("bash", bash("sleep 86413")));

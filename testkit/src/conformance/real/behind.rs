@@ -10,7 +10,7 @@ use opencode_client::{
 
 use super::sessions::{LONG, World, credentials};
 use crate::conformance::Host;
-use crate::model::Request;
+use crate::model::ModelRequest;
 use crate::proxy::Proxy;
 
 /// A session behind a proxy of its own.
@@ -57,8 +57,8 @@ impl Behind {
     /// Waits until the model was asked for this.
     pub async fn asked(
         &self,
-        is_meant: impl Fn(&Request) -> bool + Send + 'static,
-    ) -> Arc<Request> {
+        is_meant: impl Fn(&ModelRequest) -> bool + Send + 'static,
+    ) -> Arc<ModelRequest> {
         let recorder = self.world.model().recorder();
         let wait = move || recorder.wait_for(LONG, is_meant).unwrap();
         self.world.host.blocking(wait).await

@@ -12,7 +12,7 @@ use opencode_client::{
 };
 
 use super::sessions::{LONG, World, prompt};
-use crate::model::{Outcome, Reply, Request};
+use crate::model::{ModelRequest, Outcome, Reply};
 
 /// What one call of the scripted model is, as long as a script says nothing else.
 pub const CALL_TOKENS: u64 = 110;
@@ -84,7 +84,7 @@ impl Live {
     pub async fn until_asked(
         &mut self,
         world: &World,
-        is_it: impl FnMut(&Request) -> bool + Send + 'static,
+        is_it: impl FnMut(&ModelRequest) -> bool + Send + 'static,
     ) {
         self.during(asked(world, is_it)).await;
     }
@@ -192,7 +192,7 @@ pub async fn until_idle(session: &Session) {
 }
 
 /// What the model was asked in a session.
-pub fn requests_of(world: &World, session: &Session) -> Vec<Arc<Request>> {
+pub fn requests_of(world: &World, session: &Session) -> Vec<Arc<ModelRequest>> {
     let mut requests = world.model().requests();
     requests.retain(|request| request.session() == Some(session.id().as_str()));
     requests
@@ -201,8 +201,8 @@ pub fn requests_of(world: &World, session: &Session) -> Vec<Arc<Request>> {
 /// Waits until the model was asked for the one.
 pub async fn asked(
     world: &World,
-    is_it: impl FnMut(&Request) -> bool + Send + 'static,
-) -> Arc<Request> {
+    is_it: impl FnMut(&ModelRequest) -> bool + Send + 'static,
+) -> Arc<ModelRequest> {
     let recorder = world.model().recorder();
     world.host.blocking(move || recorder.wait_for(LONG, is_it).unwrap()).await
 }
@@ -210,7 +210,7 @@ pub async fn asked(
 /// Waits until OpenCode has closed its connection to the model in the middle of this script's answer.
 pub async fn left(world: &World, script: &'static str) {
     asked(world, move |request| {
-        request.script() == Some(script) && request.outcome() == Some(Outcome::Leave)
+        request.script() == Some(script) && request.outcome() == Some(Outcome::ClientLeft)
     })
     .await;
 }

@@ -5,7 +5,7 @@ use opencode_client::TurnEnd;
 use super::behind::{Behind, follow};
 use super::sessions::prompt;
 use crate::conformance::Host;
-use crate::model::{Gate, Outcome, Reply, Request};
+use crate::model::{Gate, ModelRequest, Outcome, Reply};
 use crate::proxy::{Cut, CutAt};
 
 const PROMPT: &str = "/session/{id}/prompt_async";
@@ -69,8 +69,8 @@ pub(crate) async fn an_abort_that_is_cut_is_sent_again(on: &Host) {
     let told = turn.end().await;
     assert_eq!((told.outcome().end.name(), &*told.outcome().text()), ("cancelled", "one "));
     assert_eq!(behind.count("POST", "/session/{id}/abort"), 2);
-    let has_left = |request: &Request| {
-        request.script() == Some("faults-abort") && request.outcome() == Some(Outcome::Leave)
+    let has_left = |request: &ModelRequest| {
+        request.script() == Some("faults-abort") && request.outcome() == Some(Outcome::ClientLeft)
     };
     behind.asked(has_left).await;
     behind.world.model().script("faults-after", Reply::new().text("Yes."));

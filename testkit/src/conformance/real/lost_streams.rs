@@ -8,7 +8,7 @@ use serde_json::json;
 use super::behind::{Behind, follow, is_lost};
 use super::sessions::prompt;
 use crate::conformance::Host;
-use crate::model::{Gate, Kind, Reply, Script};
+use crate::model::{Gate, Reply, RequestKind, Script};
 use crate::proxy::Cut;
 
 pub(crate) async fn cut_twice_in_one_turn(on: &Host) {
@@ -171,5 +171,5 @@ pub(crate) async fn half_open(on: &Host) {
         "{why:?}"
     );
     let calls = behind.world.model().requests();
-    assert!(calls.iter().all(|request| request.kind() != Kind::Title), "{calls:?}");
+    assert!(calls.iter().all(|request| request.kind() != RequestKind::Title), "{calls:?}");
 }

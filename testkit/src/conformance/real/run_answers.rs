@@ -4,7 +4,7 @@ use opencode_client::{Exit, RunEventKind, StepRole};
 
 use super::runs::{World, types};
 use crate::conformance::Host;
-use crate::model::{Kind, Reply, Usage};
+use crate::model::{Reply, RequestKind, Usage};
 
 pub(crate) async fn a_plain_answer_comes_with_all_that_is_known_about_it(on: &Host) {
     let world = World::new(on);
@@ -56,6 +56,6 @@ pub(crate) async fn a_plain_answer_comes_with_all_that_is_known_about_it(on: &Ho
     assert!(!format!("{report:?}").contains(prompt), "a prompt is a secret");
 
     let [request] = &world.model.requests()[..] else { panic!("{:?}", world.model.requests()) };
-    assert_eq!((request.kind(), request.prompt().unwrap()), (Kind::Turn, prompt.into()));
+    assert_eq!((request.kind(), request.prompt().unwrap()), (RequestKind::Turn, prompt.into()));
     assert_eq!(request.session(), Some(session.as_str()));
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use crate::conformance::Host;
-use crate::model::{Kind, ModelServer, Reply, Request, Script};
+use crate::model::{ModelRequest, ModelServer, Reply, RequestKind, Script};
 use crate::processes::{Process, eventually, with_env};
 
 /// A run takes some seconds; this is for a machine that does other things as well.
@@ -131,9 +131,9 @@ impl World {
     }
 
     /// The calls of the model that answered prompts.
-    pub fn turns(&self) -> Vec<Arc<Request>> {
+    pub fn turns(&self) -> Vec<Arc<ModelRequest>> {
         let mut requests = self.model.requests();
-        requests.retain(|request| request.kind() == Kind::Turn);
+        requests.retain(|request| request.kind() == RequestKind::Turn);
         requests
     }
 
@@ -200,7 +200,7 @@ impl Drop for Permit {
 }
 
 /// Which of these words the model was told.
-pub fn seen(request: &Request, words: &[&'static str]) -> Vec<&'static str> {
+pub fn seen(request: &ModelRequest, words: &[&'static str]) -> Vec<&'static str> {
     let body = request.body().to_string();
     words.iter().copied().filter(|word| body.contains(word)).collect()
 }
@@ -233,8 +233,8 @@ impl Live<'_> {
     /// Goes on until the model is asked for the one, and returns it with the events until then.
     pub async fn until_asked(
         &mut self,
-        is_it: impl FnMut(&Request) -> bool + Send + 'static,
-    ) -> (Arc<Request>, Vec<RunEvent>) {
+        is_it: impl FnMut(&ModelRequest) -> bool + Send + 'static,
+    ) -> (Arc<ModelRequest>, Vec<RunEvent>) {
         let recorder = self.world.model.recorder();
         self.during(move || recorder.wait_for(LONG, is_it).unwrap()).await
     }

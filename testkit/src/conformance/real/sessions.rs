@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::kept;
 use crate::conformance::Host;
-use crate::model::{ModelServer, Request};
+use crate::model::{ModelRequest, ModelServer};
 use crate::processes::eventually;
 
 /// A turn takes a second; this is for a machine that does other things as well.
@@ -76,7 +76,7 @@ impl World {
     }
 
     /// What this script was asked for, in order.
-    pub fn asked(&self, script: &str) -> Vec<Arc<Request>> {
+    pub fn asked(&self, script: &str) -> Vec<Arc<ModelRequest>> {
         let requests = self.model().requests();
         requests.into_iter().filter(|request| request.script() == Some(script)).collect()
     }

@@ -6,18 +6,18 @@ use opencode_client::{AttachError, AttachRequest, HealthError, HttpLimits, UrlEr
 use serde_json::json;
 
 use crate::conformance::Host;
-use crate::server::{FakeServer, Reply, Script};
+use crate::server::{FakeServer, ServerReply, ServerScript};
 
 pub(crate) async fn a_server_that_is_too_old_to_tell_its_version_is_taken(on: &Host) {
     for missing in [
-        Reply::error(404, json!({ "name": "NotFoundError", "data": {} })),
-        Reply::new(200, "text/html", "<!doctype html>"),
-        Reply::status(500),
+        ServerReply::error(404, json!({ "name": "NotFoundError", "data": {} })),
+        ServerReply::new(200, "text/html", "<!doctype html>"),
+        ServerReply::status(500),
     ] {
-        let script = Script::new().on("GET", "/global/health", [missing]).on(
+        let script = ServerScript::new().on("GET", "/global/health", [missing]).on(
             "GET",
             "/config",
-            [Reply::json(json!({ "model": "a/b" }))],
+            [ServerReply::json(json!({ "model": "a/b" }))],
         );
         let server = FakeServer::start(script).unwrap();
         let limits = HttpLimits::default();
@@ -34,8 +34,8 @@ pub(crate) async fn a_server_that_is_too_old_to_tell_its_version_is_taken(on: &H
 }
 
 pub(crate) async fn what_is_no_opencode_is_refused(on: &Host) {
-    let page = || [Reply::new(200, "text/html", "<!doctype html>")];
-    let server = FakeServer::start(Script::new().on("GET", "/", page())).unwrap();
+    let page = || [ServerReply::new(200, "text/html", "<!doctype html>")];
+    let server = FakeServer::start(ServerScript::new().on("GET", "/", page())).unwrap();
     let error = on.opencode().attach(server.url()).await.unwrap_err();
     let AttachError::Unhealthy { url, source: HealthError::Call(source) } = &error else {
         panic!("{error:?}")
@@ -46,7 +46,7 @@ pub(crate) async fn what_is_no_opencode_is_refused(on: &Host) {
 }
 
 pub(crate) async fn a_server_that_does_not_answer_is_given_up_at_the_limit(on: &Host) {
-    let script = Script::new().on("GET", "/global/health", [Reply::never()]);
+    let script = ServerScript::new().on("GET", "/global/health", [ServerReply::never()]);
     let server = FakeServer::start(script).unwrap();
     let request = AttachRequest::new(server.url()).with_start_limit(Duration::from_millis(100));
     let error = on.opencode().attach(request).await.unwrap_err();
@@ -54,7 +54,7 @@ pub(crate) async fn a_server_that_does_not_answer_is_given_up_at_the_limit(on: &
 }
 
 pub(crate) async fn a_url_is_never_told_with_its_password(on: &Host) {
-    let server = FakeServer::start(Script::new()).unwrap();
+    let server = FakeServer::start(ServerScript::new()).unwrap();
     let url = format!("http://me:s3cret@{}", server.address());
     let request = AttachRequest::new(url);
     assert!(!format!("{request:?}").contains("s3cret"), "{request:?}");

@@ -13,7 +13,7 @@ use super::pretended::{answering, answering_with, ready, request, request_with};
 use crate::conformance::Host;
 use crate::conformance::world::World;
 use crate::fake::{Behavior, Signal};
-use crate::server::{Reply, Script};
+use crate::server::{ServerReply, ServerScript};
 
 /// What 1.18.33 says when it cannot listen.
 const REFUSED: &str = "Error: Unexpected error\n\nServeError";
@@ -33,7 +33,8 @@ pub(crate) async fn what_never_gets_ready_is_ended_at_the_limit(on: &Host) {
 }
 
 pub(crate) async fn what_is_ready_and_does_not_answer_is_ended_at_the_limit(on: &Host) {
-    let server = answering_with(Script::new().on("GET", "/global/health", [Reply::never()]));
+    let server =
+        answering_with(ServerScript::new().on("GET", "/global/health", [ServerReply::never()]));
     let world = World::new(on, ready(Behavior::new(), &server).stderr_line("stuck").hang());
     let settings = ServeSettings::new().with_start_limit(Duration::from_millis(300));
     let error = world.opencode.serve(request_with(&world, settings)).await.unwrap_err();
@@ -43,8 +44,8 @@ pub(crate) async fn what_is_ready_and_does_not_answer_is_ended_at_the_limit(on: 
 }
 
 pub(crate) async fn what_says_that_it_is_not_healthy_is_not_used(on: &Host) {
-    let sick = Reply::json(json!({ "healthy": false, "version": "1.18.33" }));
-    let server = answering_with(Script::new().on("GET", "/global/health", [sick]));
+    let sick = ServerReply::json(json!({ "healthy": false, "version": "1.18.33" }));
+    let server = answering_with(ServerScript::new().on("GET", "/global/health", [sick]));
     let world = World::new(on, ready(Behavior::new(), &server).hang());
     let error = world.opencode.serve(request(&world)).await.unwrap_err();
     let ServeError::Unhealthy { url, source: HealthError::Unhealthy, .. } = &error else {

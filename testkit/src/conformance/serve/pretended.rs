@@ -7,16 +7,16 @@ use serde_json::json;
 
 use crate::conformance::world::World;
 use crate::fake::{Behavior, Pipes, Signal};
-use crate::server::{FakeServer, Reply, Script};
+use crate::server::{FakeServer, ServerReply, ServerScript};
 
 /// A server that answers, for the program.
 pub fn answering() -> FakeServer {
-    answering_with(Script::new())
+    answering_with(ServerScript::new())
 }
 
 /// A server that answers as the script says.
-pub fn answering_with(script: Script) -> FakeServer {
-    FakeServer::start(script.on("GET", "/config", [Reply::json(json!({}))])).unwrap()
+pub fn answering_with(script: ServerScript) -> FakeServer {
+    FakeServer::start(script.on("GET", "/config", [ServerReply::json(json!({}))])).unwrap()
 }
 
 /// The line that a server prints when it is ready.

@@ -6,7 +6,7 @@ use super::pretended::{answering, answering_with, ready, request, request_with, 
 use crate::conformance::world::{World, poll_once};
 use crate::conformance::{Host, yield_now};
 use crate::fake::{Behavior, Signal};
-use crate::server::{Reply, Script};
+use crate::server::{ServerReply, ServerScript};
 
 pub(crate) async fn one_that_swallows_signals_is_asked_twice_and_killed(on: &Host) {
     let server = answering();
@@ -20,7 +20,8 @@ pub(crate) async fn one_that_swallows_signals_is_asked_twice_and_killed(on: &Hos
 
 pub(crate) async fn busy_sessions_are_aborted_first(on: &Host) {
     let busy = serde_json::json!({ "ses_1": { "type": "busy" }, "ses_2": { "type": "idle" } });
-    let server = answering_with(Script::new().on("GET", "/session/status", [Reply::json(busy)]));
+    let server =
+        answering_with(ServerScript::new().on("GET", "/session/status", [ServerReply::json(busy)]));
     let world = World::new(on, ready(Behavior::new(), &server).hang());
     let report = serve(&world).await.stop().await.unwrap();
     assert_eq!(report.aborted.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["ses_1"]);
@@ -30,7 +31,8 @@ pub(crate) async fn busy_sessions_are_aborted_first(on: &Host) {
 }
 
 pub(crate) async fn a_server_that_answers_no_more_is_ended_all_the_same(on: &Host) {
-    let server = answering_with(Script::new().on("GET", "/session/status", [Reply::never()]));
+    let server =
+        answering_with(ServerScript::new().on("GET", "/session/status", [ServerReply::never()]));
     let world = World::new(on, ready(Behavior::new().ignore(Signal::Terminate), &server).hang());
     let report = serve(&world).await.stop().await.unwrap();
     assert_eq!(report.outcome.unwrap().end, ServeEnd::Stopped);

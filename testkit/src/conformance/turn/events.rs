@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::world::{World, patient, play};
 use crate::conformance::Host;
-use crate::server::Script;
+use crate::server::ServerScript;
 
 pub(crate) async fn events_that_come_twice_are_told_once(on: &Host) {
-    let world = World::new(on, Script::new()).await;
+    let world = World::new(on, ServerScript::new()).await;
     let (turn, message) = world.prompted("Hello?").await;
     let events = world.events_of(&message, "Hello you.");
     // What was said word by word cannot be told from a word said twice.
@@ -21,7 +21,7 @@ pub(crate) async fn events_that_come_twice_are_told_once(on: &Host) {
 }
 
 pub(crate) async fn what_cannot_be_read_disturbs_nothing(on: &Host) {
-    let world = World::new(on, Script::new()).await;
+    let world = World::new(on, ServerScript::new()).await;
     let (turn, message) = world.prompted("Hello?").await;
     for event in world.events_of(&message, "Hello you.") {
         world
@@ -46,7 +46,7 @@ pub(crate) async fn what_cannot_be_read_disturbs_nothing(on: &Host) {
 pub(crate) async fn an_event_over_the_limit_is_looked_up(on: &Host) {
     let mut settings = patient();
     settings.event_size_max = 4096;
-    let world = World::with_events(on, Script::new(), settings).await;
+    let world = World::with_events(on, ServerScript::new(), settings).await;
     let (turn, message) = world.prompted("Hello?").await;
     let text = "word ".repeat(1000);
     let events = world.events_of(&message, &text);
@@ -65,7 +65,7 @@ pub(crate) async fn an_event_over_the_limit_is_looked_up(on: &Host) {
 
 pub(crate) async fn who_does_not_take_events_misses_them_and_loses_nothing(on: &Host) {
     const MEGABYTE: usize = 1 << 20;
-    let world = World::new(on, Script::new()).await;
+    let world = World::new(on, ServerScript::new()).await;
     let mut turn = world.session.send("Hello?");
     let message = match select(pin!(turn.next_event()), pin!(world.posted(1))).await {
         Either::Left((event, _)) => panic!("{event:?}"),
@@ -98,7 +98,7 @@ pub(crate) async fn who_does_not_take_events_misses_them_and_loses_nothing(on: &
 }
 
 pub(crate) async fn a_late_idle_of_the_turn_before_does_not_end_the_next(on: &Host) {
-    let world = World::new(on, Script::new()).await;
+    let world = World::new(on, ServerScript::new()).await;
     let (turn, message) = world.prompted("Hello?").await;
     world.send(world.events_of(&message, "Hello you."));
     turn.await.assert_answer("Hello you.");

@@ -6,19 +6,19 @@ use serde_json::json;
 use super::world::World;
 use crate::conformance::{Host, LONG};
 use crate::model::Gate;
-use crate::server::{Reply, Script};
+use crate::server::{ServerReply, ServerScript};
 
 pub(crate) async fn a_session_whose_messages_cannot_be_listed_is_read_one_by_one(on: &Host) {
-    let world = World::new(on, Script::new()).await;
+    let world = World::new(on, ServerScript::new()).await;
     let (turn, message) = world.prompted("Hello?").await;
     let events = world.events_of(&message, "Hello you.");
     // As after a prompt with a schema.
     let broken = json!({ "name": "BadRequest", "data": { "message": "Expected", "kind": "Body" } });
-    world.fake.on("GET", "/session/{id}/message$", [Reply::error(400, broken)]);
+    world.fake.on("GET", "/session/{id}/message$", [ServerReply::error(400, broken)]);
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
     world.send(&events[..=begun]);
     let answer = super::world::messages(&events)[1].clone();
-    world.fake.on("GET", "/session/{id}/message/{id}$", [Reply::json(answer)]);
+    world.fake.on("GET", "/session/{id}/message/{id}$", [ServerReply::json(answer)]);
     world.fake.close_events();
     let played = turn.await;
     played.assert_answer("Hello you.");
@@ -26,10 +26,10 @@ pub(crate) async fn a_session_whose_messages_cannot_be_listed_is_read_one_by_one
 }
 
 pub(crate) async fn a_session_that_is_gone_after_a_gap_was_deleted(on: &Host) {
-    let world = World::new(on, Script::new()).await;
+    let world = World::new(on, ServerScript::new()).await;
     let (turn, _) = world.prompted("Hello?").await;
     let gone = json!({ "name": "NotFoundError", "data": { "message": "Session not found" } });
-    world.fake.on("GET", "/session/{id}/message$", [Reply::error(404, gone)]);
+    world.fake.on("GET", "/session/{id}/message$", [ServerReply::error(404, gone)]);
     world.fake.close_events();
     let played = turn.await;
     let TurnEnd::SessionDeleted = played.outcome().end else { panic!("{:?}", played.result) };
@@ -37,7 +37,7 @@ pub(crate) async fn a_session_that_is_gone_after_a_gap_was_deleted(on: &Host) {
 
 /// The session becomes idle while it is looked at, and the look still finds it busy.
 pub(crate) async fn a_look_that_is_overtaken_is_looked_again(on: &Host) {
-    let world = World::new(on, Script::new()).await;
+    let world = World::new(on, ServerScript::new()).await;
     // It does not look again because of silence.
     let mut settings = TurnSettings::default();
     settings.look_interval = 10 * LONG;
@@ -47,7 +47,7 @@ pub(crate) async fn a_look_that_is_overtaken_is_looked_again(on: &Host) {
     world.store(&events);
     let gate = Gate::new();
     let busy = json!({ (world.session.id().as_str()): { "type": "busy" } });
-    let statuses = [Reply::json(busy).with_gate(&gate), Reply::usual()];
+    let statuses = [ServerReply::json(busy).with_gate(&gate), ServerReply::unscripted()];
     world.fake.on("GET", "/session/status", statuses);
     world.fake.close_events();
     world.asked("GET", "/session/status", 1).await;

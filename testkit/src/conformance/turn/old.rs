@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use super::world::World;
 use crate::conformance::Host;
-use crate::server::{Reply, Script};
+use crate::server::{ServerReply, ServerScript};
 
-fn page() -> [Reply; 1] {
-    [Reply::new(200, "text/html", "<!doctype html>")]
+fn page() -> [ServerReply; 1] {
+    [ServerReply::new(200, "text/html", "<!doctype html>")]
 }
 
 /// A server of 1.0: it tells no version, knows one directory's stream and has no list of asks.
-fn old_server() -> Script {
-    let script = Script::new()
+fn old_server() -> ServerScript {
+    let script = ServerScript::new()
         .on("GET", "/global/health", page())
         .on("GET", "/global/event", page())
-        .on("GET", "/config", [Reply::json(json!({}))]);
+        .on("GET", "/config", [ServerReply::json(json!({}))]);
     script.on("GET", "/permission", page()).on("GET", "/question", page())
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn a_gap_of_an_old_server(on: &Host) {
 }
 
 pub(crate) async fn a_permission_of_an_old_server_is_answered_where_it_can_be(on: &Host) {
-    for missing in [page()[0].clone(), Reply::status(404)] {
+    for missing in [page()[0].clone(), ServerReply::status(404)] {
         let script = old_server().on("POST", "/permission/{id}/reply", [missing]);
         let world = World::new(on, script).await;
         let asked = Arc::new(Mutex::new(Vec::new()));

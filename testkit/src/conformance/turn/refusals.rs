@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::world::{World, patient};
 use crate::conformance::Host;
-use crate::server::{Reply, Script};
+use crate::server::{ServerReply, ServerScript};
 
 /// Opens the stream, which is refused for good, with this status.
-async fn refused_stream(on: &Host, reply: Reply) -> ApiErrorKind {
-    let world = World::new(on, Script::new().on("GET", "/event", [reply])).await;
+async fn refused_stream(on: &Host, reply: ServerReply) -> ApiErrorKind {
+    let world = World::new(on, ServerScript::new().on("GET", "/event", [reply])).await;
     let played = world.begin("Hello?").await;
     let Err(TurnError::Events(HubEnd::Refused(error))) = played.result else {
         panic!("{:?}", played.result)
@@ -23,12 +23,12 @@ async fn refused_stream(on: &Host, reply: Reply) -> ApiErrorKind {
 }
 
 pub(crate) async fn an_event_stream_for_others_is_no_use_trying_again(on: &Host) {
-    assert_eq!(refused_stream(on, Reply::status(401)).await, ApiErrorKind::Unauthorized);
-    assert_eq!(refused_stream(on, Reply::status(403)).await, ApiErrorKind::Unauthorized);
+    assert_eq!(refused_stream(on, ServerReply::status(401)).await, ApiErrorKind::Unauthorized);
+    assert_eq!(refused_stream(on, ServerReply::status(403)).await, ApiErrorKind::Unauthorized);
 }
 
 pub(crate) async fn a_wrong_password_is_told_before_anything_else(on: &Host) {
-    let locked = Script::new().with_password("opencode", "right");
+    let locked = ServerScript::new().with_password("opencode", "right");
     let locked = crate::server::FakeServer::start(locked).unwrap();
     let wrong = AttachRequest::new(locked.url()).with_credentials(Credentials::new("wrong"));
     let error = on.opencode().attach(wrong).await.unwrap_err();
@@ -37,8 +37,13 @@ pub(crate) async fn a_wrong_password_is_told_before_anything_else(on: &Host) {
 }
 
 pub(crate) async fn an_event_stream_that_fails_at_first_is_opened_later(on: &Host) {
-    let failing = [Reply::status(500), Reply::status(429), Reply::close(), Reply::usual()];
-    let world = World::new(on, Script::new().on("GET", "/event", failing)).await;
+    let failing = [
+        ServerReply::status(500),
+        ServerReply::status(429),
+        ServerReply::close(),
+        ServerReply::unscripted(),
+    ];
+    let world = World::new(on, ServerScript::new().on("GET", "/event", failing)).await;
     let (turn, message) = world.prompted("Hello?").await;
     assert_eq!(world.count("GET", "/event"), 4);
     world.send(world.events_of(&message, "Hello you."));
@@ -51,10 +56,10 @@ pub(crate) async fn a_server_without_the_stream_of_all_directories_is_followed_b
     on: &Host,
 ) {
     for missing in [
-        Reply::new(200, "text/html", "<!doctype html>"),
-        Reply::error(404, json!({ "name": "NotFoundError", "data": { "message": "no" } })),
+        ServerReply::new(200, "text/html", "<!doctype html>"),
+        ServerReply::error(404, json!({ "name": "NotFoundError", "data": { "message": "no" } })),
     ] {
-        let script = Script::new().on("GET", "/global/event", [missing]);
+        let script = ServerScript::new().on("GET", "/global/event", [missing]);
         let world =
             World::with_events(on, script, patient().with_stream(EventStream::Global)).await;
         let mut events = world.server.events();
@@ -68,7 +73,7 @@ pub(crate) async fn a_server_without_the_stream_of_all_directories_is_followed_b
 
 /// OpenCode says too early on the stream of all directories that it is connected.
 pub(crate) async fn a_turn_is_followed_in_the_directory_of_its_session(on: &Host) {
-    let world = World::new(on, Script::new().with_directory("/else where")).await;
+    let world = World::new(on, ServerScript::new().with_directory("/else where")).await;
     let (turn, message) = world.prompted("Hello?").await;
     world.send(world.events_of(&message, "Hello you."));
     turn.await.assert_answer("Hello you.");
@@ -80,8 +85,8 @@ pub(crate) async fn a_turn_is_followed_in_the_directory_of_its_session(on: &Host
 }
 
 pub(crate) async fn a_server_without_any_event_stream_is_told_so(on: &Host) {
-    let page = Reply::new(200, "text/html", "<!doctype html>");
-    let world = World::new(on, Script::new().on("GET", "/event", [page])).await;
+    let page = ServerReply::new(200, "text/html", "<!doctype html>");
+    let world = World::new(on, ServerScript::new().on("GET", "/event", [page])).await;
     let played = world.begin("Hello?").await;
     let error = played.result.unwrap_err();
     let TurnError::Events(HubEnd::Refused(refused)) = &error else { panic!("{error:?}") };
@@ -93,19 +98,19 @@ pub(crate) async fn a_prompt_that_is_refused_is_not_sent_again(on: &Host) {
     let named =
         |name: &str| json!({ "name": name, "data": { "message": "No.", "kind": "Payload" } });
     let cases = [
-        (Reply::error(400, named("BadRequest")), "bad request"),
-        (Reply::new(415, "text/plain", "No."), "bad request"),
-        (Reply::error(404, named("NotFoundError")), "not found"),
-        (Reply::error(409, json!({ "_tag": "SessionBusyError", "message": "No." })), "busy"),
-        (Reply::error(429, named("TooMany")).with_header("retry-after", "1"), "too many"),
-        (Reply::error(500, named("UnknownError")), "server"),
-        (Reply::status(503), "unavailable"),
-        (Reply::status(401), "unauthorized"),
-        (Reply::new(200, "text/html", "<!doctype html>"), "unknown route"),
+        (ServerReply::error(400, named("BadRequest")), "bad request"),
+        (ServerReply::new(415, "text/plain", "No."), "bad request"),
+        (ServerReply::error(404, named("NotFoundError")), "not found"),
+        (ServerReply::error(409, json!({ "_tag": "SessionBusyError", "message": "No." })), "busy"),
+        (ServerReply::error(429, named("TooMany")).with_header("retry-after", "1"), "too many"),
+        (ServerReply::error(500, named("UnknownError")), "server"),
+        (ServerReply::status(503), "unavailable"),
+        (ServerReply::status(401), "unauthorized"),
+        (ServerReply::new(200, "text/html", "<!doctype html>"), "unknown route"),
     ];
     for (reply, kind) in cases {
-        let world = World::new(on, Script::new()).await;
-        world.fake.on("POST", "/session/{id}/prompt_async", [reply, Reply::usual()]);
+        let world = World::new(on, ServerScript::new()).await;
+        world.fake.on("POST", "/session/{id}/prompt_async", [reply, ServerReply::unscripted()]);
         let played = world.begin("Hello?").await;
         let TurnEnd::Refused(error) = &played.outcome().end else { panic!("{:?}", played.result) };
         assert_eq!(name(&error.kind), kind);
@@ -118,8 +123,8 @@ pub(crate) async fn a_prompt_that_is_refused_is_not_sent_again(on: &Host) {
 }
 
 pub(crate) async fn a_prompt_without_a_reply_may_have_come(on: &Host) {
-    let world = World::new(on, Script::new()).await;
-    world.fake.on("POST", "/session/{id}/prompt_async", [Reply::never()]);
+    let world = World::new(on, ServerScript::new()).await;
+    world.fake.on("POST", "/session/{id}/prompt_async", [ServerReply::never()]);
     let (turn, message) = world.prompted("Hello?").await;
     world.send(world.events_of(&message, "Hello you."));
     turn.await.assert_answer("Hello you.");

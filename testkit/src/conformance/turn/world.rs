@@ -11,7 +11,7 @@ use opencode_client::{
 use serde_json::{Value, json};
 
 use crate::conformance::{Host, Task};
-use crate::server::{FakeServer, Reply, Script, turn_events};
+use crate::server::{FakeServer, ServerReply, ServerScript, turn_events};
 
 /// A server that only pretends, and a session of it.
 #[derive(Debug)]
@@ -41,12 +41,12 @@ pub fn patient() -> HubSettings {
 
 impl World {
     /// With a server that does as the script says.
-    pub async fn new(on: &Host, script: Script) -> Self {
+    pub async fn new(on: &Host, script: ServerScript) -> Self {
         Self::with_events(on, script, patient()).await
     }
 
     /// With an event stream that is followed in a way of its own.
-    pub async fn with_events(on: &Host, script: Script, events: HubSettings) -> Self {
+    pub async fn with_events(on: &Host, script: ServerScript, events: HubSettings) -> Self {
         // What failed is tried again at once.
         let soon = Duration::from_millis(5);
         let retry = RetryPolicy::default().with_delay_first(soon).with_delay_max(soon);
@@ -56,7 +56,7 @@ impl World {
     /// With limits of its own as well.
     pub async fn with_limits(
         on: &Host,
-        script: Script,
+        script: ServerScript,
         events: HubSettings,
         limits: HttpLimits,
     ) -> Self {
@@ -144,13 +144,13 @@ impl World {
 
     /// Lets whoever looks find what these events tell.
     pub fn store(&self, events: &[String]) {
-        self.fake.on("GET", "/session/{id}/message$", [Reply::json(messages(events))]);
+        self.fake.on("GET", "/session/{id}/message$", [ServerReply::json(messages(events))]);
     }
 
     /// Lets whoever looks find the session at work.
     pub fn is_busy(&self) {
         let busy = json!({ (self.session.id().as_str()): { "type": "busy" } });
-        self.fake.on("GET", "/session/status", [Reply::json(busy)]);
+        self.fake.on("GET", "/session/status", [ServerReply::json(busy)]);
     }
 }
 

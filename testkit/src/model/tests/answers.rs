@@ -7,7 +7,7 @@ use super::client::{Ending, ask, prompt};
 use crate::model::{ModelServer, Reply, Script, Usage};
 
 #[test]
-fn says_hello_without_a_script() {
+fn the_default_script_says_hello() {
     let model = ModelServer::start().unwrap();
     let response = ask(&model, "a", &prompt("hi"));
     assert_eq!(response.status(), 200);
@@ -18,14 +18,14 @@ fn says_hello_without_a_script() {
 }
 
 #[test]
-fn the_default_script_can_be_another() {
+fn the_default_script_can_be_replaced() {
     let model = ModelServer::start().unwrap();
     model.default_script(Reply::new().text("Bye."));
     assert_eq!(ask(&model, "a", &prompt("hi")).text(), "Bye.");
 }
 
 #[test]
-fn speaks_in_deltas_thinks_and_reports() {
+fn a_reply_streams_reasoning_text_and_usage() {
     let model = ModelServer::start().unwrap();
     let usage = Usage { input: 7, output: 5, cached: 3, reasoning: 2 };
     let reply =
@@ -51,7 +51,7 @@ fn speaks_in_deltas_thinks_and_reports() {
 }
 
 #[test]
-fn plays_one_step_per_call_of_a_turn() {
+fn every_call_of_a_turn_plays_the_next_step() {
     let model = ModelServer::start().unwrap();
     let tools = Reply::new()
         .text("Let me look.")
@@ -81,7 +81,7 @@ fn plays_one_step_per_call_of_a_turn() {
 }
 
 #[test]
-fn calls_beyond_the_script_are_refused_unless_it_repeats() {
+fn calls_beyond_the_last_step_are_refused_unless_it_repeats() {
     let model = ModelServer::start().unwrap();
     let second = json!([
         { "role": "user", "content": "[[x]]" },
@@ -98,7 +98,7 @@ fn calls_beyond_the_script_are_refused_unless_it_repeats() {
 }
 
 #[test]
-fn titles_and_compactions_consume_nothing() {
+fn titles_and_compactions_use_up_no_step() {
     let model = ModelServer::start().unwrap();
     model.script("x", Script::new().then([Reply::error(500, "no"), Reply::new().text("yes")]));
     let title = json!([
@@ -152,7 +152,7 @@ fn parallel_sessions_do_not_disturb_each_other() {
 }
 
 #[test]
-fn a_slow_reply_waits_between_deltas() {
+fn a_slow_reply_pauses_between_deltas() {
     let model = ModelServer::start().unwrap();
     let interval = Duration::from_millis(20);
     model.script("x", Reply::new().deltas(["a", "b", "c"]).slow(interval));
@@ -162,7 +162,7 @@ fn a_slow_reply_waits_between_deltas() {
 }
 
 #[test]
-fn describes_itself_as_a_provider() {
+fn the_config_describes_a_provider() {
     let model = ModelServer::start().unwrap();
     let config = model.config();
     let provider = &config["provider"]["scripted"];
@@ -176,12 +176,12 @@ fn describes_itself_as_a_provider() {
 }
 
 #[test]
-#[should_panic(expected = "not a name for a script")]
-fn a_name_that_no_marker_can_have_is_refused() {
+#[should_panic(expected = "invalid name of a script")]
+fn a_name_that_cannot_be_a_marker_is_refused() {
     ModelServer::start().unwrap().script("a b", Reply::new());
 }
 
-/// The names and arguments of the calls, put together from their deltas.
+/// Names and arguments of the calls, joined from their deltas.
 fn tool_calls(events: &[Value]) -> Vec<(String, String)> {
     let mut calls: Vec<(String, String)> = Vec::new();
     for event in events {

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::model::ModelServer;
 
-/// What one request got: the response up to where the connection ended.
+/// ModelResponse to one request, up to the end of the connection.
 #[derive(Debug)]
-pub(super) struct Response {
+pub(super) struct ModelResponse {
     pub(super) head: String,
     pub(super) body: String,
     pub(super) ending: Ending,
@@ -15,25 +15,25 @@ pub(super) struct Response {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// As the head of the response said.
+    /// The end that the head announced.
     Complete,
-    /// Closed before.
+    /// Closed before the announced end.
     Cut,
     Reset,
 }
 
-impl Response {
+impl ModelResponse {
     pub(super) fn status(&self) -> u16 {
         self.head[9..12].parse().unwrap()
     }
 
-    /// The data of the events that are JSON.
+    /// Data of all events that are JSON.
     pub(super) fn events(&self) -> Vec<Value> {
         let data = self.body.lines().filter_map(|line| line.strip_prefix("data: "));
         data.filter_map(|data| serde_json::from_str(data).ok()).collect()
     }
 
-    /// All that the model said.
+    /// Text of all deltas.
     pub(super) fn text(&self) -> String {
         self.joined("content")
     }
@@ -56,7 +56,7 @@ pub(super) fn prompt(text: &str) -> Value {
     json!([{ "role": "user", "content": text }])
 }
 
-pub(super) fn ask(model: &ModelServer, session: &str, messages: &Value) -> Response {
+pub(super) fn ask(model: &ModelServer, session: &str, messages: &Value) -> ModelResponse {
     let mut stream = send(model, session, messages);
     read(&mut stream)
 }
@@ -78,7 +78,7 @@ pub(super) fn request(session: &str, body: &str) -> Vec<u8> {
 }
 
 /// Reads one response.
-pub(super) fn read(stream: &mut TcpStream) -> Response {
+pub(super) fn read(stream: &mut TcpStream) -> ModelResponse {
     let mut head = Vec::new();
     let mut body = Vec::new();
     let ending = read_into(stream, &mut head, &mut body);
@@ -89,7 +89,7 @@ pub(super) fn read(stream: &mut TcpStream) -> Response {
         Err(error) => panic!("{error}"),
     };
     let [head, body] = [head, body].map(|bytes| String::from_utf8(bytes).unwrap());
-    Response { head, body, ending }
+    ModelResponse { head, body, ending }
 }
 
 fn read_into(stream: &mut TcpStream, head: &mut Vec<u8>, body: &mut Vec<u8>) -> io::Result<()> {

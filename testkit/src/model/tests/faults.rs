@@ -7,7 +7,7 @@ use super::client::{Ending, ask, prompt, read, send};
 use crate::model::{Gate, ModelServer, Outcome, Reply, Script};
 
 #[test]
-fn fails_with_a_status_then_answers() {
+fn attempts_fail_with_a_status_before_the_answer() {
     let model = ModelServer::start().unwrap();
     let step = [
         Reply::error(429, "slow down").header("retry-after", 0),
@@ -32,7 +32,7 @@ fn fails_with_a_status_then_answers() {
 }
 
 #[test]
-fn overflows_the_context() {
+fn a_context_overflow_has_its_error_code() {
     let model = ModelServer::start().unwrap();
     model.script("x", Reply::context_overflow());
     let response = ask(&model, "a", &prompt("[[x]]"));
@@ -42,23 +42,23 @@ fn overflows_the_context() {
 }
 
 #[test]
-fn breaks_off_in_three_ways() {
+fn a_reply_can_break_off_in_three_ways() {
     let model = ModelServer::start().unwrap();
     let half = Reply::new().text("half");
     model.script("reset", half.clone().reset());
     model.script("hang-up", half.clone().hang_up());
     model.script("close", half.close());
     for (name, ending, outcome) in [
-        ("reset", Ending::Reset, Outcome::BreakOff),
-        ("hang-up", Ending::Cut, Outcome::BreakOff),
-        ("close", Ending::Complete, Outcome::Answer),
+        ("reset", Ending::Reset, Outcome::BrokenOff),
+        ("hang-up", Ending::Cut, Outcome::BrokenOff),
+        ("close", Ending::Complete, Outcome::Answered),
     ] {
         let response = ask(&model, name, &prompt(&format!("[[{name}]]")));
         assert_eq!(response.ending, ending, "{name}");
         assert_eq!(response.finish(), None, "{name}");
         assert!(!response.body.contains("[DONE]"), "{name}");
         if ending != Ending::Reset {
-            // A reset may overtake what was sent before it.
+            // A reset may overtake the data before it.
             assert_eq!(response.text(), "half", "{name}");
         }
         let ended = |outcome| model.wait_for(PATIENCE, |request| request.outcome() == outcome);
@@ -67,7 +67,7 @@ fn breaks_off_in_three_ways() {
 }
 
 #[test]
-fn sends_what_is_no_json() {
+fn invalid_json_and_raw_bytes_are_sent() {
     let model = ModelServer::start().unwrap();
     model.script("x", Reply::new().text("a").malformed().raw(": comment\n\n"));
     let response = ask(&model, "a", &prompt("[[x]]"));
@@ -88,7 +88,7 @@ fn a_stall_holds_the_connection_until_the_client_leaves() {
     }
     assert_eq!(model.requests()[0].outcome(), None);
     drop(stream);
-    let left = model.wait_for(PATIENCE, |request| request.outcome() == Some(Outcome::Leave));
+    let left = model.wait_for(PATIENCE, |request| request.outcome() == Some(Outcome::ClientLeft));
     assert_eq!(left.unwrap().script(), Some("x"));
 }
 
@@ -99,10 +99,10 @@ fn a_stall_ends_with_the_server() {
     let mut stream = send(&model, "a", &prompt("[[x]]"));
     let request = model.wait_for(PATIENCE, |_| true).unwrap();
     drop(model);
-    assert_eq!(request.outcome(), Some(Outcome::Stop));
+    assert_eq!(request.outcome(), Some(Outcome::Stopped));
     let mut got = Vec::new();
     stream.read_to_end(&mut got).unwrap();
-    assert_eq!(got, b"", "a stall that comes first holds the head back");
+    assert_eq!(got, b"", "the head was sent before a stall");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_pause_ends_when_its_gate_opens() {
     assert_eq!(request.outcome(), None);
     gate.open();
     let mut rest = String::new();
-    let ended = model.wait_for(PATIENCE, |request| request.outcome() == Some(Outcome::Answer));
+    let ended = model.wait_for(PATIENCE, |request| request.outcome() == Some(Outcome::Answered));
     ended.unwrap();
     drop(model);
     stream.read_to_string(&mut rest).unwrap();
@@ -125,7 +125,7 @@ fn a_pause_ends_when_its_gate_opens() {
 }
 
 #[test]
-fn a_closed_gate_does_not_hold_the_server() {
+fn a_closed_gate_does_not_keep_the_server_alive() {
     let model = ModelServer::start().unwrap();
     let gate = Gate::new();
     model.script("x", Reply::error(500, "late").pause_until(&gate));
@@ -136,7 +136,7 @@ fn a_closed_gate_does_not_hold_the_server() {
     let recorder = model.recorder();
     drop(model);
     let outcomes: Vec<_> = recorder.requests().iter().map(|request| request.outcome()).collect();
-    assert_eq!(outcomes, [Some(Outcome::Stop); 2]);
+    assert_eq!(outcomes, [Some(Outcome::Stopped); 2]);
     for mut stream in streams {
         assert_eq!(read(&mut stream).ending, Ending::Cut);
     }

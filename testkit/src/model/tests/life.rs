@@ -1,4 +1,4 @@
-//! Connections, sizes, and the end of the server.
+//! Connections, sizes, and the end of the model server.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::listener::threads;
 use crate::model::{ModelServer, Outcome, Reply};
 
 #[test]
-fn a_connection_serves_one_request_after_the_other() {
+fn a_connection_serves_requests_in_order() {
     let model = ModelServer::start().unwrap();
     let mut stream = TcpStream::connect(model.address()).unwrap();
     let body = |text| json!({ "stream": true, "messages": prompt(text) }).to_string();
@@ -32,7 +32,7 @@ fn prompts_of_many_megabytes_arrive_whole() {
 }
 
 #[test]
-fn a_body_may_come_in_chunks() {
+fn a_chunked_body_is_accepted() {
     let model = ModelServer::start().unwrap();
     let body = json!({ "stream": true, "messages": prompt("in chunks") }).to_string();
     let mut wire =
@@ -52,7 +52,7 @@ fn a_body_may_come_in_chunks() {
 }
 
 #[test]
-fn what_it_does_not_serve_is_refused_and_not_recorded() {
+fn requests_that_are_refused_are_not_recorded() {
     let model = ModelServer::start().unwrap();
     let refused = |bytes: &[u8]| {
         let mut stream = TcpStream::connect(model.address()).unwrap();
@@ -68,7 +68,7 @@ fn what_it_does_not_serve_is_refused_and_not_recorded() {
 }
 
 #[test]
-fn a_client_that_leaves_does_not_end_the_server() {
+fn a_client_that_disconnects_does_not_end_the_server() {
     let model = ModelServer::start().unwrap();
     for part in ["", "POST", "POST / HTTP/1.1\r\ncontent-length: 10\r\n\r\nhalf"] {
         TcpStream::connect(model.address()).unwrap().write_all(part.as_bytes()).unwrap();
@@ -77,14 +77,14 @@ fn a_client_that_leaves_does_not_end_the_server() {
 }
 
 #[test]
-fn dropping_it_leaves_nothing() {
+fn dropping_the_server_leaves_nothing() {
     let model = ModelServer::start().unwrap();
     let address = model.address();
     #[cfg(target_os = "linux")]
     let name = format!("model-{}", address.port());
     let mut idle = TcpStream::connect(address).unwrap();
     ask(&model, "a", &prompt("hi"));
-    model.wait_for(PATIENCE, |request| request.outcome() == Some(Outcome::Answer)).unwrap();
+    model.wait_for(PATIENCE, |request| request.outcome() == Some(Outcome::Answered)).unwrap();
     #[cfg(target_os = "linux")]
     assert!(threads(&name) > 0);
     drop(model);

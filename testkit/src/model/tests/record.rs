@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 
 use super::PATIENCE;
 use super::client::{ask, prompt, request, send};
-use crate::model::{Kind, ModelServer, Outcome, Reply, Request, Script, ToolResult, Unasked};
+use crate::model::{
+    ModelRequest, ModelServer, NoSuchRequest, Outcome, Reply, RequestKind, Script, ToolResult,
+};
 
 #[test]
-fn keeps_what_the_model_got() {
+fn a_request_is_recorded_completely() {
     let model = ModelServer::start().unwrap();
     let messages = json!([
         { "role": "system", "content": "be kind" },
@@ -28,7 +30,7 @@ fn keeps_what_the_model_got() {
 
     let request = model.wait_for(PATIENCE, |request| request.session() == Some("ses_1")).unwrap();
     assert_eq!(request.number(), 0);
-    assert_eq!(request.kind(), Kind::Turn);
+    assert_eq!(request.kind(), RequestKind::Turn);
     assert_eq!(request.script(), None);
     assert_eq!(request.step(), 1);
     assert_eq!(request.path(), "/v1/chat/completions");
@@ -45,7 +47,7 @@ fn keeps_what_the_model_got() {
 }
 
 #[test]
-fn wakes_for_a_request_that_comes_later_and_for_its_end() {
+fn waiting_ends_with_a_later_request_and_with_its_end() {
     let model = ModelServer::start().unwrap();
     model.script("x", Reply::new().stall());
     ask(&model, "a", &prompt("one"));
@@ -53,22 +55,23 @@ fn wakes_for_a_request_that_comes_later_and_for_its_end() {
     let arrival = wait_on_a_thread(&model, |request| request.session() == Some("b"));
     let stream = send(&model, "b", &prompt("[[x]]"));
     assert_eq!(arrival.join().unwrap().unwrap().number(), 1);
-    let end = wait_on_a_thread(&model, |request| request.outcome() == Some(Outcome::Leave));
+    let end = wait_on_a_thread(&model, |request| request.outcome() == Some(Outcome::ClientLeft));
     drop(stream);
     assert_eq!(end.join().unwrap().unwrap().number(), 1);
-    assert!(begin.elapsed() < PATIENCE, "woken by nothing but the deadline");
+    assert!(begin.elapsed() < PATIENCE, "only the limit ended the wait");
 }
 
-/// Returns when the thread has looked in vain: it holds the record until it waits.
+/// Starts a thread that waits. Returns after the thread has looked in vain, when it holds the
+/// record until it waits.
 fn wait_on_a_thread(
     model: &ModelServer,
-    predicate: impl Fn(&Request) -> bool + Send + 'static,
-) -> JoinHandle<Result<Arc<Request>, Unasked>> {
+    predicate: impl Fn(&ModelRequest) -> bool + Send + 'static,
+) -> JoinHandle<Result<Arc<ModelRequest>, NoSuchRequest>> {
     let recorder = model.recorder();
     let (looked, has_looked) = mpsc::channel();
     let waiter = thread::spawn(move || {
         recorder.wait_for(PATIENCE, |request| {
-            // After the first look nobody listens.
+            // After the first look the receiver is gone.
             let _ = looked.send(());
             predicate(request)
         })
@@ -78,7 +81,7 @@ fn wait_on_a_thread(
 }
 
 #[test]
-fn says_what_came_instead_but_no_prompt_and_no_key() {
+fn an_unfulfilled_wait_shows_requests_but_no_prompt_or_key() {
     let model = ModelServer::start().unwrap();
     ask(&model, "ses_1", &prompt("a private prompt"));
     let unasked = model.wait_for(Duration::ZERO, |_| false).unwrap_err();

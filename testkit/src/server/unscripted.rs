@@ -2,39 +2,39 @@ use serde_json::{Value, json};
 
 use crate::request::{EventStream, Request};
 
-use super::reply::Reply;
-use super::state::State;
+use super::reply::ServerReply;
+use super::state::FakeServerState;
 use super::turn::{CREATED, VERSION, session_info};
 
-/// What a request gets that no route is for.
-pub(super) enum Usual {
-    Reply(Reply),
+/// ServerReply to a request without a route.
+pub(super) enum Unscripted {
+    Reply(ServerReply),
     Events(EventStream),
 }
 
-pub(super) fn usual(request: &Request, state: &mut State) -> Usual {
+pub(super) fn unscripted(request: &Request, state: &mut FakeServerState) -> Unscripted {
     if let Some(stream) = request.event_stream() {
-        return Usual::Events(stream);
+        return Unscripted::Events(stream);
     }
     let segments: Vec<&str> = request.route().split('/').skip(1).collect();
     let reply = match (request.method(), segments.as_slice()) {
         ("GET", ["global", "health"]) => {
-            Reply::json(json!({ "healthy": true, "version": VERSION }))
+            ServerReply::json(json!({ "healthy": true, "version": VERSION }))
         }
         ("POST", ["session"]) => {
             state.sessions += 1;
-            Reply::json(create(&request.json(), &format!("ses_{}", state.sessions), state))
+            ServerReply::json(create(&request.json(), &format!("ses_{}", state.sessions), state))
         }
-        ("GET", ["session", "status"]) => Reply::json(json!({})),
+        ("GET", ["session", "status"]) => ServerReply::json(json!({})),
         ("GET", ["session"]) => {
             let ids = (1..=state.sessions).map(|number| format!("ses_{number}"));
-            Reply::json(ids.map(|id| create(&Value::Null, &id, state)).collect::<Vec<_>>())
+            ServerReply::json(ids.map(|id| create(&Value::Null, &id, state)).collect::<Vec<_>>())
         }
-        ("GET", ["session", id]) => Reply::json(create(&Value::Null, id, state)),
+        ("GET", ["session", id]) => ServerReply::json(create(&Value::Null, id, state)),
         ("GET", ["permission" | "question"] | ["session", _, "message" | "children"]) => {
-            Reply::json(json!([]))
+            ServerReply::json(json!([]))
         }
-        ("POST", ["session", _, "prompt_async"]) => Reply::status(204),
+        ("POST", ["session", _, "prompt_async"]) => ServerReply::status(204),
         (
             "POST",
             ["session", _, "abort"]
@@ -43,13 +43,13 @@ pub(super) fn usual(request: &Request, state: &mut State) -> Usual {
             | ["question", _, "reply" | "reject"]
             | ["instance" | "global", "dispose"],
         )
-        | ("DELETE", ["session", _]) => Reply::json(true),
-        _ => Reply::new(200, "text/html", "<!doctype html><title>OpenCode</title>"),
+        | ("DELETE", ["session", _]) => ServerReply::json(true),
+        _ => ServerReply::new(200, "text/html", "<!doctype html><title>OpenCode</title>"),
     };
-    Usual::Reply(reply)
+    Unscripted::Reply(reply)
 }
 
-fn create(asked: &Value, id: &str, state: &State) -> Value {
+fn create(asked: &Value, id: &str, state: &FakeServerState) -> Value {
     let mut session = session_info(id, &state.script.directory);
     session["time"] = json!({ "created": CREATED, "updated": CREATED });
     for field in ["title", "parentID", "permission", "agent", "model", "metadata"] {
