@@ -25,6 +25,7 @@ pub(super) struct Host {
 /// Builds without the suffix `-baseline` use AVX2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Vectors {
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "detected on x86-64 only"))]
     Avx2,
     Baseline,
 }
