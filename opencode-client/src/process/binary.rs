@@ -9,7 +9,7 @@ use opencode_config::Environment;
 
 pub use self::version::{Version, parse_version};
 
-use self::npm::Host;
+use self::npm::NpmHost;
 
 mod npm;
 mod version;
@@ -81,7 +81,7 @@ impl Binary {
             Self::Search => search.anywhere(),
         };
         match found {
-            Some(path) => Ok(npm::resolve(&path, &Host::detect())),
+            Some(path) => Ok(npm::resolve(&path, &NpmHost::detect())),
             None => Err(BinaryNotFound { tried: search.tried }),
         }
     }

@@ -30,11 +30,11 @@ const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 #[derive(Debug)]
 pub(crate) struct Guardian {
     path: OsString,
-    state: Mutex<State>,
+    state: Mutex<GuardianState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct GuardianState {
     shell: Option<Shell>,
     /// The runs not cleaned up yet, by token, with their private directories.
     watched: BTreeMap<String, Option<PathBuf>>,
@@ -109,7 +109,7 @@ impl Guardian {
     }
 
     /// The state is whole between any two statements that change it, so a panic spoils nothing.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GuardianState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -146,7 +146,7 @@ impl Drop for Guardian {
     }
 }
 
-impl State {
+impl GuardianState {
     /// Writes a line; a guardian that is gone is replaced by one that hears of everything.
     fn tell(&mut self, line: &str, path: &OsString) -> Result<(), GuardianError> {
         if let Some(shell) = &mut self.shell {

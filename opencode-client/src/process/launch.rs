@@ -115,7 +115,7 @@ impl Prepared {
 
 /// A process that was started. Its fields are dropped in this order, so that the process has ended when its exit is
 /// dropped, which then leaves no zombie.
-pub(crate) struct Started {
+pub(crate) struct StartedProcess {
     pub(crate) remains: Remains,
     pub(crate) process: Process,
     pub(crate) invocation: Invocation,
@@ -128,13 +128,13 @@ pub(crate) struct SpawnError {
     pub(crate) source: io::Error,
 }
 
-pub(crate) async fn spawn(host: &Host, prepared: Prepared) -> Result<Started, SpawnError> {
+pub(crate) async fn spawn(host: &Host, prepared: Prepared) -> Result<StartedProcess, SpawnError> {
     let Prepared { invocation, marker, remains, warnings } = prepared;
     tracing::debug!(command = %invocation, "starting");
     match host.runtime.process(os_command(&invocation)) {
         Ok(process) => {
             let remains = remains.with_tree(RunTree::new(&*host.runtime, process.id, marker));
-            Ok(Started { remains, process, invocation, warnings })
+            Ok(StartedProcess { remains, process, invocation, warnings })
         }
         Err(source) => {
             // The reason it did not start is what matters now; the guardian still knows of the directory.

@@ -35,6 +35,8 @@ mod procfs;
 #[cfg(all(unix, any(test, not(any(target_os = "linux", target_os = "android")))))]
 mod ps;
 #[cfg(unix)]
+mod row;
+#[cfg(unix)]
 mod table;
 #[cfg(unix)]
 mod tree;

@@ -61,14 +61,14 @@ impl RunTree {
 #[derive(Default)]
 pub(crate) struct TreeJobs {
     running: Option<RunningJob>,
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<TreeJob>,
 }
 
 /// What goes on; to be waited for before the tree is cleaned up.
 pub(crate) type RunningJob = BoxFuture<()>;
 
 #[derive(Clone, Copy, Debug)]
-enum Job {
+enum TreeJob {
     Kill,
     Sweep,
     Terminate,
@@ -78,14 +78,14 @@ impl TreeJobs {
     /// Signals the processes of the tree.
     pub(crate) fn signal(&mut self, signal: Signal) {
         self.waiting.push_back(match signal {
-            Signal::Kill => Job::Kill,
-            Signal::Terminate => Job::Terminate,
+            Signal::Kill => TreeJob::Kill,
+            Signal::Terminate => TreeJob::Terminate,
         });
     }
 
     /// Ends what is left of the tree.
     pub(crate) fn sweep(&mut self) {
-        self.waiting.push_back(Job::Sweep);
+        self.waiting.push_back(TreeJob::Sweep);
     }
 
     /// Goes on with them. Says whether anything changed.
@@ -118,13 +118,13 @@ impl TreeJobs {
     }
 }
 
-fn carry_out(job: Job, tree: &Mutex<RunTree>) {
+fn carry_out(job: TreeJob, tree: &Mutex<RunTree>) {
     let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
     // What does not work here is told when the tree is cleaned up after: then it counts what is left.
     let done = match job {
-        Job::Kill => tree.kill().map_err(|error| error.to_string()),
-        Job::Sweep => tree.sweep(SweepLimits::default()).map_err(|error| error.to_string()),
-        Job::Terminate => tree.terminate().map_err(|error| error.to_string()),
+        TreeJob::Kill => tree.kill().map_err(|error| error.to_string()),
+        TreeJob::Sweep => tree.sweep(SweepLimits::default()).map_err(|error| error.to_string()),
+        TreeJob::Terminate => tree.terminate().map_err(|error| error.to_string()),
     };
     if let Err(error) = done {
         tracing::warn!(?job, %error, "cannot end all processes of a tree");

@@ -33,34 +33,34 @@ pub(crate) async fn unblock_bound<T: Send + 'static, W: FnOnce() -> T + Send + '
     runtime: &Arc<dyn Runtime>,
     work: W,
 ) -> T {
-    let bound = Bound(Arc::new(Mutex::new(Progress::Waiting(work))));
+    let bound = Bound(Arc::new(Mutex::new(WorkProgress::Waiting(work))));
     let progress = Arc::clone(&bound.0);
     unblock(runtime, move || {
         // Locked until it is done: this is what the drop waits for.
         let mut progress = lock(&progress);
-        if let Progress::Waiting(work) = mem::replace(&mut *progress, Progress::Over) {
-            *progress = Progress::Returned(work());
+        if let WorkProgress::Waiting(work) = mem::replace(&mut *progress, WorkProgress::Over) {
+            *progress = WorkProgress::Returned(work());
         }
     })
     .await;
     match bound.take() {
-        Progress::Returned(value) => value,
-        Progress::Over | Progress::Waiting(_) => unreachable!("it was waited for"),
+        WorkProgress::Returned(value) => value,
+        WorkProgress::Over | WorkProgress::Waiting(_) => unreachable!("it was waited for"),
     }
 }
 
 /// Takes the work with it when it is dropped.
-struct Bound<T, W>(Arc<Mutex<Progress<T, W>>>);
+struct Bound<T, W>(Arc<Mutex<WorkProgress<T, W>>>);
 
-enum Progress<T, W> {
+enum WorkProgress<T, W> {
     Over,
     Returned(T),
     Waiting(W),
 }
 
 impl<T, W> Bound<T, W> {
-    fn take(&self) -> Progress<T, W> {
-        mem::replace(&mut *lock(&self.0), Progress::Over)
+    fn take(&self) -> WorkProgress<T, W> {
+        mem::replace(&mut *lock(&self.0), WorkProgress::Over)
     }
 }
 

@@ -9,11 +9,11 @@ use std::task::{Context, Poll, Waker};
 /// Set once; whoever waits, or comes later, gets the value.
 #[derive(Debug)]
 pub(crate) struct Latch<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<LatchState<T>>,
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct LatchState<T> {
     value: Option<Arc<T>>,
     waiting: BTreeMap<u64, Waker>,
     next_number: u64,
@@ -21,7 +21,7 @@ struct State<T> {
 
 impl<T> Default for Latch<T> {
     fn default() -> Self {
-        let state = State { value: None, waiting: BTreeMap::new(), next_number: 0 };
+        let state = LatchState { value: None, waiting: BTreeMap::new(), next_number: 0 };
         Self { state: Mutex::new(state) }
     }
 }
@@ -50,7 +50,7 @@ impl<T> Latch<T> {
     }
 
     /// The state is whole between any two statements that change it, so a panic spoils nothing.
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, LatchState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

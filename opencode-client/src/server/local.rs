@@ -8,7 +8,7 @@ use opencode_proto::{ServeOutcome, ServeSettings, SessionId};
 
 use crate::process::cleanup::CleanupError;
 use crate::process::cleanup::Remains;
-use crate::process::launch::Started;
+use crate::process::launch::StartedProcess;
 use crate::process::warning::Warning;
 use crate::runtime::Runtime;
 use crate::runtime::latch::{Latch, SetOnDrop};
@@ -34,10 +34,10 @@ pub(super) struct Local {
 impl Local {
     pub(super) fn watch(
         runtime: &Arc<dyn Runtime>,
-        started: Started,
+        started: StartedProcess,
         settings: ServeSettings,
     ) -> Self {
-        let Started { remains, process, invocation, warnings } = started;
+        let StartedProcess { remains, process, invocation, warnings } = started;
         let process_id = process.id;
         let tree = remains.tree().expect("a process that was started has a tree");
         Self {

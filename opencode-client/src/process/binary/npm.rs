@@ -15,7 +15,7 @@ use super::check_program;
 
 /// What decides which package fits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Host {
+pub(super) struct NpmHost {
     pub(super) os: &'static str,
     pub(super) arch: &'static str,
     pub(super) vectors: Vectors,
@@ -36,7 +36,7 @@ pub(super) enum Libc {
     Other,
 }
 
-impl Host {
+impl NpmHost {
     pub(super) fn detect() -> Self {
         Self {
             os: match std::env::consts::OS {
@@ -70,7 +70,7 @@ impl Host {
 }
 
 /// The program behind `found`, or `found` itself where there is no better answer.
-pub(super) fn resolve(found: &Path, host: &Host) -> PathBuf {
+pub(super) fn resolve(found: &Path, host: &NpmHost) -> PathBuf {
     let Some(file) = wrapped_file(found) else {
         return found.to_owned();
     };
@@ -140,7 +140,7 @@ fn kind(file: &Path) -> Kind {
 }
 
 /// Looks where Node would: in `node_modules` of every directory above.
-fn platform_program(launcher: &Path, host: &Host) -> Option<PathBuf> {
+fn platform_program(launcher: &Path, host: &NpmHost) -> Option<PathBuf> {
     let name = if host.os == "windows" { "opencode.exe" } else { "opencode" };
     host.packages().iter().find_map(|package| {
         launcher.ancestors().skip(1).find_map(|directory| {

@@ -9,20 +9,21 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
-use super::table::{Liveness, Process, Source, Started};
+use super::row::{Liveness, StartTime, TableRow};
+use super::table::TableSource;
 
 /// One process: by pidfd where the system has them, else by pid and start time.
 #[derive(Debug)]
 pub(super) struct Handle {
     pid: Pid,
-    started: Started,
+    started: StartTime,
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pidfd: Option<OwnedFd>,
 }
 
 /// What became of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivery {
+pub(super) enum SignalDelivery {
     /// The process has ended.
     Gone,
     /// The process belongs to another user.
@@ -31,7 +32,7 @@ pub(super) enum Delivery {
 }
 
 impl Handle {
-    pub(super) fn started(&self) -> Started {
+    pub(super) fn started(&self) -> StartTime {
         self.started
     }
 
@@ -48,17 +49,20 @@ impl Handle {
 }
 
 /// Takes hold of the processes of these rows; `None` for one that has ended since.
-pub(super) fn hold(processes: &[&Process], source: Source) -> io::Result<Vec<Option<Handle>>> {
-    let open = |process: &Process| {
+pub(super) fn hold(
+    processes: &[&TableRow],
+    source: TableSource,
+) -> io::Result<Vec<Option<Handle>>> {
+    let open = |process: &TableRow| {
         let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw)?;
         Some(Handle {
             pid,
             started: process.started,
             #[cfg(any(target_os = "linux", target_os = "android"))]
             pidfd: match source {
-                Source::Procfs => open_pidfd(pid),
+                TableSource::Procfs => open_pidfd(pid),
                 #[cfg(test)]
-                Source::Ps => None,
+                TableSource::Ps => None,
             },
         })
     };
@@ -75,8 +79,8 @@ pub(super) fn hold(processes: &[&Process], source: Source) -> io::Result<Vec<Opt
 pub(super) fn signal(
     handles: &[&Handle],
     signal: Signal,
-    source: Source,
-) -> (Vec<Delivery>, io::Result<()>) {
+    source: TableSource,
+) -> (Vec<SignalDelivery>, io::Result<()>) {
     let mut result = Ok(());
     let alive = if handles.iter().all(|handle| handle.has_pidfd()) {
         // The pidfd knows.
@@ -88,12 +92,12 @@ pub(super) fn signal(
         })
     };
     let send = |(handle, is_alive): (&&Handle, bool)| match send(handle, is_alive, signal) {
-        Ok(()) => Delivery::Sent,
-        Err(Errno::SRCH) => Delivery::Gone,
-        Err(Errno::PERM) => Delivery::Refused,
+        Ok(()) => SignalDelivery::Sent,
+        Err(Errno::SRCH) => SignalDelivery::Gone,
+        Err(Errno::PERM) => SignalDelivery::Refused,
         Err(error) => {
             result = Err(error.into());
-            Delivery::Refused
+            SignalDelivery::Refused
         }
     };
     let deliveries = handles.iter().zip(alive).map(send).collect();
@@ -112,7 +116,7 @@ fn send(handle: &Handle, is_alive: bool, signal: Signal) -> rustix::io::Result<(
 pub(super) fn wait_for_one(
     handles: &[&Handle],
     until: Instant,
-    source: Source,
+    source: TableSource,
 ) -> io::Result<Vec<bool>> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(pidfds) =
@@ -135,9 +139,9 @@ pub(super) fn wait_for_one(
 }
 
 /// Of each process whether it has not ended, and its pid still means it.
-fn are_alive(handles: &[&Handle], source: Source) -> io::Result<Vec<bool>> {
+fn are_alive(handles: &[&Handle], source: TableSource) -> io::Result<Vec<bool>> {
     let pids: Vec<u32> = handles.iter().map(|handle| handle.pid()).collect();
-    let rows: BTreeMap<u32, Process> =
+    let rows: BTreeMap<u32, TableRow> =
         source.rows(&pids)?.into_iter().map(|row| (row.pid, row)).collect();
     let is_alive = |handle: &&Handle| {
         rows.get(&handle.pid()).is_some_and(|row| {

@@ -6,7 +6,7 @@ use std::str::SplitAsciiWhitespace;
 use std::time::Duration;
 
 use super::marker::Marker;
-use super::table::{Liveness, Process, Role, Started};
+use super::row::{Liveness, Role, StartTime, TableRow};
 
 /// The number of the state in the line of stat, as proc(5) counts: the pid is 1, the command 2.
 const FIRST_FIELD: usize = 3;
@@ -16,8 +16,8 @@ const EXEC_PAUSES_MAX: usize = 100;
 
 /// Every process. `marker_for` says by the start time which marker to look for, if any.
 pub(super) fn snapshot<'a>(
-    marker_for: impl Fn(Started) -> Option<&'a Marker>,
-) -> io::Result<Vec<Process>> {
+    marker_for: impl Fn(StartTime) -> Option<&'a Marker>,
+) -> io::Result<Vec<TableRow>> {
     let mut table = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
@@ -37,7 +37,7 @@ pub(super) fn snapshot<'a>(
 }
 
 /// The row of one pid, its role not looked up.
-pub(super) fn row(pid: u32) -> io::Result<Option<Process>> {
+pub(super) fn row(pid: u32) -> io::Result<Option<TableRow>> {
     match fs::read(stat_path(pid)) {
         Ok(stat) => parse_stat(pid, &stat)
             .map(Some)
@@ -113,7 +113,7 @@ fn has_vanished(error: &io::Error) -> bool {
 }
 
 /// `pid (command) state ppid …`, see proc(5); the command may hold spaces and parentheses.
-fn parse_stat(pid: u32, stat: &[u8]) -> Option<Process> {
+fn parse_stat(pid: u32, stat: &[u8]) -> Option<TableRow> {
     let start = stat.iter().position(|&byte| byte == b'(')? + 1;
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     let command = String::from_utf8_lossy(stat.get(start..end)?).into_owned();
@@ -124,8 +124,8 @@ fn parse_stat(pid: u32, stat: &[u8]) -> Option<Process> {
         _ => Liveness::Alive,
     };
     let parent = fields.next()?.parse().ok()?;
-    let started = Started(fields.nth(22 - 5)?.parse().ok()?);
-    Some(Process { pid, parent, started, liveness, role: Role::Unmarked, command })
+    let started = StartTime(fields.nth(22 - 5)?.parse().ok()?);
+    Some(TableRow { pid, parent, started, liveness, role: Role::Unmarked, command })
 }
 
 /// The fields behind the command, from [`FIRST_FIELD`] on.
@@ -151,7 +151,7 @@ mod tests {
             let process = parse_stat(42, &stat(command, 'S')).expect(command);
             assert_eq!(process.command, command);
             assert_eq!(process.parent, 7);
-            assert_eq!(process.started, Started(98765));
+            assert_eq!(process.started, StartTime(98765));
             assert_eq!(process.liveness, Liveness::Alive);
         }
         let mut bytes = stat("x", 'S');

@@ -5,12 +5,12 @@ use std::io;
 use std::process::{Command, Stdio};
 
 use super::marker::Marker;
-use super::table::{Liveness, Process, Role, Started};
+use super::row::{Liveness, Role, StartTime, TableRow};
 
 /// Every process. `marker_for` says by the start time which marker to look for, if any.
 pub(super) fn snapshot<'a>(
-    marker_for: impl Fn(Started) -> Option<&'a Marker>,
-) -> io::Result<Vec<Process>> {
+    marker_for: impl Fn(StartTime) -> Option<&'a Marker>,
+) -> io::Result<Vec<TableRow>> {
     let mut table = rows_of(&["-A"])?;
     // BSD options, which Linux's ps knows too: `e` appends the environment to the command line.
     let listing = run(&["axeww", "-o", "pid=", "-o", "command="])?;
@@ -32,7 +32,7 @@ pub(super) fn may_run(_pid: u32) -> io::Result<bool> {
 }
 
 /// The rows of these pids; the roles are not looked up.
-pub(super) fn rows(pids: &[u32]) -> io::Result<Vec<Process>> {
+pub(super) fn rows(pids: &[u32]) -> io::Result<Vec<TableRow>> {
     if pids.is_empty() {
         return Ok(Vec::new());
     }
@@ -40,7 +40,7 @@ pub(super) fn rows(pids: &[u32]) -> io::Result<Vec<Process>> {
     rows_of(&["-p", &list])
 }
 
-fn rows_of(selection: &[&str]) -> io::Result<Vec<Process>> {
+fn rows_of(selection: &[&str]) -> io::Result<Vec<TableRow>> {
     // One -o each: after a `=`, POSIX takes the rest of the argument for the column's heading.
     let columns = ["pid=", "ppid=", "stat=", "lstart=", "comm="];
     let mut arguments = selection.to_vec();
@@ -70,12 +70,12 @@ fn run(arguments: &[&str]) -> io::Result<String> {
     }
 }
 
-fn parse_rows(listing: &str) -> Vec<Process> {
+fn parse_rows(listing: &str) -> Vec<TableRow> {
     listing.lines().filter_map(parse_row).collect()
 }
 
 /// `pid ppid stat Www Mmm dd hh:mm:ss yyyy command`
-fn parse_row(line: &str) -> Option<Process> {
+fn parse_row(line: &str) -> Option<TableRow> {
     let mut rest = line;
     let mut field = || {
         rest = rest.trim_start();
@@ -88,8 +88,8 @@ fn parse_row(line: &str) -> Option<Process> {
     let liveness = if field()?.starts_with('Z') { Liveness::Ended } else { Liveness::Alive };
     let _weekday = field()?;
     let (month, day, time, year) = (field()?, field()?, field()?, field()?);
-    let started = Started(seconds(year, month, day, time)?);
-    Some(Process {
+    let started = StartTime(seconds(year, month, day, time)?);
+    Some(TableRow {
         pid,
         parent,
         started,

@@ -3,82 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::GUARDIAN_ENTRY;
 use super::marker::Marker;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::procfs;
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
 use super::ps;
-
-/// When a process started, in the units of its [`Source`]. With the pid it names one process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Started(pub(super) u64);
-
-/// Whether a process still runs. A zombie has ended: it only waits for its parent to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Liveness {
-    Alive,
-    Ended,
-}
-
-/// What a process's environment says about its part in the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// A guardian, of this run or of one nested in it: it ends by itself after its clean-up.
-    Guardian,
-    /// It carries the run's marker.
-    Marked,
-    /// It carries no marker, or its environment cannot be read.
-    Unmarked,
-}
-
-/// One row of the process table.
-#[derive(Clone, Debug)]
-pub(super) struct Process {
-    pub(super) pid: u32,
-    pub(super) parent: u32,
-    pub(super) started: Started,
-    pub(super) liveness: Liveness,
-    pub(super) role: Role,
-    pub(super) command: String,
-}
-
-impl Role {
-    /// What these entries of an environment say. Where they come behind a command line, that may
-    /// talk of the marker too: the last entry counts.
-    pub(super) fn of<'a>(
-        entries: impl DoubleEndedIterator<Item = &'a [u8]> + Clone,
-        marker: &Marker,
-    ) -> Self {
-        let value_of =
-            |entry: &'a [u8]| entry.strip_prefix(Marker::NAME.as_bytes())?.strip_prefix(b"=");
-        if entries.clone().any(|entry| entry == GUARDIAN_ENTRY.as_bytes()) {
-            Self::Guardian
-        } else if entries.rev().find_map(value_of).is_some_and(|value| marker.is_in(value)) {
-            Self::Marked
-        } else {
-            Self::Unmarked
-        }
-    }
-}
+use super::row::{Liveness, Role, StartTime, TableRow};
 
 /// Where the process table is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum TableSource {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Procfs,
     #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
     Ps,
 }
 
-impl Source {
+impl TableSource {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) const HERE: Self = Self::Procfs;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     pub(super) const HERE: Self = Self::Ps;
 
     /// Every process; the role is looked up for those started at `since` or later.
-    pub(super) fn snapshot(self, marker: &Marker, since: Started) -> io::Result<Vec<Process>> {
+    pub(super) fn snapshot(self, marker: &Marker, since: StartTime) -> io::Result<Vec<TableRow>> {
         let marker_for = |started| self.is_since(started, since).then_some(marker);
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -89,7 +37,7 @@ impl Source {
     }
 
     /// The rows of these pids as they are now, read in this order; those gone are left out.
-    pub(super) fn rows(self, pids: &[u32]) -> io::Result<Vec<Process>> {
+    pub(super) fn rows(self, pids: &[u32]) -> io::Result<Vec<TableRow>> {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Self::Procfs => pids.iter().filter_map(|&pid| procfs::row(pid).transpose()).collect(),
@@ -99,7 +47,7 @@ impl Source {
     }
 
     /// The row of one pid as it is now.
-    pub(super) fn row(self, pid: u32) -> io::Result<Option<Process>> {
+    pub(super) fn row(self, pid: u32) -> io::Result<Option<TableRow>> {
         Ok(self.rows(&[pid])?.pop())
     }
 
@@ -114,11 +62,11 @@ impl Source {
     }
 
     /// Whether two start times of one pid mean the same process.
-    pub(super) fn is_same(self, one: Started, other: Started) -> bool {
+    pub(super) fn is_same(self, one: StartTime, other: StartTime) -> bool {
         one.0.abs_diff(other.0) <= self.jitter()
     }
 
-    fn is_since(self, started: Started, since: Started) -> bool {
+    fn is_since(self, started: StartTime, since: StartTime) -> bool {
         started.0.saturating_add(self.jitter()) >= since.0
     }
 
@@ -138,22 +86,22 @@ impl Source {
 /// A process belongs if it is marked, or if its parent belongs; but nothing of `protected`, no
 /// guardian, and nothing older than `since`.
 pub(super) fn newcomers<'a>(
-    table: &'a [Process],
-    source: Source,
-    since: Started,
-    known: &BTreeMap<u32, Started>,
+    table: &'a [TableRow],
+    source: TableSource,
+    since: StartTime,
+    known: &BTreeMap<u32, StartTime>,
     protected: &BTreeSet<u32>,
-) -> Vec<&'a Process> {
-    let is_known = |process: &Process| {
+) -> Vec<&'a TableRow> {
+    let is_known = |process: &TableRow| {
         known.get(&process.pid).is_some_and(|&started| source.is_same(started, process.started))
     };
-    let mut children: BTreeMap<u32, Vec<&Process>> = BTreeMap::new();
+    let mut children: BTreeMap<u32, Vec<&TableRow>> = BTreeMap::new();
     for process in table {
         children.entry(process.parent).or_default().push(process);
     }
 
     let mut belongs: BTreeSet<u32> = BTreeSet::new();
-    let mut pending: Vec<&Process> =
+    let mut pending: Vec<&TableRow> =
         table.iter().filter(|process| process.role == Role::Marked || is_known(process)).collect();
     let mut found = Vec::new();
     while let Some(process) = pending.pop() {
@@ -172,7 +120,7 @@ pub(super) fn newcomers<'a>(
 }
 
 /// The pids no clean-up may ever touch: init, this process and those it descends from.
-pub(super) fn protected_pids(table: &[Process], own: u32) -> BTreeSet<u32> {
+pub(super) fn protected_pids(table: &[TableRow], own: u32) -> BTreeSet<u32> {
     let parents: BTreeMap<u32, u32> =
         table.iter().map(|process| (process.pid, process.parent)).collect();
     let mut protected = BTreeSet::from([0, 1]);
@@ -187,47 +135,27 @@ pub(super) fn protected_pids(table: &[Process], own: u32) -> BTreeSet<u32> {
 mod tests {
     use super::*;
 
-    fn process(pid: u32, parent: u32) -> Process {
-        Process {
+    fn process(pid: u32, parent: u32) -> TableRow {
+        TableRow {
             pid,
             parent,
-            started: Started(u64::from(pid)),
+            started: StartTime(u64::from(pid)),
             liveness: Liveness::Alive,
             role: Role::Unmarked,
             command: format!("p{pid}"),
         }
     }
 
-    fn marked(pid: u32, parent: u32) -> Process {
-        Process { role: Role::Marked, ..process(pid, parent) }
+    fn marked(pid: u32, parent: u32) -> TableRow {
+        TableRow { role: Role::Marked, ..process(pid, parent) }
     }
 
-    fn found(table: &[Process], known: &[u32], own: u32) -> BTreeSet<u32> {
-        let known = known.iter().map(|&pid| (pid, Started(u64::from(pid)))).collect();
-        newcomers(table, Source::HERE, Started(50), &known, &protected_pids(table, own))
+    fn found(table: &[TableRow], known: &[u32], own: u32) -> BTreeSet<u32> {
+        let known = known.iter().map(|&pid| (pid, StartTime(u64::from(pid)))).collect();
+        newcomers(table, TableSource::HERE, StartTime(50), &known, &protected_pids(table, own))
             .iter()
             .map(|process| process.pid)
             .collect()
-    }
-
-    #[test]
-    fn tells_roles_by_whole_entries() {
-        let (ours, other) = (Marker::new(None), Marker::new(None));
-        let (name, value, foreign) = (Marker::NAME, ours.value(), other.value());
-        for (environment, expected) in [
-            (format!("A=1 {name}={value} B=2"), Role::Marked),
-            (format!("{name}={foreign}:{value}"), Role::Marked),
-            (format!("{name}={foreign}"), Role::Unmarked),
-            (format!("{name}={value}0"), Role::Unmarked),
-            (format!("X{name}={value}"), Role::Unmarked),
-            (format!("OTHER={value}"), Role::Unmarked),
-            (format!("{name}={value} sleep 1 {name}={foreign}"), Role::Unmarked),
-            (format!("{name}={value} {GUARDIAN_ENTRY}"), Role::Guardian),
-            (String::new(), Role::Unmarked),
-        ] {
-            let entries = environment.as_bytes().split(|&byte| byte == b' ');
-            assert_eq!(Role::of(entries, &ours), expected, "{environment}");
-        }
     }
 
     #[test]
@@ -248,7 +176,7 @@ mod tests {
     #[test]
     fn a_reused_pid_is_neither_known_nor_a_parent() {
         let mut reused = process(100, 1);
-        reused.started = Started(900);
+        reused.started = StartTime(900);
         let table = [reused, process(101, 100)];
         assert_eq!(found(&table, &[100], 10), [].into());
     }

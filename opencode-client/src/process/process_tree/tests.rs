@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
-use super::handle::{Delivery, Handle, hold, signal, wait_for_one};
-use super::table::{Liveness, Process, Source, Started};
+use super::handle::{Handle, SignalDelivery, hold, signal, wait_for_one};
+use super::row::{Liveness, StartTime, TableRow};
+use super::table::TableSource;
 use super::*;
 
 /// Generous, for a loaded machine: no test waits this long when all is well.
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const AT_ONCE: SweepLimits = SweepLimits { grace: Duration::ZERO, kill_timeout: PATIENCE };
 
-const SOURCES: [Source; 2] = [Source::HERE, Source::Ps];
+const SOURCES: [TableSource; 2] = [TableSource::HERE, TableSource::Ps];
 
 /// A shell script as the root of a run; everything it starts holds its stdout.
 struct Run {
@@ -28,11 +29,11 @@ struct Run {
 }
 
 impl Run {
-    fn start(source: Source, script: &str) -> Self {
+    fn start(source: TableSource, script: &str) -> Self {
         Self::start_with(source, Marker::new(None), script)
     }
 
-    fn start_with(source: Source, marker: Marker, script: &str) -> Self {
+    fn start_with(source: TableSource, marker: Marker, script: &str) -> Self {
         let mut root = Command::new("sh")
             .args(["-c", script])
             .env(Marker::NAME, marker.value())
@@ -92,7 +93,7 @@ impl Drop for Run {
 }
 
 pub(crate) fn is_alive(pid: u32) -> bool {
-    Source::HERE
+    TableSource::HERE
         .row(pid)
         .expect("readable")
         .is_some_and(|process| process.liveness == Liveness::Alive)
@@ -100,19 +101,19 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 
 /// Whether there is a process of this pid, be it a zombie.
 pub(crate) fn exists(pid: u32) -> bool {
-    Source::HERE.row(pid).expect("readable").is_some()
+    TableSource::HERE.row(pid).expect("readable").is_some()
 }
 
 pub(crate) fn has_ended_within(pid: u32, patience: Duration) -> bool {
-    let row = Source::HERE.row(pid).expect("readable");
-    let handle = row.and_then(|row| hold_one(&row, Source::HERE));
+    let row = TableSource::HERE.row(pid).expect("readable");
+    let handle = row.and_then(|row| hold_one(&row, TableSource::HERE));
     handle.is_none_or(|handle| {
         let until = Instant::now() + patience;
-        wait_for_one(&[&handle], until, Source::HERE).expect("waited") == [true]
+        wait_for_one(&[&handle], until, TableSource::HERE).expect("waited") == [true]
     })
 }
 
-fn hold_one(row: &Process, source: Source) -> Option<Handle> {
+fn hold_one(row: &TableRow, source: TableSource) -> Option<Handle> {
     hold(&[row], source).expect("looked up").pop().expect("one for one")
 }
 
@@ -169,7 +170,7 @@ fn remembers_those_who_hide_later() {
 #[test]
 fn asks_before_it_kills() {
     let mut run = Run::start(
-        Source::HERE,
+        TableSource::HERE,
         "setsid sh -c 'trap \"echo tidy; exit\" TERM; echo ready; while :; do sleep 0.01; done' &
          exit 0",
     );
@@ -199,7 +200,7 @@ fn kills_the_deaf_after_the_grace() {
 #[test]
 fn asks_the_stopped_too() {
     let mut run = Run::start(
-        Source::HERE,
+        TableSource::HERE,
         "trap 'echo tidy; exit' TERM; echo ready; kill -STOP $$; while :; do sleep 0.01; done",
     );
     assert_eq!(run.line(), "ready");
@@ -219,7 +220,7 @@ fn kills_those_who_multiply_meanwhile() {
         format!("n=0; while [ $n -lt 3000 ]; do echo {name}; setsid sleep 1000 & n=$((n+1)); done")
     };
     let mut run = Run::start(
-        Source::HERE,
+        TableSource::HERE,
         &format!("setsid sh -c '{}' & setsid sh -c '{}' & wait", breed("one"), breed("two")),
     );
     let first = run.line();
@@ -235,7 +236,7 @@ fn kills_those_who_multiply_meanwhile() {
 
 #[test]
 fn a_zombie_has_ended() {
-    let mut run = Run::start(Source::HERE, "exit 0");
+    let mut run = Run::start(TableSource::HERE, "exit 0");
     assert_eq!(run.rest(), "");
     // The root is a zombie now, and so is this child after the sweep: nobody waits for it.
     let mut zombie = Command::new("sleep")
@@ -255,13 +256,13 @@ fn a_zombie_has_ended() {
 fn tells_the_stopped_from_those_who_may_run() {
     let mut child = Command::new("sleep").arg("1000").spawn().expect("starts");
     let pid = Pid::from_child(&child);
-    assert!(Source::HERE.may_run(child.id()).expect("readable"));
+    assert!(TableSource::HERE.may_run(child.id()).expect("readable"));
     rustix::process::kill_process(pid, Signal::STOP).expect("stopped");
     waitpid(Some(pid), WaitOptions::UNTRACED).expect("waits");
-    assert!(!Source::HERE.may_run(child.id()).expect("readable"));
+    assert!(!TableSource::HERE.may_run(child.id()).expect("readable"));
     child.kill().expect("killed");
     child.wait().expect("waited for");
-    assert!(!Source::HERE.may_run(child.id()).expect("readable"));
+    assert!(!TableSource::HERE.may_run(child.id()).expect("readable"));
 }
 
 #[test]
@@ -313,7 +314,7 @@ fn an_inner_run_ends_alone_and_an_outer_one_with_all_within() {
         inner.value()
     );
 
-    let mut run = Run::start_with(Source::HERE, outer.clone(), &script);
+    let mut run = Run::start_with(TableSource::HERE, outer.clone(), &script);
     let (outer_pid, inner_pid) = (run.pid(), run.pid());
     // No child of this process: only the marker leads there.
     let mut tree = ProcessTree::new(u32::MAX, inner);
@@ -321,7 +322,7 @@ fn an_inner_run_ends_alone_and_an_outer_one_with_all_within() {
     assert_eq!(run.line(), "waited");
     assert!(is_alive(outer_pid) && !is_alive(inner_pid));
 
-    let mut run = Run::start_with(Source::HERE, outer, &script);
+    let mut run = Run::start_with(TableSource::HERE, outer, &script);
     let _pids = [run.pid(), run.pid()];
     run.root.kill().expect("killed");
     run.reap();
@@ -361,7 +362,7 @@ fn a_root_that_is_gone_already_is_no_error() {
 
 #[test]
 fn a_root_that_is_not_our_child_is_not_touched() {
-    let mut run = Run::start(Source::HERE, "sleep 1000 & echo $!; wait");
+    let mut run = Run::start(TableSource::HERE, "sleep 1000 & echo $!; wait");
     let grandchild = run.pid();
     let mut tree = ProcessTree::new(grandchild, Marker::new(None));
     tree.kill().expect("nothing to do");
@@ -375,7 +376,7 @@ fn a_handle_does_not_fit_another_process_of_the_same_pid() {
         let mut child = Command::new("sleep").arg("1000").spawn().expect("starts");
         let mut row = source.row(child.id()).expect("readable").expect("alive");
         let handle = hold_one(&row, source).expect("alive");
-        row.started = Started(row.started.0 - 100);
+        row.started = StartTime(row.started.0 - 100);
         assert!(hold_one(&row, source).is_none());
 
         let kill = || {
@@ -383,9 +384,9 @@ fn a_handle_does_not_fit_another_process_of_the_same_pid() {
             result.expect("no other error");
             deliveries
         };
-        assert_eq!(kill(), [Delivery::Sent]);
+        assert_eq!(kill(), [SignalDelivery::Sent]);
         child.wait().expect("ends");
-        assert_eq!(kill(), [Delivery::Gone]);
+        assert_eq!(kill(), [SignalDelivery::Gone]);
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::handle::{self, Delivery, Handle};
-use super::table::{Process, Role, Source, Started, newcomers, protected_pids};
+use super::handle::{self, Handle, SignalDelivery};
+use super::row::{Role, StartTime, TableRow};
+use super::table::{TableSource, newcomers, protected_pids};
 use super::{Marker, ProcessTreeError, Survivor, Survivors, SweepError, SweepLimits};
 
 /// After so many rounds even a fork bomb is killed without having been frozen whole.
@@ -23,19 +24,19 @@ pub(crate) struct ProcessTree {
     members: BTreeMap<u32, Member>,
     marker: Marker,
     /// Nothing of the run is older.
-    since: Started,
-    source: Source,
+    since: StartTime,
+    source: TableSource,
 }
 
 #[derive(Debug)]
 struct Member {
     handle: Handle,
     command: String,
-    state: State,
+    state: MemberState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum MemberState {
     Frozen,
     /// Another user's: signals are refused.
     OutOfReach,
@@ -46,16 +47,16 @@ impl ProcessTree {
     /// The tree below `root_pid`, a child of this process that has not been waited for yet: call
     /// it right after the spawn. Should the child be gone already, the marker alone tells.
     pub(crate) fn new(root_pid: u32, marker: Marker) -> Self {
-        Self::with_source(root_pid, marker, Source::HERE)
+        Self::with_source(root_pid, marker, TableSource::HERE)
     }
 
-    pub(super) fn with_source(root_pid: u32, marker: Marker, source: Source) -> Self {
+    pub(super) fn with_source(root_pid: u32, marker: Marker, source: TableSource) -> Self {
         let own = std::process::id();
         let start_of = |pid| source.row(pid).ok().flatten();
         let mut tree = Self {
             members: BTreeMap::new(),
             marker,
-            since: start_of(own).map_or_else(Started::default, |process| process.started),
+            since: start_of(own).map_or_else(StartTime::default, |process| process.started),
             source,
         };
         // A root that cannot be looked up now is found by its marker later, or is gone.
@@ -114,7 +115,7 @@ impl ProcessTree {
             self.kill()?;
             self.wait_until_empty(end)?;
             // Nobody is left who could start another, unless somebody had not been found yet.
-            if self.members.is_empty() && self.scan()? == Found::Nobody {
+            if self.members.is_empty() && self.scan()? == ScanResult::Complete {
                 return Ok(());
             }
             if Instant::now() >= end || self.only_out_of_reach() {
@@ -125,9 +126,9 @@ impl ProcessTree {
 
     fn freeze(&mut self) -> Result<(), ProcessTreeError> {
         for _ in 0..FREEZE_ROUNDS_MAX {
-            self.signal(Signal::STOP, |state| state == State::Running)?;
+            self.signal(Signal::STOP, |state| state == MemberState::Running)?;
             self.wait_until_stopped()?;
-            if self.scan()? == Found::Nobody {
+            if self.scan()? == ScanResult::Complete {
                 break;
             }
         }
@@ -140,10 +141,10 @@ impl ProcessTree {
         let until = later(STOP_TIMEOUT);
         let mut pause = Duration::from_micros(100);
         for (&pid, member) in &mut self.members {
-            if member.state != State::Running {
+            if member.state != MemberState::Running {
                 continue;
             }
-            member.state = State::Frozen;
+            member.state = MemberState::Frozen;
             while self.source.may_run(pid).map_err(ProcessTreeError::Table)? {
                 if Instant::now() >= until {
                     return Ok(());
@@ -155,7 +156,7 @@ impl ProcessTree {
         Ok(())
     }
 
-    fn scan(&mut self) -> Result<Found, ProcessTreeError> {
+    fn scan(&mut self) -> Result<ScanResult, ProcessTreeError> {
         let table =
             self.source.snapshot(&self.marker, self.since).map_err(ProcessTreeError::Table)?;
         let protected = protected_pids(&table, std::process::id());
@@ -164,7 +165,7 @@ impl ProcessTree {
         let newcomers = newcomers(&table, self.source, self.since, &known, &protected);
 
         // One that ends before it is held may have started another: that counts as found.
-        let found = if newcomers.is_empty() { Found::Nobody } else { Found::Somebody };
+        let found = if newcomers.is_empty() { ScanResult::Complete } else { ScanResult::Newcomers };
         let handles = handle::hold(&newcomers, self.source).map_err(ProcessTreeError::Table)?;
         let held = newcomers.into_iter().zip(handles);
         let held = held.filter_map(|(process, handle)| Some((process, handle?))).collect();
@@ -178,9 +179,9 @@ impl ProcessTree {
     /// in `table`: while that one lives, its pid cannot have meant another.
     fn confirm<'a>(
         &self,
-        table: &[Process],
-        held: Vec<(&'a Process, Handle)>,
-    ) -> Result<Vec<(&'a Process, Handle)>, ProcessTreeError> {
+        table: &[TableRow],
+        held: Vec<(&'a TableRow, Handle)>,
+    ) -> Result<Vec<(&'a TableRow, Handle)>, ProcessTreeError> {
         let (mut kept, by_parent): (Vec<_>, Vec<_>) =
             held.into_iter().partition(|(process, _)| process.role == Role::Marked);
         if by_parent.is_empty() {
@@ -206,10 +207,10 @@ impl ProcessTree {
         Ok(kept)
     }
 
-    fn remember(&mut self, process: &Process, handle: Handle) {
+    fn remember(&mut self, process: &TableRow, handle: Handle) {
         self.members.insert(
             process.pid,
-            Member { handle, command: process.command.clone(), state: State::Running },
+            Member { handle, command: process.command.clone(), state: MemberState::Running },
         );
     }
 
@@ -220,9 +221,9 @@ impl ProcessTree {
     fn signal(
         &mut self,
         signal: Signal,
-        whom: impl Fn(State) -> bool,
+        whom: impl Fn(MemberState) -> bool,
     ) -> Result<(), ProcessTreeError> {
-        let (mut states, handles): (Vec<&mut State>, Vec<&Handle>) = self
+        let (mut states, handles): (Vec<&mut MemberState>, Vec<&Handle>) = self
             .members
             .values_mut()
             .filter(|member| whom(member.state))
@@ -230,8 +231,8 @@ impl ProcessTree {
             .unzip();
         let (deliveries, result) = handle::signal(&handles, signal, self.source);
         for (state, delivery) in states.iter_mut().zip(deliveries) {
-            if delivery == Delivery::Refused {
-                **state = State::OutOfReach;
+            if delivery == SignalDelivery::Refused {
+                **state = MemberState::OutOfReach;
             }
         }
         result.map_err(ProcessTreeError::Signal)
@@ -262,7 +263,7 @@ impl ProcessTree {
     }
 
     fn only_out_of_reach(&self) -> bool {
-        self.members.values().all(|member| member.state == State::OutOfReach)
+        self.members.values().all(|member| member.state == MemberState::OutOfReach)
     }
 
     fn survivors(&self) -> Survivors {
@@ -281,7 +282,8 @@ fn later(duration: Duration) -> Instant {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    Nobody,
-    Somebody,
+enum ScanResult {
+    /// All processes of the run are known.
+    Complete,
+    Newcomers,
 }

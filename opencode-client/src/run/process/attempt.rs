@@ -11,7 +11,7 @@ use crate::log::Log;
 use crate::process::child::{poll_chunk, poll_exit};
 use crate::process::cleanup::Remains;
 use crate::process::host::Host;
-use crate::process::launch::Started;
+use crate::process::launch::StartedProcess;
 use crate::process::pacing::StartPermit;
 use crate::process::run_tree::TreeJobs;
 use crate::process::warning::Warning;
@@ -50,11 +50,11 @@ impl Attempt {
     pub(super) fn new(
         host: Arc<Host>,
         request: &RunRequest,
-        started: Started,
+        started: StartedProcess,
         log: Option<Log>,
         permit: StartPermit,
     ) -> Self {
-        let Started { remains, process, invocation, warnings } = started;
+        let StartedProcess { remains, process, invocation, warnings } = started;
         let Process { stdin, stdout, stderr, exit, .. } = process;
         Self {
             remains: Some(remains),

@@ -46,11 +46,11 @@ pub struct AnswerSchema {
     #[cfg(feature = "schema")]
     validator: Option<Arc<Validator>>,
     read: fn(&RawJson, Path<'_>) -> Result<(), Problem>,
-    checks: Vec<Check>,
+    checks: Vec<AnswerCheck>,
     asks_max: u32,
 }
 
-type Check = Arc<dyn Fn(&RawJson) -> Result<(), String> + Send + Sync>;
+type AnswerCheck = Arc<dyn Fn(&RawJson) -> Result<(), String> + Send + Sync>;
 
 impl AnswerSchema {
     /// A schema and the type that its answers are read as. An answer fits if it can be read; what the schema says beyond

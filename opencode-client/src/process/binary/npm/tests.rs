@@ -3,7 +3,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
-const HOST: Host = Host { os: "linux", arch: "x64", vectors: Vectors::Avx2, libc: Libc::Other };
+const HOST: NpmHost =
+    NpmHost { os: "linux", arch: "x64", vectors: Vectors::Avx2, libc: Libc::Other };
 
 const PROGRAM: &str = "\x7fELF\0\0 a program";
 const STUB: &str = "echo \"Error: the postinstall script was not run.\" >&2\nexit 1\n";
@@ -114,11 +115,11 @@ fn chooses_what_runs_here() {
     let old = Vectors::Baseline;
     let cases = [
         (HOST, "opencode-linux-x64"),
-        (Host { vectors: old, ..HOST }, "opencode-linux-x64-baseline"),
-        (Host { libc: Libc::Musl, ..HOST }, "opencode-linux-x64-musl"),
-        (Host { libc: Libc::Musl, vectors: old, ..HOST }, "opencode-linux-x64-baseline-musl"),
-        (Host { arch: "arm64", vectors: old, ..HOST }, "opencode-linux-arm64"),
-        (Host { os: "darwin", arch: "arm64", vectors: old, ..HOST }, "opencode-darwin-arm64"),
+        (NpmHost { vectors: old, ..HOST }, "opencode-linux-x64-baseline"),
+        (NpmHost { libc: Libc::Musl, ..HOST }, "opencode-linux-x64-musl"),
+        (NpmHost { libc: Libc::Musl, vectors: old, ..HOST }, "opencode-linux-x64-baseline-musl"),
+        (NpmHost { arch: "arm64", vectors: old, ..HOST }, "opencode-linux-arm64"),
+        (NpmHost { os: "darwin", arch: "arm64", vectors: old, ..HOST }, "opencode-darwin-arm64"),
     ];
     for (host, package) in cases {
         assert_eq!(
@@ -165,7 +166,7 @@ fn leaves_scripts_and_shims_of_others_alone() {
 
 #[test]
 fn the_host_is_one_that_packages_exist_for() {
-    let packages = Host::detect().packages();
+    let packages = NpmHost::detect().packages();
     assert!(!packages.is_empty());
     assert!(packages.iter().all(|name| name.starts_with("opencode-")));
 }
