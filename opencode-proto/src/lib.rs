@@ -70,6 +70,7 @@
 //! - [`ServedRun`]: a turn as `opencode run` would print it.
 //! - [`Retry`]: one call of a server, as often as it may be tried.
 //! - [`Batch`]: many jobs on few servers.
+//! - [`PolicyJudge`](policy::PolicyJudge): the permission requests of one session and its subagents.
 //!
 //! The example `blocking` drives a run and a turn with threads and a plain socket; it is the guide to embedding.
 
@@ -91,6 +92,7 @@ mod json;
 mod line;
 mod output_tail;
 mod part;
+pub mod policy;
 mod random;
 mod retry;
 mod run;

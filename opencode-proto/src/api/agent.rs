@@ -160,6 +160,19 @@ pub struct ServerPaths {
     pub home: Option<String>,
 }
 
+impl ServerPaths {
+    /// Creates paths without a home.
+    pub fn new(directory: impl Into<String>, worktree: impl Into<String>) -> Self {
+        Self { directory: directory.into(), worktree: worktree.into(), home: None }
+    }
+
+    /// Sets the home.
+    #[must_use]
+    pub fn with_home(self, home: impl Into<String>) -> Self {
+        Self { home: Some(home.into()), ..self }
+    }
+}
+
 impl ReadPaths {
     /// Creates the operation.
     pub const fn new() -> Self {

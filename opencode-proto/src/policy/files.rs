@@ -1,0 +1,237 @@
+//! Places of files: questions about the file system, and the judgement of the answers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::footprint::{Footprint, lexical};
+use super::settings::Confinement;
+use super::verdict::PolicyReason;
+
+#[cfg(test)]
+mod tests;
+
+/// Number of a [`FileQuestion`], unique within its [`PolicyJudge`](super::PolicyJudge).
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use opencode_proto::policy::{FileFinding, FileQuestionId};
+///
+/// // Findings of finished look-ups, until the driver hands them over.
+/// let finished: BTreeMap<FileQuestionId, Vec<FileFinding>> = BTreeMap::new();
+/// # drop(finished);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileQuestionId(pub(super) u64);
+
+/// Paths that the driver has to look up in the file system.
+///
+/// The driver answers with [`PolicyJudge::handle_files`](super::PolicyJudge::handle_files): one
+/// [`FileFinding`] for each path, in the same order. Looking up blocks.
+///
+/// ```
+/// use std::path::Path;
+/// use opencode_proto::policy::{FileFinding, FileQuestion};
+///
+/// fn answer(question: &FileQuestion) -> Vec<FileFinding> {
+///     question.paths.iter().map(|path| find(path)).collect()
+/// }
+///
+/// fn find(path: &Path) -> FileFinding {
+///     match path.canonicalize() {
+///         Ok(real) => FileFinding::found(real),
+///         // A real driver resolves the part of the path that exists.
+///         Err(_) => FileFinding::unknown(),
+///     }
+/// }
+/// # let _ = answer;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileQuestion {
+    /// Correlates the answer.
+    pub id: FileQuestionId,
+    /// Absolute paths, perhaps with `..` and links.
+    pub paths: Vec<PathBuf>,
+}
+
+/// Result of looking up one path.
+///
+/// ```
+/// use opencode_proto::policy::{FileFinding, Presence};
+///
+/// let found = FileFinding::found("/src/project/main.rs");
+/// assert_eq!(found.presence, Presence::Present);
+/// let free = FileFinding::absent("/src/project/new.rs");
+/// assert_eq!(free.presence, Presence::Absent);
+/// assert_eq!(FileFinding::unknown().real, None);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileFinding {
+    /// The path as the operating system follows it: every link followed, every `..` applied to
+    /// the target of the link before. Names below a directory that does not exist stay as they
+    /// are. `None` when the path cannot be followed.
+    pub real: Option<PathBuf>,
+    /// Existence of the file, after all links.
+    pub presence: Presence,
+}
+
+/// Existence of a file.
+///
+/// ```
+/// use std::io::{Error, ErrorKind};
+/// use opencode_proto::policy::Presence;
+///
+/// fn presence(looked_up: Result<(), Error>) -> Presence {
+///     match looked_up {
+///         Err(error) if error.kind() == ErrorKind::NotFound => Presence::Absent,
+///         Ok(()) | Err(_) => Presence::Present,
+///     }
+/// }
+/// assert_eq!(presence(Err(ErrorKind::PermissionDenied.into())), Presence::Present);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// The file does not exist.
+    Absent,
+    /// The file exists, or its existence cannot be determined.
+    Present,
+}
+
+impl FileFinding {
+    /// A file that exists, or may exist, at this real path.
+    pub fn found(real: impl Into<PathBuf>) -> Self {
+        Self { real: Some(real.into()), presence: Presence::Present }
+    }
+
+    /// A file that does not exist. The real path is the place where it would be created.
+    pub fn absent(real: impl Into<PathBuf>) -> Self {
+        Self { real: Some(real.into()), presence: Presence::Absent }
+    }
+
+    /// A path that cannot be followed: too many links, or a directory that cannot be searched.
+    pub const fn unknown() -> Self {
+        Self { real: None, presence: Presence::Present }
+    }
+}
+
+/// Names of files and directories that OpenCode or git run or follow when the project is used
+/// again. Compared without case, for file systems that ignore case.
+const GUARDED: [&str; 4] = [".git", ".opencode", "opencode.json", "opencode.jsonc"];
+
+/// Place of a path, relative to a confinement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FilePlace {
+    /// Inside, where a write would change what OpenCode or git run next.
+    Guarded,
+    Inside,
+    /// Outside, or unknown.
+    Outside,
+}
+
+/// Directories that reads and writes are confined to. `None`: anywhere.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FileLimits {
+    pub(super) reads: Option<Confinement>,
+    pub(super) writes: Option<Confinement>,
+}
+
+/// Paths that are looked up for one permission request.
+#[derive(Debug)]
+pub(super) struct FileLookup {
+    footprint: Footprint,
+    paths: Vec<PathBuf>,
+}
+
+impl FileLookup {
+    pub(super) fn new(footprint: Footprint) -> Self {
+        let Footprint { reads, writes, either, mentions } = &footprint;
+        let mut paths = Vec::new();
+        for path in [reads, writes, either, mentions].into_iter().flatten() {
+            // OpenCode removes `..` in some places and leaves it to the operating system in
+            // others, where it is the parent of a link's target.
+            for path in [path.clone(), lexical(path)] {
+                if !paths.contains(&path) {
+                    paths.push(path);
+                }
+            }
+        }
+        Self { footprint, paths }
+    }
+
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// Judges the answer, which has one finding for each path. A path without a finding is
+    /// outside.
+    pub(super) fn judge(
+        &self,
+        findings: &[FileFinding],
+        limits: &FileLimits,
+    ) -> Result<(), PolicyReason> {
+        let findings: BTreeMap<&Path, &FileFinding> =
+            self.paths.iter().map(PathBuf::as_path).zip(findings).collect();
+        let is_out = |limit: &Option<Confinement>, path: &Path| {
+            let place = limit.as_ref().map(|limit| place(limit, path, &findings));
+            place == Some(FilePlace::Outside)
+        };
+        let may_be_there = |path: &Path| {
+            [path, &*lexical(path)].into_iter().any(|path| {
+                findings.get(path).is_none_or(|found| found.presence == Presence::Present)
+            })
+        };
+        let Footprint { reads, writes, either, mentions } = &self.footprint;
+        let mentions = mentions.iter().filter(|path| may_be_there(path));
+        for path in reads.iter().chain(mentions) {
+            if is_out(&limits.reads, path) {
+                return Err(PolicyReason::Outside { path: path.clone() });
+            }
+        }
+        for path in writes {
+            match limits.writes.as_ref().map(|writes| place(writes, path, &findings)) {
+                Some(FilePlace::Outside) => {
+                    return Err(PolicyReason::Outside { path: path.clone() });
+                }
+                Some(FilePlace::Guarded) => {
+                    return Err(PolicyReason::Guarded { path: path.clone() });
+                }
+                Some(FilePlace::Inside) | None => {}
+            }
+        }
+        for path in either {
+            if is_out(&limits.reads, path) && is_out(&limits.writes, path) {
+                return Err(PolicyReason::Outside { path: path.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the place of a path, which has to be inside both as text and as the operating system
+/// follows it.
+fn place(
+    confinement: &Confinement,
+    path: &Path,
+    findings: &BTreeMap<&Path, &FileFinding>,
+) -> FilePlace {
+    let place_of = |path: &Path| {
+        let real = findings.get(path).and_then(|found| found.real.as_deref());
+        real.map_or(FilePlace::Outside, |real| place_of_real(confinement, real))
+    };
+    match (place_of(path), place_of(&lexical(path))) {
+        (FilePlace::Outside, _) | (_, FilePlace::Outside) => FilePlace::Outside,
+        (FilePlace::Guarded, _) | (_, FilePlace::Guarded) => FilePlace::Guarded,
+        (FilePlace::Inside, FilePlace::Inside) => FilePlace::Inside,
+    }
+}
+
+fn place_of_real(confinement: &Confinement, path: &Path) -> FilePlace {
+    // The nearest directory counts: one that is guarded below another may be named itself.
+    let Some(rest) = confinement.below(path) else { return FilePlace::Outside };
+    let is_guarded = rest.iter().any(|name| {
+        let name = name.to_string_lossy().to_lowercase();
+        GUARDED.contains(&name.as_str())
+    });
+    if is_guarded { FilePlace::Guarded } else { FilePlace::Inside }
+}

@@ -1,0 +1,138 @@
+//! Rules of a policy, matched against permission requests and against the rules of servers.
+
+use opencode_config::{PermissionAction, Permissions, wildcard_matches};
+
+use super::command::is_plain_request;
+use super::settings::Unruled;
+use crate::PermissionRequest;
+
+#[cfg(test)]
+mod tests;
+
+/// Returns the decision of the rules about everything that one request names; `None` when a part
+/// of it has no rule and no part is denied.
+///
+/// A rule for some commands does not allow a line that does more than run its commands: such a line
+/// has to be confirmed.
+pub(super) fn decide(rules: &Permissions, request: &PermissionRequest) -> Option<PermissionAction> {
+    use PermissionAction::{Allow, Ask, Deny};
+    let rule_of = |pattern: &String| rules.deciding(&request.permission, pattern);
+    let found: Vec<_> = request.patterns.iter().map(rule_of).collect();
+    if found.iter().flatten().any(|rule| rule.action == Deny) {
+        return Some(Deny);
+    }
+    if found.is_empty() || found.iter().any(Option::is_none) {
+        return None;
+    }
+    if found.iter().flatten().any(|rule| rule.action == Ask) {
+        return Some(Ask);
+    }
+    let is_whole = found.iter().flatten().all(|rule| rule.pattern == "*");
+    if request.permission == "bash" && !is_whole && !is_plain_request(request) {
+        return Some(Ask);
+    }
+    Some(Allow)
+}
+
+/// Returns whether the rules allow everything that a rule for `permission` and `pattern` matches.
+pub(super) fn allow_all(rules: &Permissions, permission: &str, pattern: &str) -> bool {
+    for rule in rules.to_ruleset().into_iter().rev() {
+        if covers(rule.permission, permission) && covers(rule.pattern, pattern) {
+            return rule.action == PermissionAction::Allow;
+        }
+        let overlaps = may_meet(rule.permission, permission) && may_meet(rule.pattern, pattern);
+        if overlaps && rule.action != PermissionAction::Allow {
+            return false;
+        }
+    }
+    false
+}
+
+/// Returns whether the rules can allow some use of `permission`, at once or after a confirmation.
+pub(super) fn can_allow(rules: &Permissions, permission: &str, unruled: Unruled) -> bool {
+    let may_be_confirmed = unruled == Unruled::Confirm;
+    for rule in rules.to_ruleset().into_iter().rev() {
+        if !wildcard_matches(permission, rule.permission) {
+            continue;
+        }
+        match rule.action {
+            PermissionAction::Allow => return true,
+            PermissionAction::Ask if may_be_confirmed => return true,
+            PermissionAction::Ask | PermissionAction::Deny => {}
+        }
+        if rule.pattern == "*" {
+            return false;
+        }
+    }
+    may_be_confirmed
+}
+
+/// Returns whether everything that matches `pattern` matches `wide`. In doubt, no.
+pub(super) fn covers(wide: &str, pattern: &str) -> bool {
+    wide == "*" || wide == pattern || (is_plain_text(pattern) && wildcard_matches(pattern, wide))
+}
+
+/// Returns whether some text may match both patterns. In doubt, yes.
+fn may_meet(one: &str, other: &str) -> bool {
+    match (is_plain_text(one), is_plain_text(other)) {
+        (true, true) => one == other,
+        (true, false) => wildcard_matches(one, other),
+        (false, true) => wildcard_matches(other, one),
+        (false, false) => true,
+    }
+}
+
+fn is_plain_text(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '\\'])
+}
+
+/// Permissions that were granted for good, to one session and its subagents.
+///
+/// OpenCode keeps the grant of an `always` reply for all sessions of the directory, until the
+/// server ends. A client that wants the grant for one session only answers `once` and keeps the
+/// grant here.
+///
+/// ```
+/// use opencode_proto::policy::Approvals;
+/// use opencode_proto::{ServerEvent, ServerEventKind};
+///
+/// let event = r#"{"type":"permission.asked","properties":{"id":"per_1","sessionID":"ses_1",
+///     "permission":"bash","patterns":["git log -1"],"always":["git log *"],
+///     "metadata":{"command":"git log -1"}}}"#;
+/// let ServerEventKind::PermissionAsked(request) = ServerEvent::decode(event.into()).kind else {
+///     panic!("a permission request");
+/// };
+/// let mut approvals = Approvals::new();
+/// assert!(!approvals.allows(&request));
+/// approvals.remember(&request);
+/// assert!(approvals.allows(&request));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Approvals(Permissions);
+
+impl Approvals {
+    /// Creates an empty memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Remembers the patterns that an `always` reply to this request grants.
+    pub fn remember(&mut self, request: &PermissionRequest) {
+        for pattern in &request.always {
+            let remembered = std::mem::take(&mut self.0);
+            let (permission, allow) = (request.permission.clone(), PermissionAction::Allow);
+            self.0 = remembered.pattern(permission, pattern.clone(), allow);
+        }
+    }
+
+    /// Returns whether earlier grants cover the whole request. A command line that does more than
+    /// run its commands is never covered.
+    pub fn allows(&self, request: &PermissionRequest) -> bool {
+        if request.permission == "bash" && !is_plain_request(request) {
+            return false;
+        }
+        let is_allowed = |pattern: &String| self.0.decide(&request.permission, pattern).is_some();
+        !request.patterns.is_empty() && request.patterns.iter().all(is_allowed)
+    }
+}
