@@ -47,7 +47,9 @@ pub(super) fn ask(
 
 /// Reads entries of the reply to `GET /permission`.
 pub(super) fn listed(entries: &str) -> Vec<Pending<PermissionRequest>> {
-    ListPermissions::new().decode(Response::new(format!("[{entries}]").into())).expect("permissions")
+    ListPermissions::new()
+        .decode(Response::new(format!("[{entries}]").into()))
+        .expect("permissions")
 }
 
 pub(super) fn quoted(text: &str) -> String {
