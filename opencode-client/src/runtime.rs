@@ -2,7 +2,6 @@
 
 pub(crate) mod blocking;
 pub(crate) mod latch;
-pub(crate) mod random;
 pub(crate) mod wait;
 
 use std::fmt;
@@ -12,11 +11,9 @@ use std::pin::Pin;
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-
-use crate::runtime::random::unguessable_u64;
 
 /// An async runtime, as far as this crate needs one.
 ///
@@ -50,15 +47,44 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Runs `task` to its end, whoever waits for it.
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>);
 
-    /// A number that nobody can foresee, to vary delays by. A runtime that can be replayed answers with one of its own.
+    /// Returns the time of day, which goes into message ids and into events that OpenCode would
+    /// have dated. Default: the system's clock. A simulated runtime returns the time of its world.
+    #[expect(clippy::disallowed_methods, reason = "the only look at the system's clock")]
+    fn system_time(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// Returns a random number to vary delays by. Default: half of a [`secret`](Self::secret). A
+    /// simulated runtime draws the number from its seed.
     fn random(&self) -> u64 {
-        unguessable_u64()
+        u64::try_from(self.secret() >> 64).unwrap_or_default()
+    }
+
+    /// Returns 128 unpredictable bits: passwords, process markers and message ids are made from
+    /// them, so an implementation for real processes has to use a cryptographic source. Default:
+    /// the random source of the operating system.
+    ///
+    /// # Panics
+    ///
+    /// The default panics when the operating system has no random source.
+    fn secret(&self) -> u128 {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("the operating system has a random source");
+        u128::from_ne_bytes(bytes)
     }
 
     /// Who ends the processes that this runtime starts. `None`, the default: the operating system, which knows them by
     /// their ids, parents and environments. A runtime that only imagines its processes ends them itself.
     fn process_control(&self) -> Option<Arc<dyn ProcessControl>> {
         None
+    }
+}
+
+impl dyn Runtime {
+    /// Returns the time of day in milliseconds since 1970.
+    pub(crate) fn epoch_ms(&self) -> u64 {
+        let since_epoch = self.system_time().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
     }
 }
 

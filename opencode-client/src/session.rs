@@ -183,7 +183,7 @@ impl Server {
     ) -> Result<Session, CallError> {
         let info = self.inner.http.call(&create, directory).await?;
         if let Some(created_ms) = info.created_ms {
-            self.inner.message_ids.observe(created_ms);
+            self.inner.observe_time(created_ms);
         }
         Ok(Session::new(&self.inner, &info, create.model().cloned()))
     }

@@ -34,6 +34,7 @@ const MAY_USE: [(&str, &[&str]); 5] = [
             "futures-channel",
             "futures-core",
             "futures-util",
+            "getrandom",
             "http",
             "http-body-util",
             "hyper",
@@ -133,15 +134,39 @@ fn the_pure_crates_keep_their_prohibitions() {
         }
         let mut files = 0;
         for path in sources(&folder.join("src")) {
-            let is_test = path.ends_with("tests.rs")
-                || path.components().any(|part| part.as_os_str() == "tests");
             let source = fs::read_to_string(&path).unwrap();
             let lifts = source.contains("clippy::disallowed");
-            assert!(is_test || !lifts, "{} lifts the prohibition", path.display());
+            assert!(is_test(&path) || !lifts, "{} lifts the prohibition", path.display());
             files += 1;
         }
         assert!(files > 5, "{name} has sources");
     }
+}
+
+/// Files of the client that do without the runtime: its defaults, processes that end in real time,
+/// and a drop where no runtime may be left.
+const CLIENT_EXCEPTIONS: [&str; 3] =
+    ["process/guardian.rs", "process/process_tree/clock.rs", "runtime.rs"];
+
+#[test]
+fn the_client_takes_clock_and_chance_from_its_runtime() {
+    let folder = root().join("opencode-client");
+    let rules = fs::read_to_string(folder.join("clippy.toml")).unwrap();
+    for rule in ["Instant::now", "SystemTime::now", "thread::sleep", "thread::spawn", "RandomState"]
+    {
+        assert!(rules.contains(rule), "opencode-client/clippy.toml does not forbid {rule}");
+    }
+    let mut exceptions = BTreeSet::new();
+    for path in sources(&folder.join("src")) {
+        let source = fs::read_to_string(&path).unwrap();
+        let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let code = code.split("#[cfg(all(test, unix))]\nmod tests {").next().unwrap();
+        if !is_test(&path) && code.contains("clippy::disallowed") {
+            let path = path.strip_prefix(folder.join("src")).unwrap();
+            exceptions.insert(path.to_str().unwrap().replace('\\', "/"));
+        }
+    }
+    assert_eq!(exceptions, CLIENT_EXCEPTIONS.map(str::to_owned).into());
 }
 
 #[test]
@@ -183,6 +208,10 @@ fn packages_on(package: &str, platform: &[&str]) -> BTreeMap<String, BTreeSet<St
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn is_test(path: &Path) -> bool {
+    path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 fn sources(folder: &Path) -> Vec<std::path::PathBuf> {

@@ -197,6 +197,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "two threads write one file")]
     fn appended_lines_of_two_runs_stay_whole() {
         let directory = Directory::new();
         let config = directory.config().with_mode(EventLogMode::Append);

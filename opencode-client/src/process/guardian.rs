@@ -129,6 +129,7 @@ impl Guardian {
 impl Drop for Guardian {
     /// Ends the guardian and waits for that, which is at once if no run is guarded any more. Runs
     /// that are, were left by whoever drops this, and are cleaned up in the background.
+    #[expect(clippy::disallowed_methods, reason = "a drop may happen where no runtime is left")]
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(shell) = state.shell.take() else {

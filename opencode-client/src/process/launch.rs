@@ -73,7 +73,7 @@ impl Ground {
     ) -> Result<Self, GroundError> {
         let program = host.binary.locate(&host.environment).map_err(GroundError::Binary)?;
         let directory = existing(directory)?;
-        let marker = Marker::new(host.environment.var(Marker::NAME));
+        let marker = Marker::new(host.environment.var(Marker::NAME), host.runtime.secret());
         let root = PrivateDir::root(&host.temp_dir, marker.token());
         let sources = config.sources(&host.environment);
         let read = sources.into_iter().map(private_dir::read_source).collect();

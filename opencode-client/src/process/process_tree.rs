@@ -29,6 +29,8 @@ pub(crate) use self::tree::ProcessTree;
 mod marker;
 
 #[cfg(unix)]
+mod clock;
+#[cfg(unix)]
 mod handle;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod procfs;

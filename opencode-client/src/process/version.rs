@@ -95,7 +95,7 @@ pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
 /// Blocks. Even `--version` writes into the directories it is given.
 fn prepare(host: &Arc<Host>) -> Result<(Invocation, Marker, Remains), VersionError> {
     let program = host.binary.locate(&host.environment)?;
-    let marker = Marker::new(host.environment.var(Marker::NAME));
+    let marker = Marker::new(host.environment.var(Marker::NAME), host.runtime.secret());
     let root = PrivateDir::root(&host.temp_dir, marker.token());
     let config = RunConfig::default();
     let plan = IsolationPlan::new(&config, &host.environment, &root, Vec::new())?;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use opencode_proto::{EventStream, HubSettings, SessionId};
+use opencode_proto::{EventStream, HubSettings, MessageId, SessionId};
 
 use super::hub::{Follower, HubServer, Hubs};
 use super::life::ServerExit;
@@ -22,7 +22,7 @@ pub(crate) struct ServerInner {
     events: HubSettings,
     hubs: Hubs,
     pub(crate) sessions: Sessions,
-    pub(crate) message_ids: MessageIds,
+    message_ids: MessageIds,
 }
 
 impl ServerInner {
@@ -72,6 +72,17 @@ impl ServerInner {
             exit: self.exit(),
             settings: self.events.clone().with_stream(stream),
         }
+    }
+
+    /// Creates the id of a message that is about to be sent.
+    pub(crate) fn next_message_id(&self) -> MessageId {
+        let runtime = &*self.host.runtime;
+        self.message_ids.next(runtime.epoch_ms(), runtime.secret())
+    }
+
+    /// The server has just created something, at this time by its clock.
+    pub(crate) fn observe_time(&self, created_ms: u64) {
+        self.message_ids.observe(created_ms, self.host.runtime.epoch_ms());
     }
 
     pub(crate) fn is_running(&self) -> bool {

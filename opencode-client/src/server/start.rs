@@ -14,8 +14,8 @@ use crate::process::launch::Ground;
 use crate::process::launch::Prepared;
 use crate::process::private_dir::PrivateDir;
 use crate::process::process_tree::Marker;
+use crate::runtime::Runtime;
 use crate::runtime::blocking::{unblock, unblock_bound};
-use crate::runtime::random::unguessable_bits;
 use crate::runtime::wait::{First, race};
 
 use super::core::ServerInner;
@@ -31,7 +31,8 @@ pub(crate) async fn serve(
     host: Arc<Host>,
     mut request: ServeRequest,
 ) -> Result<Server, ServeError> {
-    let credentials = request.flags.credentials.take().unwrap_or_else(random_credentials);
+    let credentials =
+        request.flags.credentials.take().unwrap_or_else(|| random_credentials(&*host.runtime));
     request.flags.credentials = Some(credentials.clone());
     let request = Arc::new(request);
     let (mut delay, mut retries, mut ports) = (Duration::ZERO, 0, 0);
@@ -62,8 +63,8 @@ pub(crate) async fn serve(
     }
 }
 
-fn random_credentials() -> Credentials {
-    Credentials::new(format!("{:032x}{:032x}", unguessable_bits(), unguessable_bits()))
+fn random_credentials(runtime: &dyn Runtime) -> Credentials {
+    Credentials::new(format!("{:032x}{:032x}", runtime.secret(), runtime.secret()))
 }
 
 fn is_database_race(error: &ServeError) -> bool {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_channel::oneshot;
 use futures_util::future::{AbortHandle, Abortable, Either, select};
@@ -232,8 +232,17 @@ impl Runtime for AnyRuntime {
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.0.spawn(task);
     }
+
+    fn system_time(&self) -> SystemTime {
+        self.0.system_time()
+    }
+
     fn random(&self) -> u64 {
         self.0.random()
+    }
+
+    fn secret(&self) -> u128 {
+        self.0.secret()
     }
 
     fn process_control(&self) -> Option<Arc<dyn ProcessControl>> {

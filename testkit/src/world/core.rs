@@ -14,6 +14,9 @@ use super::random::Random;
 use super::trace::Trace;
 use super::weather::Weather;
 
+/// Clocks of two machines differ by no more than this.
+const CLIENT_SKEW_MAX_MS: u64 = 90_000;
+
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Owner of a task.
@@ -34,6 +37,11 @@ pub(super) struct Core {
     tasks: Mutex<TaskTable>,
     clock: Mutex<Clock>,
     random: Mutex<Random>,
+    /// Source of ids and passwords. They have a source of their own, so that their number changes
+    /// nothing else in a world.
+    secrets: Mutex<Random>,
+    /// Difference between the time of day of the client's machine and that of the servers.
+    client_skew_ms: i64,
     trace: Mutex<Trace>,
     weather: Mutex<Weather>,
     pub(super) counts: Counts,
@@ -96,12 +104,16 @@ impl Wake for TaskWaker {
 
 impl Core {
     pub(super) fn new(seed: u64, weather: Weather) -> Self {
+        let mut secrets = Random::new(!seed);
+        let skew_ms = secrets.below(2 * CLIENT_SKEW_MAX_MS + 1).cast_signed();
         Self {
             start: Instant::now(),
             ready: Arc::default(),
             tasks: Mutex::default(),
             clock: Mutex::default(),
             random: Mutex::new(Random::new(seed)),
+            secrets: Mutex::new(secrets),
+            client_skew_ms: skew_ms - CLIENT_SKEW_MAX_MS.cast_signed(),
             trace: Mutex::default(),
             weather: Mutex::new(weather),
             counts: Counts::default(),
@@ -118,6 +130,16 @@ impl Core {
 
     pub(super) fn random<T>(&self, draw: impl FnOnce(&mut Random) -> T) -> T {
         draw(&mut lock(&self.random))
+    }
+
+    /// Returns unpredictable bits to the client, though not to those who know the seed.
+    pub(super) fn secret(&self) -> u128 {
+        let mut secrets = lock(&self.secrets);
+        u128::from(secrets.bits()) << 64 | u128::from(secrets.bits())
+    }
+
+    pub(super) fn client_skew_ms(&self) -> i64 {
+        self.client_skew_ms
     }
 
     pub(super) fn trace(&self, line: fmt::Arguments<'_>) {

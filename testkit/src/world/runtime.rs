@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use opencode_client::{Connecting, Process, ProcessControl, Runtime, Timer};
 
@@ -16,6 +16,7 @@ use super::WorldState;
 use super::core::{BoxFuture, Core, Owner, Sleep};
 use super::network::connect;
 use super::process;
+use super::server::EPOCH_MS;
 
 /// [`Runtime`] of a [`World`](super::World). Clones share the world.
 #[derive(Clone)]
@@ -62,6 +63,16 @@ impl Runtime for WorldRuntime {
 
     fn spawn(&self, task: BoxFuture<()>) {
         self.shared.core.spawn(Owner::Client, task);
+    }
+
+    fn system_time(&self) -> SystemTime {
+        let core = &self.shared.core;
+        let time_ms = EPOCH_MS.saturating_add_signed(core.client_skew_ms());
+        UNIX_EPOCH + Duration::from_millis(time_ms) + core.now()
+    }
+
+    fn secret(&self) -> u128 {
+        self.shared.core.secret()
     }
 
     fn random(&self) -> u64 {

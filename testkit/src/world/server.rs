@@ -24,7 +24,7 @@ pub use store::{AskReply, AskTruth, PromptEnd, PromptTruth};
 const VERSION: &str = "1.18.33";
 
 /// The time at which every world begins, in milliseconds since 1970.
-const EPOCH_MS: u64 = 1_795_232_507_035;
+pub(super) const EPOCH_MS: u64 = 1_795_232_507_035;
 
 /// A simulated OpenCode server. Clones are handles of the same server.
 #[derive(Clone)]

@@ -1,13 +1,13 @@
 //! The seeds that are played.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use opencode_client::{RunError, RunRequest, ServeError, ServeRequest};
-use testkit::world::{Weather, World};
+use testkit::world::{AgentScript, Weather, World};
 
 use crate::scenario::{SeedResult, nowhere, play};
 
@@ -66,7 +66,42 @@ fn the_same_seed_plays_the_same_world() {
     let again: Vec<_> = (0..20).map(check).collect();
     assert_eq!(played, again);
     let fingerprints = played.iter().map(|played| played.fingerprint);
-    assert_eq!(fingerprints.collect::<std::collections::BTreeSet<_>>().len(), 20);
+    assert_eq!(fingerprints.collect::<BTreeSet<_>>().len(), 20);
+}
+
+/// Lines of a run over a server, with the ids and times in them, and the ids of its prompts.
+fn transcript(seed: u64) -> Vec<String> {
+    let world = World::new(seed, Weather::CALM);
+    let model = world.server(4096, "/src");
+    model.script("Go.", AgentScript::text(["Good ", "morning."]));
+    let opencode = world.opencode();
+    let mut transcript = world.run(async move {
+        let server = opencode.attach("http://127.0.0.1:4096").await.unwrap();
+        let mut run = opencode.stream(RunRequest::new("Go.").with_backend(&server));
+        let mut lines = Vec::new();
+        while let Some(event) = run.next_event().await {
+            lines.push(String::from_utf8(event.to_json_line().to_vec()).unwrap());
+        }
+        run.outcome().await.unwrap();
+        lines
+    });
+    assert!(transcript.len() > 3, "{transcript:?}");
+    assert!(transcript[0].contains("\"timestamp\":17952"), "{}", transcript[0]);
+    let prompts: Vec<_> = model.prompts().into_iter().map(|(message, _)| message).collect();
+    assert!(prompts.len() == 1 && prompts[0].starts_with("msg_"), "{prompts:?}");
+    transcript.extend(prompts);
+    world.end();
+    transcript
+}
+
+#[test]
+fn one_seed_gives_the_same_ids_and_times() {
+    let transcripts: Vec<_> = (0..10).map(transcript).collect();
+    let again: Vec<_> = (0..10).map(transcript).collect();
+    assert_eq!(transcripts, again);
+    let ids: BTreeSet<_> = transcripts.iter().filter_map(|lines| lines.last()).collect();
+    assert_eq!(ids.len(), 10, "each seed has ids of its own");
+    println!("{} lines with ids and times, twice the same", transcripts.concat().len());
 }
 
 #[test]

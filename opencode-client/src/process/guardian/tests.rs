@@ -96,7 +96,7 @@ fn a_shell_that_is_missing_is_an_error() {
 #[test]
 fn touches_nothing_of_a_finished_run_and_leaves_no_zombie() {
     let directory = tempfile::tempdir().expect("created");
-    let marker = Marker::new(None);
+    let marker = Marker::fresh(None);
     let private_dir = private_dir(directory.path(), marker.token());
     let process = Process::sleeping(marker.value());
 
@@ -119,7 +119,7 @@ fn starts_with_the_first_run_only() {
 
 #[test]
 fn outlives_the_signals_of_a_terminal_and_a_service_manager() {
-    let marker = Marker::new(None);
+    let marker = Marker::fresh(None);
     let process = Process::sleeping(marker.value());
     let guardian = Guardian::new(None);
     guardian.watch(marker.token(), None).expect("told");
@@ -137,7 +137,7 @@ fn outlives_the_signals_of_a_terminal_and_a_service_manager() {
 
 #[test]
 fn is_started_anew_when_it_was_killed() {
-    let (early, late) = (Marker::new(None), Marker::new(None));
+    let (early, late) = (Marker::fresh(None), Marker::fresh(None));
     let processes = [Process::sleeping(early.value()), Process::sleeping(late.value())];
     let guardian = Guardian::new(None);
     guardian.watch(early.token(), None).expect("told");
@@ -153,7 +153,7 @@ fn is_started_anew_when_it_was_killed() {
 
 #[test]
 fn a_dropped_handle_has_its_runs_ended_in_the_background() {
-    let marker = Marker::new(None);
+    let marker = Marker::fresh(None);
     let process = Process::sleeping(marker.value());
     let guardian = Guardian::new(None);
     guardian.watch(marker.token(), None).expect("told");
@@ -181,7 +181,8 @@ fn matches_whole_tokens_in_every_shell_and_without_fast_tools() {
         ("sh", &system, "/nonexistent"),
         ("bash", &system, "/nonexistent"),
     ] {
-        let (ours, also_ours, other) = (Marker::new(None), Marker::new(None), Marker::new(None));
+        let (ours, also_ours, other) =
+            (Marker::fresh(None), Marker::fresh(None), Marker::fresh(None));
         let (token, other) = (ours.token(), other.token());
         let members = [
             token.to_owned(),
@@ -216,7 +217,7 @@ fn matches_whole_tokens_in_every_shell_and_without_fast_tools() {
 fn lets_processes_tidy_up_and_kills_the_deaf() {
     let directory = tempfile::tempdir().expect("created");
     let note = directory.path().join("note");
-    let marker = Marker::new(None);
+    let marker = Marker::fresh(None);
     let polite = Process::start(
         marker.value(),
         &format!(
@@ -239,7 +240,7 @@ fn removes_directories_that_tools_have_closed_and_nothing_they_point_to() {
     fs::create_dir(&outside).expect("created");
     fs::write(outside.join("precious"), "").expect("written");
 
-    let marker = Marker::new(None);
+    let marker = Marker::fresh(None);
     let private_dir = private_dir(directory.path(), marker.token());
     symlink(&outside, private_dir.join("link")).expect("linked");
     let closed = private_dir.join("module").join("cache");
@@ -260,7 +261,7 @@ fn removes_directories_that_tools_have_closed_and_nothing_they_point_to() {
 #[test]
 fn removes_no_directory_that_is_not_named_after_the_run() {
     let directory = tempfile::tempdir().expect("created");
-    let token = Marker::new(None).token().to_owned();
+    let token = Marker::fresh(None).token().to_owned();
     let target = directory.path().join("target");
     let below = directory.path().join(&token).join("below");
     fs::create_dir_all(&target).expect("created");

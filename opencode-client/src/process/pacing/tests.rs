@@ -1,5 +1,7 @@
 //! Every order of polls, time, ends and departures, in virtual time.
 
+#![expect(clippy::disallowed_methods, reason = "virtual time starts at the present moment")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
+use super::clock::{self, now};
 use super::row::{Liveness, StartTime, TableRow};
 use super::table::TableSource;
 
@@ -129,11 +130,11 @@ pub(super) fn wait_for_one(
     let mut pause = Duration::from_millis(2);
     loop {
         let alive = are_alive(handles, source)?;
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(now());
         if left.is_zero() || alive.contains(&false) {
             return Ok(alive.into_iter().map(|is_alive| !is_alive).collect());
         }
-        std::thread::sleep(pause.min(left));
+        clock::pause(pause.min(left));
         pause = (pause * 2).min(Duration::from_millis(50));
     }
 }
@@ -159,7 +160,7 @@ fn wait_for_pidfds(pidfds: &[&OwnedFd], until: Instant) -> io::Result<Vec<bool>>
     let mut polled: Vec<PollFd<'_>> =
         pidfds.iter().map(|pidfd| PollFd::new(pidfd, PollFlags::IN)).collect();
     loop {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(now());
         // A wait too long for a timespec is one without end.
         let timeout = Timespec::try_from(left).ok();
         match poll(&mut polled, timeout.as_ref()) {

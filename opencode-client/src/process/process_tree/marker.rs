@@ -2,8 +2,6 @@
 
 use std::ffi::OsStr;
 
-use crate::runtime::random::unguessable_bits;
-
 /// Far more than any sane depth of nesting; an inherited value beyond it is not ours.
 const INHERITED_SIZE_MAX: usize = 4096;
 
@@ -22,16 +20,17 @@ impl Marker {
     /// The environment variable that holds the marker.
     pub(crate) const NAME: &str = "OPENCODE_RS_RUN";
 
-    /// Makes an unguessable marker; `inherited` is this program's own value of [`Marker::NAME`].
-    pub(crate) fn new(inherited: Option<&OsStr>) -> Self {
+    /// Creates a marker from unpredictable bits; `inherited` is this program's own value of
+    /// [`Marker::NAME`].
+    pub(crate) fn new(inherited: Option<&OsStr>, secret: u128) -> Self {
         let outer = inherited
             .and_then(OsStr::to_str)
             .filter(|value| is_marker_value(value))
             .map_or_else(String::new, |value| format!("{value}:"));
-        Self { token_start: outer.len(), value: outer + &unguessable_token() }
+        Self { token_start: outer.len(), value: outer + &format!("{secret:032x}") }
     }
 
-    /// The part that belongs to this run alone: `[0-9a-f-]`, under 50 bytes.
+    /// Part of the marker that belongs to this run alone: 32 hexadecimal digits.
     pub(crate) fn token(&self) -> &str {
         &self.value[self.token_start..]
     }
@@ -48,36 +47,39 @@ impl Marker {
     }
 }
 
+#[cfg(test)]
+impl Marker {
+    /// Creates a marker that no other test has.
+    pub(crate) fn fresh(inherited: Option<&OsStr>) -> Self {
+        let mut secret = [0; 16];
+        getrandom::fill(&mut secret).expect("the operating system has a random source");
+        Self::new(inherited, u128::from_ne_bytes(secret))
+    }
+}
+
 fn is_marker_value(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= INHERITED_SIZE_MAX
         && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-' | b':'))
 }
 
-fn unguessable_token() -> String {
-    format!("{:x}-{:032x}", std::process::id(), unguessable_bits())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
-    fn tokens_are_unique_and_plain() {
-        let tokens: BTreeSet<String> =
-            (0..1000).map(|_| Marker::new(None).token().to_owned()).collect();
-        assert_eq!(tokens.len(), 1000);
-        assert!(tokens.iter().all(|token| {
-            token.len() < 50 && token.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
-        }));
+    fn a_token_has_all_bits_of_its_secret() {
+        for secret in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef] {
+            let marker = Marker::new(None, secret);
+            assert_eq!(marker.token().len(), 32);
+            assert_eq!(u128::from_str_radix(marker.token(), 16), Ok(secret));
+        }
     }
 
     #[test]
     fn an_outer_run_covers_an_inner_one_and_not_the_other_way_round() {
-        let outer = Marker::new(None);
-        let inner = Marker::new(Some(OsStr::new(outer.value())));
+        let outer = Marker::new(None, 1);
+        let inner = Marker::new(Some(OsStr::new(outer.value())), 2);
         assert!(outer.is_in(inner.value().as_bytes()));
         assert!(inner.is_in(inner.value().as_bytes()));
         assert!(!inner.is_in(outer.value().as_bytes()));
@@ -87,7 +89,7 @@ mod tests {
     #[test]
     fn a_foreign_inherited_value_is_dropped() {
         for foreign in ["", "not ours", "a\nb", &"a".repeat(INHERITED_SIZE_MAX + 1)] {
-            let marker = Marker::new(Some(OsStr::new(foreign)));
+            let marker = Marker::new(Some(OsStr::new(foreign)), 3);
             assert_eq!(marker.value(), marker.token(), "{foreign:?}");
         }
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::str::SplitAsciiWhitespace;
 use std::time::Duration;
 
+use super::clock;
 use super::marker::Marker;
 use super::row::{Liveness, Role, StartTime, TableRow};
 
@@ -86,7 +87,7 @@ fn environment(pid: u32) -> io::Result<Vec<u8>> {
             return Ok(environment);
         }
         pauses -= 1;
-        std::thread::sleep(Duration::from_millis(1));
+        clock::pause(Duration::from_millis(1));
     }
 }
 

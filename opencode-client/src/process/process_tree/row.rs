@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn tells_roles_by_whole_entries() {
-        let (ours, other) = (Marker::new(None), Marker::new(None));
+        let (ours, other) = (Marker::fresh(None), Marker::fresh(None));
         let (name, value, foreign) = (Marker::NAME, ours.value(), other.value());
         for (environment, expected) in [
             (format!("A=1 {name}={value} B=2"), Role::Marked),

@@ -1,5 +1,7 @@
 //! Real processes: orphans, hiders, the deaf, the restless and the dead.
 
+#![expect(clippy::disallowed_methods, reason = "real processes end in real time")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -30,7 +32,7 @@ struct Run {
 
 impl Run {
     fn start(source: TableSource, script: &str) -> Self {
-        Self::start_with(source, Marker::new(None), script)
+        Self::start_with(source, Marker::fresh(None), script)
     }
 
     fn start_with(source: TableSource, marker: Marker, script: &str) -> Self {
@@ -267,7 +269,7 @@ fn tells_the_stopped_from_those_who_may_run() {
 
 #[test]
 fn finds_those_who_have_only_just_started() {
-    let marker = Marker::new(None);
+    let marker = Marker::fresh(None);
     for _ in 0..50 {
         let mut child = Command::new("sleep")
             .arg("1000")
@@ -306,8 +308,8 @@ fn leaves_others_alone() {
 
 #[test]
 fn an_inner_run_ends_alone_and_an_outer_one_with_all_within() {
-    let outer = Marker::new(None);
-    let inner = Marker::new(Some(outer.value().as_ref()));
+    let outer = Marker::fresh(None);
+    let inner = Marker::fresh(Some(outer.value().as_ref()));
     let script = format!(
         "echo $$; setsid env {}={} sh -c 'echo $$; exec sleep 1000' & wait; echo waited; sleep 1000",
         Marker::NAME,
@@ -354,7 +356,7 @@ fn a_root_that_is_gone_already_is_no_error() {
     let mut root = Command::new("true").spawn().expect("true runs");
     let pid = root.id();
     root.wait().expect("ends");
-    let mut tree = ProcessTree::new(pid, Marker::new(None));
+    let mut tree = ProcessTree::new(pid, Marker::fresh(None));
     tree.terminate().expect("nothing to do");
     tree.kill().expect("nothing to do");
     tree.sweep(AT_ONCE).expect("nothing to do");
@@ -364,7 +366,7 @@ fn a_root_that_is_gone_already_is_no_error() {
 fn a_root_that_is_not_our_child_is_not_touched() {
     let mut run = Run::start(TableSource::HERE, "sleep 1000 & echo $!; wait");
     let grandchild = run.pid();
-    let mut tree = ProcessTree::new(grandchild, Marker::new(None));
+    let mut tree = ProcessTree::new(grandchild, Marker::fresh(None));
     tree.kill().expect("nothing to do");
     tree.sweep(AT_ONCE).expect("nothing to do");
     assert!(is_alive(grandchild));

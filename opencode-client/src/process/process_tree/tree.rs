@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::clock::{self, later, now};
 use super::handle::{self, Handle, SignalDelivery};
 use super::row::{Role, StartTime, TableRow};
 use super::table::{TableSource, newcomers, protected_pids};
@@ -118,7 +119,7 @@ impl ProcessTree {
             if self.members.is_empty() && self.scan()? == ScanResult::Complete {
                 return Ok(());
             }
-            if Instant::now() >= end || self.only_out_of_reach() {
+            if now() >= end || self.only_out_of_reach() {
                 return Err(SweepError::Survived(self.survivors()));
             }
         }
@@ -146,10 +147,10 @@ impl ProcessTree {
             }
             member.state = MemberState::Frozen;
             while self.source.may_run(pid).map_err(ProcessTreeError::Table)? {
-                if Instant::now() >= until {
+                if now() >= until {
                     return Ok(());
                 }
-                std::thread::sleep(pause);
+                clock::pause(pause);
                 pause = (pause * 2).min(Duration::from_millis(5));
             }
         }
@@ -240,14 +241,14 @@ impl ProcessTree {
 
     fn wait_until_empty(&mut self, until: Instant) -> Result<(), ProcessTreeError> {
         self.forget_ended()?;
-        while !self.members.is_empty() && !self.only_out_of_reach() && Instant::now() < until {
+        while !self.members.is_empty() && !self.only_out_of_reach() && now() < until {
             self.wait(until)?;
         }
         Ok(())
     }
 
     fn forget_ended(&mut self) -> Result<(), ProcessTreeError> {
-        self.wait(Instant::now())
+        self.wait(now())
     }
 
     /// Waits for one member's end at least, until `until` at most, and forgets those that ended.
@@ -274,11 +275,6 @@ impl ProcessTree {
                 .collect(),
         )
     }
-}
-
-fn later(duration: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    Instant::now() + duration.min(FAR)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

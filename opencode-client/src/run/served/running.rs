@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_core::Stream;
 use opencode_proto::{
@@ -100,7 +99,7 @@ impl Running {
             }
             match &mut self.source {
                 Source::Turn(turn) => match ready!(Pin::new(&mut *turn).poll_next(cx)) {
-                    Some(event) => self.run.handle_event(&event, now_ms()),
+                    Some(event) => self.run.handle_event(&event, self.host.runtime.epoch_ms()),
                     None => self.end_turn(),
                 },
                 Source::Ending(outcome) => {
@@ -159,7 +158,7 @@ impl Running {
             Err(TurnError::Events(end)) => return RunEnd::ServerLost { reason: end.to_string() },
             Err(TurnError::LogOpen(_)) => unreachable!("the log is the run's, not the turn's"),
         };
-        self.run.handle_end(outcome.transcript.id(), &outcome.end, now_ms())
+        self.run.handle_end(outcome.transcript.id(), &outcome.end, self.host.runtime.epoch_ms())
     }
 }
 
@@ -201,9 +200,4 @@ async fn stop(server: Server) -> (Option<(ServeOutcome, Vec<Warning>)>, Result<(
     };
     let warnings = server.into_warnings();
     (report.outcome.map(|outcome| (outcome, warnings)), removed)
-}
-
-fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }

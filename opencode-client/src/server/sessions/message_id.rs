@@ -1,11 +1,9 @@
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use opencode_proto::MessageId;
 
-use crate::runtime::random::unguessable_bits;
-
-/// Ids for messages, in OpenCode's form: they grow with time, since servers sort by them.
+/// Ids for messages, in OpenCode's form: they grow with time, since servers sort by them. Times are
+/// in milliseconds since 1970.
 #[derive(Debug, Default)]
 pub(crate) struct MessageIds(Mutex<State>);
 
@@ -19,27 +17,24 @@ struct State {
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 impl MessageIds {
-    /// An id that no other message has.
-    pub(crate) fn next(&self) -> MessageId {
+    /// Creates an id at this time by our clock, from unpredictable bits that keep it apart from the
+    /// ids that others create.
+    pub(crate) fn next(&self, now_ms: u64, secret: u128) -> MessageId {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = now_ms().saturating_sub(state.ahead.unwrap_or(0));
+        let now = now_ms.saturating_sub(state.ahead.unwrap_or(0));
         // Milliseconds and a count in the lower twelve bits.
         state.last = ((now << 12) | 1).max(state.last + 1);
-        message_id(state.last, unguessable_bits())
+        message_id(state.last, secret)
     }
 
-    /// The server has just made something, at this time by its clock. An id from the future would be taken for newer than
-    /// its answer, which old servers would then give again and again.
-    pub(crate) fn observe(&self, made_ms: u64) {
-        let ahead = now_ms().saturating_sub(made_ms);
+    /// Compares the clocks: `created_ms` is the server's time for something that it created just
+    /// now. An id from the server's future would count as newer than its answer, and old servers
+    /// would then answer again and again.
+    pub(crate) fn observe(&self, created_ms: u64, now_ms: u64) {
+        let ahead = now_ms.saturating_sub(created_ms);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.ahead = Some(state.ahead.map_or(ahead, |known| known.min(ahead)));
     }
-}
-
-fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn message_id(time: u64, mut random: u128) -> MessageId {
@@ -56,35 +51,41 @@ fn message_id(time: u64, mut random: u128) -> MessageId {
 mod tests {
     use super::*;
 
-    /// How many milliseconds ago an id says it was made.
-    fn age_ms(id: &MessageId) -> u64 {
-        let made_ms = u64::from_str_radix(&id.as_str()[4..16], 16).unwrap() >> 12;
-        (now_ms() & 0xf_ffff_ffff) - made_ms
+    /// A time seen in a recording, and the beginning of the id that OpenCode made then.
+    const NOW_MS: u64 = 1_795_232_372_954;
+
+    /// Time at which an id was made, without its upper bits.
+    fn made_ms(id: &MessageId) -> u64 {
+        u64::from_str_radix(&id.as_str()[4..16], 16).unwrap() >> 12
     }
 
     #[test]
     fn ids_are_not_from_the_future_of_the_server() {
         let ids = MessageIds::default();
-        ids.observe(now_ms() - 65_000);
-        ids.observe(now_ms() - 60_000);
-        let age_ms = age_ms(&ids.next());
-        assert!((60_000..64_000).contains(&age_ms), "{age_ms}");
-        // A clock that is behind is no trouble.
+        ids.observe(NOW_MS - 65_000, NOW_MS);
+        ids.observe(NOW_MS - 60_000, NOW_MS);
+        assert_eq!(made_ms(&ids.next(NOW_MS, 0)), (NOW_MS - 60_000) & 0xf_ffff_ffff);
+
+        // A clock that is behind the server's needs no correction.
         let ids = MessageIds::default();
-        ids.observe(now_ms() + 60_000);
-        assert!(self::age_ms(&ids.next()) < 4_000);
+        ids.observe(NOW_MS + 60_000, NOW_MS);
+        assert_eq!(made_ms(&ids.next(NOW_MS, 0)), NOW_MS & 0xf_ffff_ffff);
     }
 
     #[test]
-    fn ids_grow_and_have_the_form_of_opencode() {
+    fn ids_grow_also_within_a_millisecond_and_when_the_clock_goes_back() {
         let ids = MessageIds::default();
-        let made: Vec<_> = (0..5000).map(|_| ids.next()).collect();
-        assert!(made.is_sorted(), "they grow");
-        for id in &made {
-            assert_eq!(id.as_str().len(), "msg_1fc301ca9001900pf1RaXDn36k".len());
-        }
-        // Seen in a recording.
-        let made_ms = 1_795_232_372_954;
-        assert!(message_id((made_ms << 12) | 1, 0).as_str().starts_with("msg_1fc3018da001"));
+        let times = (0..5000).map(|no| NOW_MS + no % 7);
+        let made: Vec<_> = times.map(|now_ms| ids.next(now_ms, u128::MAX)).collect();
+        assert!(made.is_sorted_by(|one, next| one < next));
+    }
+
+    #[test]
+    fn ids_have_the_form_of_opencode() {
+        let id = MessageIds::default().next(NOW_MS, u128::MAX);
+        assert_eq!(id.as_str().len(), "msg_1fc301ca9001900pf1RaXDn36k".len());
+        assert!(id.as_str().starts_with("msg_1fc3018da001"), "{id}");
+        assert!(id.as_str()[4..].bytes().all(|digit| digit.is_ascii_alphanumeric()), "{id}");
+        assert_ne!(id, MessageIds::default().next(NOW_MS, 0));
     }
 }

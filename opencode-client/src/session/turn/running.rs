@@ -91,7 +91,7 @@ pub(super) async fn start(
     guard_model(&core, &site, &mut request).await;
     core.state.aborts.wait().await;
     up_to_date(follower.mailbox()).await.map_err(TurnError::Events)?;
-    let message = core.server.message_ids.next();
+    let message = core.server.next_message_id();
     let turn = Turn::new(core.state.id.clone(), message, request.settings.clone(), begun);
     Ok(Running {
         follower,

@@ -73,8 +73,7 @@ fn not_posted(
     begun: Instant,
     end: impl FnOnce(&mut Turn),
 ) -> TurnError {
-    let mut turn =
-        Turn::new(core.state.id.clone(), core.server.message_ids.next(), settings, begun);
+    let mut turn = Turn::new(core.state.id.clone(), core.server.next_message_id(), settings, begun);
     end(&mut turn);
     let action = turn.poll_action();
     let TurnAction::Finished(outcome) = action else {

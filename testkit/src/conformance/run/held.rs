@@ -8,7 +8,7 @@ use std::pin::{Pin, pin};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use opencode_client::{Connecting, Process, ProcessControl, RunEvent, RunStream, Runtime, Timer};
 
@@ -135,8 +135,17 @@ impl Runtime for Held {
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.host.runtime().spawn(task);
     }
+
+    fn system_time(&self) -> SystemTime {
+        self.host.runtime().system_time()
+    }
+
     fn random(&self) -> u64 {
         self.host.runtime().random()
+    }
+
+    fn secret(&self) -> u128 {
+        self.host.runtime().secret()
     }
 
     fn process_control(&self) -> Option<Arc<dyn ProcessControl>> {

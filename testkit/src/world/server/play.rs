@@ -37,7 +37,8 @@ pub(super) fn prompt(server: &Arc<ServerInner>, session: &str, body: &Value) {
         }
         *truth = PromptTruth { session: session.to_owned(), text: text.clone(), ..truth.clone() };
     }
-    server.shared().core.trace(format_args!("server {} accepts {text:?}", server.port));
+    let core = &server.shared().core;
+    core.trace(format_args!("server {} accepts {message}: {text:?}", server.port));
     store_prompt(server, session, &message, &text);
     if body["noReply"] == true {
         end_prompts(server, &[message], PromptEnd::Completed);

@@ -14,7 +14,7 @@ fn a_client() {
     };
     let guardian = Guardian::new(std::env::var_os("PATH"));
     for name in ["abandoned", "finished"] {
-        let marker = Marker::new(std::env::var_os(Marker::NAME).as_deref());
+        let marker = Marker::fresh(std::env::var_os(Marker::NAME).as_deref());
         let private_dir = private_dir(Path::new(&directory), marker.token());
         guardian.watch(marker.token(), Some(&private_dir)).expect("told");
 
@@ -118,7 +118,7 @@ fn a_killed_client_leaves_nothing_unfinished() {
 #[test]
 fn an_outer_run_ends_its_client_and_what_that_runs_but_not_the_guardian() {
     let directory = tempfile::tempdir().expect("created");
-    let outer = Marker::new(None);
+    let outer = Marker::fresh(None);
     let mut client = Client::start(directory.path(), outer.value());
     #[cfg(target_os = "linux")]
     {
