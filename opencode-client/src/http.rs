@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::{HeaderName, HeaderValue, Method, Request};
 use opencode_proto::api::Operation;
+use opencode_proto::{ApiCall, ApiReply, CallFailure, CallScope, Delivery};
 
+use crate::log::describe;
 use crate::runtime::Runtime;
 
 mod call;
@@ -18,7 +20,7 @@ mod idle;
 mod limits;
 mod link;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use idle::Idle;
 
@@ -47,6 +49,10 @@ impl Http {
         Self { inner: Arc::new(Inner { runtime, endpoint, limits, idle: Idle::default() }) }
     }
 
+    pub(crate) fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.inner.runtime
+    }
+
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.inner.endpoint
     }
@@ -72,6 +78,28 @@ impl Http {
         let reply = Box::pin(self.inner.reply(request, operation.repeat(), operation.pace()));
         let reply = reply.await?;
         Ok(operation.decode(reply)?)
+    }
+
+    /// Makes a call that a machine asked for.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection. The server may have received the request.
+    pub(crate) async fn answer(&self, call: ApiCall, directory: Option<&str>) -> ApiReply {
+        let directory = match call.scope {
+            CallScope::Directory => directory,
+            CallScope::Session => None,
+        };
+        let request = self.inner.address(call.request, "application/json", directory);
+        let reply = Box::pin(self.inner.reply(request, call.repeat, call.pace)).await;
+        reply.map_err(|error| {
+            let delivery = match error.reached() {
+                Reached::No => Delivery::NotSent,
+                Reached::Perhaps => Delivery::Unknown,
+                Reached::Yes => Delivery::Received,
+            };
+            CallFailure::new(delivery, describe(&error))
+        })
     }
 
     /// Opens the event stream at `path_and_query` (`GET /event`, `/global/event`), on a connection of its own.

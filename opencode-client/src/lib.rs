@@ -137,7 +137,8 @@ pub use batch::{
 };
 pub use log::{EventLogConfig, EventLogError, EventLogMode};
 pub use opencode::{Builder, OpenCode};
-pub use policy::{Policy, PolicyError, PolicyReason, Verdict};
+pub use opencode_proto::policy::{PolicyReason, PolicySettings, PolicyVerdict, Unruled};
+pub use policy::{Policy, PolicyError};
 pub use process::binary::{Binary, BinaryFault, BinaryNotFound, Tried, Version, parse_version};
 pub use process::cleanup::CleanupError;
 pub use process::guardian::GuardianError;

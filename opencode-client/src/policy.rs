@@ -1,34 +1,25 @@
-//! What a session and its subagents may do, decided by us.
+//! Policies of sessions: the settings and judge of `opencode_proto`, driven on any runtime.
 
-mod command;
+mod driver;
 mod error;
-#[cfg(test)]
-mod fixture;
-mod footprint;
-mod memory;
-mod order;
-mod place;
-mod rules;
-mod server;
+mod files;
 mod session;
-mod tree;
-mod verdict;
 
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use opencode_config::{PermissionAction, Permissions};
+use opencode_config::{PermissionAction, Permissions, RunConfig};
+use opencode_proto::policy::{PolicySettings, PolicyVerdict, Unruled};
 use opencode_proto::{Pending, PermissionReply, PermissionRequest};
 
 use crate::session::turn::handler::Handler;
 
 pub use error::PolicyError;
-pub(crate) use memory::Memory;
-pub use verdict::{PolicyReason, Verdict};
 
-/// What a session and its subagents may do. Each permission that they ask for is decided here, not by the server's rules.
+/// Rules, directories and limits of a session and its subagents. A policy decides each of their
+/// permission requests in place of the server's rules.
 ///
 /// ```
 /// use opencode_client::{PermissionAction, PermissionReply, Policy, RunConfig, ServeRequest};
@@ -52,111 +43,109 @@ pub use verdict::{PolicyReason, Verdict};
 /// // let session = server.create_session(..).await?.with_policy(policy).await?;
 /// ```
 ///
-/// # How it decides
+/// # Order of decision
 ///
-/// In this order. What is refused is refused with a message that tells the model why, so that the turn goes on.
+/// A refusal carries a message that gives the reason to the model, so that the turn goes on.
 ///
-/// 1. More calls than [`with_tool_calls_max`](Self::with_tool_calls_max), counted over the whole tree of sessions, are
-///    refused. A call that asks twice counts once.
-/// 2. What leads out of the directories ([`within`](Self::within)) is refused, whatever the rules say.
-/// 3. The rules: the last that matches wins, with OpenCode's wildcards.
-/// 4. What they do not decide, or say `ask` to, is confirmed by [`with_confirm`](Self::with_confirm), or refused without
-///    one. When that answers `Always`, the same is allowed from then on in this session and its subagents. (OpenCode would
-///    allow it in all sessions of the directory, so it is told `once`.)
+/// 1. Tool calls after [the maximum](Self::with_tool_calls_max) are refused, counted over the whole
+///    tree of sessions. A call that asks twice counts once.
+/// 2. Files outside [the directories](Self::within) are refused, whatever the rules are.
+/// 3. The rules decide: the last matching rule wins, with OpenCode's wildcards.
+/// 4. Requests without a rule, and those with the action `ask`, go to
+///    [the confirm function](Self::with_confirm), or are refused without one. A confirmation with
+///    `Always` allows the same from then on in this session and its subagents. (OpenCode would
+///    allow the same in all sessions of the directory, so the server gets `once`.)
 ///
-/// Handlers of the session and its turns ([`on_permission`](crate::Session::on_permission)) are not asked any more.
+/// Handlers of the session and its turns ([`on_permission`](crate::Session::on_permission)) get no
+/// permission requests any more.
 ///
-/// # What it prevents
+/// # Prevented
 ///
-/// - Reads and writes outside the directories by `read`, `edit`, `write`, `apply_patch`, `glob`, `grep`, `list` and `lsp`,
-///   through links and `..` too, and of files that the prompt of a subagent mentions (`@file`), which OpenCode reads without
-///   asking. Paths are looked at on this machine: the server has to see the same files.
-/// - Within the directories, writes to what OpenCode and git run or follow when the project is used next: `.git`,
-///   `.opencode`, `opencode.json`, `opencode.jsonc`; unless such a directory is named itself.
-/// - That subagents do more than the session, that one goes on with a session that is no child of the one that asks
-///   (`task_id`), and that an `Always` for one session opens another.
-/// - Tools of the project and of plugins, which ask for nothing, where no rule names them.
+/// - Reads and writes outside the directories by `read`, `edit`, `write`, `apply_patch`, `glob`,
+///   `grep`, `list` and `lsp`, also through links and `..`, and reads of files that the prompt of a
+///   subagent mentions (`@file`), which OpenCode reads without asking. Paths are looked up on this
+///   machine: the server has to see the same files.
+/// - Within the directories, writes to files that OpenCode and git run or follow when the project is
+///   used next: `.git`, `.opencode`, `opencode.json`, `opencode.jsonc`; unless the policy names such
+///   a directory itself.
+/// - Subagents with more rights than the session, a subagent that resumes a session other than a
+///   child of the one that asks (`task_id`), and a confirmation with `Always` that holds for another
+///   session.
+/// - Tools of the project and of plugins, which ask for no permission, unless a rule names them.
 ///
-/// # What it does not prevent
+/// # Not prevented
 ///
-/// - **What commands do.** A command that runs can do anything that its user can. So with directories, `bash` is refused
-///   unless a rule names it, or `*`. A rule for some commands (`git *`) is a filter and no wall. It lets nothing pass that
-///   redirects, substitutes commands or does more than OpenCode shows, which is to be confirmed; but `git`, `cargo` and most
-///   others have ways to run anything. And where `bash` is not hidden, OpenCode runs some lines without asking: those of
-///   nothing but `cd` and redirections, which can read any file (`cd "$(<file)"`) and truncate any (`> file`). A server
-///   that was told by [`server_config`](Self::server_config) of a policy that can allow no command hides `bash`.
-/// - **What changes meanwhile.** A path is looked at when it is asked for, and used later. Who can make links in between (a
-///   command, another program) can get out. Hard links cannot be seen. `edit` looks whether a text is in a file before it
-///   asks: that much of a file behind a link can be learnt. Two calls of one message that have the same id cannot be told
-///   apart; one of them is refused, and a provider that makes such ids could have the other read more.
-/// - **Code of the project.** OpenCode runs what its configuration says, when it starts or when a file is written: plugins,
-///   MCP servers, formatters, language servers. For projects that are not trusted, start servers with
-///   [`ProjectConfig::Ignore`](opencode_config::ProjectConfig::Ignore). What MCP servers and tools of the project do, once
-///   they may, is not confined. (A tool of an MCP server is asked for as `SERVER_TOOL`, a resource as `read` of
-///   `mcp:SERVER:URI`, which is no file.)
-/// - **What the application asks for itself:** files and subtasks of its prompts, commands (whose templates can run
-///   programs), [`TurnRequest::shell`](crate::TurnRequest::shell), and every other call of the API. And what OpenCode reads
-///   by itself: configuration, instructions (`AGENTS.md`), skills.
-/// - **What leaves by the network** with `webfetch`, `websearch` and MCP tools, where the rules allow them.
-/// - **What is not asked.** A server asks by its own rules. [`Session::with_policy`](crate::Session::with_policy) reads them
-///   once and fails where they would allow something unasked; who changes them later, changes that.
+/// - **Effects of commands.** A command can do anything that its user can. So a policy with
+///   directories refuses `bash` unless a rule names `bash` or `*`. A rule for some commands
+///   (`git *`) is a filter, not a wall. The rule allows no line that redirects, substitutes commands
+///   or does more than OpenCode shows, which has to be confirmed; but `git`, `cargo` and most other
+///   programs can run anything. And a server that does not hide `bash` runs some lines without
+///   asking: those of nothing but `cd` and redirections, which can read any file
+///   (`cd "$(<file)"`) and truncate any file (`> file`). A server with the
+///   [configuration](Self::server_config) of a policy that can allow no command hides `bash`.
+/// - **Changes in between.** A path is looked up when the request comes, and used later. A process
+///   that can make links in between (a command, another program) can get out. Hard links cannot be
+///   recognized. `edit` looks for its text in a file before it asks, which reveals that much of a
+///   file behind a link. Calls of one message that have the same id cannot be told apart; all but
+///   one are refused, and the arguments of none of them count once the server lists both.
+/// - **Code of the project.** OpenCode runs plugins, MCP servers, formatters and language servers of
+///   the project's configuration when it starts, or when a file is written. Start servers for
+///   untrusted projects with
+///   [`ProjectConfig::Ignore`](opencode_config::ProjectConfig::Ignore). Tools of MCP servers and of
+///   the project are not confined once they are allowed. (A tool of an MCP server is asked for as
+///   `SERVER_TOOL`, a resource as `read` of `mcp:SERVER:URI`, which is not a file.)
+/// - **Requests of the application itself:** files and subtasks of its prompts, commands (whose
+///   templates can run programs), [`TurnRequest::shell`](crate::TurnRequest::shell), and every other
+///   call of the API. The same holds for what OpenCode reads on its own: configuration, instructions
+///   (`AGENTS.md`), skills.
+/// - **Network traffic** of `webfetch`, `websearch` and MCP tools, where the rules allow them.
+/// - **Uses without a request.** A server asks by its own rules, which
+///   [`Session::with_policy`](crate::Session::with_policy) reads once; the call fails where they
+///   would allow a use unasked. Later changes of the rules are not noticed.
 #[derive(Clone, Default)]
 pub struct Policy {
-    rules: Permissions,
-    reads: Option<Vec<PathBuf>>,
-    writes: Option<Vec<PathBuf>>,
-    tool_calls_max: Option<usize>,
-    subagents: Subagents,
+    settings: PolicySettings,
     confirm: Option<Handler<PermissionRequest, PermissionReply>>,
-    observer: Option<Observer>,
+    observer: Option<PolicyObserver>,
 }
 
-type Observer = Arc<dyn Fn(&Verdict) + Send + Sync>;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Subagents {
-    #[default]
-    As,
-    Off,
-}
+type PolicyObserver = Arc<dyn Fn(&PolicyVerdict) + Send + Sync>;
 
 impl Policy {
-    /// Everything is to be confirmed, and there is nobody to do it: nothing is allowed.
+    /// Creates a policy without rules and without a confirm function, which refuses everything.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With these rules in place of those it has. Keys are OpenCode's: see [`Permissions`]. Paths in patterns are relative
-    /// to the root of the repository (to `/` where there is none), and say nothing about links: to confine, name
-    /// directories.
+    /// Replaces the rules. Keys are OpenCode's: see [`Permissions`].
+    ///
+    /// Paths in patterns are relative to the root of the repository (to `/` outside a repository),
+    /// and are compared as text, before any link is followed. Name directories to confine a session.
     #[must_use]
     pub fn with_rules(self, rules: Permissions) -> Self {
-        Self { rules, ..self }
+        self.map(|settings| settings.with_rules(rules))
     }
 
-    /// Allows all uses of `key` that the directories allow.
+    /// Allows every use of `key` that the directories of the policy allow.
     #[must_use]
     pub fn allow(self, key: impl Into<String>) -> Self {
-        let rules = self.rules.allow(key);
-        Self { rules, ..self }
+        self.map(|settings| settings.allow(key))
     }
 
-    /// Has `key` confirmed.
+    /// Requires a confirmation of every use of `key`.
     #[must_use]
     pub fn ask(self, key: impl Into<String>) -> Self {
-        let rules = self.rules.ask(key);
-        Self { rules, ..self }
+        self.map(|settings| settings.ask(key))
     }
 
-    /// Refuses `key`.
+    /// Refuses every use of `key`.
     #[must_use]
     pub fn deny(self, key: impl Into<String>) -> Self {
-        let rules = self.rules.deny(key);
-        Self { rules, ..self }
+        self.map(|settings| settings.deny(key))
     }
 
-    /// What happens when `key` is used on what `pattern` matches.
+    /// Adds a rule for uses of `key` on subjects that match `pattern`. The last matching rule wins.
     #[must_use]
     pub fn pattern(
         self,
@@ -164,49 +153,55 @@ impl Policy {
         pattern: impl Into<String>,
         action: PermissionAction,
     ) -> Self {
-        let rules = self.rules.pattern(key, pattern, action);
-        Self { rules, ..self }
+        self.map(|settings| settings.pattern(key, pattern, action))
     }
 
-    /// Confines reads and writes to this directory, and to those named so before. It has to be there when the session is
-    /// put under the policy; a relative one is relative to the session's.
+    /// Confines reads and writes to `directory` and the directories named before.
+    ///
+    /// A relative path is relative to the directory of the session. The directory has to exist when
+    /// the session is put under the policy.
     #[must_use]
     pub fn within(self, directory: impl Into<PathBuf>) -> Self {
-        let directory = directory.into();
-        self.with_reads_in(directory.clone()).with_writes_in(directory)
+        self.map(|settings| settings.within(directory))
     }
 
-    /// Confines reads to this directory, and to those named so before.
+    /// Confines reads to `directory` and the directories named before.
     #[must_use]
-    pub fn with_reads_in(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.reads.get_or_insert_default().push(directory.into());
-        self
+    pub fn with_reads_in(self, directory: impl Into<PathBuf>) -> Self {
+        self.map(|settings| settings.with_reads_in(directory))
     }
 
-    /// Confines writes to this directory, and to those named so before. With no directory for reads, reads are not confined.
+    /// Confines writes to `directory` and the directories named before. Reads stay unconfined
+    /// unless a directory is named for them.
     #[must_use]
-    pub fn with_writes_in(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.writes.get_or_insert_default().push(directory.into());
-        self
+    pub fn with_writes_in(self, directory: impl Into<PathBuf>) -> Self {
+        self.map(|settings| settings.with_writes_in(directory))
     }
 
-    /// Refuses tool calls after this many, of the session and its subagents together, over all its turns. Refused ones
-    /// count; what the server does not ask for does not: tools of a project, or a command line of nothing but `cd`.
+    /// Refuses tool calls after the first `tool_calls_max` calls of the session and its subagents
+    /// together, over all turns.
+    ///
+    /// Refused calls count. Calls that the server makes without a permission request do not: tools
+    /// of the project, or a command line of nothing but `cd`.
     #[must_use]
     pub fn with_tool_calls_max(self, tool_calls_max: usize) -> Self {
-        Self { tool_calls_max: Some(tool_calls_max), ..self }
+        self.map(|settings| settings.with_tool_calls_max(tool_calls_max))
     }
 
-    /// Allows no subagents. Then a session can be put under the policy on any server: it gets rules of its own, which
-    /// OpenCode would not hand down to subagents.
+    /// Refuses every subagent.
+    ///
+    /// Such a policy suits any server: the rules are added to the session itself. OpenCode does not
+    /// hand rules of a session down to subagents.
     #[must_use]
     pub fn without_subagents(self) -> Self {
-        Self { subagents: Subagents::Off, ..self }
+        self.map(PolicySettings::without_subagents)
     }
 
-    /// Lets `confirm` decide what the rules do not. No deadline of a turn counts while it thinks. When it panics, the answer
-    /// is no. A refusal without a message ends the turn, unless the server was started with
-    /// [`server_config`](Self::server_config).
+    /// Lets `confirm` decide the requests that the rules leave open. The deadlines of a turn are
+    /// suspended meanwhile.
+    ///
+    /// When `confirm` panics, the request is refused. A refusal without a message ends the turn,
+    /// unless the server was started with [`server_config`](Self::server_config).
     #[must_use]
     pub fn with_confirm<R>(
         self,
@@ -215,24 +210,45 @@ impl Policy {
     where
         R: Future<Output = PermissionReply> + Send + 'static,
     {
-        Self { confirm: Some(Arc::new(move |ask| Box::pin(confirm(ask)))), ..self }
+        let policy = self.map(|settings| settings.with_unruled(Unruled::Confirm));
+        Self { confirm: Some(Arc::new(move |ask| Box::pin(confirm(ask)))), ..policy }
     }
 
-    /// Tells `observer` what was decided, and why, as it is decided.
+    /// Calls `observer` with each decision and its reason.
     #[must_use]
-    pub fn on_verdict(self, observer: impl Fn(&Verdict) + Send + Sync + 'static) -> Self {
+    pub fn on_verdict(self, observer: impl Fn(&PolicyVerdict) + Send + Sync + 'static) -> Self {
         Self { observer: Some(Arc::new(observer)), ..self }
+    }
+
+    /// Returns the rules, directories and limits as values.
+    pub fn settings(&self) -> &PolicySettings {
+        &self.settings
+    }
+
+    /// Adds the configuration of a server that asks for everything the policy is about.
+    ///
+    /// Besides [`server_permissions`](Self::server_permissions), the configuration makes a turn go
+    /// on when several calls are refused at once, which keeps the messages of all refusals but one
+    /// from the model (`experimental.continue_loop_on_deny`).
+    #[must_use]
+    pub fn server_config(&self, config: RunConfig) -> RunConfig {
+        self.settings.server_config(config)
+    }
+
+    /// Returns the rules for a server that is started for the policy: see
+    /// [`PolicySettings::server_permissions`].
+    #[must_use]
+    pub fn server_permissions(&self) -> Permissions {
+        self.settings.server_permissions()
+    }
+
+    fn map(self, change: impl FnOnce(PolicySettings) -> PolicySettings) -> Self {
+        Self { settings: change(self.settings), ..self }
     }
 }
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy")
-            .field("rules", &self.rules)
-            .field("reads", &self.reads)
-            .field("writes", &self.writes)
-            .field("tool_calls_max", &self.tool_calls_max)
-            .field("subagents", &self.subagents)
-            .finish_non_exhaustive()
+        f.debug_struct("Policy").field("settings", &self.settings).finish_non_exhaustive()
     }
 }

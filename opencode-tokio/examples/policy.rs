@@ -17,7 +17,8 @@ use std::io::{self, Write};
 
 use backend::{Backend, Result, line, show};
 use opencode_tokio::{
-    CreateSession, Pending, PermissionAction, PermissionReply, PermissionRequest, Policy, Verdict,
+    CreateSession, Pending, PermissionAction, PermissionReply, PermissionRequest, Policy,
+    PolicyVerdict,
 };
 use serde_json::json;
 use testkit::model::{Reply, Script};
@@ -66,8 +67,8 @@ fn escape() -> Script {
 }
 
 /// Of every ask: what was asked, what was decided, and why.
-fn tell(verdict: &Verdict) {
-    let Verdict { request, reply, reason, .. } = verdict;
+fn tell(verdict: &PolicyVerdict) {
+    let PolicyVerdict { request, reply, reason, .. } = verdict;
     let patterns = request.patterns.join(", ");
     println!("{} {patterns}\n  -> {}: {reason}", request.permission, reply.as_str());
 }

@@ -3,7 +3,7 @@
 
 mod calls;
 mod keep_alive;
-mod memory;
+pub(crate) mod memory;
 mod retries;
 mod streams;
 

@@ -3,40 +3,54 @@ use std::path::PathBuf;
 
 use crate::http::CallError;
 
-/// Why a session cannot be put under a policy. Nothing was changed but, maybe, rules that the session has besides.
+/// Failure to put a session under a policy. The session may have got rules of its own by then.
+///
+/// ```
+/// use opencode_client::PolicyError;
+///
+/// fn hint(error: &PolicyError) -> &'static str {
+///     match error {
+///         PolicyError::Unasked { .. } => "start a server with `Policy::server_config`",
+///         PolicyError::Directory { .. } => "create the directory, or name another one",
+///         _ => "see the error",
+///     }
+/// }
+/// # let _ = hint;
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// The server does not tell what its agents may do. (Those before 1.1 cannot.)
-    #[error("the server does not say what its agents may do")]
+    /// The server does not list the rights of its agents. Servers before 1.1 cannot.
+    #[error("cannot read the rights of the server's agents")]
     Call(#[from] CallError),
-    /// A directory of the policy is not there.
-    #[error("{} cannot be confined to", .path.display())]
+    /// A directory of the policy does not exist, or cannot be resolved.
+    #[error("cannot confine the session to {}", .path.display())]
     Directory {
-        /// As it was looked for.
+        /// The directory, as an absolute path.
         path: PathBuf,
-        /// Why it cannot be found.
+        /// The reason.
         source: io::Error,
     },
-    /// The policy confines to directories, and the session's is not on this machine.
+    /// The policy confines to directories, and the directory of the session is not on this machine.
     #[error("the directory of the session, {}, is not on this machine", .directory.display())]
     Elsewhere {
-        /// As the server names it.
+        /// The directory, as the server names it.
         directory: PathBuf,
-        /// Why it cannot be found.
+        /// The reason.
         source: io::Error,
     },
-    /// The server would do something without asking that the policy does not allow as it is.
-    #[error("with agent `{agent}`, the server allows `{permission}` on `{pattern}` without asking")]
+    /// The server would allow a use without a permission request that the policy does not allow as
+    /// it is.
+    #[error("agent `{agent}` of the server may use `{permission}` on `{pattern}` without asking")]
     Unasked {
-        /// Of which agent.
+        /// Name of the agent.
         agent: String,
-        /// Which permission, or which tool that asks for none; maybe a pattern.
+        /// Permission key, or the name of a tool that asks for no permission; perhaps a pattern.
         permission: String,
-        /// On what.
+        /// Pattern of the subjects.
         pattern: String,
     },
-    /// The session has rules that cannot be read.
-    #[error("the rules of the session cannot be read")]
+    /// The rules of the session cannot be read.
+    #[error("cannot read the rules of the session")]
     Unreadable,
 }

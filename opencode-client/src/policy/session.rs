@@ -1,111 +1,98 @@
-//! Putting a session under a policy.
+//! A session under a policy.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use opencode_proto::api::{
-    ListAgents, ListToolIds, ReadPaths, ReadSession, ServerRule, UpdateSession,
+    ListAgents, ListToolIds, ReadPaths, ReadSession, ServerPaths, ServerRule, UpdateSession,
+};
+use opencode_proto::policy::{
+    Confinement, PolicyJudge, PolicyScope, PolicySettings, ServerRights, Unasked,
 };
 
-use super::footprint::Base;
-use super::order::Open;
-use super::place::Confinement;
-use super::server::Unasked;
-use super::tree::{Limits, Tree};
-use super::{Memory, Policy, PolicyError, Subagents};
+use super::driver::PolicyDriver;
+use super::{Policy, PolicyError, files};
 use crate::runtime::blocking::unblock;
 use crate::session::Session;
 
 impl Session {
-    /// Puts the turns of this handle and its clones under a policy: each permission that they ask for, subagents' too, is
-    /// decided by it. What the policy counts and remembers is of this handle and its clones. Other handles of the session,
-    /// and [forks](Self::fork), are not under it.
+    /// Puts the turns of this handle and its clones under a policy, which decides each of their
+    /// permission requests and those of their subagents.
     ///
-    /// Reads the rules of all agents first (`GET /agent`, `GET /experimental/tool/ids`), since a policy can decide only what
-    /// the server asks. For a server that was started with [`Policy::server_config`] they are right, unless the project's
-    /// agents have other rules. A policy [without subagents](Policy::without_subagents) adds rules to the session first
-    /// (`PATCH /session/{sessionID}`), and they stay.
+    /// Counted calls and remembered confirmations belong to this handle and its clones. Other
+    /// handles of the session, and [forks](Self::fork), are not under the policy.
+    ///
+    /// A policy decides only what the server asks for, so the rules of all agents are read first
+    /// (`GET /agent`, `GET /experimental/tool/ids`). They are right for a server that was started
+    /// with [`Policy::server_config`], unless agents of the project have other rules. A policy
+    /// [without subagents](Policy::without_subagents) adds rules to the session first
+    /// (`PATCH /session/{sessionID}`), and the rules stay.
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Unasked`] when the server would allow something without asking; the others when that, or where the
-    /// directories of the policy are, cannot be found out.
+    /// [`PolicyError::Unasked`] when the server would allow a use without asking. Other errors when
+    /// the rights of the agents or the directories of the policy cannot be determined.
     ///
     /// # Cancel safety
     ///
     /// The session may have got its rules.
     pub async fn with_policy(self, policy: Policy) -> Result<Self, PolicyError> {
-        let tree = Arc::new(self.tree(policy).await?);
-        let handler = move |ask| {
-            let tree = Arc::clone(&tree);
-            async move { tree.decide(ask).await }
+        let driver = Arc::new(self.policy_driver(policy).await?);
+        let decider = move |ask| {
+            let driver = Arc::clone(&driver);
+            async move { driver.decide(ask).await }
         };
-        Ok(self.with_decider(handler))
+        Ok(self.with_decider(decider))
     }
 
-    async fn tree(&self, policy: Policy) -> Result<Tree, PolicyError> {
+    async fn policy_driver(&self, policy: Policy) -> Result<PolicyDriver, PolicyError> {
         let core = &self.core;
         let (http, directory) = (core.server.http.clone(), core.state.directory.clone());
         let at = directory.as_deref();
-        if policy.subagents == Subagents::Off {
+        let settings = &policy.settings;
+        if !settings.may_have_subagents() {
             let update = UpdateSession::new(self.id().clone());
-            http.call(&update.with_permission(policy.server_permissions()), at).await?;
+            http.call(&update.with_permission(settings.server_permissions()), at).await?;
         }
         let agents = http.call(&ListAgents::new(), at).await?;
         let tools = http.call(&ListToolIds::new(), at).await?;
         let info = http.call(&ReadSession::new(self.id().clone()), at).await?;
         let rules = ServerRule::of_session(&info).ok_or(PolicyError::Unreadable)?;
-        let of_session = policy.unasked(&agents, &rules, &tools);
-        let of_subagents = match policy.subagents {
-            Subagents::As => policy.unasked(&agents, &[], &tools),
-            // Whatever the session is denied, OpenCode denies its subagents: here, everything.
-            Subagents::Off => None,
-        };
-        if let Some(Unasked { agent, permission, pattern }) = of_session.or(of_subagents) {
+        let rights = ServerRights::new(&agents).with_session_rules(&rules).with_tools(&tools);
+        if let Some(Unasked { agent, permission, pattern, .. }) = settings.unasked(&rights) {
             return Err(PolicyError::Unasked { agent, permission, pattern });
         }
         let paths = http.call(&ReadPaths::new(), at).await?;
-        let base = Base {
-            directory: paths.directory.into(),
-            worktree: paths.worktree.into(),
-            home: paths.home.map(PathBuf::from),
-        };
-        let runtime = Arc::clone(&core.server.host.runtime);
-        let (reads, writes) = (policy.reads.clone(), policy.writes.clone());
-        let place = base.clone();
-        let limits = unblock(&runtime, move || limits(reads, writes, &place)).await?;
-        Ok(Tree {
-            policy,
-            root: self.id().clone(),
-            http,
-            directory,
-            runtime,
-            base,
-            limits,
-            memory: Memory::default(),
-            calls: Mutex::default(),
-            open: Open::default(),
-        })
+        let runtime = Arc::clone(http.runtime());
+        let (session, of) = (self.id().clone(), settings.clone());
+        let scope = unblock(&runtime, move || {
+            resolve(&of, &paths, PolicyScope::new(session, paths.clone()))
+        });
+        let judge = PolicyJudge::new(settings.clone(), scope.await?);
+        Ok(PolicyDriver::new(policy, judge, http, directory))
     }
 }
 
-/// Blocks.
-fn limits(
-    reads: Option<Vec<PathBuf>>,
-    writes: Option<Vec<PathBuf>>,
-    base: &Base,
-) -> Result<Limits, PolicyError> {
-    if reads.is_none() && writes.is_none() {
-        return Ok(Limits::default());
+/// Adds the real directories of the policy to the scope. Blocks.
+fn resolve(
+    settings: &PolicySettings,
+    paths: &ServerPaths,
+    mut scope: PolicyScope,
+) -> Result<PolicyScope, PolicyError> {
+    if settings.reads().is_none() && settings.writes().is_none() {
+        return Ok(scope);
     }
-    let directory = &base.directory;
+    let directory = Path::new(&paths.directory);
     directory
         .canonicalize()
-        .map_err(|source| PolicyError::Elsewhere { directory: directory.clone(), source })?;
-    let confinement = |directories: Option<Vec<PathBuf>>| {
-        directories.map(|directories| Confinement::new(&directories, directory)).transpose()
-    };
-    let fault = |(path, source)| PolicyError::Directory { path, source };
-    let (reads, writes) = (confinement(reads).map_err(fault)?, confinement(writes).map_err(fault)?);
-    Ok(Limits { reads, writes })
+        .map_err(|source| PolicyError::Elsewhere { directory: directory.into(), source })?;
+    let confinement =
+        |directories: Option<&[PathBuf]>| -> Result<Option<Confinement>, PolicyError> {
+            let Some(directories) = directories else { return Ok(None) };
+            let found = files::confinement(directories, directory);
+            found.map(Some).map_err(|(path, source)| PolicyError::Directory { path, source })
+        };
+    scope.reads = confinement(settings.reads())?;
+    scope.writes = confinement(settings.writes())?;
+    Ok(scope)
 }

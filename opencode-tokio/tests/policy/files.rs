@@ -57,7 +57,7 @@ async fn nothing_is_written_outside() {
     assert_eq!(
         verdicts.texts(),
         [
-            "edit once: a rule says so".to_owned(),
+            "edit once: decided by a rule".to_owned(),
             outside("external_directory", world.outside("new.txt")),
             outside("external_directory", world.inside("../outside/new.txt")),
             outside("edit", world.inside("link/new.txt")),
@@ -197,9 +197,9 @@ async fn another_directory_can_be_opened_to_reads() {
     assert_eq!(
         verdicts.texts(),
         [
-            "external_directory once: a rule says so".to_owned(),
-            "read once: a rule says so".to_owned(),
-            "external_directory once: a rule says so".to_owned(),
+            "external_directory once: decided by a rule".to_owned(),
+            "read once: decided by a rule".to_owned(),
+            "external_directory once: decided by a rule".to_owned(),
             format!(
                 "edit reject: {} is not in the allowed directories",
                 world.outside("deep/other.txt")

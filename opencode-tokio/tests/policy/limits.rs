@@ -191,7 +191,7 @@ async fn the_same_call_again_and_again_is_decided_too() {
     let outcome = session.send(prompt("Go [[doom]]")).outcome().await.unwrap();
 
     assert_eq!(outcome.text(), "Done.");
-    let once = "todowrite once: a rule says so";
-    let repeated = "doom_loop once: each of the calls is decided by itself";
+    let once = "todowrite once: decided by a rule";
+    let repeated = "doom_loop once: each of the repeated calls is decided by itself";
     assert_eq!(verdicts.texts(), [once, once, once, repeated]);
 }

@@ -55,8 +55,8 @@ async fn a_tool_that_no_rule_names_is_hidden() {
 async fn a_tool_is_asked_for_by_its_name() {
     let world = with_notes("mcp-tools", json!({ "notes_*": "ask" })).await;
     for (policy, status, verdict) in [
-        (Policy::new(), "error", "reject: it would have to be confirmed, and nobody is there"),
-        (Policy::new().allow("notes_*"), "completed", "once: a rule says so"),
+        (Policy::new(), "error", "reject: a confirmation is required and not available"),
+        (Policy::new().allow("notes_*"), "completed", "once: decided by a rule"),
     ] {
         let verdicts = Verdicts::default();
         let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();

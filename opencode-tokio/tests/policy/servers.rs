@@ -22,7 +22,7 @@ async fn an_agent_of_the_project_that_may_more_is_found() {
     let world = World::with_files("agents", &[(".opencode/agent/rogue.md", agent)]).await;
 
     let error = refused(&world, Policy::new().allow("read")).await;
-    assert_eq!(error, "with agent `rogue`, the server allows `bash` on `git *` without asking");
+    assert_eq!(error, "agent `rogue` of the server may use `bash` on `git *` without asking");
     refused(&world, Policy::new().allow("*").with_tool_calls_max(9)).await;
     refused(&world, Policy::new().allow("*").pattern("bash", "git push *", PermissionAction::Ask))
         .await;
@@ -45,7 +45,7 @@ async fn a_tool_of_the_project_is_hidden_or_found() {
     let files = [(".opencode/tool/greet.ts", TOOL), ("opencode.json", config)];
     let world = World::with_files("tools-shown", &files).await;
     let error = refused(&world, Policy::new()).await;
-    assert_eq!(error, "with agent `build`, the server allows `greet` on `*` without asking");
+    assert_eq!(error, "agent `build` of the server may use `greet` on `*` without asking");
     let session = world.session().await.with_policy(Policy::new().allow("greet")).await.unwrap();
     world.play(&session, "tools-shown", [("greet", json!({}))]).await;
     assert_eq!(world.asked("tools-shown")[1].tool_results()[0].text, "hello");

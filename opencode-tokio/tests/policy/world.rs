@@ -6,8 +6,8 @@ use std::time::Duration;
 use std::{env, fs};
 
 use opencode_tokio::{
-    AttachRequest, CreateSession, Credentials, Deadlines, PermissionReply, Policy, RunConfig,
-    ServeFlags, ServeRequest, Server, Session, TurnOutcome, TurnRequest, Verdict,
+    AttachRequest, CreateSession, Credentials, Deadlines, PermissionReply, Policy, PolicyVerdict,
+    RunConfig, ServeFlags, ServeRequest, Server, Session, TurnOutcome, TurnRequest,
 };
 use serde_json::{Value, json};
 use testkit::conformance::real::kept;
@@ -141,7 +141,7 @@ impl World {
 
 /// What was decided, in order: `permission: reply: reason`.
 #[derive(Clone, Default)]
-pub(crate) struct Verdicts(Arc<Mutex<Vec<Verdict>>>);
+pub(crate) struct Verdicts(Arc<Mutex<Vec<PolicyVerdict>>>);
 
 impl Verdicts {
     pub(crate) fn of(&self, policy: Policy) -> Policy {
@@ -149,13 +149,13 @@ impl Verdicts {
         policy.on_verdict(move |verdict| verdicts.0.lock().unwrap().push(verdict.clone()))
     }
 
-    pub(crate) fn all(&self) -> Vec<Verdict> {
+    pub(crate) fn all(&self) -> Vec<PolicyVerdict> {
         self.0.lock().unwrap().clone()
     }
 
     pub(crate) fn texts(&self) -> Vec<String> {
-        let text = |verdict: Verdict| {
-            let Verdict { request, reply, reason, .. } = verdict;
+        let text = |verdict: PolicyVerdict| {
+            let PolicyVerdict { request, reply, reason, .. } = verdict;
             format!("{} {}: {reason}", request.permission, reply.as_str())
         };
         self.all().into_iter().map(text).collect()

@@ -18,7 +18,7 @@ use crate::http::{Endpoint, Http, HttpLimits};
 use crate::runtime::{Connecting, Connection, Process, Runtime, Timer};
 
 /// A client, and the server that it speaks to.
-pub(super) fn world(limits: HttpLimits) -> (Http, Server) {
+pub(crate) fn world(limits: HttpLimits) -> (Http, Server) {
     world_at("http://127.0.0.1:4096", limits)
 }
 
@@ -36,18 +36,18 @@ pub(super) fn silent_world(limits: HttpLimits) -> Http {
     Http::new(Arc::new(runtime), Endpoint::parse("http://10.1.1.1", None).unwrap(), limits)
 }
 
-pub(super) struct Server {
+pub(crate) struct Server {
     incoming: UnboundedReceiver<DuplexStream>,
     connects: Arc<AtomicUsize>,
 }
 
 impl Server {
-    pub(super) async fn accept(&mut self) -> Peer {
+    pub(crate) async fn accept(&mut self) -> Peer {
         Peer { stream: soon(self.incoming.recv()).await.unwrap() }
     }
 
     /// How often the client has tried to connect.
-    pub(super) fn connects(&self) -> usize {
+    pub(crate) fn connects(&self) -> usize {
         self.connects.load(Ordering::Relaxed)
     }
 
@@ -59,7 +59,7 @@ impl Server {
 }
 
 /// The server's end of a connection. Dropping it closes it.
-pub(super) struct Peer {
+pub(crate) struct Peer {
     stream: DuplexStream,
 }
 
@@ -91,7 +91,7 @@ impl Peer {
     }
 
     /// Reads a request and answers it.
-    pub(super) async fn serve(&mut self, status: u16, headers: &str, body: &str) -> String {
+    pub(crate) async fn serve(&mut self, status: u16, headers: &str, body: &str) -> String {
         let request = self.request().await;
         self.reply(status, headers, body).await;
         request

@@ -1,10 +1,10 @@
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opencode_proto::api::{Pending, PermissionReply};
+use opencode_proto::policy::Approvals;
 use opencode_proto::{PermissionRequest, QuestionReply, QuestionRequest};
 
-use crate::policy::Memory;
 use crate::runtime::wait::BoxFuture;
 
 /// What decides about a permission, or answers questions.
@@ -51,24 +51,24 @@ impl Answerers {
         self.permission = Some(Arc::clone(decider));
     }
 
-    /// Remembers what the handler allows for good, and tells the server `once`: it would allow the same in all sessions of
-    /// the directory. All that has the same handler from here on shares the memory: one session and its subagents should.
+    /// Remembers the permissions that the handler grants with `Always`, and answers `once`: the
+    /// server would grant the same to all sessions of the directory. All turns that use the handler
+    /// from here on share the memory: those of one session and its subagents should.
     pub(crate) fn remember_always(&mut self) {
         let Some(handler) = self.permission.take() else { return };
-        let memory = Arc::new(Memory::default());
+        let approvals = Arc::new(Mutex::new(Approvals::new()));
         self.set_permission(move |ask| {
-            let (handler, memory) = (Arc::clone(&handler), Arc::clone(&memory));
+            let (handler, approvals) = (Arc::clone(&handler), Arc::clone(&approvals));
             async move {
-                if memory.allows(&ask.request) {
+                if lock(&approvals).allows(&ask.request) {
                     return PermissionReply::Once;
                 }
-                match handler(ask.clone()).await {
-                    PermissionReply::Always => {
-                        memory.remember(&ask.request);
-                        PermissionReply::Once
-                    }
-                    reply @ (PermissionReply::Once | PermissionReply::Reject { .. } | _) => reply,
+                let reply = handler(ask.clone()).await;
+                if reply == PermissionReply::Always {
+                    lock(&approvals).remember(&ask.request);
+                    return PermissionReply::Once;
                 }
+                reply
             }
         });
     }
@@ -85,4 +85,8 @@ impl Answerers {
             self.question.clone_from(&others.question);
         }
     }
+}
+
+fn lock(approvals: &Mutex<Approvals>) -> MutexGuard<'_, Approvals> {
+    approvals.lock().unwrap_or_else(PoisonError::into_inner)
 }
