@@ -10,7 +10,7 @@ pub(crate) struct Client {
     stream: BufReader<TcpStream>,
 }
 
-/// A response with its head and body.
+/// A response with the head and body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,

@@ -1,8 +1,8 @@
-//! The behaviour that every adapter has to show: one list of cases, which each adapter expands into its tests.
+//! The required behaviour of every adapter: a list of cases, which each adapter expands into tests.
 //!
-//! A case is an `async fn` that knows `opencode-client` and no runtime: what it needs of one it asks its [`Host`] for. It
-//! stands in the list (`conformance/list.rs`) once, and so it runs on every adapter. An adapter says what it is and
-//! expands the list, in an integration test:
+//! A case is an `async fn` that knows `opencode-client` and no runtime; services of a runtime come
+//! from the [`Host`]. Every case is once in the list (`conformance/list.rs`), so that it runs on
+//! every adapter. An adapter describes itself and expands the list in an integration test:
 //!
 //! ```ignore
 //! struct Mine;
@@ -20,17 +20,21 @@
 //! testkit::conformance!(Mine);
 //! ```
 //!
-//! Every case becomes a test of its own, such as `run::ends::a_signal_is_told`. `testkit::conformance!(core: Mine)` takes
-//! only the modules that the list marks as core: for other executors that poll the same adapter.
+//! Every case becomes a test, such as `run::ends::a_signal_is_reported`.
+//! `testkit::conformance!(core: Mine)` expands only the modules that the list marks as core, for
+//! further executors that poll the same adapter.
 //!
-//! - `run`: run mode on a program that only pretends to be OpenCode.
-//! - `serve`: servers that such a program is, and those that run already.
-//! - `turn`: turns on a server that only pretends to be OpenCode.
-//! - `real`: the same on the real program, where only the model is scripted. All sessions share one server.
+//! - `run`: run mode on a fake program.
+//! - `serve`: servers from a fake program, and running servers.
+//! - `turn`: turns on a fake server.
+//! - `real`: the same on the real program with a scripted model. All sessions share one server.
 //!
-//! What the cases are made of is public, for tests that need one runtime and no other.
-#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
-#![allow(clippy::wildcard_enum_match_arm, reason = "a case looks for one kind of many")]
+//! The building blocks of the cases are public, for tests that need only one runtime.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a case names only the variants that it is about"
+)]
 
 mod host;
 pub mod lines;
@@ -48,38 +52,37 @@ use std::time::Duration;
 
 use opencode_client::Runtime;
 
-#[doc(hidden)]
-pub use self::host::Site;
 pub(crate) use self::host::yield_now;
-pub use self::host::{AnyRuntime, Host, Task};
-#[doc(hidden)]
-pub use self::program::plays_its_part;
+pub use self::host::{AnyRuntime, Host, SpawnedTask};
 
-/// For a machine that does other things as well: no case waits this long when all is well.
+/// Limit on every wait of a case, long enough for a loaded machine; only failing cases reach it.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// What makes an adapter, for the list.
+/// Description of an adapter for the list.
 pub trait Adapter {
-    /// Its runtime.
+    /// Creates a runtime of the adapter.
     fn runtime() -> impl Runtime;
 
-    /// Polls the future to its end, as programs do that use the adapter.
+    /// Polls a future to the end, as programs with this adapter do.
     fn block_on<F: Future>(future: F) -> F::Output;
 }
 
-/// A case at work.
+/// Future of a running case.
 pub type CaseFuture<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// Every case of the list.
+/// All cases of the list.
 #[doc(hidden)]
 pub mod cases {
     crate::conformance_list!(@cases);
 }
 
-/// Runs one case.
+/// Runs one case, or the role of a client process that a case has started this executable for.
 #[doc(hidden)]
-pub fn run_case(on: &Host, case: for<'a> fn(&'a Host) -> CaseFuture<'a>) {
-    on.block_on(case(on));
+pub fn run_case(host: Host, test: &'static str, case: for<'a> fn(&'a Host) -> CaseFuture<'a>) {
+    let host = host.in_test(test);
+    if !program::plays_role(&host) {
+        host.block_on(case(&host));
+    }
 }
 
 /// Expands the list of cases into tests: see [`conformance`](mod@crate::conformance).
@@ -94,31 +97,25 @@ macro_rules! conformance {
         $crate::conformance_list!(@core);
     };
     (host: $adapter:ty) => {
-        $crate::conformance::Host::new::<$adapter>($crate::conformance::Site {
-            module: module_path!(),
-            directory: env!("CARGO_TARGET_TMPDIR"),
-        })
+        $crate::conformance::Host::new::<$adapter>(env!("CARGO_TARGET_TMPDIR"))
     };
     (@root $adapter:ty) => {
         fn host() -> $crate::conformance::Host {
             $crate::conformance!(host: $adapter)
         }
-
-        /// Is no test but what this program does when a test starts it once more; else there is nothing to do.
-        #[test]
-        fn plays_its_part() {
-            $crate::conformance::plays_its_part(&host());
-        }
     };
-    // Which modules are in: all, or those of the core.
+    // Modules to expand: all of them, or those of the core.
     (@module core rest $($cases:tt)*) => {};
     (@module $which:ident $rank:ident $group:ident $module:ident $($case:ident)*) => {
         mod $module {
             $(
                 #[test]
                 fn $case() {
-                    let host = super::super::host();
-                    $crate::conformance::run_case(&host, $crate::conformance::cases::$group::$module::$case);
+                    $crate::conformance::run_case(
+                        super::super::host(),
+                        concat!(module_path!(), "::", stringify!($case)),
+                        $crate::conformance::cases::$group::$module::$case,
+                    );
                 }
             )*
         }

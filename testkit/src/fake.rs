@@ -42,7 +42,7 @@ const VARIABLE: &str = "OPENCODE_FAKE";
 
 /// A program that plays one behavior per call and records every call.
 ///
-/// Dropping the value removes its directory and, on Linux, kills every process that has its
+/// Dropping the value removes the directory and, on Linux, kills every process that has the
 /// environment variable.
 #[derive(Debug)]
 pub struct Fake {
@@ -59,7 +59,7 @@ impl Fake {
         Self::with_attempts([behavior])
     }
 
-    /// Creates a program that plays the first behavior in its first call, and so on; the last
+    /// Creates a program that plays the first behavior in the first call, and so on; the last
     /// behavior repeats.
     ///
     /// A call with only `--version` prints [`VERSION`](crate::opencode::VERSION), or the version of
@@ -99,7 +99,7 @@ impl Fake {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("fake/opencode")
     }
 
-    /// Environment variable that the executable needs, and that identifies its processes.
+    /// Environment variable that the executable needs, and that identifies the processes.
     #[must_use]
     pub fn env(&self) -> (String, String) {
         let script = self.home.path().join("script");

@@ -10,7 +10,7 @@ const HEADERS_MAX: usize = 100;
 const BODY_SIZE_MAX: usize = 256 * 1024 * 1024;
 const READ_SIZE: usize = 64 * 1024;
 
-/// A request without its body.
+/// A request without the body.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) method: String,
@@ -58,7 +58,7 @@ impl<R: Read> Requests<R> {
         (&mut self.stream, self.buffered.len())
     }
 
-    /// Reads the next request and its body. Returns `None` when the client closed the connection
+    /// Reads the next request and the body. Returns `None` when the client closed the connection
     /// after the last request.
     pub(crate) fn next(&mut self) -> Result<Option<(Head, Vec<u8>)>, ReadError> {
         if self.buffered.is_empty() && self.fill()? == 0 {
@@ -125,7 +125,7 @@ impl<R: Read> Requests<R> {
         }
     }
 
-    /// Takes the next line with its line break.
+    /// Takes the next line with the line break.
     fn line(&mut self) -> Result<Vec<u8>, ReadError> {
         loop {
             if let Some(at) = self.buffered.iter().position(|byte| *byte == b'\n') {
@@ -154,7 +154,7 @@ impl<R: Read> Requests<R> {
     }
 }
 
-/// Parses the head of a request. Returns the head and its size in bytes, or `None` while the head
+/// Parses the head of a request. Returns the head and the size in bytes, or `None` while the head
 /// is incomplete.
 pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, ReadError> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
@@ -186,7 +186,7 @@ pub(crate) fn respond(
     stream.write_all(response.as_bytes())
 }
 
-/// A response with its body; without a `kind` it has no `content-type`.
+/// A response with the body; without a `kind` it has no `content-type`.
 pub(crate) fn response(
     status: u16,
     kind: Option<&str>,

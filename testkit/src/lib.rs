@@ -1,7 +1,7 @@
 //! Test support for the crates of this workspace, on plain threads and blocking sockets, so that
 //! the tests of every async runtime, and tests without one, can use it.
 //!
-//! - [`model`]: a scripted model behind the API that OpenCode uses for its providers. With this
+//! - [`model`]: a scripted model behind the API that OpenCode uses for the providers. With this
 //!   model the real program runs end to end without a key and without a network.
 //! - [`proxy`]: a proxy in front of a real server, which loses connections, events and replies on
 //!   demand.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// A listener on a free port of 127.0.0.1 that serves each connection on a thread of its own.
+/// A listener on a free port of 127.0.0.1 that serves each connection on a separate thread.
 ///
-/// The threads are named after the kind of server and its port.
+/// The threads are named after the kind of server and the port.
 #[derive(Debug)]
 pub(crate) struct Listener {
     name: String,

@@ -6,14 +6,14 @@
 //!
 //! - Title requests (OpenCode's `title` agent) and compaction requests are recognised by their
 //!   text, get fixed replies and use up no step.
-//! - Every other call belongs to the last prompt of its conversation. A marker such as `[[name]]`
+//! - Every other call belongs to the last prompt of the conversation. A marker such as `[[name]]`
 //!   anywhere in that prompt selects the script `name`; a prompt without a marker selects the
 //!   default script.
 //! - The step is the number of assistant messages since that prompt: a script has one step per
 //!   model call of the turn. When a compaction has removed the prompt, the session (header
-//!   `x-session-id`) continues at its next step.
+//!   `x-session-id`) continues at the next step.
 //! - The attempt is the number of consecutive calls, in this session, to which the step replied
-//!   with a failure. A step with fewer replies than attempts repeats its last reply.
+//!   with a failure. A step with fewer replies than attempts repeats the last reply.
 //!
 //! A marker without a script, or a call beyond the last step, is a mistake of the test. The server
 //! refuses such a request with status 400, which OpenCode does not retry, and a message that names
@@ -46,7 +46,7 @@ pub use self::script::{Reply, Script, Step, Usage};
 
 use self::connection::ModelState;
 
-/// A scripted model server. Dropping the server ends its threads and closes its sockets.
+/// A scripted model server. Dropping the server ends the threads and closes the sockets.
 pub struct ModelServer {
     shared: Arc<ModelState>,
     listener: Listener,
@@ -167,7 +167,7 @@ impl ModelServer {
         self.shared.recorder.wait_for(within, predicate)
     }
 
-    /// Record of the requests as a handle of its own, which async tests can move to a thread that
+    /// Record of the requests as a separate handle, which async tests can move to a thread that
     /// may block.
     #[must_use]
     pub fn recorder(&self) -> Recorder {

@@ -12,7 +12,7 @@
 //!
 //! # Waiting
 //!
-//! Every waiting method blocks its thread, and panics with a list of the requests after 60 seconds.
+//! Every waiting method blocks the thread, and panics with a list of the requests after 60 seconds.
 //! An async test shares the proxy in an [`Arc`] and waits on a thread that may block.
 
 mod link;
@@ -40,7 +40,7 @@ use self::state::{Door, EventFlow, Fault, ProxyState, Rule};
 use self::watch::Trigger;
 
 /// A TCP proxy in front of an OpenCode server. Dropping the proxy closes every connection and ends
-/// its threads.
+/// the threads.
 pub struct Proxy {
     state: Arc<Watched<ProxyState>>,
     listener: Listener,
@@ -110,7 +110,7 @@ impl Proxy {
     /// Closes each of the next `times` event streams ([`Cut::Close`]) after the event that contains
     /// `text`.
     ///
-    /// The event itself is forwarded completely, with its empty line. A further call replaces an
+    /// The event itself is forwarded completely, with the empty line. A further call replaces an
     /// earlier one.
     pub fn cut_events_after(&self, text: &str, times: usize) {
         let trigger = (times > 0).then(|| Trigger::new(text, times));

@@ -11,7 +11,7 @@
 //!
 //! # Waiting
 //!
-//! Every waiting method blocks its thread, and panics with a list of the requests after 60 seconds.
+//! Every waiting method blocks the thread, and panics with a list of the requests after 60 seconds.
 //! An async test shares the server in an [`Arc`] and waits on a thread that may block.
 
 mod events;
@@ -43,7 +43,7 @@ pub use self::turn::turn_events;
 use self::events::StreamItem;
 use self::state::FakeServerState;
 
-/// A fake OpenCode server. Dropping the server closes every connection and ends its threads.
+/// A fake OpenCode server. Dropping the server closes every connection and ends the threads.
 pub struct FakeServer {
     state: Arc<Watched<FakeServerState>>,
     listener: Listener,

@@ -133,7 +133,7 @@ impl World {
         self.opencode_in(&temp)
     }
 
-    /// Creates a client in this world that puts its temporary files into `temp_dir`.
+    /// Creates a client in this world that puts the temporary files into `temp_dir`.
     #[must_use]
     pub fn opencode_in(&self, temp_dir: &Path) -> OpenCode {
         let environment: Environment =

@@ -1,4 +1,4 @@
-//! Results that are written as they come, and batches that go on from them.
+//! Results files, and batches that resume from them.
 
 use std::env;
 use std::fs;
@@ -17,11 +17,13 @@ use testkit::processes::eventually;
 
 use crate::world::{LONG, World, object, until};
 
-/// Set for a copy of this test program: it runs a batch.
-const PART: &str = "OPENCODE_TEST_PART";
+/// Environment variable with the results file, for a client process that runs a batch.
+const RESULTS: &str = "OPENCODE_TEST_RESULTS";
+/// Environment variable with the config of a client process.
 const CONFIG: &str = "OPENCODE_TEST_CONFIG";
 
-/// The same for the copy and for the batch that goes on: quick, quick, endless, never begun.
+/// Batch of the client process, and of the batch that resumes: two quick jobs, an endless one, and
+/// one that does not begin.
 fn request(config: &RunConfig, directory: &Path, results: BatchResults) -> BatchRequest {
     let jobs = ["A [[quick]]", "B [[quick]]", "C [[slow]]", "D [[quick]]"].map(Job::new);
     BatchRequest::new(jobs)
@@ -31,17 +33,21 @@ fn request(config: &RunConfig, directory: &Path, results: BatchResults) -> Batch
         .with_results(results)
 }
 
+/// The test runs its own executable and test name again as a client process that can be killed.
 #[tokio::test]
-async fn a_batch_that_was_killed_goes_on_where_it_was() {
+async fn a_killed_batch_is_resumed() {
+    if let Some(results) = env::var_os(RESULTS) {
+        return run_client(Path::new(&results)).await;
+    }
     let world = World::new().await;
     world.model.script("quick", Script::new().then(Reply::new().text("Quick.")).repeat_last());
     world.model.script("slow", Reply::new().text("Sl").stall());
     let results = world.path("results.jsonl");
     let mut program = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "resume::plays_its_part", "--nocapture"])
+        .args(["--exact", "resume::a_killed_batch_is_resumed", "--nocapture"])
         .env_clear()
         .envs(world.environment())
-        .env(PART, &results)
+        .env(RESULTS, &results)
         .env(CONFIG, world.model.config().to_string())
         .env("OPENCODE_BINARY", testkit::opencode::binary().unwrap())
         .env("TMPDIR", world.path("temp"))
@@ -50,7 +56,7 @@ async fn a_batch_that_was_killed_goes_on_where_it_was() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap() == "slow"), "it has begun the slow one");
+    assert!(lines.any(|line| line.unwrap() == "slow"), "the slow job has begun");
     program.kill().unwrap();
     assert_eq!(program.wait().unwrap().signal(), Some(9));
     eventually(LONG, || {
@@ -58,19 +64,19 @@ async fn a_batch_that_was_killed_goes_on_where_it_was() {
         if left.0.is_empty() && left.1.is_empty() { Ok(()) } else { Err(left) }
     });
     assert_eq!(types(&results), ["started", "ended", "started", "ended", "started"]);
-    // A line that was being written.
+    // An incomplete last line.
     let mut torn = fs::OpenOptions::new().append(true).open(&results).unwrap();
     torn.write_all(b"{\"type\":\"ended\",\"jo").unwrap();
     drop(torn);
 
-    // Whether what was begun may be run again has to be said.
+    // An interrupted job runs again only on request.
     let go_on = BatchResults::resume(&results);
     let again = request(&world.config(), &world.path("project"), go_on.clone());
     let played = world.run(again).await;
     assert_eq!(played.ends(), ["completed", "completed", "interrupted", "completed"]);
     assert_eq!(played.texts(), ["Quick.", "Quick.", "", "Quick."]);
     assert!(matches!(played.report.jobs[2].error, Some(JobError::Interrupted)));
-    assert_eq!(world.prompts().len(), 4, "A, B and C of the first, D of the second");
+    assert_eq!(world.prompts().len(), 4, "A, B and C of the first batch, D of the second");
 
     world.model.script("slow", Reply::new().text("Slow."));
     let go_on = go_on.with_broken(Earlier::RunAgain);
@@ -79,14 +85,14 @@ async fn a_batch_that_was_killed_goes_on_where_it_was() {
     assert_eq!(played.texts(), ["Quick.", "Quick.", "Slow.", "Quick."]);
     assert_eq!(world.prompts().len(), 5);
 
-    // And when there is nothing left to do, nothing is started.
+    // Without any job left, nothing is started.
     let again = request(&world.config(), &world.path("project"), go_on.clone());
     let played = world.run(again).await;
     assert_eq!((played.report.completed(), played.servers(), world.prompts().len()), (4, 0, 5));
     let ended = played.count(|event| matches!(event, BatchEvent::JobEnded(_)));
     assert_eq!(ended, 4);
 
-    // Another prompt is another job.
+    // A job with another agent runs again.
     let mut changed = request(&world.config(), &world.path("project"), go_on);
     changed.jobs[0] = changed.jobs[0].clone().with_agent("plan");
     let played = world.run(changed).await;
@@ -96,26 +102,21 @@ async fn a_batch_that_was_killed_goes_on_where_it_was() {
     assert_eq!(records.len(), 5);
 }
 
-/// Is no test but the copy's part; without one there is nothing to do.
-#[test]
-#[allow(clippy::explicit_write, reason = "the harness captures what `println!` prints")]
-fn plays_its_part() {
-    let Some(results) = env::var_os(PART) else { return };
+/// Runs a batch, and prints `slow` when the endless job has begun.
+#[allow(clippy::explicit_write, reason = "the harness captures the output of `println!`")]
+async fn run_client(results: &Path) {
     let config: Value = serde_json::from_str(&env::var(CONFIG).unwrap()).unwrap();
     let config = RunConfig::new().with_overrides(object(&config));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let opencode = OpenCode::new(TokioRuntime::new());
-        let here = env::current_dir().unwrap();
-        let mut batch = opencode.batch(request(&config, &here, BatchResults::new(results)));
-        until(&mut batch, |event| match event {
-            BatchEvent::JobEvent { job, event, .. } => job.0 == 2 && event.text().is_some(),
-            _ => false,
-        })
-        .await;
-        writeln!(std::io::stdout(), "\nslow").unwrap();
-        while batch.next_event().await.is_some() {}
-    });
+    let opencode = OpenCode::new(TokioRuntime::new());
+    let directory = env::current_dir().unwrap();
+    let mut batch = opencode.batch(request(&config, &directory, BatchResults::new(results)));
+    until(&mut batch, |event| match event {
+        BatchEvent::JobEvent { job, event, .. } => job.0 == 2 && event.text().is_some(),
+        _ => false,
+    })
+    .await;
+    writeln!(std::io::stdout(), "\nslow").unwrap();
+    while batch.next_event().await.is_some() {}
 }
 
 fn types(path: &Path) -> Vec<String> {
@@ -132,7 +133,7 @@ fn records(path: &Path) -> Vec<JobRecord> {
 }
 
 #[tokio::test]
-async fn results_that_cannot_be_used_are_refused_before_anything_begins() {
+async fn unusable_results_files_are_refused_before_the_start() {
     let world = World::new().await;
     let path = world.path("results.jsonl");
     let fails = async |results: BatchResults| {
@@ -158,7 +159,7 @@ async fn results_that_cannot_be_used_are_refused_before_anything_begins() {
 }
 
 #[tokio::test]
-async fn a_full_disk_stops_the_batch_and_loses_nothing_that_was_done() {
+async fn a_full_disk_stops_the_batch_and_keeps_the_report() {
     let world = World::new().await;
     world.model.default_script(Script::new().then(Reply::new().text("Fine.")).repeat_last());
     let request = BatchRequest::new([world.job("A"), world.job("B")])
@@ -171,5 +172,5 @@ async fn a_full_disk_stops_the_batch_and_loses_nothing_that_was_done() {
     assert!(matches!(*source, ResultsError::Write { .. }), "{source:?}");
     let ends: Vec<_> = report.jobs.iter().map(|job| &*job.record.end).collect();
     assert_eq!(ends, ["results", "halted"]);
-    assert!(world.prompts().is_empty(), "what cannot be written down is not begun");
+    assert!(world.prompts().is_empty(), "a job began without its record");
 }

@@ -10,12 +10,12 @@ mod servers;
 
 use opencode_tokio::{TokioRuntime, blocking};
 use testkit::conformance::Host;
-use testkit::conformance::world::World;
+use testkit::conformance::world::ProgramWorld;
 use testkit::fake::Behavior;
 
 /// A world with a program that behaves like this, and a handle that waits for it.
-fn world(behavior: Behavior) -> (World, blocking::OpenCode) {
-    let world = World::new(&on(), behavior);
+fn world(behavior: Behavior) -> (ProgramWorld, blocking::OpenCode) {
+    let world = ProgramWorld::new(&on(), behavior);
     let opencode = blocking::OpenCode::new(world.builder().build()).unwrap();
     (world, opencode)
 }

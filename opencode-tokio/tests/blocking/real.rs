@@ -1,14 +1,14 @@
 //! The real program.
 
 use opencode_tokio::blocking;
-use testkit::conformance::real::runs::{World, types};
+use testkit::conformance::real::runs::{RunWorld, types};
 use testkit::model::Reply;
 
 use crate::on;
 
 #[test]
 fn a_run_answers_and_leaves_nothing() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("Hello from far away."));
     let opencode = blocking::OpenCode::new(world.opencode.clone()).unwrap();
 

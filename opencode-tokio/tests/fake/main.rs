@@ -9,13 +9,13 @@ mod time;
 
 use opencode_tokio::TokioRuntime;
 use testkit::conformance::Host;
-use testkit::conformance::world::World;
+use testkit::conformance::world::ProgramWorld;
 use testkit::fake::Behavior;
 
-fn world() -> World {
+fn world() -> ProgramWorld {
     world_of(Behavior::new())
 }
 
-fn world_of(behavior: Behavior) -> World {
-    World::new(&Host::of(TokioRuntime::new()), behavior)
+fn world_of(behavior: Behavior) -> ProgramWorld {
+    ProgramWorld::new(&Host::of(TokioRuntime::new()), behavior)
 }

@@ -8,7 +8,7 @@ use opencode_tokio::{
 };
 use serde_json::json;
 use testkit::conformance::Host;
-use testkit::conformance::turn::world::{World, patient};
+use testkit::conformance::turn::world::{TurnWorld, patient};
 use testkit::server::{Greeting, ServerReply, ServerScript};
 
 use crate::still::{CALL_LIMIT, Still};
@@ -16,9 +16,10 @@ use crate::still::{CALL_LIMIT, Still};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A world whose clock stands.
-async fn begin(script: ServerScript, events: HubSettings) -> (Still, World) {
+async fn begin(script: ServerScript, events: HubSettings) -> (Still, TurnWorld) {
     let still = Still::new();
-    let world = World::with_limits(&Host::of(still.clone()), script, events, Still::limits()).await;
+    let world =
+        TurnWorld::with_limits(&Host::of(still.clone()), script, events, Still::limits()).await;
     (still, world)
 }
 
@@ -29,9 +30,11 @@ fn patiently(request: &str) -> TurnRequest {
 #[tokio::test(start_paused = true)]
 async fn heartbeats_are_no_first_event() {
     let (still, world) = begin(ServerScript::new(), patient()).await;
-    world.is_busy();
+    world.list_as_busy();
     let deadlines = Deadlines::NONE.with_first_event(120 * SECOND);
-    let (turn, _) = world.prompted(TurnRequest::from("Hello?").with_deadlines(deadlines)).await;
+    let (turn, _) = world
+        .begin_and_wait_for_prompt(TurnRequest::from("Hello?").with_deadlines(deadlines))
+        .await;
     for _ in 0..11 {
         world.fake.send_event(r#"{"id":"evt_1","type":"server.heartbeat","properties":{}}"#);
         still.pass(10 * SECOND).await;
@@ -39,7 +42,7 @@ async fn heartbeats_are_no_first_event() {
     assert!(!turn.is_over());
     still.pass(11 * SECOND).await;
     // It is over when the server says that it is.
-    world.asked("POST", "/session/{id}/abort", 1).await;
+    world.wait_for_bodies("POST", "/session/{id}/abort", 1).await;
     world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
     let played = still.pass_until_over(turn).await;
     let TurnEnd::TimedOut(Deadline::FirstEvent) = played.outcome().end else {
@@ -53,17 +56,17 @@ async fn a_turn_that_falls_silent_is_aborted() {
     let (still, world) = begin(ServerScript::new(), patient()).await;
     let request = TurnRequest::from("Hello?")
         .with_deadlines(Deadlines::NONE.with_first_event(30 * SECOND).with_idle(40 * SECOND));
-    let (turn, message) = world.prompted(request).await;
+    let (turn, message) = world.begin_and_wait_for_prompt(request).await;
     let events = world.events_of(&message, "Hello you.");
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
-    world.is_busy();
+    world.list_as_busy();
     still.pass(20 * SECOND).await;
     world.send(&events[..=begun]);
-    world.told().await;
+    world.wait_for_delivery().await;
     still.pass(30 * SECOND).await;
     assert!(!turn.is_over());
     still.pass(20 * SECOND).await;
-    world.asked("POST", "/session/{id}/abort", 1).await;
+    world.wait_for_bodies("POST", "/session/{id}/abort", 1).await;
     world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
     let played = still.pass_until_over(turn).await;
     let TurnEnd::TimedOut(Deadline::Idle) = played.outcome().end else {
@@ -76,14 +79,14 @@ async fn a_turn_that_falls_silent_is_aborted() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_takes_a_prompt_and_forgets_it_is_found_out() {
     let (still, world) = begin(ServerScript::new(), patient()).await;
-    let (turn, _) = world.prompted(patiently("Hello?")).await;
+    let (turn, _) = world.begin_and_wait_for_prompt(patiently("Hello?")).await;
     let played = still.pass_until_over(turn).await;
     assert_eq!(played.end(), "torn");
     // A look after a minute, and others for some seconds.
     let elapsed = played.outcome().elapsed;
     assert!((70..80).contains(&elapsed.as_secs()), "{elapsed:?}");
     // In case something of it is still to come.
-    world.asked("POST", "/session/{id}/abort", 1).await;
+    world.wait_for_bodies("POST", "/session/{id}/abort", 1).await;
     assert_eq!((world.posts(), world.aborts()), (1, 1));
 }
 
@@ -91,7 +94,7 @@ async fn a_server_that_takes_a_prompt_and_forgets_it_is_found_out() {
 async fn a_prompt_without_a_reply_is_looked_for() {
     let (still, world) = begin(ServerScript::new(), patient()).await;
     world.fake.on("POST", "/session/{id}/prompt_async", [ServerReply::never()]);
-    let (turn, _) = world.prompted(patiently("Hello?")).await;
+    let (turn, _) = world.begin_and_wait_for_prompt(patiently("Hello?")).await;
     tokio::time::advance(CALL_LIMIT).await;
     let played = still.pass_until_over(turn).await;
     let TurnEnd::NotPosted { reason, .. } = &played.outcome().end else {
@@ -104,7 +107,7 @@ async fn a_prompt_without_a_reply_is_looked_for() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_heartbeats_is_opened_again() {
     let (still, world) = begin(ServerScript::new(), HubSettings::default()).await;
-    let (turn, message) = world.prompted(patiently("Hello?")).await;
+    let (turn, message) = world.begin_and_wait_for_prompt(patiently("Hello?")).await;
     let events = world.events_of(&message, "Hello you.");
     world.store(&events);
     still.pass(46 * SECOND).await;
@@ -122,7 +125,7 @@ async fn a_stream_without_heartbeats_is_opened_again() {
 async fn a_server_that_does_not_come_back_is_given_up() {
     let events = patient().with_give_up(Some(20 * SECOND));
     let (still, world) = begin(ServerScript::new(), events).await;
-    let (turn, message) = world.prompted(patiently("Hello?")).await;
+    let (turn, message) = world.begin_and_wait_for_prompt(patiently("Hello?")).await;
     let events = world.events_of(&message, "Hello you.");
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
     world.send(&events[..=begun]);
@@ -142,7 +145,7 @@ async fn a_server_that_does_not_come_back_is_given_up() {
     // The next turn tries anew.
     world.fake.on("GET", "/event", [ServerReply::unscripted()]);
     let next = world.begin("Again?");
-    let message = world.posted(2).await;
+    let message = world.wait_for_prompt(2).await;
     world.send(world.events_of(&message, "Yes."));
     next.await.assert_answer("Yes.");
 }
@@ -153,7 +156,7 @@ async fn a_turn_that_cannot_be_posted_has_its_deadlines_and_can_be_cancelled() {
     let (still, world) = begin(script, patient()).await;
     let deadlines = Deadlines::NONE.with_overall(20 * SECOND);
     let turn = world.begin(TurnRequest::from("Hello?").with_deadlines(deadlines));
-    world.asked("GET", "/event", 1).await;
+    world.wait_for_bodies("GET", "/event", 1).await;
     still.pass(19 * SECOND).await;
     assert!(!turn.is_over());
     let played = still.pass_until_over(turn).await;
@@ -177,7 +180,7 @@ async fn a_turn_that_cannot_be_posted_has_its_deadlines_and_can_be_cancelled() {
 #[tokio::test(start_paused = true)]
 async fn a_look_that_fails_is_tried_again() {
     let (still, world) = begin(ServerScript::new(), patient()).await;
-    let (turn, message) = world.prompted("Hello?").await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     let events = world.events_of(&message, "Hello you.");
     let failing = [
         ServerReply::status(500),
@@ -197,7 +200,7 @@ async fn a_look_that_fails_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn a_directory_that_is_closed_ends_the_turn() {
     let (still, world) = begin(ServerScript::new(), patient()).await;
-    let (turn, message) = world.prompted("Hello?").await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     let events = world.events_of(&message, "Hello you.");
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
     world.store(&events[..=begun]);

@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use opencode_tokio::{Connecting, HttpLimits, Process, Runtime, Timer, TokioRuntime};
-use testkit::conformance::Task;
-use testkit::conformance::turn::world::Played;
+use testkit::conformance::SpawnedTask;
+use testkit::conformance::turn::world::PlayedTurn;
 use tokio::sync::Notify;
 
 /// For a machine that does other things as well: no test waits this long when all is well.
@@ -67,7 +67,7 @@ impl Still {
     }
 
     /// Lets time pass, in small steps, until the turn is over.
-    pub(crate) async fn pass_until_over(&self, turn: Task<Played>) -> Played {
+    pub(crate) async fn pass_until_over(&self, turn: SpawnedTask<PlayedTurn>) -> PlayedTurn {
         while !turn.is_over() {
             self.pass(Duration::from_millis(100)).await;
         }

@@ -1,14 +1,14 @@
 //! What a run says.
 
 use opencode_tokio::{Reasoning, RunFlags};
-use testkit::conformance::real::runs::{World, types};
+use testkit::conformance::real::runs::{RunWorld, types};
 use testkit::model::{Reply, RequestKind};
 
 use crate::on;
 
 #[tokio::test]
 async fn reasoning_is_shown_when_asked_for() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().reasoning("Let me ").reasoning("see.").text("Seen."));
     // Without a title of its own.
     let config = world.config().with_flags(RunFlags::new().with_reasoning(Reasoning::Show));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use opencode_tokio::Deadlines;
-use testkit::conformance::real::runs::{World, await_sleepers, lingering, permit};
+use testkit::conformance::real::runs::{RunWorld, await_sleepers, lingering, permit};
 
 use crate::deadlines::turn_clock;
 use crate::on;
@@ -11,7 +11,7 @@ use crate::on;
 #[tokio::test]
 async fn a_timeout_of_tokio_may_drop_a_run() {
     const HOUR: Duration = Duration::from_secs(3600);
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let root = world.root();
     let _permit = permit();
     let request = lingering(&world).with_deadlines(Deadlines::NONE);

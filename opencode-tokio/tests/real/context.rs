@@ -3,14 +3,14 @@
 use opencode_tokio::{
     DataHome, ErrorName, Exit, Isolation, Resume, RunEnd, RunError, RunFlags, StepRole,
 };
-use testkit::conformance::real::runs::World;
+use testkit::conformance::real::runs::RunWorld;
 use testkit::model::{Reply, RequestKind, Script};
 
 use crate::on;
 
 #[tokio::test]
 async fn a_summary_is_not_the_answer() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.answer_compactions(Reply::new().text("## Summary"));
     let kept = Isolation::new().with_data(DataHome::At(world.path("data")));
     let first = world.config().with_isolation(kept);
@@ -41,7 +41,7 @@ async fn a_summary_is_not_the_answer() {
 
 #[tokio::test]
 async fn a_conversation_that_cannot_be_summarised_either_is_an_error() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Reply::context_overflow());
     world.model.answer_compactions(Reply::context_overflow());
 
@@ -57,7 +57,7 @@ async fn a_conversation_that_cannot_be_summarised_either_is_an_error() {
 
 #[tokio::test]
 async fn a_conversation_that_no_summary_makes_short_enough_is_an_error() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Script::new().then(Reply::context_overflow()).repeat_last());
 
     let error = world.run(world.request("A long question.")).await.unwrap_err();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use opencode_tokio::{Deadline, Deadlines, RunEnd, RunError, RunEventKind};
-use testkit::conformance::real::runs::{World, bash};
+use testkit::conformance::real::runs::{RunWorld, bash};
 use testkit::model::{Reply, Script};
 
 use crate::on;
@@ -19,7 +19,7 @@ pub(crate) async fn turn_clock(by: Duration) {
 
 #[tokio::test]
 async fn silence_in_the_middle_ends_a_run_that_keeps_what_it_gathered() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let first = Reply::new().text("Part one.").tool("bash", bash("echo done"));
     let stalled = Reply::new().text("Part tw").stall();
     world.model.default_script(Script::new().then(first).then(stalled));
@@ -44,12 +44,12 @@ async fn silence_in_the_middle_ends_a_run_that_keeps_what_it_gathered() {
 
 #[tokio::test]
 async fn a_model_that_never_begins_ends_a_run() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().stall());
     let deadlines = Deadlines::NONE.with_first_event(HOUR).with_idle(HOUR / 2);
 
     let mut run = world.start(world.request("Go.").with_deadlines(deadlines));
-    let (_, events) = run.until_asked(|_| true).await;
+    let (_, events) = run.until_model_request(|_| true).await;
     turn_clock(HOUR).await;
     let error = run.outcome().await.unwrap_err();
 

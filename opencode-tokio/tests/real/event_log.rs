@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use opencode_proto::{Run, RunAction, RunSettings};
 use opencode_tokio::{AgentFallback, EventLogConfig, EventLogMode, RunError, RunEvent, RunOutcome};
-use testkit::conformance::real::runs::{World, bash, types};
+use testkit::conformance::real::runs::{RunWorld, bash, types};
 use testkit::model::{Reply, Script};
 
 use crate::on;
@@ -31,7 +31,7 @@ fn replay(log: Vec<u8>) -> (RunOutcome, Vec<RunEvent>) {
 
 #[tokio::test]
 async fn a_log_holds_the_events_and_can_be_replayed() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let first = Reply::new().text("One\n").tool("bash", bash("printf 'a\\nb\\033[0m'"));
     let second = Reply::new().text("Two \u{1f980}");
     world.model.default_script(Script::new().then(first).then(second));
@@ -67,7 +67,7 @@ async fn a_log_holds_the_events_and_can_be_replayed() {
 
 #[tokio::test]
 async fn a_log_that_cannot_be_opened_stops_a_run_before_it_starts() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let log = EventLogConfig::new(world.path("no/such/directory"));
 
     let error = world.run(world.request("Go.").with_log(log)).await.unwrap_err();

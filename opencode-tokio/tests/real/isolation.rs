@@ -8,7 +8,7 @@ use opencode_tokio::{
     Binary, ConfigWarning, Isolation, ProjectConfig, RunConfig, RunFlags, Warning, parse_version,
 };
 use serde_json::json;
-use testkit::conformance::real::runs::{OF_THE_PROJECT, World, bash, project, seen};
+use testkit::conformance::real::runs::{OF_THE_PROJECT, RunWorld, bash, project, seen};
 use testkit::model::{Gate, Reply, Script};
 use testkit::processes::LeakCheck;
 
@@ -22,8 +22,8 @@ const OF_THE_USER: [&str; 6] =
 
 /// A user whose provider is in their global config alone, its key in their credentials alone, and who has
 /// settings of every kind.
-fn settled() -> World {
-    let world = World::new(&on());
+fn settled() -> RunWorld {
+    let world = RunWorld::new(&on());
     let mut provider = world.model.provider_config();
     provider["scripted"]["options"].as_object_mut().unwrap().remove("apiKey");
     let mcp = json!({ "spy": { "type": "local", "command": ["touch", world.path("spied")] } });
@@ -91,7 +91,7 @@ async fn of_the_user_a_run_sees_providers_and_credentials_only() {
     let untouched = [world.home(), world.project()].map(|path| LeakCheck::new(path).unwrap());
 
     let mut run = world.start(world.request_with("Go.", model("scripted/m1")));
-    let (request, _) = run.until_asked(|request| request.step() == 1).await;
+    let (request, _) = run.until_model_request(|request| request.step() == 1).await;
     let private = world.private_dir();
     assert_eq!(fs::metadata(&private).unwrap().mode() & 0o777, 0o700);
     let installed = private.join("config/opencode/node_modules");
@@ -141,7 +141,7 @@ async fn without_isolation_a_run_is_the_users_own() {
 
 #[tokio::test]
 async fn the_project_can_be_shut_out() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     project(&world);
     let rules = world.write("rules.md", "run-instructions");
     let script = Script::new()
@@ -162,7 +162,7 @@ async fn the_project_can_be_shut_out() {
 
 #[tokio::test]
 async fn the_program_is_found_and_tells_its_version() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let untouched = LeakCheck::new(world.root()).unwrap();
 
     assert_eq!(world.opencode.binary().await.unwrap(), testkit::opencode::binary().unwrap());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use testkit::conformance::real::runs::{World, alone, bash};
+use testkit::conformance::real::runs::{RunWorld, alone, bash};
 use testkit::model::{Reply, Script};
 
 use crate::on;
@@ -12,7 +12,7 @@ const RUNS: usize = 8;
 
 #[tokio::test]
 async fn runs_at_once_do_not_meet() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     for run in 0..RUNS {
         let tool = bash(&format!("echo tool {run}"));
         let script = Script::new()

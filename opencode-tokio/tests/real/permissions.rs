@@ -5,13 +5,13 @@ use opencode_tokio::{
     RunError, RunFlags,
 };
 use serde_json::json;
-use testkit::conformance::real::runs::{World, bash};
+use testkit::conformance::real::runs::{RunWorld, bash};
 use testkit::model::{Reply, Script};
 
 use crate::on;
 
 /// Runs a tool that needs a permission, and says which was refused for what.
-async fn refused(world: &World, tool: &str, input: serde_json::Value) -> (String, String) {
+async fn refused(world: &RunWorld, tool: &str, input: serde_json::Value) -> (String, String) {
     let step = Reply::new().text("I will.").tool(tool, input);
     world.model.default_script(Script::new().then(step).then(Reply::new().text("Never said.")));
 
@@ -35,7 +35,7 @@ async fn refused(world: &World, tool: &str, input: serde_json::Value) -> (String
 
 #[tokio::test]
 async fn what_the_project_wants_asked_is_refused() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.write("project/opencode.json", json!({ "permission": { "bash": "ask" } }).to_string());
 
     let (permission, patterns) = refused(&world, "bash", bash("touch made")).await;
@@ -46,7 +46,7 @@ async fn what_the_project_wants_asked_is_refused() {
 
 #[tokio::test]
 async fn a_command_of_several_lines_is_told_whole() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.write("project/opencode.json", json!({ "permission": { "bash": "ask" } }).to_string());
     let command = "cat > made <<'END'\nfirst line\n! second (line); auto\n\nEND";
 
@@ -58,7 +58,7 @@ async fn a_command_of_several_lines_is_told_whole() {
 
 #[tokio::test]
 async fn a_file_outside_of_the_project_is_refused() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let outside = world.write("outside/secret.txt", "secret");
 
     let input = json!({ "filePath": outside });
@@ -70,7 +70,7 @@ async fn a_file_outside_of_the_project_is_refused() {
 
 #[tokio::test]
 async fn auto_approves_what_no_rule_denies() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let kept = world.write("project/kept", "");
     let calls = Reply::new()
         .tool("bash", bash("touch made"))
@@ -102,7 +102,7 @@ async fn auto_approves_what_no_rule_denies() {
 
 #[tokio::test]
 async fn a_rule_that_nobody_can_answer_is_refused_before_anything_starts() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let permissions = Permissions::new().pattern("bash", "git *", PermissionAction::Ask);
 
     let request = world.request_with("Do it.", world.config().with_permission(permissions));

@@ -2,14 +2,14 @@
 
 use opencode_tokio::RunFlags;
 use serde_json::json;
-use testkit::conformance::real::runs::{World, object};
+use testkit::conformance::real::runs::{RunWorld, object};
 use testkit::model::Reply;
 
 use crate::on;
 
 #[tokio::test]
 async fn a_prompt_arrives_byte_for_byte() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("Read."));
     // Like a flag, with everything that shells, parsers and JSON treat in their own way, longer than
     // any argument may be, and with an end that looks worth trimming. OpenCode trims nothing.
@@ -29,7 +29,7 @@ async fn a_prompt_arrives_byte_for_byte() {
 
 #[tokio::test]
 async fn a_prompt_may_be_a_flag() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("No help."));
 
     let report = world.run(world.request("--help")).await.unwrap();
@@ -40,7 +40,7 @@ async fn a_prompt_may_be_a_flag() {
 
 #[tokio::test]
 async fn a_command_gets_the_prompt_as_its_arguments() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let mut command = world.config().with_flags(RunFlags::new().with_command("greet"));
     // The last number takes all that is left.
     let template = "Greet $1 and $2: $ARGUMENTS.";
@@ -57,7 +57,7 @@ async fn a_command_gets_the_prompt_as_its_arguments() {
 
 #[tokio::test]
 async fn files_are_attached() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.write("project/notes of today.txt", "first note\nsecond note\n");
     world.write("project/--docs/guide.md", "");
     let flags = RunFlags::new().with_title("t").with_file("notes of today.txt").with_file("--docs");

@@ -1,12 +1,12 @@
 //! What the model's provider does wrong.
 
 use opencode_tokio::{ErrorName, Exit, RunEnd, RunError, RunReport};
-use testkit::conformance::real::runs::World;
+use testkit::conformance::real::runs::RunWorld;
 use testkit::model::{Reply, Script};
 
 use crate::on;
 
-async fn failed(world: &World) -> Box<RunReport> {
+async fn failed(world: &RunWorld) -> Box<RunReport> {
     match world.run(world.request("Go.")).await {
         Err(RunError::Ended(report)) => report,
         other => panic!("{other:?}"),
@@ -15,7 +15,7 @@ async fn failed(world: &World) -> Box<RunReport> {
 
 #[tokio::test]
 async fn a_refusal_is_told_with_its_status_and_not_tried_again() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Reply::error(401, "no such key"));
 
     let report = failed(&world).await;
@@ -30,7 +30,7 @@ async fn a_refusal_is_told_with_its_status_and_not_tried_again() {
 
 #[tokio::test]
 async fn what_passes_is_not_seen() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let attempts = [
         Reply::error(429, "slow down").header("retry-after", 1),
         Reply::error(500, "oops"),
@@ -49,7 +49,7 @@ async fn what_passes_is_not_seen() {
 
 #[tokio::test]
 async fn a_stream_that_is_none_is_an_error() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("Begun ").malformed().text("and ended."));
 
     let report = failed(&world).await;

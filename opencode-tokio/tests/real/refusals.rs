@@ -5,12 +5,12 @@ use opencode_tokio::{
     RunRequest,
 };
 use serde_json::json;
-use testkit::conformance::real::runs::{World, object};
+use testkit::conformance::real::runs::{RunWorld, object};
 use testkit::model::Reply;
 
 use crate::on;
 
-async fn ended(world: &World, request: RunRequest) -> (Box<RunReport>, String) {
+async fn ended(world: &RunWorld, request: RunRequest) -> (Box<RunReport>, String) {
     match world.run(request).await {
         Err(error @ RunError::Ended(_)) => {
             let told = error.to_string();
@@ -22,7 +22,7 @@ async fn ended(world: &World, request: RunRequest) -> (Box<RunReport>, String) {
 }
 
 /// What a run that did not start says about it.
-async fn startup_message(world: &World, config: RunConfig) -> String {
+async fn startup_message(world: &RunWorld, config: RunConfig) -> String {
     let (report, told) = ended(world, world.request_with("Go.", config)).await;
     let RunEnd::StartupError { message } = &report.outcome.end else { panic!("{told}") };
     assert!(told.ends_with(&format!("did not start: {message}")), "{told}");
@@ -35,7 +35,7 @@ async fn startup_message(world: &World, config: RunConfig) -> String {
 
 #[tokio::test]
 async fn an_unknown_model_is_told_with_its_cause() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let config = world.config().with_model("scripted/m7".parse().unwrap());
 
     let (report, told) = ended(&world, world.request_with("Go.", config)).await;
@@ -52,7 +52,7 @@ async fn an_unknown_model_is_told_with_its_cause() {
 
 #[tokio::test]
 async fn an_unknown_command_is_an_error() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let config = world.config().with_flags(RunFlags::new().with_command("frobnicate"));
 
     let (report, told) = ended(&world, world.request_with("now", config)).await;
@@ -67,7 +67,7 @@ async fn an_unknown_command_is_an_error() {
 
 #[tokio::test]
 async fn another_agent_than_the_one_asked_for_does_not_answer() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("Too late.").stall());
     let config = world.config().with_agent("nobody");
 
@@ -80,7 +80,7 @@ async fn another_agent_than_the_one_asked_for_does_not_answer() {
 
 #[tokio::test]
 async fn the_default_agent_may_stand_in_for_a_subagent() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("I am another."));
     let config = world.config().with_agent("general");
     let mut request = world.request_with("Go.", config);
@@ -97,7 +97,7 @@ async fn the_default_agent_may_stand_in_for_a_subagent() {
 
 #[tokio::test]
 async fn a_config_that_opencode_refuses_is_named() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let config = world.config().with_overrides(object(&json!({ "share": 7 })));
 
     let message = startup_message(&world, config).await;
@@ -108,7 +108,7 @@ async fn a_config_that_opencode_refuses_is_named() {
 
 #[tokio::test]
 async fn a_missing_attachment_is_named() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let config = world.config().with_flags(RunFlags::new().with_file("no such.txt"));
 
     let message = startup_message(&world, config).await;
@@ -118,7 +118,7 @@ async fn a_missing_attachment_is_named() {
 
 #[tokio::test]
 async fn nothing_starts_in_a_directory_that_is_missing_or_without_a_prompt() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let nowhere = world.path("nowhere");
 
     let request = world.request("Go.").with_directory(&nowhere);

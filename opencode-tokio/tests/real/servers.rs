@@ -3,18 +3,18 @@
 use std::net::TcpListener;
 
 use opencode_tokio::{Isolation, RunConfig, ServeError, ServeRequest, UserConfig};
-use testkit::conformance::real::runs::{World, object, permit};
+use testkit::conformance::real::runs::{RunWorld, object, permit};
 
 use crate::on;
 
-fn request(world: &World) -> ServeRequest {
+fn request(world: &RunWorld) -> ServeRequest {
     ServeRequest::new().with_config(world.config()).with_directory(world.project())
 }
 
 #[tokio::test]
 async fn a_port_of_the_callers_that_is_in_use_is_told_and_not_replaced() {
     let _permit = permit();
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let error = world.opencode.serve(request(&world).with_port(port)).await.unwrap_err();
@@ -31,7 +31,7 @@ async fn a_port_of_the_callers_that_is_in_use_is_told_and_not_replaced() {
 #[tokio::test]
 async fn a_config_that_is_not_valid_is_told_as_opencode_tells_it() {
     let _permit = permit();
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let file = world.write("project/opencode.json", r#"{"permission": 12}"#);
     let error = world.opencode.serve(request(&world)).await.unwrap_err();
     let ServeError::InvalidConfig { message, .. } = &error else { panic!("{error:?}") };

@@ -1,7 +1,7 @@
 //! Sessions that several runs work on, in a data directory of the caller.
 
 use opencode_tokio::{DataHome, Isolation, Resume, RunConfig, RunEnd, RunFlags};
-use testkit::conformance::real::runs::World;
+use testkit::conformance::real::runs::RunWorld;
 use testkit::model::{ModelRequest, Reply};
 
 use crate::on;
@@ -13,7 +13,7 @@ fn history(request: &ModelRequest) -> String {
 
 #[tokio::test]
 async fn runs_go_on_where_others_left_off() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let data = world.path("kept/data");
     let isolation = Isolation::new().with_data(DataHome::At(data.clone()));
     let config = world.config().with_isolation(isolation);

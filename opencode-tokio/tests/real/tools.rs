@@ -3,7 +3,7 @@
 use opencode_tokio::{RunEventKind, ToolPart, ToolState};
 use serde::Deserialize;
 use serde_json::json;
-use testkit::conformance::real::runs::{World, bash, types};
+use testkit::conformance::real::runs::{RunWorld, bash, types};
 use testkit::model::{Reply, Script};
 
 use crate::on;
@@ -21,7 +21,7 @@ struct BashMetadata {
 
 #[tokio::test]
 async fn parallel_tools_are_told_as_they_end() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let slow = "until [ -e go ]; do sleep 0.05; done; echo slow";
     let first =
         Reply::new().text("Looking.").tool("bash", bash(slow)).tool("bash", bash("echo fast"));
@@ -66,7 +66,7 @@ async fn parallel_tools_are_told_as_they_end() {
 
 #[tokio::test]
 async fn tools_that_fail_do_not_fail_the_run() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let calls = Reply::new()
         .tool("bash", bash("echo before; echo problem >&2; exit 3"))
         .tool("read", json!({ "filePath": "missing.txt" }))

@@ -29,7 +29,7 @@ async fn an_answer_is_told_while_it_is_written_and_once() {
     assert_eq!(told.types().first(), Some(&"step_start"));
     assert_eq!(told.types().iter().filter(|kind| **kind == "tool_use").count(), 2);
     assert_eq!(report.answer().reasoning(), "Let me see.");
-    let asked = world.shared.asked("both-text");
+    let asked = world.shared.model_requests("both-text");
     assert!(asked.iter().all(|request| request.body().to_string().contains("xylophone")));
     let tools = |request: usize| asked[request].tools().into_iter().map(str::to_owned);
     assert!(tools(0).eq(tools(3)), "a process and a server offer the model the same tools");
@@ -98,7 +98,7 @@ async fn an_agent_that_cannot_answer_is_told_alike() {
     for agent in ["nobody", "general"] {
         let mut request = world.request("both-agent", Reply::new().text("Never said."));
         request.config = request.config.with_agent(agent);
-        let asked = world.shared.asked("both-agent").len();
+        let asked = world.shared.model_requests("both-agent").len();
 
         let told = world.run(request.clone()).await;
 
@@ -106,7 +106,7 @@ async fn an_agent_that_cannot_answer_is_told_alike() {
             panic!("{}", told.end())
         };
         assert!(reason.contains(agent), "{reason}");
-        assert_eq!(world.shared.asked("both-agent").len(), asked, "nothing was sent");
+        assert_eq!(world.shared.model_requests("both-agent").len(), asked, "nothing was sent");
         let printed = world.run_as_process(request).await;
         assert_eq!(told.end(), printed.end());
         assert_eq!(told.report().outcome.notices, printed.report().outcome.notices);

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use opencode_tokio::{Deadline, Deadlines, RunEnd, RunEvent, RunStream};
-use testkit::conformance::real::live::left;
+use testkit::conformance::real::live::wait_for_model_disconnect;
 use testkit::conformance::real::runs::bash;
-use testkit::conformance::real::sessions::sleepers;
+use testkit::conformance::real::sessions::wait_for_sleepers;
 use testkit::model::{Reply, Script};
 
 use crate::on;
 use crate::world::{Told, World};
 
-/// Goes on until this much text was told.
+/// Goes on until this much text was so_far.
 async fn until_text(run: &mut RunStream, text: &str) -> Vec<RunEvent> {
-    let (mut told, mut events) = (String::new(), Vec::new());
-    while !told.ends_with(text) {
+    let (mut so_far, mut events) = (String::new(), Vec::new());
+    while !so_far.ends_with(text) {
         let event = run.next_event().await.expect("it goes on");
-        told.extend(event.text());
+        so_far.extend(event.text());
         events.push(event);
     }
     events
@@ -30,18 +30,18 @@ async fn a_model_that_falls_silent_times_out() {
     let limit = Duration::from_millis(1500);
     let request = world.request("ends-silent", script);
 
-    let told = world.run(request.with_deadlines(Deadlines::NONE.with_idle(limit))).await;
+    let played = world.run(request.with_deadlines(Deadlines::NONE.with_idle(limit))).await;
 
-    assert_eq!(told.report().outcome.end, RunEnd::TimedOut(Deadline::Idle));
-    assert_eq!(told.report().answer().full_text(), "Part one.Part tw");
-    assert_eq!(told.text(), "Part one.Part tw", "an aborted text is told whole as well");
-    assert_eq!(told.report().answer().tools().len(), 1);
-    left(&world.shared, "ends-silent").await;
+    assert_eq!(played.report().outcome.end, RunEnd::TimedOut(Deadline::Idle));
+    assert_eq!(played.report().answer().full_text(), "Part one.Part tw");
+    assert_eq!(played.text(), "Part one.Part tw", "an aborted text is played whole as well");
+    assert_eq!(played.report().answer().tools().len(), 1);
+    wait_for_model_disconnect(&world.shared, "ends-silent").await;
 
     let request = world.request("ends-mute", Reply::new().stall());
-    let told = world.run(request.with_deadlines(Deadlines::NONE.with_overall(limit))).await;
-    assert_eq!(told.report().outcome.end, RunEnd::TimedOut(Deadline::Overall));
-    left(&world.shared, "ends-mute").await;
+    let played = world.run(request.with_deadlines(Deadlines::NONE.with_overall(limit))).await;
+    assert_eq!(played.report().outcome.end, RunEnd::TimedOut(Deadline::Overall));
+    wait_for_model_disconnect(&world.shared, "ends-mute").await;
 }
 
 #[tokio::test]
@@ -52,8 +52,8 @@ async fn a_cancelled_run_keeps_what_it_gathered() {
     until_text(&mut run, "I wait.").await;
     // What a tool prints is no event of a run: it is polled while the tool begins.
     let on = on();
-    let told = {
-        let mut asleep = std::pin::pin!(sleepers(&on, "4711", 1));
+    let played = {
+        let mut asleep = std::pin::pin!(wait_for_sleepers(&on, "4711", 1));
         loop {
             tokio::select! {
                 () = asleep.as_mut() => break,
@@ -64,15 +64,15 @@ async fn a_cancelled_run_keeps_what_it_gathered() {
         Told::of(run).await
     };
 
-    assert_eq!(told.report().outcome.end, RunEnd::Cancelled);
-    assert_eq!(told.report().text(), "I wait.");
-    sleepers(&on, "4711", 0).await;
+    assert_eq!(played.report().outcome.end, RunEnd::Cancelled);
+    assert_eq!(played.report().text(), "I wait.");
+    wait_for_sleepers(&on, "4711", 0).await;
 
     let mut run = world.start(world.request("ends-early", Reply::new().text("Never said.")));
     run.cancel();
-    let told = Told::of(run).await;
-    assert_eq!((told.report().outcome.end.name(), told.report().attempts), ("cancelled", 0));
-    assert_eq!(world.shared.asked("ends-early").len(), 0);
+    let played = Told::of(run).await;
+    assert_eq!((played.report().outcome.end.name(), played.report().attempts), ("cancelled", 0));
+    assert_eq!(world.shared.model_requests("ends-early").len(), 0);
 }
 
 #[tokio::test]
@@ -80,12 +80,12 @@ async fn a_dropped_run_is_aborted_on_the_server() {
     let world = World::new("ends-dropped").await;
     let reply = Reply::new().text("I wait.").stall();
     let mut run = world.start(world.request("ends-dropped", reply));
-    let told = until_text(&mut run, "I wait.").await;
-    let session = told[0].session.clone().unwrap();
+    let played = until_text(&mut run, "I wait.").await;
+    let session = played[0].session.clone().unwrap();
 
     drop(run);
 
-    left(&world.shared, "ends-dropped").await;
+    wait_for_model_disconnect(&world.shared, "ends-dropped").await;
     let session = world.shared.server.session(session).await.unwrap();
     world.model().script("ends-next", Reply::new().text("The next answer."));
     let next = session.send("And now? [[ends-next]]").outcome().await.unwrap();

@@ -2,7 +2,7 @@
 
 use opencode_tokio::{Backend, Deadline, Deadlines, Exit, RunEnd, RunEvent, RunFlags, RunRequest};
 use serde_json::json;
-use testkit::conformance::real::runs::{World, bash, object, types};
+use testkit::conformance::real::runs::{RunWorld, bash, object, types};
 use testkit::model::{Reply, Script};
 use testkit::processes::Process;
 
@@ -10,7 +10,7 @@ use crate::on;
 use crate::shared::kill;
 use crate::world::titled;
 
-fn request(world: &World, reply: impl Into<Script>) -> RunRequest {
+fn request(world: &RunWorld, reply: impl Into<Script>) -> RunRequest {
     world.model.default_script(reply);
     world.request("Go.").with_backend(Backend::NewServer)
 }
@@ -21,7 +21,7 @@ fn is_server(process: &Process) -> bool {
 
 #[tokio::test]
 async fn a_server_of_its_own_is_as_hermetic_as_a_process_and_leaves_nothing() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let step = Reply::new()
         .deltas(["I ", "look."])
         .tool("bash", bash("echo $OF_THE_RUN; sleep 300 >&- 2>&- &"));
@@ -46,7 +46,7 @@ async fn a_server_of_its_own_is_as_hermetic_as_a_process_and_leaves_nothing() {
 
 #[tokio::test]
 async fn nothing_is_left_of_a_run_that_nobody_wants_any_more() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let mut run = world.start(request(&world, Reply::new().text("I wait.").stall()));
     run.until(|event| event.text().as_deref() == Some("I wait.")).await;
     run.stream.cancel();
@@ -71,7 +71,7 @@ async fn nothing_is_left_of_a_run_that_nobody_wants_any_more() {
 }
 
 /// Goes on until the server's process is there.
-async fn starting(world: &World, run: &mut testkit::conformance::real::runs::Live<'_>) {
+async fn starting(world: &RunWorld, run: &mut testkit::conformance::real::runs::LiveRun<'_>) {
     let root = world.root();
     let (_, events) = run
         .during(move || {
@@ -86,7 +86,7 @@ async fn starting(world: &World, run: &mut testkit::conformance::real::runs::Liv
 
 #[tokio::test]
 async fn a_server_that_does_not_get_to_work_ends_the_run() {
-    let world = World::new(&on());
+    let world = RunWorld::new(&on());
     let mut invalid = request(&world, Reply::new());
     invalid.config = titled(RunFlags::new()).with_overrides(object(&json!({ "model": 1 })));
     let error = world.run(invalid).await.unwrap_err();

@@ -42,7 +42,7 @@ async fn a_shared_server_is_not_told_what_it_has_once_for_all() {
         let error = world.run(request.with_backend(backend)).await.result.unwrap_err();
         assert!(matches!(&error, RunError::Flag { flag } if flag == "--demo"), "{error:?}");
     }
-    assert_eq!(world.shared.asked("shared-never").len(), 0);
+    assert_eq!(world.shared.model_requests("shared-never").len(), 0);
 }
 
 /// Everything in the conversation that a request shows to the model.
@@ -67,7 +67,7 @@ async fn runs_go_on_where_others_left_off() {
     let forked = with(Resume::session(session.as_str()).forked());
     let third = world.run(request.with_config(forked)).await;
     assert_ne!(third.report().answer().session().unwrap(), &session);
-    let asked = world.shared.asked("shared-third");
+    let asked = world.shared.model_requests("shared-third");
     let history = history(&asked[0]);
     assert!(history.contains("I will remember.") && history.contains("It was that."), "{history}");
 
@@ -82,7 +82,7 @@ async fn runs_go_on_where_others_left_off() {
 
 #[tokio::test]
 async fn a_server_that_we_started_serves_runs_in_any_directory_until_it_dies() {
-    let world = runs::World::new(&on());
+    let world = runs::RunWorld::new(&on());
     let _permit = runs::permit();
     let config = || titled(RunFlags::new());
     let serve = ServeRequest::new().with_directory(world.project()).with_config(world.config());

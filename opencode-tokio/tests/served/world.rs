@@ -14,8 +14,8 @@ use crate::on;
 
 /// A project on the shared server, and a machine to run processes on, for the same model.
 pub(crate) struct World {
-    pub(crate) shared: sessions::World,
-    pub(crate) own: runs::World,
+    pub(crate) shared: sessions::SessionWorld,
+    pub(crate) own: runs::RunWorld,
 }
 
 /// What a run told and came to.
@@ -26,8 +26,8 @@ pub(crate) struct Told {
 
 impl World {
     pub(crate) async fn new(project: &str) -> Self {
-        let own = runs::World::new(&on());
-        Self { shared: sessions::World::elsewhere(&on(), project).await, own }
+        let own = runs::RunWorld::new(&on());
+        Self { shared: sessions::SessionWorld::in_directory(&on(), project).await, own }
     }
 
     pub(crate) fn model(&self) -> &'static ModelServer {

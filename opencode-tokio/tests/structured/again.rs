@@ -12,11 +12,11 @@ use testkit::model::{Gate, Reply, Script};
 
 use crate::on;
 use crate::types::{Licence, ends, fail, gives, licence, told, tool};
-use testkit::conformance::real::sessions::{World, prompt};
+use testkit::conformance::real::sessions::{SessionWorld, prompt};
 
 #[tokio::test]
 async fn a_model_is_told_what_is_wrong_and_asked_again() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let wrong = Reply::new()
         .text("It is [[no-script]].")
         .tool("StructuredOutput", json!({ "name": 7, "stars": "[[again-right]]" }));
@@ -43,8 +43,8 @@ async fn a_model_is_told_what_is_wrong_and_asked_again() {
         ["`name`: 7 is not of type string", r#"`stars`: "[[again-right]]" is not of type integer"#];
     assert_eq!(told(&outcome.misfits), [problems.join("; ")]);
     // Each prompt was posted once, the second to the same agent with the same tool.
-    let [first] = &*world.asked("again-wrong") else { panic!("asked more than once") };
-    let [second] = &*world.asked("again-right") else { panic!("asked more than once") };
+    let [first] = &*world.model_requests("again-wrong") else { panic!("asked more than once") };
+    let [second] = &*world.model_requests("again-right") else { panic!("asked more than once") };
     let reminder = format!(
         "The answer that you gave with the StructuredOutput tool does not fit:\n- {}\n- {}\n\
          Call the StructuredOutput tool again, with a whole answer that fits its schema.",
@@ -64,7 +64,7 @@ async fn a_model_is_told_what_is_wrong_and_asked_again() {
 
 #[tokio::test]
 async fn a_limit_that_the_type_does_not_know_counts() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("again-six", gives(json!({ "name": "MIT", "stars": 6 })));
     let session = world.session().await;
     let schema = AnswerSchema::derived::<Licence>().with_asks_max(0);
@@ -78,7 +78,7 @@ async fn a_limit_that_the_type_does_not_know_counts() {
 
 #[tokio::test]
 async fn an_answer_that_never_fits_is_an_error_with_all_reasons() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("again-one", gives(json!({ "name": "[[again-two]]", "stars": 1 })));
     world.model().script("again-two", gives(json!({ "name": "[[again-none]]", "stars": 2 })));
     let session = world.session().await;
@@ -107,7 +107,7 @@ async fn an_answer_that_never_fits_is_an_error_with_all_reasons() {
 
 #[tokio::test]
 async fn a_model_that_answers_in_words_is_asked_again() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("again-words", Reply::new().text("The MIT licence, five stars."));
     // Nothing of an answer in words is quoted.
     world.model().default_script(gives(json!({ "name": "MIT", "stars": 5 })));
@@ -125,7 +125,7 @@ async fn a_model_that_answers_in_words_is_asked_again() {
 
 #[tokio::test]
 async fn the_next_try_can_be_cancelled() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     world.model().script("again-bad", gives(json!({ "name": "MIT", "stars": "[[again-held]]" })));
     let held = Reply::new().text("Let me").pause_until(&gate).text(" see.");
@@ -155,7 +155,7 @@ async fn the_next_try_can_be_cancelled() {
 
 #[tokio::test]
 async fn what_a_try_asks_can_be_taken_from_the_stream() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let bash =
         |text: &str| Reply::new().tool("bash", json!({ "command": text, "description": "d" }));
     let first = Script::new()

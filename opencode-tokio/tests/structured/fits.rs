@@ -6,11 +6,11 @@ use testkit::model::Reply;
 
 use crate::on;
 use crate::types::{Folder, Licence, Verdict, ends, gives, licence, tool};
-use testkit::conformance::real::sessions::{World, prompt};
+use testkit::conformance::real::sessions::{SessionWorld, prompt};
 
 #[tokio::test]
 async fn an_answer_that_fits_is_asked_for_once() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("fits-once", gives(json!({ "name": "MIT", "stars": 5 })));
     let session = world.session().await;
     let schema = AnswerSchema::derived::<Licence>();
@@ -23,7 +23,7 @@ async fn an_answer_that_fits_is_asked_for_once() {
     assert_eq!(ends(&outcome.turns), ["completed"]);
     assert!(outcome.misfits.is_empty());
     assert_eq!(outcome.tokens().total, 110);
-    let [request] = &*world.asked("fits-once") else { panic!("asked more than once") };
+    let [request] = &*world.model_requests("fits-once") else { panic!("asked more than once") };
     // The model sees the schema, all of it and as it is.
     let sent = schema.schema().unwrap().as_str();
     assert_eq!(tool(request)["parameters"].to_string(), sent);
@@ -32,7 +32,7 @@ async fn an_answer_that_fits_is_asked_for_once() {
 
 #[tokio::test]
 async fn a_list_and_an_enum_come_in_a_wrapper_that_nobody_sees() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let list = json!({ "answer": [{ "name": "MIT", "stars": 5 }, { "name": "ISC", "stars": 4 }] });
     world.model().script("fits-list", gives(list));
     world.model().script("fits-unit", gives(json!({ "answer": "accepted" })));
@@ -48,7 +48,7 @@ async fn a_list_and_an_enum_come_in_a_wrapper_that_nobody_sees() {
     let verdict: Verdict = session.answer(prompt("Well? [[fits-data]]")).await.unwrap();
     assert_eq!(verdict, Verdict::Refused { reason: "old".to_owned() });
 
-    let requests = world.asked("fits-list");
+    let requests = world.model_requests("fits-list");
     let parameters = &tool(&requests[0])["parameters"];
     assert_eq!(parameters["type"], "object");
     assert_eq!(parameters["properties"]["answer"]["type"], "array");
@@ -56,7 +56,7 @@ async fn a_list_and_an_enum_come_in_a_wrapper_that_nobody_sees() {
 
 #[tokio::test]
 async fn a_type_that_contains_itself_is_referred_to() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let leaf = json!({ "name": "a", "folders": [] });
     let answer = json!({ "answer": [{ "name": "b", "folders": [leaf] }] });
     world.model().script("fits-folders", gives(answer));
@@ -66,7 +66,7 @@ async fn a_type_that_contains_itself_is_referred_to() {
 
     let leaf = Folder { name: "a".to_owned(), folders: Vec::new() };
     assert_eq!(found, [Folder { name: "b".to_owned(), folders: vec![leaf] }]);
-    let requests = world.asked("fits-folders");
+    let requests = world.model_requests("fits-folders");
     let parameters = &tool(&requests[0])["parameters"];
     let reference = &parameters["properties"]["answer"]["items"]["properties"]["folders"]["items"];
     assert_eq!(*reference, json!({ "$ref": "#/$defs/Folder" }));
@@ -76,7 +76,7 @@ async fn a_type_that_contains_itself_is_referred_to() {
 
 #[tokio::test]
 async fn a_session_goes_on_with_other_types_and_with_words() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("fits-first", gives(json!({ "name": "MIT", "stars": 5 })));
     world.model().script("fits-second", gives(json!({ "answer": 42 })));
     world.model().script("fits-words", Reply::new().text("You are welcome."));

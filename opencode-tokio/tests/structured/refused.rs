@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use crate::on;
 use crate::types::fail;
-use testkit::conformance::real::sessions::World;
+use testkit::conformance::real::sessions::SessionWorld;
 
 #[tokio::test]
 async fn only_prompts_have_answers_of_a_form() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let schema = AnswerSchema::derived::<String>();
     let requests = [
@@ -26,7 +26,7 @@ async fn only_prompts_have_answers_of_a_form() {
 
 #[tokio::test]
 async fn a_schema_that_cannot_be_checked_is_not_sent() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let schema = json!({ "type": "object", "properties": { "name": { "pattern": "(?=a)" } } });
     let schema = RawJson::parse(schema.to_string()).unwrap();

@@ -9,7 +9,7 @@ use opencode_tokio::{
 };
 use serde_json::json;
 use testkit::conformance::Host;
-use testkit::conformance::turn::world::{World, patient};
+use testkit::conformance::turn::world::{TurnWorld, patient};
 use testkit::server::{ServerReply, ServerScript};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -21,26 +21,32 @@ const SECOND: Duration = Duration::from_secs(1);
 
 type Outcome = Result<StructuredOutcome, StructuredError>;
 
-async fn begin() -> (Still, World) {
+async fn begin() -> (Still, TurnWorld) {
     let still = Still::new();
     let host = Host::of(still.clone());
-    let world = World::with_limits(&host, ServerScript::new(), patient(), Still::limits()).await;
+    let world =
+        TurnWorld::with_limits(&host, ServerScript::new(), patient(), Still::limits()).await;
     (still, world)
 }
 
 /// Asks for a licence within 100 seconds.
-fn ask(world: &World, request: TurnRequest) -> JoinHandle<Outcome> {
+fn ask(world: &TurnWorld, request: TurnRequest) -> JoinHandle<Outcome> {
     let request = request.with_deadlines(Deadlines::NONE.with_overall(100 * SECOND));
     let stream = world.session.send_structured(request, &AnswerSchema::derived::<Licence>());
     tokio::spawn(stream.outcome())
 }
 
 /// The second try has `left`, and not more.
-async fn assert_left(left: Duration, still: &Still, world: &World, asking: JoinHandle<Outcome>) {
+async fn assert_left(
+    left: Duration,
+    still: &Still,
+    world: &TurnWorld,
+    asking: JoinHandle<Outcome>,
+) {
     still.pass(left - SECOND).await;
     assert!(!asking.is_finished());
     still.pass(2 * SECOND).await;
-    world.asked("POST", "/session/{id}/abort", 1).await;
+    world.wait_for_bodies("POST", "/session/{id}/abort", 1).await;
     world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
     while !asking.is_finished() {
         still.pass(SECOND / 10).await;
@@ -55,11 +61,11 @@ async fn assert_left(left: Duration, still: &Still, world: &World, asking: JoinH
 async fn the_overall_deadline_is_for_all_tries_together() {
     let (still, world) = begin().await;
     let asking = ask(&world, "Which?".into());
-    let first = world.posted(1).await;
-    world.is_busy();
+    let first = world.wait_for_prompt(1).await;
+    world.list_as_busy();
     still.pass(60 * SECOND).await;
     world.send(world.events_of(&first, "In words."));
-    world.posted(2).await;
+    world.wait_for_prompt(2).await;
     assert_left(40 * SECOND, &still, &world, asking).await;
 }
 
@@ -78,8 +84,8 @@ async fn the_time_in_which_somebody_thinks_does_not_count_for_the_next_try() {
         }
     });
     let asking = ask(&world, request);
-    let first = world.posted(1).await;
-    world.is_busy();
+    let first = world.wait_for_prompt(1).await;
+    world.list_as_busy();
     still.pass(10 * SECOND).await;
     let events = world.events_of(&first, "In words.");
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
@@ -90,18 +96,18 @@ async fn the_time_in_which_somebody_thinks_does_not_count_for_the_next_try() {
     // Who looks finds it pending.
     asked["sessionID"] = json!(world.session.id().as_str());
     world.fake.on("GET", "/permission", [ServerReply::json(json!([asked]))]);
-    world.told().await;
+    world.wait_for_delivery().await;
     still.pass(1000 * SECOND).await;
     decided.notify_one();
-    world.asked("POST", "/permission/{id}/reply", 1).await;
+    world.wait_for_bodies("POST", "/permission/{id}/reply", 1).await;
     world.fake.on("GET", "/permission", [ServerReply::json(json!([]))]);
     world.send([
         world.event("permission.replied", json!({ "requestID": "per_1", "reply": "once" }))
     ]);
-    world.told().await;
+    world.wait_for_delivery().await;
     still.pass(10 * SECOND).await;
     world.send(&events[begun..]);
     // Between them, other sessions were asked whether all was told.
-    world.posted(4).await;
+    world.wait_for_prompt(4).await;
     assert_left(80 * SECOND, &still, &world, asking).await;
 }

@@ -10,7 +10,7 @@ use opencode_tokio::{
     ServeEnd, ServeRequest, Server, Session, TurnEnd,
 };
 use tempfile::TempDir;
-use testkit::conformance::real::behind::{Told, follow};
+use testkit::conformance::real::behind::{FollowedTurn, follow};
 use testkit::conformance::real::sessions::{LONG, credentials, object, prompt};
 use testkit::model::{Gate, ModelServer, Reply};
 use testkit::processes::eventually;
@@ -72,10 +72,10 @@ fn pid(server: &Server) -> String {
 }
 
 /// It was told until there, and that is kept.
-fn assert_kept(told: &Told, text: &str) {
+fn assert_kept(told: &FollowedTurn, text: &str) {
     let outcome = told.outcome();
     assert_eq!((&*told.text(), &*outcome.text()), (text, text), "{:#?}", told.events);
-    told.assert_told_once();
+    told.assert_no_repeats();
 }
 
 #[tokio::test]

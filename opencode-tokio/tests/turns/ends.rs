@@ -6,25 +6,27 @@ use opencode_tokio::{
     Deadline, Deadlines, ErrorName, FinishReason, Role, Session, TurnEnd, TurnEventKind,
     TurnRequest,
 };
-use testkit::conformance::real::live::{Live, assert_goes_on, ended, left, until_idle};
+use testkit::conformance::real::live::{
+    LiveTurn, assert_session_continues, run_turn, until_idle, wait_for_model_disconnect,
+};
 use testkit::conformance::real::sessions::bash;
-use testkit::conformance::real::sessions::{World, prompt};
+use testkit::conformance::real::sessions::{SessionWorld, prompt};
 use testkit::model::{Gate, Reply, Script};
 
 use crate::on;
 
 async fn timed_out(script: &'static str, reply: Reply, deadlines: Deadlines, which: Deadline) {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script(script, reply);
     let session = world.session().await;
     let request = TurnRequest::new(format!("Go [[{script}]]")).with_deadlines(deadlines);
 
-    let turn = Live::new(session.send(request)).end().await;
+    let turn = LiveTurn::new(session.send(request)).end().await;
 
     assert!(matches!(turn.outcome.end, TurnEnd::TimedOut(end) if end == which), "{turn:#?}");
     until_idle(&session).await;
-    left(&world, script).await;
-    assert_goes_on(&world, &session).await;
+    wait_for_model_disconnect(&world, script).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
@@ -58,16 +60,16 @@ async fn prompts(session: &Session) -> usize {
 
 #[tokio::test]
 async fn a_prompt_to_a_busy_session_has_an_answer_of_its_own() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let first = Reply::new().text("First ").pause_until(&gate).text("answer.");
     world.model().script("ends-queue-1", first);
     world.model().script("ends-queue-2", Reply::new().text("Second answer."));
     let session = world.session().await;
 
-    let mut first = Live::new(session.send(prompt("One [[ends-queue-1]]")));
+    let mut first = LiveTurn::new(session.send(prompt("One [[ends-queue-1]]")));
     first.until_text("First ").await;
-    let mut second = Live::new(session.send(prompt("Two [[ends-queue-2]]")));
+    let mut second = LiveTurn::new(session.send(prompt("Two [[ends-queue-2]]")));
     second.until(|event| matches!(event.kind, TurnEventKind::Posted(_))).await;
     gate.open();
     let (first, second) = tokio::join!(first.end(), second.end());
@@ -78,12 +80,12 @@ async fn a_prompt_to_a_busy_session_has_an_answer_of_its_own() {
     first.assert_calls(1);
     second.assert_calls(1);
     assert_eq!(prompts(&session).await, 2);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_prompt_between_two_steps_is_answered_with_the_first() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let first = Script::new()
         .then(Reply::new().text("I look.").pause_until(&gate).tool("bash", bash("echo out")));
@@ -91,9 +93,9 @@ async fn a_prompt_between_two_steps_is_answered_with_the_first() {
     world.model().script("ends-steer-2", Reply::new().text("Both answers."));
     let session = world.session().await;
 
-    let mut first = Live::new(session.send(prompt("One [[ends-steer-1]]")));
+    let mut first = LiveTurn::new(session.send(prompt("One [[ends-steer-1]]")));
     first.until_text("I look.").await;
-    let mut second = Live::new(session.send(prompt("Two [[ends-steer-2]]")));
+    let mut second = LiveTurn::new(session.send(prompt("Two [[ends-steer-2]]")));
     second.until(|event| matches!(event.kind, TurnEventKind::Posted(_))).await;
     gate.open();
     let (first, second) = tokio::join!(first.end(), second.end());
@@ -103,18 +105,18 @@ async fn a_prompt_between_two_steps_is_answered_with_the_first() {
     assert_eq!(second.outcome.full_text(), "Both answers.");
     assert_eq!((first.tools(), second.tools()), (vec![("bash", "completed")], vec![]));
     assert_eq!(prompts(&session).await, 2);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn prompts_that_are_sent_together_are_all_answered() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("ends-together-1", Reply::new().text("First answer."));
     world.model().script("ends-together-2", Reply::new().text("Second answer."));
     for _ in 0..3 {
         let session = world.session().await;
-        let first = Live::new(session.send(prompt("One [[ends-together-1]]")));
-        let second = Live::new(session.send(prompt("Two [[ends-together-2]]")));
+        let first = LiveTurn::new(session.send(prompt("One [[ends-together-1]]")));
+        let second = LiveTurn::new(session.send(prompt("Two [[ends-together-2]]")));
 
         let (first, second) = tokio::join!(first.end(), second.end());
 
@@ -122,21 +124,21 @@ async fn prompts_that_are_sent_together_are_all_answered() {
         assert!(!first.outcome.text().is_empty());
         assert!(!second.outcome.text().is_empty());
         assert_eq!(prompts(&session).await, 2);
-        assert_goes_on(&world, &session).await;
+        assert_session_continues(&world, &session).await;
     }
 }
 
 #[tokio::test]
 async fn a_prompt_before_the_first_has_begun_to_answer() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     world.model().script("ends-early-1", Reply::new().pause_until(&gate).text("First answer."));
     world.model().script("ends-early-2", Reply::new().text("Second answer."));
     let session = world.session().await;
 
-    let mut first = Live::new(session.send(prompt("One [[ends-early-1]]")));
-    first.until_asked(&world, |request| request.script() == Some("ends-early-1")).await;
-    let mut second = Live::new(session.send(prompt("Two [[ends-early-2]]")));
+    let mut first = LiveTurn::new(session.send(prompt("One [[ends-early-1]]")));
+    first.until_model_request(&world, |request| request.script() == Some("ends-early-1")).await;
+    let mut second = LiveTurn::new(session.send(prompt("Two [[ends-early-2]]")));
     second.until(|event| matches!(event.kind, TurnEventKind::Posted(_))).await;
     gate.open();
     let (first, second) = tokio::join!(first.end(), second.end());
@@ -145,19 +147,19 @@ async fn a_prompt_before_the_first_has_begun_to_answer() {
     assert_eq!(first.outcome.text(), "First answer.");
     assert_eq!(second.outcome.text(), "Second answer.");
     assert_eq!(prompts(&session).await, 2);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 /// Plays a turn of one answer, and says how it ended and why the model stopped.
 async fn finished(
     script: &str,
     reply: Reply,
-) -> (testkit::conformance::real::live::Ended, Option<FinishReason>) {
-    let world = World::new(&on()).await;
+) -> (testkit::conformance::real::live::EndedTurn, Option<FinishReason>) {
+    let world = SessionWorld::new(&on()).await;
     world.model().script(script, reply);
     let session = world.session().await;
-    let turn = ended(&session, format!("Go [[{script}]]")).await;
-    assert_goes_on(&world, &session).await;
+    let turn = run_turn(&session, format!("Go [[{script}]]")).await;
+    assert_session_continues(&world, &session).await;
     let finish = turn.outcome.answers().last().unwrap().finish.clone();
     (turn, finish)
 }
@@ -193,40 +195,40 @@ async fn an_empty_answer_is_one() {
 
 #[tokio::test]
 async fn a_model_that_stops_for_no_known_reason_is_asked_a_few_times() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let tired = Script::from(Reply::new().text("So.").finish("tired")).repeat_last();
     world.model().script("ends-unknown", tired);
     let session = world.session().await;
 
-    let turn = ended(&session, "Go [[ends-unknown]]").await;
+    let turn = run_turn(&session, "Go [[ends-unknown]]").await;
 
     assert_eq!(turn.end(), "endless");
     assert!(turn.outcome.text().starts_with("So."), "{}", turn.outcome.text());
-    let asked = world.asked("ends-unknown").len();
+    let asked = world.model_requests("ends-unknown").len();
     assert!((9..=11).contains(&asked), "asked {asked} times: the ninth is one too many");
     assert_eq!(turn.outcome.answers().next().unwrap().finish, Some(FinishReason::UNKNOWN.into()));
     until_idle(&session).await;
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_does_not_finish_is_asked_for_again() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let attempts = [Reply::new().text("Begun ").close(), Reply::new().text("Done.")];
     world.model().script("ends-close", Script::new().then(attempts));
     let session = world.session().await;
 
-    let turn = ended(&session, "Go [[ends-close]]").await;
+    let turn = run_turn(&session, "Go [[ends-close]]").await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "Done."));
     assert_eq!(turn.outcome.full_text(), "Begun Done.");
     assert_eq!(turn.outcome.answers().count(), 2);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn tools_that_fail_do_not_fail_the_turn() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let calls = Reply::new()
         .tool("bash", bash("echo out; exit 3"))
         .tool("read", serde_json::json!({ "filePath": "missing.txt" }))
@@ -235,11 +237,11 @@ async fn tools_that_fail_do_not_fail_the_turn() {
     world.model().script("ends-tools", script);
     let session = world.session().await;
 
-    let turn = ended(&session, "Go [[ends-tools]]").await;
+    let turn = run_turn(&session, "Go [[ends-tools]]").await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "All failed."));
     let tools = [("bash", "completed"), ("read", "error"), ("invalid", "completed")];
     assert_eq!(turn.tools(), tools);
     turn.assert_calls(2);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }

@@ -5,14 +5,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opencode_tokio::{
     CreateSession, ErrorName, ModelRef, Prompt, PromptFile, TurnEnd, TurnEventKind, TurnSettings,
 };
-use testkit::conformance::real::live::{Ended, Live, assert_goes_on, ended, requests_of};
-use testkit::conformance::real::sessions::{World, bash, prompt};
+use testkit::conformance::real::live::{
+    EndedTurn, LiveTurn, assert_session_continues, requests_of, run_turn,
+};
+use testkit::conformance::real::sessions::{SessionWorld, bash, prompt};
 use testkit::model::{Gate, Reply, Script, Usage};
 
 use crate::on;
 
 #[track_caller]
-fn agent_error(ended: &Ended) -> &opencode_tokio::AgentError {
+fn agent_error(ended: &EndedTurn) -> &opencode_tokio::AgentError {
     match &ended.outcome.end {
         TurnEnd::AgentError(error) => error,
         other => panic!("{other:?}"),
@@ -21,52 +23,52 @@ fn agent_error(ended: &Ended) -> &opencode_tokio::AgentError {
 
 #[tokio::test]
 async fn a_refusal_of_the_provider_ends_the_turn() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("errors-refused", Reply::error(401, "no such key"));
     let session = world.session().await;
 
-    let turn = ended(&session, "Go [[errors-refused]]").await;
+    let turn = run_turn(&session, "Go [[errors-refused]]").await;
 
     let error = agent_error(&turn);
     assert_eq!((&error.name, error.status), (&ErrorName::API.into(), Some(401)));
     assert_eq!((&*error.message, error.retryable), ("no such key", Some(false)));
     assert_eq!(turn.failures(), ["no such key"]);
     assert_eq!((turn.outcome.errors().len(), turn.outcome.tokens().total), (1, 0));
-    assert_eq!(world.asked("errors-refused").len(), 1);
+    assert_eq!(world.model_requests("errors-refused").len(), 1);
     // It is told to be idle twice: the second time must not end the next turn.
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn an_unknown_agent_ends_the_turn_although_it_is_never_idle() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
-    let turn = ended(&session, Prompt::from("Hello").with_agent("nobody")).await;
+    let turn = run_turn(&session, Prompt::from("Hello").with_agent("nobody")).await;
 
     assert!(agent_error(&turn).message.contains("nobody"), "{:?}", turn.outcome);
     assert_eq!(turn.outcome.answers().count(), 0);
     let is_status = |kind: &_| matches!(kind, TurnEventKind::StatusChanged(_));
     assert_eq!(turn.count(is_status), 0, "neither busy nor idle");
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn an_unknown_model_is_not_taken_for_the_next_turn() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let unknown = || Prompt::from("Hello").with_model(ModelRef::new("scripted/none").unwrap());
     let small = CreateSession::new().with_model(ModelRef::new("scripted/small").unwrap());
     // The configured model, and the one that the session was created with.
     for (create, model) in [(CreateSession::new(), "m1"), (small, "small")] {
         let session = world.session_with(create).await;
         for _ in 0..2 {
-            let turn = ended(&session, unknown()).await;
+            let turn = run_turn(&session, unknown()).await;
             let error = agent_error(&turn);
             assert!(error.message.contains("scripted/none"), "{error:?}");
         }
 
-        assert_goes_on(&world, &session).await;
-        assert_goes_on(&world, &session).await;
+        assert_session_continues(&world, &session).await;
+        assert_session_continues(&world, &session).await;
 
         let requests = requests_of(&world, &session);
         let models: Vec<_> = requests.iter().map(|request| request.model()).collect();
@@ -76,13 +78,13 @@ async fn an_unknown_model_is_not_taken_for_the_next_turn() {
 
 #[tokio::test]
 async fn a_file_that_is_not_there_is_told_and_survived() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("errors-file", Reply::new().text("I see no file."));
     let session = world.session().await;
     let missing = world.project().join("missing.txt");
 
     let prompt = Prompt::from("Read [[errors-file]]").with_part(PromptFile::path(&missing));
-    let turn = ended(&session, prompt).await;
+    let turn = run_turn(&session, prompt).await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "I see no file."));
     let failures = turn.failures();
@@ -90,12 +92,12 @@ async fn a_file_that_is_not_there_is_told_and_survived() {
     assert!(failures[0].contains("missing.txt"), "{failures:?}");
     assert_eq!(turn.outcome.errors().len(), 1);
     turn.assert_calls(1);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn what_passes_is_told_and_tried_again() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let attempts = [
         Reply::error(429, "slow down").header("retry-after-ms", 20),
         Reply::error(500, "oops").header("retry-after-ms", 20),
@@ -105,10 +107,10 @@ async fn what_passes_is_told_and_tried_again() {
     let session = world.session().await;
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
 
-    let turn = ended(&session, "Go [[errors-passing]]").await;
+    let turn = run_turn(&session, "Go [[errors-passing]]").await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "At last."));
-    let retries = turn.told.iter().filter_map(|event| match &event.kind {
+    let retries = turn.events.iter().filter_map(|event| match &event.kind {
         TurnEventKind::Retrying { attempt, message, next_ms, .. } => {
             assert!(u128::from(*next_ms) >= before, "{next_ms}");
             Some((*attempt, &**message))
@@ -119,19 +121,19 @@ async fn what_passes_is_told_and_tried_again() {
     assert_eq!(retries, [(1, "slow down"), (2, "oops")]);
     assert_eq!((turn.failures().len(), turn.outcome.errors().len()), (0, 0));
     turn.assert_calls(1);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_given_again() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let half = Reply::new().text("Half").pause_until(&gate).hang_up();
     let attempts = [half, Reply::new().text("Whole.")];
     world.model().script("errors-broken", Script::new().then(attempts));
     let session = world.session().await;
 
-    let mut turn = Live::new(session.send(prompt("Go [[errors-broken]]")));
+    let mut turn = LiveTurn::new(session.send(prompt("Go [[errors-broken]]")));
     turn.until_text("Half").await;
     gate.open();
     let turn = turn.end().await;
@@ -139,27 +141,27 @@ async fn an_answer_that_breaks_off_is_given_again() {
     assert_eq!(turn.end(), "completed");
     assert_eq!(turn.outcome.text(), "HalfWhole.");
     assert_eq!(turn.count(|kind| matches!(kind, TurnEventKind::Retrying { attempt: 1, .. })), 1);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_stream_that_is_none_ends_the_turn() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("errors-malformed", Reply::new().text("Begun ").malformed().text("not"));
     let session = world.session().await;
 
-    let turn = ended(&session, "Go [[errors-malformed]]").await;
+    let turn = run_turn(&session, "Go [[errors-malformed]]").await;
 
     let error = agent_error(&turn);
     assert_eq!(error.name, ErrorName::UNKNOWN);
     assert!(error.message.contains("JSON"), "{error:?}");
     assert_eq!(turn.outcome.text(), "Begun ");
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn an_overflow_is_survived_by_a_summary_that_is_not_the_answer() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     // With an earlier prompt in the session, OpenCode repeats the last one instead of saying that it goes on.
     for name in ["errors-overflow-first", "errors-overflow-second"] {
@@ -167,19 +169,19 @@ async fn an_overflow_is_survived_by_a_summary_that_is_not_the_answer() {
         let answers = [Reply::context_overflow(), Reply::new().text(&said)];
         world.model().script(name, Script::new().then(answers));
 
-        let turn = ended(&session, format!("A long question [[{name}]]")).await;
+        let turn = run_turn(&session, format!("A long question [[{name}]]")).await;
 
         assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", &*said));
         assert_eq!(turn.count(|kind| matches!(kind, TurnEventKind::Compacted)), 1);
         assert_eq!(turn.outcome.errors()[0].name, ErrorName::CONTEXT_OVERFLOW);
         turn.assert_calls(2);
     }
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn overflows_without_end_are_ended() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let forever = Script::new().then(Reply::context_overflow()).repeat_last();
     world.model().script("errors-forever", forever);
     let session = world.session().await;
@@ -188,24 +190,24 @@ async fn overflows_without_end_are_ended() {
     let request = prompt("A long question [[errors-forever]]");
     settings.deadlines = request.settings.deadlines;
 
-    let turn = Live::new(session.send(request.with_settings(settings))).end().await;
+    let turn = LiveTurn::new(session.send(request.with_settings(settings))).end().await;
 
     assert_eq!(agent_error(&turn).name, ErrorName::CONTEXT_OVERFLOW);
     assert_eq!(turn.outcome.text(), "");
-    let asked = world.asked("errors-forever").len();
+    let asked = world.model_requests("errors-forever").len();
     assert!((3..=4).contains(&asked), "asked {asked} times: the third is one too many");
     // It goes on, with the summary first that it was about to make, if it was.
     let next = Script::from(Reply::new().text("The next answer.")).repeat_last();
     world.model().script("errors-after-forever", next);
-    let next = ended(&session, "And now? [[errors-after-forever]]").await;
+    let next = run_turn(&session, "And now? [[errors-after-forever]]").await;
     assert_eq!((next.end(), &*next.outcome.text()), ("completed", "The next answer."));
-    let later = world.asked("errors-forever").len();
+    let later = world.model_requests("errors-forever").len();
     assert!(later <= asked + 1, "it is aborted");
 }
 
 #[tokio::test]
 async fn a_summary_before_the_next_step_is_not_the_answer() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let full = Usage { input: 190_000, ..Default::default() };
     let script = Script::new()
         .then(Reply::new().text("I look.").tool("bash", bash("echo a")).usage(full))
@@ -213,19 +215,19 @@ async fn a_summary_before_the_next_step_is_not_the_answer() {
     world.model().script("errors-full", script);
     let session = world.session().await;
 
-    let turn = ended(&session, "Go [[errors-full]]").await;
+    let turn = run_turn(&session, "Go [[errors-full]]").await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "Done."));
     assert_eq!(turn.text(), "I look.Done.");
     assert_eq!(turn.tools(), [("bash", "completed")]);
     assert_eq!(turn.count(|kind| matches!(kind, TurnEventKind::Compacted)), 1);
     assert_eq!(turn.outcome.tokens().total, 190_010 + 2 * 110);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_summary_after_the_answer_is_part_of_the_turn() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let full = Usage { input: 190_000, ..Default::default() };
     let script = Script::new()
         .then(Reply::new().text("The answer.").usage(full))
@@ -233,10 +235,10 @@ async fn a_summary_after_the_answer_is_part_of_the_turn() {
     world.model().script("errors-late", script);
     let session = world.session().await;
 
-    let turn = ended(&session, "Go [[errors-late]]").await;
+    let turn = run_turn(&session, "Go [[errors-late]]").await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "Nothing is left to do."));
     assert_eq!(turn.outcome.full_text(), "The answer.Nothing is left to do.");
     assert_eq!(turn.count(|kind| matches!(kind, TurnEventKind::Compacted)), 1);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }

@@ -8,7 +8,7 @@ use opencode_tokio::{
     ToolSwitch, TurnRequest,
 };
 use serde_json::{Value, json};
-use testkit::conformance::real::sessions::{World, play, prompt};
+use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::{ModelRequest, Reply, Script};
 
 use crate::on;
@@ -17,12 +17,16 @@ use crate::on;
 const DOT: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\x0dIDATx\xdacd\xf8\xcfP\x0f\x00\x03\x86\x01\x80Z4}k\x00\x00\x00\x00IEND\xaeB`\x82";
 
 /// Plays a turn and returns what the model was asked in it, which is one call.
-async fn asked(world: &World, script: &str, request: impl Into<TurnRequest>) -> Arc<ModelRequest> {
+async fn asked(
+    world: &SessionWorld,
+    script: &str,
+    request: impl Into<TurnRequest>,
+) -> Arc<ModelRequest> {
     world.model().script(script, Reply::new().text("Read."));
     let session = world.session().await;
     let (text, _) = play(session.send(prompt(request))).await;
     assert_eq!(text, "Read.");
-    let [asked] = &world.asked(script)[..] else { panic!("one call") };
+    let [asked] = &world.model_requests(script)[..] else { panic!("one call") };
     Arc::clone(asked)
 }
 
@@ -34,7 +38,7 @@ fn last(request: &ModelRequest) -> Value {
 
 #[tokio::test]
 async fn a_turn_chooses_model_agent_variant_and_system_prompt() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     world.model().script("inputs-choices", Reply::new().text("One."));
     world.model().script("inputs-after", Reply::new().text("Two."));
@@ -46,7 +50,7 @@ async fn a_turn_chooses_model_agent_variant_and_system_prompt() {
 
     let (_, outcome) = play(session.send(prompt(choices))).await;
 
-    let chosen = &world.asked("inputs-choices")[0];
+    let chosen = &world.model_requests("inputs-choices")[0];
     assert_eq!(chosen.model(), "small");
     assert!(chosen.system().contains("Speak \"Latin\"."));
     assert_eq!(chosen.body()["reasoning_effort"], "high");
@@ -56,14 +60,14 @@ async fn a_turn_chooses_model_agent_variant_and_system_prompt() {
 
     // The next turn says nothing: the model stays, the system prompt does not.
     play(session.send(prompt("Go [[inputs-after]]"))).await;
-    let after = &world.asked("inputs-after")[0];
+    let after = &world.model_requests("inputs-after")[0];
     assert_eq!(after.model(), "small");
     assert!(!after.system().contains("Speak"));
 }
 
 #[tokio::test]
 async fn tools_are_switched_off_for_good() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     world.model().script("inputs-tools", Reply::new().text("One."));
     let off = Prompt::from("Go [[inputs-tools]]")
@@ -71,7 +75,7 @@ async fn tools_are_switched_off_for_good() {
         .with_tool("webfetch", ToolSwitch::Disabled);
     play(session.send(prompt(off))).await;
     play(session.send(prompt("Go [[inputs-tools]]"))).await;
-    for request in world.asked("inputs-tools") {
+    for request in world.model_requests("inputs-tools") {
         let tools = request.tools();
         assert!(!tools.contains(&"bash") && !tools.contains(&"webfetch"), "{tools:?}");
         assert!(tools.contains(&"read"), "{tools:?}");
@@ -80,16 +84,16 @@ async fn tools_are_switched_off_for_good() {
 
 #[tokio::test]
 async fn a_session_may_forbid_tools() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("inputs-deny", Reply::new().text("One."));
     let create = CreateSession::new().with_permission(Permissions::new().deny("bash"));
     play(world.session_with(create).await.send(prompt("Go [[inputs-deny]]"))).await;
-    assert!(!world.asked("inputs-deny")[0].tools().contains(&"bash"));
+    assert!(!world.model_requests("inputs-deny")[0].tools().contains(&"bash"));
 }
 
 #[tokio::test]
 async fn a_text_file_is_read_by_its_path() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let path = world.project().join("notes of #1 (50%).txt");
     fs::write(&path, "first\nsecond\nthird\n").unwrap();
     let whole = Prompt::from("Go [[inputs-path]]").with_part(PromptFile::path(&path));
@@ -105,7 +109,7 @@ async fn a_text_file_is_read_by_its_path() {
 
 #[tokio::test]
 async fn files_are_sent_with_the_prompt() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let request = Prompt::from("Go [[inputs-bytes]]")
         .with_model(ModelRef::new("scripted/sees").unwrap())
         .with_part(PromptFile::bytes("a note.txt", "what the note says \u{1f980}"))
@@ -125,7 +129,7 @@ async fn files_are_sent_with_the_prompt() {
 
 #[tokio::test]
 async fn a_file_that_is_not_there_is_told_to_the_model() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("inputs-missing", Reply::new().text("Missing."));
     let request = Prompt::from("Go [[inputs-missing]]")
         .with_part(PromptFile::path(world.project().join("nowhere.txt")));
@@ -136,7 +140,7 @@ async fn a_file_that_is_not_there_is_told_to_the_model() {
 
 #[tokio::test]
 async fn an_agent_is_named() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let request =
         Prompt::from("Go [[inputs-agent]]").with_part(PromptPart::Agent("asker".to_owned()));
     let said = last(&*asked(&world, "inputs-agent", request).await).to_string();
@@ -145,7 +149,7 @@ async fn an_agent_is_named() {
 
 #[tokio::test]
 async fn a_task_is_given_to_a_subagent() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("inputs-child", Reply::new().text("The child says so."));
     world
         .model()
@@ -165,7 +169,7 @@ async fn a_task_is_given_to_a_subagent() {
 
 #[tokio::test]
 async fn odd_text_arrives_unchanged() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let odd = "[[inputs-odd]] -x \"double\" 'single' \\n \\\\ `x` $HOME ${X} %s \u{1f980}\u{200d}e\u{301}\r\n\t{env:HOME} \\ud800 \u{0}\u{7f}\u{2028}</s> \n \n";
     let request = asked(&world, "inputs-odd", odd).await;
     assert_eq!(request.prompt().unwrap(), odd);
@@ -173,7 +177,7 @@ async fn odd_text_arrives_unchanged() {
 
 #[tokio::test]
 async fn a_long_prompt_arrives_whole() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let long =
         format!("[[inputs-long]]\n{}the end", "A line of the prompt, \u{e4}.\n".repeat(12_000));
     assert!(long.len() > 300_000);
@@ -184,7 +188,7 @@ async fn a_long_prompt_arrives_whole() {
 
 #[tokio::test]
 async fn half_a_character_is_replaced() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     // As JavaScript prints it: half of a pair, alone, in an answer and in the arguments of a tool.
     let event = |delta: &str, finish: &str| {
         format!(

@@ -8,10 +8,10 @@ use opencode_tokio::{
 };
 use serde_json::json;
 use testkit::conformance::real::live::{
-    CALL_TOKENS, Ended, Live, assert_goes_on, ended, requests_of, until_idle,
+    CALL_TOKENS, EndedTurn, LiveTurn, assert_session_continues, requests_of, run_turn, until_idle,
 };
-use testkit::conformance::real::sessions::{World, prompt};
-use testkit::conformance::real::sessions::{bash, sleepers};
+use testkit::conformance::real::sessions::{SessionWorld, prompt};
+use testkit::conformance::real::sessions::{bash, wait_for_sleepers};
 use testkit::model::{Gate, Reply, RequestKind, Script};
 
 use crate::on;
@@ -22,16 +22,16 @@ fn model() -> ModelRef {
 
 #[tokio::test]
 async fn what_needs_no_reply_is_remembered() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
     let told = Prompt::from("The number is 42.").with_reply(PromptReply::NoReply);
-    let turn = ended(&session, told).await;
+    let turn = run_turn(&session, told).await;
 
     assert_eq!((turn.end(), turn.outcome.answers().count()), ("completed", 0));
     assert_eq!(turn.outcome.tokens().total, 0);
     assert_eq!(requests_of(&world, &session).len(), 0);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
     let asked = requests_of(&world, &session);
     let conversation = serde_json::to_string(asked[0].messages()).unwrap();
     assert!(conversation.contains("The number is 42."), "{conversation}");
@@ -39,95 +39,95 @@ async fn what_needs_no_reply_is_remembered() {
 
 #[tokio::test]
 async fn a_shell_command_is_run_and_remembered() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
-    let turn = ended(&session, TurnRequest::shell("build", "echo out; exit 3")).await;
+    let turn = run_turn(&session, TurnRequest::shell("build", "echo out; exit 3")).await;
 
     assert_eq!(turn.end(), "completed");
     assert_eq!(turn.tools(), [("bash", "completed")]);
     let output = turn.outcome.tools().next().unwrap().state.output().unwrap().to_str().into_owned();
     assert_eq!(output, "out\n");
     assert_eq!((turn.outcome.text(), turn.outcome.tokens().total), ("".into(), 0));
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_shell_command_is_refused_while_the_session_is_at_work() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     world.model().script("kinds-busy", Reply::new().text("One ").pause_until(&gate).text("two."));
     let session = world.session().await;
-    let mut turn = Live::new(session.send(prompt("Go [[kinds-busy]]")));
+    let mut turn = LiveTurn::new(session.send(prompt("Go [[kinds-busy]]")));
     turn.until_text("One ").await;
 
-    let refused = turn.during(ended(&session, TurnRequest::shell("build", "echo out"))).await;
+    let refused = turn.during(run_turn(&session, TurnRequest::shell("build", "echo out"))).await;
 
     let TurnEnd::Refused(error) = &refused.outcome.end else { panic!("{:?}", refused.outcome) };
     assert!(matches!(error.kind, ApiErrorKind::Busy { .. }), "{error:?}");
-    assert_eq!((refused.told.len(), refused.tools().len()), (0, 0), "{:#?}", refused.told);
+    assert_eq!((refused.events.len(), refused.tools().len()), (0, 0), "{:#?}", refused.events);
     gate.open();
     let turn = turn.end().await;
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "One two."));
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_shell_command_can_be_cancelled() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
-    let mut turn = Live::new(session.send(prompt(TurnRequest::shell("build", "sleep 86414"))));
-    turn.during(sleepers(&on(), "86414", 1)).await;
+    let mut turn = LiveTurn::new(session.send(prompt(TurnRequest::shell("build", "sleep 86414"))));
+    turn.during(wait_for_sleepers(&on(), "86414", 1)).await;
     turn.stream.cancel();
     let turn = turn.end().await;
     assert_eq!(turn.end(), "cancelled", "{:#?}", turn.outcome);
-    sleepers(&on(), "86414", 0).await;
+    wait_for_sleepers(&on(), "86414", 0).await;
     until_idle(&session).await;
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_command_is_a_prompt() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("kinds-command", Reply::new().text("Hello, Ada."));
     let session = world.session().await;
 
-    let turn = ended(&session, TurnRequest::command("greet", "Ada")).await;
+    let turn = run_turn(&session, TurnRequest::command("greet", "Ada")).await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "Hello, Ada."));
-    let asked = world.asked("kinds-command");
+    let asked = world.model_requests("kinds-command");
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].prompt().unwrap(), "Greet Ada. [[kinds-command]]");
     turn.assert_calls(1);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_command_can_be_cancelled() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("kinds-command-slow", Reply::new().text("Begun ").stall());
     let session = world.session().await;
     let command = TurnRequest::command("greet", "[[kinds-command-slow]]");
-    let mut turn = Live::new(session.send(prompt(command)));
+    let mut turn = LiveTurn::new(session.send(prompt(command)));
     turn.until_text("Begun ").await;
     turn.stream.cancel();
     let turn = turn.end().await;
     assert_eq!((turn.end(), &*turn.outcome.text()), ("cancelled", "Begun "));
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn an_unknown_command_is_refused() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
-    let turn = ended(&session, TurnRequest::command("nonsense", "")).await;
+    let turn = run_turn(&session, TurnRequest::command("nonsense", "")).await;
 
     let TurnEnd::Refused(error) = &turn.outcome.end else { panic!("{:?}", turn.outcome) };
     assert!(matches!(error.kind, ApiErrorKind::Server { .. }), "{error:?}");
     assert_eq!(turn.outcome.answers().count(), 0);
     // The error is told as well, perhaps only when the next turn has begun.
-    let next = ended(&session, "Hello").await;
+    let next = run_turn(&session, "Hello").await;
     assert_eq!(
         (next.end(), &*next.outcome.text()),
         ("completed", "Hello from the scripted model.")
@@ -137,24 +137,24 @@ async fn an_unknown_command_is_refused() {
 
 #[tokio::test]
 async fn init_is_a_prompt_about_the_project() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
-    let turn = ended(&session, TurnRequest::init(model())).await;
+    let turn = run_turn(&session, TurnRequest::init(model())).await;
 
     assert_eq!(turn.end(), "completed", "{:?}", turn.outcome);
     assert_eq!(turn.outcome.text(), "Hello from the scripted model.");
     turn.assert_calls(1);
     let asked = requests_of(&world, &session);
     assert!(asked[0].prompt().unwrap().contains("AGENTS.md"));
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_conversation_can_be_summarised() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 
     session.summarize(model()).await.unwrap();
 
@@ -162,7 +162,7 @@ async fn a_conversation_can_be_summarised() {
     let summaries = requests.iter().filter(|request| request.kind() == RequestKind::Compaction);
     assert_eq!(summaries.count(), 1);
     until_idle(&session).await;
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 fn structured(text: &str) -> Prompt {
@@ -177,7 +177,7 @@ fn structured(text: &str) -> Prompt {
 
 #[tokio::test]
 async fn an_answer_can_have_a_form() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let script = Script::new().then(Reply::new().tool("StructuredOutput", json!({ "x": 42 })));
     world.model().script("kinds-form", script);
     let gate = Gate::new();
@@ -186,53 +186,53 @@ async fn an_answer_can_have_a_form() {
     world.model().script("kinds-form-slow", slow);
     let session = world.session().await;
 
-    let turn = ended(&session, structured("How many? [[kinds-form]]")).await;
+    let turn = run_turn(&session, structured("How many? [[kinds-form]]")).await;
 
     assert_eq!(turn.end(), "completed", "{:#?}", turn.outcome);
     assert_eq!(turn.outcome.structured().unwrap().as_str(), r#"{"x":42}"#);
     turn.assert_calls(1);
     // From now on, the server cannot list the messages of the session.
     session.messages().await.unwrap_err();
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 
     // Nor does a turn depend on it that looks.
     let mut request = prompt(structured("How many now? [[kinds-form-slow]]"));
     request.settings.look_interval = Duration::from_millis(50);
-    let mut turn = Live::new(session.send(request));
-    turn.until_asked(&world, |request| request.script() == Some("kinds-form-slow")).await;
+    let mut turn = LiveTurn::new(session.send(request));
+    turn.until_model_request(&world, |request| request.script() == Some("kinds-form-slow")).await;
     turn.during(tokio::time::sleep(Duration::from_millis(400))).await;
     gate.open();
     let turn = turn.end().await;
     assert_eq!(turn.end(), "completed", "{:#?}", turn.outcome);
     assert_eq!(turn.outcome.structured().unwrap().as_str(), r#"{"x":43}"#);
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn an_answer_without_the_form_that_was_asked_for_is_an_error() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("kinds-formless", Reply::new().text("Forty-two."));
     let session = world.session().await;
 
-    let turn = ended(&session, structured("How many? [[kinds-formless]]")).await;
+    let turn = run_turn(&session, structured("How many? [[kinds-formless]]")).await;
 
     let TurnEnd::AgentError(error) = &turn.outcome.end else { panic!("{:#?}", turn.outcome) };
     assert_eq!(error.name, opencode_tokio::ErrorName::STRUCTURED_OUTPUT);
     assert_eq!(turn.outcome.text(), "Forty-two.");
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 fn task(prompt: &str) -> serde_json::Value {
     json!({ "description": "helps", "prompt": prompt, "subagent_type": "general" })
 }
 
-fn assert_child(turn: &Ended, text: &str, calls: u64) {
+fn assert_child(turn: &EndedTurn, text: &str, calls: u64) {
     let [child] = &*turn.outcome.children else { panic!("{:#?}", turn.outcome.children) };
     assert_eq!(child.text(), text);
     assert_eq!(child.parent(), Some(turn.outcome.transcript.id()));
     assert_eq!(turn.outcome.children_tokens().total, calls * CALL_TOKENS);
     assert_eq!(turn.count(|kind| matches!(kind, TurnEventKind::ChildStarted(_))), 1);
-    for event in &turn.told {
+    for event in &turn.events {
         let is_child = event.session == *child.id();
         assert_eq!(event.origin == Origin::Subagent, is_child, "{event:?}");
     }
@@ -240,7 +240,7 @@ fn assert_child(turn: &Ended, text: &str, calls: u64) {
 
 #[tokio::test]
 async fn a_subagent_works_in_a_session_of_its_own() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let script = Script::new()
         .then(Reply::new().text("I ask.").tool("task", task("Look [[kinds-child]]")))
         .then(Reply::new().text("It says so."));
@@ -251,7 +251,7 @@ async fn a_subagent_works_in_a_session_of_its_own() {
     world.model().script("kinds-child", child);
     let session = world.session().await;
 
-    let turn = ended(&session, "Go [[kinds-parent]]").await;
+    let turn = run_turn(&session, "Go [[kinds-parent]]").await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "It says so."));
     assert_eq!(turn.text(), "I ask.It says so.");
@@ -259,7 +259,7 @@ async fn a_subagent_works_in_a_session_of_its_own() {
     turn.assert_calls(2);
     assert_child(&turn, "Found it.", 2);
     assert_eq!(turn.outcome.children[0].tools().count(), 1);
-    assert!(turn.told.iter().any(|event| matches!(&event.kind,
+    assert!(turn.events.iter().any(|event| matches!(&event.kind,
         TurnEventKind::PartDelta { .. } if event.origin == Origin::Subagent)));
 
     // The next turn has nothing to do with it, also when it looks at the session.
@@ -267,24 +267,24 @@ async fn a_subagent_works_in_a_session_of_its_own() {
     world.model().script("kinds-after", Reply::new().text("One ").pause_until(&gate).text("two."));
     let mut request = prompt("Next [[kinds-after]]");
     request.settings.look_interval = Duration::from_millis(50);
-    let mut next = Live::new(session.send(request));
+    let mut next = LiveTurn::new(session.send(request));
     next.until_text("One ").await;
     next.during(tokio::time::sleep(Duration::from_millis(400))).await;
     gate.open();
     let next = next.end().await;
     assert_eq!((next.end(), &*next.outcome.text()), ("completed", "One two."));
     assert_eq!(next.outcome.children.len(), 0, "{:#?}", next.outcome.children);
-    assert!(next.told.iter().all(|event| event.origin == Origin::Session));
+    assert!(next.events.iter().all(|event| event.origin == Origin::Session));
 }
 
 #[tokio::test]
 async fn a_subagent_goes_with_its_turn() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let script = Script::new().then(Reply::new().tool("task", task("Look [[kinds-child-slow]]")));
     world.model().script("kinds-parent-slow", script);
     world.model().script("kinds-child-slow", Reply::new().text("Begun ").stall());
     let session = world.session().await;
-    let mut turn = Live::new(session.send(prompt("Go [[kinds-parent-slow]]")));
+    let mut turn = LiveTurn::new(session.send(prompt("Go [[kinds-parent-slow]]")));
     turn.until(|event| {
         event.origin == Origin::Subagent && matches!(event.kind, TurnEventKind::PartDelta { .. })
     })
@@ -294,14 +294,14 @@ async fn a_subagent_goes_with_its_turn() {
     let turn = turn.end().await;
 
     assert_eq!(turn.end(), "cancelled");
-    testkit::conformance::real::live::left(&world, "kinds-child-slow").await;
+    testkit::conformance::real::live::wait_for_model_disconnect(&world, "kinds-child-slow").await;
     assert_eq!(turn.outcome.children[0].text(), "Begun ");
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
 async fn a_subagent_in_the_background_outlives_the_turn_that_started_it() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let mut background = task("Look [[kinds-background-child]]");
     background["background"] = json!(true);
@@ -313,14 +313,14 @@ async fn a_subagent_in_the_background_outlives_the_turn_that_started_it() {
     world.model().script("kinds-background-child", child);
     let session = world.session().await;
 
-    let turn = ended(&session, "Go [[kinds-background]]").await;
+    let turn = run_turn(&session, "Go [[kinds-background]]").await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "It has begun."));
     assert_eq!(turn.tools(), [("task", "completed")]);
     turn.assert_calls(2);
     gate.open();
     // Its result is a prompt, and the session goes on by itself.
-    testkit::conformance::real::live::asked(&world, {
+    testkit::conformance::real::live::wait_for_model_request(&world, {
         let id = session.id().clone();
         move |request| {
             request.session() == Some(id.as_str())
@@ -328,7 +328,7 @@ async fn a_subagent_in_the_background_outlives_the_turn_that_started_it() {
         }
     })
     .await;
-    assert_goes_on(&world, &session).await;
+    assert_session_continues(&world, &session).await;
     let messages = session.messages().await.unwrap();
     let prompts = messages.iter().filter(|message| message.info.role == Role::User);
     assert_eq!(prompts.count(), 3);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opencode_tokio::CreateSession;
 use serde_json::json;
-use testkit::conformance::real::sessions::{LONG, World, play, prompt};
+use testkit::conformance::real::sessions::{LONG, SessionWorld, play, prompt};
 use testkit::model::{Gate, Outcome, Reply, Script};
 use testkit::proxy::Proxy;
 use tokio::task::JoinSet;
@@ -13,11 +13,11 @@ use crate::on;
 
 #[tokio::test]
 async fn many_sessions_share_one_event_stream() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let port = world.server.url().rsplit(':').next().unwrap().parse().unwrap();
     let proxy = Proxy::start(port).unwrap();
     let url = proxy.url();
-    let world = World::attached(&on(), "project", |mut request| {
+    let world = SessionWorld::attached(&on(), "project", |mut request| {
         request.url = url;
         request
     })
@@ -64,7 +64,7 @@ async fn many_sessions_share_one_event_stream() {
 #[tokio::test]
 async fn a_long_answer_comes_in_many_pieces() {
     const PIECES: usize = 16_000;
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let piece = |number: usize| format!("{number:063}\n");
     world.model().script("load-pieces", Reply::new().deltas((0..PIECES).map(piece)));
 
@@ -88,7 +88,7 @@ async fn a_long_answer_comes_in_many_pieces() {
 #[tokio::test]
 async fn an_event_may_be_large() {
     const SIZE: usize = 8 << 20;
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let large = "0123456789abcde\n".repeat(SIZE / 16);
     world.model().script("load-large", Reply::new().text(&*large).text("the end"));
 
@@ -103,7 +103,7 @@ async fn an_event_may_be_large() {
 #[tokio::test]
 async fn a_turn_that_nobody_reads_for_a_while_is_told_later() {
     const PIECES: usize = 2_000;
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let piece = |number: usize| format!("{number:063}\n");
     let reply = Reply::new().text("begin\n").pause_until(&gate).deltas((0..PIECES).map(piece));

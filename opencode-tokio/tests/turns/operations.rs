@@ -13,7 +13,7 @@ use opencode_tokio::{
     SessionId, TurnEventKind,
 };
 use serde_json::{Value, json};
-use testkit::conformance::real::sessions::{World, play, prompt};
+use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::{Gate, Reply};
 
 use crate::on;
@@ -28,7 +28,7 @@ fn refusal<T: std::fmt::Debug>(called: Result<T, CallError>) -> ApiErrorKind {
 
 #[tokio::test]
 async fn a_session_is_made_as_it_was_asked_for() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let parent = world.session().await;
     let create = CreateSession::new()
         .with_title("a \"title\" \u{1f980}")
@@ -57,7 +57,7 @@ async fn a_session_is_made_as_it_was_asked_for() {
     // Its prompts name neither agent nor model.
     world.model().script("operations-made", Reply::new().text("Made."));
     play(session.send(prompt("Go [[operations-made]]"))).await;
-    let asked = &world.asked("operations-made")[0];
+    let asked = &world.model_requests("operations-made")[0];
     assert_eq!((asked.model(), asked.session()), ("small", Some(session.id().as_str())));
 
     let children = parent.children().await.unwrap();
@@ -66,7 +66,7 @@ async fn a_session_is_made_as_it_was_asked_for() {
 
 #[tokio::test]
 async fn a_session_without_a_title_gets_one() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.server.create_session(CreateSession::new()).await.unwrap();
     let gate = Gate::new();
     let reply = Reply::new().text("I").pause_until(&gate).text(" wait.");
@@ -86,7 +86,7 @@ async fn a_session_without_a_title_gets_one() {
 
 #[tokio::test]
 async fn a_session_is_resumed_by_its_id() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let id = {
         let session = world.session().await;
         play(session.send(prompt("My name is Ann."))).await;
@@ -95,20 +95,20 @@ async fn a_session_is_resumed_by_its_id() {
     world.model().script("operations-resumed", Reply::new().text("Ann."));
 
     // By another program, in another directory.
-    let elsewhere = World::elsewhere(&on(), "resumed").await;
+    let elsewhere = SessionWorld::in_directory(&on(), "resumed").await;
     let session = elsewhere.server.session(&*id).await.unwrap();
 
     assert_eq!(session.id().as_str(), id);
     assert_eq!(session.directory(), world.project().to_str());
     let (text, _) = play(session.send(prompt("Who? [[operations-resumed]]"))).await;
     assert_eq!(text, "Ann.");
-    let known = world.asked("operations-resumed")[0].messages().to_vec();
+    let known = world.model_requests("operations-resumed")[0].messages().to_vec();
     assert!(known.iter().any(|message| message.to_string().contains("My name is Ann.")));
 }
 
 #[tokio::test]
 async fn a_session_that_is_not_there_is_not_found() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let missing = refusal(world.server.session("ses_0000000000ffffffffffffffff").await);
     assert!(matches!(missing, ApiErrorKind::NotFound { .. }), "{missing:?}");
     let malformed = refusal(world.server.session("../config").await);
@@ -120,7 +120,7 @@ async fn a_session_that_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn sessions_are_listed() {
-    let world = World::elsewhere(&on(), "listed %20 & more").await;
+    let world = SessionWorld::in_directory(&on(), "listed %20 & more").await;
     let first = world.session().await;
     let child = world.session_with(CreateSession::new().with_parent(first.id().clone())).await;
     let second = world.session().await;
@@ -150,7 +150,7 @@ async fn sessions_are_listed() {
 
 #[tokio::test]
 async fn a_session_is_changed_and_deleted() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let changed = session
         .update(|change| {
@@ -180,7 +180,7 @@ async fn a_session_is_changed_and_deleted() {
 
 #[tokio::test]
 async fn a_title_that_changes_is_told_to_the_turn() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let gate = Gate::new();
     let reply = Reply::new().text("I").pause_until(&gate).text(" wait.");
@@ -218,6 +218,6 @@ impl Operation for Weather {
 
 #[tokio::test]
 async fn an_endpoint_that_the_server_does_not_have_is_told_apart() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     assert_eq!(refusal(world.server.call(&Weather).await), ApiErrorKind::UnknownRoute);
 }

@@ -6,7 +6,7 @@ use opencode_tokio::{
     Deadline, Deadlines, ErrorName, HttpLimits, HubSettings, PermissionReply, TurnEnd,
 };
 use testkit::conformance::real::asking::{asking, commands, completed, tools};
-use testkit::conformance::real::sessions::{World, fail, play, prompt};
+use testkit::conformance::real::sessions::{SessionWorld, failed_outcome, play, prompt};
 use testkit::model::{Gate, Reply};
 
 use crate::on;
@@ -16,7 +16,7 @@ fn a_stream_can_be_dropped_where_nothing_can_be_spawned() {
     let gate = Gate::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (world, session, mut turn) = runtime.block_on(async {
-        let world = World::new(&on()).await;
+        let world = SessionWorld::new(&on()).await;
         let held = Reply::new().text("So").pause_until(&gate).text(" far.");
         world.model().script("answers-dropped", held);
         world.model().script("answers-after", Reply::new().text("I am here."));
@@ -49,7 +49,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 #[tokio::test]
 async fn no_deadline_counts_while_a_handler_thinks() {
-    let world = World::attached(&on(), "project", |request| {
+    let world = SessionWorld::attached(&on(), "project", |request| {
         let day = Duration::from_secs(86_400);
         request
             .with_events(HubSettings::default().with_silence_limit(day).with_give_up(None))
@@ -81,7 +81,7 @@ async fn no_deadline_counts_while_a_handler_thinks() {
             let_pass(2 * LIMIT).await;
         }
     }
-    let end = fail(turn).await.end;
+    let end = failed_outcome(turn).await.end;
     assert!(matches!(end, TurnEnd::TimedOut(Deadline::Idle | Deadline::Overall)), "{end:?}");
     stalled.open();
 }

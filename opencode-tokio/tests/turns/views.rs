@@ -8,7 +8,7 @@ use opencode_tokio::{
     TurnEventKind, TurnStream,
 };
 use serde_json::{Value, json};
-use testkit::conformance::real::sessions::{World, play, prompt};
+use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::{Gate, Reply, Script, Usage};
 
 use crate::on;
@@ -34,7 +34,7 @@ fn kind(part: &Part) -> &'static str {
 
 #[tokio::test]
 async fn a_turn_is_told_in_order_and_whole() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let command = json!({ "command": "echo out", "description": "d" });
     let script = Script::new()
         .then(
@@ -136,7 +136,7 @@ async fn a_turn_is_told_in_order_and_whole() {
 
 #[tokio::test]
 async fn the_output_of_a_command_grows() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let gate = world.project().join("views-gate");
     let command = format!(
         "echo first; while [ ! -e '{}' ]; do sleep 0.05; done; echo second",
@@ -169,7 +169,7 @@ async fn the_output_of_a_command_grows() {
 
 #[tokio::test]
 async fn artifacts_are_what_tools_wrote() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let (one, two) = (world.project().join("a/same.txt"), world.project().join("b/same.txt"));
     let write = |path: &std::path::Path, content: &str| {
         Reply::new().tool("write", json!({ "filePath": path, "content": content }))
@@ -223,7 +223,7 @@ async fn artifacts_are_what_tools_wrote() {
 
 #[tokio::test]
 async fn a_log_has_what_the_server_sent() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     world.model().script("views-log", Reply::new().reasoning("Hm.").deltas(["Hel", "lo."]));
     let path = world.project().join("views.jsonl");
     fs::write(&path, "of another day\n").unwrap();
@@ -258,7 +258,7 @@ async fn a_log_has_what_the_server_sent() {
 
 #[tokio::test]
 async fn a_transcript_is_there_while_it_grows() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let reply = Reply::new().deltas(["a", "b"]).pause_until(&gate).text("c");
     world.model().script("views-grows", reply);

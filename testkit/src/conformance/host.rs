@@ -1,4 +1,4 @@
-//! What a case runs on, and what it may ask of a runtime besides the client.
+//! The adapter under test, and the services of the runtime that cases use besides the client.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -18,96 +18,92 @@ use opencode_client::{
 
 use super::{Adapter, CaseFuture};
 
-/// An adapter at work: its runtime, and where the tests that were expanded for it are.
+/// An adapter under test: the runtime, and the running test.
 #[derive(Clone, Debug)]
 pub struct Host {
     runtime: AnyRuntime,
     block_on: fn(CaseFuture<'_>),
-    site: Site,
+    /// Path of the running test, with the crate; empty outside of the list.
+    test: &'static str,
+    directory: &'static str,
 }
 
-/// Where the list was expanded.
-#[derive(Clone, Copy, Debug)]
-#[doc(hidden)]
-pub struct Site {
-    /// The path of the module.
-    pub module: &'static str,
-    /// Where the tests of its package may write.
-    pub directory: &'static str,
-}
-
-/// Any runtime, as one of no particular type.
+/// A runtime of any adapter.
 #[derive(Clone)]
 pub struct AnyRuntime(Arc<dyn Runtime>);
 
-/// A task that goes on by itself. Dropping this leaves it running.
+/// A spawned task. Dropping the handle leaves the task running.
 #[derive(Debug)]
-pub struct Task<T> {
+pub struct SpawnedTask<T> {
     done: oneshot::Receiver<Option<T>>,
     abort: AbortHandle,
     over: Arc<AtomicBool>,
 }
 
 impl Host {
+    /// Creates a host whose tests may write to `directory`.
     #[doc(hidden)]
     #[must_use]
-    pub fn new<A: Adapter>(site: Site) -> Self {
+    pub fn new<A: Adapter>(directory: &'static str) -> Self {
         let runtime = AnyRuntime(Arc::new(A::runtime()));
-        Self { runtime, block_on: |future| A::block_on(future), site }
+        Self { runtime, block_on: |future| A::block_on(future), test: "", directory }
     }
 
-    /// A runtime, for a test that polls by itself.
+    /// Creates a host from a runtime, for a test that polls futures by itself.
     #[must_use]
     pub fn of(runtime: impl Runtime) -> Self {
-        let site = Site { module: module_path!(), directory: "" };
-        let block_on = |_: CaseFuture<'_>| panic!("the test polls by itself");
-        Self { runtime: AnyRuntime(Arc::new(runtime)), block_on, site }
+        let block_on = |_: CaseFuture<'_>| panic!("this test polls futures by itself");
+        Self { runtime: AnyRuntime(Arc::new(runtime)), block_on, test: "", directory: "" }
     }
 
-    /// Polls a future to its end, here and now.
+    /// The same host in a test of the list.
+    pub(super) fn in_test(self, test: &'static str) -> Self {
+        Self { test, ..self }
+    }
+
+    /// Polls a future to the end on this thread.
     pub fn block_on(&self, future: impl Future<Output = ()>) {
         (self.block_on)(Box::pin(future));
     }
 
-    /// Its runtime.
+    /// Runtime of the adapter.
     #[must_use]
     pub fn runtime(&self) -> AnyRuntime {
         self.runtime.clone()
     }
 
-    /// A handle on it.
+    /// Creates a client handle.
     #[must_use]
     pub fn opencode(&self) -> OpenCode {
         OpenCode::new(self.runtime())
     }
 
-    /// A handle on it, with choices.
+    /// Creates a builder for a client handle.
     pub fn builder(&self) -> Builder {
         OpenCode::builder(self.runtime())
     }
 
-    /// The test that is no test, but this program's part as a program of its own.
-    pub(super) fn part(&self) -> String {
-        let (_program, module) = self.site.module.split_once("::").unwrap_or_default();
-        let separator = if module.is_empty() { "" } else { "::" };
-        format!("{module}{separator}plays_its_part")
+    /// Name of the running test, as the test harness knows it.
+    pub(super) fn test(&self) -> &'static str {
+        let (_crate, test) = self.test.split_once("::").expect("a test of the list");
+        test
     }
 
-    /// Where what outlives a test may be.
+    /// Directory for files that outlive a test.
     pub(super) fn directory(&self) -> &'static str {
-        self.site.directory
+        self.directory
     }
 
-    /// Waits.
+    /// Waits for `time`.
     pub async fn sleep(&self, time: Duration) {
         self.runtime.timer(self.runtime.now() + time).await;
     }
 
-    /// What the future gives.
+    /// Waits for the future, at most for `limit`.
     ///
     /// # Panics
     ///
-    /// When it takes longer than the limit.
+    /// When the future takes longer than the limit.
     pub async fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> T {
         match select(pin!(future), pin!(self.sleep(limit))).await {
             Either::Left((done, _)) => done,
@@ -115,7 +111,7 @@ impl Host {
         }
     }
 
-    /// Waits until `condition` holds, of which nobody is told.
+    /// Polls until `condition` holds, for conditions without an event.
     pub async fn eventually(&self, mut condition: impl FnMut() -> bool) {
         let wait = async {
             while !condition() {
@@ -125,34 +121,35 @@ impl Host {
         self.within(super::LONG, wait).await;
     }
 
-    /// Goes on with a run that has no event to tell until `condition` holds, of which nobody is told.
+    /// Polls a run that has no event until `condition` holds, for conditions without an event.
     pub(crate) async fn until(&self, run: &mut RunStream, condition: impl FnMut() -> bool) {
         match select(pin!(self.eventually(condition)), pin!(run.next_event())).await {
             Either::Left(((), _)) => {}
-            Either::Right((event, _)) => panic!("did not wait: {event:?}"),
+            Either::Right((event, _)) => panic!("unexpected event: {event:?}"),
         }
     }
 
-    /// Lets a future go on by itself.
+    /// Spawns a future.
     pub fn spawn<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
-    ) -> Task<T> {
+    ) -> SpawnedTask<T> {
         let (done, receiver) = oneshot::channel();
         let (abort, registration) = AbortHandle::new_pair();
         let task = Abortable::new(future, registration);
         let over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&over);
         self.runtime.spawn(Box::pin(async move {
-            // What it held is gone when it is told to be over. Nobody may wait for that.
+            // Everything that the task held is dropped before it counts as over. The receiver may
+            // be gone.
             let result = task.await.ok();
             is_over.store(true, Ordering::SeqCst);
             let _ = done.send(result);
         }));
-        Task { done: receiver, abort, over }
+        SpawnedTask { done: receiver, abort, over }
     }
 
-    /// Does what blocks where that hurts no task.
+    /// Runs blocking work on a thread that may block.
     pub async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -165,30 +162,30 @@ impl Host {
     }
 }
 
-impl<T> Task<T> {
-    /// Whether it is over.
+impl<T> SpawnedTask<T> {
+    /// Returns whether the task is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::SeqCst)
     }
 
-    /// Ends it where it waits. It is gone when this is ready.
+    /// Aborts the task, and waits until everything that it held is dropped.
     pub async fn abort(self) {
         self.abort.abort();
-        assert!(self.done.await.is_ok_and(|done| done.is_none()), "it was over before");
+        assert!(self.done.await.is_ok_and(|done| done.is_none()), "the task was over already");
     }
 }
 
-impl<T> Future for Task<T> {
+impl<T> Future for SpawnedTask<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<T> {
         let done = Pin::new(&mut self.done).poll(cx);
-        done.map(|done| done.expect("the task does not panic").expect("nobody aborts it"))
+        done.map(|done| done.expect("the task does not panic").expect("the task is not aborted"))
     }
 }
 
-/// Lets other tasks go on.
+/// Lets other tasks run.
 pub(crate) async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {

@@ -1,4 +1,7 @@
-//! This test program once more, as a program of its own that can be killed: it runs one prompt.
+//! This test executable as a separate client process that runs one prompt and can be killed.
+//!
+//! [`start`] runs the executable again with the name of the current test and [`ROLE`] set; the
+//! test then plays the role instead of testing.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::process::CommandExt;
@@ -8,42 +11,42 @@ use std::{env, fs, process};
 use opencode_client::{Binary, RunEventKind, RunRequest, ServeRequest};
 
 use super::Host;
-use super::world::World;
+use super::world::ProgramWorld;
 
-/// Set for the copy: what it does.
-const PART: &str = "OPENCODE_TEST_PART";
+/// Environment variable with the role of a client process.
+const ROLE: &str = "OPENCODE_TEST_ROLE";
 
-/// What the copy does.
+/// Behaviour of a client process.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Part {
+pub(crate) enum ClientRole {
     /// Aborts at the first event.
     Abort,
-    /// Exits at the first event, without an end of the run.
+    /// Exits at the first event, in the middle of the run.
     Exit,
-    /// Runs to the end, and tells how much memory that took.
+    /// Runs to the end, and prints how much memory the run took.
     Measure,
-    /// Starts a server instead, and waits for its end.
+    /// Starts a server, and waits for the end.
     Serve,
-    /// Asks for the version instead.
+    /// Asks for the version of the program.
     Version,
-    /// Goes on for as long as the run does.
+    /// Runs to the end.
     Wait,
 }
 
-/// The copy. Killed, at the latest when it is dropped.
-pub(crate) struct Program {
+/// A client process, which is killed when the value is dropped.
+pub(crate) struct ClientProcess {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-/// Starts the copy in a process group of its own, with the runs of `world`.
-pub(crate) fn start(world: &World, part: Part) -> Program {
+/// Starts a client process in a separate process group, for the fake program of `world`.
+pub(crate) fn start(world: &ProgramWorld, role: ClientRole) -> ClientProcess {
     let mut command = Command::new(env::current_exe().unwrap());
     command
-        .args(["--exact", &world.host.part(), "--nocapture"])
+        .args(["--exact", world.host.test(), "--nocapture"])
         .env_clear()
         .envs(world.environment())
-        .env(PART, format!("{part:?}"))
+        .env(ROLE, format!("{role:?}"))
         .env("OPENCODE_BINARY", world.fake.program())
         .env("TMPDIR", world.path("temp"))
         .current_dir(world.path("project"))
@@ -51,20 +54,20 @@ pub(crate) fn start(world: &World, part: Part) -> Program {
         .stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    Program { child, lines }
+    ClientProcess { child, lines }
 }
 
-impl Program {
+impl ClientProcess {
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until it tells this, and returns what it tells about it.
-    pub(crate) fn told(&mut self, what: &str) -> String {
-        let prefix = format!("{what}=");
+    /// Waits until the process prints `{name}=`, and returns the value.
+    pub(crate) fn wait_for(&mut self, name: &str) -> String {
+        let prefix = format!("{name}=");
         let value =
             |line: std::io::Result<String>| Some(line.unwrap().strip_prefix(&prefix)?.to_owned());
-        self.lines.by_ref().find_map(value).unwrap_or_else(|| panic!("it does not tell {what}"))
+        self.lines.by_ref().find_map(value).unwrap_or_else(|| panic!("no {name} was printed"))
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
@@ -72,67 +75,67 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for ClientProcess {
     fn drop(&mut self) {
-        // It has ended, or it does now.
+        // An error means that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What the copy does; without a part there is nothing to do.
+/// Plays the role of a client process if the environment asks for one. Returns whether it did.
 ///
 /// # Panics
 ///
-/// When what it does fails.
-#[doc(hidden)]
-pub fn plays_its_part(on: &Host) {
-    let part = match env::var(PART).as_deref() {
-        Ok("Abort") => Part::Abort,
-        Ok("Exit") => Part::Exit,
-        Ok("Measure") => Part::Measure,
-        Ok("Serve") => Part::Serve,
-        Ok("Version") => Part::Version,
-        Ok("Wait") => Part::Wait,
-        Ok(part) => panic!("no such part: {part}"),
-        Err(_) => return,
+/// When the role fails.
+pub(super) fn plays_role(on: &Host) -> bool {
+    let role = match env::var(ROLE).as_deref() {
+        Ok("Abort") => ClientRole::Abort,
+        Ok("Exit") => ClientRole::Exit,
+        Ok("Measure") => ClientRole::Measure,
+        Ok("Serve") => ClientRole::Serve,
+        Ok("Version") => ClientRole::Version,
+        Ok("Wait") => ClientRole::Wait,
+        Ok(role) => panic!("unknown role {role}"),
+        Err(_) => return false,
     };
-    on.block_on(play(on, part));
+    on.block_on(play(on, role));
+    true
 }
 
-async fn play(on: &Host, part: Part) {
+async fn play(on: &Host, role: ClientRole) {
     let opencode = on.builder().binary(Binary::Search).build();
-    match part {
-        Part::Abort | Part::Exit | Part::Measure | Part::Wait => {}
-        Part::Serve => {
+    match role {
+        ClientRole::Abort | ClientRole::Exit | ClientRole::Measure | ClientRole::Wait => {}
+        ClientRole::Serve => {
             let server = opencode.serve(ServeRequest::new()).await.unwrap();
-            tell("event", "serving");
+            print_value("event", "serving");
             server.exited().await;
             return;
         }
-        Part::Version => return drop(opencode.version().await.unwrap()),
+        ClientRole::Version => return drop(opencode.version().await.unwrap()),
     }
     let before_kb = memory_kb("VmRSS");
     let mut run = opencode.stream(RunRequest::new("Hello?"));
     let mut unknown = 0;
-    tell("running", process::id());
+    print_value("running", process::id());
     while let Some(event) = run.next_event().await {
-        tell_event(&event.kind);
-        match part {
-            Part::Abort => process::abort(),
-            Part::Exit => process::exit(0),
-            Part::Measure => unknown += usize::from(is_unknown(&event.kind)),
-            Part::Serve | Part::Version | Part::Wait => {}
+        print_event(&event.kind);
+        match role {
+            ClientRole::Abort => process::abort(),
+            ClientRole::Exit => process::exit(0),
+            ClientRole::Measure => unknown += usize::from(is_unknown(&event.kind)),
+            ClientRole::Serve | ClientRole::Version | ClientRole::Wait => {}
         }
     }
     run.outcome().await.unwrap();
-    tell("unknown", unknown);
-    tell("grown_kb", memory_kb("VmHWM") - before_kb);
+    print_value("unknown", unknown);
+    print_value("grown_kb", memory_kb("VmHWM") - before_kb);
 }
 
-fn tell_event(kind: &RunEventKind) {
+fn print_event(kind: &RunEventKind) {
     if matches!(kind, RunEventKind::StepStart(_)) {
-        tell("event", "step_start");
+        print_value("event", "step_start");
     }
 }
 
@@ -140,13 +143,13 @@ fn is_unknown(kind: &RunEventKind) -> bool {
     matches!(kind, RunEventKind::Unknown { .. })
 }
 
-/// Past the harness, which writes into its lines as it likes.
-#[allow(clippy::explicit_write, reason = "the harness captures what `println!` prints")]
-fn tell(what: &str, value: impl std::fmt::Display) {
-    writeln!(std::io::stdout(), "\n{what}={value}").unwrap();
+/// Prints past the test harness, which may write into unfinished lines.
+#[allow(clippy::explicit_write, reason = "the harness captures the output of `println!`")]
+fn print_value(name: &str, value: impl std::fmt::Display) {
+    writeln!(std::io::stdout(), "\n{name}={value}").unwrap();
 }
 
-/// A line of `/proc/self/status`.
+/// Value of a line in `/proc/self/status`.
 fn memory_kb(name: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();

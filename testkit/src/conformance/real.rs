@@ -1,4 +1,4 @@
-//! Runs, servers, sessions and turns on the real OpenCode, where only the model is scripted.
+//! Runs, servers, sessions and turns on the real OpenCode; only the model is scripted.
 
 pub mod asking;
 pub mod behind;

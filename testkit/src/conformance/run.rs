@@ -1,4 +1,4 @@
-//! Run mode on a program that only pretends to be OpenCode, for what the real one does not do on demand.
+//! Run mode on a fake program, for behaviour that the real OpenCode does not show on demand.
 
 mod held;
 

@@ -1,8 +1,8 @@
-//! Servers: those that a program only pretends to be, and those that run already.
+//! Servers: started from a fake program, and running ones.
 
-mod pretended;
+mod fake_program;
 
-pub use pretended::{answering, answering_with, ready, request, request_with, serve, stubborn};
+pub use fake_program::{answering, answering_with, ready, request, request_with, serve, stubborn};
 
 pub(super) mod attach;
 pub(super) mod dropped;

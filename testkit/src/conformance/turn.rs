@@ -1,4 +1,5 @@
-//! Turns on a server that only pretends to be OpenCode: what the real one does not do on demand, or did once.
+//! Turns on a fake server, for behaviour that the real OpenCode does not show on demand or no
+//! longer has.
 
 pub mod world;
 

@@ -1,4 +1,4 @@
-//! A user, a project and a fake program of one test's own, and what holds after every run.
+//! A user, a project and a fake program for one test, with checks for leftovers.
 
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
@@ -17,29 +17,29 @@ use crate::conformance::{Host, LONG};
 use crate::fake::{Behavior, Call, Fake};
 use crate::processes::{Process, with_env};
 
-/// A gate that tests open.
+/// Name of a gate that tests open.
 pub const GATE: &str = "go";
 
-/// A user, a project and a fake program. Nothing of its runs may be left when it is dropped.
+/// A user, a project and a fake program. Dropping the world fails when the runs left anything.
 #[derive(Debug)]
-pub struct World {
-    /// The program as the test sees it.
+pub struct ProgramWorld {
+    /// The fake program.
     pub fake: Fake,
-    /// A handle that runs it.
+    /// Client handle that runs the fake program.
     pub opencode: OpenCode,
-    /// What its runs go by.
+    /// Adapter under test.
     pub host: Host,
     root: PathBuf,
     _directory: TempDir,
 }
 
-impl World {
-    /// A world whose program behaves the same in every call.
+impl ProgramWorld {
+    /// Creates a world whose program behaves the same in every call.
     pub fn new(on: &Host, behavior: Behavior) -> Self {
         Self::with_attempts(on, [behavior])
     }
 
-    /// A world whose program behaves differently from call to call; the last one repeats.
+    /// Creates a world whose program plays one behavior per call; the last behavior repeats.
     pub fn with_attempts(on: &Host, attempts: impl IntoIterator<Item = Behavior>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().canonicalize().unwrap();
@@ -51,46 +51,46 @@ impl World {
         Self { host: on.clone(), fake, opencode, root, _directory: directory }
     }
 
-    /// The handle of this world, with choices.
+    /// Creates a builder for a client handle of this world.
     pub fn builder(&self) -> Builder {
         self.builder_on(self.host.runtime())
     }
 
-    /// The handle of this world on another runtime.
+    /// Creates a builder for a client handle of this world on another runtime.
     pub fn builder_on(&self, runtime: impl Runtime) -> Builder {
         builder(runtime, &self.fake, &self.root)
     }
 
-    /// What the runs of this world start from: no variable of this machine.
+    /// Environment of all runs, without any variable of this machine.
     pub fn environment(&self) -> Environment {
         environment(&self.fake, &self.root)
     }
 
-    /// A path in its root.
+    /// Path below the root of this world.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// A request that asks for the usual.
+    /// A request with the default settings of the tests.
     pub fn request(&self) -> RunRequest {
         RunRequest::new("Hello?")
             .with_directory(self.path("project"))
             .with_settings(settings(|_| {}))
     }
 
-    /// A request with settings of its own; there is an overall deadline to begin with.
+    /// A request with changed settings; the default is one overall deadline.
     pub fn request_with(&self, change: impl FnOnce(&mut RunSettings)) -> RunRequest {
         self.request().with_settings(settings(change))
     }
 
-    /// A run that goes on from its first event, which was taken.
+    /// Starts a run and takes the first event.
     pub async fn started(&self) -> RunStream {
         let mut run = self.opencode.stream(self.request());
         run.next_event().await.expect("a first event");
         run
     }
 
-    /// Every call of the program so far.
+    /// Calls of the program so far.
     pub fn calls(&self) -> Vec<Call> {
         self.fake.calls().unwrap()
     }
@@ -103,27 +103,27 @@ impl World {
         calls.remove(0)
     }
 
-    /// From now on the program does not answer when it is asked for its version.
+    /// Makes the program hang when it is asked for the version.
     pub fn hide_version(&self) {
         let version = Path::new(&self.fake.env().1).with_file_name("version");
         fs::remove_file(&version).unwrap();
-        // Nobody ever writes into it.
+        // Without a writer, reading the file blocks.
         assert!(Command::new("mkfifo").arg(version).status().unwrap().success());
     }
 
-    /// The private directories of its runs.
+    /// Private directories of running runs.
     pub fn private_dirs(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path("temp")).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// All that runs of this world have started and that still runs.
+    /// Running processes that runs of this world have started.
     pub fn processes(&self) -> Vec<Process> {
         let (name, value) = self.fake.env();
         with_env(&name, value)
     }
 
-    /// The guardians of the handles of this world.
+    /// Guardian processes of the client handles of this world.
     pub fn guardians(&self) -> Vec<Process> {
         let mut guardians = with_env("OPENCODE_RS_GUARDIAN", "1");
         let root = self.root.to_str().unwrap();
@@ -131,26 +131,26 @@ impl World {
             let environ = fs::read(format!("/proc/{}/environ", guardian.pid)).unwrap_or_default();
             String::from_utf8_lossy(&environ).contains(root)
         });
-        // Not what they have started for a moment.
+        // Without short-lived children of guardians.
         let pids: Vec<_> = guardians.iter().map(|guardian| guardian.pid).collect();
         guardians.retain(|guardian| parent(guardian.pid).is_none_or(|pid| !pids.contains(&pid)));
         guardians
     }
 
-    /// What holds whenever no run goes on: at once, not some time later.
+    /// Checks that nothing of a run is left, without waiting.
     #[track_caller]
     pub fn assert_nothing_left(&self) {
-        assert_eq!(self.processes(), [], "processes of the run");
-        assert_eq!(self.private_dirs(), [] as [PathBuf; 0], "files of the run");
+        assert_eq!(self.processes(), [], "processes of a run are left");
+        assert_eq!(self.private_dirs(), [] as [PathBuf; 0], "files of a run are left");
         for call in self.calls() {
             assert!(!is_zombie(call.pid), "{} was not waited for", call.pid);
             let left: Vec<_> = call.started.into_iter().filter(|pid| is_alive(*pid)).collect();
-            assert!(left.is_empty(), "{left:?} of its tools");
+            assert!(left.is_empty(), "tools are left: {left:?}");
         }
     }
 }
 
-impl Drop for World {
+impl Drop for ProgramWorld {
     fn drop(&mut self) {
         if !thread::panicking() {
             self.assert_nothing_left();
@@ -169,13 +169,13 @@ fn environment(fake: &Fake, root: &Path) -> Environment {
     let (name, value) = fake.env();
     let mut environment = Environment::new();
     environment.set("HOME", root.join("home"));
-    // The world's own directory tells its guardians from those of others.
+    // The root on the search path distinguishes the guardians of this world from others.
     environment.set("PATH", format!("/usr/bin:/bin:{}", root.display()));
     environment.set(name, value);
     environment
 }
 
-/// The settings of its runs, with a change.
+/// Default settings of the tests, with a change.
 pub fn settings(change: impl FnOnce(&mut RunSettings)) -> RunSettings {
     let mut settings = RunSettings::default();
     settings.deadlines = Deadlines::NONE.with_overall(LONG);
@@ -183,7 +183,7 @@ pub fn settings(change: impl FnOnce(&mut RunSettings)) -> RunSettings {
     settings
 }
 
-/// The events that are left.
+/// Remaining events of a run.
 pub async fn rest(run: &mut RunStream) -> Vec<RunEvent> {
     let mut events = Vec::new();
     while let Some(event) = run.next_event().await {
@@ -192,17 +192,17 @@ pub async fn rest(run: &mut RunStream) -> Vec<RunEvent> {
     events
 }
 
-/// The types of events, in order.
+/// Types of events, in order.
 pub fn types(events: &[RunEvent]) -> Vec<&str> {
     events.iter().map(RunEvent::event_type).collect()
 }
 
-/// Polls once, as a task that has something better to do.
+/// Polls a future once and drops it.
 pub fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Goes on with a run that has no event to tell until it is in this phase.
+/// Polls a run that has no event until the `Debug` shows this phase.
 pub async fn until_phase(run: &mut RunStream, name: &str) {
     let phase = format!("phase: {name:?}");
     poll_fn(|cx| {
@@ -213,29 +213,29 @@ pub async fn until_phase(run: &mut RunStream, name: &str) {
     .await;
 }
 
-/// Sends a signal to a process, by `kill`.
+/// Sends a signal with `kill`.
 pub fn send(signal: &str, target: &str) {
     let status = Command::new("kill").args(["-s", signal, "--", target]).status().unwrap();
     assert!(status.success(), "{signal} to {target}");
 }
 
-/// Every error with its sources, joined as people read them.
-pub fn told(error: &(dyn std::error::Error + 'static)) -> String {
+/// Messages of an error and all sources, joined by colons.
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let sources = std::iter::successors(Some(error), |error| error.source());
     sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Whether there is a process of this id that runs.
+/// Returns whether a process with this id is running.
 pub fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| !matches!(state, 'X' | 'Z'))
 }
 
-/// Whether a process waits for something, and not for a disk.
+/// Returns whether a process sleeps, other than for a disk.
 pub fn is_asleep(pid: u32) -> bool {
     stat(pid).is_some_and(|(state, _)| state == 'S')
 }
 
-/// A child that has ended, and that nobody has waited for.
+/// Returns whether a child of this process has ended and was not waited for.
 pub fn is_zombie(pid: u32) -> bool {
     stat(pid) == Some(('Z', std::process::id()))
 }
@@ -244,7 +244,7 @@ fn parent(pid: u32) -> Option<u32> {
     stat(pid).map(|(_, parent)| parent)
 }
 
-/// The state of a process and its parent.
+/// State of a process, and the id of the parent.
 fn stat(pid: u32) -> Option<(char, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');

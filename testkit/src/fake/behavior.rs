@@ -81,7 +81,7 @@ impl Behavior {
         self.then(BehaviorAction::Print { stream: StdStream::Stderr, bytes: bytes.into() })
     }
 
-    /// Reads stdin to its end and records the input. Without this action, stdin is never read.
+    /// Reads stdin to the end and records the input. Without this action, stdin is never read.
     pub fn read_stdin(self) -> Self {
         self.then(BehaviorAction::ReadStdin)
     }
@@ -127,14 +127,14 @@ impl Behavior {
         self.then(BehaviorAction::Ignore(signal))
     }
 
-    /// Starts a process in a session of its own that is no child of the program.
-    /// [`Call::started`](super::Call::started) has its id. Needs `setsid(1)`.
+    /// Starts a process in a separate session that is no child of the program.
+    /// [`Call::started`](super::Call::started) has the id. Needs `setsid(1)`.
     pub fn spawn_orphan(self, pipes: Pipes) -> Self {
         self.then(BehaviorAction::Orphan(pipes))
     }
 
-    /// Starts a process as OpenCode starts tools: in a session of its own, as a child while the
-    /// program lives. [`Call::started`](super::Call::started) has its id. Needs `setsid(1)`.
+    /// Starts a process as OpenCode starts tools: in a separate session, as a child while the
+    /// program lives. [`Call::started`](super::Call::started) has the id. Needs `setsid(1)`.
     pub fn spawn_tool(self, pipes: Pipes) -> Self {
         self.then(BehaviorAction::Tool(pipes))
     }
@@ -176,7 +176,7 @@ impl Pipes {
     }
 }
 
-/// Shell function `play` with the number of the call as its argument. Printed bytes go into files
+/// Shell function `play` with the number of the call as the argument. Printed bytes go into files
 /// in `blobs`.
 pub(super) fn script(
     attempts: impl IntoIterator<Item = Behavior>,
@@ -205,7 +205,7 @@ pub(super) fn script(
     Ok(script)
 }
 
-/// Shell command of an action; `printed` is the number of its blob.
+/// Shell command of an action; `printed` is the number of the blob.
 fn command(action: &BehaviorAction, printed: usize) -> String {
     match action {
         BehaviorAction::CloseStdout => "exec >/dev/null".to_owned(),
@@ -233,7 +233,7 @@ fn command(action: &BehaviorAction, printed: usize) -> String {
             format!("sleep_in_session {} & echo \"$!\" >>\"$call/started\"", pipes.redirection())
         }
         BehaviorAction::WaitFor(path) => {
-            // Without the directory, the program has outlived its test.
+            // Without the directory, the program has outlived the test.
             format!(
                 "until [ -e {path} ]; do [ -d \"$home\" ] || exit 97; command -p sleep 0.02; done"
             )

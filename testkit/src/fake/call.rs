@@ -19,7 +19,7 @@ pub struct Call {
     pub env: BTreeMap<OsString, OsString>,
     /// Working directory, with symbolic links resolved.
     pub cwd: PathBuf,
-    /// Input from stdin; `None` until stdin has been read to its end.
+    /// Input from stdin; `None` until stdin has been read to the end.
     pub stdin: Option<Vec<u8>>,
     /// Ids of the processes that were started to outlive the program, in order.
     pub started: Vec<u32>,

@@ -56,7 +56,7 @@ impl ModelState {
     }
 }
 
-/// Serves one connection until its end or a stop of the server.
+/// Serves one connection until the end or a stop of the server.
 pub(super) fn serve(stream: TcpStream, shared: &ModelState) {
     let stream = Arc::new(stream);
     {

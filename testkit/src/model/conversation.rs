@@ -111,7 +111,7 @@ fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
-/// Text of a message: `content`, or its text parts joined by line breaks.
+/// Text of a message: `content`, or the text parts joined by line breaks.
 pub(super) fn text(message: &Value) -> Cow<'_, str> {
     match &message["content"] {
         Value::String(text) => Cow::Borrowed(text),

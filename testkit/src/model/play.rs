@@ -108,7 +108,7 @@ impl Player<'_> {
         Ok(Outcome::Answered)
     }
 
-    /// Streams a tool call as providers do: first its name, then its arguments.
+    /// Streams a tool call as providers do: first the name, then the arguments.
     fn call_tool(&mut self, tool: &str, arguments: &str) -> io::Result<()> {
         let index = self.tools;
         self.tools += 1;

@@ -130,7 +130,7 @@ impl ModelRequest {
         self.body["model"].as_str().unwrap_or_default()
     }
 
-    /// Last message of the user, unchanged; its text parts are joined by line breaks.
+    /// Last message of the user, unchanged; the text parts are joined by line breaks.
     #[must_use]
     pub fn prompt(&self) -> Option<Cow<'_, str>> {
         Conversation::new(self.messages()).user_texts().next_back()
@@ -242,7 +242,7 @@ impl Recorder {
         found.ok_or_else(|| NoSuchRequest { within, seen: self.requests() })
     }
 
-    /// Adds the request that `make` returns for its number.
+    /// Adds the request that `make` returns for the number.
     pub(super) fn record(&self, make: impl FnOnce(usize) -> ModelRequest) -> Arc<ModelRequest> {
         self.log.update(|log| {
             let request = Arc::new(make(log.len()));

@@ -57,7 +57,7 @@ impl From<Reply> for Script {
     }
 }
 
-/// Answer to one model call: the replies to its attempts in order, of which the last repeats.
+/// Answer to one model call: the replies to the attempts in order, of which the last repeats.
 #[derive(Debug, Clone)]
 pub struct Step {
     attempts: Vec<Reply>,
@@ -181,7 +181,7 @@ impl Reply {
         self.action(ReplyAction::Say(text.into()))
     }
 
-    /// Sends each text as a delta of its own.
+    /// Sends each text as a separate delta.
     pub fn deltas<T: Into<String>>(self, texts: impl IntoIterator<Item = T>) -> Self {
         texts.into_iter().fold(self, Self::text)
     }

@@ -12,7 +12,7 @@ pub(super) struct Stage {
     sessions: BTreeMap<String, SessionProgress>,
 }
 
-/// Position of a session after its last call.
+/// Position of a session after the last call.
 struct SessionProgress {
     script: Option<String>,
     /// Step that the next call should ask for.
@@ -23,13 +23,13 @@ struct SessionProgress {
     calls: usize,
 }
 
-/// Reply to one request, and its origin.
+/// Reply to one request, and the origin.
 pub(super) struct Cue {
     /// `None` for the default script and for replies without a script.
     pub(super) script: Option<String>,
     pub(super) step: usize,
     pub(super) attempt: usize,
-    /// Number of the call in its session, from 0.
+    /// Number of the call in the session, from 0.
     pub(super) call: usize,
     pub(super) reply: Reply,
 }

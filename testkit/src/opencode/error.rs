@@ -49,7 +49,7 @@ pub enum InstallError {
     )]
     #[non_exhaustive]
     Unusable {
-        /// Each candidate with its problem.
+        /// Each candidate with the problem.
         tried: Vec<String>,
     },
 }

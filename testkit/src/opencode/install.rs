@@ -19,7 +19,7 @@ const STDERR_TAIL_MAX: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Installer {
     pub(super) cache: PathBuf,
-    /// npm, and its first arguments.
+    /// npm, and the first arguments.
     pub(super) npm: Vec<OsString>,
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Polls a condition until it holds, and returns its value.
+/// Polls a condition until it holds, and returns the value.
 ///
 /// Meant for conditions that the system sends no event for, such as the end of a process that is
 /// not a child. The panic shows the `Err` value that the condition returned last.

@@ -44,7 +44,7 @@ pub fn alive(pid: u32, start: u64) -> bool {
     stat.is_ok_and(|stat| stat.starttime == start && runs(stat.state()))
 }
 
-/// Sends SIGKILL to the process, unless another process has its id by now.
+/// Sends SIGKILL to the process, unless another process has the id by now.
 ///
 /// # Errors
 ///
@@ -120,7 +120,7 @@ mod tests {
             left if left.is_empty() => Ok(()),
             left => Err(left),
         });
-        // A process loses its environment before it has ended.
+        // A process loses the environment before it has ended.
         eventually(Duration::from_secs(10), || match alive(process.pid, process.start) {
             false => Ok(()),
             true => Err("alive"),

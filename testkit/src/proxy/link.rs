@@ -7,7 +7,7 @@ use socket2::SockRef;
 
 use super::Cut;
 
-/// Connection of a client, and the connection to the server on its behalf.
+/// Connection of a client, and the connection to the server on the behalf.
 #[derive(Debug)]
 pub(super) struct ProxyLink {
     pub(super) client: TcpStream,
@@ -28,7 +28,7 @@ impl ProxyLink {
         self.ended.get().is_some()
     }
 
-    /// Ends the link, which wakes its threads. Only the first call has an effect.
+    /// Ends the link, which wakes the threads. Only the first call has an effect.
     pub(super) fn end(&self, cut: Cut) {
         if self.ended.set(cut).is_err() {
             return;

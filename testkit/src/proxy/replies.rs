@@ -13,7 +13,7 @@ use super::{Cut, CutAt};
 const READ_SIZE: usize = 64 * 1024;
 
 /// Forwards the data of the server until the link ends, and ends the link when the server closes
-/// its connection.
+/// the connection.
 pub(super) fn forward(number: u64, link: &ProxyLink, state: &Watched<ProxyState>) {
     let replies = Replies { number, link, state, begun: Vec::new(), watch: Watch::default() };
     let cut = replies.forward();
@@ -73,7 +73,7 @@ impl Replies<'_> {
         }
     }
 
-    /// Forwards half of the bytes of a reply, when a part of its body has arrived.
+    /// Forwards half of the bytes of a reply, when a part of the body has arrived.
     fn pass_half(&mut self, status: u16, head_size: usize) -> Result<(), Cut> {
         let head = String::from_utf8_lossy(&self.begun[..head_size]).to_ascii_lowercase();
         let has_body = status != 204 && status != 304 && !head.contains("content-length: 0\r\n");

@@ -17,12 +17,12 @@ use super::replies;
 use super::state::{Carries, Fault, ProxyState};
 use super::{Cut, CutAt};
 
-/// Serves one connection of a client until its end.
+/// Serves one connection of a client until the end.
 pub(super) fn serve(client: TcpStream, upstream_port: u16, state: &Watched<ProxyState>) {
     // An error means that the connection is closed already.
     let Ok(link) = ProxyLink::new(client).map(Arc::new) else { return };
     let Some(number) = state.update(|state| state.enter(Arc::clone(&link))) else {
-        // An error says that the client is gone; closing sends RST.
+        // An error means that the client is gone; closing sends RST.
         let _ = SockRef::from(&link.client).set_linger(Some(Duration::ZERO));
         return;
     };

@@ -36,7 +36,7 @@ pub(super) enum Carries {
     Events,
 }
 
-/// Treatment of a request and its reply.
+/// Treatment of a request and the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReplyFate {
     Pass,

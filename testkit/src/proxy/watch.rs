@@ -27,7 +27,7 @@ pub(super) struct Watch {
 enum Found {
     #[default]
     Nothing,
-    /// The text was found, and its event has not ended yet.
+    /// The text was found, and the event has not ended yet.
     Text,
 }
 

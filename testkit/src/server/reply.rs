@@ -71,7 +71,7 @@ impl ServerReply {
         self
     }
 
-    /// Bytes of the response; `None` for a reply without a response of its own.
+    /// Bytes of the response; `None` for replies that send no response.
     pub(super) fn bytes(&self) -> Option<Vec<u8>> {
         match &self.kind {
             ReplyKind::Response { status, content_type, body } => {

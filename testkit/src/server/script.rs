@@ -3,7 +3,7 @@ use crate::request::{Pattern, Request};
 
 use super::reply::ServerReply;
 
-/// Replies of a [`FakeServer`](super::FakeServer) that differ from its unscripted replies.
+/// Replies of a [`FakeServer`](super::FakeServer) that differ from the unscripted replies.
 ///
 /// Unscripted, `GET /global/health` reports a healthy server, `POST /session` creates the sessions
 /// `ses_1`, `ses_2` and so on with the given title, `GET /session/{id}` finds every session, and

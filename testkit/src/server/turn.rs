@@ -10,7 +10,7 @@ const DIRECTORY: &str = "/workspace";
 
 /// Events of a successful turn, in the order of the real server, each in the shape of `GET /event`.
 ///
-/// The turn is the first of its session and calls no tools: OpenCode 1.18.33 accepts the prompt
+/// The turn is the first of the session and calls no tools: OpenCode 1.18.33 accepts the prompt
 /// `user_message_id`, calls the model once and becomes idle. The answer is `text`, with one delta
 /// per word, in the message `{user_message_id}_answer`.
 ///

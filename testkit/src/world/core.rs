@@ -24,7 +24,7 @@ pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) enum Owner {
     /// The client, through `Runtime::spawn`.
     Client,
-    /// A simulated program, by its process id.
+    /// A simulated program, by the process id.
     Host(u32),
     /// The test.
     Scenario,

@@ -170,7 +170,7 @@ impl MemoryLink {
     }
 }
 
-/// Creates a connection and returns its two ends.
+/// Creates a connection and returns the two ends.
 pub(super) fn connection(
     core: &Arc<Core>,
     number: u64,

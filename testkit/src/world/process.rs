@@ -178,7 +178,7 @@ impl SimulatedProcess {
         output.waker.take().into_iter().for_each(Waker::wake);
     }
 
-    /// Reads standard input to its end.
+    /// Reads standard input to the end.
     async fn read_stdin(&self) -> Vec<u8> {
         poll_fn(|cx| {
             let mut state = lock(&self.state);

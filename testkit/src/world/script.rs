@@ -36,7 +36,7 @@ pub struct AgentTool {
     pub ask: Option<AskKind>,
     /// Running time of the tool.
     pub time: Duration,
-    /// Output of the tool, one update of its part per piece.
+    /// Output of the tool, one update of the part per piece.
     pub output: Vec<String>,
     /// AgentScript of the subagent that this call starts.
     pub subagent: Option<Box<AgentScript>>,
@@ -67,7 +67,7 @@ impl AgentScript {
         self
     }
 
-    /// Draws a script. Its texts contain `name`.
+    /// Draws a script. The texts contain `name`.
     pub fn any(random: &mut Random, name: &str) -> Self {
         Self::of_depth(random, name, 0)
     }

@@ -92,7 +92,7 @@ impl WorldServer {
         lock(&self.inner.store).scripts.insert(prompt.into(), script);
     }
 
-    /// Starts the server with the content of its database. Returns `false` when its port is taken.
+    /// Starts the server with the content of the database. Returns `false` when the port is taken.
     pub(super) fn boot(&self, host: u32) -> bool {
         let Some(shared) = self.inner.shared.upgrade() else { return false };
         let inner = Arc::clone(&self.inner);
@@ -119,7 +119,7 @@ impl WorldServer {
         assert!(self.boot(host), "the port of a server that was killed is free");
     }
 
-    /// Kills the server. Its database stays, with unfinished messages as they are.
+    /// Kills the server. The database stays, with unfinished messages as they are.
     pub fn kill(&self) {
         let Some(shared) = self.inner.shared.upgrade() else { return };
         let mut store = lock(&self.inner.store);
@@ -146,7 +146,7 @@ impl WorldServer {
         lock(&self.inner.store).live.is_some()
     }
 
-    /// Record of a prompt, by its message id; `None` when the prompt never arrived.
+    /// Record of a prompt, by the message id; `None` when the prompt never arrived.
     #[must_use]
     pub fn prompt(&self, message: &str) -> Option<PromptTruth> {
         lock(&self.inner.store).prompts.get(message).cloned()

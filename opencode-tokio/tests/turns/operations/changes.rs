@@ -6,7 +6,7 @@ use std::process::Command;
 
 use opencode_tokio::{FileDiff, MessageId, Session};
 use serde_json::json;
-use testkit::conformance::real::sessions::{LONG, World, play, prompt};
+use testkit::conformance::real::sessions::{LONG, SessionWorld, play, prompt};
 use testkit::model::{Reply, Script};
 
 use crate::on;
@@ -39,7 +39,7 @@ async fn changed(session: &Session, message: &MessageId) -> Vec<FileDiff> {
 
 #[tokio::test]
 async fn changes_of_files_are_told_and_taken_back() {
-    let world = World::elsewhere(&on(), "changes").await;
+    let world = SessionWorld::in_directory(&on(), "changes").await;
     let project = world.project();
     fs::write(project.join("old.txt"), "one\ntwo\n").unwrap();
     git(&project, &["init", "--quiet"]);

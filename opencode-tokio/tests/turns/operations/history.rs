@@ -1,13 +1,13 @@
 //! Forks, and what is taken back.
 
 use opencode_tokio::{MessageWithParts, Part, Session};
-use testkit::conformance::real::sessions::{World, play, prompt};
+use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::Reply;
 
 use crate::on;
 
 /// A session with two turns.
-async fn told(world: &World) -> Session {
+async fn told(world: &SessionWorld) -> Session {
     world.model().script("history-one", Reply::new().text("First."));
     world.model().script("history-two", Reply::new().text("Second."));
     let session = world.session().await;
@@ -29,7 +29,7 @@ const ALL: [&str; 4] = ["One [[history-one]]", "First.", "Two [[history-two]]", 
 
 #[tokio::test]
 async fn a_fork_has_all_messages_or_those_before_one() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = told(&world).await;
     let messages = session.messages().await.unwrap();
     assert_eq!(texts(&messages), ALL);
@@ -53,7 +53,7 @@ async fn a_fork_has_all_messages_or_those_before_one() {
 
 #[tokio::test]
 async fn what_is_taken_back_can_be_had_back() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = told(&world).await;
     let messages = session.messages().await.unwrap();
     let second = messages[2].info.id.clone();
@@ -71,7 +71,7 @@ async fn what_is_taken_back_can_be_had_back() {
 
 #[tokio::test]
 async fn what_is_taken_back_is_gone_with_the_next_prompt() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = told(&world).await;
     let messages = session.messages().await.unwrap();
     session.revert(messages[2].info.id.clone(), None).await.unwrap();
@@ -83,14 +83,14 @@ async fn what_is_taken_back_is_gone_with_the_next_prompt() {
     let left = session.messages().await.unwrap();
     assert_eq!(texts(&left), [ALL[0], ALL[1], "Three [[history-instead]]", "Third."]);
     assert_eq!(left[2].info.id, outcome.message);
-    let known = world.asked("history-instead")[0].messages().to_vec();
+    let known = world.model_requests("history-instead")[0].messages().to_vec();
     assert!(known.iter().all(|message| !message.to_string().contains("Second.")));
     assert_eq!(session.info().await.unwrap().revert, None);
 }
 
 #[tokio::test]
 async fn a_part_is_taken_back_with_all_that_followed() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = told(&world).await;
     let messages = session.messages().await.unwrap();
     let part = messages[3].parts.iter().find(|part| matches!(part, Part::Text(_))).unwrap();

@@ -3,7 +3,7 @@
 use opencode_tokio::api::{ListMessages, PromptReply};
 use opencode_tokio::{ApiErrorKind, Part, Prompt, Role, SessionStatus, TurnEventKind};
 use testkit::conformance::real::live::until_idle;
-use testkit::conformance::real::sessions::{World, play, prompt};
+use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::{Gate, Reply};
 
 use super::refusal;
@@ -11,7 +11,7 @@ use crate::on;
 
 #[tokio::test]
 async fn messages_of_several_pages_come_in_order() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let said: Vec<_> = (0..103).map(|number| format!("Number {number}.")).collect();
     for text in &said {
@@ -41,7 +41,7 @@ async fn messages_of_several_pages_come_in_order() {
 
 #[tokio::test]
 async fn a_message_is_read_and_deleted() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let reply = Reply::new().reasoning("Hm.").text("Hello.");
     world.model().script("messages-read", reply);
@@ -79,7 +79,7 @@ async fn a_message_is_read_and_deleted() {
 
 #[tokio::test]
 async fn a_session_at_work_is_busy() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
     let gate = Gate::new();

@@ -2,7 +2,7 @@
 
 use opencode_tokio::{ApiErrorKind, ModelRef, Todo, TurnEventKind};
 use serde_json::json;
-use testkit::conformance::real::sessions::{World, play, prompt};
+use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::{Reply, RequestKind, Script};
 
 use super::refusal;
@@ -10,7 +10,7 @@ use crate::on;
 
 #[tokio::test]
 async fn an_abort_of_an_idle_session_does_nothing() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     session.abort().await.unwrap();
     world.model().script("work-abort", Reply::new().text("Still here."));
@@ -22,7 +22,7 @@ async fn an_abort_of_an_idle_session_does_nothing() {
 
 #[tokio::test]
 async fn a_conversation_is_summarised() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     play(session.send(prompt("My name is Ann."))).await;
 
@@ -40,13 +40,13 @@ async fn a_conversation_is_summarised() {
     world.model().script("work-summary", Reply::new().text("Ann, I think."));
     let (text, outcome) = play(session.send(prompt("Who? [[work-summary]]"))).await;
     assert_eq!((&*text, &*outcome.text()), ("Ann, I think.", "Ann, I think."));
-    let known = json!(world.asked("work-summary")[0].messages()).to_string();
+    let known = json!(world.model_requests("work-summary")[0].messages()).to_string();
     assert!(known.contains("Scripted summary."), "{known}");
 }
 
 #[tokio::test]
 async fn things_to_do_are_told_and_kept() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let todo = |content: &str, status: &str, priority: &str| json!({ "content": content, "status": status, "priority": priority });
     let first = [todo("Look", "in_progress", "high"), todo("Leap", "pending", "low")];
@@ -86,7 +86,7 @@ fn statuses(todos: &[Todo]) -> Vec<(String, String, String)> {
 
 #[tokio::test]
 async fn sharing_that_is_disabled_is_an_error_of_the_server() {
-    let world = World::new(&on()).await;
+    let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let kind = refusal(session.share().await);
     assert!(matches!(kind, ApiErrorKind::Server { reference: Some(_), .. }), "{kind:?}");

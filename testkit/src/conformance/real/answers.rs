@@ -1,4 +1,4 @@
-//! What a turn comes to when all goes well.
+//! Successful turns.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,12 +8,12 @@ use opencode_client::{HttpLimits, Runtime};
 use serde_json::json;
 
 use super::kept::install_nothing;
-use super::sessions::{World, play, prompt};
+use super::sessions::{SessionWorld, play, prompt};
 use crate::conformance::Host;
 use crate::model::{Reply, Script};
 
-pub(crate) async fn a_text_is_told_as_it_comes(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_text_is_streamed(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("answers-text", Reply::new().deltas(["Hel", "lo ", "you."]));
     let session = world.session().await;
     let (text, outcome) = play(session.send(prompt("Hi [[answers-text]]"))).await;
@@ -22,8 +22,8 @@ pub(crate) async fn a_text_is_told_as_it_comes(on: &Host) {
     assert_eq!(outcome.end.name(), "completed");
 }
 
-pub(crate) async fn a_tool_is_called_and_the_next_turn_knows(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_tool_call_is_reported_in_its_turn_only(on: &Host) {
+    let world = SessionWorld::new(on).await;
     let script = Script::new()
         .then(
             Reply::new()
@@ -44,14 +44,15 @@ pub(crate) async fn a_tool_is_called_and_the_next_turn_knows(on: &Host) {
     assert_eq!(outcome.tools().count(), 0);
 }
 
-/// OpenCode makes no session before the plugins of the project have started.
-pub(crate) async fn a_project_may_take_its_time_to_start(on: &Host) {
-    const SLOW: &str = "export default async () => { await new Promise(done => setTimeout(done, 3000)); return {} }";
-    // Runtimes share a server, on which a project starts once.
+/// OpenCode creates no session before the plugins of the project have started.
+pub(crate) async fn creating_a_session_waits_for_slow_plugins(on: &Host) {
+    const SLOW: &str = "export default async () => { \
+                        await new Promise(done => setTimeout(done, 3000)); return {} }";
+    // All runtimes share a server, on which a project starts once.
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("slow-project-{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let limits = HttpLimits::default().with_reply(Duration::from_secs(1));
-    let world = World::attached(on, &name, |request| request.with_limits(limits)).await;
+    let world = SessionWorld::attached(on, &name, |request| request.with_limits(limits)).await;
     let plugins = world.project().join(".opencode/plugin");
     fs::create_dir_all(&plugins).unwrap();
     fs::write(plugins.join("slow.ts"), SLOW).unwrap();
@@ -60,5 +61,5 @@ pub(crate) async fn a_project_may_take_its_time_to_start(on: &Host) {
     let started = on.runtime().now();
     world.session().await;
     let elapsed = on.runtime().now() - started;
-    assert!(elapsed >= Duration::from_secs(3), "the plugin was waited for, not {elapsed:?}");
+    assert!(elapsed >= Duration::from_secs(3), "the plugin was not waited for: {elapsed:?}");
 }

@@ -1,4 +1,4 @@
-//! Sessions that have to ask before they run a command.
+//! Sessions that need permission for every command.
 
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
@@ -9,15 +9,15 @@ use opencode_client::{
 };
 use serde_json::json;
 
-use super::sessions::World;
+use super::sessions::SessionWorld;
 use crate::model::{Reply, Script};
 
-/// What a handler was asked, in order.
+/// Permission requests that a handler received, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Asked(Arc<Mutex<Vec<Pending<PermissionRequest>>>>);
+pub struct PermissionLog(Arc<Mutex<Vec<Pending<PermissionRequest>>>>);
 
-impl Asked {
-    /// A handler that always replies this.
+impl PermissionLog {
+    /// Creates a handler that always gives this reply.
     pub fn reply(
         &self,
         reply: PermissionReply,
@@ -29,18 +29,18 @@ impl Asked {
         }
     }
 
-    /// All that it was asked.
+    /// All requests so far.
     pub fn all(&self) -> Vec<Pending<PermissionRequest>> {
         self.0.lock().unwrap().clone()
     }
 
-    /// The patterns of all that it was asked.
+    /// Patterns of all requests so far.
     pub fn patterns(&self) -> Vec<String> {
         self.all().into_iter().flat_map(|ask| ask.request.patterns).collect()
     }
 }
 
-/// Calls `bash` with one command after the other, and then says `Done.`
+/// A script that calls `bash` with one command after the other, and then says `Done.`
 pub fn commands<const N: usize>(commands: [&str; N]) -> Script {
     let script = commands
         .into_iter()
@@ -48,39 +48,39 @@ pub fn commands<const N: usize>(commands: [&str; N]) -> Script {
     script.then(Reply::new().text("Done."))
 }
 
-/// A reply that calls `bash`.
+/// Adds a call of `bash` to a reply.
 pub fn command_of(reply: Reply, command: &str) -> Reply {
     reply.tool("bash", json!({ "command": command, "description": "says it" }))
 }
 
-/// A session that has to ask before it runs a command.
-pub async fn asking(world: &World) -> Session {
+/// Creates a session that needs permission for every command.
+pub async fn asking(world: &SessionWorld) -> Session {
     let permission = Permissions::new().ask("bash");
     world.session_with(CreateSession::new().with_permission(permission)).await
 }
 
-/// What the turn was refused.
+/// Permission that ended a rejected turn.
 pub fn refused(outcome: &TurnOutcome) -> &str {
     let TurnEnd::Rejected { refused, .. } = &outcome.end else { panic!("{:?}", outcome.end) };
     refused
 }
 
-/// Status and output of each tool call.
+/// Status and output of every tool call.
 pub fn tools(outcome: &TurnOutcome) -> Vec<(String, String)> {
-    let told = |tool: &ToolPart| {
+    let status_and_output = |tool: &ToolPart| {
         let output = tool.state.output().map(|output| output.to_str().into_owned());
         (tool.state.status().to_owned(), output.unwrap_or_default())
     };
-    outcome.tools().map(told).collect()
+    outcome.tools().map(status_and_output).collect()
 }
 
-/// A tool call that has put this out.
+/// Status and output of a completed tool call with this output.
 pub fn completed(output: &str) -> (String, String) {
     ("completed".to_owned(), output.to_owned())
 }
 
-/// How many permissions the session waits for, as the server sees it.
-pub async fn pending(session: &Session, world: &World) -> usize {
+/// Number of permission requests of the session that the server lists as pending.
+pub async fn pending(session: &Session, world: &SessionWorld) -> usize {
     let pending = world.server.call(&ListPermissions::new()).await.unwrap();
     pending.iter().filter(|ask| ask.session == *session.id()).count()
 }

@@ -1,4 +1,4 @@
-//! Batches: many jobs on few servers.
+//! Batches of several jobs on shared servers.
 
 use opencode_client::{
     AnswerSchema, BatchEvent, BatchRequest, BatchResults, Job, Permissions, Policy, RawJson,
@@ -6,13 +6,13 @@ use opencode_client::{
 };
 use serde_json::{Value, json};
 
-use super::runs::{World, bash, permit};
+use super::runs::{RunWorld, bash, permit};
 use crate::conformance::Host;
 use crate::model::{Reply, Script};
 
-pub(crate) async fn jobs_of_all_kinds_share_servers_and_are_written_down(on: &Host) {
+pub(crate) async fn jobs_of_all_kinds_share_servers_and_write_results(on: &Host) {
     let _permit = permit();
-    let world = World::new(on);
+    let world = RunWorld::new(on);
     let touch = Reply::new().tool("bash", bash("touch touched"));
     world.model.script("plain", Script::new().then(touch).then(Reply::new().text("Touched.")));
     let count = Reply::new().tool("StructuredOutput", json!({ "files": 3 }));
@@ -59,12 +59,12 @@ pub(crate) async fn jobs_of_all_kinds_share_servers_and_are_written_down(on: &Ho
 
 pub(crate) async fn a_dropped_batch_leaves_nothing(on: &Host) {
     let _permit = permit();
-    let world = World::new(on);
+    let world = RunWorld::new(on);
     world.model.default_script(Script::new().then(Reply::new().tool("bash", bash("sleep 600"))));
     let job = Job::new("Sleep").with_directory(world.project()).with_config(world.config());
     let mut batch = world.opencode.batch(BatchRequest::new([job]));
     loop {
-        let event = batch.next_event().await.expect("it sleeps");
+        let event = batch.next_event().await.expect("the batch is running");
         let BatchEvent::JobEvent { event, .. } = event else { continue };
         if matches!(event.kind, TurnEventKind::ToolProgressed(_)) {
             break;

@@ -1,4 +1,4 @@
-//! What breaks between the server and us: connections that are cut by a proxy of ours.
+//! Sessions behind a proxy that breaks connections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,31 +8,31 @@ use opencode_client::{
     TurnOutcome, TurnStream,
 };
 
-use super::sessions::{LONG, World, credentials};
+use super::sessions::{LONG, SessionWorld, credentials};
 use crate::conformance::Host;
 use crate::model::ModelRequest;
 use crate::proxy::Proxy;
 
-/// A session behind a proxy of its own.
+/// A session behind a proxy.
 #[derive(Debug)]
-pub struct Behind {
-    /// Its project, and the server past the proxy.
-    pub world: World,
+pub struct ProxiedSession {
+    /// World with a direct connection to the server.
+    pub world: SessionWorld,
     /// The proxy.
     pub proxy: Arc<Proxy>,
-    /// The session, through the proxy.
+    /// Session through the proxy.
     pub session: Session,
 }
 
-impl Behind {
-    /// A session like any other.
+impl ProxiedSession {
+    /// Creates a session with default settings.
     pub async fn new(on: &Host) -> Self {
         Self::with(on, HubSettings::default(), CreateSession::new()).await
     }
 
-    /// A session made like this, whose events are followed like this.
+    /// Creates a session with these settings of the event stream and this request.
     pub async fn with(on: &Host, events: HubSettings, create: CreateSession) -> Self {
-        let world = World::new(on).await;
+        let world = SessionWorld::new(on).await;
         let url = world.server.url();
         let port = url.rsplit(':').next().unwrap().parse().unwrap();
         let proxy = Arc::new(Proxy::start(port).unwrap());
@@ -45,7 +45,7 @@ impl Behind {
         Self { world, proxy, session }
     }
 
-    /// Does something with the proxy that blocks.
+    /// Runs work with the proxy on a thread that may block.
     pub async fn proxied<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Proxy) -> T + Send + 'static,
@@ -54,8 +54,8 @@ impl Behind {
         self.world.host.blocking(move || work(&proxy)).await
     }
 
-    /// Waits until the model was asked for this.
-    pub async fn asked(
+    /// Waits until the model has received a request.
+    pub async fn wait_for_model_request(
         &self,
         is_meant: impl Fn(&ModelRequest) -> bool + Send + 'static,
     ) -> Arc<ModelRequest> {
@@ -64,87 +64,87 @@ impl Behind {
         self.world.host.blocking(wait).await
     }
 
-    /// How many such requests came to the proxy.
+    /// Number of requests at the proxy so far.
     pub fn count(&self, method: &str, path: &str) -> usize {
         self.proxy.requests_to(method, path).len()
     }
 
-    /// How many prompts came to the proxy.
+    /// Number of prompts at the proxy so far.
     pub fn posts(&self) -> usize {
         self.count("POST", "/session/{id}/prompt_async")
     }
 
-    /// How often the model was asked for a step of this script.
+    /// Number of model calls so far that belong to this script.
     pub fn calls(&self, script: &str) -> usize {
         let requests = self.world.model().requests();
         requests.iter().filter(|request| request.script() == Some(script)).count()
     }
 }
 
-/// A turn, and what it told so far.
+/// A running turn, and the events so far.
 #[derive(Debug)]
-pub struct Follow {
+pub struct TurnFollower {
     /// The turn.
     pub turn: TurnStream,
-    /// What it told so far.
+    /// Events so far.
     pub events: Vec<TurnEvent>,
 }
 
-/// A turn that told nothing yet.
-pub fn follow(turn: TurnStream) -> Follow {
-    Follow { turn, events: Vec::new() }
+/// Starts to follow a turn.
+pub fn follow(turn: TurnStream) -> TurnFollower {
+    TurnFollower { turn, events: Vec::new() }
 }
 
-impl Follow {
-    /// Goes on until the events tell what is meant.
-    pub async fn until(&mut self, is_told: impl Fn(&Self) -> bool) {
-        while !is_told(self) {
+impl TurnFollower {
+    /// Reads events until the condition holds.
+    pub async fn until(&mut self, is_reached: impl Fn(&Self) -> bool) {
+        while !is_reached(self) {
             let event = self.turn.next_event().await;
-            self.events.push(event.unwrap_or_else(|| panic!("it ended: {:#?}", self.events)));
+            self.events.push(event.unwrap_or_else(|| panic!("turn ended: {:#?}", self.events)));
         }
     }
 
-    /// Goes on until this and nothing else is told.
+    /// Reads events until the text so far equals `text`.
     pub async fn until_text(&mut self, text: &str) {
         self.until(|turn| turn.text() == text).await;
     }
 
-    /// Goes on until the stream was lost and found this often.
+    /// Reads events until the stream has reconnected this many times.
     pub async fn until_reconnected(&mut self, times: usize) {
         self.until(|turn| turn.count(is_reconnected) == times).await;
     }
 
-    /// The text that was told.
+    /// Text so far.
     pub fn text(&self) -> String {
         self.events.iter().filter_map(TurnEvent::text).collect()
     }
 
-    /// How many events of this kind were told.
+    /// Number of events of this kind so far.
     pub fn count(&self, is_meant: impl Fn(&TurnEventKind) -> bool) -> usize {
         self.events.iter().filter(|event| is_meant(&event.kind)).count()
     }
 
-    /// Goes on to the end.
-    pub async fn end(mut self) -> Told {
+    /// Reads the remaining events.
+    pub async fn end(mut self) -> FollowedTurn {
         while let Some(event) = self.turn.next_event().await {
             self.events.push(event);
         }
         let Self { turn, events } = self;
-        Told { events, result: turn.outcome().await }
+        FollowedTurn { events, result: turn.outcome().await }
     }
 }
 
-/// All that a turn told, and what it came to.
+/// Events and result of a turn.
 #[derive(Debug)]
-pub struct Told {
-    /// Its events, in order.
+pub struct FollowedTurn {
+    /// Events, in order.
     pub events: Vec<TurnEvent>,
-    /// Its end.
+    /// Result of the turn.
     pub result: Result<TurnOutcome, TurnError>,
 }
 
-impl Told {
-    /// The outcome, whatever the end.
+impl FollowedTurn {
+    /// Outcome of the turn, successful or not.
     pub fn outcome(&self) -> &TurnOutcome {
         match &self.result {
             Ok(outcome) => outcome,
@@ -152,31 +152,32 @@ impl Told {
         }
     }
 
-    /// The text that was told.
+    /// Text of all events.
     pub fn text(&self) -> String {
         self.events.iter().filter_map(TurnEvent::text).collect()
     }
 
-    /// How many events of this kind were told.
+    /// Number of events of this kind.
     pub fn count(&self, is_meant: impl Fn(&TurnEventKind) -> bool) -> usize {
         self.events.iter().filter(|event| is_meant(&event.kind)).count()
     }
 
-    /// It is complete, its text is this and was told by its events, and nothing was told twice.
+    /// Checks that the turn is complete, that outcome and events have this text, and that no event
+    /// was repeated.
     pub fn assert_answer(&self, full_text: &str) -> &TurnOutcome {
         let outcome = self.outcome();
         assert_eq!(outcome.end.name(), "completed", "{:#?}", self.events);
-        let told = self.text();
-        assert_eq!((&*told, &*outcome.full_text()), (full_text, full_text), "{:#?}", self.events);
-        self.assert_told_once();
+        let text = self.text();
+        assert_eq!((&*text, &*outcome.full_text()), (full_text, full_text), "{:#?}", self.events);
+        self.assert_no_repeats();
         outcome
     }
 
-    /// Nothing was told twice.
-    pub fn assert_told_once(&self) {
-        let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    /// Checks that no event was repeated.
+    pub fn assert_no_repeats(&self) {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for event in &self.events {
-            let what = match &event.kind {
+            let label = match &event.kind {
                 TurnEventKind::Posted(message) => format!("posted {message}"),
                 TurnEventKind::PartAdded(part) => format!("added {:?}", part.key().part),
                 TurnEventKind::PartFinal { part, .. } => format!("final {:?}", part.key().part),
@@ -187,26 +188,26 @@ impl Told {
                 TurnEventKind::PermissionReplied { request, .. } => format!("replied {request}"),
                 _ => continue,
             };
-            *told.entry(what).or_default() += 1;
+            *counts.entry(label).or_default() += 1;
         }
-        told.retain(|_, times| *times > 1);
-        assert!(told.is_empty(), "told more than once: {told:#?}");
+        counts.retain(|_, times| *times > 1);
+        assert!(counts.is_empty(), "repeated events: {counts:#?}");
         assert_eq!(self.count(|kind| matches!(kind, TurnEventKind::Posted(_))), 1);
     }
 
-    /// The stream was lost and found this often.
+    /// Checks the number of gaps in events and outcome.
     pub fn assert_gaps(&self, gaps: usize) {
-        let told = [self.count(is_lost), self.count(is_reconnected)];
-        assert_eq!((told, self.outcome().gaps as usize), ([gaps, gaps], gaps));
+        let counts = [self.count(is_lost), self.count(is_reconnected)];
+        assert_eq!((counts, self.outcome().gaps as usize), ([gaps, gaps], gaps));
     }
 }
 
-/// The connection was lost.
+/// Returns whether the connection was lost.
 pub fn is_lost(kind: &TurnEventKind) -> bool {
     matches!(kind, TurnEventKind::ConnectionLost(_))
 }
 
-/// The connection was found again.
+/// Returns whether the stream has reconnected.
 pub fn is_reconnected(kind: &TurnEventKind) -> bool {
     matches!(kind, TurnEventKind::Reconnected)
 }

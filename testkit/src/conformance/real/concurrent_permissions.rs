@@ -1,4 +1,4 @@
-//! Several asks at once, and others who answer, abort or leave.
+//! Several permission requests at the same time, and other clients that reply or abort.
 
 use std::future::pending as for_ever;
 
@@ -10,14 +10,14 @@ use opencode_client::{PermissionReply, TurnEventKind};
 
 use super::asking::{asking, command_of, commands, completed, pending, refused, tools};
 use super::live::until_idle;
-use super::sessions::{World, fail, play, prompt};
+use super::sessions::{SessionWorld, failed_outcome, play, prompt};
 use crate::conformance::Host;
 use crate::model::{Reply, Script};
 
-/// Tells every handler that waits for it.
-fn told() -> (UnboundedSender<()>, Shared<impl Future<Output = ()>>) {
-    let (tell, told) = mpsc::unbounded();
-    (tell, told.into_future().map(drop).shared())
+/// A sender, and a future that is ready for all clones after the first message.
+fn signal() -> (UnboundedSender<()>, Shared<impl Future<Output = ()>>) {
+    let (sender, receiver) = mpsc::unbounded();
+    (sender, receiver.into_future().map(drop).shared())
 }
 
 fn two_at_once() -> Script {
@@ -25,12 +25,12 @@ fn two_at_once() -> Script {
     Script::new().then(both).then(Reply::new().text("Done."))
 }
 
-pub(crate) async fn one_of_two_is_granted_and_the_other_refused(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn one_of_two_requests_is_granted_and_one_rejected(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-two", two_at_once());
     let session = asking(&world).await;
-    // The refusal would take the other with it, were that not granted already.
-    let (granted, is_granted) = told();
+    // A rejection would reject the other request as well, if that was still pending.
+    let (granted, is_granted) = signal();
     let turn = prompt("Go [[permissions-two]]").on_permission(move |ask| {
         let is_granted = is_granted.clone();
         async move {
@@ -50,7 +50,7 @@ pub(crate) async fn one_of_two_is_granted_and_the_other_refused(on: &Host) {
             granted.unbounded_send(()).unwrap();
         }
     }
-    let outcome = fail(turn).await;
+    let outcome = failed_outcome(turn).await;
 
     assert_eq!(refused(&outcome), "bash (echo two)");
     let [(first, output), (second, _)] = &tools(&outcome)[..] else { panic!("two calls") };
@@ -58,11 +58,11 @@ pub(crate) async fn one_of_two_is_granted_and_the_other_refused(on: &Host) {
     assert_eq!(pending(&session, &world).await, 0);
 }
 
-pub(crate) async fn a_refusal_takes_the_others_with_it(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_rejection_rejects_the_other_requests(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-both", two_at_once());
     let session = asking(&world).await;
-    let (both, are_asked) = told();
+    let (both, are_asked) = signal();
     let mut asked = 0;
     let turn = prompt("Go [[permissions-both]]").on_permission(move |ask| {
         let are_asked = are_asked.clone();
@@ -88,7 +88,7 @@ pub(crate) async fn a_refusal_takes_the_others_with_it(on: &Host) {
             replies.push(reply);
         }
     }
-    let outcome = fail(turn).await;
+    let outcome = failed_outcome(turn).await;
 
     assert_eq!(refused(&outcome), "bash (echo one)");
     assert_eq!(replies, ["reject".into(), "reject".into()] as [Box<str>; 2]);
@@ -97,8 +97,8 @@ pub(crate) async fn a_refusal_takes_the_others_with_it(on: &Host) {
     assert_eq!(pending(&session, &world).await, 0);
 }
 
-pub(crate) async fn somebody_else_may_answer_while_a_handler_thinks(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn another_client_grants_while_a_handler_is_pending(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-else", commands(["echo one"]));
     let session = asking(&world).await.on_permission(|_| for_ever());
 
@@ -120,8 +120,8 @@ pub(crate) async fn somebody_else_may_answer_while_a_handler_thinks(on: &Host) {
     assert_eq!(tools(&outcome), [completed("one\n")]);
 }
 
-pub(crate) async fn somebody_else_may_refuse_while_a_handler_thinks(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn another_client_rejects_while_a_handler_is_pending(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-other", commands(["echo one"]));
     let session = asking(&world).await.on_permission(|_| for_ever());
 
@@ -132,11 +132,11 @@ pub(crate) async fn somebody_else_may_refuse_while_a_handler_thinks(on: &Host) {
             world.server.call(&reply).await.unwrap();
         }
     }
-    assert_eq!(refused(&fail(turn).await), "bash (echo one)");
+    assert_eq!(refused(&failed_outcome(turn).await), "bash (echo one)");
 }
 
-pub(crate) async fn a_turn_that_asks_can_be_cancelled(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_turn_with_a_pending_request_can_be_cancelled(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-cancel", commands(["echo one"]));
     let session = asking(&world).await.on_permission(|_| for_ever());
 
@@ -146,11 +146,11 @@ pub(crate) async fn a_turn_that_asks_can_be_cancelled(on: &Host) {
             turn.cancel();
         }
     }
-    let outcome = fail(turn).await;
+    let outcome = failed_outcome(turn).await;
     assert_eq!(outcome.end.name(), "cancelled");
     until_idle(&session).await;
 
-    // What was left unanswered does not disturb the next.
+    // The unanswered request does not disturb the next turn.
     let turn = prompt("Go [[permissions-cancel]]");
     let (_, outcome) =
         play(session.send(turn.on_permission(|_| async { PermissionReply::Once }))).await;

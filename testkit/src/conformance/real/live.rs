@@ -1,4 +1,4 @@
-//! A turn and what it told, and what holds for every turn.
+//! Running and ended turns, with checks that apply to every turn.
 
 use std::future::Future;
 use std::pin::pin;
@@ -11,131 +11,131 @@ use opencode_client::{
     TurnRequest, TurnStream,
 };
 
-use super::sessions::{LONG, World, prompt};
+use super::sessions::{LONG, SessionWorld, prompt};
 use crate::model::{ModelRequest, Outcome, Reply};
 
-/// What one call of the scripted model is, as long as a script says nothing else.
+/// Tokens of one call of the scripted model with default usage.
 pub const CALL_TOKENS: u64 = 110;
 const CALL_COST: f64 = 100.0 * 1e-6 + 10.0 * 2e-6;
 
-/// A turn that goes on.
+/// A running turn.
 #[derive(Debug)]
-pub struct Live {
+pub struct LiveTurn {
     /// The turn.
     pub stream: TurnStream,
-    told: Vec<TurnEvent>,
+    events: Vec<TurnEvent>,
 }
 
-/// A turn that has ended.
+/// An ended turn.
 #[derive(Debug)]
-pub struct Ended {
-    /// Its events, in order.
-    pub told: Vec<TurnEvent>,
-    /// Its outcome, whatever the end.
+pub struct EndedTurn {
+    /// Events, in order.
+    pub events: Vec<TurnEvent>,
+    /// Outcome of the turn, successful or not.
     pub outcome: TurnOutcome,
 }
 
-impl Live {
-    /// A turn that told nothing yet.
+impl LiveTurn {
+    /// Starts to follow a turn.
     pub fn new(stream: TurnStream) -> Self {
-        Self { stream, told: Vec::new() }
+        Self { stream, events: Vec::new() }
     }
 
-    /// Goes on until an event is the one.
+    /// Reads events until one of them matches.
     #[track_caller]
     pub fn until<'a>(
         &'a mut self,
-        mut is_it: impl FnMut(&TurnEvent) -> bool + 'a,
+        mut is_match: impl FnMut(&TurnEvent) -> bool + 'a,
     ) -> impl Future<Output = TurnEvent> + 'a {
         let caller = std::panic::Location::caller();
         async move {
             while let Some(event) = self.stream.next_event().await {
-                self.told.push(event.clone());
-                if is_it(&event) {
+                self.events.push(event.clone());
+                if is_match(&event) {
                     return event;
                 }
             }
-            panic!("{caller}: the turn ended before: {:#?}", self.told);
+            panic!("{caller}: the turn ended without the event: {:#?}", self.events);
         }
     }
 
-    /// Goes on until this text is told.
+    /// Reads events until the text so far ends with `text`.
     #[track_caller]
     pub fn until_text<'a>(&'a mut self, text: &'a str) -> impl Future<Output = TurnEvent> + 'a {
-        let mut told = String::new();
+        let mut so_far = String::new();
         self.until(move |event| {
-            told.extend(event.text());
-            told.ends_with(text)
+            so_far.extend(event.text());
+            so_far.ends_with(text)
         })
     }
 
-    /// Goes on while something else is awaited.
+    /// Reads events until `work` is done.
     pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
             match select(work.as_mut(), pin!(self.stream.next_event())).await {
                 Either::Left((done, _)) => return done,
-                Either::Right((event, _)) => self.told.push(event.expect("it goes on")),
+                Either::Right((event, _)) => self.events.push(event.expect("the turn is running")),
             }
         }
     }
 
-    /// Goes on until the model is asked for the one.
-    pub async fn until_asked(
+    /// Reads events until the model has received a matching request.
+    pub async fn until_model_request(
         &mut self,
-        world: &World,
-        is_it: impl FnMut(&ModelRequest) -> bool + Send + 'static,
+        world: &SessionWorld,
+        is_match: impl FnMut(&ModelRequest) -> bool + Send + 'static,
     ) {
-        self.during(asked(world, is_it)).await;
+        self.during(wait_for_model_request(world, is_match)).await;
     }
 
-    /// Goes on to the end, and checks what holds for every turn.
-    pub async fn end(mut self) -> Ended {
+    /// Reads the remaining events, and checks the turn.
+    pub async fn end(mut self) -> EndedTurn {
         while let Some(event) = self.stream.next_event().await {
-            self.told.push(event);
+            self.events.push(event);
         }
         let outcome = match self.stream.outcome().await {
             Ok(outcome) => outcome,
             Err(TurnError::Ended(outcome)) => *outcome,
             Err(other) => panic!("{other:?}"),
         };
-        let ended = Ended { told: self.told, outcome };
+        let ended = EndedTurn { events: self.events, outcome };
         ended.check();
         ended
     }
 }
 
-impl Ended {
-    /// The name of its end.
+impl EndedTurn {
+    /// Name of the turn's end.
     pub fn end(&self) -> &'static str {
         self.outcome.end.name()
     }
 
-    /// What the events told of the answer's text.
+    /// Text of all events.
     pub fn text(&self) -> String {
-        self.told.iter().filter_map(TurnEvent::text).collect()
+        self.events.iter().filter_map(TurnEvent::text).collect()
     }
 
-    /// How many events of this kind were told.
-    pub fn count(&self, is_it: impl Fn(&TurnEventKind) -> bool) -> usize {
-        self.told.iter().filter(|event| is_it(&event.kind)).count()
+    /// Number of events of this kind.
+    pub fn count(&self, is_match: impl Fn(&TurnEventKind) -> bool) -> usize {
+        self.events.iter().filter(|event| is_match(&event.kind)).count()
     }
 
-    /// The messages of the errors that were told.
+    /// Messages of all error events.
     pub fn failures(&self) -> Vec<&str> {
-        let failures = self.told.iter().filter_map(|event| match &event.kind {
+        let failures = self.events.iter().filter_map(|event| match &event.kind {
             TurnEventKind::Failed(error) => Some(&*error.message),
             _ => None,
         });
         failures.collect()
     }
 
-    /// The tool calls of the turn's own session, with their states.
+    /// Tool calls of the turn's own session, with their states.
     pub fn tools(&self) -> Vec<(&str, &str)> {
         self.outcome.tools().map(|tool| (&*tool.tool, tool.state.status())).collect()
     }
 
-    /// That this many calls of the model were counted, once each.
+    /// Checks that the outcome counts this many model calls, each once.
     #[track_caller]
     pub fn assert_calls(&self, calls: u32) {
         let cost = f64::from(calls) * CALL_COST;
@@ -145,34 +145,37 @@ impl Ended {
 
     fn check(&self) {
         let posted = self.count(|kind| matches!(kind, TurnEventKind::Posted(_)));
-        assert!(posted <= 1, "told {posted} times that it was posted");
+        assert!(posted <= 1, "{posted} events for one prompt");
         let mut finals: Vec<&PartId> = Vec::new();
-        for event in &self.told {
+        for event in &self.events {
             let TurnEventKind::PartFinal { part, .. } = &event.kind else { continue };
             let id = part.key().part.as_ref().unwrap();
-            assert!(!finals.contains(&id), "a part is final twice: {part:?}");
+            assert!(!finals.contains(&id), "a part has two final snapshots: {part:?}");
             finals.push(id);
         }
-        for event in &self.told {
+        for event in &self.events {
             let is_own = event.session == *self.outcome.transcript.id();
             assert_eq!(event.origin == Origin::Session, is_own, "{event:?}");
         }
-        assert_eq!(self.text(), self.outcome.full_text(), "what is told is what it comes to");
+        assert_eq!(self.text(), self.outcome.full_text(), "events and outcome differ");
     }
 }
 
-/// Plays a turn to its end.
-pub async fn ended(session: &Session, request: impl Into<TurnRequest>) -> Ended {
-    Live::new(session.send(prompt(request))).end().await
+/// Runs a turn to the end.
+pub async fn run_turn(session: &Session, request: impl Into<TurnRequest>) -> EndedTurn {
+    LiveTurn::new(session.send(prompt(request))).end().await
 }
 
-/// That the session is as good as new: its next turn is answered, and has nothing of those before.
+/// Checks that the next turn of the session is answered, without anything of earlier turns.
 #[track_caller]
-pub fn assert_goes_on<'a>(world: &'a World, session: &'a Session) -> impl Future<Output = ()> + 'a {
+pub fn assert_session_continues<'a>(
+    world: &'a SessionWorld,
+    session: &'a Session,
+) -> impl Future<Output = ()> + 'a {
     let caller = std::panic::Location::caller();
     async move {
         world.model().script("live-next", Reply::new().text("The next answer."));
-        let next = ended(session, "And now? [[live-next]]").await;
+        let next = run_turn(session, "And now? [[live-next]]").await;
         let outcome = &next.outcome;
         assert_eq!(outcome.end.name(), "completed", "{caller}: {outcome:#?}");
         assert_eq!(outcome.text(), "The next answer.", "{caller}: {outcome:#?}");
@@ -183,7 +186,7 @@ pub fn assert_goes_on<'a>(world: &'a World, session: &'a Session) -> impl Future
     }
 }
 
-/// Asks until the server says that the session is idle, which it tells on its event stream a moment earlier.
+/// Polls until the server lists the session as idle, which follows `session.idle` after a moment.
 pub async fn until_idle(session: &Session) {
     let begun = Instant::now();
     while session.status().await.expect("the server answers") != SessionStatus::Idle {
@@ -191,25 +194,26 @@ pub async fn until_idle(session: &Session) {
     }
 }
 
-/// What the model was asked in a session.
-pub fn requests_of(world: &World, session: &Session) -> Vec<Arc<ModelRequest>> {
+/// Model requests of a session.
+pub fn requests_of(world: &SessionWorld, session: &Session) -> Vec<Arc<ModelRequest>> {
     let mut requests = world.model().requests();
     requests.retain(|request| request.session() == Some(session.id().as_str()));
     requests
 }
 
-/// Waits until the model was asked for the one.
-pub async fn asked(
-    world: &World,
-    is_it: impl FnMut(&ModelRequest) -> bool + Send + 'static,
+/// Waits until the model has received a matching request.
+pub async fn wait_for_model_request(
+    world: &SessionWorld,
+    is_match: impl FnMut(&ModelRequest) -> bool + Send + 'static,
 ) -> Arc<ModelRequest> {
     let recorder = world.model().recorder();
-    world.host.blocking(move || recorder.wait_for(LONG, is_it).unwrap()).await
+    world.host.blocking(move || recorder.wait_for(LONG, is_match).unwrap()).await
 }
 
-/// Waits until OpenCode has closed its connection to the model in the middle of this script's answer.
-pub async fn left(world: &World, script: &'static str) {
-    asked(world, move |request| {
+/// Waits until OpenCode has closed the connection to the model in the middle of this script's
+/// answer.
+pub async fn wait_for_model_disconnect(world: &SessionWorld, script: &'static str) {
+    wait_for_model_request(world, move |request| {
         request.script() == Some(script) && request.outcome() == Some(Outcome::ClientLeft)
     })
     .await;

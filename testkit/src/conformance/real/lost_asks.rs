@@ -1,4 +1,4 @@
-//! What is asked, or answered, while the connection is away.
+//! Permission requests and replies that are lost with the connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,19 +9,19 @@ use opencode_client::{
 };
 use serde_json::json;
 
-use super::behind::{Behind, Follow, follow};
+use super::behind::{ProxiedSession, TurnFollower, follow};
 use super::sessions::prompt;
 use crate::conformance::Host;
 use crate::model::{Gate, Reply, Script};
 use crate::proxy::{Cut, CutAt};
 
-/// A session whose shell commands have to be granted.
-async fn asking(on: &Host) -> Behind {
+/// Creates a session that needs permission for every command.
+async fn asking(on: &Host) -> ProxiedSession {
     let create = CreateSession::new().with_permission(Permissions::new().ask("bash"));
-    Behind::with(on, HubSettings::default(), create).await
+    ProxiedSession::with(on, HubSettings::default(), create).await
 }
 
-/// Grants everything, and counts it.
+/// Creates a request whose handler grants and counts all permissions.
 fn granting(request: &str) -> (TurnRequest, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let request = prompt(request).on_permission({
@@ -41,20 +41,20 @@ fn script(gate: &Gate) -> Script {
         .then(Reply::new().text("Done."))
 }
 
-/// The command ran, once, on one grant.
-async fn assert_granted(behind: &Behind, turn: Follow, asked: &AtomicUsize) {
-    let told = turn.end().await;
-    let outcome = told.assert_answer("I look. Done.");
+/// Checks that the command ran once, after one grant.
+async fn assert_granted(behind: &ProxiedSession, turn: TurnFollower, asked: &AtomicUsize) {
+    let ended = turn.end().await;
+    let outcome = ended.assert_answer("I look. Done.");
     let outputs: Vec<_> = outcome
         .tools()
         .map(|tool| tool.state.output().map(|output| output.to_str().trim().to_owned()))
         .collect();
     assert_eq!(outputs, [Some("out".to_owned())]);
-    let asks = told.count(|kind| matches!(kind, TurnEventKind::PermissionAsked(_)));
+    let asks = ended.count(|kind| matches!(kind, TurnEventKind::PermissionAsked(_)));
     assert_eq!((asks, asked.load(Ordering::SeqCst), behind.posts()), (1, 1, 1));
 }
 
-pub(crate) async fn a_permission_that_was_asked_in_the_gap_is_found(on: &Host) {
+pub(crate) async fn a_request_published_in_a_gap_is_found(on: &Host) {
     let behind = asking(on).await;
     let gate = Gate::new();
     behind.world.model().script("faults-ask", script(&gate));
@@ -64,7 +64,7 @@ pub(crate) async fn a_permission_that_was_asked_in_the_gap_is_found(on: &Host) {
     behind.proxy.refuse();
     behind.proxied(|proxy| proxy.cut_events(Cut::Close)).await;
     gate.open();
-    // Asked past the proxy.
+    // Polls the server without the proxy.
     loop {
         let asks = behind.world.server.call(&ListPermissions::new()).await.unwrap();
         if asks.iter().any(|ask| ask.session == *behind.session.id()) {
@@ -76,7 +76,7 @@ pub(crate) async fn a_permission_that_was_asked_in_the_gap_is_found(on: &Host) {
     assert_eq!(behind.count("POST", "/permission/{id}/reply"), 1);
 }
 
-pub(crate) async fn an_answer_that_was_lost_is_sent_again(on: &Host) {
+pub(crate) async fn a_lost_reply_is_sent_again(on: &Host) {
     let behind = asking(on).await;
     let gate = Gate::new();
     gate.open();
@@ -88,7 +88,7 @@ pub(crate) async fn an_answer_that_was_lost_is_sent_again(on: &Host) {
     assert_eq!(behind.count("POST", "/permission/{id}/reply"), 2);
 }
 
-pub(crate) async fn an_answer_whose_receipt_was_lost_counts(on: &Host) {
+pub(crate) async fn a_reply_without_a_response_counts(on: &Host) {
     let behind = asking(on).await;
     let gate = Gate::new();
     gate.open();

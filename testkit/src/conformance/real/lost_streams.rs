@@ -1,18 +1,18 @@
-//! The event stream breaks, in every way and at every moment.
+//! Event streams that break, in every way and at every moment.
 
 use std::time::Duration;
 
 use opencode_client::{CreateSession, HubSettings, Interruption, Origin, Part, TurnEventKind};
 use serde_json::json;
 
-use super::behind::{Behind, follow, is_lost};
+use super::behind::{ProxiedSession, follow, is_lost};
 use super::sessions::prompt;
 use crate::conformance::Host;
 use crate::model::{Gate, Reply, RequestKind, Script};
 use crate::proxy::Cut;
 
 pub(crate) async fn cut_twice_in_one_turn(on: &Host) {
-    let behind = Behind::new(on).await;
+    let behind = ProxiedSession::new(on).await;
     let (first, second) = (Gate::new(), Gate::new());
     let answer = Reply::new().text("one ").pause_until(&first).text("two ");
     let answer = answer.pause_until(&second).text("three");
@@ -25,15 +25,15 @@ pub(crate) async fn cut_twice_in_one_turn(on: &Host) {
     first.open();
     turn.until_reconnected(2).await;
     second.open();
-    let told = turn.end().await;
-    told.assert_answer("one two three");
-    told.assert_gaps(2);
+    let ended = turn.end().await;
+    ended.assert_answer("one two three");
+    ended.assert_gaps(2);
     assert_eq!((behind.posts(), behind.calls("faults-twice")), (1, 1));
 }
 
-/// What happens while the stream is away: a text, a tool, and another call of the model.
-pub(crate) async fn the_server_is_away_for_a_while(on: &Host) {
-    let behind = Behind::new(on).await;
+/// During the gap there are a text, a tool call, and another model call.
+pub(crate) async fn unreachable_for_a_while(on: &Host) {
+    let behind = ProxiedSession::new(on).await;
     let (first, second) = (Gate::new(), Gate::new());
     let bash = json!({ "command": "echo out", "description": "d" });
     let script = Script::new()
@@ -46,23 +46,27 @@ pub(crate) async fn the_server_is_away_for_a_while(on: &Host) {
     behind.proxied(|proxy| proxy.cut_all(Cut::Reset)).await;
     turn.until(|turn| turn.count(is_lost) == 1).await;
     first.open();
-    behind.asked(|request| request.script() == Some("faults-away") && request.step() == 1).await;
+    behind
+        .wait_for_model_request(|request| {
+            request.script() == Some("faults-away") && request.step() == 1
+        })
+        .await;
     behind.proxy.accept();
     turn.until_text("one two ").await;
     second.open();
-    let told = turn.end().await;
-    let outcome = told.assert_answer("one two three");
+    let ended = turn.end().await;
+    let outcome = ended.assert_answer("one two three");
     assert_eq!(outcome.text(), "three");
     let tools: Vec<_> = outcome.tools().map(|tool| (&*tool.tool, tool.state.status())).collect();
     assert_eq!(tools, [("bash", "completed")]);
-    let finished = told.count(|kind| matches!(kind, TurnEventKind::StepFinished(_)));
+    let finished = ended.count(|kind| matches!(kind, TurnEventKind::StepFinished(_)));
     assert_eq!((finished, outcome.answers().count()), (2, 2));
-    told.assert_gaps(1);
+    ended.assert_gaps(1);
     assert_eq!((behind.posts(), behind.calls("faults-away")), (1, 2));
 }
 
 pub(crate) async fn cut_before_the_session_is_idle(on: &Host) {
-    let behind = Behind::new(on).await;
+    let behind = ProxiedSession::new(on).await;
     let gate = Gate::new();
     behind
         .world
@@ -75,15 +79,15 @@ pub(crate) async fn cut_before_the_session_is_idle(on: &Host) {
     gate.open();
     turn.until(|turn| turn.count(is_lost) == 1).await;
     behind.proxy.accept();
-    let told = turn.end().await;
-    let outcome = told.assert_answer("one two");
+    let ended = turn.end().await;
+    let outcome = ended.assert_answer("one two");
     assert_eq!(outcome.tokens().output, 10);
-    told.assert_gaps(1);
+    ended.assert_gaps(1);
     assert_eq!(behind.posts(), 1);
 }
 
-pub(crate) async fn cut_before_the_prompt_is_told(on: &Host) {
-    let behind = Behind::new(on).await;
+pub(crate) async fn cut_before_the_prompt_event(on: &Host) {
+    let behind = ProxiedSession::new(on).await;
     behind.world.model().script("faults-warm", Reply::new().text("Warm."));
     follow(behind.session.send(prompt("Go [[faults-warm]]"))).end().await.assert_answer("Warm.");
     let gate = Gate::new();
@@ -93,21 +97,22 @@ pub(crate) async fn cut_before_the_prompt_is_told(on: &Host) {
         .script("faults-early", Reply::new().text("one ").pause_until(&gate).text("two"));
     behind.proxy.hold_events();
     let turn = on.spawn(follow(behind.session.send(prompt("Go [[faults-early]]"))).end());
-    behind.asked(|request| request.script() == Some("faults-early")).await;
+    behind.wait_for_model_request(|request| request.script() == Some("faults-early")).await;
     behind.proxied(|proxy| proxy.cut_events(Cut::Close)).await;
     behind.proxy.release_events();
     behind.proxied(|proxy| proxy.wait_for_open_events(1)).await;
     gate.open();
-    let told = turn.await;
-    told.assert_answer("one two");
-    told.assert_gaps(1);
+    let ended = turn.await;
+    ended.assert_answer("one two");
+    ended.assert_gaps(1);
     assert_eq!(behind.posts(), 2);
 }
 
-pub(crate) async fn cut_while_a_subagent_works(on: &Host) {
-    let behind = Behind::new(on).await;
+pub(crate) async fn cut_during_a_subagent(on: &Host) {
+    let behind = ProxiedSession::new(on).await;
     let (task, child) = (Gate::new(), Gate::new());
-    let call = json!({ "description": "d", "prompt": "Do it [[faults-child]]", "subagent_type": "general" });
+    let call = json!({ "description": "d", "prompt": "Do it [[faults-child]]",
+        "subagent_type": "general" });
     let script = Script::new()
         .then(Reply::new().text("Go. ").pause_until(&task).tool("task", call))
         .then(Reply::new().text("Done."));
@@ -119,21 +124,22 @@ pub(crate) async fn cut_while_a_subagent_works(on: &Host) {
     behind.proxy.refuse();
     behind.proxied(|proxy| proxy.cut_events(Cut::Reset)).await;
     task.open();
-    // All that tells of the new session is lost.
-    let asked = behind.asked(|request| request.script() == Some("faults-child")).await;
+    // All events of the new child session are lost.
+    let asked =
+        behind.wait_for_model_request(|request| request.script() == Some("faults-child")).await;
     behind.proxy.accept();
     turn.until_reconnected(1).await;
     child.open();
-    let told = turn.end().await;
-    let outcome = told.assert_answer("Go. Done.");
+    let ended = turn.end().await;
+    let outcome = ended.assert_answer("Go. Done.");
     let children: Vec<_> = outcome
         .children
         .iter()
         .map(|child| (child.id().as_str(), child.text().into_owned()))
         .collect();
     assert_eq!(children, [(asked.session().unwrap(), "I did.".to_owned())]);
-    // What it said, and not what it was told to do.
-    let texts = told.events.iter().filter_map(|event| match &event.kind {
+    // The answer of the subagent, without the prompt.
+    let texts = ended.events.iter().filter_map(|event| match &event.kind {
         TurnEventKind::PartFinal { part: Part::Text(part), .. } => {
             Some((event.origin, part.text.to_str().into_owned()))
         }
@@ -141,13 +147,13 @@ pub(crate) async fn cut_while_a_subagent_works(on: &Host) {
     });
     let texts: Vec<_> = texts.filter(|(origin, _)| *origin == Origin::Subagent).collect();
     assert_eq!(texts, [(Origin::Subagent, "I did.".to_owned())]);
-    told.assert_gaps(1);
+    ended.assert_gaps(1);
 }
 
 pub(crate) async fn half_open(on: &Host) {
     let limit = Duration::from_secs(12);
     let settings = HubSettings::default().with_silence_limit(limit);
-    let behind = Behind::with(on, settings, CreateSession::new()).await;
+    let behind = ProxiedSession::with(on, settings, CreateSession::new()).await;
     let gate = Gate::new();
     behind
         .world
@@ -159,16 +165,16 @@ pub(crate) async fn half_open(on: &Host) {
     gate.open();
     turn.until(|turn| turn.count(is_lost) == 1).await;
     behind.proxy.release_events();
-    let told = turn.end().await;
-    told.assert_answer("one two");
-    told.assert_gaps(1);
-    let why = told.events.iter().find_map(|event| match &event.kind {
-        TurnEventKind::ConnectionLost(why) => Some(why.clone()),
+    let ended = turn.end().await;
+    ended.assert_answer("one two");
+    ended.assert_gaps(1);
+    let interruption = ended.events.iter().find_map(|event| match &event.kind {
+        TurnEventKind::ConnectionLost(interruption) => Some(interruption.clone()),
         _ => None,
     });
     assert!(
-        matches!(why, Some(Interruption::Silent { limit: told, .. }) if told == limit),
-        "{why:?}"
+        matches!(interruption, Some(Interruption::Silent { limit: actual, .. }) if actual == limit),
+        "{interruption:?}"
     );
     let calls = behind.world.model().requests();
     assert!(calls.iter().all(|request| request.kind() != RequestKind::Title), "{calls:?}");

@@ -1,4 +1,4 @@
-//! Asks that are handed to whoever reads the stream.
+//! Permission requests as tokens in the event stream.
 
 use futures_channel::mpsc;
 use futures_util::StreamExt;
@@ -6,17 +6,17 @@ use opencode_client::{
     Ask, PermissionReply, PermissionToken, TurnEventKind, TurnOutcome, TurnStream,
 };
 
-use super::asking::{Asked, asking, commands, completed, refused, tools};
-use super::sessions::{World, fail, prompt};
+use super::asking::{PermissionLog, asking, commands, completed, refused, tools};
+use super::sessions::{SessionWorld, failed_outcome, prompt};
 use crate::conformance::Host;
 
-pub(crate) async fn an_ask_is_answered_later_by_another_task(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_token_is_replied_to_by_another_task(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-later", commands(["echo one", "echo two"]));
-    let of_session = Asked::default();
+    let of_session = PermissionLog::default();
     let session = asking(&world).await.on_permission(of_session.reply(PermissionReply::reject()));
     let (tokens, mut asked) = mpsc::unbounded::<PermissionToken>();
-    let somebody = on.spawn(async move {
+    let replier = on.spawn(async move {
         let mut patterns = Vec::new();
         while let Some(token) = asked.next().await {
             patterns.extend(token.request().patterns.clone());
@@ -30,35 +30,35 @@ pub(crate) async fn an_ask_is_answered_later_by_another_task(on: &Host) {
         read(turn, |token| tokens.unbounded_send(token).unwrap()).await.outcome().await.unwrap();
     drop(tokens);
 
-    assert_eq!(somebody.await, ["echo one", "echo two"]);
+    assert_eq!(replier.await, ["echo one", "echo two"]);
     assert_eq!(tools(&outcome), [completed("one\n"), completed("two\n")]);
-    assert_eq!(of_session.all().len(), 0, "the session's handler is not asked");
+    assert_eq!(of_session.all().len(), 0, "the handler of the session was called");
 }
 
-pub(crate) async fn an_ask_that_is_dropped_is_refused(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_dropped_token_rejects(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-drop", commands(["echo one"]));
     let session = asking(&world).await;
 
     let turn = session.send(prompt("Go [[permissions-drop]]").with_asks_in_stream());
-    let outcome = fail(read(turn, drop).await).await;
+    let outcome = failed_outcome(read(turn, drop).await).await;
     assert_eq!(refused(&outcome), "bash (echo one)");
 }
 
-pub(crate) async fn an_ask_that_is_not_taken_is_refused(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_token_that_is_not_taken_rejects(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-left", commands(["echo one"]));
     let session = asking(&world).await;
 
     let turn = session.send(prompt("Go [[permissions-left]]").with_asks_in_stream());
-    let outcome: TurnOutcome = fail(turn).await;
+    let outcome: TurnOutcome = failed_outcome(turn).await;
     assert_eq!(refused(&outcome), "bash (echo one)");
 }
 
-pub(crate) async fn the_handler_of_a_turn_comes_before_its_stream(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn the_handler_of_the_turn_precedes_its_stream(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-first", commands(["echo one"]));
-    let asked = Asked::default();
+    let asked = PermissionLog::default();
     let session = asking(&world).await;
 
     let turn = prompt("Go [[permissions-first]]")
@@ -69,7 +69,7 @@ pub(crate) async fn the_handler_of_a_turn_comes_before_its_stream(on: &Host) {
     assert_eq!(asked.patterns(), ["echo one"]);
 }
 
-/// Reads all events. What is asked is there with the event that tells of it, once.
+/// Reads all events. Each request event comes with one token.
 async fn read(mut turn: TurnStream, mut ask: impl FnMut(PermissionToken)) -> TurnStream {
     while let Some(event) = turn.next_event().await {
         let taken = turn.take_ask();

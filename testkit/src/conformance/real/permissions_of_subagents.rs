@@ -1,10 +1,10 @@
-//! What subagents ask for.
+//! Permission requests of subagents.
 
 use opencode_client::{Origin, PermissionReply, TurnEventKind};
 use serde_json::json;
 
-use super::asking::{Asked, commands, completed, tools};
-use super::sessions::{World, play, prompt};
+use super::asking::{PermissionLog, commands, completed, tools};
+use super::sessions::{SessionWorld, play, prompt};
 use crate::conformance::Host;
 use crate::model::{Reply, Script};
 
@@ -17,11 +17,11 @@ fn parent(child: &str) -> Script {
     Script::new().then(Reply::new().tool("task", task)).then(Reply::new().text("All done."))
 }
 
-pub(crate) async fn a_subagent_asks_the_handler_of_the_turn(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_subagent_uses_the_handler_of_the_turn(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-parent", parent("permissions-child"));
     world.model().script("permissions-child", commands(["echo one"]));
-    let asked = Asked::default();
+    let asked = PermissionLog::default();
     let session = world.session().await.on_permission(asked.reply(PermissionReply::Once));
 
     let mut turn = session.send(prompt("Go [[permissions-parent]]"));
@@ -50,8 +50,8 @@ pub(crate) async fn a_subagent_asks_the_handler_of_the_turn(on: &Host) {
     assert_eq!(calls, [("task", "completed")]);
 }
 
-pub(crate) async fn what_nobody_grants_a_subagent_ends_it_and_not_the_turn(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_rejection_ends_the_subagent_and_not_the_turn(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("permissions-parent-2", parent("permissions-child-2"));
     world.model().script("permissions-child-2", commands(["echo one"]));
     let session = world.session().await;
@@ -61,5 +61,5 @@ pub(crate) async fn what_nobody_grants_a_subagent_ends_it_and_not_the_turn(on: &
     assert_eq!(outcome.text(), "All done.");
     assert_eq!(outcome.children[0].text(), "");
     assert_eq!(tools(&outcome).len(), 1);
-    assert_eq!(world.asked("permissions-child-2").len(), 1);
+    assert_eq!(world.model_requests("permissions-child-2").len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What the model asks its user, and who answers.
+//! Questions of the model, and their answers.
 
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
@@ -10,16 +10,16 @@ use opencode_client::{
 };
 use serde_json::{Value, json};
 
-use super::sessions::{World, fail, play, prompt};
+use super::sessions::{SessionWorld, failed_outcome, play, prompt};
 use crate::conformance::Host;
 use crate::model::{Reply, Script};
 
-/// What a handler was asked, in order.
+/// Questions that a handler received, in order.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<Pending<QuestionRequest>>>>);
+struct QuestionLog(Arc<Mutex<Vec<Pending<QuestionRequest>>>>);
 
-impl Asked {
-    /// A handler that always replies this.
+impl QuestionLog {
+    /// Creates a handler that always gives this reply.
     fn reply(
         &self,
         reply: QuestionReply,
@@ -59,7 +59,7 @@ fn sizes() -> Value {
     })
 }
 
-/// Asks these questions at once, and then says `Thanks.`
+/// A script that asks these questions at once, and then says `Thanks.`
 fn questions<const N: usize>(questions: [Value; N]) -> Script {
     let ask = Reply::new().tool("question", json!({ "questions": Vec::from(questions) }));
     Script::new().then(ask).then(Reply::new().text("Thanks."))
@@ -75,15 +75,15 @@ fn refused(outcome: &TurnOutcome) -> &str {
     refused
 }
 
-/// What the model got for its first call.
-fn told(world: &World, script: &str) -> String {
-    world.asked(script)[1].tool_results()[0].text.clone()
+/// Result of the first tool call, as the model received it.
+fn first_tool_result(world: &SessionWorld, script: &str) -> String {
+    world.model_requests(script)[1].tool_results()[0].text.clone()
 }
 
 pub(crate) async fn a_handler_chooses_an_option(on: &Host) {
-    let world = World::new(on).await;
+    let world = SessionWorld::new(on).await;
     world.model().script("questions-option", questions([color()]));
-    let asked = Asked::default();
+    let asked = QuestionLog::default();
     let session = world.session().await.on_question(asked.reply(answers([&["Blue"]])));
 
     let mut turn = session.send(prompt("Go [[questions-option]]"));
@@ -113,13 +113,13 @@ pub(crate) async fn a_handler_chooses_an_option(on: &Host) {
     assert_eq!(ask.request.tool.as_ref().map(|tool| &tool.call), Some(&call.call));
     let answer = "User has answered your questions: \"Which color?\"=\"Blue\". You can now \
                   continue with the user's answers in mind.";
-    assert_eq!(told(&world, "questions-option"), answer);
+    assert_eq!(first_tool_result(&world, "questions-option"), answer);
 }
 
 pub(crate) async fn several_questions_are_answered_in_order_and_with_any_text(on: &Host) {
-    let world = World::new(on).await;
+    let world = SessionWorld::new(on).await;
     world.model().script("questions-several", questions([color(), sizes(), color()]));
-    let asked = Asked::default();
+    let asked = QuestionLog::default();
     let odd = "a \"mix\"\nof both, \u{1f980} \\ud800";
     let reply = answers([&[odd], &["S", "L"], &[]]);
 
@@ -131,34 +131,35 @@ pub(crate) async fn several_questions_are_answered_in_order_and_with_any_text(on
         asked.all()[0].request.questions.iter().map(|question| question.choice).collect();
     assert_eq!(choices, [Choice::One, Choice::Many, Choice::One]);
     let answer = format!(
-        "User has answered your questions: \"Which color?\"=\"{odd}\", \"Which \"sizes\"?\"=\"S, L\", \
-         \"Which color?\"=\"Unanswered\". You can now continue with the user's answers in mind."
+        "User has answered your questions: \"Which color?\"=\"{odd}\", \
+         \"Which \"sizes\"?\"=\"S, L\", \"Which color?\"=\"Unanswered\". You can now continue with \
+         the user's answers in mind."
     );
-    assert_eq!(told(&world, "questions-several"), answer);
+    assert_eq!(first_tool_result(&world, "questions-several"), answer);
 }
 
-pub(crate) async fn questions_that_are_dismissed_end_the_turn(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn dismissed_questions_end_the_turn(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("questions-dismiss", questions([color(), sizes()]));
-    let asked = Asked::default();
+    let asked = QuestionLog::default();
     let session = world.session().await.on_question(asked.reply(QuestionReply::Dismiss));
 
-    let outcome = fail(session.send(prompt("Go [[questions-dismiss]]"))).await;
+    let outcome = failed_outcome(session.send(prompt("Go [[questions-dismiss]]"))).await;
 
     assert_eq!(asked.all().len(), 1);
     assert_eq!(refused(&outcome), "Which color? Which \"sizes\"?");
     let tool = outcome.tools().next().unwrap();
     assert_eq!(tool.state.status(), "error");
     assert_eq!(tool.state.output().unwrap().to_str(), "The user dismissed this question");
-    assert_eq!(world.asked("questions-dismiss").len(), 1, "the model is not told");
+    assert_eq!(world.model_requests("questions-dismiss").len(), 1, "the model was called again");
 }
 
-pub(crate) async fn questions_that_nobody_answers_are_dismissed(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn questions_without_a_handler_are_dismissed(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("questions-nobody", questions([color()]));
     let session = world.session().await;
 
-    let outcome = fail(session.send(prompt("Go [[questions-nobody]]"))).await;
+    let outcome = failed_outcome(session.send(prompt("Go [[questions-nobody]]"))).await;
 
     assert_eq!(refused(&outcome), "Which color?");
     let pending = world.server.call(&ListQuestions::new()).await.unwrap();
@@ -167,19 +168,19 @@ pub(crate) async fn questions_that_nobody_answers_are_dismissed(on: &Host) {
     assert_eq!(outcome.text(), "Hello from the scripted model.");
 }
 
-pub(crate) async fn a_handler_that_panics_dismisses(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_panicking_handler_dismisses(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("questions-panic", questions([color()]));
     let turn = prompt("Go [[questions-panic]]")
-        .on_question(|_| async { panic!("a handler's mistake, on purpose") });
-    let outcome = fail(world.session().await.send(turn)).await;
+        .on_question(|_| async { panic!("a handler panics on purpose") });
+    let outcome = failed_outcome(world.session().await.send(turn)).await;
     assert_eq!(refused(&outcome), "Which color?");
 }
 
 pub(crate) async fn questions_in_the_stream_are_answered_or_dropped(on: &Host) {
-    let world = World::new(on).await;
+    let world = SessionWorld::new(on).await;
     world.model().script("questions-stream", questions([color()]));
-    let of_session = Asked::default();
+    let of_session = QuestionLog::default();
     let session = world.session().await.on_question(of_session.reply(answers([&["Red"]])));
 
     let mut turn = session.send(prompt("Go [[questions-stream]]").with_asks_in_stream());
@@ -194,15 +195,16 @@ pub(crate) async fn questions_in_the_stream_are_answered_or_dropped(on: &Host) {
         }
     }
     assert_eq!(turn.outcome().await.unwrap().text(), "Thanks.");
-    assert!(told(&world, "questions-stream").contains("\"Which color?\"=\"Green\""));
+    assert!(first_tool_result(&world, "questions-stream").contains("\"Which color?\"=\"Green\""));
 
-    let outcome = fail(session.send(prompt("Go [[questions-stream]]").with_asks_in_stream())).await;
+    let outcome =
+        failed_outcome(session.send(prompt("Go [[questions-stream]]").with_asks_in_stream())).await;
     assert_eq!(refused(&outcome), "Which color?");
     assert_eq!(of_session.all().len(), 0);
 }
 
-pub(crate) async fn somebody_else_may_dismiss_while_a_handler_thinks(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn another_client_dismisses_while_a_handler_is_pending(on: &Host) {
+    let world = SessionWorld::new(on).await;
     world.model().script("questions-else", questions([color()]));
     let session = world.session().await.on_question(|_| std::future::pending());
 
@@ -213,11 +215,11 @@ pub(crate) async fn somebody_else_may_dismiss_while_a_handler_thinks(on: &Host) 
             world.server.call(&reject).await.unwrap();
         }
     }
-    assert_eq!(refused(&fail(turn).await), "Which color?");
+    assert_eq!(refused(&failed_outcome(turn).await), "Which color?");
 }
 
-pub(crate) async fn a_subagent_asks_the_handler_of_the_turn(on: &Host) {
-    let world = World::new(on).await;
+pub(crate) async fn a_subagent_uses_the_handler_of_the_turn(on: &Host) {
+    let world = SessionWorld::new(on).await;
     let task = json!({
         "description": "a task",
         "prompt": "Go [[questions-child]]",
@@ -227,7 +229,7 @@ pub(crate) async fn a_subagent_asks_the_handler_of_the_turn(on: &Host) {
         Script::new().then(Reply::new().tool("task", task)).then(Reply::new().text("All done."));
     world.model().script("questions-parent", parent);
     world.model().script("questions-child", questions([color()]));
-    let asked = Asked::default();
+    let asked = QuestionLog::default();
 
     let turn = prompt("Go [[questions-parent]]").on_question(asked.reply(answers([&["Red"]])));
     let mut turn = world.session().await.send(turn);
@@ -243,5 +245,5 @@ pub(crate) async fn a_subagent_asks_the_handler_of_the_turn(on: &Host) {
     assert_eq!(origins, [(Origin::Subagent, child.id().clone())]);
     assert_eq!(asked.all()[0].session, *child.id());
     assert_eq!((&*child.text(), &*outcome.text()), ("Thanks.", "All done."));
-    assert!(told(&world, "questions-child").contains("\"Which color?\"=\"Red\""));
+    assert!(first_tool_result(&world, "questions-child").contains("\"Which color?\"=\"Red\""));
 }

@@ -1,13 +1,13 @@
-//! What a run says.
+//! The answer and the report of a run.
 
 use opencode_client::{Exit, RunEventKind, StepRole};
 
-use super::runs::{World, types};
+use super::runs::{RunWorld, types};
 use crate::conformance::Host;
 use crate::model::{Reply, RequestKind, Usage};
 
-pub(crate) async fn a_plain_answer_comes_with_all_that_is_known_about_it(on: &Host) {
-    let world = World::new(on);
+pub(crate) async fn a_plain_answer_has_a_full_report(on: &Host) {
+    let world = RunWorld::new(on);
     let usage = Usage { input: 1000, output: 50, cached: 200, reasoning: 20 };
     let reply = Reply::new().reasoning("Hm.").deltas(["Hel", "lo ", "\u{1f980}\n"]).usage(usage);
     world.model.default_script(reply);
@@ -34,7 +34,7 @@ pub(crate) async fn a_plain_answer_comes_with_all_that_is_known_about_it(on: &Ho
     let answer = report.answer();
     assert_eq!(report.text(), "Hello \u{1f980}\n");
     assert_eq!(answer.full_text(), report.text());
-    assert_eq!(answer.reasoning(), "", "nobody asked to see it");
+    assert_eq!(answer.reasoning(), "", "reasoning is not requested");
     assert_eq!(answer.finish().unwrap(), "stop");
     let tokens = answer.tokens();
     assert_eq!((tokens.total, tokens.input, tokens.cache_read), (1050, 800, 200));
@@ -53,7 +53,7 @@ pub(crate) async fn a_plain_answer_comes_with_all_that_is_known_about_it(on: &Ho
     assert_eq!(report.attempts, 1);
     assert!(!outcome.elapsed.is_zero());
     assert!(report.command.contains(" run --format json "), "{}", report.command);
-    assert!(!format!("{report:?}").contains(prompt), "a prompt is a secret");
+    assert!(!format!("{report:?}").contains(prompt), "the prompt is in the debug output");
 
     let [request] = &world.model.requests()[..] else { panic!("{:?}", world.model.requests()) };
     assert_eq!((request.kind(), request.prompt().unwrap()), (RequestKind::Turn, prompt.into()));

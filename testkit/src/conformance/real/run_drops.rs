@@ -1,12 +1,12 @@
-//! Runs that nobody wants any more, while a tool works and has left things behind.
+//! Runs that are cancelled or dropped while tools run and have left processes behind.
 
 use opencode_client::{RunEnd, RunError};
 
-use super::runs::{LONG, World, await_sleepers, lingering};
+use super::runs::{LONG, RunWorld, await_sleepers, lingering};
 use crate::conformance::Host;
 
-pub(crate) async fn a_cancelled_run_ends_with_all_it_started_and_keeps_what_it_gathered(on: &Host) {
-    let world = World::new(on);
+pub(crate) async fn a_cancelled_run_ends_its_processes_and_keeps_partial_results(on: &Host) {
+    let world = RunWorld::new(on);
     let root = world.root();
     let mut run = world.start(lingering(&world));
     run.during(move || await_sleepers(root)).await;
@@ -20,8 +20,8 @@ pub(crate) async fn a_cancelled_run_ends_with_all_it_started_and_keeps_what_it_g
     assert!(report.outcome.elapsed < LONG);
 }
 
-pub(crate) async fn a_dropped_run_is_gone_with_all_it_started_when_the_drop_returns(on: &Host) {
-    let world = World::new(on);
+pub(crate) async fn a_dropped_run_has_ended_its_processes_when_the_drop_returns(on: &Host) {
+    let world = RunWorld::new(on);
     let root = world.root();
     let mut run = world.start(lingering(&world));
     run.during(move || await_sleepers(root)).await;

@@ -1,15 +1,15 @@
-//! What of the project a run sees.
+//! The view of a run on the project.
 
 use std::path::Path;
 
 use opencode_client::Permissions;
 
-use super::runs::{OF_THE_PROJECT, World, bash, project, seen};
+use super::runs::{OF_THE_PROJECT, RunWorld, bash, project, seen};
 use crate::conformance::Host;
 use crate::model::{Reply, Script};
 
-pub(crate) async fn a_tool_works_in_the_project_with_what_the_run_adds(on: &Host) {
-    let world = World::new(on);
+pub(crate) async fn a_tool_runs_in_the_project_with_the_additions_of_the_run(on: &Host) {
+    let world = RunWorld::new(on);
     project(&world);
     world.write("project/run.md", "run-instructions");
     let command = r#"pwd -P; printf '%s\n' "$PWD" "$EXTRA" "$HOME" "$TMPDIR""#;
@@ -32,7 +32,7 @@ pub(crate) async fn a_tool_works_in_the_project_with_what_the_run_adds(on: &Host
     let project = world.project();
     assert_eq!((Path::new(real), Path::new(pwd)), (&*project, &*project));
     assert_eq!(extra, "a value with 'quotes' and \u{fc}");
-    assert_eq!(Path::new(home), world.home(), "tools need it");
+    assert_eq!(Path::new(home), world.home(), "tools need the home directory");
     assert!(Path::new(temp).starts_with(world.path("temp")), "{temp}");
     let request = &world.turns()[0];
     assert_eq!(seen(request, &OF_THE_PROJECT), OF_THE_PROJECT);

@@ -1,4 +1,4 @@
-//! A user, a project and a scripted model of one test's own, and what holds after every run.
+//! A user, a project and a scripted model for one test, with checks for leftovers.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,35 +19,35 @@ use crate::conformance::Host;
 use crate::model::{ModelRequest, ModelServer, Reply, RequestKind, Script};
 use crate::processes::{Process, eventually, with_env};
 
-/// A run takes some seconds; this is for a machine that does other things as well.
+/// Limit on the duration of a run, long enough for a loaded machine.
 pub const LONG: Duration = Duration::from_secs(240);
 
-/// Every process of a world inherits it, those that its tools leave behind too.
+/// Environment variable that all processes of a world inherit, also those that tools leave behind.
 const MARK: &str = "OPENCODE_TEST_WORLD";
 
-/// A run takes two cores for seconds, and half a gigabyte.
+/// Number of parallel runs: one run takes two cores for seconds, and half a gigabyte.
 const RUNS_MAX: usize = 2;
 
 static RUNS: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
-/// A user, a project and a scripted model. Nothing of its runs may be left when it is dropped.
+/// A user, a project and a scripted model. Dropping the world fails when the runs left anything.
 #[derive(Debug)]
-pub struct World {
+pub struct RunWorld {
     /// The scripted model.
     pub model: ModelServer,
-    /// A handle that runs the program.
+    /// Client handle of the real program.
     pub opencode: OpenCode,
     host: Host,
     root: PathBuf,
     _directory: TempDir,
 }
 
-impl World {
-    /// A world of its own.
+impl RunWorld {
+    /// Creates a world.
     pub fn new(on: &Host) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        // OpenCode tells real paths, and the directory for temporary files may be a link.
+        // OpenCode reports resolved paths, and the directory for temporary files may be a link.
         let root = directory.path().canonicalize().unwrap();
         for name in ["home", "project", "temp"] {
             fs::create_dir(root.join(name)).unwrap();
@@ -55,11 +55,12 @@ impl World {
         let mut environment = Environment::new();
         environment.set("HOME", root.join("home"));
         environment.set("PATH", env::var_os("PATH").unwrap());
-        // OpenCode goes by it: that of the caller's shell is not the project.
+        // OpenCode prefers `PWD` to the working directory; the value of the caller's shell is
+        // wrong.
         environment.set("PWD", &root);
         environment.set(MARK, &root);
         environment.set("OPENCODE_DISABLE_MODELS_FETCH", "1");
-        // A config of the machine must not decide these tests.
+        // Config files of this machine must not influence the tests.
         environment.set("OPENCODE_TEST_MANAGED_CONFIG_DIR", root.join("managed"));
         let opencode = on
             .builder()
@@ -71,27 +72,27 @@ impl World {
         Self { host: on.clone(), model, opencode, root, _directory: directory }
     }
 
-    /// The directory of all of it.
+    /// Root directory of the world.
     pub fn root(&self) -> PathBuf {
         self.root.clone()
     }
 
-    /// A path in its root.
+    /// Path below the root of this world.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// The home of the user.
+    /// Home directory of the user.
     pub fn home(&self) -> PathBuf {
         self.path("home")
     }
 
-    /// The project.
+    /// Project directory.
     pub fn project(&self) -> PathBuf {
         self.path("project")
     }
 
-    /// Writes a file of the user or the project, with the directories above it.
+    /// Writes a file below the root, and creates the directories above it.
     pub fn write(&self, path: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -99,7 +100,7 @@ impl World {
         path
     }
 
-    /// The scripted model, and a title, so that nothing else asks it than the prompt.
+    /// Configuration with the scripted model, and with a title, so that no title request is sent.
     pub fn config(&self) -> RunConfig {
         RunConfig::new()
             .with_overrides(object(&self.model.config()))
@@ -119,25 +120,25 @@ impl World {
             .with_deadlines(Deadlines::NONE.with_overall(LONG))
     }
 
-    /// Runs to the end, when few others do.
+    /// Runs to the end, with few other runs at the same time.
     pub async fn run(&self, request: RunRequest) -> Result<RunReport, RunError> {
         self.start(request).outcome().await
     }
 
-    /// A run that was started when few others were.
-    pub fn start(&self, request: RunRequest) -> Live<'_> {
+    /// Starts a run, with few other runs at the same time.
+    pub fn start(&self, request: RunRequest) -> LiveRun<'_> {
         let permit = permit();
-        Live { stream: self.opencode.stream(request), world: self, _permit: permit }
+        LiveRun { stream: self.opencode.stream(request), world: self, _permit: permit }
     }
 
-    /// The calls of the model that answered prompts.
+    /// Model calls that answered prompts.
     pub fn turns(&self) -> Vec<Arc<ModelRequest>> {
         let mut requests = self.model.requests();
         requests.retain(|request| request.kind() == RequestKind::Turn);
         requests
     }
 
-    /// The private directory of the run that goes on.
+    /// Private directory of the only running run.
     pub fn private_dir(&self) -> PathBuf {
         let mut found = self.private_dirs();
         assert_eq!(found.len(), 1, "{found:?}");
@@ -149,20 +150,20 @@ impl World {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// All that runs of this world have started and that still runs.
+    /// Running processes that runs of this world have started.
     pub fn processes(&self) -> Vec<Process> {
         processes_of(&self.root)
     }
 
-    /// What holds whenever no run goes on: at once, not some time later.
+    /// Checks that nothing of a run is left, without waiting.
     #[track_caller]
     pub fn assert_nothing_left(&self) {
-        assert_eq!(self.processes(), [], "processes of the run");
-        assert_eq!(self.private_dirs(), [] as [PathBuf; 0], "files of the run");
+        assert_eq!(self.processes(), [], "processes of a run are left");
+        assert_eq!(self.private_dirs(), [] as [PathBuf; 0], "files of a run are left");
     }
 }
 
-impl Drop for World {
+impl Drop for RunWorld {
     fn drop(&mut self) {
         if !thread::panicking() {
             self.assert_nothing_left();
@@ -170,16 +171,16 @@ impl Drop for World {
     }
 }
 
-/// That few runs go on at once.
+/// Permit to run: there are few at a time.
 #[derive(Debug)]
 pub struct Permit(usize);
 
-/// Waits until few other runs go on. Nothing else goes on in a test that waits for that.
+/// Blocks until few other runs are active. The calling test must not hold a permit.
 pub fn permit() -> Permit {
     Permit::take(1)
 }
 
-/// Waits until no other run goes on, and keeps the others waiting.
+/// Blocks until no other run is active, and keeps others waiting.
 pub fn alone() -> Permit {
     Permit::take(RUNS_MAX)
 }
@@ -199,39 +200,40 @@ impl Drop for Permit {
     }
 }
 
-/// Which of these words the model was told.
+/// Words out of `words` that the model received.
 pub fn seen(request: &ModelRequest, words: &[&'static str]) -> Vec<&'static str> {
     let body = request.body().to_string();
     words.iter().copied().filter(|word| body.contains(word)).collect()
 }
 
-/// All that runs of the world in this directory have started and that still runs.
+/// Running processes that runs of the world at `root` have started.
 pub fn processes_of(root: &Path) -> Vec<Process> {
     with_env(MARK, root)
 }
 
-/// A run that goes on.
+/// A running run.
 #[derive(Debug)]
-pub struct Live<'a> {
+pub struct LiveRun<'a> {
     /// The run.
     pub stream: RunStream,
-    world: &'a World,
+    world: &'a RunWorld,
     _permit: Permit,
 }
 
-impl Live<'_> {
-    /// Goes on until an event is the one, and returns it.
+impl LiveRun<'_> {
+    /// Reads events until one of them matches.
     pub async fn until(&mut self, mut is_it: impl FnMut(&RunEvent) -> bool) -> RunEvent {
         while let Some(event) = self.stream.next_event().await {
             if is_it(&event) {
                 return event;
             }
         }
-        panic!("the run ended before");
+        panic!("the run ended without the event")
     }
 
-    /// Goes on until the model is asked for the one, and returns it with the events until then.
-    pub async fn until_asked(
+    /// Reads events until the model has received a matching request. Returns the request and the
+    /// events.
+    pub async fn until_model_request(
         &mut self,
         is_it: impl FnMut(&ModelRequest) -> bool + Send + 'static,
     ) -> (Arc<ModelRequest>, Vec<RunEvent>) {
@@ -239,7 +241,7 @@ impl Live<'_> {
         self.during(move || recorder.wait_for(LONG, is_it).unwrap()).await
     }
 
-    /// Goes on while something that blocks is done, and returns what that gives with the events until then.
+    /// Reads events until blocking work is done. Returns the result of the work and the events.
     pub async fn during<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -249,12 +251,12 @@ impl Live<'_> {
         loop {
             match select(work.as_mut(), pin!(self.stream.next_event())).await {
                 Either::Left((done, _)) => return (done, events),
-                Either::Right((event, _)) => events.push(event.expect("it goes on")),
+                Either::Right((event, _)) => events.push(event.expect("the run is going on")),
             }
         }
     }
 
-    /// The events that are left.
+    /// Remaining events.
     pub async fn events(&mut self) -> Vec<RunEvent> {
         let mut events = Vec::new();
         while let Some(event) = self.stream.next_event().await {
@@ -263,7 +265,7 @@ impl Live<'_> {
         events
     }
 
-    /// Its end, after which nothing is left.
+    /// Waits for the end, and checks that nothing is left.
     pub async fn outcome(self) -> Result<RunReport, RunError> {
         let outcome = self.stream.outcome().await;
         self.world.assert_nothing_left();
@@ -271,45 +273,45 @@ impl Live<'_> {
     }
 }
 
-/// The value as what a configuration is made of.
+/// The object in a JSON value, in the type of configurations.
 pub fn object(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-/// What the tool `bash` is given.
+/// Arguments of the tool `bash`.
 pub fn bash(command: &str) -> Value {
     json!({ "command": command, "description": "for a test" })
 }
 
-/// The types of events, in order.
+/// Types of events, in order.
 pub fn types(events: &[RunEvent]) -> Vec<&str> {
     events.iter().map(RunEvent::event_type).collect()
 }
 
-/// What [`project`] tells a model.
+/// Words of [`project`] that a model receives.
 pub const OF_THE_PROJECT: [&str; 2] = ["project-rules", "project-instructions"];
 
-/// Makes it a project with rules and instructions of its own, where nothing may be run.
-pub fn project(world: &World) {
+/// Adds rules and instructions to the project, and a config that denies `bash`.
+pub fn project(world: &RunWorld) {
     world.write("project/AGENTS.md", "project-rules");
     world.write("project/more.md", "project-instructions");
     let config = json!({ "instructions": ["more.md"], "permission": { "bash": "deny" } });
     world.write("project/opencode.json", config.to_string());
 }
 
-/// One that the tool waits for, one whose shell is gone, and one in a session of its own.
+/// Starts a child of the tool, a process without the shell, and a process in a separate session.
 const LINGERING: &str = "sh -c 'sleep 301 &'; setsid sleep 302 & sleep 300";
 const SLEEPERS: [&str; 3] = ["300", "301", "302"];
 
-/// A run whose tool leaves those behind.
-pub fn lingering(world: &World) -> RunRequest {
+/// A run whose tool starts those processes.
+pub fn lingering(world: &RunWorld) -> RunRequest {
     world.model.default_script(
         Script::new().then(Reply::new().text("I wait.").tool("bash", bash(LINGERING))),
     );
     world.request("Wait.")
 }
 
-/// Blocks until all of them sleep.
+/// Blocks until all of those processes sleep.
 pub fn await_sleepers(root: PathBuf) {
     eventually(LONG, || {
         let processes = processes_of(&root);

@@ -1,4 +1,4 @@
-//! Servers that start: what they are, and what can be seen of them.
+//! Servers of the real program: start, secrets, and death.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,13 +9,13 @@ use opencode_client::{
     AttachError, AttachRequest, Credentials, ServeEnd, ServeRequest, Server, Version,
 };
 
-use super::runs::{LONG, World, bash, permit, processes_of};
+use super::runs::{LONG, RunWorld, bash, permit, processes_of};
 use crate::conformance::Host;
 use crate::model::{Reply, Script};
 use crate::opencode::VERSION;
 use crate::processes::{LeakCheck, eventually, kill};
 
-fn request(world: &World) -> ServeRequest {
+fn request(world: &RunWorld) -> ServeRequest {
     ServeRequest::new().with_config(world.config()).with_directory(world.project())
 }
 
@@ -23,11 +23,9 @@ fn proc_file(pid: u32, name: &str) -> Vec<u8> {
     fs::read(format!("/proc/{pid}/{name}")).unwrap()
 }
 
-pub(crate) async fn a_server_is_ready_keeps_its_password_and_is_noticed_when_it_is_killed(
-    on: &Host,
-) {
+pub(crate) async fn a_server_hides_its_password_and_reports_its_death(on: &Host) {
     let _permit = permit();
-    let world = World::new(on);
+    let world = RunWorld::new(on);
     let server = world.opencode.serve(request(&world)).await.unwrap();
     assert_eq!(server.version().map(Version::to_string).as_deref(), Some(VERSION));
     assert_eq!(server.directory(), world.project().to_str());
@@ -37,7 +35,7 @@ pub(crate) async fn a_server_is_ready_keeps_its_password_and_is_noticed_when_it_
     let health = server.health().await.unwrap();
     assert_eq!((health.healthy, &*health.version), (true, VERSION));
 
-    // What the process was given is nowhere but in its environment.
+    // The password is in the environment of the process and nowhere else.
     let pid = server.process_id().unwrap();
     let environ = String::from_utf8(proc_file(pid, "environ")).unwrap();
     let value = |name: &str| environ.split('\0').find_map(|entry| entry.strip_prefix(name));
@@ -48,7 +46,7 @@ pub(crate) async fn a_server_is_ready_keeps_its_password_and_is_noticed_when_it_
     assert!(cmdline.contains("serve") && !cmdline.contains(&password), "{cmdline}");
     assert!(!format!("{server:?} {:?}", server.command()).contains(&password));
 
-    // Others need it.
+    // Other clients need the password.
     let attach = |request: AttachRequest| world.opencode.attach(request);
     let wrong = AttachRequest::new(server.url()).with_credentials(Credentials::new("wrong"));
     for request in [AttachRequest::new(server.url()), wrong] {
@@ -61,9 +59,9 @@ pub(crate) async fn a_server_is_ready_keeps_its_password_and_is_noticed_when_it_
     let attached = attach(right).await.unwrap();
     assert_eq!((attached.version(), attached.process_id()), (server.version(), None));
     assert_eq!(attached.stop().await.unwrap().outcome, None);
-    assert!(server.health().await.unwrap().healthy, "it is not the attached one's");
+    assert!(server.health().await.unwrap().healthy, "stopping an attached server ended it");
 
-    // Somebody else ends it.
+    // Another process kills the server.
     assert!(server.is_running());
     let process = world.processes().into_iter().find(|process| process.pid == pid).unwrap();
     kill(&process).unwrap();
@@ -78,12 +76,12 @@ pub(crate) async fn a_server_is_ready_keeps_its_password_and_is_noticed_when_it_
     world.assert_nothing_left();
 }
 
-/// What the tool of [`working`] is.
+/// Command line of the tool of [`working`].
 const TOOL: [&str; 2] = ["sleep", "300"];
 
-pub(crate) async fn a_server_whose_tool_works_leaves_nothing(on: &Host) {
+pub(crate) async fn a_server_with_a_running_tool_leaves_nothing(on: &Host) {
     let _permit = permit();
-    let world = World::new(on);
+    let world = RunWorld::new(on);
     let check = LeakCheck::new(world.path("temp")).unwrap();
     let server = working(on, &world).await;
 
@@ -105,8 +103,8 @@ pub(crate) async fn a_server_whose_tool_works_leaves_nothing(on: &Host) {
     world.assert_nothing_left();
 }
 
-/// A server, a tool of which works.
-async fn working(on: &Host, world: &World) -> Server {
+/// Starts a server with a running tool.
+async fn working(on: &Host, world: &RunWorld) -> Server {
     world.model.default_script(Script::new().then(Reply::new().tool("bash", bash("sleep 300"))));
     let request = request(world).with_credentials(Credentials::new("pw"));
     let server = world.opencode.serve(request).await.unwrap();
@@ -126,7 +124,7 @@ async fn working(on: &Host, world: &World) -> Server {
     server
 }
 
-/// Asks the server with the password `pw`, past the client.
+/// Sends a request with the password `pw`, without the client.
 fn post(url: &str, path: &str, body: &str) -> String {
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();

@@ -1,4 +1,5 @@
-//! One server for all tests of a process, to which each test attaches by itself.
+//! One real server for all tests of a process, to which each test attaches with a
+//! separate client.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,49 +10,50 @@ use opencode_client::{
     AttachRequest, CreateSession, Credentials, Deadlines, RunConfig, ServeFlags, ServeRequest,
     Server, Session, TurnError, TurnOutcome, TurnRequest, TurnStream,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::kept;
+pub use super::runs::{bash, object};
 use crate::conformance::Host;
 use crate::model::{ModelRequest, ModelServer};
 use crate::processes::eventually;
 
-/// A turn takes a second; this is for a machine that does other things as well.
+/// Limit on the duration of a turn, long enough for a loaded machine.
 pub const LONG: Duration = Duration::from_secs(240);
 
 const PASSWORD: &str = "the password of the tests";
 
-/// What outlives a test: the server, its model, its directories.
+/// The shared server, the model and the directories.
 #[derive(Debug)]
-struct Shared {
+struct SharedServer {
     model: ModelServer,
     root: PathBuf,
     url: String,
 }
 
-/// One test's view of it.
+/// View of one test on the shared server.
 #[derive(Debug)]
-pub struct World {
-    /// What it goes by.
+pub struct SessionWorld {
+    /// Adapter under test.
     pub host: Host,
-    shared: &'static Shared,
+    shared: &'static SharedServer,
     directory: PathBuf,
-    /// The server.
+    /// Client handle of the server.
     pub server: Server,
 }
 
-impl World {
-    /// In the project that all share.
+impl SessionWorld {
+    /// Attaches in the project that all tests share.
     pub async fn new(on: &Host) -> Self {
         Self::attached(on, "project", |request| request).await
     }
 
-    /// In a directory of its own, for what the server remembers of a directory.
-    pub async fn elsewhere(on: &Host, name: &str) -> Self {
+    /// Attaches in a separate directory, for tests of state that the server keeps per directory.
+    pub async fn in_directory(on: &Host, name: &str) -> Self {
         Self::attached(on, name, |request| request).await
     }
 
-    /// In this directory, with changes to the request to attach.
+    /// Attaches in this directory with a changed request.
     pub async fn attached(
         on: &Host,
         name: &str,
@@ -70,44 +72,44 @@ impl World {
         Self { host: on.clone(), shared, directory, server }
     }
 
-    /// The scripted model, which all share.
+    /// The scripted model of the shared server.
     pub fn model(&self) -> &'static ModelServer {
         &self.shared.model
     }
 
-    /// What this script was asked for, in order.
-    pub fn asked(&self, script: &str) -> Vec<Arc<ModelRequest>> {
+    /// Model requests of this script, in order.
+    pub fn model_requests(&self, script: &str) -> Vec<Arc<ModelRequest>> {
         let requests = self.model().requests();
         requests.into_iter().filter(|request| request.script() == Some(script)).collect()
     }
 
-    /// The directory.
+    /// Directory of this view.
     pub fn project(&self) -> PathBuf {
         self.directory.clone()
     }
 
-    /// A session with a title, so that nothing else asks the model than the prompts.
+    /// Creates a session with a title, so that no title request is sent.
     pub async fn session(&self) -> Session {
         self.session_with(CreateSession::new()).await
     }
 
-    /// A session made like this.
+    /// Creates a session with a title from this request.
     pub async fn session_with(&self, create: CreateSession) -> Session {
         self.server.create_session(create.with_title("a test")).await.unwrap()
     }
 }
 
-/// What the server wants to be shown.
+/// Credentials of the shared server.
 pub fn credentials() -> Credentials {
     Credentials::new(PASSWORD)
 }
 
-/// A prompt with a deadline, so that a test that hangs fails.
+/// A prompt with an overall deadline, so that a test that hangs fails.
 pub fn prompt(request: impl Into<TurnRequest>) -> TurnRequest {
     request.into().with_deadlines(Deadlines::NONE.with_overall(LONG))
 }
 
-/// All text that the events of a turn tell, and its outcome.
+/// Runs a turn. Returns the text of all events, and the outcome.
 pub async fn play(mut turn: TurnStream) -> (String, TurnOutcome) {
     let mut text = String::new();
     while let Some(event) = turn.next_event().await {
@@ -116,16 +118,16 @@ pub async fn play(mut turn: TurnStream) -> (String, TurnOutcome) {
     (text, turn.outcome().await.unwrap())
 }
 
-/// What a turn came to that ended in another way than with a complete answer.
-pub async fn fail(turn: TurnStream) -> TurnOutcome {
+/// Outcome of a turn that does not complete.
+pub async fn failed_outcome(turn: TurnStream) -> TurnOutcome {
     match turn.outcome().await {
         Err(TurnError::Ended(outcome)) => *outcome,
         other => panic!("{other:?}"),
     }
 }
 
-fn shared(on: &Host) -> &'static Shared {
-    static SHARED: OnceLock<Shared> = OnceLock::new();
+fn shared(on: &Host) -> &'static SharedServer {
+    static SHARED: OnceLock<SharedServer> = OnceLock::new();
     SHARED.get_or_init(|| {
         let root = kept::directory(Path::new(on.directory()), "sessions-");
         let model = ModelServer::start().unwrap();
@@ -137,20 +139,20 @@ fn shared(on: &Host) -> &'static Shared {
             .with_config(config)
             .with_flags(ServeFlags::new().with_credentials(credentials()));
         let url = kept::serve(on, kept::opencode(on, &root), request);
-        Shared { model, root, url }
+        SharedServer { model, root, url }
     })
 }
 
 fn config(model: &ModelServer) -> Value {
     let mut config = model.config();
-    // OpenCode tells by a model's name whether it edits with patches.
+    // OpenCode decides by the name of a model whether it offers `apply_patch`.
     let models = &mut config["provider"]["scripted"]["models"];
     models["gpt-patches"] = models["m1"].clone();
     models["sees"] = models["m1"].clone();
     models["sees"]["modalities"] = json!({ "input": ["text", "image"], "output": ["text"] });
     config["share"] = json!("disabled");
     config["command"]["greet"] = json!({ "template": "Greet $ARGUMENTS. [[kinds-command]]" });
-    // A subagent that has to ask, whatever its parent may do.
+    // A subagent that needs permissions, independent of the parent.
     config["agent"]["asker"] = json!({
         "mode": "subagent",
         "description": "asks",
@@ -159,18 +161,8 @@ fn config(model: &ModelServer) -> Value {
     config
 }
 
-/// The value as what a configuration is made of.
-pub fn object(value: &Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
-}
-
-/// What the tool `bash` is given.
-pub fn bash(command: &str) -> Value {
-    json!({ "command": command, "description": "for a test" })
-}
-
-/// Waits until so many processes sleep for this time.
-pub async fn sleepers(on: &Host, length: &'static str, count: usize) {
+/// Waits until `count` processes sleep for this time.
+pub async fn wait_for_sleepers(on: &Host, length: &'static str, count: usize) {
     let sleeping = move || {
         let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let cmdline = fs::read(entry.unwrap().path().join("cmdline")).ok()?;

@@ -1,4 +1,4 @@
-//! Which program is run.
+//! Choice of the program.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,21 +8,21 @@ use opencode_client::{Binary, BinaryFault, Environment, OpenCode, RunError};
 
 use crate::conformance::Host;
 use crate::conformance::lines::answer;
-use crate::conformance::world::World;
+use crate::conformance::world::ProgramWorld;
 use crate::fake::Behavior;
 
-fn world(on: &Host) -> World {
-    World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")))
+fn world(on: &Host) -> ProgramWorld {
+    ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")))
 }
 
-fn searching(world: &World, change: impl FnOnce(&mut Environment)) -> OpenCode {
+fn searching(world: &ProgramWorld, change: impl FnOnce(&mut Environment)) -> OpenCode {
     let mut environment = world.environment();
     change(&mut environment);
     world.builder().binary(Binary::Search).environment(environment).build()
 }
 
-/// A link to the fake program. No test writes a program that it runs.
-fn link(world: &World, path: &str) -> PathBuf {
+/// Creates a link to the fake program. No test writes a program that it runs.
+fn link(world: &ProgramWorld, path: &str) -> PathBuf {
     let path = world.path(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     symlink(world.fake.program(), &path).unwrap();
@@ -35,13 +35,13 @@ fn write(path: &Path, contents: &str, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Runs it, and says whether the fake program was what ran.
-async fn answers(world: &World, opencode: &OpenCode) -> bool {
+/// Runs the program, and returns whether the fake program ran.
+async fn answers(world: &ProgramWorld, opencode: &OpenCode) -> bool {
     let report = opencode.run(world.request()).await.unwrap();
     report.text() == "Hello." && world.calls().len() == 1
 }
 
-pub(crate) async fn a_missing_program_is_an_error_that_lists_every_place(on: &Host) {
+pub(crate) async fn a_missing_program_is_an_error_with_every_place_searched(on: &Host) {
     let world = world(on);
     let opencode = searching(&world, |environment| {
         environment.set("PATH", "/nonexistent/one:relative:/nonexistent/two");
@@ -70,7 +70,7 @@ pub(crate) async fn a_missing_program_is_an_error_that_lists_every_place(on: &Ho
     assert_eq!(opencode.binary().await.unwrap_err(), *missing);
 }
 
-pub(crate) async fn a_path_that_holds_no_program_is_named(on: &Host) {
+pub(crate) async fn a_path_without_a_program_is_an_error(on: &Host) {
     let world = world(on);
     let plain = world.path("plain");
     write(&plain, "no program", 0o644);
@@ -87,7 +87,7 @@ pub(crate) async fn a_path_that_holds_no_program_is_named(on: &Host) {
     }
 }
 
-pub(crate) async fn the_variable_names_the_program(on: &Host) {
+pub(crate) async fn opencode_binary_selects_the_program(on: &Host) {
     let world = world(on);
     let opencode = searching(&world, |environment| {
         environment.set("OPENCODE_BINARY", world.fake.program());
@@ -97,7 +97,7 @@ pub(crate) async fn the_variable_names_the_program(on: &Host) {
     assert!(answers(&world, &opencode).await);
 }
 
-pub(crate) async fn the_variable_may_not_be_wrong(on: &Host) {
+pub(crate) async fn a_wrong_opencode_binary_is_an_error(on: &Host) {
     let world = world(on);
     let program = link(&world, "bin/opencode");
     let opencode = searching(&world, |environment| {
@@ -109,7 +109,7 @@ pub(crate) async fn the_variable_may_not_be_wrong(on: &Host) {
     assert_eq!(error.tried()[0].place, Path::new("/nonexistent/opencode"));
 }
 
-pub(crate) async fn the_search_path_leads_to_the_program(on: &Host) {
+pub(crate) async fn the_program_is_found_on_the_search_path(on: &Host) {
     let world = world(on);
     let program = link(&world, "bin/opencode");
     let opencode = searching(&world, |environment| {
@@ -118,15 +118,16 @@ pub(crate) async fn the_search_path_leads_to_the_program(on: &Host) {
     assert!(answers(&world, &opencode).await);
 }
 
-pub(crate) async fn the_installer_s_directory_is_the_last_place(on: &Host) {
+pub(crate) async fn the_directory_of_the_installer_is_searched_last(on: &Host) {
     let world = world(on);
     link(&world, "home/.opencode/bin/opencode");
     let opencode = searching(&world, |environment| environment.set("PATH", "/nonexistent"));
     assert!(answers(&world, &opencode).await);
 }
 
-/// npm without the package's postinstall script: a stub that would only print how to run the script.
-pub(crate) async fn the_stub_of_npm_leads_to_the_program_beside_it(on: &Host) {
+/// An npm installation without the package's postinstall script has a stub that only prints how to
+/// run the script.
+pub(crate) async fn the_stub_of_npm_leads_to_the_program_of_the_platform(on: &Host) {
     let world = world(on);
     let modules = world.path("node_modules");
     let stub = modules.join("opencode-ai/bin/opencode.exe");
@@ -138,7 +139,7 @@ pub(crate) async fn the_stub_of_npm_leads_to_the_program_beside_it(on: &Host) {
         "aarch64" => "arm64",
         other => other,
     };
-    // Whatever this machine's C library and processor are, one of them fits.
+    // One of these builds fits the C library and the processor of this machine.
     for build in ["", "-baseline", "-musl", "-baseline-musl"] {
         link(&world, &format!("node_modules/opencode-linux-{arch}{build}/bin/opencode"));
     }

@@ -1,4 +1,4 @@
-//! Cancelling a run, whatever it is at.
+//! Cancelling a run in every state.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use opencode_client::{
     Builder, Exit, RunEnd, RunError, RunReport, RunStream, StartPacing, StartupRetry,
 };
 
-use super::held::Held;
+use super::held::HeldRuntime;
 use crate::conformance::lines::{DATABASE_LOCKED, START, answer, text};
-use crate::conformance::world::{GATE, World, poll_once, rest, types, until_phase};
+use crate::conformance::world::{GATE, ProgramWorld, poll_once, rest, types, until_phase};
 use crate::conformance::{Host, LONG};
 use crate::fake::{Behavior, Signal};
 
@@ -22,7 +22,7 @@ pub(crate) fn one_at_a_time(builder: Builder) -> Builder {
     builder.pacing(StartPacing { starting_max, ..StartPacing::default() })
 }
 
-/// Waits for the end, which has to come soon and to be the cancelling.
+/// Waits for the end of a cancelled run.
 async fn cancelled(on: &Host, run: RunStream) -> RunReport {
     let outcome = on.within(LONG / 2, run.outcome()).await;
     match outcome {
@@ -31,8 +31,8 @@ async fn cancelled(on: &Host, run: RunStream) -> RunReport {
     }
 }
 
-pub(crate) async fn before_it_is_polled_nothing_is_started(on: &Host) {
-    let world = World::new(on, hanging());
+pub(crate) async fn before_the_first_poll_starts_nothing(on: &Host) {
+    let world = ProgramWorld::new(on, hanging());
     let mut run = world.opencode.stream(world.request());
     run.cancel();
     let report = cancelled(on, run).await;
@@ -40,22 +40,22 @@ pub(crate) async fn before_it_is_polled_nothing_is_started(on: &Host) {
     assert_eq!(world.calls().len(), 0);
 }
 
-pub(crate) async fn in_the_queue_nothing_is_waited_for(on: &Host) {
-    let world = World::new(on, Behavior::new().read_stdin().pause_until(GATE));
+pub(crate) async fn in_the_queue_ends_at_once(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().pause_until(GATE));
     let opencode = one_at_a_time(world.builder()).build();
     let mut first = opencode.stream(world.request());
     on.until(&mut first, || world.calls().len() == 1).await;
     let mut queued = opencode.stream(world.request());
     assert!(poll_once(queued.next_event()).is_pending());
     queued.cancel();
-    // While the first one still keeps it from starting.
+    // The first run still blocks the start of the second.
     let report = cancelled(on, queued).await;
     assert_eq!((report.attempts, world.calls().len()), (0, 1));
 }
 
-pub(crate) async fn while_it_is_prepared(on: &Host) {
-    let world = World::new(on, hanging());
-    let held = Held::new(on);
+pub(crate) async fn during_preparation_starts_nothing(on: &Host) {
+    let world = ProgramWorld::new(on, hanging());
+    let held = HeldRuntime::new(on);
     let mut run = world.builder_on(held.clone()).build().stream(world.request());
     assert!(poll_once(run.next_event()).is_pending());
     assert_eq!(held.len(), 1);
@@ -65,8 +65,8 @@ pub(crate) async fn while_it_is_prepared(on: &Host) {
     assert_eq!((world.calls().len(), held.len()), (0, 0));
 }
 
-pub(crate) async fn before_the_first_event(on: &Host) {
-    let world = World::new(on, Behavior::new().read_stdin().hang());
+pub(crate) async fn before_the_first_event_ends_the_program(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().hang());
     let mut run = world.opencode.stream(world.request());
     on.until(&mut run, || world.calls().len() == 1).await;
     run.cancel();
@@ -74,8 +74,8 @@ pub(crate) async fn before_the_first_event(on: &Host) {
     assert_eq!((report.attempts, report.outcome.exit), (1, Some(Exit::Signal(15))));
 }
 
-pub(crate) async fn while_it_answers_what_was_gathered_is_kept(on: &Host) {
-    let world = World::new(
+pub(crate) async fn during_the_answer_keeps_partial_results(on: &Host) {
+    let world = ProgramWorld::new(
         on,
         Behavior::new().stdout_line(START).stdout_line(&text("prt_2", "Half")).hang(),
     );
@@ -89,8 +89,9 @@ pub(crate) async fn while_it_answers_what_was_gathered_is_kept(on: &Host) {
     assert_eq!(report.outcome.exit, Some(Exit::Signal(15)));
 }
 
-pub(crate) async fn a_program_that_ignores_it_is_killed(on: &Host) {
-    let world = World::new(on, Behavior::new().ignore(Signal::Terminate).stdout_line(START).hang());
+pub(crate) async fn kills_a_program_that_ignores_sigterm(on: &Host) {
+    let world =
+        ProgramWorld::new(on, Behavior::new().ignore(Signal::Terminate).stdout_line(START).hang());
     let request = world.request_with(|settings| settings.kill_grace = Duration::from_secs(1));
     let mut run = world.opencode.stream(request);
     run.next_event().await.unwrap();
@@ -98,10 +99,10 @@ pub(crate) async fn a_program_that_ignores_it_is_killed(on: &Host) {
     assert_eq!(cancelled(on, run).await.outcome.exit, Some(Exit::Signal(9)));
 }
 
-pub(crate) async fn what_is_told_until_the_end_still_comes(on: &Host) {
-    // Its last words come when the test lets them, after the signal.
+pub(crate) async fn delivers_events_until_the_exit(on: &Host) {
+    // The program prints the last line after the signal, when the test opens the gate.
     let deaf = Behavior::new().ignore(Signal::Terminate).stdout_line(START).pause_until(GATE);
-    let world = World::new(on, deaf.stdout_line(&text("prt_2", "Bye.")).exit(1));
+    let world = ProgramWorld::new(on, deaf.stdout_line(&text("prt_2", "Bye.")).exit(1));
     let request = world.request_with(|settings| settings.kill_grace = LONG);
     let mut run = world.opencode.stream(request);
     run.next_event().await.unwrap();
@@ -113,8 +114,8 @@ pub(crate) async fn what_is_told_until_the_end_still_comes(on: &Host) {
     assert_eq!((&*report.text(), report.outcome.exit), ("Bye.", Some(Exit::Code(1))));
 }
 
-pub(crate) async fn between_two_tries_there_is_no_other(on: &Host) {
-    let world = World::new(on, Behavior::new().stderr_line(DATABASE_LOCKED).exit(1));
+pub(crate) async fn between_attempts_starts_no_other(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().stderr_line(DATABASE_LOCKED).exit(1));
     let request = world.request().with_retry(StartupRetry::new(5, 10 * LONG));
     let mut run = world.opencode.stream(request);
     until_phase(&mut run, "waiting").await;
@@ -123,9 +124,9 @@ pub(crate) async fn between_two_tries_there_is_no_other(on: &Host) {
     assert_eq!((report.attempts, world.calls().len()), (1, 1));
 }
 
-pub(crate) async fn while_it_cleans_up_is_too_late(on: &Host) {
-    let world = World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
-    let held = Held::new(on);
+pub(crate) async fn during_cleanup_is_too_late(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
+    let held = HeldRuntime::new(on);
     let mut run = world.builder_on(held.clone()).build().stream(world.request());
     for _ in 0..3 {
         held.next_event(&mut run).await.unwrap();
@@ -137,7 +138,7 @@ pub(crate) async fn while_it_cleans_up_is_too_late(on: &Host) {
 }
 
 pub(crate) async fn after_the_end_is_too_late(on: &Host) {
-    let world = World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
     let mut run = world.opencode.stream(world.request());
     rest(&mut run).await;
     run.cancel();

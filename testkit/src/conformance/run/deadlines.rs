@@ -1,4 +1,4 @@
-//! Deadlines of real processes. How long they are is looked at in `time`.
+//! Deadlines of real processes. `time` tests their lengths in virtual time.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use opencode_client::{Deadline, Deadlines, Exit, RunEnd};
 
 use crate::conformance::Host;
 use crate::conformance::lines::{START, answer, text};
-use crate::conformance::world::{World, rest, types};
+use crate::conformance::world::{ProgramWorld, rest, types};
 use crate::fake::{Behavior, Pipes, Signal};
 
 const SHORT: Duration = Duration::from_millis(50);
 
-pub(crate) async fn whatever_does_not_come_in_time_ends_the_run(on: &Host) {
+pub(crate) async fn each_deadline_ends_the_run(on: &Host) {
     let hanging = Behavior::new().read_stdin().hang();
     let silent = Behavior::new().read_stdin().stdout_line(START).hang();
     for (behavior, deadlines, deadline, events) in [
@@ -19,7 +19,7 @@ pub(crate) async fn whatever_does_not_come_in_time_ends_the_run(on: &Host) {
         (&silent, Deadlines::NONE.with_idle(SHORT), Deadline::Idle, 1),
         (&hanging, Deadlines::NONE.with_overall(SHORT), Deadline::Overall, 0),
     ] {
-        let world = World::new(on, behavior.clone());
+        let world = ProgramWorld::new(on, behavior.clone());
         let mut run = world.opencode.stream(world.request().with_deadlines(deadlines));
         assert_eq!(rest(&mut run).await.len(), events, "{deadline}");
         let error = run.outcome().await.unwrap_err();
@@ -29,9 +29,9 @@ pub(crate) async fn whatever_does_not_come_in_time_ends_the_run(on: &Host) {
     }
 }
 
-pub(crate) async fn what_was_gathered_until_the_deadline_is_kept(on: &Host) {
+pub(crate) async fn partial_results_are_kept(on: &Host) {
     let behavior = Behavior::new().stdout_line(START).stdout_line(&text("prt_2", "Half"));
-    let world = World::new(on, behavior.hang());
+    let world = ProgramWorld::new(on, behavior.hang());
     let request = world.request().with_deadlines(Deadlines::NONE.with_idle(SHORT));
     let mut run = world.opencode.stream(request);
     assert_eq!(types(&rest(&mut run).await), ["step_start", "text"]);
@@ -41,7 +41,7 @@ pub(crate) async fn what_was_gathered_until_the_deadline_is_kept(on: &Host) {
 
 pub(crate) async fn a_program_that_ignores_sigterm_is_killed(on: &Host) {
     let deaf = Behavior::new().ignore(Signal::Terminate).spawn_orphan(Pipes::Hold);
-    let world = World::new(on, deaf.stdout_line(START).hang());
+    let world = ProgramWorld::new(on, deaf.stdout_line(START).hang());
     let request = world.request_with(|settings| {
         settings.deadlines = Deadlines::NONE.with_idle(SHORT);
         settings.kill_grace = Duration::from_secs(1);
@@ -52,8 +52,8 @@ pub(crate) async fn a_program_that_ignores_sigterm_is_killed(on: &Host) {
     assert_eq!(world.call().started.len(), 1);
 }
 
-pub(crate) async fn a_run_within_its_deadlines_is_left_alone(on: &Host) {
-    let world = World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
+pub(crate) async fn a_run_within_its_deadlines_completes(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
     let minute = Duration::from_secs(60);
     let deadlines = Deadlines::NONE.with_first_event(minute).with_idle(minute);
     let request = world.request().with_deadlines(deadlines.with_overall(minute));

@@ -1,15 +1,15 @@
-//! How a run ends, and what is told about it.
+//! Ends of runs, and their reports.
 
 use opencode_client::{Exit, RunEnd, RunError};
 
 use crate::conformance::Host;
 use crate::conformance::lines::{FINISH, START, answer, text};
-use crate::conformance::world::{GATE, World, rest, send, told};
+use crate::conformance::world::{GATE, ProgramWorld, error_chain, rest, send};
 use crate::fake::{Behavior, Signal};
 
 async fn ends_with(on: &Host, behavior: Behavior, expected: RunEnd, exit: Exit) {
     let shown = format!("{behavior:?}");
-    let world = World::new(on, behavior);
+    let world = ProgramWorld::new(on, behavior);
     let error = world.opencode.run(world.request()).await.unwrap_err();
     let RunError::Ended(report) = &error else { panic!("{error:?} of {shown}") };
     assert_eq!(report.outcome.end, expected, "of {shown}");
@@ -22,7 +22,7 @@ fn started() -> Behavior {
     Behavior::new().stdout_line(START)
 }
 
-pub(crate) async fn a_failure_before_the_first_event_is_one_of_the_start(on: &Host) {
+pub(crate) async fn a_failure_before_the_first_event_is_a_startup_error(on: &Host) {
     let message = |message: &str| RunEnd::StartupError { message: message.to_owned() };
     let refused = Behavior::new().stderr_line("Error: Session not found");
     ends_with(on, refused.clone().exit(1), message("Session not found"), Exit::Code(1)).await;
@@ -41,7 +41,7 @@ pub(crate) async fn a_failure_after_an_event_is_a_crash(on: &Host) {
     ends_with(on, started(), RunEnd::Torn, Exit::Code(0)).await;
 }
 
-pub(crate) async fn a_signal_is_told(on: &Host) {
+pub(crate) async fn a_signal_is_reported(on: &Host) {
     for (signal, number) in
         [(Signal::Hangup, 1), (Signal::Interrupt, 2), (Signal::Kill, 9), (Signal::Terminate, 15)]
     {
@@ -51,14 +51,14 @@ pub(crate) async fn a_signal_is_told(on: &Host) {
             ends_with(on, killed, interrupted.clone(), Exit::Signal(number)).await;
         }
     }
-    // As shells tell of the signal that ended what they had started.
+    // Shells exit with 128 + n when signal n ended their child.
     let code = started().exit(143);
     ends_with(on, code, RunEnd::Interrupted { signal: 15 }, Exit::Code(143)).await;
 }
 
-pub(crate) async fn a_crash_from_outside_keeps_what_was_gathered(on: &Host) {
+pub(crate) async fn a_killed_program_keeps_partial_results(on: &Host) {
     let behavior = started().stdout_line(&text("prt_2", "Half an ans")).pause_until(GATE);
-    let world = World::new(on, behavior.stdout_line(FINISH));
+    let world = ProgramWorld::new(on, behavior.stdout_line(FINISH));
     let mut run = world.opencode.stream(world.request());
     run.next_event().await.unwrap();
     run.next_event().await.unwrap();
@@ -67,12 +67,12 @@ pub(crate) async fn a_crash_from_outside_keeps_what_was_gathered(on: &Host) {
     let error = run.outcome().await.unwrap_err();
     assert_eq!(error.end(), Some(&RunEnd::Interrupted { signal: 11 }));
     assert_eq!(error.report().unwrap().text(), "Half an ans");
-    assert!(told(&error).ends_with("ended by signal 11"), "{error}");
+    assert!(error_chain(&error).ends_with("ended by signal 11"), "{error}");
 }
 
-pub(crate) async fn a_complete_answer_is_told_with_all_about_the_run(on: &Host) {
+pub(crate) async fn a_complete_answer_has_a_full_report(on: &Host) {
     let behavior = Behavior::new().stderr_line("note").stdout_raw(answer("Hello."));
-    let world = World::new(on, behavior);
+    let world = ProgramWorld::new(on, behavior);
     let report = world.opencode.run(world.request()).await.unwrap();
     assert_eq!(report.outcome.end, RunEnd::Completed);
     assert_eq!(report.outcome.exit, Some(Exit::Code(0)));

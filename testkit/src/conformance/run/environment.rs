@@ -1,4 +1,4 @@
-//! What the program sees of the machine, and what others see of it.
+//! Environment and files of the program.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,18 +9,18 @@ use opencode_client::{CacheHome, DataHome, Isolation, RunConfig, TempHome, UserC
 
 use crate::conformance::Host;
 use crate::conformance::lines::{START, answer};
-use crate::conformance::world::World;
+use crate::conformance::world::ProgramWorld;
 use crate::fake::{Behavior, Call};
 
-fn answering(on: &Host) -> World {
-    World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")))
+fn answering(on: &Host) -> ProgramWorld {
+    ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")))
 }
 
 fn value<'a>(call: &'a Call, name: &str) -> Option<&'a OsStr> {
     call.env.get(OsStr::new(name)).map(AsRef::as_ref)
 }
 
-/// What is in a directory, at any depth, with its permissions; not what links lead to.
+/// All entries of a directory tree with their permissions, without following links.
 fn contents(directory: &Path) -> Vec<(PathBuf, fs::Metadata)> {
     let mut found = Vec::new();
     let mut pending = vec![directory.to_owned()];
@@ -34,9 +34,9 @@ fn contents(directory: &Path) -> Vec<(PathBuf, fs::Metadata)> {
     found
 }
 
-pub(crate) async fn the_directory_is_that_of_the_run(on: &Host) {
+pub(crate) async fn the_program_starts_in_the_directory_of_the_run(on: &Host) {
     let world = answering(on);
-    // The shell's idea of it, which is not the system's when a link leads there.
+    // `PWD` keeps the link, while the working directory is resolved.
     let link = world.path("link");
     std::os::unix::fs::symlink(world.path("project"), &link).unwrap();
     let mut environment = world.environment();
@@ -49,7 +49,7 @@ pub(crate) async fn the_directory_is_that_of_the_run(on: &Host) {
     assert_eq!(call.cwd, world.path("project"));
 }
 
-pub(crate) async fn every_run_has_a_mark_of_its_own(on: &Host) {
+pub(crate) async fn every_run_has_a_marker_of_its_own(on: &Host) {
     let world = answering(on);
     world.opencode.run(world.request()).await.unwrap();
     world.opencode.run(world.request()).await.unwrap();
@@ -60,7 +60,7 @@ pub(crate) async fn every_run_has_a_mark_of_its_own(on: &Host) {
         .collect();
     assert_ne!(marks[0], marks[1]);
 
-    // Inside a tool of another run that run's mark goes on in front.
+    // A run inside a tool of another run extends the marker of the outer run.
     let mut environment = world.environment();
     environment.set("OPENCODE_RS_RUN", &marks[0]);
     world.builder().environment(environment).build().run(world.request()).await.unwrap();
@@ -71,7 +71,7 @@ pub(crate) async fn every_run_has_a_mark_of_its_own(on: &Host) {
     assert!(!own.is_empty() && own != outer);
 }
 
-pub(crate) async fn nothing_of_an_opencode_around_it_gets_in(on: &Host) {
+pub(crate) async fn variables_of_a_surrounding_opencode_are_removed(on: &Host) {
     let world = answering(on);
     let mut environment = world.environment();
     let leaks = [
@@ -101,7 +101,7 @@ pub(crate) async fn nothing_of_an_opencode_around_it_gets_in(on: &Host) {
     assert_eq!(value(&call, "SOME_API_KEY"), Some(OsStr::new("kept")));
     assert_eq!(value(&call, "EXTRA"), Some(OsStr::new("added")));
     assert_eq!(value(&call, "HOME"), Some(world.path("home").as_os_str()));
-    // Everything else with this name is the library's own, or the fake program's.
+    // Other variables with this prefix belong to the library or to the fake program.
     let known = [
         "OPENCODE_CLIENT",
         "OPENCODE_DISABLE_AUTOUPDATE",
@@ -118,8 +118,8 @@ pub(crate) async fn nothing_of_an_opencode_around_it_gets_in(on: &Host) {
     assert_eq!(names, known);
 }
 
-pub(crate) async fn its_files_are_in_one_directory_that_nobody_else_may_read(on: &Host) {
-    let world = World::new(on, Behavior::new().stdout_line(START).hang());
+pub(crate) async fn private_files_are_readable_by_their_owner_only(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().stdout_line(START).hang());
     let provider = r#"{ "provider": { "x": { "options": { "apiKey": "s3cret" } } } }"#;
     let config = world.path("home/.config/opencode");
     fs::create_dir_all(&config).unwrap();
@@ -150,11 +150,11 @@ pub(crate) async fn its_files_are_in_one_directory_that_nobody_else_may_read(on:
             secrets += usize::from(fs::read_to_string(&path).unwrap().contains("s3cret"));
         }
     }
-    assert_eq!(secrets, 1, "the providers were handed on");
+    assert_eq!(secrets, 1, "the providers of the user are in one file");
     drop(run);
 }
 
-pub(crate) async fn without_isolation_nothing_is_moved(on: &Host) {
+pub(crate) async fn without_isolation_the_directories_of_the_user_are_used(on: &Host) {
     let world = answering(on);
     let mut environment = world.environment();
     environment.set("XDG_DATA_HOME", world.path("data"));
@@ -170,7 +170,7 @@ pub(crate) async fn without_isolation_nothing_is_moved(on: &Host) {
     }
 }
 
-pub(crate) async fn a_data_directory_of_the_caller_s_is_kept(on: &Host) {
+pub(crate) async fn a_given_data_directory_is_kept(on: &Host) {
     let world = answering(on);
     let data = world.path("mine");
     let isolation = Isolation::new()

@@ -1,4 +1,4 @@
-//! What happens to the runs of a program that ends without a chance to see them through.
+//! Runs of a client process that ends without a chance to clean up.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -6,37 +6,37 @@ use std::os::unix::process::ExitStatusExt;
 use opencode_client::{GuardianError, RunConfig, Warning};
 
 use crate::conformance::lines::{START, answer};
-use crate::conformance::program::{self, Part, Program};
-use crate::conformance::world::{World, send};
+use crate::conformance::program::{self, ClientProcess, ClientRole};
+use crate::conformance::world::{ProgramWorld, send};
 use crate::conformance::{Host, LONG};
 use crate::fake::{Behavior, Pipes, Signal};
 use crate::processes::eventually;
 
-/// Goes on for ever, with tools in sessions of their own and files in its private directory.
+/// A program that runs until it is ended, with tools in sessions of their own and private files.
 fn running() -> Behavior {
     let tools = Behavior::new().spawn_orphan(Pipes::Hold).spawn_tool(Pipes::Close);
     tools.read_stdin().stdout_line(START).hang()
 }
 
-/// The program, a run of which goes on.
-fn start(world: &World, part: Part) -> Program {
+/// Starts a client process and waits for the first event of the run.
+fn start(world: &ProgramWorld, part: ClientRole) -> ClientProcess {
     let mut program = program::start(world, part);
-    assert_eq!(program.told("event"), "step_start");
+    assert_eq!(program.wait_for("event"), "step_start");
     program
 }
 
 #[track_caller]
-fn assert_left_to_the_guardian(world: &World) {
+fn assert_left_to_the_guardian(world: &ProgramWorld) {
     eventually(LONG, || {
         let left = (world.processes(), world.private_dirs(), world.guardians());
         if left.0.is_empty() && left.1.is_empty() && left.2.is_empty() { Ok(()) } else { Err(left) }
     });
 }
 
-pub(crate) async fn a_killed_program_leaves_nothing(on: &Host) {
-    let world = World::new(on, running());
-    let mut program = start(&world, Part::Wait);
-    // The program, OpenCode and its tools. One that is just being replaced by another cannot be seen.
+pub(crate) async fn a_killed_client_leaves_nothing(on: &Host) {
+    let world = ProgramWorld::new(on, running());
+    let mut program = start(&world, ClientRole::Wait);
+    // The client, OpenCode and the two tools. A process is invisible for a moment while it execs.
     eventually(LONG, || match world.processes() {
         processes if processes.len() > 1 + 2 => Ok(()),
         processes => Err(processes),
@@ -47,46 +47,44 @@ pub(crate) async fn a_killed_program_leaves_nothing(on: &Host) {
     assert_left_to_the_guardian(&world);
 }
 
-pub(crate) async fn a_killed_program_ends_those_that_ignore_signals(on: &Host) {
+pub(crate) async fn a_killed_client_leaves_no_process_that_ignores_signals(on: &Host) {
     let deaf = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
     let deaf = deaf.into_iter().fold(Behavior::new(), Behavior::ignore);
-    let world = World::new(on, deaf.spawn_orphan(Pipes::Close).stdout_line(START).hang());
-    let mut program = start(&world, Part::Wait);
+    let world = ProgramWorld::new(on, deaf.spawn_orphan(Pipes::Close).stdout_line(START).hang());
+    let mut program = start(&world, ClientRole::Wait);
     send("KILL", &program.id().to_string());
     program.wait();
     assert_left_to_the_guardian(&world);
 }
 
-pub(crate) async fn a_program_that_aborts_leaves_nothing(on: &Host) {
-    let world = World::new(on, running());
-    let mut program = start(&world, Part::Abort);
+pub(crate) async fn an_aborted_client_leaves_nothing(on: &Host) {
+    let world = ProgramWorld::new(on, running());
+    let mut program = start(&world, ClientRole::Abort);
     assert_eq!(program.wait().signal(), Some(6));
     assert_left_to_the_guardian(&world);
 }
 
-pub(crate) async fn a_program_that_exits_in_the_middle_leaves_nothing(on: &Host) {
-    let world = World::new(on, running());
-    let mut program = start(&world, Part::Exit);
+pub(crate) async fn a_client_that_exits_during_a_run_leaves_nothing(on: &Host) {
+    let world = ProgramWorld::new(on, running());
+    let mut program = start(&world, ClientRole::Exit);
     assert!(program.wait().success());
     assert_left_to_the_guardian(&world);
 }
 
-pub(crate) async fn a_program_whose_group_is_interrupted_leaves_nothing(on: &Host) {
+pub(crate) async fn a_client_whose_process_group_is_signalled_leaves_nothing(on: &Host) {
     for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
-        let world = World::new(on, running());
-        let mut program = start(&world, Part::Wait);
+        let world = ProgramWorld::new(on, running());
+        let mut program = start(&world, ClientRole::Wait);
         send(signal, &format!("-{}", program.id()));
         assert_eq!(program.wait().signal(), Some(number));
         assert_left_to_the_guardian(&world);
     }
 }
 
-pub(crate) async fn a_program_that_is_killed_while_it_asks_for_the_version_leaves_nothing(
-    on: &Host,
-) {
-    let world = World::new(on, Behavior::new());
+pub(crate) async fn a_client_killed_during_a_version_check_leaves_nothing(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new());
     world.hide_version();
-    let mut program = program::start(&world, Part::Version);
+    let mut program = program::start(&world, ClientRole::Version);
     eventually(LONG, || match world.private_dirs() {
         found if found.len() == 1 && world.processes().len() > 1 => Ok(()),
         found => Err(found),
@@ -96,10 +94,10 @@ pub(crate) async fn a_program_that_is_killed_while_it_asks_for_the_version_leave
     assert_left_to_the_guardian(&world);
 }
 
-pub(crate) async fn a_run_without_a_guardian_works_and_says_so(on: &Host) {
-    let world = World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
+pub(crate) async fn a_run_without_a_guardian_completes_with_a_warning(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
     let mut environment = world.environment();
-    // More than the system hands to a program. The run has another one.
+    // Too long for the environment of the guardian. The run has another search path.
     environment.set("PATH", "/bin:".repeat(50_000));
     let opencode = world.builder().environment(environment).build();
     let config = RunConfig::new().with_env("PATH", "/bin");
@@ -112,9 +110,9 @@ pub(crate) async fn a_run_without_a_guardian_works_and_says_so(on: &Host) {
 }
 
 pub(crate) async fn a_guardian_ends_with_its_handle(on: &Host) {
-    let world = World::new(on, Behavior::new().stdout_raw(answer("Hello.")));
+    let world = ProgramWorld::new(on, Behavior::new().stdout_raw(answer("Hello.")));
     let opencode = world.builder().build();
-    assert_eq!(world.guardians(), [], "there is nothing to guard");
+    assert_eq!(world.guardians(), [], "a guardian without a run");
     opencode.run(world.request()).await.unwrap();
     let clone = opencode.clone();
     drop(opencode);
@@ -123,8 +121,8 @@ pub(crate) async fn a_guardian_ends_with_its_handle(on: &Host) {
     assert_eq!(world.guardians(), []);
 }
 
-pub(crate) async fn a_guardian_that_is_killed_harms_no_run_and_is_replaced(on: &Host) {
-    let world = World::new(on, running());
+pub(crate) async fn a_killed_guardian_harms_no_run_and_is_replaced(on: &Host) {
+    let world = ProgramWorld::new(on, running());
     let run = world.started().await;
     let [guardian] = &world.guardians()[..] else { panic!("one") };
     send("KILL", &guardian.pid.to_string());
@@ -139,7 +137,7 @@ pub(crate) async fn a_guardian_that_is_killed_harms_no_run_and_is_replaced(on: &
 }
 
 pub(crate) async fn a_guardian_needs_no_search_path(on: &Host) {
-    let world = World::new(on, running());
+    let world = ProgramWorld::new(on, running());
     let mut environment = world.environment();
     environment.set("PATH", world.path("empty"));
     let opencode = world.builder().environment(environment).build();
@@ -151,8 +149,8 @@ pub(crate) async fn a_guardian_needs_no_search_path(on: &Host) {
     assert!(error.report().unwrap().warnings.is_empty(), "{error:?}");
 }
 
-pub(crate) async fn a_guardian_knows_nothing_of_what_it_guards_but_where_it_is(on: &Host) {
-    let world = World::new(on, running());
+pub(crate) async fn a_guardian_inherits_no_environment(on: &Host) {
+    let world = ProgramWorld::new(on, running());
     let mut environment = world.environment();
     environment.set("API_KEY", "s3cret");
     let opencode = world.builder().environment(environment).build();

@@ -1,4 +1,4 @@
-//! A runtime whose blocking work waits for the test: so the moments between two steps of a run can be looked at.
+//! A runtime that holds blocking work until the test runs it, to stop a run between the steps.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,65 +15,65 @@ use opencode_client::{Connecting, Process, ProcessControl, RunEvent, RunStream, 
 use crate::conformance::Host;
 use crate::conformance::world::until_phase;
 
-type Work = Box<dyn FnOnce() + Send>;
+type BlockingWork = Box<dyn FnOnce() + Send>;
 
 #[derive(Clone)]
-pub(crate) struct Held {
+pub(crate) struct HeldRuntime {
     host: Host,
-    waiting: Arc<Mutex<Waiting>>,
+    waiting: Arc<Mutex<HeldWork>>,
 }
 
 #[derive(Default)]
-struct Waiting {
-    work: VecDeque<Work>,
+struct HeldWork {
+    work: VecDeque<BlockingWork>,
     waker: Option<Waker>,
 }
 
-impl Held {
+impl HeldRuntime {
     pub(crate) fn new(on: &Host) -> Self {
         Self { host: on.clone(), waiting: Arc::default() }
     }
 
-    /// How much work waits.
+    /// Number of held work items.
     pub(crate) fn len(&self) -> usize {
         self.waiting.lock().unwrap().work.len()
     }
 
-    /// Does the work that has waited longest, here and now.
+    /// Runs the oldest work item on this thread.
     pub(crate) fn work(&self) {
         let work = self.waiting.lock().unwrap().work.pop_front();
-        work.expect("there is work")();
+        work.expect("held work")();
     }
 
-    /// Does all work that waits, here and now.
+    /// Runs all work items on this thread.
     pub(crate) fn work_all(&self) {
         while self.len() > 0 {
             self.work();
         }
     }
 
-    /// Drops all work, as a runtime does that shuts down.
+    /// Drops all work, as a runtime does at the shutdown.
     pub(crate) fn shut_down(&self) {
         self.waiting.lock().unwrap().work.clear();
     }
 
-    /// Goes on with a run, and does its work, until its next event.
+    /// Polls a run, and runs the work, until the next event.
     pub(crate) async fn next_event(&self, run: &mut RunStream) -> Option<RunEvent> {
         self.working(run.next_event()).await
     }
 
-    /// Goes on with a run that has no event to tell, and does its work, until `condition` holds.
+    /// Polls a run that has no event, and runs the work, until `condition` holds.
     pub(crate) async fn until(&self, run: &mut RunStream, condition: impl FnMut() -> bool) {
         self.working(self.host.until(run, condition)).await;
     }
 
-    /// Goes on with a run, and does its work, until there is only its clean-up left to do.
+    /// Polls a run, and runs the work, until only the cleanup is left.
     pub(crate) async fn until_ending(&self, run: &mut RunStream) {
         self.working(until_phase(run, "ending")).await;
-        assert_ne!(self.len(), 0, "work");
+        assert_ne!(self.len(), 0, "no cleanup work is held");
     }
 
-    /// Does the work that comes until the future is ready.
+    /// Polls a future, and runs all work, until the future is ready.
     async fn working<T>(&self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         poll_fn(|cx| {
@@ -90,7 +90,7 @@ impl Held {
         .await
     }
 
-    /// Ready as soon as there is work.
+    /// Ready when there is work.
     fn poll_came(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut waiting = self.waiting.lock().unwrap();
         if !waiting.work.is_empty() {
@@ -101,13 +101,13 @@ impl Held {
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for HeldRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("waiting", &self.len()).finish_non_exhaustive()
+        f.debug_struct("HeldRuntime").field("waiting", &self.len()).finish_non_exhaustive()
     }
 }
 
-impl Runtime for Held {
+impl Runtime for HeldRuntime {
     fn now(&self) -> Instant {
         self.host.runtime().now()
     }
@@ -116,7 +116,7 @@ impl Runtime for Held {
         self.host.runtime().timer(at)
     }
 
-    fn blocking(&self, work: Work) {
+    fn blocking(&self, work: BlockingWork) {
         let mut waiting = self.waiting.lock().unwrap();
         waiting.work.push_back(work);
         let waker = waiting.waker.take();

@@ -1,15 +1,15 @@
-//! What the program reads: the prompt.
+//! The prompt on standard input.
 
 use opencode_client::{Exit, RunEnd, RunRequest};
 
 use crate::conformance::lines::{START, answer, text};
-use crate::conformance::world::{World, rest, types};
+use crate::conformance::world::{ProgramWorld, rest, types};
 use crate::conformance::{Host, LONG};
 use crate::fake::Behavior;
 
 const MEGABYTES: usize = 1 << 20;
 
-/// Everything that a shell, a pipe or a terminal could change.
+/// A text with everything that a shell, a pipe or a terminal could change.
 fn prompt(size: usize) -> String {
     let odd = "--help\r\n\u{feff}é\u{1f980}\0\t\"$(id)\" 'x' \\n %s \u{1b}[0m\n";
     let mut prompt = odd.repeat(size / odd.len() + 1);
@@ -17,15 +17,15 @@ fn prompt(size: usize) -> String {
     prompt
 }
 
-fn request(world: &World, prompt: &str) -> RunRequest {
+fn request(world: &ProgramWorld, prompt: &str) -> RunRequest {
     let mut request = world.request();
     request.prompt = prompt.to_owned();
     request
 }
 
-pub(crate) async fn the_prompt_arrives_byte_for_byte_and_ends(on: &Host) {
-    // The program sees the end: otherwise it would read on.
-    let world = World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Read.")));
+pub(crate) async fn the_prompt_arrives_unchanged_and_complete(on: &Host) {
+    // The program answers only after the end of the input.
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Read.")));
     for prompt in [prompt(10 * MEGABYTES), "x".to_owned()] {
         let report = world.opencode.run(request(&world, &prompt)).await.unwrap();
         assert_eq!(report.text(), "Read.");
@@ -37,8 +37,8 @@ pub(crate) async fn the_prompt_arrives_byte_for_byte_and_ends(on: &Host) {
     }
 }
 
-pub(crate) async fn a_program_need_not_read_the_prompt(on: &Host) {
-    let world = World::new(on, Behavior::new().stdout_raw(answer("Enough.")));
+pub(crate) async fn a_program_may_ignore_the_prompt(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().stdout_raw(answer("Enough.")));
     let request = request(&world, &prompt(10 * MEGABYTES));
     let report = world.opencode.run(request).await.unwrap();
     assert_eq!(report.text(), "Enough.");
@@ -46,13 +46,13 @@ pub(crate) async fn a_program_need_not_read_the_prompt(on: &Host) {
     assert_eq!(report.outcome.stderr, "");
 }
 
-pub(crate) async fn a_program_may_print_before_it_reads(on: &Host) {
+pub(crate) async fn a_program_may_print_before_reading_the_prompt(on: &Host) {
     const EVENTS: usize = 160;
     let said = "x".repeat(64 << 10);
     let lines: String =
         (0..EVENTS).map(|id| text(&format!("prt_early_{id}"), &said) + "\n").collect();
     let behavior = Behavior::new().stdout_raw(format!("{START}\n{lines}")).read_stdin();
-    let world = World::new(on, behavior.stdout_raw(answer("Read.")));
+    let world = ProgramWorld::new(on, behavior.stdout_raw(answer("Read.")));
     let prompt = prompt(10 * MEGABYTES);
 
     let mut run = world.opencode.stream(request(&world, &prompt));
@@ -65,8 +65,8 @@ pub(crate) async fn a_program_may_print_before_it_reads(on: &Host) {
     assert!(world.call().stdin.as_deref() == Some(prompt.as_bytes()));
 }
 
-pub(crate) async fn a_prompt_that_nobody_reads_holds_no_cancel_up(on: &Host) {
-    let world = World::new(on, Behavior::new().stdout_line(START).hang());
+pub(crate) async fn an_unread_prompt_does_not_delay_a_cancel(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().stdout_line(START).hang());
     let mut run = world.opencode.stream(request(&world, &prompt(MEGABYTES)));
     assert!(run.next_event().await.is_some());
     run.cancel();

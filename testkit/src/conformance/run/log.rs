@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::conformance::Host;
 use crate::conformance::lines::{FINISH, START, answer, text};
-use crate::conformance::world::{GATE, World, rest};
+use crate::conformance::world::{GATE, ProgramWorld, rest};
 use crate::fake::Behavior;
 
-fn answering(on: &Host) -> World {
-    World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")))
+fn answering(on: &Host) -> ProgramWorld {
+    ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")))
 }
 
 fn objects(log: &Path) -> Vec<Value> {
@@ -27,9 +27,11 @@ fn types(log: &Path) -> Vec<String> {
     objects(log).iter().map(|object| object["type"].as_str().unwrap().to_owned()).collect()
 }
 
-pub(crate) async fn is_written_while_the_run_goes_on(on: &Host) {
-    let world =
-        World::new(on, Behavior::new().stdout_line(START).pause_until(GATE).stdout_line(FINISH));
+pub(crate) async fn is_written_during_the_run(on: &Host) {
+    let world = ProgramWorld::new(
+        on,
+        Behavior::new().stdout_line(START).pause_until(GATE).stdout_line(FINISH),
+    );
     let log = world.path("log");
     let mut run = world.opencode.stream(world.request().with_log(EventLogConfig::new(&log)));
     run.next_event().await.unwrap();
@@ -39,7 +41,7 @@ pub(crate) async fn is_written_while_the_run_goes_on(on: &Host) {
     assert_eq!(fs::read_to_string(&log).unwrap(), format!("{START}\n{FINISH}\n"));
 }
 
-pub(crate) async fn holds_events_as_they_came_for_its_owner_alone(on: &Host) {
+pub(crate) async fn has_unchanged_events_and_is_readable_by_its_owner_only(on: &Host) {
     let world = answering(on);
     let log = world.path("log");
     let request = world.request().with_log(EventLogConfig::new(&log));
@@ -48,7 +50,7 @@ pub(crate) async fn holds_events_as_they_came_for_its_owner_alone(on: &Host) {
     assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
-pub(crate) async fn leaves_types_out(on: &Host) {
+pub(crate) async fn leaves_out_excluded_types(on: &Host) {
     let world = answering(on);
     let log = world.path("log");
     let config = EventLogConfig::new(&log).without_type("text").without_type("step_start");
@@ -57,7 +59,7 @@ pub(crate) async fn leaves_types_out(on: &Host) {
     assert_eq!(report.text(), "Hello.");
 }
 
-pub(crate) async fn begins_anew_or_goes_on(on: &Host) {
+pub(crate) async fn is_truncated_or_appended_to(on: &Host) {
     let world = answering(on);
     let log = world.path("log");
     fs::write(&log, "{\"type\":\"earlier\"}\n").unwrap();
@@ -72,17 +74,21 @@ pub(crate) async fn begins_anew_or_goes_on(on: &Host) {
         world.opencode.run(world.request().with_log(config)).await.unwrap();
         assert_eq!(types(&log), expected);
     }
-    assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o644, "the caller's");
+    assert_eq!(
+        fs::metadata(&log).unwrap().permissions().mode() & 0o777,
+        0o644,
+        "the permissions of an existing file changed"
+    );
 }
 
-pub(crate) async fn holds_what_is_no_event_as_objects(on: &Host) {
+pub(crate) async fn has_diagnostics_and_notices_as_objects(on: &Host) {
     let behavior = Behavior::new()
         .stdout_line("a \"banner\"")
         .stdout_raw(b"\xff\n")
         .stdout_line(START)
         .stderr_line("! permission requested: bash (id); auto-rejecting")
         .stdout_raw(r#"{"type":"#);
-    let world = World::new(on, behavior);
+    let world = ProgramWorld::new(on, behavior);
     let log = world.path("log");
     let request = world.request().with_log(EventLogConfig::new(&log));
     world.opencode.run(request).await.unwrap_err();
@@ -90,7 +96,7 @@ pub(crate) async fn holds_what_is_no_event_as_objects(on: &Host) {
         .iter()
         .map(|object| format!("{} {}", object["type"], object["kind"]).replace('"', ""))
         .collect();
-    // The two outputs have no common order.
+    // Stdout and stderr have no common order.
     found.sort();
     let expected = [
         "diagnostic invalid_utf8",
@@ -104,12 +110,12 @@ pub(crate) async fn holds_what_is_no_event_as_objects(on: &Host) {
     assert_eq!(objects(&log)[0]["raw"], "a \"banner\"");
 }
 
-pub(crate) async fn that_ends_early_is_an_error_with_the_whole_report(on: &Host) {
+pub(crate) async fn write_error_fails_the_run_with_its_report(on: &Host) {
     let world = answering(on);
-    // Every write to it fails as on a full disk.
+    // Every write fails as on a full disk.
     let full = EventLogConfig::new("/dev/full");
     let mut run = world.opencode.stream(world.request().with_log(full));
-    assert_eq!(rest(&mut run).await.len(), 3, "the run goes on");
+    assert_eq!(rest(&mut run).await.len(), 3, "the run does not continue");
     let error = run.outcome().await.unwrap_err();
     let RunError::Log { report, source } = &error else { panic!("{error:?}") };
     assert_eq!((&*report.text(), &report.outcome.end), ("Hello.", &RunEnd::Completed));
@@ -118,8 +124,8 @@ pub(crate) async fn that_ends_early_is_an_error_with_the_whole_report(on: &Host)
     assert_eq!(error.report().unwrap().text(), "Hello.");
 }
 
-pub(crate) async fn that_ends_early_is_a_warning_when_the_run_failed_as_well(on: &Host) {
-    let world = World::new(on, Behavior::new().stdout_line(START).exit(3));
+pub(crate) async fn write_error_is_a_warning_of_a_failed_run(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().stdout_line(START).exit(3));
     let full = EventLogConfig::new("/dev/full");
     let error = world.opencode.run(world.request().with_log(full)).await.unwrap_err();
     let RunError::Ended(report) = &error else { panic!("{error:?}") };
@@ -132,11 +138,11 @@ fn is_full(error: &EventLogError) -> bool {
     source.kind() == io::ErrorKind::StorageFull
 }
 
-pub(crate) async fn of_many_megabytes_holds_everything(on: &Host) {
+pub(crate) async fn of_many_megabytes_is_complete(on: &Host) {
     let lines: String = (0..200)
         .map(|number| text(&format!("prt_{number}"), &"x".repeat(100_000)) + "\n")
         .collect();
-    let world = World::new(
+    let world = ProgramWorld::new(
         on,
         Behavior::new().stdout_line(START).stdout_raw(lines.clone()).stdout_line(FINISH),
     );
@@ -146,7 +152,7 @@ pub(crate) async fn of_many_megabytes_holds_everything(on: &Host) {
     assert!(fs::read_to_string(&log).unwrap() == format!("{START}\n{lines}{FINISH}\n"));
 }
 
-pub(crate) async fn of_two_runs_at_once_has_whole_lines(on: &Host) {
+pub(crate) async fn of_parallel_runs_has_whole_lines(on: &Host) {
     let world = answering(on);
     let log = world.path("log");
     let config = EventLogConfig::new(&log).with_mode(EventLogMode::Append);

@@ -1,4 +1,4 @@
-//! When runs may start, relative to others.
+//! Pacing of starts.
 
 use std::num::NonZeroUsize;
 
@@ -7,39 +7,40 @@ use opencode_client::{
 };
 
 use super::cancel::one_at_a_time;
-use super::held::Held;
+use super::held::HeldRuntime;
 use crate::conformance::lines::{START, answer};
-use crate::conformance::world::{GATE, World, poll_once};
+use crate::conformance::world::{GATE, ProgramWorld, poll_once};
 use crate::conformance::{Host, yield_now};
 use crate::fake::Behavior;
 
-/// Waits for the gate of its test before the first event, and for another one after it.
+/// A program with a gate before the first event, and another gate after it.
 fn gated() -> Behavior {
     Behavior::new().pause_until(GATE).stdout_line(START).pause_until("end")
 }
 
-fn with_data(world: &World, data: DataHome) -> RunRequest {
+fn with_data(world: &ProgramWorld, data: DataHome) -> RunRequest {
     let isolation = Isolation::new().with_data(data);
     world.request().with_config(RunConfig::new().with_isolation(isolation))
 }
 
-/// Asks for a start, which cannot be: it does not even get as far as to be prepared.
-fn assert_queued(held: &Held, run: &mut RunStream) {
+/// Polls a run that has to wait in the queue, so that not even the preparation starts.
+fn assert_queued(held: &HeldRuntime, run: &mut RunStream) {
     let before = held.len();
     assert!(poll_once(run.next_event()).is_pending());
-    assert_eq!(held.len(), before, "it waits for its turn, not for work");
+    assert_eq!(held.len(), before, "the queued run is being prepared");
 }
 
-/// Asks for a start, which there is.
-fn assert_starts(held: &Held, run: &mut RunStream) {
+/// Polls a run that may start.
+fn assert_starts(held: &HeldRuntime, run: &mut RunStream) {
     let before = held.len();
     assert!(poll_once(run.next_event()).is_pending());
-    assert_eq!(held.len(), before + 1, "it is being prepared");
+    assert_eq!(held.len(), before + 1, "the run is not being prepared");
 }
 
-pub(crate) async fn one_at_a_time_means_until_the_first_event(on: &Host) {
-    let world = World::with_attempts(on, [gated(), Behavior::new().stdout_raw(answer("Second."))]);
-    let held = Held::new(on);
+pub(crate) async fn a_start_lasts_until_the_first_event(on: &Host) {
+    let world =
+        ProgramWorld::with_attempts(on, [gated(), Behavior::new().stdout_raw(answer("Second."))]);
+    let held = HeldRuntime::new(on);
     let opencode = one_at_a_time(world.builder_on(held.clone())).build();
     let mut first = opencode.stream(world.request());
     let mut second = opencode.stream(world.request());
@@ -50,17 +51,17 @@ pub(crate) async fn one_at_a_time_means_until_the_first_event(on: &Host) {
     assert_queued(&held, &mut second);
     world.fake.open(GATE).unwrap();
     assert!(first.next_event().await.is_some());
-    // The first one has begun to answer and goes on.
+    // The first run has begun to answer and continues.
     assert_starts(&held, &mut second);
     held.work_all();
     assert!(held.next_event(&mut second).await.is_some());
     assert_eq!(world.calls().len(), 2);
 }
 
-pub(crate) async fn a_line_that_is_no_event_is_no_first_event(on: &Host) {
+pub(crate) async fn a_diagnostic_is_no_first_event(on: &Host) {
     let banner = Behavior::new().stdout_line("a banner").stderr_line("~ https://opncd.ai/s/1");
-    let world = World::new(on, banner.pause_until(GATE).stdout_line(START));
-    let held = Held::new(on);
+    let world = ProgramWorld::new(on, banner.pause_until(GATE).stdout_line(START));
+    let held = HeldRuntime::new(on);
     let opencode = one_at_a_time(world.builder_on(held.clone())).build();
     let mut first = opencode.stream(world.request());
     let mut second = opencode.stream(world.request());
@@ -73,8 +74,8 @@ pub(crate) async fn a_line_that_is_no_event_is_no_first_event(on: &Host) {
     assert_starts(&held, &mut second);
 }
 
-pub(crate) async fn an_exit_makes_room_as_well(on: &Host) {
-    let world = World::new(on, Behavior::new().exit(1));
+pub(crate) async fn an_exit_frees_the_slot(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().exit(1));
     let opencode = one_at_a_time(world.builder()).build();
     let runs: Vec<_> =
         (0..3).map(|_| on.spawn(opencode.stream(world.request()).outcome())).collect();
@@ -84,8 +85,8 @@ pub(crate) async fn an_exit_makes_room_as_well(on: &Host) {
     assert_eq!(world.calls().len(), 3);
 }
 
-pub(crate) async fn so_does_a_start_that_fails(on: &Host) {
-    let world = World::new(on, Behavior::new().stdout_raw(answer("Hello.")));
+pub(crate) async fn a_failed_start_frees_the_slot(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().stdout_raw(answer("Hello.")));
     let opencode = one_at_a_time(world.builder()).build();
     let missing = world.request().with_directory(world.path("missing"));
     let refused = RunConfig::new().with_env("HUGE", "x".repeat(200_000));
@@ -96,9 +97,9 @@ pub(crate) async fn so_does_a_start_that_fails(on: &Host) {
     }
 }
 
-pub(crate) async fn those_who_leave_the_queue_hold_nobody_up(on: &Host) {
-    let world = World::new(on, gated());
-    let held = Held::new(on);
+pub(crate) async fn dropped_runs_leave_the_queue(on: &Host) {
+    let world = ProgramWorld::new(on, gated());
+    let held = HeldRuntime::new(on);
     let opencode = one_at_a_time(world.builder_on(held.clone())).build();
     let mut first = opencode.stream(world.request());
     let mut second = opencode.stream(world.request());
@@ -109,7 +110,7 @@ pub(crate) async fn those_who_leave_the_queue_hold_nobody_up(on: &Host) {
     for queued in [&mut second, &mut third, &mut fourth] {
         assert_queued(&held, queued);
     }
-    // One that waits, one that is next, and the one that all wait for.
+    // Drops a waiting run, the next run in the queue, and the run that is starting.
     drop(third);
     assert_queued(&held, &mut fourth);
     drop(second);
@@ -118,12 +119,13 @@ pub(crate) async fn those_who_leave_the_queue_hold_nobody_up(on: &Host) {
     assert_starts(&held, &mut fourth);
 }
 
-pub(crate) async fn whoever_is_next_is_woken(on: &Host) {
-    let world = World::with_attempts(on, [gated(), Behavior::new().stdout_raw(answer("Second."))]);
+pub(crate) async fn the_next_run_is_woken(on: &Host) {
+    let world =
+        ProgramWorld::with_attempts(on, [gated(), Behavior::new().stdout_raw(answer("Second."))]);
     let opencode = one_at_a_time(world.builder()).build();
     let mut first = opencode.stream(world.request());
     on.until(&mut first, || world.calls().len() == 1).await;
-    // Tasks of their own are polled only when they are woken.
+    // Spawned tasks are polled only when they are woken.
     let second = on.spawn(opencode.stream(world.request()).outcome());
     let third = on.spawn(opencode.stream(world.request()).outcome());
     yield_now().await;
@@ -132,9 +134,9 @@ pub(crate) async fn whoever_is_next_is_woken(on: &Host) {
     assert_eq!(third.await.unwrap().text(), "Second.");
 }
 
-pub(crate) async fn runs_that_share_data_start_one_at_a_time(on: &Host) {
-    let world = World::new(on, gated());
-    let held = Held::new(on);
+pub(crate) async fn runs_with_the_same_data_directory_start_one_at_a_time(on: &Host) {
+    let world = ProgramWorld::new(on, gated());
+    let held = HeldRuntime::new(on);
     let opencode = world.builder_on(held.clone()).build();
     let (shared, other) = (world.path("shared"), world.path("other"));
     let stream = |data| opencode.stream(with_data(&world, data));
@@ -156,25 +158,25 @@ pub(crate) async fn runs_that_share_data_start_one_at_a_time(on: &Host) {
     assert_starts(&held, &mut second);
     held.work_all();
     assert!(held.next_event(&mut second).await.is_some());
-    assert!(shared.join("opencode").is_dir(), "it is kept");
+    assert!(shared.join("opencode").is_dir(), "the shared data directory was removed");
 }
 
-pub(crate) async fn the_user_s_data_is_shared_as_well(on: &Host) {
-    let world = World::new(on, gated());
-    let held = Held::new(on);
+pub(crate) async fn runs_with_the_data_directory_of_the_user_start_one_at_a_time(on: &Host) {
+    let world = ProgramWorld::new(on, gated());
+    let held = HeldRuntime::new(on);
     let opencode = world.builder_on(held.clone()).build();
     let mut runs = [0, 1].map(|_| opencode.stream(with_data(&world, DataHome::User)));
     assert_starts(&held, &mut runs[0]);
     assert_queued(&held, &mut runs[1]);
 }
 
-pub(crate) async fn as_many_as_allowed_start_at_once(on: &Host) {
-    let world = World::new(on, gated());
-    let held = Held::new(on);
+pub(crate) async fn as_many_runs_as_allowed_start_at_once(on: &Host) {
+    let world = ProgramWorld::new(on, gated());
+    let held = HeldRuntime::new(on);
     let starting_max = NonZeroUsize::new(2);
     let pacing = StartPacing { starting_max, ..StartPacing::default() };
     let opencode = world.builder_on(held.clone()).pacing(pacing).build();
-    // Clones share it.
+    // Clones of a handle share their pacing.
     let other = opencode.clone();
     let mut runs = [&opencode, &other, &opencode].map(|handle| handle.stream(world.request()));
     for run in &mut runs[..2] {
@@ -188,9 +190,9 @@ pub(crate) async fn as_many_as_allowed_start_at_once(on: &Host) {
     held.next_event(&mut runs[2]).await.unwrap();
 }
 
-pub(crate) async fn by_default_nothing_waits(on: &Host) {
-    let world = World::new(on, gated());
-    let held = Held::new(on);
+pub(crate) async fn by_default_no_run_waits(on: &Host) {
+    let world = ProgramWorld::new(on, gated());
+    let held = HeldRuntime::new(on);
     let opencode = world.builder_on(held.clone()).build();
     let mut runs: Vec<_> = (0..5).map(|_| opencode.stream(world.request())).collect();
     for run in &mut runs {

@@ -1,4 +1,4 @@
-//! Secrets, in whatever is printed of a run.
+//! Secrets in `Debug` and `Display` output.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -12,10 +12,10 @@ use serde_json::json;
 
 use crate::conformance::Host;
 use crate::conformance::lines::{DATABASE_LOCKED, START, answer};
-use crate::conformance::world::World;
+use crate::conformance::world::ProgramWorld;
 use crate::fake::Behavior;
 
-/// In every place where a secret may be.
+/// The secret, put into every place where a secret may be.
 const SECRET: &str = "hunter2";
 
 #[track_caller]
@@ -29,7 +29,7 @@ fn assert_debug_hides(value: &impl Debug) {
     assert_hidden(&format!("{value:#?}"));
 }
 
-/// An error, in every way in which programs print one.
+/// Checks `Display` and `Debug` of an error and of the sources.
 #[track_caller]
 fn assert_error_hides(error: &(impl Error + 'static)) {
     assert_debug_hides(error);
@@ -41,7 +41,7 @@ fn assert_error_hides(error: &(impl Error + 'static)) {
     }
 }
 
-fn environment(world: &World) -> Environment {
+fn environment(world: &ProgramWorld) -> Environment {
     let mut environment = world.environment();
     environment.set("SOME_API_KEY", SECRET);
     environment.set("OPENCODE_AUTH_CONTENT", format!("{{\"x\":\"{SECRET}\"}}"));
@@ -60,14 +60,14 @@ fn config() -> RunConfig {
         .with_flags(RunFlags::new().with_attach(attach))
 }
 
-fn request(world: &World) -> RunRequest {
+fn request(world: &ProgramWorld) -> RunRequest {
     let mut request = world.request().with_config(config()).with_retry(StartupRetry::NONE);
     request.prompt = format!("My password is {SECRET}.");
     request
 }
 
-/// The user's files, one of which is broken.
-fn write_user_config(world: &World) {
+/// Writes config files of the user, one of which is malformed.
+fn write_user_config(world: &ProgramWorld) {
     let config = world.path("home/.config/opencode");
     fs::create_dir_all(&config).unwrap();
     let provider = json!({ "provider": { "y": { "options": { "apiKey": SECRET } } } });
@@ -75,12 +75,12 @@ fn write_user_config(world: &World) {
     fs::write(config.join("opencode.json"), format!("{{ \"provider\": {SECRET} }}")).unwrap();
 }
 
-fn handle(world: &World) -> OpenCode {
+fn handle(world: &ProgramWorld) -> OpenCode {
     world.builder().environment(environment(world)).build()
 }
 
-pub(crate) async fn are_not_in_what_is_shown_of_a_run_that_goes_on(on: &Host) {
-    let world = World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
+pub(crate) async fn are_hidden_in_debug_output_of_a_running_run(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
     write_user_config(&world);
     let builder = world.builder().environment(environment(&world));
     assert_debug_hides(&builder);
@@ -105,9 +105,9 @@ pub(crate) async fn are_not_in_what_is_shown_of_a_run_that_goes_on(on: &Host) {
     let report = run.outcome().await.unwrap();
     assert_debug_hides(&report);
     assert_hidden(&report.command);
-    assert_eq!(report.warnings.len(), 1, "of the broken file: {:?}", report.warnings);
+    assert_eq!(report.warnings.len(), 1, "one for the malformed file: {:?}", report.warnings);
     assert_hidden(&format!("{} {:?}", report.warnings[0], report.warnings[0]));
-    // It did reach the program.
+    // The program itself did get the secret.
     let call = world.call();
     assert!(String::from_utf8_lossy(&call.stdin.unwrap()).contains(SECRET));
     let names: Vec<_> = call
@@ -127,7 +127,7 @@ pub(crate) async fn are_not_in_what_is_shown_of_a_run_that_goes_on(on: &Host) {
     assert!(call.args.iter().all(|arg| !arg.to_string_lossy().contains(SECRET)));
 }
 
-pub(crate) async fn are_not_in_errors_of_runs_that_failed(on: &Host) {
+pub(crate) async fn are_hidden_in_errors_of_failed_runs(on: &Host) {
     for behavior in [
         Behavior::new().exit(1),
         Behavior::new().stderr_line(DATABASE_LOCKED).exit(1),
@@ -135,17 +135,17 @@ pub(crate) async fn are_not_in_errors_of_runs_that_failed(on: &Host) {
         Behavior::new().stdout_line("{\"type\":\"text\",\"part\":7}").exit(2),
         Behavior::new().stdout_line(START).kill_self(crate::fake::Signal::Kill),
     ] {
-        let world = World::new(on, behavior);
+        let world = ProgramWorld::new(on, behavior);
         write_user_config(&world);
         assert_error_hides(&handle(&world).run(request(&world)).await.unwrap_err());
     }
-    let world = World::new(on, Behavior::new().stdout_raw(answer("Hello.")));
+    let world = ProgramWorld::new(on, Behavior::new().stdout_raw(answer("Hello.")));
     let log = EventLogConfig::new("/dev/full");
     assert_error_hides(&handle(&world).run(request(&world).with_log(log)).await.unwrap_err());
 }
 
-pub(crate) async fn are_not_in_errors_of_runs_that_were_not_started(on: &Host) {
-    let world = World::new(on, Behavior::new());
+pub(crate) async fn are_hidden_in_errors_of_runs_that_did_not_start(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new());
     let huge = SECRET.repeat(50_000);
     let prompt = |prompt: &str| {
         let mut request = request(&world);

@@ -1,4 +1,4 @@
-//! Runs that cannot be started: the error says what is wrong, and nothing is left of the attempt.
+//! Runs that cannot be started: the error has the reason, and nothing is left.
 
 use std::error::Error;
 use std::io;
@@ -6,21 +6,21 @@ use std::io;
 use opencode_client::{EventLogConfig, RunConfig, RunError};
 
 use crate::conformance::Host;
-use crate::conformance::world::{World, told};
+use crate::conformance::world::{ProgramWorld, error_chain};
 use crate::fake::Behavior;
 
-/// Where not even root can make anything.
+/// A directory in which not even root can create anything.
 const UNWRITABLE: &str = "/proc";
 
-fn world(on: &Host) -> World {
-    World::new(on, Behavior::new())
+fn world(on: &Host) -> ProgramWorld {
+    ProgramWorld::new(on, Behavior::new())
 }
 
 fn io_error<'a>(error: &'a (dyn Error + 'static)) -> &'a io::Error {
     error.source().unwrap().downcast_ref().unwrap()
 }
 
-pub(crate) async fn a_missing_directory_is_named(on: &Host) {
+pub(crate) async fn a_missing_directory_is_an_error_with_its_path(on: &Host) {
     let world = world(on);
     let missing = world.path("missing");
     let file = world.path("file");
@@ -38,21 +38,21 @@ pub(crate) async fn a_missing_directory_is_named(on: &Host) {
     }
 }
 
-pub(crate) async fn a_command_that_the_system_refuses_is_named_without_secrets(on: &Host) {
+pub(crate) async fn a_spawn_error_shows_the_command_without_secrets(on: &Host) {
     let world = world(on);
-    // More than a single variable may have.
+    // More than the system allows for one variable.
     let config = RunConfig::new().with_env("HUGE", "secret".repeat(50_000));
     let error = world.opencode.run(world.request().with_config(config)).await.unwrap_err();
     let RunError::Spawn { command, source } = &error else { panic!("{error:?}") };
     assert_eq!(source.kind(), io::ErrorKind::ArgumentListTooLong);
     assert!(command.contains("/opencode run --format json"), "{command}");
     assert!(error.to_string().contains(command), "{error}");
-    assert!(!told(&error).contains("secret") && !format!("{error:?}").contains("secret"));
+    assert!(!error_chain(&error).contains("secret") && !format!("{error:?}").contains("secret"));
     assert!(error.report().is_none());
     world.assert_nothing_left();
 }
 
-pub(crate) async fn a_private_directory_that_cannot_be_made_is_named(on: &Host) {
+pub(crate) async fn a_private_directory_that_cannot_be_created_is_an_error(on: &Host) {
     let world = world(on);
     for parent in [world.path("missing"), UNWRITABLE.into()] {
         let opencode = world.builder().temp_dir(&parent).build();
@@ -65,7 +65,7 @@ pub(crate) async fn a_private_directory_that_cannot_be_made_is_named(on: &Host) 
     }
 }
 
-pub(crate) async fn without_its_log_nothing_is_started(on: &Host) {
+pub(crate) async fn a_log_that_cannot_be_opened_starts_nothing(on: &Host) {
     let world = world(on);
     for log in [world.path("missing/log"), world.path("project"), "/proc/log".into()] {
         let request = world.request().with_log(EventLogConfig::new(&log));
@@ -78,7 +78,7 @@ pub(crate) async fn without_its_log_nothing_is_started(on: &Host) {
     }
 }
 
-pub(crate) async fn a_configuration_that_cannot_work_starts_nothing(on: &Host) {
+pub(crate) async fn an_invalid_configuration_starts_nothing(on: &Host) {
     let world = world(on);
     for request in [
         world.request().with_config(RunConfig::new().with_env("PWD", "/")),
@@ -86,10 +86,10 @@ pub(crate) async fn a_configuration_that_cannot_work_starts_nothing(on: &Host) {
     ] {
         let error = world.opencode.run(request).await.unwrap_err();
         assert!(matches!(error, RunError::Config(_)), "{error:?}");
-        assert_ne!(told(&error), error.to_string(), "the source says what");
+        assert_ne!(error_chain(&error), error.to_string(), "the error has no source");
         assert_eq!(world.calls().len(), 0);
         world.assert_nothing_left();
     }
     let error = world.opencode.run(" \n").await.unwrap_err();
-    assert!(told(&error).ends_with("the prompt is empty"), "{}", told(&error));
+    assert!(error_chain(&error).ends_with("the prompt is empty"), "{}", error_chain(&error));
 }

@@ -1,4 +1,4 @@
-//! The events of a run as a stream.
+//! The event stream of a run.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -7,18 +7,18 @@ use futures_util::Stream;
 use futures_util::future::join_all;
 use opencode_client::{OpenCode, RunError, RunEvent, RunReport, RunRequest, RunStream};
 
-use super::held::Held;
+use super::held::HeldRuntime;
 use crate::conformance::lines::{FINISH, START, answer, text, texts};
-use crate::conformance::world::{GATE, World, is_asleep, poll_once, rest, types};
+use crate::conformance::world::{GATE, ProgramWorld, is_asleep, poll_once, rest, types};
 use crate::conformance::{Host, yield_now};
 use crate::fake::Behavior;
 
-fn answering(on: &Host) -> World {
-    World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")))
+fn answering(on: &Host) -> ProgramWorld {
+    ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")))
 }
 
-/// Compiles: every future and stream may go to another thread and live there.
-pub(crate) async fn everything_may_be_spawned(on: &Host) {
+/// Checks at compile time that futures and streams may move to other threads.
+pub(crate) async fn futures_and_streams_are_send_and_static(on: &Host) {
     fn sendable<T: Send>(_: &T) {}
     fn spawnable<T: Send + 'static>(_: &T) {}
     fn shared<T: Send + Sync + Unpin + 'static>() {}
@@ -36,9 +36,9 @@ pub(crate) async fn everything_may_be_spawned(on: &Host) {
     let _stream: &dyn Unpin = &world.opencode.stream(world.request());
 }
 
-pub(crate) async fn nothing_is_started_until_it_is_polled(on: &Host) {
+pub(crate) async fn nothing_starts_before_the_first_poll(on: &Host) {
     let world = answering(on);
-    let held = Held::new(on);
+    let held = HeldRuntime::new(on);
     let opencode = world.builder_on(held.clone()).build();
     let run = opencode.stream(world.request());
     let outcome = opencode.stream(world.request()).outcome();
@@ -49,13 +49,13 @@ pub(crate) async fn nothing_is_started_until_it_is_polled(on: &Host) {
     drop((run, outcome, answer));
 }
 
-pub(crate) async fn waiting_may_be_given_up_and_taken_up_again(on: &Host) {
+pub(crate) async fn next_event_is_cancel_safe(on: &Host) {
     let lines = format!("{START}\n{}{FINISH}\n", texts(500));
-    let world = World::new(on, Behavior::new().read_stdin().stdout_raw(lines.clone()));
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(lines.clone()));
     let mut run = world.opencode.stream(world.request());
     let mut events = Vec::new();
     loop {
-        // Given up as soon as there is nothing yet; then something else goes on.
+        // The future is dropped whenever no event is ready, and other tasks run.
         if let std::task::Poll::Ready(event) = poll_once(run.next_event()) {
             match event {
                 Some(event) => events.push(event),
@@ -69,9 +69,9 @@ pub(crate) async fn waiting_may_be_given_up_and_taken_up_again(on: &Host) {
     run.outcome().await.unwrap();
 }
 
-pub(crate) async fn both_ways_to_take_events_tell_the_same(on: &Host) {
+pub(crate) async fn next_event_and_poll_next_yield_the_same_events(on: &Host) {
     let world =
-        World::new(on, Behavior::new().stdout_raw(answer("Hello.")).stdout_line("not JSON"));
+        ProgramWorld::new(on, Behavior::new().stdout_raw(answer("Hello.")).stdout_line("not JSON"));
     let mut one = world.opencode.stream(world.request());
     let mut other = world.opencode.stream(world.request());
     let one = rest(&mut one).await;
@@ -81,7 +81,7 @@ pub(crate) async fn both_ways_to_take_events_tell_the_same(on: &Host) {
     }
     assert_eq!(types(&one), ["step_start", "text", "step_finish", "diagnostic"]);
     assert_eq!(one, events);
-    // Over for good.
+    // The end is repeated.
     for _ in 0..3 {
         assert_eq!(other.next_event().await, None);
         assert_eq!(poll_fn(|cx| Pin::new(&mut other).poll_next(cx)).await, None);
@@ -89,7 +89,7 @@ pub(crate) async fn both_ways_to_take_events_tell_the_same(on: &Host) {
     other.outcome().await.unwrap();
 }
 
-pub(crate) async fn the_outcome_has_what_nobody_took(on: &Host) {
+pub(crate) async fn the_outcome_includes_unread_events(on: &Host) {
     let world = answering(on);
     for taken in 0..=4 {
         let mut run = world.opencode.stream(world.request());
@@ -101,11 +101,12 @@ pub(crate) async fn the_outcome_has_what_nobody_took(on: &Host) {
     }
 }
 
-pub(crate) async fn what_was_gathered_can_be_seen_at_any_time(on: &Host) {
-    // What comes in one piece is gathered in one go.
+pub(crate) async fn the_partial_answer_is_readable_at_any_time(on: &Host) {
+    // Output that arrives at once is processed at once.
     let behavior = Behavior::new().stdout_line(START).pause_until("first");
     let behavior = behavior.stdout_line(&text("prt_2", "Hel")).pause_until("second");
-    let world = World::new(on, behavior.stdout_line(&text("prt_3", "lo.")).stdout_line(FINISH));
+    let world =
+        ProgramWorld::new(on, behavior.stdout_line(&text("prt_3", "lo.")).stdout_line(FINISH));
     let mut run = world.opencode.stream(world.request());
     let said = |run: &RunStream| run.answer().map(|answer| answer.text().into_owned());
     assert_eq!(said(&run), None);
@@ -117,7 +118,7 @@ pub(crate) async fn what_was_gathered_can_be_seen_at_any_time(on: &Host) {
     world.fake.open("second").unwrap();
     run.next_event().await.unwrap();
     run.next_event().await.unwrap();
-    // While it ends, is cleaned up after, and is over.
+    // Also while the run ends, during the cleanup, and after the end.
     while poll_once(run.next_event()).is_pending() {
         assert_eq!(said(&run).as_deref(), Some("Hello."), "{run:?}");
         yield_now().await;
@@ -125,10 +126,10 @@ pub(crate) async fn what_was_gathered_can_be_seen_at_any_time(on: &Host) {
     assert_eq!(said(&run).as_deref(), Some("Hello."));
 }
 
-pub(crate) async fn many_run_at_once(on: &Host) {
+pub(crate) async fn many_runs_work_in_parallel(on: &Host) {
     const RUNS: usize = 24;
-    let world = World::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
-    // As tasks, which are polled only when something wakes them.
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
+    // As tasks, which are polled only when they are woken.
     let runs = (0..RUNS).map(|_| on.spawn(world.opencode.stream(world.request()).outcome()));
     for result in join_all(runs).await {
         assert_eq!(result.unwrap().text(), "Hello.");
@@ -137,10 +138,12 @@ pub(crate) async fn many_run_at_once(on: &Host) {
 }
 
 pub(crate) async fn a_run_may_move_to_another_task(on: &Host) {
-    let world =
-        World::new(on, Behavior::new().stdout_line(START).pause_until(GATE).stdout_line(FINISH));
+    let world = ProgramWorld::new(
+        on,
+        Behavior::new().stdout_line(START).pause_until(GATE).stdout_line(FINISH),
+    );
     let mut run = world.started().await;
-    // This task's waker is the one that is known now.
+    // The run stores the waker of this task.
     assert!(poll_once(run.next_event()).is_pending());
     let task = on.spawn(async move { (run.next_event().await, run.outcome().await) });
     yield_now().await;
@@ -150,11 +153,13 @@ pub(crate) async fn a_run_may_move_to_another_task(on: &Host) {
     outcome.unwrap();
 }
 
-pub(crate) async fn a_program_is_held_back_by_who_does_not_read(on: &Host) {
-    // More than a pipe holds.
+pub(crate) async fn backpressure_holds_the_program_back(on: &Host) {
+    // More output than a pipe holds.
     let lines = texts(20_000);
-    let world =
-        World::new(on, Behavior::new().stdout_line(START).stdout_raw(lines).stdout_line(FINISH));
+    let world = ProgramWorld::new(
+        on,
+        Behavior::new().stdout_line(START).stdout_raw(lines).stdout_line(FINISH),
+    );
     let mut run = world.started().await;
     on.eventually(|| {
         let printing = world.processes().into_iter().find(|process| process.cmdline[0] == "cat");

@@ -1,4 +1,5 @@
-//! Processes that tools started, in sessions of their own: they end with the run, however it ends.
+//! Processes that tools started in sessions of their own: they end with the run, in every way that
+//! it ends.
 
 use std::time::Duration;
 
@@ -6,10 +7,10 @@ use opencode_client::{Deadlines, RunEnd};
 
 use crate::conformance::Host;
 use crate::conformance::lines::{START, answer};
-use crate::conformance::world::{World, is_alive, rest, send};
+use crate::conformance::world::{ProgramWorld, is_alive, rest, send};
 use crate::fake::{Behavior, Pipes};
 
-/// Starts tools of every kind before its first event.
+/// A program that starts tools of every kind before the first event.
 fn tools() -> Behavior {
     [Pipes::Close, Pipes::Hold]
         .into_iter()
@@ -17,8 +18,8 @@ fn tools() -> Behavior {
         .read_stdin()
 }
 
-/// The tools, which are all alive.
-fn alive(world: &World) -> Vec<u32> {
+/// Checks that all tools are running, and returns their process ids.
+fn alive(world: &ProgramWorld) -> Vec<u32> {
     let started = world.call().started;
     assert_eq!(started.len(), 4);
     assert!(started.iter().all(|pid| is_alive(*pid)));
@@ -26,7 +27,7 @@ fn alive(world: &World) -> Vec<u32> {
 }
 
 pub(crate) async fn end_with_a_complete_answer(on: &Host) {
-    let world = World::new(on, tools().stdout_raw(answer("Hello.")));
+    let world = ProgramWorld::new(on, tools().stdout_raw(answer("Hello.")));
     let report = world.opencode.run(world.request()).await.unwrap();
     assert_eq!(report.text(), "Hello.");
     assert_eq!(world.call().started.len(), 4);
@@ -34,7 +35,7 @@ pub(crate) async fn end_with_a_complete_answer(on: &Host) {
 }
 
 pub(crate) async fn end_with_a_cancelled_run(on: &Host) {
-    let world = World::new(on, tools().stdout_line(START).hang());
+    let world = ProgramWorld::new(on, tools().stdout_line(START).hang());
     let mut run = world.started().await;
     alive(&world);
     run.cancel();
@@ -43,7 +44,7 @@ pub(crate) async fn end_with_a_cancelled_run(on: &Host) {
 }
 
 pub(crate) async fn end_with_a_dropped_run(on: &Host) {
-    let world = World::new(on, tools().stdout_line(START).hang());
+    let world = ProgramWorld::new(on, tools().stdout_line(START).hang());
     let run = world.started().await;
     alive(&world);
     drop(run);
@@ -51,7 +52,7 @@ pub(crate) async fn end_with_a_dropped_run(on: &Host) {
 }
 
 pub(crate) async fn end_with_a_killed_program(on: &Host) {
-    let world = World::new(on, tools().stdout_line(START).hang());
+    let world = ProgramWorld::new(on, tools().stdout_line(START).hang());
     let mut run = world.started().await;
     alive(&world);
     send("KILL", &world.call().pid.to_string());
@@ -61,8 +62,8 @@ pub(crate) async fn end_with_a_killed_program(on: &Host) {
     world.assert_nothing_left();
 }
 
-pub(crate) async fn end_with_a_run_that_took_too_long(on: &Host) {
-    let world = World::new(on, tools().stdout_line(START).hang());
+pub(crate) async fn end_with_a_timed_out_run(on: &Host) {
+    let world = ProgramWorld::new(on, tools().stdout_line(START).hang());
     let deadlines = Deadlines::NONE.with_idle(Duration::from_millis(50));
     let request = world.request().with_deadlines(deadlines);
     assert!(world.opencode.run(request).await.is_err());
@@ -70,8 +71,8 @@ pub(crate) async fn end_with_a_run_that_took_too_long(on: &Host) {
     world.assert_nothing_left();
 }
 
-pub(crate) async fn of_another_run_live_on(on: &Host) {
-    let world = World::new(on, tools().stdout_line(START).hang());
+pub(crate) async fn of_another_run_keep_running(on: &Host) {
+    let world = ProgramWorld::new(on, tools().stdout_line(START).hang());
     let first = world.started().await;
     let tools = alive(&world);
     let second = world.started().await;

@@ -1,4 +1,4 @@
-//! Servers that run already, of any age.
+//! Attaching to running servers of any version.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::conformance::Host;
 use crate::server::{FakeServer, ServerReply, ServerScript};
 
-pub(crate) async fn a_server_that_is_too_old_to_tell_its_version_is_taken(on: &Host) {
+pub(crate) async fn a_server_without_a_version_is_accepted(on: &Host) {
     for missing in [
         ServerReply::error(404, json!({ "name": "NotFoundError", "data": {} })),
         ServerReply::new(200, "text/html", "<!doctype html>"),
@@ -33,7 +33,7 @@ pub(crate) async fn a_server_that_is_too_old_to_tell_its_version_is_taken(on: &H
     }
 }
 
-pub(crate) async fn what_is_no_opencode_is_refused(on: &Host) {
+pub(crate) async fn another_web_server_is_refused(on: &Host) {
     let page = || [ServerReply::new(200, "text/html", "<!doctype html>")];
     let server = FakeServer::start(ServerScript::new().on("GET", "/", page())).unwrap();
     let error = on.opencode().attach(server.url()).await.unwrap_err();
@@ -45,7 +45,7 @@ pub(crate) async fn what_is_no_opencode_is_refused(on: &Host) {
     assert!(source.api().is_some(), "{source:?}");
 }
 
-pub(crate) async fn a_server_that_does_not_answer_is_given_up_at_the_limit(on: &Host) {
+pub(crate) async fn a_silent_server_times_out(on: &Host) {
     let script = ServerScript::new().on("GET", "/global/health", [ServerReply::never()]);
     let server = FakeServer::start(script).unwrap();
     let request = AttachRequest::new(server.url()).with_start_limit(Duration::from_millis(100));
@@ -53,7 +53,7 @@ pub(crate) async fn a_server_that_does_not_answer_is_given_up_at_the_limit(on: &
     assert!(matches!(error, AttachError::TimedOut { .. }), "{error:?}");
 }
 
-pub(crate) async fn a_url_is_never_told_with_its_password(on: &Host) {
+pub(crate) async fn passwords_in_urls_are_hidden(on: &Host) {
     let server = FakeServer::start(ServerScript::new()).unwrap();
     let url = format!("http://me:s3cret@{}", server.address());
     let request = AttachRequest::new(url);

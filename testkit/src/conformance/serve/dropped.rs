@@ -1,17 +1,17 @@
-//! Dropping a server, whatever it is at: when the drop returns, nothing is left.
+//! Dropping a server handle in every state: when the drop returns, nothing is left.
 
 use std::pin::pin;
 
 use opencode_client::{Exit, ServeEnd};
 
-use super::pretended::{answering, request, serve, stubborn};
-use crate::conformance::world::{World, poll_once, send};
+use super::fake_program::{answering, request, serve, stubborn};
+use crate::conformance::world::{ProgramWorld, poll_once, send};
 use crate::conformance::{Host, yield_now};
 use crate::fake::Behavior;
 
-pub(crate) async fn by_its_last_clone(on: &Host) {
+pub(crate) async fn with_the_last_clone(on: &Host) {
     let server = answering();
-    let world = World::new(on, stubborn(&server));
+    let world = ProgramWorld::new(on, stubborn(&server));
     let one = serve(&world).await;
     let other = one.clone();
     drop(one);
@@ -21,9 +21,9 @@ pub(crate) async fn by_its_last_clone(on: &Host) {
     world.assert_nothing_left();
 }
 
-pub(crate) async fn who_watches_it_is_told(on: &Host) {
+pub(crate) async fn a_killed_server_wakes_its_watchers(on: &Host) {
     let server = answering();
-    let world = World::new(on, stubborn(&server));
+    let world = ProgramWorld::new(on, stubborn(&server));
     let running = serve(&world).await;
     let waits = running.clone();
     let task = on.spawn(async move { waits.exited().await });
@@ -35,8 +35,8 @@ pub(crate) async fn who_watches_it_is_told(on: &Host) {
     world.assert_nothing_left();
 }
 
-pub(crate) async fn while_it_starts(on: &Host) {
-    let world = World::new(on, Behavior::new().hang());
+pub(crate) async fn during_the_start(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().hang());
     let opencode = world.opencode.clone();
     let mut starting = Box::pin(opencode.serve(request(&world)));
     on.eventually(|| {
@@ -48,9 +48,9 @@ pub(crate) async fn while_it_starts(on: &Host) {
     world.assert_nothing_left();
 }
 
-pub(crate) async fn while_it_is_being_stopped(on: &Host) {
+pub(crate) async fn during_a_stop(on: &Host) {
     let server = answering();
-    let world = World::new(on, stubborn(&server));
+    let world = ProgramWorld::new(on, stubborn(&server));
     let running = serve(&world).await;
     assert!(poll_once(pin!(running.stop())).is_pending());
     drop(running);

@@ -1,19 +1,19 @@
-//! A program that is killed takes its server with it.
+//! The server of a client process that is killed.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
-use super::pretended::{answering, stubborn};
-use crate::conformance::program::{self, Part};
-use crate::conformance::world::{World, send};
+use super::fake_program::{answering, stubborn};
+use crate::conformance::program::{self, ClientRole};
+use crate::conformance::world::{ProgramWorld, send};
 use crate::conformance::{Host, LONG};
 use crate::processes::eventually;
 
-pub(crate) async fn a_killed_program_leaves_no_server(on: &Host) {
+pub(crate) async fn a_killed_client_leaves_no_server(on: &Host) {
     let server = answering();
-    let world = World::new(on, stubborn(&server));
-    let mut program = program::start(&world, Part::Serve);
-    assert_eq!(program.told("event"), "serving");
+    let world = ProgramWorld::new(on, stubborn(&server));
+    let mut program = program::start(&world, ClientRole::Serve);
+    assert_eq!(program.wait_for("event"), "serving");
     assert_eq!((world.call().started.len(), world.private_dirs().len()), (2, 1));
 
     send("KILL", &program.id().to_string());

@@ -1,4 +1,4 @@
-//! Events that are strange, doubled or missing.
+//! Events that are malformed, repeated, too large or lost.
 
 use std::pin::pin;
 
@@ -6,23 +6,23 @@ use futures_util::future::{Either, select};
 use opencode_client::{Interruption, TurnEventKind, TurnRequest};
 use serde_json::json;
 
-use super::world::{World, patient, play};
+use super::world::{TurnWorld, patient, play};
 use crate::conformance::Host;
 use crate::server::ServerScript;
 
-pub(crate) async fn events_that_come_twice_are_told_once(on: &Host) {
-    let world = World::new(on, ServerScript::new()).await;
-    let (turn, message) = world.prompted("Hello?").await;
+pub(crate) async fn repeated_events_are_delivered_once(on: &Host) {
+    let world = TurnWorld::new(on, ServerScript::new()).await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     let events = world.events_of(&message, "Hello you.");
-    // What was said word by word cannot be told from a word said twice.
+    // Deltas are sent once, because a repeated delta looks like a repeated word.
     let twice = |event: &String| if event.contains("message.part.delta") { 1 } else { 2 };
     world.send(events.iter().flat_map(|event| vec![event; twice(event)]));
     turn.await.assert_answer("Hello you.");
 }
 
-pub(crate) async fn what_cannot_be_read_disturbs_nothing(on: &Host) {
-    let world = World::new(on, ServerScript::new()).await;
-    let (turn, message) = world.prompted("Hello?").await;
+pub(crate) async fn malformed_events_are_skipped(on: &Host) {
+    let world = TurnWorld::new(on, ServerScript::new()).await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     for event in world.events_of(&message, "Hello you.") {
         world
             .fake
@@ -33,7 +33,11 @@ pub(crate) async fn what_cannot_be_read_disturbs_nothing(on: &Host) {
             world.event("message.updated", json!({ "info": 5 })),
             world.event("message.part.updated", json!({ "part": { "id": {} } })),
             world.event("session.status", json!({ "status": { "type": "napping" } })),
-            r#"{"type":"session.error","properties":{"error":{"name":"E","data":{"message":"of nobody"}}}}"#.to_owned(),
+            concat!(
+                r#"{"type":"session.error","properties":{"error":{"name":"E","#,
+                r#""data":{"message":"without a session"}}}}"#
+            )
+            .to_owned(),
         ]);
         world.send([event]);
     }
@@ -43,11 +47,11 @@ pub(crate) async fn what_cannot_be_read_disturbs_nothing(on: &Host) {
     assert_eq!(played.outcome().gaps, 0);
 }
 
-pub(crate) async fn an_event_over_the_limit_is_looked_up(on: &Host) {
+pub(crate) async fn an_event_over_the_limit_is_recovered_by_a_look(on: &Host) {
     let mut settings = patient();
     settings.event_size_max = 4096;
-    let world = World::with_events(on, ServerScript::new(), settings).await;
-    let (turn, message) = world.prompted("Hello?").await;
+    let world = TurnWorld::with_events(on, ServerScript::new(), settings).await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     let text = "word ".repeat(1000);
     let events = world.events_of(&message, &text);
     world.store(&events);
@@ -63,22 +67,22 @@ pub(crate) async fn an_event_over_the_limit_is_looked_up(on: &Host) {
     assert_eq!((lost, played.outcome().gaps), (Some((true, 4096)), 1));
 }
 
-pub(crate) async fn who_does_not_take_events_misses_them_and_loses_nothing(on: &Host) {
+pub(crate) async fn a_slow_reader_misses_events_but_no_text(on: &Host) {
     const MEGABYTE: usize = 1 << 20;
-    let world = World::new(on, ServerScript::new()).await;
+    let world = TurnWorld::new(on, ServerScript::new()).await;
     let mut turn = world.session.send("Hello?");
-    let message = match select(pin!(turn.next_event()), pin!(world.posted(1))).await {
+    let message = match select(pin!(turn.next_event()), pin!(world.wait_for_prompt(1))).await {
         Either::Left((event, _)) => panic!("{event:?}"),
         Either::Right((message, _)) => message,
     };
     let events = world.events_of(&message, "Hello to all of you.");
     world.store(&events);
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
-    // Nobody takes these.
+    // No one reads these events.
     world.send(&events[..=begun + 1]);
     let large = json!({ "output": "x".repeat(MEGABYTE) });
     world.send(vec![world.event("session.next.imagined", large); 65]);
-    world.told().await;
+    world.wait_for_delivery().await;
     world.send(&events[begun + 2..]);
     let played = play(turn).await;
     played.assert_answer("Hello to all of you.");
@@ -86,7 +90,7 @@ pub(crate) async fn who_does_not_take_events_misses_them_and_loses_nothing(on: &
         .events
         .iter()
         .filter_map(|event| match &event.kind {
-            TurnEventKind::ConnectionLost(why) => Some(why),
+            TurnEventKind::ConnectionLost(interruption) => Some(interruption),
             _ => None,
         })
         .collect();
@@ -97,13 +101,13 @@ pub(crate) async fn who_does_not_take_events_misses_them_and_loses_nothing(on: &
     assert_eq!(played.outcome().gaps, 1);
 }
 
-pub(crate) async fn a_late_idle_of_the_turn_before_does_not_end_the_next(on: &Host) {
-    let world = World::new(on, ServerScript::new()).await;
-    let (turn, message) = world.prompted("Hello?").await;
+pub(crate) async fn a_late_idle_of_the_previous_turn_does_not_end_the_next(on: &Host) {
+    let world = TurnWorld::new(on, ServerScript::new()).await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     world.send(world.events_of(&message, "Hello you."));
     turn.await.assert_answer("Hello you.");
     let turn = world.begin(TurnRequest::from("And now?"));
-    let message = world.posted(2).await;
+    let message = world.wait_for_prompt(2).await;
     world.send([world.event("session.idle", json!({})), world.event("session.idle", json!({}))]);
     world.send(world.events_of(&message, "Now this."));
     turn.await.assert_answer("Now this.");

@@ -1,18 +1,18 @@
-//! Looking at what was missed, when that is not easy either.
+//! Looks at the state of a session after a gap, under difficult conditions.
 
 use opencode_client::{TurnEnd, TurnRequest, TurnSettings};
 use serde_json::json;
 
-use super::world::World;
+use super::world::TurnWorld;
 use crate::conformance::{Host, LONG};
 use crate::model::Gate;
 use crate::server::{ServerReply, ServerScript};
 
-pub(crate) async fn a_session_whose_messages_cannot_be_listed_is_read_one_by_one(on: &Host) {
-    let world = World::new(on, ServerScript::new()).await;
-    let (turn, message) = world.prompted("Hello?").await;
+pub(crate) async fn messages_that_cannot_be_listed_are_fetched_one_by_one(on: &Host) {
+    let world = TurnWorld::new(on, ServerScript::new()).await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     let events = world.events_of(&message, "Hello you.");
-    // As after a prompt with a schema.
+    // As the real server replies after a prompt with a schema.
     let broken = json!({ "name": "BadRequest", "data": { "message": "Expected", "kind": "Body" } });
     world.fake.on("GET", "/session/{id}/message$", [ServerReply::error(400, broken)]);
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
@@ -25,9 +25,9 @@ pub(crate) async fn a_session_whose_messages_cannot_be_listed_is_read_one_by_one
     assert_eq!(played.outcome().gaps, 1);
 }
 
-pub(crate) async fn a_session_that_is_gone_after_a_gap_was_deleted(on: &Host) {
-    let world = World::new(on, ServerScript::new()).await;
-    let (turn, _) = world.prompted("Hello?").await;
+pub(crate) async fn a_session_missing_after_a_gap_was_deleted(on: &Host) {
+    let world = TurnWorld::new(on, ServerScript::new()).await;
+    let (turn, _) = world.begin_and_wait_for_prompt("Hello?").await;
     let gone = json!({ "name": "NotFoundError", "data": { "message": "Session not found" } });
     world.fake.on("GET", "/session/{id}/message$", [ServerReply::error(404, gone)]);
     world.fake.close_events();
@@ -35,14 +35,14 @@ pub(crate) async fn a_session_that_is_gone_after_a_gap_was_deleted(on: &Host) {
     let TurnEnd::SessionDeleted = played.outcome().end else { panic!("{:?}", played.result) };
 }
 
-/// The session becomes idle while it is looked at, and the look still finds it busy.
-pub(crate) async fn a_look_that_is_overtaken_is_looked_again(on: &Host) {
-    let world = World::new(on, ServerScript::new()).await;
-    // It does not look again because of silence.
+/// The session becomes idle while a look is under way, and the look still finds it busy.
+pub(crate) async fn a_look_overtaken_by_events_is_repeated(on: &Host) {
+    let world = TurnWorld::new(on, ServerScript::new()).await;
+    // Long enough that silence does not cause another look.
     let mut settings = TurnSettings::default();
     settings.look_interval = 10 * LONG;
     let request = TurnRequest::from("Hello?").with_settings(settings);
-    let (turn, message) = world.prompted(request).await;
+    let (turn, message) = world.begin_and_wait_for_prompt(request).await;
     let events = world.events_of(&message, "Hello you.");
     world.store(&events);
     let gate = Gate::new();
@@ -50,12 +50,12 @@ pub(crate) async fn a_look_that_is_overtaken_is_looked_again(on: &Host) {
     let statuses = [ServerReply::json(busy).with_gate(&gate), ServerReply::unscripted()];
     world.fake.on("GET", "/session/status", statuses);
     world.fake.close_events();
-    world.asked("GET", "/session/status", 1).await;
+    world.wait_for_bodies("GET", "/session/status", 1).await;
     world.send([
         world.event("session.status", json!({ "status": { "type": "idle" } })),
         world.event("session.idle", json!({})),
     ]);
-    world.told().await;
+    world.wait_for_delivery().await;
     gate.open();
     on.within(LONG, turn).await.assert_answer("Hello you.");
 }

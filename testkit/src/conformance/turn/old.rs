@@ -1,11 +1,11 @@
-//! What servers did before 1.18.
+//! Servers before OpenCode 1.18.
 
 use std::sync::{Arc, Mutex};
 
 use opencode_client::{PermissionReply, Prompt, TurnEventKind, TurnRequest};
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::world::TurnWorld;
 use crate::conformance::Host;
 use crate::server::{ServerReply, ServerScript};
 
@@ -13,7 +13,8 @@ fn page() -> [ServerReply; 1] {
     [ServerReply::new(200, "text/html", "<!doctype html>")]
 }
 
-/// A server of 1.0: it tells no version, knows one directory's stream and has no list of asks.
+/// A server of OpenCode 1.0: it reports no version, has one event stream per directory and no lists
+/// of permissions and questions.
 fn old_server() -> ServerScript {
     let script = ServerScript::new()
         .on("GET", "/global/health", page())
@@ -22,7 +23,8 @@ fn old_server() -> ServerScript {
     script.on("GET", "/permission", page()).on("GET", "/question", page())
 }
 
-/// The events of its turn: no ids, no `sessionID` at the top, texts that grow, and `session.idle` alone.
+/// Events of a turn in OpenCode 1.0: without ids, without `sessionID` at the top level, with text
+/// snapshots that grow, and with `session.idle` alone.
 fn old_turn(session: &str, user: &str, words: &[&str]) -> Vec<String> {
     let answer = format!("{user}_answer");
     let event = |kind: &str, properties: Value| {
@@ -32,9 +34,9 @@ fn old_turn(session: &str, user: &str, words: &[&str]) -> Vec<String> {
         json!({ "input": 7, "output": 3, "reasoning": 0, "cache": { "read": 0, "write": 0 } });
     let message = |time: Value| {
         json!({ "info": { "id": answer, "sessionID": session, "role": "assistant", "system": [],
-            "parentID": user, "modelID": "m1", "providerID": "scripted", "mode": "build", "cost": 0.5,
-            "tokens": tokens, "path": { "cwd": "/workspace", "root": "/workspace" }, "time": time,
-            "finish": "stop" } })
+            "parentID": user, "modelID": "m1", "providerID": "scripted", "mode": "build",
+            "cost": 0.5, "tokens": tokens, "path": { "cwd": "/workspace", "root": "/workspace" },
+            "time": time, "finish": "stop" } })
     };
     let part = |id: &str, mut part: Value| {
         part["id"] = json!(format!("prt_{user}_{id}"));
@@ -76,10 +78,10 @@ fn old_turn(session: &str, user: &str, words: &[&str]) -> Vec<String> {
     events
 }
 
-pub(crate) async fn a_turn_of_an_old_server(on: &Host) {
-    let world = World::new(on, old_server()).await;
+pub(crate) async fn a_turn_completes(on: &Host) {
+    let world = TurnWorld::new(on, old_server()).await;
     assert_eq!(world.server.version(), None);
-    let (turn, message) = world.prompted("Hello?").await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     world.send(old_turn(world.session.id().as_str(), &message, &["Hel", "lo ", "you."]));
     let played = turn.await;
     played.assert_answer("Hello you.");
@@ -89,9 +91,9 @@ pub(crate) async fn a_turn_of_an_old_server(on: &Host) {
     assert!((played.outcome().cost() - 0.5).abs() < 1e-9);
 }
 
-pub(crate) async fn a_gap_of_an_old_server(on: &Host) {
-    let world = World::new(on, old_server()).await;
-    let (turn, message) = world.prompted("Hello?").await;
+pub(crate) async fn a_gap_is_healed(on: &Host) {
+    let world = TurnWorld::new(on, old_server()).await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     let events = old_turn(world.session.id().as_str(), &message, &["Hel", "lo ", "you."]);
     world.store(&events);
     world.send(&events[..6]);
@@ -101,10 +103,10 @@ pub(crate) async fn a_gap_of_an_old_server(on: &Host) {
     assert_eq!(played.outcome().gaps, 1);
 }
 
-pub(crate) async fn a_permission_of_an_old_server_is_answered_where_it_can_be(on: &Host) {
+pub(crate) async fn a_permission_is_replied_to_on_the_old_route(on: &Host) {
     for missing in [page()[0].clone(), ServerReply::status(404)] {
         let script = old_server().on("POST", "/permission/{id}/reply", [missing]);
-        let world = World::new(on, script).await;
+        let world = TurnWorld::new(on, script).await;
         let asked = Arc::new(Mutex::new(Vec::new()));
         let request = TurnRequest::new(Prompt::from("Go.")).on_permission({
             let asked = Arc::clone(&asked);
@@ -113,7 +115,7 @@ pub(crate) async fn a_permission_of_an_old_server_is_answered_where_it_can_be(on
                 std::future::ready(PermissionReply::Once)
             }
         });
-        let (turn, message) = world.prompted(request).await;
+        let (turn, message) = world.begin_and_wait_for_prompt(request).await;
         let session = world.session.id().as_str();
         let events = old_turn(session, &message, &["Done."]);
         world.send(&events[..4]);
@@ -121,7 +123,7 @@ pub(crate) async fn a_permission_of_an_old_server_is_answered_where_it_can_be(on
             "sessionID": session, "messageID": format!("{message}_answer"), "callID": "call_1",
             "title": "echo out", "metadata": {}, "time": { "created": 3 } });
         world.send([json!({ "type": "permission.updated", "properties": permission }).to_string()]);
-        let answers = world.asked("POST", "/session/{id}/permissions/per_1", 1).await;
+        let answers = world.wait_for_bodies("POST", "/session/{id}/permissions/per_1", 1).await;
         assert_eq!(answers, [json!({ "response": "once" })]);
         let replied = json!({ "sessionID": session, "permissionID": "per_1", "response": "once" });
         world.send([json!({ "type": "permission.replied", "properties": replied }).to_string()]);
@@ -129,9 +131,13 @@ pub(crate) async fn a_permission_of_an_old_server_is_answered_where_it_can_be(on
         let played = turn.await;
         played.assert_answer("Done.");
         assert_eq!(*asked.lock().unwrap(), ["bash"]);
+        let is_granted = |kind: &TurnEventKind| match kind {
+            TurnEventKind::PermissionReplied { reply, .. } => &**reply == "once",
+            _ => false,
+        };
         let asks = [
             played.count(|kind| matches!(kind, TurnEventKind::PermissionAsked(_))),
-            played.count(|kind| matches!(kind, TurnEventKind::PermissionReplied { reply, .. } if &**reply == "once")),
+            played.count(is_granted),
         ];
         assert_eq!(asks, [1, 1]);
         assert_eq!(world.count("POST", "/session/{id}/permissions/per_1"), 1);

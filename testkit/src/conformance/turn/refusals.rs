@@ -1,4 +1,4 @@
-//! Event streams and prompts that the server refuses, or does not answer.
+//! Event streams and prompts that the server refuses or does not reply to.
 
 use opencode_client::{
     ApiErrorKind, AttachError, AttachRequest, Credentials, EventStream, HubEnd, ServerNews,
@@ -6,13 +6,13 @@ use opencode_client::{
 };
 use serde_json::json;
 
-use super::world::{World, patient};
+use super::world::{TurnWorld, patient};
 use crate::conformance::Host;
 use crate::server::{ServerReply, ServerScript};
 
-/// Opens the stream, which is refused for good, with this status.
+/// Runs a turn whose event stream is refused for good. Returns the kind of the error.
 async fn refused_stream(on: &Host, reply: ServerReply) -> ApiErrorKind {
-    let world = World::new(on, ServerScript::new().on("GET", "/event", [reply])).await;
+    let world = TurnWorld::new(on, ServerScript::new().on("GET", "/event", [reply])).await;
     let played = world.begin("Hello?").await;
     let Err(TurnError::Events(HubEnd::Refused(error))) = played.result else {
         panic!("{:?}", played.result)
@@ -22,12 +22,12 @@ async fn refused_stream(on: &Host, reply: ServerReply) -> ApiErrorKind {
     error.kind
 }
 
-pub(crate) async fn an_event_stream_for_others_is_no_use_trying_again(on: &Host) {
+pub(crate) async fn an_unauthorized_event_stream_is_not_retried(on: &Host) {
     assert_eq!(refused_stream(on, ServerReply::status(401)).await, ApiErrorKind::Unauthorized);
     assert_eq!(refused_stream(on, ServerReply::status(403)).await, ApiErrorKind::Unauthorized);
 }
 
-pub(crate) async fn a_wrong_password_is_told_before_anything_else(on: &Host) {
+pub(crate) async fn a_wrong_password_is_an_error_of_attach(on: &Host) {
     let locked = ServerScript::new().with_password("opencode", "right");
     let locked = crate::server::FakeServer::start(locked).unwrap();
     let wrong = AttachRequest::new(locked.url()).with_credentials(Credentials::new("wrong"));
@@ -36,15 +36,15 @@ pub(crate) async fn a_wrong_password_is_told_before_anything_else(on: &Host) {
     assert_eq!(locked.requests().len(), 1);
 }
 
-pub(crate) async fn an_event_stream_that_fails_at_first_is_opened_later(on: &Host) {
+pub(crate) async fn a_failing_event_stream_is_retried(on: &Host) {
     let failing = [
         ServerReply::status(500),
         ServerReply::status(429),
         ServerReply::close(),
         ServerReply::unscripted(),
     ];
-    let world = World::new(on, ServerScript::new().on("GET", "/event", failing)).await;
-    let (turn, message) = world.prompted("Hello?").await;
+    let world = TurnWorld::new(on, ServerScript::new().on("GET", "/event", failing)).await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     assert_eq!(world.count("GET", "/event"), 4);
     world.send(world.events_of(&message, "Hello you."));
     let played = turn.await;
@@ -52,16 +52,14 @@ pub(crate) async fn an_event_stream_that_fails_at_first_is_opened_later(on: &Hos
     assert_eq!(played.outcome().gaps, 0);
 }
 
-pub(crate) async fn a_server_without_the_stream_of_all_directories_is_followed_by_the_other(
-    on: &Host,
-) {
+pub(crate) async fn a_missing_global_stream_falls_back_to_the_directory_stream(on: &Host) {
     for missing in [
         ServerReply::new(200, "text/html", "<!doctype html>"),
         ServerReply::error(404, json!({ "name": "NotFoundError", "data": { "message": "no" } })),
     ] {
         let script = ServerScript::new().on("GET", "/global/event", [missing]);
         let world =
-            World::with_events(on, script, patient().with_stream(EventStream::Global)).await;
+            TurnWorld::with_events(on, script, patient().with_stream(EventStream::Global)).await;
         let mut events = world.server.events();
         assert!(matches!(events.next().await, Some(ServerNews::Opened)));
         world.send([world.event("session.idle", json!({}))]);
@@ -71,10 +69,10 @@ pub(crate) async fn a_server_without_the_stream_of_all_directories_is_followed_b
     }
 }
 
-/// OpenCode says too early on the stream of all directories that it is connected.
+/// OpenCode publishes `server.connected` too early on the global event stream.
 pub(crate) async fn a_turn_is_followed_in_the_directory_of_its_session(on: &Host) {
-    let world = World::new(on, ServerScript::new().with_directory("/else where")).await;
-    let (turn, message) = world.prompted("Hello?").await;
+    let world = TurnWorld::new(on, ServerScript::new().with_directory("/else where")).await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     world.send(world.events_of(&message, "Hello you."));
     turn.await.assert_answer("Hello you.");
     let streams = world.fake.requests_to("GET", "/event");
@@ -84,9 +82,9 @@ pub(crate) async fn a_turn_is_followed_in_the_directory_of_its_session(on: &Host
     assert_eq!(world.count("GET", "/global/event"), 0);
 }
 
-pub(crate) async fn a_server_without_any_event_stream_is_told_so(on: &Host) {
+pub(crate) async fn a_server_without_event_streams_is_an_error(on: &Host) {
     let page = ServerReply::new(200, "text/html", "<!doctype html>");
-    let world = World::new(on, ServerScript::new().on("GET", "/event", [page])).await;
+    let world = TurnWorld::new(on, ServerScript::new().on("GET", "/event", [page])).await;
     let played = world.begin("Hello?").await;
     let error = played.result.unwrap_err();
     let TurnError::Events(HubEnd::Refused(refused)) = &error else { panic!("{error:?}") };
@@ -94,7 +92,7 @@ pub(crate) async fn a_server_without_any_event_stream_is_told_so(on: &Host) {
     assert_eq!((world.count("GET", "/event"), world.posts()), (1, 0));
 }
 
-pub(crate) async fn a_prompt_that_is_refused_is_not_sent_again(on: &Host) {
+pub(crate) async fn a_refused_prompt_is_not_retried(on: &Host) {
     let named =
         |name: &str| json!({ "name": name, "data": { "message": "No.", "kind": "Payload" } });
     let cases = [
@@ -109,23 +107,23 @@ pub(crate) async fn a_prompt_that_is_refused_is_not_sent_again(on: &Host) {
         (ServerReply::new(200, "text/html", "<!doctype html>"), "unknown route"),
     ];
     for (reply, kind) in cases {
-        let world = World::new(on, ServerScript::new()).await;
+        let world = TurnWorld::new(on, ServerScript::new()).await;
         world.fake.on("POST", "/session/{id}/prompt_async", [reply, ServerReply::unscripted()]);
         let played = world.begin("Hello?").await;
         let TurnEnd::Refused(error) = &played.outcome().end else { panic!("{:?}", played.result) };
         assert_eq!(name(&error.kind), kind);
         assert_eq!((world.posts(), world.aborts()), (1, 0), "{kind}");
         let again = world.begin("Again?");
-        let message = world.posted(2).await;
+        let message = world.wait_for_prompt(2).await;
         world.send(world.events_of(&message, "Yes."));
         again.await.assert_answer("Yes.");
     }
 }
 
-pub(crate) async fn a_prompt_without_a_reply_may_have_come(on: &Host) {
-    let world = World::new(on, ServerScript::new()).await;
+pub(crate) async fn a_prompt_without_a_reply_may_have_arrived(on: &Host) {
+    let world = TurnWorld::new(on, ServerScript::new()).await;
     world.fake.on("POST", "/session/{id}/prompt_async", [ServerReply::never()]);
-    let (turn, message) = world.prompted("Hello?").await;
+    let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     world.send(world.events_of(&message, "Hello you."));
     turn.await.assert_answer("Hello you.");
     assert_eq!(world.posts(), 1);

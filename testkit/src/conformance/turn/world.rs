@@ -1,4 +1,4 @@
-//! One pretended server, a session of it, and turns that go on by themselves.
+//! A fake server with a session, and turns in tasks of their own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,50 +10,50 @@ use opencode_client::{
 };
 use serde_json::{Value, json};
 
-use crate::conformance::{Host, Task};
+use crate::conformance::{Host, SpawnedTask};
 use crate::server::{FakeServer, ServerReply, ServerScript, turn_events};
 
-/// A server that only pretends, and a session of it.
+/// A fake server, and a session on it.
 #[derive(Debug)]
-pub struct World {
+pub struct TurnWorld {
     host: Host,
-    /// The server as the test sees it.
+    /// The fake server.
     pub fake: Arc<FakeServer>,
-    /// The server as the client sees it.
+    /// Client handle of the server.
     pub server: Server,
-    /// The session that has the turns.
+    /// Session of the turns.
     pub session: Session,
 }
 
-/// All that a turn told, and what it came to.
+/// Events and result of a turn.
 #[derive(Debug)]
-pub struct Played {
-    /// Its events, in order.
+pub struct PlayedTurn {
+    /// Events, in order.
     pub events: Vec<TurnEvent>,
-    /// Its end.
+    /// Result of the turn.
     pub result: Result<TurnOutcome, TurnError>,
 }
 
-/// Streams are as silent as the test likes.
+/// Settings under which event streams may be silent.
 pub fn patient() -> HubSettings {
     HubSettings::default().with_silence_limit(Duration::from_secs(30 * 24 * 60 * 60))
 }
 
-impl World {
-    /// With a server that does as the script says.
+impl TurnWorld {
+    /// Creates a world whose server plays this script.
     pub async fn new(on: &Host, script: ServerScript) -> Self {
         Self::with_events(on, script, patient()).await
     }
 
-    /// With an event stream that is followed in a way of its own.
+    /// Creates a world with these settings of the event stream.
     pub async fn with_events(on: &Host, script: ServerScript, events: HubSettings) -> Self {
-        // What failed is tried again at once.
+        // Failed requests are retried almost at once.
         let soon = Duration::from_millis(5);
         let retry = RetryPolicy::default().with_delay_first(soon).with_delay_max(soon);
         Self::with_limits(on, script, events, HttpLimits::default().with_retry(retry)).await
     }
 
-    /// With limits of its own as well.
+    /// Creates a world with these settings of the event stream and these limits.
     pub async fn with_limits(
         on: &Host,
         script: ServerScript,
@@ -67,32 +67,40 @@ impl World {
         Self { host: on.clone(), fake, server, session }
     }
 
-    /// Begins a turn, which goes on by itself.
-    pub fn begin(&self, request: impl Into<TurnRequest>) -> Task<Played> {
+    /// Starts a turn in a task.
+    pub fn begin(&self, request: impl Into<TurnRequest>) -> SpawnedTask<PlayedTurn> {
         self.host.spawn(play(self.session.send(request)))
     }
 
-    /// Begins a turn, and returns the id of its message when the server has the prompt.
-    pub async fn prompted(&self, request: impl Into<TurnRequest>) -> (Task<Played>, String) {
+    /// Starts a turn in a task, waits for the prompt, and returns the id of the prompt's message.
+    pub async fn begin_and_wait_for_prompt(
+        &self,
+        request: impl Into<TurnRequest>,
+    ) -> (SpawnedTask<PlayedTurn>, String) {
         let turn = self.begin(request);
-        let message = self.posted(1).await;
+        let message = self.wait_for_prompt(1).await;
         (turn, message)
     }
 
-    /// The message of the `n`th prompt.
-    pub async fn posted(&self, n: usize) -> String {
-        let posts = self.asked("POST", "/session/{id}/prompt_async", n).await;
+    /// Waits for the `n`th prompt and returns the id of the message.
+    pub async fn wait_for_prompt(&self, n: usize) -> String {
+        let posts = self.wait_for_bodies("POST", "/session/{id}/prompt_async", n).await;
         posts[n - 1]["messageID"].as_str().unwrap().to_owned()
     }
 
-    /// The bodies of requests, when `n` have come.
-    pub async fn asked(&self, method: &'static str, path: &'static str, n: usize) -> Vec<Value> {
-        let requests = self.on_a_thread(move |fake| fake.wait_for_requests(method, path, n)).await;
+    /// Waits for `n` requests and returns the bodies of all.
+    pub async fn wait_for_bodies(
+        &self,
+        method: &'static str,
+        path: &'static str,
+        n: usize,
+    ) -> Vec<Value> {
+        let requests = self.blocking(move |fake| fake.wait_for_requests(method, path, n)).await;
         requests.iter().map(|request| request.json()).collect()
     }
 
-    /// Waits for the server, where that blocks nobody.
-    pub async fn on_a_thread<T: Send + 'static>(
+    /// Waits for the fake server on a thread that may block.
+    pub async fn blocking<T: Send + 'static>(
         &self,
         wait: impl FnOnce(&FakeServer) -> T + Send + 'static,
     ) -> T {
@@ -100,76 +108,76 @@ impl World {
         self.host.blocking(move || wait(&fake)).await
     }
 
-    /// How many such requests have come.
+    /// Number of requests so far.
     pub fn count(&self, method: &str, path: &str) -> usize {
         self.fake.requests_to(method, path).len()
     }
 
-    /// How many prompts of the session have come.
+    /// Number of prompts of the session so far.
     pub fn posts(&self) -> usize {
         self.count("POST", "/session/ses_1/prompt_async")
     }
 
-    /// How many aborts have come.
+    /// Number of aborts so far.
     pub fn aborts(&self) -> usize {
         self.count("POST", "/session/{id}/abort")
     }
 
-    /// The events of a turn that succeeds.
+    /// Events of a successful turn.
     pub fn events_of(&self, message: &str, text: &str) -> Vec<String> {
         turn_events(self.session.id().as_str(), message, text)
     }
 
-    /// Sends these events to whoever follows.
+    /// Sends events to all subscribers.
     pub fn send(&self, events: impl IntoIterator<Item = impl AsRef<str>>) {
         events.into_iter().for_each(|event| self.fake.send_event(event.as_ref()));
     }
 
-    /// Waits until all events that were sent have been told to whoever follows: those of another session, which come
-    /// behind them, have.
-    pub async fn told(&self) {
+    /// Waits until all events sent so far are delivered: a turn in another session, whose events
+    /// come after them, has ended.
+    pub async fn wait_for_delivery(&self) {
         let other = self.server.create_session(CreateSession::new()).await.unwrap();
         let n = self.fake.requests_to("POST", "/session/{id}/prompt_async").len() + 1;
         let turn = self.host.spawn(play(other.send("And you?")));
-        let message = self.posted(n).await;
+        let message = self.wait_for_prompt(n).await;
         self.send(turn_events(other.id().as_str(), &message, "Me too."));
         turn.await.assert_answer("Me too.");
     }
 
-    /// An event of the session.
+    /// Creates an event of the session.
     pub fn event(&self, kind: &str, mut properties: Value) -> String {
         properties["sessionID"] = json!(self.session.id().as_str());
         json!({ "id": format!("evt_{kind}"), "type": kind, "properties": properties }).to_string()
     }
 
-    /// Lets whoever looks find what these events tell.
+    /// Makes the server list the messages that these events describe.
     pub fn store(&self, events: &[String]) {
         self.fake.on("GET", "/session/{id}/message$", [ServerReply::json(messages(events))]);
     }
 
-    /// Lets whoever looks find the session at work.
-    pub fn is_busy(&self) {
+    /// Makes the server list the session as busy.
+    pub fn list_as_busy(&self) {
         let busy = json!({ (self.session.id().as_str()): { "type": "busy" } });
         self.fake.on("GET", "/session/status", [ServerReply::json(busy)]);
     }
 }
 
-/// Plays a turn to its end.
-pub async fn play(mut turn: TurnStream) -> Played {
+/// Reads a turn to the end.
+pub async fn play(mut turn: TurnStream) -> PlayedTurn {
     let mut events = Vec::new();
     while let Some(event) = turn.next_event().await {
         events.push(event);
     }
-    Played { events, result: turn.outcome().await }
+    PlayedTurn { events, result: turn.outcome().await }
 }
 
-impl Played {
-    /// All text that the events tell.
+impl PlayedTurn {
+    /// Text of all events.
     pub fn text(&self) -> String {
         self.events.iter().filter_map(TurnEvent::text).collect()
     }
 
-    /// The outcome, whatever the end.
+    /// Outcome of the turn, successful or not.
     pub fn outcome(&self) -> &TurnOutcome {
         match &self.result {
             Ok(outcome) => outcome,
@@ -177,30 +185,30 @@ impl Played {
         }
     }
 
-    /// The name of its end.
+    /// Name of the turn's end.
     pub fn end(&self) -> &'static str {
         self.outcome().end.name()
     }
 
-    /// How many events are of this kind.
+    /// Number of events of this kind.
     pub fn count(&self, is_meant: impl Fn(&TurnEventKind) -> bool) -> usize {
         self.events.iter().filter(|event| is_meant(&event.kind)).count()
     }
 
-    /// It is complete, and its events tell this, once.
+    /// Checks that the turn is complete, with this text, and that no event was repeated.
     pub fn assert_answer(&self, text: &str) {
         assert_eq!((self.end(), &*self.text()), ("completed", text));
         assert_eq!(self.outcome().text(), text);
-        let told = [
+        let counts = [
             self.count(|kind| matches!(kind, TurnEventKind::Posted(_))),
             self.count(|kind| matches!(kind, TurnEventKind::StepFinished(_))),
             self.count(|kind| matches!(kind, TurnEventKind::PartFinal { .. })),
         ];
-        assert_eq!(told, [1, 1, 1], "{:#?}", self.events);
+        assert_eq!(counts, [1, 1, 1], "{:#?}", self.events);
     }
 }
 
-/// The messages of `GET /session/{id}/message` after these events.
+/// Body of `GET /session/{id}/message` after these events.
 pub fn messages(events: &[String]) -> Value {
     let mut messages: BTreeMap<String, (Value, BTreeMap<String, Value>)> = BTreeMap::new();
     for event in events {
@@ -222,6 +230,8 @@ pub fn messages(events: &[String]) -> Value {
     }
     let messages = messages.into_values();
     messages
-        .map(|(info, parts)| json!({ "info": info, "parts": parts.into_values().collect::<Vec<_>>() }))
+        .map(|(info, parts)| {
+            json!({ "info": info, "parts": parts.into_values().collect::<Vec<_>>() })
+        })
         .collect()
 }

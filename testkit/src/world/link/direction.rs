@@ -1,4 +1,4 @@
-//! One direction of a connection, and its faults.
+//! One direction of a connection, and the faults.
 
 use std::collections::VecDeque;
 use std::task::Waker;

@@ -19,14 +19,14 @@ pub struct RunTruth {
     pub text: String,
     /// Number of tool calls that were printed completely.
     pub tools: usize,
-    /// Set when the process printed its whole answer and exited with code 0.
+    /// Set when the process printed the whole answer and exited with code 0.
     pub is_complete: bool,
 }
 
 /// Course of a run.
 #[derive(Debug)]
 enum RunFate {
-    /// The process exits before its answer is complete.
+    /// The process exits before the answer is complete.
     ExitsEarly,
     /// The process stops printing and does not exit.
     Hangs,
@@ -102,7 +102,7 @@ async fn run_process(shared: &Arc<WorldState>, process: &Arc<SimulatedProcess>, 
     process.exit(0);
 }
 
-/// Lines as the real program prints them, each with its text and its number of tool calls.
+/// Lines as the real program prints them, each with the text and the number of tool calls.
 fn lines(shared: &Arc<WorldState>, id: u32) -> Vec<(String, String, usize)> {
     let session = format!("ses_run{id}");
     let event = |kind: &str, mut part: Value| {

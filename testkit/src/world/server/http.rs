@@ -137,7 +137,7 @@ async fn stream(server: &Arc<ServerInner>, end: &mut ServerEnd, request: &Routed
     }
 }
 
-/// Removes a subscriber when its task ends or is dropped.
+/// Removes a subscriber when the task ends or is dropped.
 struct SubscriptionGuard {
     server: Arc<ServerInner>,
     number: u64,

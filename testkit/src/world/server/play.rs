@@ -62,7 +62,7 @@ pub(super) fn prompt(server: &Arc<ServerInner>, session: &str, body: &Value) {
     }));
 }
 
-/// Aborts the session and its descendants. The abort is complete when
+/// Aborts the session and the descendants. The abort is complete when
 /// all returned runs are over.
 pub(super) fn abort(server: &ServerInner, session: &str) -> Vec<Arc<Mutex<SessionRun>>> {
     let mut store = lock(&server.store);
@@ -93,7 +93,7 @@ pub(super) fn abort(server: &ServerInner, session: &str) -> Vec<Arc<Mutex<Sessio
     runs
 }
 
-/// Waits until the run has published all its events.
+/// Waits until the run has published all events.
 pub(super) async fn wait_until_over(run: Arc<Mutex<SessionRun>>) {
     poll_fn(|cx| {
         let mut run = lock(&run);

@@ -104,7 +104,7 @@ pub(super) fn handle(server: &Arc<ServerInner>, request: &RoutedRequest) -> Rout
         ("POST", ["question", id, "reject"]) => {
             answer(server, id, AskReply::Refused, &request.body)
         }
-        // OpenCode serves its web page for every unknown route.
+        // OpenCode serves the web page for every unknown route.
         _ => {
             let body = "<!doctype html>".to_owned();
             RouteReply { kind: Some("text/html"), body, ..RouteReply::json(&json!(null)) }
@@ -124,7 +124,7 @@ fn with_session(
     }
 }
 
-/// Deletes a session after the sessions of its subagents. ServerTask in them is not stopped.
+/// Deletes a session after the sessions of the subagents. Work in them is not stopped.
 fn delete(server: &ServerInner, id: &str) -> RouteReply {
     let found = with_session(server, id, |_| RouteReply::json(&json!(true)));
     if found.status != 200 {

@@ -197,7 +197,7 @@ impl ServerStore {
         self.next
     }
 
-    /// The session and all its descendants.
+    /// The session and all descendants.
     pub(super) fn family(&self, session: &str) -> Vec<String> {
         let mut family = vec![session.to_owned()];
         let mut index = 0;

@@ -1,21 +1,19 @@
-//! Clients that are killed: copies of this program.
+//! Clients that are killed: this test executable in processes of their own.
 
 use super::*;
 use crate::process::process_tree::{ProcessTree, SweepLimits};
 
-/// Set for the copy of this program that plays a client about to be killed: where it may write.
+/// Environment variable with the directory of a client process. A test that finds this variable
+/// plays the client instead of testing.
 const CLIENT: &str = "OPENCODE_TEST_GUARDED_CLIENT";
 
-/// Plays a client when told to, and is nothing otherwise.
-#[test]
-fn a_client() {
-    let Some(directory) = std::env::var_os(CLIENT) else {
-        return;
-    };
+/// Plays a client with one finished run and one that goes on, until the process is killed.
+#[allow(clippy::print_stdout, reason = "the parent process reads the output")]
+fn play_client(directory: &Path) {
     let guardian = Guardian::new(std::env::var_os("PATH"));
     for name in ["abandoned", "finished"] {
         let marker = Marker::fresh(std::env::var_os(Marker::NAME).as_deref());
-        let private_dir = private_dir(Path::new(&directory), marker.token());
+        let private_dir = private_dir(directory, marker.token());
         guardian.watch(marker.token(), Some(&private_dir)).expect("told");
 
         let mut root = Command::new("sh")
@@ -40,11 +38,10 @@ fn a_client() {
         println!("\n{name} {}", pids.join(" "));
     }
     println!("guardian {}", guardian.pid().expect("started"));
-    // Until it is killed.
     io::stdin().read_line(&mut String::new()).ok();
 }
 
-/// The copy of this program that plays a client, and what it has started.
+/// A client process, and the processes that it has started.
 struct Client {
     process: Child,
     abandoned: Vec<u32>,
@@ -56,7 +53,11 @@ impl Client {
     fn start(directory: &Path, marker: &str) -> Self {
         let (_, module) = module_path!().split_once("::").expect("in a crate");
         let mut process = Command::new(std::env::current_exe().expect("known"))
-            .args(["--exact", &format!("{module}::a_client"), "--nocapture"])
+            .args([
+                "--exact",
+                &format!("{module}::a_killed_client_leaves_nothing_unfinished"),
+                "--nocapture",
+            ])
             .env(CLIENT, directory)
             .env(Marker::NAME, marker)
             .stdin(Stdio::piped())
@@ -79,7 +80,7 @@ impl Client {
         client
     }
 
-    /// How many of its abandoned and of its finished run are alive.
+    /// Numbers of living processes of the abandoned and of the finished run.
     fn alive(&self) -> (usize, usize) {
         let count = |pids: &[u32]| pids.iter().filter(|&&pid| is_alive(pid)).count();
         (count(&self.abandoned), count(&self.finished))
@@ -105,6 +106,9 @@ fn left_in(directory: &Path) -> usize {
 
 #[test]
 fn a_killed_client_leaves_nothing_unfinished() {
+    if let Some(directory) = std::env::var_os(CLIENT) {
+        return play_client(Path::new(&directory));
+    }
     let directory = tempfile::tempdir().expect("created");
     let mut client = Client::start(directory.path(), "");
     assert_eq!(left_in(directory.path()), 2);
