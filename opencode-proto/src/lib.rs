@@ -86,6 +86,7 @@ mod call;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod guard;
 mod hub;
 mod id;
 mod json;
@@ -93,6 +94,7 @@ mod line;
 mod output_tail;
 mod part;
 pub mod policy;
+mod process;
 mod random;
 mod retry;
 mod run;
@@ -125,10 +127,10 @@ pub use part::{
     FinishReason, Part, PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart,
     TimeSpan, Tokens, ToolPart, ToolState,
 };
+pub use process::{Exit, Signal};
 pub use retry::{Retry, RetryCause, RetryPolicy};
 pub use run::{
-    AgentFallback, Exit, LineCounts, Retention, Run, RunAction, RunEnd, RunOutcome, RunSettings,
-    Signal,
+    AgentFallback, LineCounts, Retention, Run, RunAction, RunEnd, RunOutcome, RunSettings,
 };
 pub use run_event::{DecodeError, Diagnostic, Notice, RunEvent, RunEventKind, TextDelta};
 pub use serve::{Serve, ServeAction, ServeEnd, ServeOutcome, ServeSettings};

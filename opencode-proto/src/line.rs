@@ -1,4 +1,4 @@
-//! Lines out of chunks of any size.
+//! Splits chunks of any size into lines.
 
 use std::mem;
 
@@ -7,10 +7,12 @@ use memchr::memchr;
 
 /// Splits a byte stream into lines.
 ///
-/// Chunks come in as they arrive, lines come out without their `\n` or `\r\n`. A line that lies inside one chunk is a
-/// slice of it; only a line that straddles chunks is copied, once. No byte is searched twice.
+/// Chunks come in as they arrive, lines come out without their `\n` or `\r\n`. A line inside one
+/// chunk is a slice of the chunk; only a line that straddles chunks is copied, once. No byte is
+/// searched twice.
 ///
-/// A line over the limit is not collected: its length is counted, and the stream goes on at the next line.
+/// Of a line over the limit, only the head is kept. The length is counted, and the stream goes on at
+/// the next line.
 ///
 /// ```
 /// use opencode_proto::{Line, LineFramer};
@@ -29,39 +31,53 @@ pub struct LineFramer {
     chunk: Bytes,
     /// The beginning of a line that earlier chunks held.
     begun: BytesMut,
-    /// The length so far of a line that went over the limit.
-    dropped: Option<u64>,
+    /// A line that went over the limit.
+    dropped: Option<DroppedLine>,
     line_size_max: usize,
 }
 
-/// What [`LineFramer`] hands out.
+/// Line that is not kept.
+#[derive(Debug)]
+struct DroppedLine {
+    /// Length so far, in bytes.
+    size: u64,
+    head: BytesMut,
+}
+
+/// How much of a dropped line is kept, in bytes.
+const HEAD_SIZE: usize = 64;
+
+/// Line of a [`LineFramer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// The line went over the limit. Its bytes are gone.
+    /// The line went over the limit and was dropped.
     TooLong {
-        /// How long it was, without its `\n`.
+        /// Length of the line without its `\n`, in bytes.
         size: u64,
+        /// The first 64 bytes of the line.
+        head: Bytes,
     },
-    /// The stream ended inside this line.
+    /// The line has no line end, for the stream ended.
     Torn(Bytes),
-    /// A line without its line end.
+    /// The line is complete, and comes without its line end.
     Whole(Bytes),
 }
 
 impl LineFramer {
-    /// A framer for lines of at most `line_size_max` bytes, not counting the line end.
+    /// Creates a framer for lines of at most `line_size_max` bytes, not counting the line end.
     pub fn new(line_size_max: usize) -> Self {
         Self { chunk: Bytes::new(), begun: BytesMut::new(), dropped: None, line_size_max }
     }
 
     /// Adds the next chunk of the stream.
     ///
-    /// Take all lines with [`next_line`](Self::next_line) between two pushes: what was not taken yet is copied.
+    /// Take all lines with [`next_line`](Self::next_line) between two pushes: what was not taken
+    /// is copied.
     pub fn push(&mut self, chunk: Bytes) {
         add_chunk(&mut self.chunk, chunk);
     }
 
-    /// The next line, or `None` until there is another chunk.
+    /// Returns the next line, or `None` until the next chunk.
     pub fn next_line(&mut self) -> Option<Line> {
         let Some(end) = memchr(b'\n', &self.chunk) else {
             let rest = mem::take(&mut self.chunk);
@@ -76,7 +92,7 @@ impl LineFramer {
         Some(self.begun_line())
     }
 
-    /// The unfinished last line when the stream has ended, if there is one. The framer is empty afterwards.
+    /// Returns the unfinished last line of a stream that has ended. The framer is empty afterwards.
     pub fn finish(&mut self) -> Option<Line> {
         debug_assert!(memchr(b'\n', &self.chunk).is_none(), "lines are taken before the end");
         let rest = mem::take(&mut self.chunk);
@@ -91,15 +107,17 @@ impl LineFramer {
     }
 
     fn begin(&mut self, bytes: &[u8]) {
-        if let Some(size) = &mut self.dropped {
-            *size += bytes.len() as u64;
-            return;
+        if let Some(dropped) = &mut self.dropped {
+            dropped.size += bytes.len() as u64;
+            return dropped.keep_head(bytes);
         }
         let size = self.begun.len() + bytes.len();
         // One byte more than the limit is let in, for a `\r` that belongs to the line end.
         if size > self.line_size_max.saturating_add(1) {
-            self.begun = BytesMut::new();
-            self.dropped = Some(size as u64);
+            let mut dropped = DroppedLine { size: size as u64, head: BytesMut::new() };
+            dropped.keep_head(&mem::take(&mut self.begun));
+            dropped.keep_head(bytes);
+            self.dropped = Some(dropped);
         } else {
             self.begun.extend_from_slice(bytes);
         }
@@ -107,7 +125,7 @@ impl LineFramer {
 
     fn begun_line(&mut self) -> Line {
         match self.dropped.take() {
-            Some(size) => Line::TooLong { size },
+            Some(DroppedLine { size, head }) => Line::TooLong { size, head: head.freeze() },
             None => {
                 let line = mem::take(&mut self.begun).freeze();
                 self.whole(line)
@@ -117,17 +135,26 @@ impl LineFramer {
 
     fn whole(&self, mut line: Bytes) -> Line {
         let size = line.len();
-        if line.last() == Some(&b'\r') {
-            line.truncate(size - 1);
+        let is_returned = line.last() == Some(&b'\r');
+        if size - usize::from(is_returned) > self.line_size_max {
+            let head = Bytes::copy_from_slice(&line[..size.min(HEAD_SIZE)]);
+            return Line::TooLong { size: size as u64, head };
         }
-        if line.len() > self.line_size_max {
-            return Line::TooLong { size: size as u64 };
+        if is_returned {
+            line.truncate(size - 1);
         }
         Line::Whole(line)
     }
 }
 
-/// Adds a chunk to what is left of the one before, which is nearly always nothing.
+impl DroppedLine {
+    fn keep_head(&mut self, bytes: &[u8]) {
+        let room = HEAD_SIZE - self.head.len();
+        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}
+
+/// Adds a chunk to the rest of the one before, which is nearly always empty.
 pub(crate) fn add_chunk(rest: &mut Bytes, chunk: Bytes) {
     if rest.is_empty() {
         *rest = chunk;

@@ -1,10 +1,10 @@
-//! The end of what a process prints.
+//! The tail of the output of a process.
 
 use std::collections::VecDeque;
 
 use crate::ansi::without_escapes;
 
-/// The last bytes of a stream, as many as there is room for.
+/// Last bytes of a stream, up to a size.
 #[derive(Debug)]
 pub(crate) struct OutputTail {
     bytes: VecDeque<u8>,
@@ -23,7 +23,7 @@ impl OutputTail {
         self.bytes.extend(kept);
     }
 
-    /// What is kept, without colours.
+    /// Returns the bytes as text, without colours.
     pub(crate) fn text(&self) -> String {
         let (front, back) = self.bytes.as_slices();
         without_escapes(&String::from_utf8_lossy(&[front, back].concat())).into_owned()
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_is_kept_and_nothing_else() {
+    fn only_the_last_bytes_are_kept() {
         let mut tail = OutputTail::new(4);
         assert_eq!(tail.text(), "");
         tail.push(b"abc");

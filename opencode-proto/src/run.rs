@@ -1,28 +1,37 @@
-//! One `opencode run --format json` process, from its start until everything it said is gathered.
+//! One `opencode run --format json` process, from its start until everything it printed is gathered.
 //!
 //! # Theory of operation
 //!
-//! The driver owns the process. It tells [`Run`] what comes out of it and when, and carries out what
-//! [`Run::poll_action`] says. The process is over when it has exited *and* its output has ended; both may come first.
+//! The driver owns the process. It passes what the process prints, and when, to [`Run`], and carries
+//! out what [`Run::poll_action`] returns. The process is over when it has exited *and* its output has
+//! ended; either may come first.
 //!
 //! ```text
-//!            cancel, deadline,            grace            grace
-//!   Running ------------------> Terminate -----> Kill -----------> given up
-//!      |    replaced agent          |             |                   |
-//!      | exit                       | exit        | exit              |
-//!      v                            v             v                   |
-//!   Draining: sweep what the tools left, read the rest of the output  |
-//!      | both outputs ended, or the drain limit passed                |
-//!      v                                                              v
-//!   Finished <---------------------------------------------------------
+//!             cancel, deadline, repetition,   grace         grace
+//!   Running -- replaced agent --> Terminate ------> Kill ---------> abandoned
+//!      |                             |               |                  |
+//!      | exit                        | exit          | exit             |
+//!      v                             v               v                  |
+//!   Draining: sweep what the tools left, read the rest of the output    |
+//!      |                                                                |
+//!      | both outputs ended, or the drain limit passed                  |
+//!      v                                                                v
+//!   Over <---------------------------------------------------------------
 //! ```
 //!
-//! How it ended is not what the exit code says: OpenCode exits with 0 when it stopped at a permission, and with 1 when
-//! it recovered from an error. [`RunEnd`] is judged from events, standard error, exit and our own doing together.
+//! The exit code alone does not show how a run ended: OpenCode 1.18.33 exits with 0 when it stopped
+//! at a permission, and with 1 when it recovered from an error. [`RunEnd`] is judged from events,
+//! standard error, exit and our own signals together.
+//!
+//! Standard output belongs to plugins and tools as well. An event behind text without a line end is
+//! read; a line of another session is a diagnostic and does not count; a run of which an event could
+//! not be read does not end as completed.
 
 mod action;
 mod judge;
 mod outcome;
+mod record;
+mod session;
 mod settings;
 pub(crate) mod stderr;
 
@@ -33,335 +42,340 @@ use bytes::Bytes;
 
 use crate::answer::{Answer, Tail};
 use crate::error::ErrorName;
-use crate::line::{Line, LineFramer};
-use crate::run_event::{self, Diagnostic, Notice, RunEvent, RunEventKind};
+use crate::guard::{Repetition, RepetitionGuard, calls_again};
+use crate::line::Line;
+use crate::process::{Exit, ProcessLife, ProcessStep};
+use crate::run_event::{Notice, RunEvent, RunEventKind};
 use crate::watchdog::{Deadline, Watchdog};
 
-pub use action::{RunAction, Signal};
-pub use outcome::{Exit, LineCounts, RunEnd, RunOutcome};
+pub use action::RunAction;
+pub use outcome::{LineCounts, RunEnd, RunOutcome};
+use record::{Effect, RunRecord};
 pub use settings::{AgentFallback, Retention, RunSettings};
-use stderr::Stderr;
 
-/// The machine for one run. Owns no process, clock or task.
+/// Machine for one run. Owns no process, clock or task.
 ///
-/// Inputs never fail and may come in any order; those after the end are ignored. The only contract: take all
-/// actions until [`RunAction::Wait`] before waiting for anything.
+/// Inputs never fail and may come in any order; input after the end is ignored. The only contract:
+/// take all actions until [`RunAction::Wait`] before you wait.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use opencode_proto::{Exit, Run, RunAction, RunEnd, RunSettings};
+///
+/// let mut now = Instant::now();
+/// let mut run = Run::new(RunSettings::new(), now);
+/// // The application loses interest before the process has printed anything.
+/// run.cancel(now);
+/// let outcome = loop {
+///     match run.poll_action() {
+///         RunAction::Event(event) => println!("{}", event.event_type()),
+///         RunAction::Signal(_) => {
+///             // Signal the process tree. This process exits at once, and its output ends.
+///             run.handle_exit(Some(Exit::Signal(15)), now);
+///             run.handle_stdout_end(now);
+///             run.handle_stderr_end(now);
+///         }
+///         RunAction::Sweep => { /* end the processes that tools left behind */ }
+///         RunAction::Wait(at) => {
+///             // Wait for input until `at`, and look at the clock.
+///             now = at.expect("a process that is being ended has a limit");
+///             run.handle_timeout(now);
+///         }
+///         RunAction::Finished(outcome) => break outcome,
+///     }
+/// };
+/// assert_eq!(outcome.end, RunEnd::Cancelled);
+/// ```
 #[derive(Debug)]
 pub struct Run {
     settings: RunSettings,
-    started: Instant,
+    life: ProcessLife<RunWatch, RunStop>,
+    record: RunRecord,
     actions: VecDeque<RunAction>,
-    stdout: LineFramer,
-    stdout_ended: Option<Instant>,
-    stderr: Stderr,
-    stderr_ended: bool,
-    watchdog: Watchdog,
-    answer: Answer,
-    /// Since when the answer looks complete.
-    answered: Option<Instant>,
-    /// How often the context overflowed since the last answer.
-    overflows: u32,
-    lines: LineCounts,
-    raw_lines: Vec<Bytes>,
-    notices: Vec<Notice>,
-    torn: bool,
-    stop: Option<(Stop, Ladder)>,
-    /// When the process was gone, and how it ended if that is known.
-    gone: Option<(Option<Exit>, Instant)>,
-    over: bool,
 }
 
-/// Why we end the process.
+/// What is watched while the process runs.
+#[derive(Debug)]
+struct RunWatch {
+    deadlines: Watchdog,
+    guard: RepetitionGuard,
+    call: ModelCall,
+    /// Since when the answer looks complete.
+    answered: Option<Instant>,
+}
+
+/// Progress of the current call of the model.
+#[derive(Clone, Copy, Debug)]
+enum ModelCall {
+    /// The model has called a tool.
+    WithTools,
+    /// The model has not called a tool.
+    WithoutTools,
+}
+
+/// Cause for which we end the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Stop {
+enum RunStop {
     AgentReplaced {
         reason: String,
     },
     Cancelled,
-    /// It had nothing more to say and did not exit.
+    /// The process had nothing more to print and did not exit.
     Lingered,
-    /// It would summarise and overflow for ever.
-    Overflowed,
+    Repeated(Repetition),
     TimedOut(Deadline),
 }
 
-/// How far we are with ending the process.
-#[derive(Clone, Copy, Debug)]
-enum Ladder {
-    Killed { abandon_at: Option<Instant> },
-    Terminated { kill_at: Option<Instant> },
-}
-
 impl Run {
-    /// A run whose process is started at `now`.
+    /// Creates the machine of a process that is started at `now`.
     pub fn new(settings: RunSettings, now: Instant) -> Self {
-        Self {
-            started: now,
-            actions: VecDeque::new(),
-            stdout: LineFramer::new(settings.line_size_max),
-            stdout_ended: None,
-            stderr: Stderr::new(settings.stderr_size_max),
-            stderr_ended: false,
-            watchdog: Watchdog::new(settings.deadlines, now),
-            answer: Answer::new(),
+        let watch = RunWatch {
+            deadlines: Watchdog::new(settings.deadlines, now),
+            guard: RepetitionGuard::new(settings.guard_limits()),
+            call: ModelCall::WithoutTools,
             answered: None,
-            overflows: 0,
-            lines: LineCounts::default(),
-            raw_lines: Vec::new(),
-            notices: Vec::new(),
-            torn: false,
-            stop: None,
-            gone: None,
-            over: false,
+        };
+        Self {
+            life: ProcessLife::new(settings.process_limits(), watch),
+            record: RunRecord::new(&settings, now),
+            actions: VecDeque::new(),
             settings,
         }
     }
 
-    /// The process wrote to its standard output.
+    /// Takes a chunk of the process's standard output.
     pub fn handle_stdout(&mut self, chunk: Bytes, now: Instant) {
-        if self.over {
+        if self.life.is_over() {
             return;
         }
-        self.stdout.push(chunk);
-        while let Some(line) = self.stdout.next_line() {
+        self.record.push_stdout(chunk);
+        while let Some(line) = self.record.next_line() {
             self.line(line, now);
         }
         self.advance(now);
     }
 
-    /// The standard output ended.
+    /// Takes the end of standard output.
     pub fn handle_stdout_end(&mut self, now: Instant) {
-        if self.over || self.stdout_ended.is_some() {
-            return;
+        if self.life.handle_stdout_end(now) {
+            self.last_line(now);
+            self.advance(now);
         }
-        self.stdout_ended = Some(now);
-        self.last_line(now);
-        self.advance(now);
     }
 
-    /// The process wrote to its standard error.
+    /// Takes a chunk of the process's standard error.
     pub fn handle_stderr(&mut self, chunk: Bytes, now: Instant) {
-        if self.over {
+        if self.life.is_over() {
             return;
         }
-        for (line, notice) in self.stderr.push(chunk) {
+        for (line, notice) in self.record.stderr.push(chunk) {
             self.notice(line, notice, now);
         }
         self.advance(now);
     }
 
-    /// The standard error ended.
+    /// Takes the end of standard error.
     pub fn handle_stderr_end(&mut self, now: Instant) {
-        if self.over || self.stderr_ended {
-            return;
+        if self.life.handle_stderr_end(now) {
+            self.last_notice(now);
+            self.advance(now);
         }
-        self.stderr_ended = true;
-        self.last_notice(now);
-        self.advance(now);
     }
 
-    /// The process is gone: `None` when nobody could see how it ended.
+    /// Takes the exit of the process; `None` when its status could not be observed.
     pub fn handle_exit(&mut self, exit: Option<Exit>, now: Instant) {
-        if self.over || self.gone.is_some() {
-            return;
+        if self.life.handle_exit(exit, now) {
+            self.actions.push_back(RunAction::Sweep);
+            self.advance(now);
         }
-        self.gone = Some((exit, now));
-        self.actions.push_back(RunAction::Sweep);
-        self.advance(now);
     }
 
-    /// Time has passed. Calls that come early do nothing.
+    /// Takes the time. Calls that come early do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
     }
 
-    /// The application wants no more of it. What was gathered is still returned.
+    /// Ends the process for the application. The outcome holds what was gathered.
     pub fn cancel(&mut self, now: Instant) {
-        self.stop(Stop::Cancelled, now);
+        self.stop(RunStop::Cancelled, now);
         self.advance(now);
     }
 
-    /// What to do next. After [`RunAction::Finished`] it is [`RunAction::Wait`] for ever.
+    /// Returns the next action. After [`RunAction::Finished`], always returns [`RunAction::Wait`].
     pub fn poll_action(&mut self) -> RunAction {
         self.actions.pop_front().unwrap_or_else(|| RunAction::Wait(self.wake()))
     }
 
-    /// What was gathered so far.
+    /// Returns the answer so far. After the end, the answer is in the outcome, and this one is empty.
     pub fn answer(&self) -> &Answer {
-        &self.answer
+        &self.record.answer
     }
 
     fn line(&mut self, line: Line, now: Instant) {
-        let (raw, torn) = match line {
-            Line::TooLong { size } => {
-                let diagnostic = Diagnostic::TooLong { size };
-                return self.event(RunEvent::diagnostic(Bytes::new(), diagnostic), now);
-            }
-            Line::Torn(raw) => (raw, true),
-            Line::Whole(raw) => (raw, false),
-        };
-        if self.settings.raw_lines == Retention::Keep {
-            self.raw_lines.push(Bytes::copy_from_slice(&raw));
-        }
-        let (diagnostic, mut event) = run_event::decode(raw);
-        if let Some(diagnostic) = diagnostic {
+        let (diagnostics, event) = self.record.read(line);
+        for diagnostic in diagnostics {
             self.event(diagnostic, now);
-        }
-        // A last line without its line end that is whole is as good as any.
-        if torn && event.raw.starts_with(b"{") && is_not_json(&event) {
-            event.kind = RunEventKind::Diagnostic(Diagnostic::Torn);
-        }
-        // A log of events holds both outputs.
-        if let RunEventKind::Notice(notice) = event.kind {
-            return self.notice(event.raw, notice, now);
         }
         self.event(event, now);
     }
 
     fn last_line(&mut self, now: Instant) {
-        if let Some(line) = self.stdout.finish() {
+        if let Some(line) = self.record.last_line() {
             self.line(line, now);
         }
     }
 
     fn last_notice(&mut self, now: Instant) {
-        if let Some((line, notice)) = self.stderr.finish() {
+        if let Some((line, notice)) = self.record.stderr.finish() {
             self.notice(line, notice, now);
         }
     }
 
-    fn event(&mut self, event: RunEvent, now: Instant) {
-        self.answer.apply(&event);
-        self.lines.add(&event.kind);
-        self.torn |= matches!(event.kind, RunEventKind::Diagnostic(Diagnostic::Torn));
-        if !matches!(event.kind, RunEventKind::Diagnostic(_)) {
-            self.watchdog.handle_event(now);
-            self.answered = (self.answer.tail() == Tail::Answered).then_some(now);
-            self.count_overflows(&event);
+    fn event(&mut self, mut event: RunEvent, now: Instant) {
+        // A log of events holds both outputs.
+        if let RunEventKind::Notice(notice) = event.kind {
+            return self.notice(event.raw, notice, now);
         }
+        let effect = self.record.apply(&mut event);
+        let repetition = self.watch(&event, effect, now);
         self.actions.push_back(RunAction::Event(Box::new(event)));
-        if self.overflows > self.settings.overflows_max {
-            self.stop(Stop::Overflowed, now);
+        if let Some(repetition) = repetition {
+            self.stop(RunStop::Repeated(repetition), now);
         }
     }
 
-    fn count_overflows(&mut self, event: &RunEvent) {
-        let is_overflow = matches!(
-            &event.kind,
-            RunEventKind::Error(error) if error.name == ErrorName::CONTEXT_OVERFLOW
-        );
-        if is_overflow {
-            self.overflows += 1;
-        } else if self.answered.is_some() {
-            self.overflows = 0;
-        }
+    fn watch(&mut self, event: &RunEvent, effect: Effect, now: Instant) -> Option<Repetition> {
+        let watch = self.life.running_mut()?;
+        let earlier = match effect {
+            Effect::Counted => Vec::new(),
+            Effect::CountedAfter(earlier) => {
+                watch.guard = RepetitionGuard::new(self.settings.guard_limits());
+                earlier
+            }
+            Effect::Nothing => return None,
+        };
+        watch.deadlines.handle_event(now);
+        let tail = self.record.answer.tail();
+        watch.answered = (tail == Tail::Answered).then_some(now);
+        earlier.iter().chain([event]).filter_map(|event| watch.count(event, tail)).last()
     }
 
     fn notice(&mut self, line: Bytes, notice: Notice, now: Instant) {
         if let Notice::AgentReplaced { reason } = &notice
             && self.settings.agent_fallback == AgentFallback::Refuse
         {
-            self.stop(Stop::AgentReplaced { reason: reason.clone() }, now);
+            self.stop(RunStop::AgentReplaced { reason: reason.clone() }, now);
         }
-        self.notices.push(notice.clone());
+        self.record.notices.push(notice.clone());
         self.actions.push_back(RunAction::Event(Box::new(RunEvent::notice(line, notice))));
     }
 
-    fn stop(&mut self, stop: Stop, now: Instant) {
-        if self.over || self.stop.is_some() || self.gone.is_some() {
-            return;
+    fn stop(&mut self, stop: RunStop, now: Instant) {
+        if let Some(signal) = self.life.end(stop, now) {
+            self.actions.push_back(RunAction::Signal(signal));
         }
-        let kill_at = now.checked_add(self.settings.kill_grace);
-        self.stop = Some((stop, Ladder::Terminated { kill_at }));
-        self.actions.push_back(RunAction::Signal(Signal::Terminate));
     }
 
     /// Does what is due. Every input ends here.
     fn advance(&mut self, now: Instant) {
-        if self.over {
-            return;
-        }
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if self.gone.is_some() {
-            let drained = self.stdout_ended.is_some() && self.stderr_ended;
-            if drained || is_due(self.drains_until()) {
-                self.finish(now);
+        match self.life.advance(now) {
+            Some(ProcessStep::Over(end)) => {
+                // What is there now is the end, also of output that another process holds open.
+                self.last_line(now);
+                self.last_notice(now);
+                self.record.resolve_causes();
+                let run_end = judge::end(&self.record, &end, self.settings.agent_fallback);
+                let outcome = self.record.take_outcome(run_end, end.exit, now);
+                self.actions.push_back(RunAction::Finished(Box::new(outcome)));
             }
-            return;
-        }
-        match self.stop.as_mut().map(|(_, ladder)| ladder) {
-            Some(Ladder::Killed { abandon_at }) => {
-                if is_due(*abandon_at) {
-                    self.finish(now);
-                }
-            }
-            Some(Ladder::Terminated { kill_at }) if !is_due(*kill_at) => {}
-            Some(ladder @ Ladder::Terminated { .. }) => {
-                let abandon_at = now.checked_add(self.settings.kill_grace);
-                *ladder = Ladder::Killed { abandon_at };
-                self.actions.push_back(RunAction::Signal(Signal::Kill));
+            Some(ProcessStep::Signal(signal)) => {
+                self.actions.push_back(RunAction::Signal(signal));
             }
             None => {
-                if let Some(deadline) = self.watchdog.passed(now) {
-                    let stop = match deadline {
-                        // Nothing more was to be expected.
-                        Deadline::FirstEvent | Deadline::Idle if self.silent().is_some() => {
-                            Stop::Lingered
-                        }
-                        Deadline::FirstEvent | Deadline::Idle | Deadline::Overall => {
-                            Stop::TimedOut(deadline)
-                        }
-                    };
+                if let Some(stop) = self.overdue(now) {
                     self.stop(stop, now);
-                } else if is_due(self.lingers_until()) {
-                    self.stop(Stop::Lingered, now);
                 }
             }
         }
     }
 
-    /// Since when nothing more is to be expected of the process than its exit.
-    fn silent(&self) -> Option<Instant> {
-        self.stdout_ended.or(self.answered)
+    /// Returns the cause to end a process that runs for too long.
+    fn overdue(&self, now: Instant) -> Option<RunStop> {
+        let watch = self.life.running()?;
+        match watch.deadlines.passed(now) {
+            // Nothing more was to be expected.
+            Some(Deadline::FirstEvent | Deadline::Idle) if self.silent().is_some() => {
+                Some(RunStop::Lingered)
+            }
+            Some(deadline @ (Deadline::FirstEvent | Deadline::Idle | Deadline::Overall)) => {
+                Some(RunStop::TimedOut(deadline))
+            }
+            None => {
+                let is_due = self.lingers_until().is_some_and(|at| at <= now);
+                is_due.then_some(RunStop::Lingered)
+            }
+        }
     }
 
-    /// When a process that has nothing more to say is ended.
+    /// Returns since when nothing but the exit is to be expected of the process.
+    fn silent(&self) -> Option<Instant> {
+        self.life.stdout_ended().or(self.life.running()?.answered)
+    }
+
+    /// Returns when a process that has nothing more to print is ended.
     fn lingers_until(&self) -> Option<Instant> {
         self.silent()?.checked_add(self.settings.linger_limit)
     }
 
-    /// When the output of a process that has exited is read no longer.
-    fn drains_until(&self) -> Option<Instant> {
-        let (_, exited) = self.gone?;
-        exited.checked_add(self.settings.drain_limit)
-    }
-
     fn wake(&self) -> Option<Instant> {
-        if self.over {
-            return None;
+        match self.life.running() {
+            Some(watch) => watch.deadlines.wake().into_iter().chain(self.lingers_until()).min(),
+            None => self.life.wake(),
         }
-        if self.gone.is_some() {
-            return self.drains_until();
-        }
-        match self.stop {
-            Some((_, Ladder::Killed { abandon_at })) => abandon_at,
-            Some((_, Ladder::Terminated { kill_at })) => kill_at,
-            None => self.watchdog.wake().into_iter().chain(self.lingers_until()).min(),
-        }
-    }
-
-    fn finish(&mut self, now: Instant) {
-        self.over = true;
-        // What stands there now is the end, also of output that something else holds open.
-        self.last_line(now);
-        self.last_notice(now);
-        let outcome = judge::outcome(self, now);
-        self.actions.push_back(RunAction::Finished(Box::new(outcome)));
     }
 }
 
-fn is_not_json(event: &RunEvent) -> bool {
-    matches!(event.kind, RunEventKind::Diagnostic(Diagnostic::NotJson))
+impl RunWatch {
+    /// Counts what OpenCode would repeat without end.
+    fn count(&mut self, event: &RunEvent, tail: Tail) -> Option<Repetition> {
+        if tail == Tail::Answered {
+            self.guard.handle_answer();
+        }
+        match &event.kind {
+            RunEventKind::Error(error) if error.name == ErrorName::CONTEXT_OVERFLOW => {
+                self.guard.handle_overflow()
+            }
+            RunEventKind::StepFinish(part) => {
+                let call = std::mem::replace(&mut self.call, ModelCall::WithoutTools);
+                match call {
+                    ModelCall::WithoutTools if calls_again(&part.reason) => {
+                        self.guard.handle_unfinished(part.key.message.as_ref())
+                    }
+                    ModelCall::WithTools | ModelCall::WithoutTools => {
+                        self.guard.handle_progress();
+                        None
+                    }
+                }
+            }
+            // OpenCode prints a result again when it hides the result from the model.
+            RunEventKind::ToolUse(part)
+                if part.state.is_over() && part.state.time().compacted_ms.is_none() =>
+            {
+                self.call = ModelCall::WithTools;
+                self.guard.handle_call(part)
+            }
+            RunEventKind::Diagnostic(_)
+            | RunEventKind::Error(_)
+            | RunEventKind::Malformed { .. }
+            | RunEventKind::Notice(_)
+            | RunEventKind::Reasoning(_)
+            | RunEventKind::StepStart(_)
+            | RunEventKind::Text(_)
+            | RunEventKind::TextDelta(_)
+            | RunEventKind::ToolUse(_)
+            | RunEventKind::Unknown { .. } => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What `opencode run --format json` prints, line by line, and what a run over a server tells in its place.
+//! Events of a run: the lines of `opencode run --format json`, and their like over a server.
 
 mod decode;
 mod flat;
@@ -14,70 +14,72 @@ use crate::json::RawText;
 use crate::part::{PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart, ToolPart};
 use crate::{AgentError, SessionId};
 
-pub(crate) use decode::decode;
+pub(crate) use decode::{decode, ends_in_event, has_event};
 pub(crate) use flat::content;
 pub use notice::Notice;
 
-/// One line of a run, with everything it said.
+/// Event of a run: one line of its output.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RunEvent {
-    /// The line as it came, without its line end: a slice of the chunk it arrived in.
+    /// The line without its line end: a slice of the chunk in which it arrived.
     pub raw: Bytes,
-    /// The session of the run. Never that of a subagent.
+    /// Session that the line names: the run's own, never that of a subagent.
     pub session: Option<SessionId>,
-    /// When OpenCode printed it, in milliseconds since 1970.
+    /// Time at which OpenCode printed the line, in milliseconds since 1970.
     pub timestamp_ms: Option<u64>,
-    /// What it says.
+    /// Content of the line.
     pub kind: RunEventKind,
     pub(crate) telling: Telling,
 }
 
-/// How the text of a run is told.
+/// Way in which the events of a run carry text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Telling {
-    /// In whole parts.
+    /// Text comes in whole parts.
     #[default]
     Whole,
-    /// By deltas, before their part.
+    /// Text comes in deltas, followed by the whole part.
     Deltas,
 }
 
-/// What a line of a run says.
+/// Content of an event of a run.
 ///
-/// Parts are told when they are finished: one [`Text`](Self::Text) holds the whole text of its part. A run over a server
-/// tells its text as well while it is written, as [`TextDelta`](Self::TextDelta).
+/// A part is an event when it is finished: one [`Text`](Self::Text) holds the whole text of its part.
+/// A run over a server has an event for each piece of text as well, [`TextDelta`](Self::TextDelta).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEventKind {
-    /// A line of standard output that is no event.
+    /// A line of standard output that is not an event of the run.
     Diagnostic(Diagnostic),
-    /// `error`: something failed. Not always the end: OpenCode recovers from a full context by itself.
+    /// `error`: an error that may not be the end. OpenCode recovers from a full context by itself.
     Error(Box<AgentError>),
-    /// An event of a known type in a shape that could not be read. Its line is in [`RunEvent::raw`].
+    /// An event of a known type in an unknown shape. The line is in [`RunEvent::raw`].
     #[non_exhaustive]
     Malformed {
-        /// The value of `type`, if it has one.
+        /// The value of `type`, if the line has one.
         event_type: Option<Box<str>>,
-        /// What could not be read.
+        /// Fault of the line.
         error: DecodeError,
     },
-    /// A line of standard error that says what no event says.
+    /// A line of standard error with a fact that no event carries.
     Notice(Notice),
-    /// `reasoning`: what the model thought. Printed only with `--thinking`.
+    /// `reasoning`: reasoning of the model. Printed only with `--thinking`.
     Reasoning(ReasoningPart),
-    /// `step_finish`: a call of the model is over.
+    /// `step_finish`: the end of a call of the model.
     StepFinish(StepFinish),
-    /// `step_start`: a call of the model begins.
+    /// `step_start`: the beginning of a call of the model.
     StepStart(StepStart),
     /// `text`: a piece of the answer.
     Text(TextPart),
-    /// `text_delta`: text of the answer that was just written, from a run over a server. A process never prints it. It is
-    /// told once more with the whole part ([`Text`](Self::Text)); a part that the model never finishes has deltas only.
+    /// `text_delta`: the text that a model has just written, of a run over a server. A process does
+    /// not print text deltas. The whole part follows as [`Text`](Self::Text); a part that the model
+    /// never finishes has deltas only.
     TextDelta(TextDelta),
-    /// `tool_use`: a tool call is over.
+    /// `tool_use`: the end of a tool call.
     ToolUse(Box<ToolPart>),
-    /// An event of a type this version of the crate does not know. Its line is in [`RunEvent::raw`].
+    /// An event of a type that this version of the crate does not know. The line is in
+    /// [`RunEvent::raw`].
     #[non_exhaustive]
     Unknown {
         /// The value of `type`.
@@ -86,15 +88,18 @@ pub enum RunEventKind {
 }
 
 impl RunEventKind {
-    /// Whether OpenCode printed it as an event.
+    /// Returns whether the line is an event of OpenCode.
     fn is_event(&self) -> bool {
         !matches!(self, Self::Diagnostic(_) | Self::Notice(_))
     }
 }
 
 impl RunEvent {
-    /// Reads one line of standard output, or of an event log. Never fails: what cannot be read is an event that says so,
-    /// and what is not UTF-8 is read with U+FFFD.
+    /// Decodes one line of standard output, or of an event log.
+    ///
+    /// Never fails: a line that cannot be decoded becomes [`RunEventKind::Diagnostic`] or
+    /// [`RunEventKind::Malformed`]. Bytes that are not UTF-8 are read as U+FFFD, and text in front of
+    /// a complete event is left out.
     ///
     /// ```
     /// use opencode_proto::{RunEvent, RunEventKind};
@@ -107,7 +112,8 @@ impl RunEvent {
         decode(line).1
     }
 
-    /// The value of `type`; `diagnostic` for lines that are no events, `notice` for those of standard error.
+    /// Returns the value of `type`; `diagnostic` for lines that are not events, `notice` for lines of
+    /// standard error.
     pub fn event_type(&self) -> &str {
         match &self.kind {
             RunEventKind::Diagnostic(_) => "diagnostic",
@@ -124,8 +130,10 @@ impl RunEvent {
         }
     }
 
-    /// The event as one line of JSON, to keep in a log and to read again: the line as it came where that was JSON, an
-    /// object with the line in it (`{"type":"diagnostic","kind",..,"raw"}`) where it was not.
+    /// Returns the event as one line of JSON for a log, which [`decode`](Self::decode) reads again.
+    ///
+    /// A line of JSON stays as it is; any other becomes an object that holds the line
+    /// (`{"type":"diagnostic","kind",..,"raw"}`).
     pub fn to_json_line(&self) -> Bytes {
         match &self.kind {
             RunEventKind::Diagnostic(diagnostic) => {
@@ -144,11 +152,11 @@ impl RunEvent {
         }
     }
 
-    /// What this adds to the text that a user is to see, if anything: of a run over a server a delta, of a process the text
-    /// of a whole part. All of these one after the other are the text, told once.
+    /// Returns the text that the event adds to the text for a user: a delta of a run over a server, the
+    /// text of a whole part of a process. All of them in order are the text, without repetition.
     ///
-    /// A process prints the summary of a compacted conversation like any text, and so it is in here as well; what
-    /// OpenCode wrote itself is not.
+    /// A process prints the summary of a compacted conversation like any other text, so the summary is
+    /// included. Text that OpenCode wrote itself is not.
     pub fn text(&self) -> Option<Cow<'_, str>> {
         if let RunEventKind::TextDelta(delta) = &self.kind {
             return Some(delta.delta.to_str());
@@ -162,35 +170,36 @@ impl RunEvent {
     }
 }
 
-/// Text that was added to a text part.
+/// Addition to a text part.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TextDelta {
-    /// The part.
+    /// Part to which the text belongs.
     pub key: PartKey,
-    /// What was added.
+    /// Text that was added.
     pub delta: RawText,
 }
 
-/// Why a line of standard output is no event.
+/// Line of standard output that is not an event of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Diagnostic {
-    /// Nothing on it.
+    /// The line is empty, or blank.
     Empty,
-    /// It was not UTF-8. It is read as an event all the same, with U+FFFD where the text was broken, and that event
-    /// follows.
+    /// The line is not UTF-8. The event with U+FFFD in place of the broken bytes follows.
     InvalidUtf8,
-    /// JSON, but no object.
+    /// The line is JSON, but not an object.
     NotAnObject,
-    /// No JSON: something else printed to standard output.
+    /// The line, or the text in front of an event, is not JSON: another program printed it.
     NotJson,
-    /// Longer than the limit; the line is gone.
+    /// The line looks like an event, and belongs to another session or to none.
+    OtherSession,
+    /// The line was longer than the limit and was dropped, except for its first 64 bytes.
     TooLong {
-        /// How long it was, in bytes.
+        /// Length of the line, in bytes.
         size: u64,
     },
-    /// The output ended inside it.
+    /// The output ended inside an event.
     Torn,
 }
 
@@ -201,18 +210,22 @@ impl Diagnostic {
             Self::InvalidUtf8 => "invalid_utf8",
             Self::NotAnObject => "not_an_object",
             Self::NotJson => "not_json",
+            Self::OtherSession => "other_session",
             Self::TooLong { .. } => "too_long",
             Self::Torn => "torn",
         }
     }
 
-    /// How long a line was that is gone.
+    /// Returns the length of a dropped line.
     fn size(self) -> Option<u64> {
         match self {
             Self::TooLong { size } => Some(size),
-            Self::Empty | Self::InvalidUtf8 | Self::NotAnObject | Self::NotJson | Self::Torn => {
-                None
-            }
+            Self::Empty
+            | Self::InvalidUtf8
+            | Self::NotAnObject
+            | Self::NotJson
+            | Self::OtherSession
+            | Self::Torn => None,
         }
     }
 
@@ -222,6 +235,7 @@ impl Diagnostic {
             "invalid_utf8" => Self::InvalidUtf8,
             "not_an_object" => Self::NotAnObject,
             "not_json" => Self::NotJson,
+            "other_session" => Self::OtherSession,
             "too_long" => Self::TooLong { size: size.unwrap_or_default() },
             "torn" => Self::Torn,
             _ => return None,
@@ -234,15 +248,16 @@ impl fmt::Display for Diagnostic {
         match self {
             Self::Empty => f.write_str("an empty line"),
             Self::InvalidUtf8 => f.write_str("a line that is not UTF-8"),
-            Self::NotAnObject => f.write_str("a line of JSON that is no object"),
+            Self::NotAnObject => f.write_str("a line of JSON that is not an object"),
             Self::NotJson => f.write_str("a line that is not JSON"),
+            Self::OtherSession => f.write_str("an event that is not of the run's session"),
             Self::TooLong { size } => write!(f, "a line of {size} bytes, over the limit"),
-            Self::Torn => f.write_str("a last line that is cut off"),
+            Self::Torn => f.write_str("an event that the end of the output cuts off"),
         }
     }
 }
 
-/// What could not be read in an event.
+/// Fault of an event that could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct DecodeError {

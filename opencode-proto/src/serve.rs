@@ -2,22 +2,22 @@
 //!
 //! # Theory of operation
 //!
-//! The driver owns the process. It tells [`Serve`] what comes out of it and when, and carries out what
-//! [`Serve::poll_action`] says. A server is ready when it has printed where it listens; from then on its output is read
-//! and forgotten but for its end, for as long as it lives.
+//! The driver owns the process. It passes what the process prints, and when, to [`Serve`], and
+//! carries out what [`Serve::poll_action`] returns. A server is ready when it has printed the address
+//! on which it listens; from then on only the tail of its output is kept.
 //!
 //! ```text
-//!   Starting --ready line--> Ready
-//!      | start limit, stop      | stop
-//!      v                        v       grace              grace         grace
-//!   Terminate <------------------ -------------> Terminate -------> Kill -------> given up
-//!      |                                             |               |               |
-//!      | exit (also of one that nobody stops)        | exit          | exit          |
-//!      v                                             v               v               |
-//!   Draining: sweep what the tools left, read the rest of the output                 |
-//!      | both outputs ended, or the drain limit passed                               |
-//!      v                                                                             v
-//!   Finished <------------------------------------------------------------------------
+//!   Starting -- ready line --> Ready
+//!      | start limit, stop        | stop
+//!      v                          v      grace               grace          grace
+//!   Terminate <------------------------ -------> Terminate -------> Kill -------> abandoned
+//!      |                                            |                |                |
+//!      | exit (also without a stop)                 | exit           | exit           |
+//!      v                                            v                v                |
+//!   Draining: sweep what the tools left, read the rest of the output                  |
+//!      | both outputs ended, or the drain limit passed                                |
+//!      v                                                                              v
+//!   Over <-----------------------------------------------------------------------------
 //! ```
 
 mod action;
@@ -28,230 +28,224 @@ mod ready;
 mod settings;
 
 use std::collections::VecDeque;
+use std::mem;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::line::{Line, LineFramer};
 use crate::output_tail::OutputTail;
-use crate::run::{Exit, Signal};
+use crate::process::{Exit, ProcessEnd, ProcessLife, ProcessStep};
 
 pub use action::ServeAction;
 pub use outcome::{ServeEnd, ServeOutcome};
 pub use settings::ServeSettings;
 
-/// How long a line of standard output may be to be looked at.
+/// Longest line of standard output that is searched for the address.
 const LINE_SIZE_MAX: usize = 64 << 10;
 
-/// The machine for one server. Owns no process, clock or task.
+/// Machine for one server. Owns no process, clock or task.
 ///
-/// Inputs never fail and may come in any order; those after the end are ignored. The only contract: take all
-/// actions until [`ServeAction::Wait`] before waiting for anything.
+/// Inputs never fail and may come in any order; input after the end is ignored. The only contract:
+/// take all actions until [`ServeAction::Wait`] before you wait.
+///
+/// ```
+/// use std::time::Instant;
+/// use opencode_proto::{Exit, Serve, ServeAction, ServeEnd, ServeSettings};
+///
+/// let now = Instant::now();
+/// let mut serve = Serve::new(ServeSettings::new(), now);
+/// serve.handle_stdout("opencode server listening on http://127.0.0.1:4096\n".into(), now);
+/// let outcome = loop {
+///     match serve.poll_action() {
+///         ServeAction::Ready { url } => {
+///             assert_eq!(url, "http://127.0.0.1:4096");
+///             // Use the server. This program needs it no more.
+///             serve.stop(now);
+///         }
+///         ServeAction::Signal(_) => {
+///             // Signal the process tree. This process exits at once, and its output ends.
+///             serve.handle_exit(Some(Exit::Signal(15)), now);
+///             serve.handle_stdout_end(now);
+///             serve.handle_stderr_end(now);
+///         }
+///         ServeAction::Sweep => { /* end the processes that tools left behind */ }
+///         // Wait for input or for the time, and look at the clock.
+///         ServeAction::Wait(_at) => serve.handle_timeout(Instant::now()),
+///         ServeAction::Finished(outcome) => break outcome,
+///     }
+/// };
+/// assert_eq!(outcome.end, ServeEnd::Stopped);
+/// ```
 #[derive(Debug)]
 pub struct Serve {
     settings: ServeSettings,
     started: Instant,
+    life: ProcessLife<(), ServeStop>,
+    listening: Listening,
+    stdout: OutputTail,
+    stderr: OutputTail,
     actions: VecDeque<ServeAction>,
-    /// Lines are looked at until one says where the server listens.
-    lines: LineFramer,
-    url: Option<String>,
-    stdout_tail: OutputTail,
-    stdout_ended: bool,
-    stderr_tail: OutputTail,
-    stderr_ended: bool,
-    stop: Option<(Stop, Ladder)>,
-    /// When the process was gone, and how it ended if that is known.
-    gone: Option<(Option<Exit>, Instant)>,
-    over: bool,
 }
 
-/// Why we end the process.
+/// Address of the server.
+#[derive(Debug)]
+enum Listening {
+    /// The address is searched for in the lines of standard output.
+    NotYet { lines: LineFramer },
+    /// The server has printed its address.
+    On { url: String },
+}
+
+/// Cause for which we end the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    Asked,
+enum ServeStop {
+    Requested,
     TimedOut,
 }
 
-/// How far we are with ending the process, and until when we wait there.
-#[derive(Clone, Copy, Debug)]
-struct Ladder {
-    rung: Rung,
-    until: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Rung {
-    Terminated,
-    TerminatedAgain,
-    Killed,
-}
-
 impl Serve {
-    /// A server whose process is started at `now`.
+    /// Creates the machine of a process that is started at `now`.
     pub fn new(settings: ServeSettings, now: Instant) -> Self {
         Self {
             started: now,
+            life: ProcessLife::new(settings.process_limits(), ()),
+            listening: Listening::NotYet { lines: LineFramer::new(LINE_SIZE_MAX) },
+            stdout: OutputTail::new(settings.output_size_max),
+            stderr: OutputTail::new(settings.output_size_max),
             actions: VecDeque::new(),
-            lines: LineFramer::new(LINE_SIZE_MAX),
-            url: None,
-            stdout_tail: OutputTail::new(settings.output_size_max),
-            stdout_ended: false,
-            stderr_tail: OutputTail::new(settings.output_size_max),
-            stderr_ended: false,
-            stop: None,
-            gone: None,
-            over: false,
             settings,
         }
     }
 
-    /// The process wrote to its standard output.
+    /// Takes a chunk of the process's standard output.
     pub fn handle_stdout(&mut self, chunk: Bytes, now: Instant) {
-        if self.over {
+        if self.life.is_over() {
             return;
         }
-        self.stdout_tail.push(&chunk);
-        if self.url.is_none() {
-            self.look_for_url(chunk);
+        self.stdout.push(&chunk);
+        if let Listening::NotYet { lines } = &mut self.listening {
+            lines.push(chunk);
+            if let Some(url) = next_url(lines) {
+                if self.life.running().is_some() {
+                    self.actions.push_back(ServeAction::Ready { url: url.clone() });
+                }
+                self.listening = Listening::On { url };
+            }
         }
         self.advance(now);
     }
 
-    /// The standard output ended.
+    /// Takes the end of standard output.
     pub fn handle_stdout_end(&mut self, now: Instant) {
-        self.stdout_ended = true;
+        self.life.handle_stdout_end(now);
         self.advance(now);
     }
 
-    /// The process wrote to its standard error.
+    /// Takes a chunk of the process's standard error.
     pub fn handle_stderr(&mut self, chunk: Bytes, now: Instant) {
-        if self.over {
+        if self.life.is_over() {
             return;
         }
-        self.stderr_tail.push(&chunk);
+        self.stderr.push(&chunk);
         self.advance(now);
     }
 
-    /// The standard error ended.
+    /// Takes the end of standard error.
     pub fn handle_stderr_end(&mut self, now: Instant) {
-        self.stderr_ended = true;
+        self.life.handle_stderr_end(now);
         self.advance(now);
     }
 
-    /// The process is gone: `None` when nobody could see how it ended.
+    /// Takes the exit of the process; `None` when its status could not be observed.
     pub fn handle_exit(&mut self, exit: Option<Exit>, now: Instant) {
-        if self.over || self.gone.is_some() {
-            return;
+        if self.life.handle_exit(exit, now) {
+            self.actions.push_back(ServeAction::Sweep);
+            self.advance(now);
         }
-        self.gone = Some((exit, now));
-        self.actions.push_back(ServeAction::Sweep);
-        self.advance(now);
     }
 
-    /// Time has passed. Calls that come early do nothing.
+    /// Takes the time. Calls that come early do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
     }
 
-    /// The application needs the server no more.
+    /// Ends the server for the application.
     pub fn stop(&mut self, now: Instant) {
-        self.end(Stop::Asked, now);
+        self.end(ServeStop::Requested, now);
         self.advance(now);
     }
 
-    /// What to do next. After [`ServeAction::Finished`] it is [`ServeAction::Wait`] for ever.
+    /// Returns the next action. After [`ServeAction::Finished`], always returns
+    /// [`ServeAction::Wait`].
     pub fn poll_action(&mut self) -> ServeAction {
         self.actions.pop_front().unwrap_or_else(|| ServeAction::Wait(self.wake()))
     }
 
-    fn look_for_url(&mut self, chunk: Bytes) {
-        self.lines.push(chunk);
-        while let Some(line) = self.lines.next_line() {
-            // One without its line end may be without the end of its port too.
-            let Line::Whole(line) = line else { continue };
-            let Some(url) = ready::url(&line) else { continue };
-            self.url = Some(url.clone());
-            self.lines = LineFramer::new(LINE_SIZE_MAX);
-            if self.stop.is_none() && self.gone.is_none() {
-                self.actions.push_back(ServeAction::Ready { url });
-            }
-            return;
+    fn end(&mut self, stop: ServeStop, now: Instant) {
+        if let Some(signal) = self.life.end(stop, now) {
+            self.actions.push_back(ServeAction::Signal(signal));
         }
-    }
-
-    fn end(&mut self, stop: Stop, now: Instant) {
-        if self.over || self.stop.is_some() || self.gone.is_some() {
-            return;
-        }
-        self.stop = Some((stop, self.ladder(Rung::Terminated, now)));
-        self.actions.push_back(ServeAction::Signal(Signal::Terminate));
-    }
-
-    fn ladder(&self, rung: Rung, now: Instant) -> Ladder {
-        Ladder { rung, until: now.checked_add(self.settings.kill_grace) }
     }
 
     /// Does what is due. Every input ends here.
     fn advance(&mut self, now: Instant) {
-        if self.over {
-            return;
-        }
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if self.gone.is_some() {
-            let drained = self.stdout_ended && self.stderr_ended;
-            if drained || is_due(self.drains_until()) {
-                self.finish(now);
+        match self.life.advance(now) {
+            Some(ProcessStep::Over(end)) => self.finish(&end, now),
+            Some(ProcessStep::Signal(signal)) => {
+                self.actions.push_back(ServeAction::Signal(signal));
             }
-            return;
-        }
-        match self.stop {
-            Some((_, ladder)) if !is_due(ladder.until) => {}
-            Some((stop, ladder)) => self.climb(stop, ladder.rung, now),
-            None if is_due(self.starts_until()) => self.end(Stop::TimedOut, now),
+            None if self.starts_until().is_some_and(|at| at <= now) => {
+                self.end(ServeStop::TimedOut, now);
+            }
             None => {}
         }
     }
 
-    fn climb(&mut self, stop: Stop, rung: Rung, now: Instant) {
-        let (next, signal) = match rung {
-            Rung::Terminated => (Rung::TerminatedAgain, Signal::Terminate),
-            Rung::TerminatedAgain => (Rung::Killed, Signal::Kill),
-            Rung::Killed => return self.finish(now),
-        };
-        self.stop = Some((stop, self.ladder(next, now)));
-        self.actions.push_back(ServeAction::Signal(signal));
-    }
-
-    /// When a process that is not ready is ended.
+    /// Returns when a process that runs and is not ready is ended.
     fn starts_until(&self) -> Option<Instant> {
-        match self.url {
-            Some(_) => None,
-            None => self.started.checked_add(self.settings.start_limit),
+        match (self.life.running(), &self.listening) {
+            (Some(()), Listening::NotYet { .. }) => {
+                self.started.checked_add(self.settings.start_limit)
+            }
+            (None, _) | (Some(()), Listening::On { .. }) => None,
         }
-    }
-
-    /// When the output of a process that has exited is read no longer.
-    fn drains_until(&self) -> Option<Instant> {
-        let (_, exited) = self.gone?;
-        exited.checked_add(self.settings.drain_limit)
     }
 
     fn wake(&self) -> Option<Instant> {
-        if self.over {
-            return None;
-        }
-        match (self.gone, self.stop) {
-            (Some(_), _) => self.drains_until(),
-            (None, Some((_, ladder))) => ladder.until,
-            (None, None) => self.starts_until(),
-        }
+        self.starts_until().or_else(|| self.life.wake())
     }
 
-    fn finish(&mut self, now: Instant) {
-        self.over = true;
-        let outcome = judge::outcome(self, now);
+    fn finish(&mut self, end: &ProcessEnd<ServeStop>, now: Instant) {
+        let stderr = self.stderr.text();
+        let nothing = Listening::NotYet { lines: LineFramer::new(0) };
+        let listening = mem::replace(&mut self.listening, nothing);
+        let outcome = ServeOutcome {
+            end: judge::end(end.cause, &listening, &stderr),
+            exit: end.exit,
+            url: match listening {
+                Listening::NotYet { .. } => None,
+                Listening::On { url } => Some(url),
+            },
+            stdout: self.stdout.text(),
+            stderr,
+            elapsed: now.saturating_duration_since(self.started),
+        };
         self.actions.push_back(ServeAction::Finished(Box::new(outcome)));
     }
+}
+
+/// Returns the address in the lines that are complete.
+fn next_url(lines: &mut LineFramer) -> Option<String> {
+    while let Some(line) = lines.next_line() {
+        // A line without its line end may lack the end of its port as well.
+        if let Line::Whole(line) = line
+            && let Some(url) = ready::url(&line)
+        {
+            return Some(url);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

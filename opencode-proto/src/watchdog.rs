@@ -1,26 +1,28 @@
-//! When to stop waiting.
+//! Deadlines, and the watch over them.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How long to wait before something is given up. `None` waits for ever.
+/// Deadlines of a run or a turn. `None` is no deadline.
 ///
-/// None of it counts while a human is asked for a permission or an answer.
+/// No time counts while the caller is asked for a permission or an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadlines {
-    /// From the start to the end. Nothing else ends a run that is busy for ever, with tool calls for example.
+    /// Time from the start to the end. No other deadline ends a run that is always busy, with tool
+    /// calls that differ for example.
     pub overall: Option<Duration>,
-    /// From the start to the first event. OpenCode itself needs seconds to start, and the model then to answer.
+    /// Time from the start to the first event. OpenCode itself needs seconds to start, and the model
+    /// more to answer.
     pub first_event: Option<Duration>,
-    /// From one event to the next. A run is silent while a tool works or a model thinks; OpenCode alone gives a silent
-    /// model 5 minutes, six times over.
+    /// Time from one event to the next. A run is silent while a tool works or a model thinks; OpenCode
+    /// itself waits 5 minutes for a silent model, and tries six times.
     pub idle: Option<Duration>,
 }
 
 impl Default for Deadlines {
-    /// No overall deadline, 10 minutes to the first event, 30 minutes between events: a run that falls silent
-    /// always ends.
+    /// Returns no overall deadline, 10 minutes to the first event and 30 minutes between events: a
+    /// silent run always ends.
     fn default() -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
         Self { overall: None, first_event: Some(10 * MINUTE), idle: Some(30 * MINUTE) }
@@ -28,24 +30,24 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
-    /// No deadline at all.
+    /// Value without any deadline.
     pub const NONE: Self = Self { overall: None, first_event: None, idle: None };
 
-    /// With this time from the start to the end.
+    /// Sets [`overall`](Self::overall).
     #[must_use]
     pub fn with_overall(mut self, limit: Duration) -> Self {
         self.overall = Some(limit);
         self
     }
 
-    /// With this time to the first event.
+    /// Sets [`first_event`](Self::first_event).
     #[must_use]
     pub fn with_first_event(mut self, limit: Duration) -> Self {
         self.first_event = Some(limit);
         self
     }
 
-    /// With this time between two events.
+    /// Sets [`idle`](Self::idle).
     #[must_use]
     pub fn with_idle(mut self, limit: Duration) -> Self {
         self.idle = Some(limit);
@@ -53,38 +55,38 @@ impl Deadlines {
     }
 }
 
-/// Which deadline passed.
+/// Deadline that passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Deadline {
-    /// [`Deadlines::first_event`].
+    /// The deadline [`Deadlines::first_event`].
     FirstEvent,
-    /// [`Deadlines::idle`].
+    /// The deadline [`Deadlines::idle`].
     Idle,
-    /// [`Deadlines::overall`].
+    /// The deadline [`Deadlines::overall`].
     Overall,
 }
 
 impl fmt::Display for Deadline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::FirstEvent => "no first event in time",
-            Self::Idle => "no event for too long",
-            Self::Overall => "not done in time",
+            Self::FirstEvent => "no first event within its deadline",
+            Self::Idle => "no event within the idle deadline",
+            Self::Overall => "not complete within the overall deadline",
         })
     }
 }
 
-/// Watches [`Deadlines`].
+/// Watch over [`Deadlines`].
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     deadlines: Deadlines,
     started: Instant,
-    /// Since when the first event is waited for.
+    /// Start of the wait for the first event.
     waiting: Instant,
-    /// The last event.
+    /// Time of the last event.
     active: Option<Instant>,
-    /// Since when nothing counts, because a human is asked.
+    /// Time since which no time counts, because the caller is asked.
     suspended: Option<Instant>,
 }
 
@@ -97,17 +99,17 @@ impl Watchdog {
         self.active = Some(now);
     }
 
-    /// What counts as the first event is still to come, and waited for from now on.
+    /// Waits for the first event from now on.
     pub(crate) fn await_first(&mut self, now: Instant) {
         (self.waiting, self.active) = (now, None);
     }
 
-    /// Nothing counts from now on.
+    /// Stops the clock of every deadline.
     pub(crate) fn suspend(&mut self, now: Instant) {
         self.suspended.get_or_insert(now);
     }
 
-    /// Everything counts again; the time in between does not.
+    /// Starts the clocks again, without the time in between.
     pub(crate) fn resume(&mut self, now: Instant) {
         let Some(since) = self.suspended.take() else { return };
         let pause = now.saturating_duration_since(since);
@@ -117,7 +119,7 @@ impl Watchdog {
         self.active = self.active.map(|at| later(at).min(now));
     }
 
-    /// When to look again.
+    /// Returns the time of the next deadline.
     pub(crate) fn wake(&self) -> Option<Instant> {
         if self.suspended.is_some() {
             return None;
@@ -125,7 +127,7 @@ impl Watchdog {
         self.all().filter_map(|(_, at)| at).min()
     }
 
-    /// The deadline that has passed.
+    /// Returns the deadline that has passed.
     pub(crate) fn passed(&self, now: Instant) -> Option<Deadline> {
         if self.suspended.is_some() {
             return None;

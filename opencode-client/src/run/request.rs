@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use opencode_config::{ModelRef, RunConfig};
+use opencode_config::{History, ModelRef, Resume, ResumeTarget, RunConfig};
 use opencode_proto::{Deadlines, RunSettings};
 
 use crate::log::EventLogConfig;
@@ -104,6 +104,18 @@ impl RunRequest {
     pub fn with_log(mut self, log: EventLogConfig) -> Self {
         self.log = Some(log);
         self
+    }
+
+    /// Returns the settings of the machine, with the session where the flags name the session.
+    pub(crate) fn run_settings(&self) -> RunSettings {
+        let mut settings = self.settings.clone();
+        if let Some(Resume {
+            target: ResumeTarget::Session(id), history: History::Continue, ..
+        }) = &self.config.flags.resume
+        {
+            settings.session.get_or_insert_with(|| id.as_str().into());
+        }
+        settings
     }
 }
 

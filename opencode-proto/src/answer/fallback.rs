@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::run_event::{Diagnostic, RunEvent, RunEventKind, content};
+use crate::run_event::{Diagnostic, RunEvent, RunEventKind, content, ends_in_event};
 
 /// What might be text, for a run that prints nothing we know: lines that are not JSON, and the strings that events of
 /// unknown types carry under the usual names.
@@ -21,7 +21,7 @@ impl Fallback {
         match &event.kind {
             RunEventKind::Diagnostic(Diagnostic::NotAnObject | Diagnostic::NotJson) => {
                 // Torn or interleaved events are not text.
-                if !event.raw.starts_with(b"{") {
+                if !ends_in_event(&event.raw) {
                     self.add_line(&String::from_utf8_lossy(&event.raw));
                 }
             }

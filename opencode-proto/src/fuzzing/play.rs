@@ -1,17 +1,20 @@
-//! A [`Run`] in virtual time, every action of which is checked.
+//! A [`Run`] in virtual time, with a check of every action.
 
 use std::time::Instant;
 
 use super::script::Step;
 use super::split;
+use crate::SessionId;
 use crate::answer::Answer;
 use crate::line::Line;
-use crate::run::{Run, RunAction, RunOutcome, RunSettings, Signal};
+use crate::process::Signal;
+use crate::run::{Run, RunAction, RunOutcome, RunSettings};
 use crate::run_event::{RunEvent, RunEventKind, decode};
 
 pub(crate) struct Play {
     run: Run,
     line_size_max: usize,
+    session: Option<SessionId>,
     started: Instant,
     pub(crate) now: Instant,
     /// What was printed before and after the end of standard output.
@@ -30,6 +33,7 @@ impl Play {
     pub(crate) fn new(settings: RunSettings, now: Instant) -> Self {
         let mut play = Self {
             line_size_max: settings.line_size_max,
+            session: settings.session.clone(),
             run: Run::new(settings, now),
             started: now,
             now,
@@ -123,12 +127,14 @@ impl Play {
         }
     }
 
-    /// Whatever happened to the process: what it printed was told, counted and gathered.
+    /// Everything that the process printed has become an event, was counted, and is in the answer.
     fn check_outcome(&self, outcome: &RunOutcome) {
         let told = outcome.lines.events + outcome.lines.diagnostics;
         assert_eq!(told + outcome.notices.len() as u64, self.events.len() as u64);
         assert_eq!(outcome.elapsed, self.now - self.started);
-        let (expected, answer) = (self.replay(), &outcome.answer);
+        let (events, expected) = self.replay();
+        let answer = &outcome.answer;
+        assert_eq!(outcome.lines.events, events);
         assert_eq!(answer.text(), expected.text());
         assert_eq!(answer.full_text(), expected.full_text());
         assert_eq!(answer.reasoning(), expected.reasoning());
@@ -140,17 +146,57 @@ impl Play {
         assert_eq!(answer.session(), expected.session());
     }
 
-    /// The answer of what was printed so far, without chunks, time, and a process.
-    fn replay(&self) -> Answer {
-        let mut answer = Answer::new();
+    /// Returns the number of events, and the answer, of everything printed so far, without chunks,
+    /// time, and a process.
+    fn replay(&self) -> (u64, Answer) {
         let lines = self.stdout.iter().flat_map(|stream| split(stream, self.line_size_max));
-        for line in lines {
-            let (Line::Whole(line) | Line::Torn(line)) = line else { continue };
-            let (_, event) = decode(line);
-            if !matches!(event.kind, RunEventKind::Notice(_)) {
-                answer.apply(&event);
+        let decoded = lines.filter_map(|line| match line {
+            Line::TooLong { .. } => None,
+            Line::Torn(line) | Line::Whole(line) => Some(decode(line)),
+        });
+        let events: Vec<_> = decoded
+            .flat_map(|(diagnostics, event)| diagnostics.into_iter().chain([event]))
+            .filter(|event| !matches!(event.kind, RunEventKind::Notice(_)))
+            .collect();
+        let session = self.session.clone().or_else(|| session_of(&events));
+        let mut answer = Answer::new();
+        let mut count = 0;
+        // Text in front of the first event that names a session is not the answer of an old version.
+        let named = events.iter().position(names_session).filter(|_| self.session.is_none());
+        let named = named.unwrap_or_default();
+        for (at, event) in events.iter().enumerate() {
+            if is_diagnostic(event) {
+                if at >= named {
+                    answer.apply(event);
+                }
+            } else if session.is_none() || event.session == session {
+                count += 1;
+                answer.apply(event);
             }
         }
-        answer
+        (count, answer)
     }
+}
+
+/// Returns the session of the first step that begins soon enough, or else that of the first event.
+fn session_of(events: &[RunEvent]) -> Option<SessionId> {
+    let is_step = |event: &&RunEvent| matches!(event.kind, RunEventKind::StepStart(_));
+    let with_session = events.iter().filter(|event| event.session.is_some());
+    let mut early = with_session.clone().take(64);
+    let step = early.clone().find(is_step);
+    let first = early.find(|event| names_session(event)).or_else(|| {
+        let count = with_session.clone().count();
+        with_session.clone().next().filter(|_| count > 64)
+    });
+    step.or(first)?.session.clone()
+}
+
+fn names_session(event: &RunEvent) -> bool {
+    let is_known =
+        !matches!(event.kind, RunEventKind::Malformed { .. } | RunEventKind::Unknown { .. });
+    is_known && !is_diagnostic(event) && event.session.is_some()
+}
+
+fn is_diagnostic(event: &RunEvent) -> bool {
+    matches!(event.kind, RunEventKind::Diagnostic(_))
 }

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::run::{AgentFallback, Exit, Retention, RunSettings};
+use crate::process::Exit;
+use crate::run::{AgentFallback, Retention, RunSettings};
 
 /// What happens to a run.
 #[derive(Clone, Debug)]
@@ -89,10 +90,14 @@ pub(crate) fn settings(bits: u8) -> RunSettings {
     settings
 }
 
-/// Lines of standard output.
-pub(crate) const STDOUT: [&str; 15] = [
+/// Lines of standard output: those of the session `s`, of another, and of none.
+pub(crate) const STDOUT: [&str; 19] = [
     r#"{"type":"step_start","sessionID":"s","part":{"id":"1","messageID":"a"}}"#,
     r#"{"type":"step_start","part":{"id":"2","messageID":"b"}}"#,
+    r#"{"type":"error","sessionID":"s","error":{"name":"ContextOverflowError","data":{"message":"m"}}}"#,
+    r#"{"type":"text","sessionID":"t","part":{"id":"11","messageID":"c","text":"T"}}"#,
+    r#"{"type":"new","sessionID":"s"}"#,
+    r#"42%{"type":"step_finish","sessionID":"s","part":{"id":"12","messageID":"a","reason":"stop"}}"#,
     r#"{"type":"text","part":{"id":"3","messageID":"a","text":"A"}}"#,
     r#"{"type":"text","part":{"id":"4","messageID":"b","text":"\u00e4\n"}}"#,
     r#"{"type":"text","part":{"text":"","synthetic":true,"metadata":{"compaction_continue":true}}}"#,

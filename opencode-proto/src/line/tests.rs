@@ -32,6 +32,10 @@ fn whole(line: &'static str) -> Line {
     Line::Whole(line.into())
 }
 
+fn too_long(line: &'static str) -> Line {
+    Line::TooLong { size: line.len() as u64, head: line.into() }
+}
+
 #[test]
 fn lines_and_a_torn_tail() {
     check("", 9, &[]);
@@ -47,9 +51,10 @@ fn carriage_returns_belong_to_the_line_end_only_there() {
 
 #[test]
 fn a_line_over_the_limit_is_counted_and_the_next_one_arrives() {
-    check("1234\n12345\nab\n", 4, &[whole("1234"), Line::TooLong { size: 5 }, whole("ab")]);
+    check("1234\n12345\nab\n", 4, &[whole("1234"), too_long("12345"), whole("ab")]);
     check("1234\r\n1\n", 4, &[whole("1234"), whole("1")]);
-    check("1\n1234567", 4, &[whole("1"), Line::TooLong { size: 7 }]);
+    check("12345\r\n1\n", 4, &[too_long("12345\r"), whole("1")]);
+    check("1\n1234567", 4, &[whole("1"), too_long("1234567")]);
 }
 
 #[test]
@@ -78,7 +83,10 @@ fn an_endless_line_takes_no_memory() {
         assert!(framer.begun.capacity() <= 8192);
     }
     framer.push("\n".into());
-    assert_eq!(framer.next_line(), Some(Line::TooLong { size: 4 << 20 }));
+    assert_eq!(
+        framer.next_line(),
+        Some(Line::TooLong { size: 4 << 20, head: "x".repeat(64).into() })
+    );
 }
 
 proptest! {

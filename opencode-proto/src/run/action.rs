@@ -1,31 +1,25 @@
 use std::time::Instant;
 
 use super::RunOutcome;
+use crate::process::Signal;
 use crate::run_event::RunEvent;
 
-/// What the driver must do next.
+/// Next task for the driver of a [`Run`](super::Run).
 ///
 /// Exhaustive on purpose: a driver that does not know an action must not compile.
 #[derive(Debug)]
 #[must_use]
 pub enum RunAction {
-    /// Tell the application.
+    /// Hand the event to the application.
     Event(Box<RunEvent>),
-    /// Over. Nothing follows.
+    /// The run is over. No action follows.
     Finished(Box<RunOutcome>),
-    /// Signal the process and everything it started.
+    /// Send the signal to the process and to every process that it started.
     Signal(Signal),
-    /// The process has exited: end what its tools left running, then go on reading its output to the end.
+    /// The process has exited: end the processes that its tools left behind, then go on reading the
+    /// output until it ends.
     Sweep,
-    /// Nothing to do until there is another input, or until the wake: then call [`handle_timeout`](super::Run::handle_timeout).
+    /// Wait for the next input. At the given time, if any, call
+    /// [`handle_timeout`](super::Run::handle_timeout).
     Wait(Option<Instant>),
-}
-
-/// How to end a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// At once (`SIGKILL`).
-    Kill,
-    /// Politely (`SIGTERM`).
-    Terminate,
 }

@@ -1,124 +1,140 @@
-//! How a run ended, from everything that is known about it.
+//! Judges how a run ended, from everything that is known about the run.
 
-use std::mem;
-use std::time::Instant;
-
-use super::outcome::{Exit, RunEnd, RunOutcome};
+use super::RunStop;
+use super::outcome::RunEnd;
+use super::record::{LastLine, RunRecord};
+use super::settings::AgentFallback;
 use super::stderr::{is_database_race, startup_message};
-use super::{AgentFallback, Run, Stop};
-use crate::answer::{Answer, Tail};
+use crate::answer::Tail;
+use crate::guard::Repetition;
+use crate::process::{Exit, ProcessEnd};
 use crate::run_event::Notice;
 
-pub(super) fn outcome(run: &mut Run, now: Instant) -> RunOutcome {
-    let mut answer = mem::take(&mut run.answer);
-    let references: Vec<_> =
-        answer.errors().iter().filter_map(|error| error.reference.clone()).collect();
-    for reference in references {
-        if let Some(cause) = run.stderr.cause(&reference) {
-            answer.resolve(&reference, &cause.error);
-        }
-    }
-    let stderr = run.stderr.tail();
-    RunOutcome {
-        end: end(run, &answer, &stderr),
-        answer,
-        exit: run.gone.and_then(|(exit, _)| exit),
-        stderr,
-        notices: mem::take(&mut run.notices),
-        lines: run.lines,
-        raw_lines: mem::take(&mut run.raw_lines),
-        elapsed: now.saturating_duration_since(run.started),
-    }
-}
-
-fn end(run: &Run, answer: &Answer, stderr: &str) -> RunEnd {
-    let exit = run.gone.and_then(|(exit, _)| exit);
-    let answered = answer.tail() == Tail::Answered;
-    match &run.stop {
-        // It had finished by itself before the signal reached it.
-        Some((Stop::Cancelled | Stop::TimedOut(_), _))
-            if answered && exit == Some(Exit::Code(0)) => {}
-        Some((Stop::Cancelled, _)) => return RunEnd::Cancelled,
-        Some((Stop::TimedOut(deadline), _)) => return RunEnd::TimedOut(*deadline),
-        Some((Stop::AgentReplaced { reason }, _)) => {
+/// Judges a run whose process is over.
+pub(super) fn end(
+    record: &RunRecord,
+    process: &ProcessEnd<RunStop>,
+    agent_fallback: AgentFallback,
+) -> RunEnd {
+    let verdict = Verdict { record, agent_fallback, stderr: record.stderr.tail() };
+    match &process.cause {
+        // The process finished by itself before the signal arrived.
+        Some(RunStop::Cancelled | RunStop::TimedOut(_))
+            if record.answer.tail() == Tail::Answered && process.exit == Some(Exit::Code(0)) => {}
+        Some(RunStop::AgentReplaced { reason }) => {
             return RunEnd::AgentReplaced { reason: reason.clone() };
         }
-        // The signal is ours: it says nothing about the run.
-        Some((Stop::Lingered | Stop::Overflowed, _)) => return end_of_events(run, answer, stderr),
+        Some(RunStop::Cancelled) => return RunEnd::Cancelled,
+        // The signal is ours and says nothing about the run.
+        Some(RunStop::Lingered | RunStop::Repeated(Repetition::Overflows)) => {
+            return verdict.of_events();
+        }
+        Some(RunStop::Repeated(Repetition::RepeatedCalls { tool })) => {
+            return RunEnd::RepeatedCalls { tool: tool.to_string() };
+        }
+        Some(RunStop::Repeated(Repetition::Unfinished)) => return RunEnd::Endless,
+        Some(RunStop::TimedOut(deadline)) => return RunEnd::TimedOut(*deadline),
         None => {}
     }
-    match exit {
+    match process.exit {
         Some(Exit::Signal(signal)) => RunEnd::Interrupted { signal },
-        Some(Exit::Code(code)) if code != 0 => failure(run, answer, stderr, code),
-        Some(Exit::Code(_)) | None => end_of_events(run, answer, stderr),
+        Some(Exit::Code(code)) if code != 0 => verdict.of_failure(code),
+        Some(Exit::Code(_)) | None => verdict.of_events(),
     }
 }
 
-fn failure(run: &Run, answer: &Answer, stderr: &str, code: i32) -> RunEnd {
-    if let Some(error) = answer.fatal_error() {
-        return RunEnd::AgentError(Box::new(error.clone()));
-    }
-    if run.lines.events == 0 {
-        let message = startup_message(stderr);
-        return if is_database_race(stderr) {
-            RunEnd::StartupDatabase { message }
-        } else {
-            RunEnd::StartupError { message }
-        };
-    }
-    // An error that OpenCode recovered from still sets the exit code.
-    if answer.tail() == Tail::Answered && !answer.errors().is_empty() {
-        return end_of_events(run, answer, stderr);
-    }
-    // Shells and newer versions report a signal like this.
-    if let Some(signal) = code.checked_sub(128).filter(|signal| matches!(signal, 1 | 2 | 9 | 15)) {
-        return RunEnd::Interrupted { signal };
-    }
-    RunEnd::Crashed { code, message: startup_message(stderr) }
+/// What the end of a run is judged by.
+struct Verdict<'a> {
+    record: &'a RunRecord,
+    agent_fallback: AgentFallback,
+    stderr: String,
 }
 
-/// The end when the process did not complain.
-fn end_of_events(run: &Run, answer: &Answer, stderr: &str) -> RunEnd {
-    if let Some(error) = answer.fatal_error() {
-        return RunEnd::AgentError(Box::new(error.clone()));
-    }
-    if run.lines.events == 0 {
-        // Some versions exit with 0 when they could not start; others print text instead of events.
-        return match (startup_message(stderr), answer.text().is_empty()) {
-            (_, false) => RunEnd::Completed,
-            (message, true) if message.is_empty() => RunEnd::Torn,
-            (message, true) => RunEnd::StartupError { message },
-        };
-    }
-    match answer.tail() {
-        Tail::StepOpen => return RunEnd::Torn,
-        Tail::ToolsCalled => return rejected(run, answer).unwrap_or(RunEnd::Torn),
-        Tail::Answered | Tail::Failed | Tail::Nothing => {}
-    }
-    if run.torn {
-        return RunEnd::Torn;
-    }
-    let replaced = run.notices.iter().find_map(|notice| match notice {
-        Notice::AgentReplaced { reason } => Some(reason.clone()),
-        Notice::PermissionRejected { .. } | Notice::Shared { .. } => None,
-    });
-    match replaced {
-        Some(reason) if run.settings.agent_fallback == AgentFallback::Refuse => {
-            RunEnd::AgentReplaced { reason }
+impl Verdict<'_> {
+    /// Judges a process that failed with this exit code.
+    fn of_failure(&self, code: i32) -> RunEnd {
+        let answer = &self.record.answer;
+        if let Some(error) = answer.fatal_error() {
+            return RunEnd::AgentError(Box::new(error.clone()));
         }
-        Some(_) | None => RunEnd::Completed,
-    }
-}
-
-/// The turn ended at its tool calls: because one of them was refused?
-fn rejected(run: &Run, answer: &Answer) -> Option<RunEnd> {
-    let told = run.notices.iter().rev().find_map(|notice| match notice {
-        Notice::PermissionRejected { permission, patterns } => {
-            Some(format!("{permission} ({patterns})"))
+        if self.is_silent() {
+            let message = startup_message(&self.stderr);
+            return if is_database_race(&self.stderr) {
+                RunEnd::StartupDatabase { message }
+            } else {
+                RunEnd::StartupError { message }
+            };
         }
-        Notice::AgentReplaced { .. } | Notice::Shared { .. } => None,
-    });
-    let refused = answer.tools().iter().rev().find(|tool| tool.state.is_rejected());
-    let refused = told.or_else(|| refused.map(|tool| tool.tool.to_string()))?;
-    Some(RunEnd::PermissionRejected { refused })
+        // An error that OpenCode recovered from still sets the exit code.
+        if answer.tail() == Tail::Answered && !answer.errors().is_empty() {
+            return self.of_events();
+        }
+        // Shells and newer versions report a signal like this.
+        let signal = code.checked_sub(128).filter(|signal| matches!(signal, 1 | 2 | 9 | 15));
+        match signal {
+            Some(signal) => RunEnd::Interrupted { signal },
+            None => RunEnd::Crashed { code, message: startup_message(&self.stderr) },
+        }
+    }
+
+    /// Judges a process that did not report a failure.
+    fn of_events(&self) -> RunEnd {
+        let RunRecord { answer, lines, last_line, .. } = self.record;
+        if let Some(error) = answer.fatal_error() {
+            return RunEnd::AgentError(Box::new(error.clone()));
+        }
+        if self.is_silent() {
+            // Some versions exit with 0 when they could not start; others print text instead of
+            // events.
+            return match (startup_message(&self.stderr), answer.text().is_empty()) {
+                (_, false) => RunEnd::Completed,
+                (message, true) if message.is_empty() => RunEnd::Torn,
+                (message, true) => RunEnd::StartupError { message },
+            };
+        }
+        if answer.tail() == Tail::ToolsCalled
+            && let Some(refused) = self.refused()
+        {
+            return RunEnd::PermissionRejected { refused };
+        }
+        // An answer may be among the events that are missing.
+        if lines.lost > 0 {
+            return RunEnd::EventsLost { lines: lines.lost };
+        }
+        let is_open = matches!(answer.tail(), Tail::StepOpen | Tail::ToolsCalled);
+        if is_open || *last_line == LastLine::Torn {
+            return RunEnd::Torn;
+        }
+        match self.replaced_agent() {
+            Some(reason) if self.agent_fallback == AgentFallback::Refuse => {
+                RunEnd::AgentReplaced { reason }
+            }
+            Some(_) | None => RunEnd::Completed,
+        }
+    }
+
+    /// Returns whether the process printed nothing that is, or was, an event.
+    fn is_silent(&self) -> bool {
+        self.record.lines.events == 0 && self.record.lines.lost == 0
+    }
+
+    /// Returns what was refused to a run that stopped at its tool calls.
+    fn refused(&self) -> Option<String> {
+        let told = self.record.notices.iter().rev().find_map(|notice| match notice {
+            Notice::PermissionRejected { permission, patterns } => {
+                Some(format!("{permission} ({patterns})"))
+            }
+            Notice::AgentReplaced { .. } | Notice::Shared { .. } => None,
+        });
+        let tools = self.record.answer.tools();
+        let refused = || tools.iter().rev().find(|tool| tool.state.is_rejected());
+        told.or_else(|| refused().map(|tool| tool.tool.to_string()))
+    }
+
+    fn replaced_agent(&self) -> Option<String> {
+        self.record.notices.iter().find_map(|notice| match notice {
+            Notice::AgentReplaced { reason } => Some(reason.clone()),
+            Notice::PermissionRejected { .. } | Notice::Shared { .. } => None,
+        })
+    }
 }

@@ -5,101 +5,119 @@ use bytes::Bytes;
 
 use crate::AgentError;
 use crate::answer::Answer;
+use crate::process::Exit;
 use crate::run_event::{Notice, RunEventKind};
 use crate::watchdog::Deadline;
 
-/// Everything a run came to: how it ended, and all that was gathered until then, also when it failed.
+/// Result of a run: its end, and everything gathered until then, also after a failure.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunOutcome {
-    /// How it ended.
+    /// End of the run.
     pub end: RunEnd,
-    /// What it said and did.
+    /// Text, steps, tool calls, errors and cost of the run.
     pub answer: Answer,
-    /// How the process ended; `None` when it was not seen to.
+    /// Exit status of the process; `None` when the exit was not observed.
     pub exit: Option<Exit>,
-    /// The end of its standard error, without colours.
+    /// Tail of standard error, without colours.
     pub stderr: String,
-    /// What it told on standard error only.
+    /// Facts that were printed on standard error only.
     pub notices: Vec<Notice>,
-    /// How many lines of which kind it printed.
+    /// Lines of standard output, counted by kind.
     pub lines: LineCounts,
-    /// Every line of standard output in order, when the settings say to keep them.
+    /// Lines of standard output in order, with
+    /// [`RunSettings::raw_lines`](super::RunSettings::raw_lines). Empty otherwise.
     pub raw_lines: Vec<Bytes>,
-    /// How long it took.
+    /// Time from the start to the end.
     pub elapsed: Duration,
 }
 
-/// How a run ended.
+/// End of a run.
 ///
-/// Some ends only a process has, some only a run over a server; most are common.
+/// Some ends only a process has, others only a run over a server; most are common to both.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEnd {
-    /// Over a server: somebody else aborted it.
+    /// Over a server: another client aborted the turn.
     Aborted,
     /// The agent reported an error and did not recover from it.
     AgentError(Box<AgentError>),
-    /// The agent that was asked for was not used, but the default agent.
+    /// OpenCode used its default agent in place of the requested one.
     AgentReplaced {
-        /// Why, in OpenCode's words.
+        /// The reason in OpenCode's words.
         reason: String,
     },
-    /// It was cancelled by the caller.
+    /// The caller cancelled the run.
     Cancelled,
     /// The answer is complete.
     Completed,
-    /// The process failed after it had begun to answer, without saying so in an event.
+    /// The process failed after it began to answer, without an event about the failure.
     Crashed {
-        /// Its exit code.
+        /// Exit code of the process.
         code: i32,
-        /// What it said about it.
+        /// Message on standard error.
         message: String,
     },
-    /// Over a server: the model ended call after call without saying why, which OpenCode takes for a wish to go on. It was
-    /// aborted.
+    /// The model ended call after call without a reason, which OpenCode takes for a wish to go on
+    /// ([`RunSettings::unfinished_max`](super::RunSettings::unfinished_max)). The run was ended.
     Endless,
+    /// The process ended as if all were well, but not all of its events could be read: another
+    /// program wrote into them, or they were too long. The answer may be among them.
+    EventsLost {
+        /// Number of lines that held such events.
+        lines: u64,
+    },
     /// A signal that was not ours ended the process.
     Interrupted {
-        /// Its number.
+        /// Number of the signal.
         signal: i32,
     },
-    /// Over a server: the prompt did not get there, or nobody knows whether it did and it was not found. It was not sent
-    /// again.
+    /// Over a server: the prompt did not arrive, or its arrival is unknown and the prompt was not
+    /// found. The prompt was not sent again.
     NotPosted {
-        /// Why.
+        /// Reason of the failure.
         reason: String,
     },
-    /// A permission was needed, nobody was there to ask, and OpenCode stopped there: with exit code 0 and no answer.
+    /// A permission was needed and could not be asked for. OpenCode stopped there, with exit code 0
+    /// and without an answer.
     PermissionRejected {
-        /// What was refused, as far as it was told: permission and patterns, or the tool.
+        /// The permission and its patterns, or else the tool.
         refused: String,
     },
-    /// Over a server: it is gone, or cannot be reached any more.
+    /// The model repeated the same call of a tool, with the same result, too often
+    /// ([`RunSettings::repeated_calls_max`](super::RunSettings::repeated_calls_max)). The run was
+    /// ended.
+    RepeatedCalls {
+        /// Name of the tool.
+        tool: String,
+    },
+    /// Over a server: the server exited, or can no longer be reached.
     ServerLost {
-        /// Why.
+        /// Reason of the loss.
         reason: String,
     },
-    /// Over a server: somebody deleted the session.
+    /// Over a server: the session was deleted.
     SessionDeleted,
-    /// Several processes began to use one database at once. Another try helps.
+    /// Several processes began to use one database at the same time. Another try helps.
     StartupDatabase {
-        /// What it said about it.
+        /// Message on standard error.
         message: String,
     },
-    /// It did not get as far as the model: wrong arguments, wrong configuration, a missing file or session.
+    /// The run did not get as far as the model: wrong arguments, wrong configuration, a missing file
+    /// or session.
     StartupError {
-        /// What it said about it.
+        /// Message on standard error.
         message: String,
     },
-    /// A deadline passed, and the process was ended.
+    /// A deadline passed, and the run was ended.
     TimedOut(Deadline),
-    /// The process ended as if all were well, or the server stopped working, before the answer was complete.
+    /// The process exited as if all were well, or the server stopped working, before the answer was
+    /// complete.
     Torn,
 }
 
 impl RunEnd {
-    /// The kind of end, in snake case.
+    /// Returns the kind of end in snake case.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Aborted => "aborted",
@@ -109,9 +127,11 @@ impl RunEnd {
             Self::Completed => "completed",
             Self::Crashed { .. } => "crashed",
             Self::Endless => "endless",
+            Self::EventsLost { .. } => "events_lost",
             Self::Interrupted { .. } => "interrupted",
             Self::NotPosted { .. } => "not_posted",
             Self::PermissionRejected { .. } => "permission_rejected",
+            Self::RepeatedCalls { .. } => "repeated_calls",
             Self::ServerLost { .. } => "server_lost",
             Self::SessionDeleted => "session_deleted",
             Self::StartupDatabase { .. } => "startup_database",
@@ -121,7 +141,7 @@ impl RunEnd {
         }
     }
 
-    /// Whether the answer is complete.
+    /// Returns whether the answer is complete.
     pub fn is_completed(&self) -> bool {
         matches!(self, Self::Completed)
     }
@@ -130,7 +150,7 @@ impl RunEnd {
 impl fmt::Display for RunEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Aborted => f.write_str("aborted by somebody else"),
+            Self::Aborted => f.write_str("another client aborted the turn"),
             Self::AgentError(error) => write!(f, "the agent failed: {error}"),
             Self::AgentReplaced { reason } => {
                 write!(f, "the default agent answered instead: {reason}")
@@ -138,60 +158,55 @@ impl fmt::Display for RunEnd {
             Self::Cancelled => f.write_str("cancelled"),
             Self::Completed => f.write_str("completed"),
             Self::Crashed { code, message } if message.is_empty() => {
-                write!(f, "ended with exit code {code}")
+                write!(f, "the process exited with code {code}")
             }
-            Self::Crashed { code, message } => write!(f, "ended with exit code {code}: {message}"),
-            Self::Endless => {
-                f.write_str("aborted: the model says again and again that it is not done")
+            Self::Crashed { code, message } => {
+                write!(f, "the process exited with code {code}: {message}")
             }
-            Self::Interrupted { signal } => write!(f, "ended by signal {signal}"),
+            Self::Endless => f.write_str(
+                "the model ended call after call without a reason, so the run was ended",
+            ),
+            Self::EventsLost { lines } => {
+                write!(f, "events on {lines} lines of the output could not be read")
+            }
+            Self::Interrupted { signal } => write!(f, "signal {signal} ended the process"),
             Self::NotPosted { reason } => write!(f, "the prompt was not posted: {reason}"),
             Self::PermissionRejected { refused } => {
-                write!(f, "stopped at a permission nobody could grant: {refused}")
+                write!(f, "stopped at a permission that could not be asked for: {refused}")
             }
+            Self::RepeatedCalls { tool } => write!(
+                f,
+                "the model repeated the same call of the tool `{tool}`, so the run was ended"
+            ),
             Self::ServerLost { reason } => write!(f, "the server was lost: {reason}"),
             Self::SessionDeleted => f.write_str("the session was deleted"),
             Self::StartupDatabase { message } => {
                 write!(f, "the database was in use at the start: {message}")
             }
-            Self::StartupError { message } if message.is_empty() => f.write_str("did not start"),
-            Self::StartupError { message } => write!(f, "did not start: {message}"),
+            Self::StartupError { message } if message.is_empty() => {
+                f.write_str("OpenCode did not start")
+            }
+            Self::StartupError { message } => write!(f, "OpenCode did not start: {message}"),
             Self::TimedOut(deadline) => write!(f, "timed out: {deadline}"),
-            Self::Torn => f.write_str("the output stops before the answer does"),
+            Self::Torn => f.write_str("the output stops before the answer is complete"),
         }
     }
 }
 
-/// How a process ended. (`std::process::ExitStatus` cannot be made by hand.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// It ended by itself with this code.
-    Code(i32),
-    /// The signal with this number ended it.
-    Signal(i32),
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Code(code) => write!(f, "exit code {code}"),
-            Self::Signal(signal) => write!(f, "signal {signal}"),
-        }
-    }
-}
-
-/// How many lines of standard output were what.
+/// Lines of standard output, counted by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LineCounts {
-    /// Events: known, unknown and malformed ones.
+    /// Events of the run: known, unknown and malformed ones.
     pub events: u64,
-    /// Events of a type this version of the crate does not know.
+    /// Events of a type that this version of the crate does not know.
     pub unknown: u64,
-    /// Events that could not be read.
+    /// Events that could not be decoded.
     pub malformed: u64,
-    /// Lines that are no events.
+    /// Lines, and pieces of lines, that are not events of the run.
     pub diagnostics: u64,
+    /// Diagnostics that held an event of OpenCode, in pieces or too long to keep.
+    pub lost: u64,
 }
 
 impl LineCounts {

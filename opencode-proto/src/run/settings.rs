@@ -1,35 +1,146 @@
 use std::time::Duration;
 
+use crate::SessionId;
+use crate::guard::{GuardLimits, OVERFLOWS_MAX, REPEATED_CALLS_MAX, UNFINISHED_MAX};
+use crate::process::{ProcessLimits, Signal};
 use crate::watchdog::Deadlines;
 
-/// How a [`Run`](super::Run) is watched and what it may take.
+/// Settings of a [`Run`](super::Run).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunSettings {
-    /// When it is given up.
+    /// Deadlines after which the run is ended as [`RunEnd::TimedOut`](super::RunEnd::TimedOut).
     pub deadlines: Deadlines,
-    /// What happens when OpenCode does not know the agent that was asked for.
+    /// Reaction to an agent that OpenCode does not know. Default: the run is ended.
     pub agent_fallback: AgentFallback,
-    /// Whether the outcome has every line of standard output. Default: it does not.
+    /// Retention of the lines of standard output in the outcome. Default: they are discarded.
     pub raw_lines: Retention,
-    /// How long a line of standard output may be, in bytes. Longer ones are dropped and told as a diagnostic. Tool
+    /// Largest line of standard output, in bytes. A longer line is dropped, with a diagnostic; where
+    /// the line was an event, the run ends as [`RunEnd::EventsLost`](super::RunEnd::EventsLost). Tool
     /// results of several megabytes are normal. Default: 256 MiB.
     pub line_size_max: usize,
-    /// How much of the end of standard error is kept, in bytes. Default: 64 KiB.
+    /// Size of the tail of standard error that is kept, in bytes. Default: 64 KiB.
     pub stderr_size_max: usize,
-    /// How long a process has after `SIGTERM` before it gets `SIGKILL`, and after that before it is given up.
-    /// Default: 5 seconds.
+    /// Time between `SIGTERM` and `SIGKILL`, and between `SIGKILL` and the moment at which the
+    /// process is abandoned. Default: 5 seconds.
     pub kill_grace: Duration,
-    /// How long the output of a process that has exited is still read, when something it started holds it open.
-    /// Default: 5 seconds.
+    /// Time for which the output of an exited process is still read while another process holds the
+    /// output open. Default: 5 seconds.
     pub drain_limit: Duration,
-    /// How often the conversation may overflow the model's context without an answer in between, before the run is
-    /// ended as failed. OpenCode itself would go on for ever: summarise, be refused, summarise again, and pay for each
-    /// summary. Default: 4.
+    /// Overflows of the model's context in a row, without an answer in between. One more ends the
+    /// run as failed. OpenCode itself compacts and overflows without end, and every summary is paid
+    /// for. Default: 4.
     pub overflows_max: u32,
-    /// How long a process may go on without an event after its answer looks complete, or after it closed its standard
-    /// output, before it is ended. That is no failure. Default: 2 minutes.
+    /// Calls of the model in a row that end without a reason (`unknown`, or `tool-calls` without a
+    /// tool call). One more ends the run as [`RunEnd::Endless`](super::RunEnd::Endless). OpenCode
+    /// itself calls the model again without end. Default: 8.
+    pub unfinished_max: usize,
+    /// Calls in a row of one tool with the same arguments and the same result. One more ends the run
+    /// as [`RunEnd::RepeatedCalls`](super::RunEnd::RepeatedCalls). `u32::MAX` allows any number.
+    /// Default: 20.
+    pub repeated_calls_max: u32,
+    /// Time that a process may go on without an event after a complete answer, or after the end of
+    /// its standard output. The process is ended then, which is no failure. Default: 2 minutes.
     pub linger_limit: Duration,
+    /// Session of the run, where the session is known beforehand (`--session`). Default: the session
+    /// of the first step that begins. Lines of any other session do not count.
+    pub session: Option<SessionId>,
+}
+
+impl RunSettings {
+    /// Creates the default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`deadlines`](Self::deadlines).
+    #[must_use]
+    pub fn with_deadlines(self, deadlines: Deadlines) -> Self {
+        Self { deadlines, ..self }
+    }
+
+    /// Sets [`agent_fallback`](Self::agent_fallback).
+    #[must_use]
+    pub fn with_agent_fallback(self, agent_fallback: AgentFallback) -> Self {
+        Self { agent_fallback, ..self }
+    }
+
+    /// Sets [`raw_lines`](Self::raw_lines).
+    #[must_use]
+    pub fn with_raw_lines(self, raw_lines: Retention) -> Self {
+        Self { raw_lines, ..self }
+    }
+
+    /// Sets [`line_size_max`](Self::line_size_max).
+    #[must_use]
+    pub fn with_line_size_max(self, line_size_max: usize) -> Self {
+        Self { line_size_max, ..self }
+    }
+
+    /// Sets [`stderr_size_max`](Self::stderr_size_max).
+    #[must_use]
+    pub fn with_stderr_size_max(self, stderr_size_max: usize) -> Self {
+        Self { stderr_size_max, ..self }
+    }
+
+    /// Sets [`kill_grace`](Self::kill_grace).
+    #[must_use]
+    pub fn with_kill_grace(self, kill_grace: Duration) -> Self {
+        Self { kill_grace, ..self }
+    }
+
+    /// Sets [`drain_limit`](Self::drain_limit).
+    #[must_use]
+    pub fn with_drain_limit(self, drain_limit: Duration) -> Self {
+        Self { drain_limit, ..self }
+    }
+
+    /// Sets [`overflows_max`](Self::overflows_max).
+    #[must_use]
+    pub fn with_overflows_max(self, overflows_max: u32) -> Self {
+        Self { overflows_max, ..self }
+    }
+
+    /// Sets [`unfinished_max`](Self::unfinished_max).
+    #[must_use]
+    pub fn with_unfinished_max(self, unfinished_max: usize) -> Self {
+        Self { unfinished_max, ..self }
+    }
+
+    /// Sets [`repeated_calls_max`](Self::repeated_calls_max).
+    #[must_use]
+    pub fn with_repeated_calls_max(self, repeated_calls_max: u32) -> Self {
+        Self { repeated_calls_max, ..self }
+    }
+
+    /// Sets [`linger_limit`](Self::linger_limit).
+    #[must_use]
+    pub fn with_linger_limit(self, linger_limit: Duration) -> Self {
+        Self { linger_limit, ..self }
+    }
+
+    /// Sets [`session`](Self::session).
+    #[must_use]
+    pub fn with_session(self, session: SessionId) -> Self {
+        Self { session: Some(session), ..self }
+    }
+
+    pub(super) fn guard_limits(&self) -> GuardLimits {
+        GuardLimits {
+            overflows_max: self.overflows_max,
+            repeated_calls_max: self.repeated_calls_max,
+            unfinished_max: self.unfinished_max,
+        }
+    }
+
+    pub(super) fn process_limits(&self) -> ProcessLimits {
+        ProcessLimits {
+            signals: &[Signal::Terminate, Signal::Kill],
+            kill_grace: self.kill_grace,
+            drain_limit: self.drain_limit,
+        }
+    }
 }
 
 impl Default for RunSettings {
@@ -42,14 +153,17 @@ impl Default for RunSettings {
             stderr_size_max: 64 << 10,
             kill_grace: Duration::from_secs(5),
             drain_limit: Duration::from_secs(5),
-            overflows_max: 4,
+            overflows_max: OVERFLOWS_MAX,
+            unfinished_max: UNFINISHED_MAX,
+            repeated_calls_max: REPEATED_CALLS_MAX,
             linger_limit: Duration::from_secs(120),
+            session: None,
         }
     }
 }
 
-/// What happens when OpenCode does not know the agent that was asked for and takes its default agent instead, which
-/// may be allowed to do more.
+/// Reaction to an unknown agent, which OpenCode replaces by its default agent. The default agent may
+/// be allowed to do more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AgentFallback {
     /// The default agent may answer.
@@ -59,12 +173,12 @@ pub enum AgentFallback {
     Refuse,
 }
 
-/// Whether something is kept.
+/// Retention of data in an outcome or a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Retention {
-    /// It is not.
+    /// The data is dropped as soon as possible.
     #[default]
     Discard,
-    /// It is.
+    /// The data is part of the outcome.
     Keep,
 }

@@ -1,4 +1,4 @@
-//! Standard error of a run: a bounded tail to show, and the few facts that are told nowhere else.
+//! Standard error of a run: a bounded tail, and the few facts that no event carries.
 
 mod log_line;
 
@@ -13,20 +13,20 @@ use crate::run_event::Notice;
 
 use log_line::LogLine;
 
-/// How long a line of standard error may be to be looked at. Longer ones are only part of the tail.
+/// Longest line of standard error that is read. A longer line is part of the tail only.
 const LINE_SIZE_MAX: usize = 64 << 10;
-/// How many lines a notice may span: the command it tells of may have several.
+/// Most lines of a notice: the command in a notice may have several.
 const NOTICE_LINES_MAX: usize = 200;
-/// How many causes are remembered.
+/// Most causes that are kept.
 const CAUSES_MAX: usize = 64;
-/// How the log names an error whose message it leaves out, for example that of an unknown command.
+/// Name in the log of an error without its message, for example that of an unknown command.
 const NO_CAUSE: &str = "UnknownError: UnknownError";
 
 #[derive(Debug)]
 pub(super) struct Stderr {
     framer: LineFramer,
     tail: OutputTail,
-    /// A notice that was begun and not closed.
+    /// A notice whose last line is still to come.
     notice: Option<OpenNotice>,
     causes: VecDeque<Cause>,
 }
@@ -37,7 +37,7 @@ struct OpenNotice {
     lines: usize,
 }
 
-/// What the log says about an error that is reported by its reference only.
+/// Entry of the log about an error that is reported by its reference only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cause {
     pub(super) reference: String,
@@ -54,7 +54,7 @@ impl Stderr {
         }
     }
 
-    /// Takes the next chunk and returns what it tells, each with the line it stood in.
+    /// Takes the next chunk and returns the notices in it, each with its line.
     pub(super) fn push(&mut self, chunk: Bytes) -> Vec<(Bytes, Notice)> {
         self.tail.push(&chunk);
         self.framer.push(chunk);
@@ -70,12 +70,12 @@ impl Stderr {
         self.line(line)
     }
 
-    /// The cause of the error with this reference.
+    /// Returns the cause of the error with this reference.
     pub(super) fn cause(&self, reference: &str) -> Option<&Cause> {
         self.causes.iter().find(|cause| cause.reference == reference)
     }
 
-    /// The end of what was printed, without colours.
+    /// Returns the tail of the output, without colours.
     pub(super) fn tail(&self) -> String {
         self.tail.text()
     }
@@ -129,33 +129,35 @@ impl Stderr {
 const NOTICE_START: &str = "permission requested: ";
 const NOTICE_END: &str = "; auto-rejecting";
 
-/// Whether this is no line of the command that a notice tells of. Those may start with `!` too.
+/// Returns whether the line begins a notice. A line of the command in a notice may start with `!` too.
 fn begins_notice(line: &str) -> bool {
     line.starts_with('!') && (line.contains(NOTICE_START) || Notice::read(line).is_some())
 }
 
-/// What a process that never got going says about it: standard error without log lines, notices and the label `Error:`.
+/// Returns the message of a process that failed at its start: standard error without log lines,
+/// notices and the label `Error:`.
 pub(crate) fn startup_message(tail: &str) -> String {
     const USAGES: [&str; 2] = ["opencode run [message..]", "opencode serve\n"];
     const LABEL: &str = "Error: ";
-    let told: Vec<_> = tail
+    let message: Vec<_> = tail
         .lines()
         .filter(|line| LogLine::read(line).is_none() && Notice::read(line).is_none())
         .collect();
-    let told = told.join("\n");
-    if USAGES.iter().any(|usage| told.trim_start().starts_with(usage)) {
+    let message = message.join("\n");
+    if USAGES.iter().any(|usage| message.trim_start().starts_with(usage)) {
         return "the command line was not understood".to_owned();
     }
-    let labelled =
-        told.match_indices(LABEL).filter(|(at, _)| *at == 0 || told[..*at].ends_with('\n')).last();
-    let message = match labelled {
-        Some((at, label)) => &told[at + label.len()..],
-        None => &told,
+    let labels = message.match_indices(LABEL);
+    let labelled = labels.filter(|(at, _)| *at == 0 || message[..*at].ends_with('\n')).last();
+    let labelled = match labelled {
+        Some((at, label)) => &message[at + label.len()..],
+        None => &message,
     };
-    message.trim().to_owned()
+    labelled.trim().to_owned()
 }
 
-/// Whether a process that never got going failed because several began to use one database at once: worth another try.
+/// Returns whether a process failed at its start because several began to use one database at the
+/// same time. Another try helps.
 pub(crate) fn is_database_race(tail: &str) -> bool {
     const SIGNS: [&str; 6] = [
         "database is locked",

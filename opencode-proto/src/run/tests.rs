@@ -2,7 +2,9 @@
 #![allow(clippy::disallowed_methods)]
 
 mod ends;
+mod foreign;
 mod interleaving;
+mod repetition;
 mod time;
 
 use std::time::Duration;
@@ -10,6 +12,8 @@ use std::time::Duration;
 use super::*;
 use crate::fuzzing::play::Play;
 use crate::fuzzing::script::Step;
+use crate::process::Signal;
+use crate::run_event::Diagnostic;
 use crate::watchdog::Deadlines;
 
 const START: &str = r#"{"type":"step_start","sessionID":"ses_1","part":{"id":"s1","messageID":"m1"}}
@@ -25,6 +29,11 @@ const REJECTED: &str = r#"{"type":"tool_use","sessionID":"ses_1","part":{"id":"c
 const ERROR: &str = r#"{"type":"error","sessionID":"ses_1","error":{"name":"UnknownError","data":{"message":"See logs.","ref":"err_1"}}}
 "#;
 const CAUSE: &str = "timestamp=1 level=ERROR ref=err_1 error=\"no such model\"\n";
+/// The beginning of a second step.
+const START_2: &str = r#"{"type":"step_start","sessionID":"ses_1","part":{"id":"s2","messageID":"m2"}}
+"#;
+const NEW: &str = r#"{"type":"new","sessionID":"ses_1"}
+"#;
 const REPLACED: &str = "! agent \"x\" not found. Falling back to default agent\n";
 
 fn run() -> Play {

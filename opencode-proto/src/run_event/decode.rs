@@ -1,6 +1,7 @@
-//! One line to one event. Never fails: what cannot be read is an event that says so.
+//! Decodes one line to one event. Never fails: a line that cannot be read becomes a diagnostic.
 
 use bytes::Bytes;
+use memchr::memmem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -13,16 +14,37 @@ use crate::AgentError;
 use crate::json::{RawJson, string};
 use crate::part::{Lenient, Str, WirePart};
 
-/// Reads a line. The first is a diagnostic where the line was not UTF-8, and then the event is read with U+FFFD for
-/// what was broken.
-pub(crate) fn decode(line: Bytes) -> (Option<RunEvent>, RunEvent) {
+/// Beginning of every event since 1.0. Inside of JSON strings, the quotes are escaped.
+const EVENT_START: &[u8] = b"{\"type\":\"";
+/// Field of every event since 1.0.
+const SESSION_FIELD: &[u8] = b"\"sessionID\":\"";
+/// How many places of a line are tried as the beginning of an event.
+const STARTS_MAX: usize = 64;
+
+/// Decodes a line: diagnostics, and then the event, or one more diagnostic.
+///
+/// A line that is not UTF-8 is read with U+FFFD in place of the broken bytes. Text in front of a
+/// complete event comes from a program that printed no line end.
+pub(crate) fn decode(line: Bytes) -> (Vec<RunEvent>, RunEvent) {
     if let Ok(text) = str::from_utf8(&line) {
-        return (None, decode_text(&line, text));
+        return decode_text(&line, text);
     }
     let repaired = Bytes::from(String::from_utf8_lossy(&line).into_owned());
-    let text = str::from_utf8(&repaired).expect("what was broken is replaced");
-    let event = decode_text(&repaired, text);
-    (Some(RunEvent::diagnostic(line, Diagnostic::InvalidUtf8)), event)
+    let text = str::from_utf8(&repaired).expect("broken bytes are replaced");
+    let (mut diagnostics, event) = decode_text(&repaired, text);
+    diagnostics.insert(0, RunEvent::diagnostic(line, Diagnostic::InvalidUtf8));
+    (diagnostics, event)
+}
+
+/// Returns whether a line that is not JSON holds an event, or a piece of one.
+pub(crate) fn has_event(line: &[u8]) -> bool {
+    memmem::find(line, EVENT_START).is_some() || memmem::find(line, SESSION_FIELD).is_some()
+}
+
+/// Returns whether a line that is not JSON, and has no line end, ends inside an event.
+pub(crate) fn ends_in_event(line: &[u8]) -> bool {
+    let has_begun = |at: usize| EVENT_START.starts_with(&line[at..]);
+    line.starts_with(b"{") || has_event(line) || memchr::memrchr(b'{', line).is_some_and(has_begun)
 }
 
 /// An event as it is printed since 1.0. `part` and `error` hold what the type is about.
@@ -41,7 +63,23 @@ struct WireEvent<'a> {
 }
 
 /// `text` is the memory of `line`.
-fn decode_text(line: &Bytes, text: &str) -> RunEvent {
+fn decode_text(line: &Bytes, text: &str) -> (Vec<RunEvent>, RunEvent) {
+    let event = decode_whole(line, text);
+    if !matches!(event.kind, RunEventKind::Diagnostic(Diagnostic::NotJson)) {
+        return (Vec::new(), event);
+    }
+    let starts = memmem::find_iter(line, EVENT_START).filter(|at| *at > 0).take(STARTS_MAX);
+    for start in starts {
+        let behind = decode_whole(&line.slice(start..), &text[start..]);
+        if behind.kind.is_event() && behind.session.is_some() {
+            let before = RunEvent::diagnostic(line.slice(..start), Diagnostic::NotJson);
+            return (vec![before], behind);
+        }
+    }
+    (Vec::new(), event)
+}
+
+fn decode_whole(line: &Bytes, text: &str) -> RunEvent {
     let trimmed = text.trim_ascii();
     if trimmed.is_empty() {
         return RunEvent::diagnostic(line.clone(), Diagnostic::Empty);
@@ -93,7 +131,7 @@ impl WireEvent<'_> {
     }
 }
 
-/// An event without `part`: our own wrapped lines, the shapes of older versions, and what we do not know.
+/// Decodes an event without `part`: our own wrapped lines, shapes of older versions, unknown types.
 fn flat(line: &Bytes, text: &str, event_type: &str) -> RunEventKind {
     let kind = serde_json::from_str::<WireFlat<'_>>(text)
         .and_then(|wire| wire.kind(line, text, event_type));
@@ -112,7 +150,7 @@ fn malformed(event_type: &str, error: serde_json::Error) -> RunEventKind {
 const KNOWN: [&str; 7] =
     ["error", "reasoning", "step_finish", "step_start", "text", "text_delta", "tool_use"];
 
-/// Why a line that begins like an object did not read as an event.
+/// Makes a diagnostic, or a malformed event, of a line that begins like an object.
 fn explain(line: &Bytes, text: &str, error: serde_json::Error) -> RunEvent {
     #[derive(Default, Deserialize)]
     #[serde(default)]

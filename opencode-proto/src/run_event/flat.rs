@@ -1,4 +1,4 @@
-//! Shapes without `part`: what older versions printed, and the lines we wrapped ourselves.
+//! Decodes shapes without `part`: those of older versions, and the lines of our own logs.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::error::{AgentError, ErrorName};
 use crate::json::{RawJson, RawText, string};
 use crate::part::{Lenient, Str, ToolState, WirePart};
 
-/// What may stand at the top besides the fields of a part.
+/// Fields at the top of a line besides those of a part.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct WireFlat<'a> {
@@ -40,7 +40,7 @@ pub(super) struct WireFlat<'a> {
 }
 
 impl WireFlat<'_> {
-    /// What the line says, `None` when it says nothing we know.
+    /// Decodes the line; `None` for an unknown type.
     pub(super) fn kind(
         &self,
         line: &Bytes,
@@ -115,7 +115,8 @@ impl WireFlat<'_> {
     }
 }
 
-/// The text of `content`: a string, or a list of strings and of objects with `text` or `content`.
+/// Returns the text of `content`: a string, or a list of strings and of objects with `text` or
+/// `content`.
 pub(crate) fn content(line: &Bytes, raw: Option<&RawValue>) -> Option<RawText> {
     #[derive(Default, Deserialize)]
     #[serde(default)]

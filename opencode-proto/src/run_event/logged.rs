@@ -1,4 +1,4 @@
-//! How a line that is no event stands in a log of events.
+//! Lines that are not events, in the form of an event log.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::json::string;
 
-/// The line as a JSON object that can be read again.
+/// Wraps the line into a JSON object that can be read again.
 pub(super) fn wrap(event_type: &str, kind: &str, size: Option<u64>, raw: &[u8]) -> Bytes {
     #[derive(Serialize)]
     struct Wrapped<'a> {
@@ -23,7 +23,7 @@ pub(super) fn wrap(event_type: &str, kind: &str, size: Option<u64>, raw: &[u8]) 
     serde_json::to_vec(&wrapped).expect("strings are JSON").into()
 }
 
-/// The line that stands in a log as `line`.
+/// Returns the line that an event log holds as `line`.
 pub(super) fn unwrap(line: &str) -> Bytes {
     #[derive(Default, Deserialize)]
     #[serde(default)]

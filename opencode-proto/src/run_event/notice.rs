@@ -1,28 +1,29 @@
 use std::fmt;
 
-/// What OpenCode tells only on standard error, and no event says.
+/// Fact that OpenCode prints on standard error only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// The agent that was asked for does not exist or cannot be used; the default agent answers instead, with its own
-    /// prompt, tools and permissions.
+    /// The requested agent does not exist or cannot be used. The default agent answers instead, with
+    /// its own prompt, tools and permissions.
     #[non_exhaustive]
     AgentReplaced {
-        /// Why, in OpenCode's words.
+        /// The reason in OpenCode's words.
         reason: String,
     },
-    /// A permission was needed and nobody was there to ask, so it was refused. The turn stops there.
+    /// A permission was needed and could not be asked for, so OpenCode rejected it. The turn stops
+    /// there.
     #[non_exhaustive]
     PermissionRejected {
-        /// Which permission, for example `bash` or `external_directory`.
+        /// Name of the permission, for example `bash` or `external_directory`.
         permission: String,
-        /// What it was needed for: commands, paths or patterns, joined by `, `.
+        /// Commands, paths or patterns of the request, joined by `, `.
         patterns: String,
     },
     /// The session was shared.
     #[non_exhaustive]
     Shared {
-        /// Where it can be seen.
+        /// Address of the public page.
         url: String,
     },
 }
@@ -43,7 +44,7 @@ impl Notice {
         Self::Shared { url: url.into() }
     }
 
-    /// Reads a line of standard error that has been freed of colours.
+    /// Reads a line of standard error that has no colour codes.
     pub(crate) fn read(line: &str) -> Option<Self> {
         let line = line.trim();
         if let Some(url) = line.strip_prefix('~') {
@@ -63,7 +64,7 @@ impl Notice {
         })
     }
 
-    /// The line of standard error that says it.
+    /// Returns the line of standard error for this fact.
     pub(crate) fn to_line(&self) -> String {
         match self {
             Self::AgentReplaced { reason } => format!("! {reason}. Falling back to default agent"),
@@ -90,7 +91,7 @@ impl fmt::Display for Notice {
                 write!(f, "the default agent was used instead: {reason}")
             }
             Self::PermissionRejected { permission, patterns } => {
-                write!(f, "permission `{permission}` was refused for {patterns}")
+                write!(f, "permission `{permission}` was rejected for {patterns}")
             }
             Self::Shared { url } => write!(f, "shared at {url}"),
         }

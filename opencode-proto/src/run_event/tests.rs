@@ -3,8 +3,8 @@ use crate::error::ErrorName;
 use crate::part::{FinishReason, TextOrigin, ToolState};
 
 fn read(line: &str) -> RunEvent {
-    let (diagnostic, event) = decode(Bytes::copy_from_slice(line.as_bytes()));
-    assert_eq!(diagnostic, None);
+    let (diagnostics, event) = decode(Bytes::copy_from_slice(line.as_bytes()));
+    assert_eq!(diagnostics, []);
     event
 }
 
@@ -214,12 +214,47 @@ fn what_is_no_event_is_a_diagnostic() {
 #[test]
 fn a_line_that_is_not_utf8_is_told_and_read_all_the_same() {
     let line = Bytes::from_static(b"{\"type\":\"text\",\"part\":{\"text\":\"a\xffb\"}}");
-    let (diagnostic, event) = decode(line.clone());
-    let diagnostic = diagnostic.unwrap();
-    assert_eq!(diagnostic.kind, RunEventKind::Diagnostic(Diagnostic::InvalidUtf8));
-    assert_eq!(diagnostic.raw, line);
+    let (diagnostics, event) = decode(line.clone());
+    assert_eq!(diagnostics, [RunEvent::diagnostic(line, Diagnostic::InvalidUtf8)]);
     let RunEventKind::Text(part) = event.kind else { panic!("{event:?}") };
     assert_eq!(part.text, "a\u{fffd}b");
+}
+
+#[test]
+fn an_event_behind_text_without_a_line_end_is_read() {
+    let event = r#"{"type":"text","sessionID":"ses_1","part":{"id":"t","text":"a {\"type\":\"x"}}"#;
+    let expected = read(event);
+    for before in
+        ["Loading... 42%", ".", "{\"a\":1}", "[1] ", r#"{"type":"progress"}"#, "{\"type\":\""]
+    {
+        let line = Bytes::from([before, event].concat());
+        let (diagnostics, behind) = decode(line.clone());
+        assert_eq!(behind, expected, "{before}");
+        let before = RunEvent::diagnostic(line.slice(..before.len()), Diagnostic::NotJson);
+        assert_eq!(diagnostics, [before]);
+    }
+    let (diagnostics, behind) = decode(Bytes::from([b"\xff\xfe", event.as_bytes()].concat()));
+    assert_eq!((diagnostics.len(), behind), (2, expected));
+    for line in [
+        "x{\"type\":\"log\",\"text\":\"no session\"}",
+        r#"x{"type":"text","sessionID":"ses_1","part":{"text":"cut off"#,
+        r#"{"type":"text","sessionID":"ses_1","part":{"te.xt":"#,
+    ] {
+        assert_eq!(diagnostic(line), Diagnostic::NotJson, "{line}");
+    }
+}
+
+#[test]
+fn pieces_of_events_are_recognised() {
+    for line in [r#"x{"type":"te"#, r#"t","sessionID":"ses_1""#] {
+        assert!(has_event(line.as_bytes()) && ends_in_event(line.as_bytes()), "{line}");
+    }
+    for line in ["{", "42% {\"ty", "{\"type\":\""] {
+        assert!(ends_in_event(line.as_bytes()), "{line}");
+    }
+    for line in ["", "text", "a {b", r#"the \"sessionID\" "#] {
+        assert!(!has_event(line.as_bytes()) && !ends_in_event(line.as_bytes()), "{line}");
+    }
 }
 
 #[test]

@@ -1,25 +1,27 @@
 use std::time::Instant;
 
 use super::ServeOutcome;
-use crate::run::Signal;
+use crate::process::Signal;
 
-/// What the driver of a server must do next.
+/// Next task for the driver of a [`Serve`](super::Serve).
 ///
 /// Exhaustive on purpose: a driver that does not know an action must not compile.
 #[derive(Debug)]
 #[must_use]
 pub enum ServeAction {
-    /// Over. Nothing follows.
+    /// The process is over. No action follows.
     Finished(Box<ServeOutcome>),
-    /// It listens. Comes once at most.
+    /// The server listens. Comes at most once.
     Ready {
-        /// Where a client on this machine reaches it: `http://127.0.0.1:4096`, without a slash at the end.
+        /// URL for a client on this machine: `http://127.0.0.1:4096`, without a slash at the end.
         url: String,
     },
-    /// Signal the process and everything it started.
+    /// Send the signal to the process and to every process that it started.
     Signal(Signal),
-    /// The process has exited: end what its tools left running, then go on reading its output to the end.
+    /// The process has exited: end the processes that its tools left behind, then go on reading the
+    /// output until it ends.
     Sweep,
-    /// Nothing to do until there is another input, or until the wake: then call [`handle_timeout`](super::Serve::handle_timeout).
+    /// Wait for the next input. At the given time, if any, call
+    /// [`handle_timeout`](super::Serve::handle_timeout).
     Wait(Option<Instant>),
 }

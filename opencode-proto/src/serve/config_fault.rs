@@ -5,10 +5,11 @@ use crate::api::ApiError;
 use crate::json::string;
 
 impl ApiError {
-    /// What is wrong with the configuration, in OpenCode's words, when the server refused because of that
-    /// (`ConfigInvalidError`, `ConfigJsonError` and their like).
+    /// Returns the fault of the configuration in OpenCode's words, when the server refused because of
+    /// its configuration (`ConfigInvalidError`, `ConfigJsonError` and the like).
     ///
-    /// A server starts whatever the configuration says. It reads it for each directory, and then answers nothing there.
+    /// A server starts with any configuration. OpenCode reads the configuration of a directory with
+    /// the first request about the directory, and then refuses every request about it.
     pub fn config_fault(&self) -> Option<String> {
         if !self.name()?.starts_with("Config") {
             return None;
@@ -27,7 +28,7 @@ impl ApiError {
     }
 }
 
-/// Keys are strings, places in lists are numbers.
+/// Returns a step of a path as text. Keys are strings, indices are numbers.
 fn plain(part: &RawValue) -> String {
     string(part).unwrap_or_else(|| part.get().to_owned())
 }
@@ -66,18 +67,19 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_configuration_is_told_as_opencode_tells_it() {
+    fn a_refused_configuration_reads_as_in_opencode() {
         let invalid = r#"{"name":"ConfigInvalidError","data":{"path":"/p/opencode.json","issues":[{"path":["mcp","x",0],"message":"Expected object, got 12"}]}}"#;
-        let told =
+        let expected =
             "Configuration is invalid at /p/opencode.json\n↳ Expected object, got 12 mcp.x.0";
-        assert_eq!(fault(invalid).as_deref(), Some(told));
+        assert_eq!(fault(invalid).as_deref(), Some(expected));
         let broken = r#"{"name":"ConfigJsonError","data":{"path":"OPENCODE_CONFIG_CONTENT","message":"\n--- JSONC Input ---\n{\n"}}"#;
-        let told = "Configuration is invalid at OPENCODE_CONFIG_CONTENT: --- JSONC Input ---\n{";
-        assert_eq!(fault(broken).as_deref(), Some(told));
+        let expected =
+            "Configuration is invalid at OPENCODE_CONFIG_CONTENT: --- JSONC Input ---\n{";
+        assert_eq!(fault(broken).as_deref(), Some(expected));
     }
 
     #[test]
-    fn other_refusals_are_none_of_it() {
+    fn other_refusals_are_not_faults_of_the_configuration() {
         assert_eq!(fault(r#"{"name":"BadRequest","data":{"message":"Missing key"}}"#), None);
         assert_eq!(fault(""), None);
     }

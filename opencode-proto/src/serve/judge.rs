@@ -1,29 +1,15 @@
-//! How a server ended, from everything that is known about it.
+//! Judges how a server ended, from everything that is known about its process.
 
-use std::mem;
-use std::time::Instant;
-
-use super::{Serve, ServeEnd, ServeOutcome, Stop};
+use super::{Listening, ServeEnd, ServeStop};
 use crate::run::stderr::{is_database_race, startup_message};
 
-pub(super) fn outcome(serve: &mut Serve, now: Instant) -> ServeOutcome {
-    let stderr = serve.stderr_tail.text();
-    ServeOutcome {
-        end: end(serve, &stderr),
-        exit: serve.gone.and_then(|(exit, _)| exit),
-        url: mem::take(&mut serve.url),
-        stdout: serve.stdout_tail.text(),
-        stderr,
-        elapsed: now.saturating_duration_since(serve.started),
-    }
-}
-
-fn end(serve: &Serve, stderr: &str) -> ServeEnd {
-    match &serve.stop {
-        Some((Stop::Asked, _)) => ServeEnd::Stopped,
-        Some((Stop::TimedOut, _)) => ServeEnd::TimedOut,
-        None if serve.url.is_some() => ServeEnd::Exited,
-        None => startup_end(stderr),
+/// Judges a process that is over.
+pub(super) fn end(stop: Option<ServeStop>, listening: &Listening, stderr: &str) -> ServeEnd {
+    match (stop, listening) {
+        (Some(ServeStop::Requested), _) => ServeEnd::Stopped,
+        (Some(ServeStop::TimedOut), _) => ServeEnd::TimedOut,
+        (None, Listening::On { .. }) => ServeEnd::Exited,
+        (None, Listening::NotYet { .. }) => startup_end(stderr),
     }
 }
 
@@ -40,7 +26,7 @@ fn startup_end(stderr: &str) -> ServeEnd {
     }
 }
 
-/// 1.18.33 says `ServeError` and nothing else; earlier versions pass on what their runtime says.
+/// 1.18.33 prints `ServeError` and nothing else; earlier versions print the error of their runtime.
 fn is_refused_address(stderr: &str) -> bool {
     const SIGNS: [&str; 4] =
         ["ServeError", "EADDRINUSE", "EADDRNOTAVAIL", "Failed to start server"];

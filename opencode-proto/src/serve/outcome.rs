@@ -1,61 +1,61 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::run::Exit;
+use crate::process::Exit;
 
-/// What became of a server's process.
+/// Result of a server's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServeOutcome {
-    /// How it ended.
+    /// End of the process.
     pub end: ServeEnd,
-    /// How the process ended; `None` when it was not seen to.
+    /// Exit status of the process; `None` when the exit was not observed.
     pub exit: Option<Exit>,
-    /// Where it listened; `None` when it was never ready.
+    /// URL on which the server listened; `None` when it was never ready.
     pub url: Option<String>,
-    /// The end of its standard output, without colours.
+    /// Tail of standard output, without colours.
     pub stdout: String,
-    /// The end of its standard error, without colours.
+    /// Tail of standard error, without colours.
     pub stderr: String,
-    /// How long it took, from its start.
+    /// Time from the start to the end.
     pub elapsed: Duration,
 }
 
-/// How a server's process ended.
+/// End of a server's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServeEnd {
-    /// It could not listen where it was told to: the port is in use, or the address is not this machine's. OpenCode does
-    /// not say which.
+    /// The server could not listen on its address: the port is in use, or the address is not one of
+    /// this machine. OpenCode does not say which.
     CannotListen {
-        /// What it said about it.
+        /// Message on standard error.
         message: String,
     },
-    /// It was ready, and ended by itself or by somebody else's doing.
+    /// The server was ready, and exited without our doing.
     Exited,
-    /// A configuration that it reads at the start is not valid.
+    /// A configuration that OpenCode reads at the start is not valid.
     InvalidConfig {
-        /// What it said about it.
+        /// Message on standard error.
         message: String,
     },
-    /// Several processes began to use one database at once. Another try helps.
+    /// Several processes began to use one database at the same time. Another try helps.
     StartupDatabase {
-        /// What it said about it.
+        /// Message on standard error.
         message: String,
     },
-    /// It ended before it was ready, for any other reason.
+    /// The process exited before it was ready, for any other reason.
     StartupError {
-        /// What it said about it.
+        /// Message on standard error.
         message: String,
     },
-    /// It was stopped by the caller.
+    /// The caller stopped the server.
     Stopped,
-    /// It was not ready in time, and was ended.
+    /// The server was not ready within the start limit, and was ended.
     TimedOut,
 }
 
 impl ServeEnd {
-    /// The kind of end, in snake case.
+    /// Returns the kind of end in snake case.
     pub fn name(&self) -> &'static str {
         match self {
             Self::CannotListen { .. } => "cannot_listen",
@@ -72,16 +72,20 @@ impl ServeEnd {
 impl fmt::Display for ServeEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CannotListen { message } => write!(f, "could not listen: {message}"),
-            Self::Exited => f.write_str("ended by itself"),
-            Self::InvalidConfig { message } => write!(f, "the config is not valid: {message}"),
+            Self::CannotListen { message } => write!(f, "the server could not listen: {message}"),
+            Self::Exited => f.write_str("the server exited by itself"),
+            Self::InvalidConfig { message } => {
+                write!(f, "the configuration is not valid: {message}")
+            }
             Self::StartupDatabase { message } => {
                 write!(f, "the database was in use at the start: {message}")
             }
-            Self::StartupError { message } if message.is_empty() => f.write_str("did not start"),
-            Self::StartupError { message } => write!(f, "did not start: {message}"),
-            Self::Stopped => f.write_str("stopped"),
-            Self::TimedOut => f.write_str("was not ready in time"),
+            Self::StartupError { message } if message.is_empty() => {
+                f.write_str("the server did not start")
+            }
+            Self::StartupError { message } => write!(f, "the server did not start: {message}"),
+            Self::Stopped => f.write_str("the server was stopped"),
+            Self::TimedOut => f.write_str("the server was not ready in time"),
         }
     }
 }

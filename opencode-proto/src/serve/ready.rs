@@ -1,11 +1,12 @@
-//! The line that says where a server listens.
+//! Reads the line with which a server announces its address.
 
 use crate::ansi::without_escapes;
 
-/// Where a client on this machine reaches the server that printed `line`; `None` when the line says nothing of it.
+/// Returns the URL for a client on this machine of the server that printed `line`; `None` for any other
+/// line.
 ///
-/// OpenCode prints `opencode server listening on http://HOST:PORT`, the host as it was given: an IPv6 address without
-/// brackets, and addresses that only a server understands (`0.0.0.0`).
+/// OpenCode prints `opencode server listening on http://HOST:PORT`, the host as in its flags: an IPv6
+/// address without brackets, and addresses that only a server understands (`0.0.0.0`).
 pub(super) fn url(line: &[u8]) -> Option<String> {
     let line = String::from_utf8_lossy(line);
     let line = without_escapes(&line);
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_say_nothing() {
+    fn other_lines_hold_no_address() {
         check("", None);
         check("Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured.", None);
         check("opencode server listening on", None);

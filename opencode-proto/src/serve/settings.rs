@@ -1,24 +1,28 @@
 use std::time::Duration;
 
-/// How a [`Serve`](super::Serve) is watched.
+use crate::process::{ProcessLimits, Signal};
+
+/// Settings of a [`Serve`](super::Serve).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServeSettings {
-    /// How long it may take to be ready. OpenCode needs 2 to 3 seconds on a machine that has nothing else to do.
-    /// Default: 60 seconds.
+    /// Time from the start of the process until it listens. OpenCode needs 2 to 3 seconds on an idle
+    /// machine. Default: 60 seconds.
     pub start_limit: Duration,
-    /// How long the process has after each signal that is to end it: two `SIGTERM`, since OpenCode swallows those that
-    /// come while it installs packages, then `SIGKILL`, then it is given up. Default: 5 seconds.
+    /// Time after each signal that is to end the process: `SIGTERM` twice, since OpenCode swallows
+    /// the signals that come while it installs packages, then `SIGKILL`. After that, the process is
+    /// abandoned. Default: 5 seconds.
     pub kill_grace: Duration,
-    /// How long the output of a process that has exited is still read, when something it started holds it open.
-    /// Default: 5 seconds.
+    /// Time for which the output of an exited process is still read while another process holds the
+    /// output open. Default: 5 seconds.
     pub drain_limit: Duration,
-    /// How much of the end of standard output, and of standard error, is kept, in bytes. Default: 64 KiB.
+    /// Size of the tail that is kept of standard output and of standard error, in bytes each.
+    /// Default: 64 KiB.
     pub output_size_max: usize,
 }
 
 impl ServeSettings {
-    /// The defaults.
+    /// Creates the default settings.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -46,6 +50,14 @@ impl ServeSettings {
     #[must_use]
     pub fn with_output_size_max(self, output_size_max: usize) -> Self {
         Self { output_size_max, ..self }
+    }
+
+    pub(super) fn process_limits(&self) -> ProcessLimits {
+        ProcessLimits {
+            signals: &[Signal::Terminate, Signal::Terminate, Signal::Kill],
+            kill_grace: self.kill_grace,
+            drain_limit: self.drain_limit,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::process::Signal;
 
 const READY: &str = "opencode server listening on http://127.0.0.1:4096\n";
 const WARNING: &str = "Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured.\n";
@@ -239,8 +240,8 @@ fn failures_at_the_start_are_told_apart() {
         failed("opencode serve\n\nstarts a headless opencode server\n\nOptions:\n"),
         ServeEnd::StartupError { message }
     );
-    assert_eq!(failed("").to_string(), "did not start");
-    assert_eq!(failed("no such thing\n").to_string(), "did not start: no such thing");
+    assert_eq!(failed("").to_string(), "the server did not start");
+    assert_eq!(failed("no such thing\n").to_string(), "the server did not start: no such thing");
 }
 
 #[test]

@@ -35,7 +35,7 @@ async fn silence_in_the_middle_ends_a_run_that_keeps_what_it_gathered() {
 
     let RunError::Ended(report) = &error else { panic!("{error}") };
     assert_eq!(report.outcome.end, RunEnd::TimedOut(Deadline::Idle));
-    assert!(error.to_string().ends_with("timed out: no event for too long"), "{error}");
+    assert!(error.to_string().ends_with("timed out: no event within the idle deadline"), "{error}");
     assert_eq!(report.text(), "Part one.");
     assert_eq!(report.answer().tools().len(), 1);
     assert_eq!(report.answer().steps()[1].finish(), None);

@@ -58,7 +58,7 @@ impl Attempt {
         let Process { stdin, stdout, stderr, exit, .. } = process;
         Self {
             remains: Some(remains),
-            run: Run::new(request.settings.clone(), host.runtime.now()),
+            run: Run::new(request.run_settings(), host.runtime.now()),
             command: invocation.command_line(),
             warnings,
             stdin: Some(Input::new(stdin, invocation.stdin)),

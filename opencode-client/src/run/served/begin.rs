@@ -83,6 +83,7 @@ pub(super) async fn begin(
             let left = left(&deadlines, since(runtime.now()));
             let mut settings = TurnSettings::default().with_deadlines(left);
             settings.overflows_max = request.settings.overflows_max;
+            settings.unfinished_max = request.settings.unfinished_max;
             Source::Turn(session.send(turn.with_settings(settings)))
         }
         (Ok(Err(end)), _) => Source::Over(end),

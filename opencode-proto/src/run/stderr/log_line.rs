@@ -1,7 +1,7 @@
 use crate::json::unescape;
 
-/// A line of OpenCode's log as `--print-logs` prints it: `timestamp=… level=… run=… message=… key=value …`, values
-/// with spaces in JSON's quotes.
+/// Line of OpenCode's log in the form of `--print-logs`: `timestamp=… level=… run=… message=…
+/// key=value …`, with values that hold spaces in JSON's quotes.
 pub(super) struct LogLine<'a>(&'a str);
 
 impl<'a> LogLine<'a> {
@@ -9,7 +9,7 @@ impl<'a> LogLine<'a> {
         (line.starts_with("timestamp=") && line.contains(" level=")).then_some(Self(line))
     }
 
-    /// The value of the first field with this name.
+    /// Returns the value of the first field with this name.
     pub(super) fn field(&self, name: &str) -> Option<String> {
         let mut rest = self.0;
         loop {

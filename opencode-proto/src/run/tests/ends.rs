@@ -148,7 +148,7 @@ fn a_process_that_fails_without_an_event_crashed() {
         let end = end(lines, "Error: write EPIPE\n", 1);
         assert_eq!(end, RunEnd::Crashed { code: 1, message: "write EPIPE".into() });
     }
-    assert_eq!(end(&[START], "", 200).to_string(), "ended with exit code 200");
+    assert_eq!(end(&[START], "", 200).to_string(), "the process exited with code 200");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_turn_that_stops_at_its_tool_calls_was_refused_a_permission() {
     assert_eq!(end(&lines, told, 0), refused("bash (ls, pwd)"));
     assert_eq!(end(&lines, "", 0), refused("bash"));
     assert_eq!(end(&[START, TOOL_CALLS], told, 0), refused("bash (ls, pwd)"));
-    let answered = [START, REJECTED, TOOL_CALLS, &START.replace("1\"", "2\""), STOP];
+    let answered = [START, REJECTED, TOOL_CALLS, START_2, STOP];
     assert_eq!(end(&answered, told, 0), RunEnd::Completed, "the agent went on");
 }
 
@@ -252,8 +252,9 @@ fn a_line_over_the_limit_is_told_and_nothing_else_is_lost() {
 #[test]
 fn unknown_and_malformed_events_are_counted() {
     let mut run = run();
-    let outcome =
-        run.out(&[START, "{\"type\":\"new\"}\n", "{\"type\":\"text\"}\n", "[]\n", STOP]).done(0);
+    let outcome = run
+        .out(&[START, NEW, "{\"type\":\"text\",\"sessionID\":\"ses_1\"}\n", "[]\n", STOP])
+        .done(0);
     let lines = outcome.lines;
     assert_eq!((lines.events, lines.unknown, lines.malformed, lines.diagnostics), (4, 1, 1, 1));
 }

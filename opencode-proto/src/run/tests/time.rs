@@ -87,7 +87,7 @@ fn a_process_that_has_answered_may_linger_only_so_long() {
 #[test]
 fn an_answer_that_goes_on_is_not_lingering() {
     let mut run = patient();
-    run.out(&[START, STOP]).pass(100).out(&[&START.replace("1\"", "2\"")]);
+    run.out(&[START, STOP]).pass(100).out(&[START_2]);
     assert_eq!(run.wakes(), None);
 }
 

@@ -25,7 +25,9 @@ fn diagnostics(events: &[RunEvent]) -> Vec<Diagnostic> {
 /// In a separate client process, where nothing else takes memory.
 pub(crate) async fn a_long_stream_is_not_kept_in_memory(on: &Host) {
     const SIZE: usize = 64 * MEGABYTES;
-    let line = format!("{{\"type\":\"of_the_future\",\"blob\":\"{}\"}}\n", "x".repeat(100_000));
+    let blob = "x".repeat(100_000);
+    let line =
+        format!("{{\"type\":\"of_the_future\",\"sessionID\":\"ses_1\",\"blob\":\"{blob}\"}}\n");
     let lines = line.repeat(SIZE / line.len() + 1);
     let expected = SIZE / line.len() + 1;
     let behavior = Behavior::new().stdout_line(START).stdout_raw(lines).stdout_raw(answer("Done."));
@@ -58,7 +60,9 @@ pub(crate) async fn a_line_over_the_limit_is_dropped_with_a_diagnostic(on: &Host
     let events = rest(&mut run).await;
     assert_eq!(types(&events), ["step_start", "diagnostic", "text", "step_finish"]);
     assert_eq!(diagnostics(&events), [Diagnostic::TooLong { size }]);
-    let report = run.outcome().await.unwrap();
+    let error = run.outcome().await.unwrap_err();
+    assert_eq!(error.end(), Some(&RunEnd::EventsLost { lines: 1 }), "the line was an event");
+    let report = error.report().unwrap();
     assert_eq!((&*report.text(), report.outcome.lines.diagnostics), ("Short.", 1));
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn a_server_that_exits_at_once_is_an_error_with_its_output(on: 
     let ServeError::Ended { command, outcome } = &error else { panic!("{error:?}") };
     assert_eq!(outcome.end, ServeEnd::StartupError { message: "no such thing".into() });
     assert_eq!((&*outcome.stdout, outcome.url.as_deref()), ("hm\n", None));
-    assert_eq!(error.to_string(), format!("`{command}`: did not start: no such thing"));
+    assert_eq!(error.to_string(), format!("`{command}`: the server did not start: no such thing"));
     assert_eq!(world.calls().len(), 1, "the start was repeated");
     world.assert_nothing_left();
 }
