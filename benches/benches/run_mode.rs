@@ -1,4 +1,4 @@
-//! How fast run mode is read, next to what no program can beat and to what a naive one does.
+//! Speed of reading run mode, beside a lower bound and a naive reader.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! What a turn costs us: the machines alone, and the whole client against a fake server on loopback.
+//! Cost of a turn: the machines alone, and the whole client against a fake server on loopback.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -30,19 +30,19 @@ fn machines(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Processor time of the thread that runs the client: our code, hyper, tokio and the system calls.
+/// Processor time of the thread that runs the client: this library, hyper, tokio and system calls.
 fn client(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("turn: whole client, processor time");
     group.sample_size(20);
     for (name, workload) in workloads() {
-        let world = World::new(workload.text);
+        let world = BenchWorld::new(workload.text);
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|turns| (0..turns).map(|_| world.turn().processor_time).sum());
         });
     }
     group.finish();
 
-    let world = World::new("Done.".to_owned());
+    let world = BenchWorld::new("Done.".to_owned());
     let mut group = criterion.benchmark_group("turn: from idle to the outcome");
     group.sample_size(20);
     group.bench_function("trivial", |bencher| {
@@ -55,11 +55,11 @@ fn workloads() -> [(&'static str, TurnWorkload); 2] {
     [("trivial", TurnWorkload::trivial()), ("1 MiB in 16,384 deltas", TurnWorkload::long())]
 }
 
-/// A fake server whose every turn answers the same, and a client of it.
-struct World {
+/// A fake server that gives the same answer in every turn, and a client.
+struct BenchWorld {
     runtime: Runtime,
     session: Session,
-    /// When the event that ends a turn was handed over.
+    /// Times at which the final event of a turn was handed over.
     ends: mpsc::Receiver<Instant>,
     text: String,
 }
@@ -69,22 +69,21 @@ struct Cost {
     after_end: Duration,
 }
 
-impl World {
+impl BenchWorld {
     fn new(text: String) -> Self {
-        let server =
-            Arc::new(FakeServer::start(ServerScript::new()).expect("a socket is to be had"));
+        let server = Arc::new(FakeServer::start(ServerScript::new()).expect("a free port"));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .expect("a runtime is to be had");
+            .expect("a tokio runtime");
         let session = runtime.block_on(async {
             let server = opencode_tokio::opencode().attach(AttachRequest::new(server.url())).await;
             let server = server.expect("the server answers");
             server.create_session(CreateSession::new()).await.expect("the server answers")
         });
-        let (told, ends) = mpsc::channel();
+        let (sender, ends) = mpsc::channel();
         let (id, answer) = (session.id().to_string(), text.clone());
-        thread::spawn(move || play(&server, &id, &answer, &told));
+        thread::spawn(move || play(&server, &id, &answer, &sender));
         Self { runtime, session, ends, text }
     }
 
@@ -98,20 +97,20 @@ impl World {
     }
 }
 
-/// Answers every prompt, until nobody listens any more.
-fn play(server: &FakeServer, session: &str, text: &str, told: &mpsc::Sender<Instant>) {
+/// Answers every prompt, until the receiver is gone.
+fn play(server: &FakeServer, session: &str, text: &str, ends: &mpsc::Sender<Instant>) {
     for turn in 1.. {
         let prompts = server.wait_for_requests("POST", "/session/{id}/prompt_async", turn);
-        let prompt = prompts.last().expect("it was waited for").json();
-        let message = prompt["messageID"].as_str().expect("a prompt has an id");
+        let prompt = prompts.last().expect("at least one prompt").json();
+        let message = prompt["messageID"].as_str().expect("a prompt has a message id");
         let events = turn_events(session, message, text);
-        // What comes after the session is idle is not part of the turn.
+        // Events after the idle status do not belong to the turn.
         let idle = events.iter().position(|event| event.contains(r#"{"type":"idle"}"#));
         let (before, after) = events.split_at(idle.expect("a turn ends"));
         before.iter().for_each(|event| server.send_event(event));
         let now = Instant::now();
         after.iter().for_each(|event| server.send_event(event));
-        if told.send(now).is_err() {
+        if ends.send(now).is_err() {
             return;
         }
     }

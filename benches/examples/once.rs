@@ -1,11 +1,12 @@
-//! Reads the workload once, in one way, for a profiler that counts:
+//! Reads the workload once, in one way, for a counting profiler:
 //!
 //! ```text
 //! cargo build --profile bench -p opencode-benches --example once
-//! valgrind --tool=callgrind --toggle-collect='once::measured*' target/release/examples/once aggregate
+//! valgrind --tool=callgrind --toggle-collect='once::measured*' \
+//!     target/release/examples/once aggregate
 //! ```
 
-// This is a program: it takes arguments and prints.
+// A program takes arguments and prints.
 #![allow(clippy::print_stdout)]
 
 use std::env;

@@ -2,21 +2,21 @@ use std::ops::AddAssign;
 
 use opencode_proto::Answer;
 
-/// What there is in a workload. Every way of reading it has to come to the same.
+/// Sums over a workload. Every way of reading a workload has to produce the same sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Figures {
-    /// All text of the model, in bytes.
+    /// Size of all text of the model, in bytes.
     pub text_size: usize,
-    /// Tool calls.
+    /// Number of tool calls.
     pub tools: usize,
-    /// Tokens of all steps.
+    /// Sum of the tokens of all steps.
     pub tokens: u64,
-    /// Costs of all steps.
+    /// Sum of the costs of all steps.
     pub cost: f64,
 }
 
 impl Figures {
-    /// What an answer holds.
+    /// Sums over an answer.
     pub fn of_answer(answer: &Answer) -> Self {
         Self {
             text_size: answer.full_text().len(),

@@ -1,4 +1,4 @@
-//! What the benchmarks read: the same bytes on every machine, and what has to come out of them.
+//! Workloads of the benchmarks, the same bytes on every machine, and the results of reading them.
 
 mod figures;
 mod random;

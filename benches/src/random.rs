@@ -1,4 +1,4 @@
-/// SplitMix64: the same numbers for the same seed, for ever.
+/// Random numbers from a seed, by SplitMix64: the same sequence for the same seed on every machine.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -18,7 +18,7 @@ impl Random {
         self.below(100) < chance
     }
 
-    /// A number that is as likely between `start` and twice that as in each of the doublings after it.
+    /// Draws a number from one of `doublings` octaves above `start`, all of them equally likely.
     pub(crate) fn doubling(&mut self, start: u64, doublings: u64) -> usize {
         let start = start << self.below(doublings);
         (start + self.below(start)) as usize
@@ -28,7 +28,7 @@ impl Random {
         choices[self.below(choices.len() as u64) as usize]
     }
 
-    /// An id like those of OpenCode: 30 characters.
+    /// Draws an id in the format of OpenCode: 30 characters.
     pub(crate) fn id(&mut self, prefix: &str) -> String {
         const LETTERS: &[u8; 62] =
             b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

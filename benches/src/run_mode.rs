@@ -3,18 +3,19 @@ use bytes::Bytes;
 use crate::random::Random;
 use crate::source_code::source_code;
 
-/// What `opencode run --format json` prints over a day's work: every element is the standard output of one run.
+/// Output of `opencode run --format json` over a day's work; each element is the standard output of
+/// one run.
 ///
-/// Of the events, 42 % are tool calls. Their results are 100 B to 25 KB long, one in ten is 20 KB to 160 KB, and the
-/// metadata repeats them, as that of the real tools does.
+/// 42 % of the events are tool calls. Their results are 100 B to 25 KB long; one in ten is 20 KB to
+/// 160 KB. The metadata repeats the results, as with the real tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunMode {
-    /// Standard output, whole.
+    /// Complete standard output per run.
     pub runs: Vec<Bytes>,
 }
 
 impl RunMode {
-    /// Runs of 44 model calls each, until they hold `size_min` bytes.
+    /// Generates runs of 44 model calls each, until they contain `size_min` bytes.
     pub fn generate(seed: u64, size_min: usize) -> Self {
         let mut random = Random(seed);
         let mut runs = Vec::new();
@@ -27,21 +28,21 @@ impl RunMode {
         Self { runs }
     }
 
-    /// How many bytes all runs print.
+    /// Size of all runs, in bytes.
     pub fn size(&self) -> usize {
         self.runs.iter().map(Bytes::len).sum()
     }
 
-    /// Every run in chunks as they are read from a pipe, each in memory of its own.
+    /// Every run in chunks, as they are read from a pipe, each with memory of its own.
     pub fn chunks(&self, size: usize) -> Vec<Vec<Bytes>> {
         self.runs.iter().map(|run| run.chunks(size).map(Bytes::copy_from_slice).collect()).collect()
     }
 }
 
-/// Calls of the model in a run.
+/// Number of model calls per run.
 const STEPS: usize = 44;
 
-/// The events of one run, line by line.
+/// Writer of the lines of one run.
 struct Printer<'a> {
     random: &'a mut Random,
     session: String,
@@ -85,7 +86,8 @@ impl Printer<'_> {
         let id = self.random.id("prt");
         let Self { session, message, .. } = self;
         let part = format!(
-            r#""id":"{id}","messageID":"{message}","sessionID":"{session}","type":"{part_type}"{rest}"#
+            "\"id\":\"{id}\",\"messageID\":\"{message}\",\"sessionID\":\"{session}\",\
+             \"type\":\"{part_type}\"{rest}"
         );
         self.line(event_type, &part);
     }
@@ -94,7 +96,8 @@ impl Printer<'_> {
         self.timestamp_ms += self.random.below(2000);
         let Self { session, timestamp_ms, .. } = self;
         let line = format!(
-            "{{\"type\":\"{event_type}\",\"timestamp\":{timestamp_ms},\"sessionID\":\"{session}\",\"part\":{{{part}}}}}\n"
+            "{{\"type\":\"{event_type}\",\"timestamp\":{timestamp_ms},\
+             \"sessionID\":\"{session}\",\"part\":{{{part}}}}}\n"
         );
         self.lines.push_str(&line);
     }
@@ -111,7 +114,9 @@ impl Printer<'_> {
         let total = input + output + read;
         let cost = total as f64 / 131_072.0;
         let rest = format!(
-            r#","reason":"{reason}","tokens":{{"total":{total},"input":{input},"output":{output},"reasoning":0,"cache":{{"write":0,"read":{read}}}}},"cost":{cost}"#
+            ",\"reason\":\"{reason}\",\"tokens\":{{\"total\":{total},\"input\":{input},\
+             \"output\":{output},\"reasoning\":0,\"cache\":{{\"write\":0,\"read\":{read}}}}},\
+             \"cost\":{cost}"
         );
         self.part("step_finish", "step-finish", &rest);
     }
@@ -133,7 +138,8 @@ impl Printer<'_> {
             45..75 => {
                 let input = r#"{"filePath":"src/main.rs","offset":0,"limit":2000}"#.to_owned();
                 let metadata = format!(
-                    r#"{{"preview":"","truncated":false,"loaded":[],"display":{{"type":"file","text":"{result}"}}}}"#
+                    "{{\"preview\":\"\",\"truncated\":false,\"loaded\":[],\
+                     \"display\":{{\"type\":\"file\",\"text\":\"{result}\"}}}}"
                 );
                 ("read", input, result, metadata)
             }
@@ -153,7 +159,10 @@ impl Printer<'_> {
         let time = self.time();
         let Self { session, message, .. } = self;
         let part = format!(
-            r#""type":"tool","tool":"{tool}","callID":"{call}","state":{{"status":"completed","input":{input},"output":"{output}","metadata":{metadata},"title":"{tool}","time":{time}}},"id":"{id}","sessionID":"{session}","messageID":"{message}""#
+            "\"type\":\"tool\",\"tool\":\"{tool}\",\"callID\":\"{call}\",\
+             \"state\":{{\"status\":\"completed\",\"input\":{input},\"output\":\"{output}\",\
+             \"metadata\":{metadata},\"title\":\"{tool}\",\"time\":{time}}},\
+             \"id\":\"{id}\",\"sessionID\":\"{session}\",\"messageID\":\"{message}\""
         );
         self.line("tool_use", &part);
     }

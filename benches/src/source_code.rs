@@ -1,7 +1,7 @@
 use crate::random::Random;
 
-/// Something like source code, as the inside of a JSON string: a backslash in every 17 bytes or so, and almost one byte
-/// in a hundred that is not ASCII.
+/// Generates text that resembles source code, escaped for a JSON string: about one byte in 17 is a
+/// backslash, and almost one in a hundred is not ASCII.
 pub(crate) fn source_code(random: &mut Random, size: usize) -> String {
     const WORDS: [&str; 20] = [
         "let", "self", "value", "return", "match", "if", "pub fn", "struct", "stream", "Result",

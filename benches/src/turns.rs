@@ -7,26 +7,27 @@ use serde_json::{Value, json};
 use std::time::Instant;
 use testkit::server::turn_events;
 
-/// The event stream of one turn, as `GET /global/event` of OpenCode 1.18.33 has it: persisted events come twice.
+/// Event stream of one turn in the format of `GET /global/event` of OpenCode 1.18.33, which sends
+/// persisted events twice.
 #[derive(Clone, Debug)]
 pub struct TurnWorkload {
-    /// The session of the turn.
+    /// Session of the turn.
     pub session: SessionId,
-    /// The message of its prompt.
+    /// Message of the prompt.
     pub message: MessageId,
-    /// What the model answers.
+    /// Answer of the model.
     pub text: String,
-    /// The stream.
+    /// Bytes of the event stream.
     pub stream: Bytes,
 }
 
 impl TurnWorkload {
-    /// A turn that answers one word.
+    /// A turn with an answer of one word.
     pub fn trivial() -> Self {
         Self::new("Done.".to_owned())
     }
 
-    /// A turn that answers 1 MiB in 16,384 deltas of 64 bytes.
+    /// A turn with an answer of 1 MiB in 16,384 deltas of 64 bytes.
     pub fn long() -> Self {
         let word = format!("{} ", "x".repeat(63));
         Self::new(word.repeat(16_384))
@@ -42,34 +43,35 @@ impl TurnWorkload {
         Self { session: session.into(), message: message.into(), text, stream: stream.into() }
     }
 
-    /// The stream in chunks of this size.
+    /// The stream in chunks of `size` bytes.
     pub fn chunks(&self, size: usize) -> Vec<Bytes> {
         let ends = (0..self.stream.len()).step_by(size);
         ends.map(|start| self.stream.slice(start..(start + size).min(self.stream.len()))).collect()
     }
 }
 
-/// An event of `GET /event` as `GET /global/event` tells it.
+/// Converts an event of `GET /event` into the events of `GET /global/event`.
 fn global(event: &str) -> String {
     let event: Value = serde_json::from_str(event).expect("events are JSON");
-    let mut told = frame(&json!({ "directory": "/workspace", "payload": event }));
+    let mut frames = frame(&json!({ "directory": "/workspace", "payload": event }));
     if event["type"] != "message.part.delta" {
         let sync = json!({ "type": event["type"], "seq": 1, "data": event["properties"] });
-        told += &frame(&json!({ "directory": "/workspace",
+        frames += &frame(&json!({ "directory": "/workspace",
             "payload": { "type": "sync", "syncEvent": sync } }));
     }
-    told
+    frames
 }
 
 fn frame(event: &Value) -> String {
     format!("data: {event}\n\n")
 }
 
-/// Plays the stream to a hub and a turn, as the client does, and gathers the text that the events tell.
+/// Feeds the stream to a hub and a turn, as the client does. Returns the text of all events, and
+/// the outcome.
 ///
 /// # Panics
 ///
-/// When the turn does not end by what the stream says.
+/// When the stream does not end the turn.
 pub fn drive_turn(workload: &TurnWorkload, chunks: &[Bytes]) -> (String, TurnOutcome) {
     let now = Instant::now();
     let mut hub = Hub::new(HubSettings::default(), now);
@@ -112,7 +114,7 @@ pub fn drive_turn(workload: &TurnWorkload, chunks: &[Bytes]) -> (String, TurnOut
     panic!("the turn has no end");
 }
 
-/// The same text by a tree for every event, gathered by hand.
+/// Extracts the text with a JSON tree per event.
 pub fn turn_by_values(chunks: &[Bytes]) -> String {
     let mut text = String::new();
     let mut framer = opencode_proto::SseFramer::new(usize::MAX);

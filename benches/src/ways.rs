@@ -1,4 +1,5 @@
-//! Ways to read what a run printed, each doing more than the one before it, and the obvious one to compare them with.
+//! Ways of reading the output of a run, each doing more than the one before, and a naive way to
+//! compare them with.
 
 use std::io::BufRead;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use crate::Figures;
 
-/// Lines out of chunks.
+/// Splits chunks into lines.
 pub fn frame(chunks: &[Bytes]) -> impl Iterator<Item = Bytes> + '_ {
     let mut framer = LineFramer::new(usize::MAX);
     let mut chunks = chunks.iter();
@@ -26,12 +27,12 @@ pub fn frame(chunks: &[Bytes]) -> impl Iterator<Item = Bytes> + '_ {
     })
 }
 
-/// Events out of lines.
+/// Decodes lines into events.
 pub fn decode(lines: impl Iterator<Item = Bytes>) -> impl Iterator<Item = RunEvent> {
     lines.map(RunEvent::decode)
 }
 
-/// A result out of chunks.
+/// Aggregates chunks into an answer.
 pub fn aggregate(chunks: &[Bytes]) -> Answer {
     let mut answer = Answer::new();
     for event in decode(frame(chunks)) {
@@ -40,7 +41,7 @@ pub fn aggregate(chunks: &[Bytes]) -> Answer {
     answer
 }
 
-/// A whole run, driven as a process is.
+/// Feeds chunks to the machine of a run, as from a process.
 pub fn drive(chunks: &[Bytes]) -> RunOutcome {
     let now = Instant::now();
     let mut run = Run::new(RunSettings::default(), now);
@@ -58,7 +59,7 @@ pub fn drive(chunks: &[Bytes]) -> RunOutcome {
     }
 }
 
-/// A result the obvious way: a string for every line, and a tree for every string.
+/// Extracts the sums with a string per line and a JSON tree per string.
 pub fn values(run: &[u8]) -> Figures {
     let mut text = String::new();
     let mut tools = Vec::new();

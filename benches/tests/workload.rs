@@ -1,15 +1,15 @@
-//! A workload is the same everywhere, and all ways of reading it agree on what is in it.
+//! Workloads are the same everywhere, and all ways of reading them agree.
 
 use opencode_benches::{Figures, RunMode, ways};
 
 const CHUNK_SIZE: usize = 64 << 10;
 
 #[test]
-fn a_workload_is_the_same_every_time() {
+fn a_seed_generates_the_same_workload_every_time() {
     let workload = RunMode::generate(1, 1 << 20);
     assert_eq!(workload, RunMode::generate(1, 1 << 20));
     assert_ne!(workload, RunMode::generate(2, 1 << 20));
-    // It does not change by accident: figures of different days are compared.
+    // A change of the workload would make figures of different days incomparable.
     let sum = |sum: u64, byte: &u8| sum.wrapping_mul(31).wrapping_add((*byte).into());
     assert_eq!(
         (workload.size(), workload.runs.iter().flatten().fold(0, sum)),
@@ -18,7 +18,7 @@ fn a_workload_is_the_same_every_time() {
 }
 
 #[test]
-fn a_workload_is_made_as_it_says() {
+fn a_workload_has_the_documented_proportions() {
     let workload = RunMode::generate(1, 16 << 20);
     let bytes = || workload.runs.iter().flatten();
     let share = |of: fn(&u8) -> bool| {
@@ -35,7 +35,7 @@ fn a_workload_is_made_as_it_says() {
 }
 
 #[test]
-fn all_ways_agree() {
+fn all_ways_of_reading_agree() {
     let workload = RunMode::generate(1, 4 << 20);
     let mut expected = Figures::default();
     for run in &workload.runs {

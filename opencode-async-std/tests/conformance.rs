@@ -1,4 +1,4 @@
-//! What every adapter has to show: the list of `testkit::conformance`; and its core, whoever polls.
+//! The conformance cases of `testkit::conformance`, and their core on other executors.
 #![cfg(target_os = "linux")]
 
 use std::future::Future;
@@ -20,7 +20,7 @@ impl Adapter for AsyncStd {
 
 testkit::conformance!(AsyncStd);
 
-/// An executor that is cared for.
+/// smol, the maintained successor of async-std.
 mod on_smol {
     use super::*;
 
@@ -39,7 +39,7 @@ mod on_smol {
     testkit::conformance!(core: Smol);
 }
 
-/// The barest executor there is.
+/// The minimal executor of `futures`.
 mod on_a_bare_executor {
     use super::*;
 

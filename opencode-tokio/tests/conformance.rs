@@ -1,13 +1,13 @@
-//! What every adapter has to show: the list of `testkit::conformance`.
+//! The conformance cases of `testkit::conformance`.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 #[path = "common/adapter.rs"]
 mod adapter;
 
 testkit::conformance!(adapter::Tokio);
 
-/// Tasks go on while the case does.
+/// A runtime with several threads, on which tasks run in parallel to the case.
 mod on_many_threads {
     use std::future::Future;
 

@@ -1,6 +1,6 @@
 //! The real program against the scripted model, end to end.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::fs;
 use std::io::{Read, Write};
@@ -18,11 +18,11 @@ use testkit::model::{ModelServer, Outcome, Reply, RequestKind, Script, Usage};
 use testkit::opencode;
 use testkit::processes::{eventually, with_env};
 
-/// A run takes some seconds; this is for a machine that does other things as well.
+/// Limit on the duration of a run, long enough for a loaded machine.
 const DEADLINE: Duration = Duration::from_secs(180);
 
 #[test]
-fn text_with_a_title() {
+fn a_text_and_a_title_are_requested() {
     let model = ModelServer::start().unwrap();
     let usage = Usage { input: 1000, output: 50, cached: 200, reasoning: 0 };
     model.script("greet", Reply::new().deltas(["Hel", "lo."]).usage(usage));
@@ -50,7 +50,7 @@ fn text_with_a_title() {
 }
 
 #[test]
-fn a_tool_then_text() {
+fn a_tool_call_precedes_the_text() {
     let model = ModelServer::start().unwrap();
     let tool = json!({ "command": "echo from-the-tool", "description": "echoes" });
     let script =
@@ -76,7 +76,7 @@ fn a_tool_then_text() {
 }
 
 #[test]
-fn a_refusal_then_an_answer() {
+fn a_refused_call_is_retried() {
     let model = ModelServer::start().unwrap();
     let refusal = Reply::error(429, "slow down").header("retry-after", 1);
     model.script("retry", Script::new().then([refusal, Reply::new().text("At last.")]));
@@ -90,7 +90,7 @@ fn a_refusal_then_an_answer() {
 }
 
 #[test]
-fn reasoning_then_text() {
+fn reasoning_precedes_the_text() {
     let model = ModelServer::start().unwrap();
     model.script("think", Reply::new().reasoning("Let me ").reasoning("see.").text("Seen."));
     let run = run(&model, &["--title", "t", "--thinking"], "[[think]]");
@@ -101,24 +101,24 @@ fn reasoning_then_text() {
     assert_eq!(run.part("text")["text"], "Seen.");
 }
 
-struct Run {
+struct FinishedRun {
     code: Option<i32>,
     events: Vec<Value>,
 }
 
-impl Run {
+impl FinishedRun {
     fn types(&self) -> Vec<&str> {
         self.events.iter().map(|event| event["type"].as_str().unwrap()).collect()
     }
 
-    /// The part of the first event of that type.
+    /// Part of the first event of this type.
     fn part(&self, kind: &str) -> &Value {
         &self.events.iter().find(|event| event["type"] == kind).unwrap()["part"]
     }
 }
 
-/// Runs the program in directories of its own, with the prompt on stdin.
-fn run(model: &ModelServer, args: &[&str], prompt: &str) -> Run {
+/// Runs the program in private directories, with the prompt on stdin.
+fn run(model: &ModelServer, args: &[&str], prompt: &str) -> FinishedRun {
     let program = opencode::binary().unwrap();
     let home = Home::new();
     let mut command = Command::new(program);
@@ -142,16 +142,16 @@ fn run(model: &ModelServer, args: &[&str], prompt: &str) -> Run {
     });
     let events = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(stderr, "", "{status}; stdout: {stdout}");
-    Run { code: status.code(), events }
+    FinishedRun { code: status.code(), events }
 }
 
-/// Reads to the end on a thread of its own.
+/// Reads to the end on a separate thread.
 fn read(mut output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut text = String::new();
         output.read_to_string(&mut text).unwrap();
-        // The test has failed if nobody listens.
+        // Without a receiver, the test has failed already.
         let _ = sender.send(text);
     });
     receiver
@@ -161,10 +161,10 @@ fn end(child: &mut Child) -> ! {
     let group = Pid::from_child(child);
     kill_process_group(group, Signal::KILL).unwrap();
     child.wait().unwrap();
-    panic!("not done within {DEADLINE:?}");
+    panic!("the run did not end within {DEADLINE:?}");
 }
 
-/// Everything that the program reads from and writes to, in one directory.
+/// A directory with all files that the program reads or writes.
 struct Home {
     root: TempDir,
 }
@@ -180,7 +180,7 @@ impl Home {
         home
     }
 
-    /// OpenCode installs its plugin package into the config directory, unless it finds it locked there.
+    /// Writes a lock file that keeps OpenCode from installing its plugin package.
     fn suppress_install(&self) {
         let config = self.path("config").join("opencode");
         fs::create_dir_all(config.join("node_modules")).unwrap();

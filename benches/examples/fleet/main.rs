@@ -1,14 +1,15 @@
-//! The same prompts at once, as so many `opencode run` processes and as one batch, and what each takes:
+//! Compares the same prompts as parallel `opencode run` processes and as one batch:
 //!
 //! ```text
 //! cargo run --release -p opencode-benches --example fleet
 //! cargo run --release -p opencode-benches --example fleet -- 20 200
 //! ```
 //!
-//! The first number is how many prompts both do, the second how many a second batch does. The model is scripted and a
-//! process of its own, which is not counted. Nothing is warmed up: the batch starts its server.
+//! The first number is the number of prompts of both, the second that of a larger batch. The
+//! scripted model runs in a separate process, which is not counted. Nothing is warmed up: the batch
+//! starts its server.
 
-// This is a program: it takes arguments and prints.
+// A program takes arguments and prints.
 #![allow(clippy::print_stdout)]
 
 mod measure;
@@ -114,7 +115,7 @@ impl Bench {
         Ok(Self { opencode, config, project: tempfile::tempdir()?, _home: home })
     }
 
-    /// How many of the answers are right.
+    /// Runs processes, and returns the number of correct answers.
     async fn processes(&self, count: usize) -> Result<usize> {
         let runs = (0..count).map(|number| {
             let request = RunRequest::new(prompt(number))

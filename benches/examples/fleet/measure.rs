@@ -1,4 +1,4 @@
-//! What all processes below this one take, but for the model.
+//! Resources of all processes below this one, without the model.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Measures from its start to its stop.
+/// A measurement from start to stop.
 pub(crate) struct Meter {
     begun: Instant,
     before: Own,
@@ -23,26 +23,26 @@ pub(crate) struct Reading {
     pub(crate) wall: f64,
     /// Seconds of processor time of all processes that have ended.
     pub(crate) cpu: f64,
-    /// The most at once, in MB: what is shared counts for each.
+    /// Largest sum of resident memory, in MB; shared memory counts for every process.
     pub(crate) rss: f64,
-    /// The most at once, in MB: what is shared is shared out.
+    /// Largest sum of proportional memory, in MB; shared memory counts once.
     pub(crate) pss: f64,
     /// Seconds of processor time of this program.
     pub(crate) own_cpu: f64,
-    /// How much more memory this program takes, in MB.
+    /// Growth of the memory of this program, in MB.
     pub(crate) own_rss: f64,
 }
 
-/// What was seen from time to time.
+/// Samples of all processes.
 #[derive(Default)]
 struct Sampled {
     rss: f64,
     pss: f64,
-    /// Seconds of processor time that looking took.
+    /// Seconds of processor time of the sampling itself.
     cpu: f64,
 }
 
-/// Of this process.
+/// Resources of this process.
 struct Own {
     cpu: f64,
     children_cpu: f64,
@@ -68,7 +68,7 @@ impl Meter {
     pub(crate) fn stop(self) -> Reading {
         let wall = self.begun.elapsed().as_secs_f64();
         drop(self.stop);
-        let Sampled { rss, pss, cpu } = self.sampler.join().expect("it only reads");
+        let Sampled { rss, pss, cpu } = self.sampler.join().expect("the sampler does not panic");
         let (before, after) = (self.before, Own::now());
         let own_cpu = after.cpu - before.cpu - cpu;
         Reading {
@@ -115,7 +115,7 @@ fn sample(apart: u32) -> (f64, f64) {
     };
     let mut sum = (0.0, 0.0);
     for process in processes.iter().filter(|process| is_below(process.pid)) {
-        // One that has just ended takes nothing.
+        // A process that has just ended has no memory.
         let Ok(rollup) = process.smaps_rollup() else { continue };
         for map in rollup.memory_map_rollup {
             let of = |name: &str| map.extension.map.get(name).copied().unwrap_or_default() as f64;

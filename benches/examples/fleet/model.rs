@@ -1,4 +1,4 @@
-//! The scripted model, in a process of its own.
+//! The scripted model, in a separate process.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read};
@@ -9,10 +9,10 @@ use testkit::model::{ModelServer, Reply};
 
 use crate::Result;
 
-/// Tells a copy of this program to be the model.
+/// Argument that makes this program the model.
 pub(crate) const ARGUMENT: &str = "model";
 
-/// How many prompts it knows answers to.
+/// Environment variable with the number of prompts that the model can answer.
 const COUNT: &str = "OPENCODE_BENCH_PROMPTS";
 
 pub(crate) fn prompt(number: usize) -> String {
@@ -23,7 +23,7 @@ pub(crate) fn answer(number: usize) -> String {
     format!("The answer to {number} is {}.", number * 7919)
 }
 
-/// Answers until nobody listens any more.
+/// Serves until standard input is closed.
 pub(crate) fn serve() -> Result<()> {
     let count: usize = env::var(COUNT)?.parse()?;
     let model = ModelServer::start()?;
@@ -38,7 +38,7 @@ pub(crate) fn serve() -> Result<()> {
 pub(crate) struct Model {
     pub(crate) config: Value,
     child: Child,
-    /// It ends when this is closed.
+    /// Closing this pipe ends the process.
     stdin: Option<ChildStdin>,
 }
 
@@ -50,7 +50,7 @@ impl Model {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let stdout = child.stdout.take().ok_or("it has an output")?;
+        let stdout = child.stdout.take().ok_or("the model has no standard output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let stdin = child.stdin.take();

@@ -1,4 +1,4 @@
-//! tokio, for the list of `testkit::conformance` and what it is made of.
+//! tokio as an adapter for `testkit::conformance`.
 
 use std::future::Future;
 
