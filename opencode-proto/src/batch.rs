@@ -23,6 +23,7 @@
 
 mod action;
 mod ledger;
+mod number;
 mod servers;
 mod settings;
 
@@ -33,7 +34,8 @@ use crate::retry::{Retry, RetryCause};
 
 pub use action::{BatchAction, JobStop, NotRun};
 pub use ledger::{Budget, OverBudget, Spend};
-pub use settings::{Again, BatchJob, BatchSettings, Fleet, GroupNo, JobNo, JobRetry, ServerNo};
+pub use number::{GroupNo, JobNo, ServerNo};
+pub use settings::{Again, BatchJob, BatchSettings, Fleet, JobRetry};
 
 use ledger::Ledger;
 use servers::Servers;

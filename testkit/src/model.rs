@@ -26,6 +26,7 @@ mod play;
 mod record;
 mod script;
 mod stage;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -44,7 +45,7 @@ pub use self::gate::Gate;
 pub use self::record::{ModelRequest, NoSuchRequest, Outcome, Recorder, ToolResult};
 pub use self::script::{Reply, Script, Step, Usage};
 
-use self::connection::ModelState;
+use self::state::ModelState;
 
 /// A scripted model server. Dropping the server ends the threads and closes the sockets.
 pub struct ModelServer {

@@ -40,8 +40,8 @@ pub use self::reply::ServerReply;
 pub use self::script::{Greeting, ServerScript};
 pub use self::turn::turn_events;
 
-use self::events::StreamItem;
 use self::state::FakeServerState;
+use self::state::StreamItem;
 
 /// A fake OpenCode server. Dropping the server closes every connection and ends the threads.
 pub struct FakeServer {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::ledger::Spend;
-use super::settings::{GroupNo, JobNo, ServerNo};
+use super::number::{GroupNo, JobNo, ServerNo};
 
 /// What the driver of a batch must do next.
 ///

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::JobNo;
+use super::number::JobNo;
 use crate::part::Tokens;
 
 /// What was used.

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use super::action::BatchAction;
-use super::settings::{BatchSettings, Fleet, GroupNo, ServerNo};
+use super::number::{GroupNo, ServerNo};
+use super::settings::{BatchSettings, Fleet};
 use crate::retry::{Retry, RetryCause, RetryPolicy};
 
 #[derive(Debug)]

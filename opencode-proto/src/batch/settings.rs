@@ -2,6 +2,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::ledger::Budget;
+use super::number::GroupNo;
 use crate::retry::RetryPolicy;
 
 /// How a [`Batch`](super::Batch) is run.
@@ -105,15 +106,3 @@ impl JobRetry {
         self
     }
 }
-
-/// A job of a batch: its place in the list, from 0.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
-pub struct JobNo(pub usize);
-
-/// Jobs that one server can have, numbered from 0.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GroupNo(pub usize);
-
-/// A server of a batch, numbered from 0. A number is not used again, but a server that is given and comes back keeps its own.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ServerNo(pub usize);

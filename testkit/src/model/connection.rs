@@ -1,73 +1,23 @@
 use std::io;
-use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::net::TcpStream;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::http::{Head, ReadError, Requests, respond};
-use crate::watched::Watched;
 
 use super::conversation::Conversation;
-use super::gate::Gate;
 use super::play::play;
-use super::record::{ModelRequest, Outcome, Recorder, messages};
-use super::stage::Stage;
-
-/// State that the threads of one server share.
-#[derive(Default)]
-pub(super) struct ModelState {
-    pub(super) recorder: Recorder,
-    stage: Mutex<Stage>,
-    /// Gates that replies may be waiting for.
-    gates: Mutex<Vec<Gate>>,
-    connections: Mutex<Vec<Arc<TcpStream>>>,
-    is_stopping: Watched<bool>,
-}
-
-impl ModelState {
-    pub(super) fn stage(&self) -> MutexGuard<'_, Stage> {
-        lock(&self.stage)
-    }
-
-    pub(super) fn watch_gates(&self, gates: impl Iterator<Item = Gate>) {
-        lock(&self.gates).extend(gates);
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.is_stopping.read(|is_stopping| *is_stopping)
-    }
-
-    /// Ends every wait of a reply and every connection.
-    pub(super) fn stop(&self) {
-        self.is_stopping.update(|is_stopping| *is_stopping = true);
-        for gate in lock(&self.gates).iter() {
-            gate.nudge();
-        }
-        for stream in lock(&self.connections).iter() {
-            // An error means that the connection is closed already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Waits for `interval`, at most until the server stops.
-    pub(super) fn pause(&self, interval: Duration) {
-        self.is_stopping.wait_within(interval, |is_stopping| is_stopping.then_some(()));
-    }
-}
+use super::record::{ModelRequest, Outcome, messages};
+use super::state::ModelState;
 
 /// Serves one connection until the end or a stop of the server.
 pub(super) fn serve(stream: TcpStream, shared: &ModelState) {
     let stream = Arc::new(stream);
-    {
-        let mut connections = lock(&shared.connections);
-        if shared.is_stopping() {
-            return;
-        }
-        connections.push(Arc::clone(&stream));
+    if shared.enter(&stream) {
+        answer_all(&stream, shared);
+        shared.leave(&stream);
     }
-    answer_all(&stream, shared);
-    lock(&shared.connections).retain(|open| !Arc::ptr_eq(open, &stream));
 }
 
 fn answer_all(stream: &TcpStream, shared: &ModelState) {
@@ -123,8 +73,4 @@ fn refuse(stream: &TcpStream, status: u16, problem: &str) -> io::Result<Outcome>
     let body = json!({ "error": { "message": problem, "type": "invalid_request_error" } });
     respond(stream, status, &[], &body.to_string())?;
     Ok(Outcome::Answered)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,10 +7,10 @@ use socket2::SockRef;
 
 use crate::http::{begin_stream, respond, write_chunk};
 
-use super::connection::ModelState;
 use super::record::{ModelRequest, Outcome};
 use super::script::{Reply, ReplyAction, ReplyEnd, Usage};
 use super::stage::Cue;
+use super::state::ModelState;
 
 /// Sends the reply of `cue` to the client. Fails when the connection does.
 pub(super) fn play(

@@ -6,16 +6,7 @@ use crate::http::{begin_stream, write_chunk};
 use crate::request::EventStream;
 use crate::watched::Watched;
 
-use super::state::FakeServerState;
-
-/// An item to send on an event stream.
-#[derive(Debug, Clone)]
-pub(super) enum StreamItem {
-    /// JSON of an event in the shape of `GET /event`.
-    Event(String),
-    Raw(Vec<u8>),
-    End,
-}
+use super::state::{FakeServerState, StreamItem};
 
 /// Sends events until the client disconnects or the stream ends, then closes the connection.
 pub(super) fn stream(

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::request::EventStream;
 use crate::traffic::{HasTraffic, Traffic};
 
-use super::events::StreamItem;
 use super::script::{Greeting, ServerScript};
 
 /// FakeServerState that the threads of one server share.
@@ -20,6 +19,15 @@ pub(super) struct FakeServerState {
     connections: BTreeMap<u64, Arc<TcpStream>>,
     next: u64,
     life: Life,
+}
+
+/// An item to send on an event stream.
+#[derive(Debug, Clone)]
+pub(super) enum StreamItem {
+    /// JSON of an event in the shape of `GET /event`.
+    Event(String),
+    Raw(Vec<u8>),
+    End,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

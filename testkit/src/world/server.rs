@@ -1,5 +1,6 @@
 //! A small model of the OpenCode server that recordings of the real server hold to the facts.
 
+mod exchange;
 mod http;
 mod play;
 mod routes;

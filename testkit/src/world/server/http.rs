@@ -6,22 +6,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::ServerInner;
+use super::exchange::{RouteReply, RoutedRequest};
 use super::play;
-use super::routes::{self, RouteReply};
+use super::routes;
 use super::store::Subscriber;
-use crate::http::{Head, parse_head, response};
+use crate::http::{parse_head, response};
 use crate::world::core::lock;
 use crate::world::link::ServerEnd;
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
-
-pub(super) struct RoutedRequest {
-    pub(super) head: Head,
-    pub(super) body: Value,
-}
 
 pub(super) async fn serve(server: Arc<ServerInner>, mut end: ServerEnd) {
     while let Some(request) = next(&mut end).await {

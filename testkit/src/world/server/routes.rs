@@ -1,41 +1,16 @@
 //! The routes of a simulated server.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Waker;
 
 use serde_json::{Value, json};
 
-use super::http::RoutedRequest;
-use super::store::{AskReply, SessionRun, StoredSession};
+use super::exchange::{RouteReply, RoutedRequest};
+use super::store::{AskReply, StoredSession};
 use super::{EPOCH_MS, ServerInner, VERSION, play};
 use crate::http::Head;
 use crate::world::core::lock;
 use crate::world::script::AskKind;
-
-pub(super) struct RouteReply {
-    pub(super) status: u16,
-    pub(super) kind: Option<&'static str>,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
-    /// Runs that have to end before the reply is sent.
-    pub(super) after: Vec<Arc<Mutex<SessionRun>>>,
-}
-
-impl RouteReply {
-    fn json(body: &Value) -> Self {
-        Self::of(200, body)
-    }
-
-    fn of(status: u16, body: &Value) -> Self {
-        let kind = Some("application/json");
-        Self { status, kind, headers: Vec::new(), body: body.to_string(), after: Vec::new() }
-    }
-
-    fn not_found(object: &str) -> Self {
-        let data = json!({ "message": format!("{object} not found") });
-        Self::of(404, &json!({ "name": "NotFoundError", "data": data }))
-    }
-}
 
 pub(super) fn path(head: &Head) -> &str {
     head.path.split('?').next().unwrap_or_default()
