@@ -1,4 +1,4 @@
-//! HTTP to one server: which connection a request goes over, for how long it is waited, and when it is sent again.
+//! HTTP/1.1 client of one server: connections, limits and repeats of requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub use limits::HttpLimits;
 
 const DIRECTORY: HeaderName = HeaderName::from_static("x-opencode-directory");
 
-/// One server, spoken to by HTTP/1.1. Clones share their idle connections.
+/// HTTP/1.1 client of one server. Clones share the idle connections.
 #[derive(Clone)]
 pub(crate) struct Http {
     inner: Arc<Inner>,
@@ -57,24 +57,25 @@ impl Http {
         &self.inner.endpoint
     }
 
-    /// Carries out one operation, for `directory` when the server's own is not meant.
+    /// Carries out one operation, for `directory` or else for the server's own directory.
     ///
-    /// What is [`Repeat::Safe`](opencode_proto::api::Repeat) may be sent more than once; what is not, never is.
+    /// A request may be sent more than once only when the operation is
+    /// [`Repeat::Safe`](opencode_proto::api::Repeat).
     ///
     /// # Errors
     ///
-    /// [`CallError::reached`] says whether the server may have got it.
+    /// [`CallError::reached`] is the delivery of the request, where no reply came.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the connection. The server may have got the request.
+    /// Dropping the future closes the connection. The server may have received the request.
     pub(crate) async fn call<O: Operation>(
         &self,
         operation: &O,
         directory: Option<&str>,
     ) -> Result<O::Output, CallError> {
         let request = self.inner.address(operation.request(), "application/json", directory);
-        // On the heap: what waits for a call has to hold all of it.
+        // On the heap, because every future that waits for a call contains the call.
         let reply = Box::pin(self.inner.reply(request, operation.repeat(), operation.pace()));
         let reply = reply.await?;
         Ok(operation.decode(reply)?)
@@ -102,11 +103,12 @@ impl Http {
         })
     }
 
-    /// Opens the event stream at `path_and_query` (`GET /event`, `/global/event`), on a connection of its own.
+    /// Opens the event stream at `path_and_query` (`GET /event`, `/global/event`), on a connection
+    /// of its own.
     ///
     /// # Errors
     ///
-    /// Those of [`call`](Self::call); an answer that is no event stream is an error too.
+    /// The errors of [`call`](Self::call), and an error for a response that is no event stream.
     ///
     /// # Cancel safety
     ///
@@ -130,7 +132,7 @@ impl fmt::Debug for Http {
 }
 
 impl Inner {
-    /// Adds what an operation does not know: where the server is, and who asks.
+    /// Adds the parts of a request that depend on the server and the user.
     fn address(
         &self,
         mut request: Request<Bytes>,
@@ -138,7 +140,7 @@ impl Inner {
         directory: Option<&str>,
     ) -> Request<Bytes> {
         *request.uri_mut() = self.endpoint.uri(request.uri());
-        // A server may wait for the body of these when nobody says that there is none.
+        // For other methods, a server may wait for a body unless the length is zero.
         let bodiless =
             matches!(*request.method(), Method::GET | Method::HEAD) || !request.body().is_empty();
         let headers = request.headers_mut();

@@ -1,4 +1,4 @@
-//! The event log, written where it may block.
+//! Event logs, written on threads that may block.
 
 mod event_log;
 
@@ -14,7 +14,7 @@ use crate::runtime::wait::BoxFuture;
 pub(crate) use event_log::EventLog;
 pub use event_log::{EventLogConfig, EventLogError, EventLogMode};
 
-/// How much may wait to be written, in bytes.
+/// Maximum size of the events that wait to be written, in bytes.
 const WAITING_SIZE_MAX: usize = 4 << 20;
 
 pub(crate) struct Log {
@@ -38,7 +38,7 @@ impl Log {
         }
     }
 
-    /// Adds one event, a line of JSON.
+    /// Adds an event, which is one line of JSON.
     pub(crate) fn add(&mut self, event_type: &str, line: Bytes) {
         if self.failure.is_none() {
             self.waiting_size += line.len();
@@ -46,12 +46,12 @@ impl Log {
         }
     }
 
-    /// Whether it cannot keep up.
+    /// Returns true when more events are waiting than the log may hold back.
     pub(crate) fn is_full(&self) -> bool {
         self.waiting_size > WAITING_SIZE_MAX
     }
 
-    /// Goes on writing. Says whether anything was done.
+    /// Continues to write. Returns true when a write began or ended.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         if let Some(writing) = &mut self.writing {
@@ -71,7 +71,7 @@ impl Log {
         true
     }
 
-    /// Writes what waits, and says what failed first.
+    /// Writes the waiting events. Returns the first error of the log.
     pub(crate) async fn close(mut self) -> Result<(), EventLogError> {
         if let Some(writing) = self.writing.take() {
             let result = writing.await;
@@ -88,7 +88,7 @@ fn write(log: &Mutex<EventLog>, lines: &[(String, Bytes)]) -> Result<(), EventLo
     lines.iter().try_for_each(|(event_type, line)| log.write(Some(event_type), line))
 }
 
-/// What an error says, with its causes.
+/// Text of an error with all its sources, each after a colon.
 pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

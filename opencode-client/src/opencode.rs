@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 use crate::runtime::blocking::unblock;
 use crate::server::{self, AttachError, AttachRequest, ServeError, ServeRequest, Server};
 
-/// A handle to OpenCode. Cloning it is cheap, and the clones share their start pacing.
+/// Handle to OpenCode, with which a program begins. Clones are cheap and share the start pacing.
 ///
 /// ```no_run
 /// # async fn example(runtime: impl opencode_client::Runtime) -> Result<(), Box<dyn std::error::Error>> {
@@ -33,12 +33,13 @@ pub struct OpenCode {
 }
 
 impl OpenCode {
-    /// A handle with the defaults: the program is searched for, and nothing limits how many start at once.
+    /// Creates a handle with the defaults: the program is searched for, and any number of processes
+    /// may start at once.
     pub fn new(runtime: impl Runtime) -> Self {
         Self::builder(runtime).build()
     }
 
-    /// A handle with choices.
+    /// Creates a builder for a handle with other settings.
     pub fn builder(runtime: impl Runtime) -> Builder {
         Builder {
             runtime: Arc::new(runtime),
@@ -49,47 +50,48 @@ impl OpenCode {
         }
     }
 
-    /// Runs a prompt to its end (`opencode run --format json`, or a turn of a server: [`RunRequest::with_backend`]).
+    /// Runs a prompt to the end, in a process (`opencode run --format json`) or as a turn of a
+    /// server ([`RunRequest::with_backend`]).
     ///
     /// # Errors
     ///
-    /// [`RunError::Ended`] with all that was gathered when the run ended in any way but with a complete answer; the
-    /// other kinds when it could not be started, logged or cleaned up after.
+    /// [`RunError::Ended`] when the run ended without a complete answer; the error contains the
+    /// report. Other errors when the run could not be started, logged or cleaned up.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the process and everything that its tools started, and removes its private files,
-    /// before the drop returns. On a server that was there already, the turn is aborted in the background.
+    /// Dropping the future ends the process and all processes of its tools, and removes the private
+    /// files, before the drop returns. On a shared server, the turn is aborted in the background.
     pub async fn run(&self, request: impl Into<RunRequest>) -> Result<RunReport, RunError> {
         self.stream(request).outcome().await
     }
 
-    /// Runs a prompt and hands out its events as they come. Nothing happens until the stream is polled.
+    /// Runs a prompt as a stream of events. Nothing happens until the stream is polled.
     pub fn stream(&self, request: impl Into<RunRequest>) -> RunStream {
         RunStream::new(Arc::clone(&self.host), request.into())
     }
 
-    /// Starts a server (`opencode serve`) and waits until it works.
+    /// Starts a server (`opencode serve`) and waits until the server is ready.
     ///
-    /// It listens on a free port, with a password that nobody knows, unless the request says otherwise.
+    /// By default, the server listens on a free port and has a random password.
     ///
     /// # Errors
     ///
-    /// When it could not be started, did not get ready in time, or OpenCode does not accept its configuration. Nothing of
-    /// it is left then.
+    /// [`ServeError`] when the server cannot be started, is not ready in time, or OpenCode rejects
+    /// the configuration. Nothing of the server is left then.
     ///
     /// # Cancel safety
     ///
-    /// As for [`run`](Self::run).
+    /// Dropping the future ends the process and removes the private files, before the drop returns.
     pub async fn serve(&self, request: impl Into<ServeRequest>) -> Result<Server, ServeError> {
         Box::pin(server::serve(Arc::clone(&self.host), request.into())).await
     }
 
-    /// Attaches to a server that runs already, here or elsewhere, and checks that it answers.
+    /// Attaches to a running server, on this or another machine, and checks the server's health.
     ///
     /// # Errors
     ///
-    /// When it does not, or wants other credentials.
+    /// [`AttachError`] when the server does not reply or requires other credentials.
     ///
     /// # Cancel safety
     ///
@@ -98,7 +100,8 @@ impl OpenCode {
         Box::pin(server::attach(Arc::clone(&self.host), request.into())).await
     }
 
-    /// Runs many jobs on few servers, and hands out what happens. Nothing happens until the stream is polled.
+    /// Runs many jobs on few servers, as a stream of events. Nothing happens until the stream is
+    /// polled.
     ///
     /// ```no_run
     /// # async fn example(opencode: opencode_client::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
@@ -116,25 +119,26 @@ impl OpenCode {
         BatchStream::new(Arc::clone(&self.host), request)
     }
 
-    /// The executable that is run.
+    /// Locates the OpenCode executable.
     ///
     /// # Errors
     ///
-    /// Every place where it was looked for.
+    /// [`BinaryNotFound`] lists all places that were searched.
     pub async fn binary(&self) -> Result<PathBuf, BinaryNotFound> {
         let host = Arc::clone(&self.host);
         unblock(&self.host.runtime, move || host.binary.locate(&host.environment)).await
     }
 
-    /// The version of OpenCode (`opencode --version`). Takes about a second.
+    /// Reads the version of OpenCode (`opencode --version`), which takes about a second.
     ///
     /// # Errors
     ///
-    /// When it is not installed, cannot be started, does not answer within 30 seconds, or answers with something else.
+    /// [`VersionError`] when OpenCode is not installed, cannot be started, does not exit within 30
+    /// seconds, or prints no version.
     ///
     /// # Cancel safety
     ///
-    /// As for [`run`](Self::run).
+    /// Dropping the future ends the process and removes the private files, before the drop returns.
     pub async fn version(&self) -> Result<Version, VersionError> {
         crate::process::version::version(&self.host).await
     }
@@ -149,7 +153,7 @@ impl fmt::Debug for OpenCode {
     }
 }
 
-/// Choices for an [`OpenCode`].
+/// Settings for a new [`OpenCode`] handle.
 #[derive(Debug)]
 #[must_use]
 pub struct Builder {
@@ -161,31 +165,32 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Which program to run. Default: the one that `OPENCODE_BINARY`, `PATH` or `~/.opencode/bin` leads to.
+    /// Sets the program. Default: the first one found through `OPENCODE_BINARY`, `PATH` and
+    /// `~/.opencode/bin`.
     pub fn binary(mut self, binary: Binary) -> Self {
         self.binary = binary;
         self
     }
 
-    /// The environment the runs start from. Default: that of this process, as it is now.
+    /// Sets the environment that runs inherit. Default: a copy of the environment of this process.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
     }
 
-    /// Where the private directories of the runs are made. Default: the system's temporary directory.
+    /// Sets the parent of all private directories. Default: the system's temporary directory.
     pub fn temp_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.temp_dir = path.into();
         self
     }
 
-    /// How many may start at once, and how soon after another. Default: any number, at any time.
+    /// Sets the pacing of starts. Default: any number of processes may start at any time.
     pub fn pacing(mut self, pacing: StartPacing) -> Self {
         self.pacing = pacing;
         self
     }
 
-    /// The handle.
+    /// Creates the handle.
     pub fn build(self) -> OpenCode {
         let guardian = Guardian::new(self.environment.var("PATH").map(Into::into));
         OpenCode {

@@ -1,4 +1,4 @@
-//! What an async runtime must provide.
+//! Requirements on an async runtime, and waiting on any runtime.
 
 pub(crate) mod blocking;
 pub(crate) mod latch;
@@ -15,36 +15,37 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 
-/// An async runtime, as far as this crate needs one.
+/// Services of an async runtime: clock, timers, blocking work, tasks, processes and connections.
 ///
-/// Implement it to run OpenCode on another runtime: it is all that tells one adapter from another. Everything is
-/// called where the runtime polls, so a runtime that needs a context has it there.
+/// An adapter is an implementation of this trait. The client calls every method from a place that
+/// the runtime polls, so a runtime that needs a context has the context there.
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
-    /// The time that [`timer`](Self::timer) goes by. A runtime whose clock can be stopped in tests answers with that.
+    /// Returns the current time of the clock that [`timer`](Self::timer) uses. A runtime whose
+    /// clock can be paused in tests returns the paused time.
     fn now(&self) -> Instant;
 
-    /// A timer that is ready at `at`, at once when that has passed.
+    /// Creates a timer that is ready at `at`, or at once when `at` has passed.
     fn timer(&self, at: Instant) -> Pin<Box<dyn Timer>>;
 
-    /// Runs `work`, which may block for seconds, where that hurts no task.
+    /// Runs `work`, which may block for seconds, on a thread where no task has to wait.
     ///
-    /// Work that was accepted is run to its end, also when whoever waited for it is gone.
+    /// Accepted work runs to the end, even when its caller has stopped waiting.
     fn blocking(&self, work: Box<dyn FnOnce() + Send>);
 
-    /// Starts a process. `command` says everything about it: its three standard streams are pipes.
+    /// Starts the process of `command`, whose three standard streams are pipes.
     ///
     /// # Errors
     ///
-    /// Those of [`Command::spawn`].
+    /// The errors of [`Command::spawn`].
     fn process(&self, command: Command) -> io::Result<Process>;
 
-    /// Connects to a server over TCP, without delay of small writes. `host` is a name or an address (an IPv6 address
-    /// without brackets); all addresses of a name are tried.
+    /// Connects to a server over TCP, with `TCP_NODELAY` set. `host` is a name or an address (an
+    /// IPv6 address without brackets); all addresses of a name are tried.
     ///
-    /// Dropping the future gives up, dropping the connection closes it.
+    /// Dropping the future cancels the attempt, dropping the connection closes the socket.
     fn connect(&self, host: &str, port: u16) -> Connecting;
 
-    /// Runs `task` to its end, whoever waits for it.
+    /// Runs `task` to the end in the background.
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>);
 
     /// Returns the time of day, which goes into message ids and into events that OpenCode would
@@ -73,8 +74,8 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         u128::from_ne_bytes(bytes)
     }
 
-    /// Who ends the processes that this runtime starts. `None`, the default: the operating system, which knows them by
-    /// their ids, parents and environments. A runtime that only imagines its processes ends them itself.
+    /// Returns the control of simulated processes. Default: `None`, for processes of the operating
+    /// system, which the client finds by their ids, parents and environments, and ends itself.
     fn process_control(&self) -> Option<Arc<dyn ProcessControl>> {
         None
     }
@@ -88,40 +89,41 @@ impl dyn Runtime {
     }
 }
 
-/// Ends processes that the operating system does not know.
+/// Control of simulated processes, which the operating system does not know.
 pub trait ProcessControl: fmt::Debug + Send + Sync {
-    /// Asks the process of this id, and all that it started, to end.
+    /// Asks the process of this id and all its descendants to exit.
     fn terminate(&self, id: u32);
 
-    /// Ends the process of this id, and all that it started: they have ended when this returns.
+    /// Ends the process of this id and all its descendants before the call returns.
     fn kill(&self, id: u32);
 }
 
-/// A connection on its way.
+/// A future that establishes a connection.
 pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Connection>>> + Send>>;
 
-/// A connection to a server: bytes go both ways, by the traits of `hyper`.
+/// A connection to a server, as the byte traits of `hyper` describe one.
 pub trait Connection: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}
 
 impl<T: ?Sized + hyper::rt::Read + hyper::rt::Write + Send + Unpin> Connection for T {}
 
-/// A timer that can be set anew.
+/// A timer that can be reset, also after it was ready.
 pub trait Timer: Future<Output = ()> + Send {
-    /// Sets the timer to be ready at `at`.
+    /// Resets the timer, so that it is ready at `at`.
     fn reset(self: Pin<&mut Self>, at: Instant);
 }
 
-/// A process that was started. Dropping it must leave it running and have it reaped when it ends.
+/// A started process. After a drop of this value the process continues, and is reaped when it
+/// exits.
 pub struct Process {
-    /// Its id.
+    /// Process id.
     pub id: u32,
-    /// Where it reads. Dropping it closes it.
+    /// Standard input. A drop closes the pipe.
     pub stdin: Box<dyn ByteSink>,
-    /// What it writes.
+    /// Standard output.
     pub stdout: Box<dyn ByteSource>,
-    /// What it complains.
+    /// Standard error.
     pub stderr: Box<dyn ByteSource>,
-    /// Its end.
+    /// Exit of the process.
     pub exit: Box<dyn ProcessExit>,
 }
 
@@ -131,41 +133,42 @@ impl fmt::Debug for Process {
     }
 }
 
-/// The end of a process.
+/// Exit of a process.
 pub trait ProcessExit: Send {
-    /// Ready when the process has ended. Not called again after that.
+    /// Returns the exit status when the process has exited. Not called again after that.
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>>;
 }
 
-/// Something bytes come out of.
+/// Source of bytes, such as the standard output of a process.
 pub trait ByteSource: Send {
-    /// The next chunk, of any size; an empty one is the end. Not called again after the end or an error.
+    /// Returns the next chunk, of any size; an empty chunk is the end. Not called again after the
+    /// end or an error.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>>;
 }
 
-/// Something bytes go into. Dropping it closes it.
+/// Sink of bytes, such as the standard input of a process. A drop closes the sink.
 pub trait ByteSink: Send {
-    /// Writes some of `bytes`, which are never empty, and says how many.
+    /// Writes some of `bytes`, which are never empty, and returns the number of written bytes.
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
 }
 
-/// A buffer to read chunks with, for those who implement [`ByteSource`]: what was read is handed out without a copy.
+/// Buffer for implementations of [`ByteSource`], which hands chunks out without a copy.
 #[derive(Debug, Default)]
 pub struct ChunkBuffer {
-    /// Zeroed memory.
+    /// Zeroed memory to read into.
     free: BytesMut,
 }
 
 impl ChunkBuffer {
     const SIZE: usize = 64 << 10;
-    /// Below this, reading into what is left costs more than a new buffer.
+    /// Below this size, short reads into the rest cost more than a new buffer.
     const LEFT_MIN: usize = 4 << 10;
 
-    /// Lets `read` fill the buffer and returns what it filled. `read` says how many bytes it wrote to the front.
+    /// Lets `read` fill the buffer from the front, and returns as many bytes as `read` reports.
     ///
     /// # Errors
     ///
-    /// Those of `read`.
+    /// The errors of `read`.
     pub fn poll_fill(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,

@@ -1,4 +1,4 @@
-//! One request and its reply, in as many attempts as it may take.
+//! One request and its reply, with the attempts that the repeat policy allows.
 
 use std::io;
 use std::time::Duration;
@@ -45,7 +45,7 @@ impl Inner {
         }
     }
 
-    /// Over an idle connection if there is one.
+    /// Sends the request over an idle connection, if there is one.
     async fn kept_alive(
         &self,
         request: &Request<Bytes>,
@@ -53,7 +53,7 @@ impl Inner {
     ) -> Result<Response<Bytes>, CallError> {
         if let Some(link) = self.idle.take().await {
             match self.exchange(link, request, pace).await {
-                // The server closed it as we wrote. That says nothing about the server.
+                // The server closed the idle connection during the write, which is no failure.
                 Err(CallError::Lost { reached: Reached::No | Reached::Perhaps, .. }) => {}
                 outcome => return outcome,
             }
@@ -61,7 +61,8 @@ impl Inner {
         self.once(request, pace).await
     }
 
-    /// Over a connection of its own: an idle one may be closing, and then nobody knows if the request was read.
+    /// Sends the request over a new connection. An idle one may be closing, which would leave open
+    /// whether the server has read the request.
     async fn once(
         &self,
         request: &Request<Bytes>,
@@ -107,7 +108,7 @@ impl Inner {
             .map_err(|source| CallError::Connect { request: self.name(request), source })
     }
 
-    /// What a reply is that did not come, or not in time.
+    /// Turns a missing or late reply into an error.
     pub(super) fn complete<T>(
         &self,
         reply: Result<io::Result<T>, Late>,
@@ -125,7 +126,7 @@ impl Inner {
         }
     }
 
-    /// What is asked of whom, without the query.
+    /// Method and URL of a request, without the query.
     fn name(&self, request: &Request<Bytes>) -> String {
         // The base of the endpoint is in the path already.
         format!("{} http://{}{}", request.method(), self.endpoint.place(), request.uri().path())
@@ -135,9 +136,10 @@ impl Inner {
         let (method, path) = (request.method(), request.uri().path());
         match outcome {
             Ok(reply) => {
-                tracing::debug!(%method, path, status = reply.status().as_u16(), "answered");
+                let status = reply.status().as_u16();
+                tracing::debug!(%method, path, status, "request answered");
             }
-            Err(error) => tracing::debug!(%method, path, %error, "not answered"),
+            Err(error) => tracing::debug!(%method, path, %error, "request failed"),
         }
     }
 }

@@ -10,31 +10,33 @@ use http::{HeaderValue, Uri};
 use opencode_config::Credentials;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// The user that a server knows when it was told a password only.
+/// User name of a server that was started with a password only.
 const USERNAME: &str = "opencode";
 
-/// Where a server is, and who uses it. Shows no password.
+/// Address of a server, with the credentials for it. `Debug` and `Display` show no password.
 #[derive(Clone)]
 pub struct Endpoint {
-    /// Without the brackets of an IPv6 address.
+    /// Host, without the brackets of an IPv6 address.
     host: String,
     port: u16,
-    /// Host and port as the `host` header has them.
+    /// Host and port in the form of the `host` header.
     host_header: HeaderValue,
-    /// What all paths begin with, without a slash at its end.
+    /// Prefix of all paths, without a slash at the end.
     base: String,
     authorization: Option<HeaderValue>,
 }
 
 impl Endpoint {
-    /// Reads `http://host:port`, with a path when the server is behind one (`http://host/opencode`).
+    /// Parses `http://host:port`, with a path when a proxy serves the server below one
+    /// (`http://host/opencode`).
     ///
-    /// `credentials` are for a server with a password; without them, those in the URL are used
-    /// (`http://user:password@host`, percent-encoded).
+    /// `credentials` are for a server with a password. Without `credentials`, the ones in the URL
+    /// count (`http://user:password@host`, percent-encoded).
     ///
     /// # Errors
     ///
-    /// When there is no such server, or none that can be spoken to.
+    /// [`UrlError`] when the URL is no `http://` URL of a server, or the user name contains a
+    /// colon.
     pub fn parse(url: &str, credentials: Option<&Credentials>) -> Result<Self, UrlError> {
         let uri: Uri = url.trim().parse().map_err(UrlError::Invalid)?;
         match uri.scheme() {
@@ -71,17 +73,17 @@ impl Endpoint {
         })
     }
 
-    /// The host: a name or an address, without brackets.
+    /// Returns the host: a name or an address, without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port.
+    /// Returns the port number.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Host and port.
+    /// Returns host and port, as in the `host` header.
     pub(super) fn place(&self) -> &str {
         self.host_header.to_str().unwrap_or(&self.host)
     }
@@ -94,7 +96,7 @@ impl Endpoint {
         self.authorization.as_ref()
     }
 
-    /// Where `path` (`/session?limit=1`) is on this server, in origin form.
+    /// Returns the path (`/session?limit=1`) below the base of this server, in origin form.
     pub(super) fn uri(&self, path: &Uri) -> Uri {
         if self.base.is_empty() {
             return path.clone();
@@ -104,7 +106,7 @@ impl Endpoint {
     }
 }
 
-/// Without the password: `http://127.0.0.1:4096`.
+/// Prints the URL without the password: `http://127.0.0.1:4096`.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}{}", self.place(), self.base)
@@ -140,37 +142,38 @@ fn in_url(userinfo: &str) -> Option<HeaderValue> {
     Some(basic(&decoded(username), &decoded(password)))
 }
 
-/// Why a URL does not lead to a server. Does not repeat the URL, which can have a password in it.
+/// Error of a server URL. No message repeats the URL, because the URL may contain a password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// It names no host.
+    /// The URL names no host.
     #[error("the server's URL names no host")]
     Host,
-    /// It is `https://`, and TLS is not built in.
-    #[error("the server's URL is https://, which is not built in: only http:// is")]
+    /// The URL begins with `https://`, and this crate has no TLS.
+    #[error("the server's URL begins with https://, and this crate has no TLS: use http://")]
     Https,
-    /// It is not a URL.
-    #[error("the server's URL cannot be read")]
+    /// The text is no URL.
+    #[error("cannot parse the server's URL")]
     Invalid(#[source] InvalidUri),
-    /// It does not begin with `http://`.
+    /// The URL has no scheme.
     #[error("the server's URL does not begin with http://")]
     NoScheme,
-    /// Its port is not between 1 and 65535.
-    #[error("the server's URL has a port that cannot be")]
+    /// The port is not between 1 and 65535.
+    #[error("the port in the server's URL is not between 1 and 65535")]
     Port,
-    /// It has a query, which no path could follow.
+    /// The URL has a query, which no path can follow.
     #[error("the server's URL has a query")]
     Query,
-    /// It begins with something else than `http://`.
-    #[error("the server's URL begins with {0}://, and only http:// is understood")]
+    /// The URL has another scheme than `http://`.
+    #[error("the server's URL begins with {0}://: use http://")]
     Scheme(String),
-    /// The user's name has a colon, which Basic authentication cannot say.
-    #[error("the server's user has a colon in its name")]
+    /// The user name contains a colon, which Basic authentication does not allow.
+    #[error("the user name for the server contains a colon")]
     Username,
 }
 
-/// What JavaScript's `encodeURIComponent` encodes: the server decodes with `decodeURIComponent`.
+/// Characters that JavaScript's `encodeURIComponent` encodes; the server decodes with
+/// `decodeURIComponent`.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -182,13 +185,13 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// Any text as the value of a header, percent-encoded.
+/// Encodes any text as the value of a header, in percent encoding.
 pub(super) fn component(text: &str) -> HeaderValue {
     let encoded = utf8_percent_encode(text, COMPONENT).to_string();
-    HeaderValue::try_from(encoded).expect("what is left is plain ASCII")
+    HeaderValue::try_from(encoded).expect("percent encoding is plain ASCII")
 }
 
-/// The `authorization` header of Basic authentication, marked as a secret.
+/// Creates the `authorization` header of Basic authentication, marked as sensitive.
 pub(super) fn basic(username: &[u8], password: &[u8]) -> HeaderValue {
     let pair = BASE64_STANDARD.encode([username, b":", password].concat());
     let mut header = HeaderValue::try_from(format!("Basic {pair}")).expect("base64 is plain ASCII");

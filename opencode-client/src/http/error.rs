@@ -3,56 +3,57 @@ use std::time::Duration;
 
 use opencode_proto::api::ApiError;
 
-/// Why a call of the server's HTTP API has no result.
+/// Error of a call of the server's HTTP API.
 ///
-/// `request` is what was asked of whom, as in `GET http://127.0.0.1:4096/session/ses_1`; it shows neither query nor
-/// password.
+/// `request` is the method and the URL, as in `GET http://127.0.0.1:4096/session/ses_1`, without
+/// query and password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The server answered, with an error or with something that is not an answer to this.
+    /// The server replied with an error, or with a reply that does not fit the request.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// There is no connection to the server.
+    /// The connection to the server cannot be established.
     #[error("{request}: cannot connect")]
     Connect {
-        /// What was asked.
+        /// Method and URL of the request.
         request: String,
-        /// Why not. [`io::ErrorKind::TimedOut`] when the limit is over.
+        /// The cause: [`io::ErrorKind::TimedOut`] when [`HttpLimits::connect`](crate::HttpLimits)
+        /// has passed.
         source: io::Error,
     },
     /// The connection was lost before the reply was complete.
     #[error("{request}: the connection was lost")]
     Lost {
-        /// What was asked.
+        /// Method and URL of the request.
         request: String,
-        /// How far it came.
+        /// Delivery of the request.
         reached: Reached,
-        /// How it was lost.
+        /// The error of the connection.
         source: io::Error,
     },
-    /// The reply was not complete in time.
+    /// The reply was not complete within the limit.
     #[error("{request}: no complete reply in {limit:?}")]
     TimedOut {
-        /// What was asked.
+        /// Method and URL of the request.
         request: String,
-        /// How far it came.
+        /// Delivery of the request.
         reached: Reached,
-        /// The time it had.
+        /// Limit of the time.
         limit: Duration,
     },
-    /// The reply is longer than it may be.
+    /// The reply exceeds the limit.
     #[error("{request}: the reply has more than {limit} bytes")]
     TooLarge {
-        /// What was asked.
+        /// Method and URL of the request.
         request: String,
-        /// The bytes it may have.
+        /// Limit of the size, in bytes.
         limit: usize,
     },
 }
 
 impl CallError {
-    /// Whether the server got the request.
+    /// Returns the delivery of the request: whether the server has received the request.
     pub fn reached(&self) -> Reached {
         match self {
             Self::Api(_) | Self::TooLarge { .. } => Reached::Yes,
@@ -61,7 +62,7 @@ impl CallError {
         }
     }
 
-    /// What the server answered.
+    /// Returns the error reply of the server, if there is one.
     pub fn api(&self) -> Option<&ApiError> {
         match self {
             Self::Api(error) => Some(error),
@@ -73,13 +74,13 @@ impl CallError {
     }
 }
 
-/// Whether the server got a request.
+/// Delivery of a request to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reached {
-    /// It did not: nothing was done.
+    /// The server has not received the request, and has done nothing.
     No,
-    /// Nobody knows.
+    /// The connection broke while the request was on its way.
     Perhaps,
-    /// It did, for it began to answer.
+    /// The server has received the request, because a reply began.
     Yes,
 }

@@ -1,4 +1,4 @@
-//! Event streams.
+//! Event streams of a server, as bytes.
 
 use std::fmt;
 use std::io;
@@ -17,17 +17,17 @@ use crate::runtime::wait::within;
 
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
-/// How much is read of a response that should have been an event stream.
+/// Maximum size of a response that is read in place of an event stream.
 const REFUSAL_SIZE_MAX: usize = 64 << 10;
 
-/// The bytes of an event stream. Dropping it closes the connection.
+/// Body of an event stream. Dropping the body closes the connection.
 pub(crate) struct EventBody {
     body: Incoming,
     link: Link,
 }
 
 impl EventBody {
-    /// The next bytes, as they came; `None` is the end. Not called again after the end or an error.
+    /// Returns the next chunk; `None` is the end. Not called again after the end or an error.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         self.link.poll_body(&mut self.body, cx).map(io::Result::transpose)
     }
@@ -61,7 +61,8 @@ impl Inner {
                 Ok(EventBody { body, link })
             }
             Opened::Refusal(response) => {
-                tracing::debug!(%method, path, status = response.status().as_u16(), "no event stream");
+                let status = response.status().as_u16();
+                tracing::debug!(%method, path, status, "response is no event stream");
                 Err(ApiError::no_stream(path, response).into())
             }
         }

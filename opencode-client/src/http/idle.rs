@@ -1,4 +1,4 @@
-//! Connections that wait for the next request.
+//! Idle connections, which wait for the next request.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -7,17 +7,19 @@ use std::task::Poll;
 
 use super::link::Link;
 
-/// More would only be needed by as many calls at the same time, and connecting is cheap.
+/// Maximum number of idle connections. More would help only as many calls at the same time, and a
+/// new connection is cheap.
 const IDLE_MAX: usize = 4;
 
-/// The last that was used is the first to be used again: the server has had the least time to close it.
+/// Idle connections. The last used one is taken first, since the server has had the least time to
+/// close that one.
 #[derive(Default)]
 pub(super) struct Idle {
     links: Mutex<Vec<Link>>,
 }
 
 impl Idle {
-    /// A link that the server has not closed, as far as is known. The others are dropped.
+    /// Takes a link that the server has not closed, as far as is known. Closed links are dropped.
     pub(super) async fn take(&self) -> Option<Link> {
         poll_fn(|cx| {
             let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,7 +29,7 @@ impl Idle {
         .await
     }
 
-    /// Keeps a link after a complete reply, if it can be used again.
+    /// Keeps a link after a complete reply, if the link can be used again.
     pub(super) async fn put(&self, mut link: Link) {
         let usable = poll_fn(|cx| Poll::Ready(link.is_usable(cx))).await;
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);

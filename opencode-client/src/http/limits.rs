@@ -2,22 +2,22 @@ use std::time::Duration;
 
 use opencode_proto::RetryPolicy;
 
-/// How long a server is waited for, and how much it may say.
+/// Limits on the time and size of replies, and the repeat policy of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpLimits {
-    /// In place of [`reply`](Self::reply), for requests that may be the first about a directory (`POST /session`, `GET
-    /// /agent` and the like): OpenCode reads the project then, and installs what its plugins need, before it answers.
-    /// Default: 2 minutes.
+    /// Limit in place of [`reply`](Self::reply) for requests that may be the first about a
+    /// directory (`POST /session`, `GET /agent` and the like): before the reply, OpenCode reads the
+    /// project and installs the dependencies of its plugins. Default: 2 minutes.
     pub boot: Duration,
-    /// Until a connection is there. Default: 10 s.
+    /// Limit on connecting. Default: 10 s.
     pub connect: Duration,
-    /// From there until the reply is complete, for requests that are answered at once. Requests that are answered when
-    /// the model has have no such limit. Default: 30 s.
+    /// Limit from the connection to the complete reply, for requests with an immediate reply.
+    /// Requests that wait for a model have no such limit. Default: 30 s.
     pub reply: Duration,
-    /// The size of a reply in bytes. A session's messages can be large. Default: 256 MiB.
+    /// Maximum size of a reply in bytes. The messages of a session can be large. Default: 256 MiB.
     pub body_size_max: usize,
-    /// When requests that change nothing are sent again.
+    /// Repeat policy of requests that change nothing. Default: [`RetryPolicy::default`].
     pub retry: RetryPolicy,
 }
 

@@ -1,4 +1,4 @@
-//! One HTTP connection.
+//! One HTTP/1.1 connection.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,25 +15,25 @@ use crate::runtime::Connection;
 
 use super::error::Reached;
 
-/// What is reserved at most for a body before it has come.
+/// Maximum memory that is reserved for a body before its bytes arrive.
 const RESERVED_MAX: usize = 1 << 20;
 
-/// A connection and the protocol on it.
+/// An HTTP/1.1 connection.
 ///
-/// Whoever waits for something on a link drives it, and no task does: dropping the wait then closes the socket there
-/// and then, and nothing goes on that nobody waits for.
+/// No task drives a link; the future that waits for a reply does. So dropping the future closes the
+/// socket at once, and no work goes on without a caller.
 pub(super) struct Link {
     sender: SendRequest<Full<Bytes>>,
-    /// `None` when it is over.
+    /// `None` when the connection is closed.
     driver: Option<Driver>,
-    /// How far the last request came.
+    /// Delivery of the last request.
     reached: Reached,
 }
 
-/// A body, as far as it was read.
+/// Body of a response, as far as it was read.
 pub(super) enum Gathered {
     Whole(Bytes),
-    /// There is more.
+    /// The body continues.
     Start(Bytes),
 }
 
@@ -66,7 +66,7 @@ impl Link {
         }
     }
 
-    /// Reads a body to its end, or until it has more than `size_max` bytes.
+    /// Reads a body to the end, or up to `size_max` bytes.
     pub(super) async fn gather(
         &mut self,
         mut body: Incoming,
@@ -75,7 +75,7 @@ impl Link {
         let Some(first) = self.next(&mut body).await? else {
             return Ok(Gathered::Whole(Bytes::new()));
         };
-        // A body that came in one piece stays that piece.
+        // A body in one chunk is not copied.
         if body.is_end_stream() && first.len() <= size_max {
             return Ok(Gathered::Whole(first));
         }
@@ -98,7 +98,7 @@ impl Link {
         poll_fn(|cx| self.poll_body(body, cx)).await
     }
 
-    /// The next bytes of a body, which are never none.
+    /// Returns the next non-empty chunk of the body.
     pub(super) fn poll_body(
         &mut self,
         body: &mut Incoming,
@@ -110,7 +110,7 @@ impl Link {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return Poll::Ready(Ok(None)),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(io_error(error))),
-                // Trailers and empty chunks say nothing.
+                // Trailers and empty chunks have no content.
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(chunk) if !chunk.is_empty() => return Poll::Ready(Ok(Some(chunk))),
                     Ok(_) | Err(_) => {}
@@ -119,7 +119,7 @@ impl Link {
         }
     }
 
-    /// Whether another request can be sent, as far as is known without waiting.
+    /// Returns true when another request can be sent, as far as is known without waiting.
     pub(super) fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
         drive(&mut self.driver, cx);
         self.driver.is_some() && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
@@ -128,7 +128,7 @@ impl Link {
 
 type Driver = http1::Connection<Box<dyn Connection>, Full<Bytes>>;
 
-/// Polls for something that the connection brings, and drives the connection when it is not there.
+/// Polls for output of the connection, and drives the connection when there is none yet.
 fn poll_driven<T>(
     driver: &mut Option<Driver>,
     cx: &mut Context<'_>,
@@ -145,7 +145,7 @@ fn drive(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
     if let Some(connection) = driver
         && Pin::new(connection).poll(cx).is_ready()
     {
-        // How it ended is told to whoever waits for something from it.
+        // The future that waits for a reply gets the error.
         *driver = None;
     }
 }

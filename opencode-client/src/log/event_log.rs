@@ -1,4 +1,4 @@
-//! A file that gets a run's events as they come, one JSON object per line.
+//! Log file with the events of a run or turn, one JSON object per line.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -6,70 +6,71 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Where the events of a run are written to, as JSON lines, while it goes on.
+/// File for the events of a run or turn, which are written as JSON lines while they arrive.
 ///
-/// The file holds prompts, answers and what tools read: a new one is readable by its owner only
-/// (mode 0600), the mode of one that exists is left alone. Its directory has to exist.
+/// The file contains prompts, answers and the files that tools read. A new file is readable by the
+/// owner only (mode 0600); the mode of an existing file stays. The directory has to exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventLogConfig {
-    /// The `type`s of events that are left out. Default: none.
+    /// Values of `type` whose events are left out. Default: none.
     pub exclude_types: BTreeSet<String>,
-    /// What becomes of what the file holds. Default: [`EventLogMode::Truncate`].
+    /// Treatment of existing content. Default: [`EventLogMode::Truncate`].
     pub mode: EventLogMode,
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
 }
 
-/// What becomes of what a log file holds when a run starts.
+/// Treatment of the content that a log file has before the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventLogMode {
-    /// It stays, and the run's events follow. Several runs may write to one file: lines stay whole.
+    /// Keeps the content, and adds the events. Several runs may write to one file: lines stay
+    /// whole.
     Append,
-    /// It is dropped.
+    /// Removes the content.
     #[default]
     Truncate,
 }
 
-/// The log of one run. Every event is in the hands of the system when [`EventLog::write`] returns.
+/// The open log of one run. [`EventLog::write`] passes an event to the system before it returns.
 #[derive(Debug)]
 pub(crate) struct EventLog {
     config: EventLogConfig,
-    /// `None` after a failure: a log with a hole in it would be worse than one that ends.
+    /// `None` after an error, because a log with a gap would be worse than one that ends.
     file: Option<File>,
     line: Vec<u8>,
 }
 
-/// An event log that could not be opened, or ends before its run.
+/// Error of an event log.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventLogError {
-    /// The file could not be opened or made.
+    /// The file cannot be opened or created.
     #[error("cannot open the event log {}", path.display())]
     Open {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
-    /// An event could not be written (whole); this one and all later ones are missing.
+    /// An event cannot be written as a whole; this event and all later ones are missing.
     #[error("cannot write to the event log {}", path.display())]
     Write {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl EventLogConfig {
-    /// Writes every event to this file, from its beginning.
+    /// Logs all events to this file, whose content is removed.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { exclude_types: BTreeSet::new(), mode: EventLogMode::default(), path: path.into() }
     }
 
-    /// Leaves out the events of this `type`.
+    /// Leaves out events with this `type`.
     #[must_use]
     pub fn without_type(mut self, event_type: impl Into<String>) -> Self {
         self.exclude_types.insert(event_type.into());
@@ -105,7 +106,7 @@ impl EventLog {
     ///
     /// # Errors
     ///
-    /// Once: after the first failure nothing is written any more, and that is no new error.
+    /// The first error. After that error nothing is written, and all calls return `Ok`.
     pub(crate) fn write(
         &mut self,
         event_type: Option<&str>,
@@ -126,7 +127,8 @@ impl EventLog {
     }
 }
 
-/// JSON has no raw line breaks but between tokens, where a space says the same.
+/// Replaces line breaks by spaces: JSON allows raw line breaks only between tokens, where a space
+/// means the same.
 fn single_line(line: &[u8]) -> Cow<'_, [u8]> {
     let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
     if !line.iter().any(is_break) {
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_is_there_at_once() {
+    fn every_event_is_in_the_file_when_the_write_returns() {
         let directory = Directory::new();
         let mut log = EventLog::open(directory.config()).expect("opened");
         assert_eq!(directory.contents(), "");
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_types_out() {
+    fn excluded_types_are_left_out() {
         let directory = Directory::new();
         let config = directory.config().without_type("text");
         let mut log = EventLog::open(config).expect("opened");
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn truncates_or_appends() {
+    fn the_mode_truncates_or_appends() {
         let directory = Directory::new();
         for (mode, expected) in [
             (EventLogMode::Append, "1\n"),
@@ -234,7 +236,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_failure_is_told_once_and_names_the_file() {
+    fn the_first_error_is_returned_once_and_names_the_file() {
         // Every write to this device fails as on a full disk.
         let mut log = EventLog::open(EventLogConfig::new("/dev/full")).expect("opened");
         let error = log.write(None, b"{}").expect_err("no space");
@@ -242,7 +244,7 @@ mod tests {
         let source = std::error::Error::source(&error).expect("has one");
         let source = source.downcast_ref::<io::Error>().expect("of the system");
         assert_eq!(source.kind(), io::ErrorKind::StorageFull);
-        log.write(None, b"{}").expect("told before");
+        log.write(None, b"{}").expect("no second error");
     }
 
     #[test]
@@ -253,7 +255,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(debug_assertions, should_panic(expected = "an event is one line"))]
-    fn an_event_of_several_lines_is_a_mistake_and_does_no_harm() {
+    fn line_breaks_in_an_event_become_spaces() {
         assert_eq!(*single_line(b"{\r\n}"), *b"{  }");
     }
 }

@@ -5,30 +5,31 @@ use futures_channel::oneshot;
 
 use crate::runtime::Runtime;
 
-/// Runs `work` where it may block and waits for what it returns. When the caller stops waiting, `work` still runs to
-/// its end and what it returned is dropped there.
+/// Runs `work` on a thread that may block, and waits for the result. When the caller stops waiting,
+/// `work` still runs to the end, and the result is dropped on that thread.
 ///
 /// # Panics
 ///
-/// When `work` panics.
+/// Panics when `work` panics.
 pub(crate) async fn unblock<T: Send + 'static>(
     runtime: &Arc<dyn Runtime>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {
     let (give, take) = oneshot::channel();
     runtime.blocking(Box::new(move || {
-        // Nobody waits any more: then dropping the result is what is left to do with it.
+        // An error means that the caller has stopped waiting, and the result is dropped here.
         let _ = give.send(work());
     }));
-    take.await.expect("blocking work ends by returning")
+    take.await.expect("blocking work returns a value")
 }
 
-/// The same for work that must not outlive its caller. When the caller stops waiting, work that has not begun is
-/// dropped, and work that has is waited for, and what it returned is dropped, before the drop returns.
+/// Runs `work` like [`unblock`], but never longer than the returned future lives. When the caller
+/// stops waiting, work that has not begun is dropped. For work that has begun, the drop of the
+/// future waits until the work is done and the result is dropped.
 ///
 /// # Panics
 ///
-/// When `work` panics.
+/// Panics when `work` panics.
 pub(crate) async fn unblock_bound<T: Send + 'static, W: FnOnce() -> T + Send + 'static>(
     runtime: &Arc<dyn Runtime>,
     work: W,
@@ -36,7 +37,7 @@ pub(crate) async fn unblock_bound<T: Send + 'static, W: FnOnce() -> T + Send + '
     let bound = Bound(Arc::new(Mutex::new(WorkProgress::Waiting(work))));
     let progress = Arc::clone(&bound.0);
     unblock(runtime, move || {
-        // Locked until it is done: this is what the drop waits for.
+        // The lock is held until the work is done; a drop of the future waits for the lock.
         let mut progress = lock(&progress);
         if let WorkProgress::Waiting(work) = mem::replace(&mut *progress, WorkProgress::Over) {
             *progress = WorkProgress::Returned(work());
@@ -45,11 +46,11 @@ pub(crate) async fn unblock_bound<T: Send + 'static, W: FnOnce() -> T + Send + '
     .await;
     match bound.take() {
         WorkProgress::Returned(value) => value,
-        WorkProgress::Over | WorkProgress::Waiting(_) => unreachable!("it was waited for"),
+        WorkProgress::Over | WorkProgress::Waiting(_) => unreachable!("the work was awaited"),
     }
 }
 
-/// Takes the work with it when it is dropped.
+/// Drops the work, or waits for its end, when the caller stops waiting.
 struct Bound<T, W>(Arc<Mutex<WorkProgress<T, W>>>);
 
 enum WorkProgress<T, W> {
@@ -70,7 +71,7 @@ impl<T, W> Drop for Bound<T, W> {
     }
 }
 
-/// The progress is over while work goes on, so a panic of it spoils nothing.
+/// Locks the progress, which is `Over` while the work runs, so a panic of the work leaves it valid.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A value that is set once, and that many wait for.
+//! A value that is set once, with any number of waiting tasks.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Set once; whoever waits, or comes later, gets the value.
+/// A value that is set once. All waiting and later tasks get the value.
 #[derive(Debug)]
 pub(crate) struct Latch<T> {
     state: Mutex<LatchState<T>>,
@@ -27,7 +27,7 @@ impl<T> Default for Latch<T> {
 }
 
 impl<T> Latch<T> {
-    /// Sets the value, unless it is set already.
+    /// Sets the value, unless there is one already.
     pub(crate) fn set(&self, value: T) {
         let mut state = self.lock();
         if state.value.is_some() {
@@ -35,7 +35,7 @@ impl<T> Latch<T> {
         }
         state.value = Some(Arc::new(value));
         let waiting = std::mem::take(&mut state.waiting);
-        // Wakers are run without the lock: they may come back here at once.
+        // Wakers run without the lock, because a woken task may lock the state at once.
         drop(state);
         waiting.into_values().for_each(Waker::wake);
     }
@@ -44,18 +44,18 @@ impl<T> Latch<T> {
         self.lock().value.clone()
     }
 
-    /// Waits until the value is set. Dropping the future loses nothing.
+    /// Waits until the value is set. Cancel safe: a dropped future loses nothing.
     pub(crate) fn wait(&self) -> Wait<'_, T> {
         Wait { latch: self, number: None }
     }
 
-    /// The state is whole between any two statements that change it, so a panic spoils nothing.
+    /// Locks the state, which is consistent between any two statements, also after a panic.
     fn lock(&self) -> MutexGuard<'_, LatchState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Sets a [`Latch`] when it is dropped, so that nobody waits for what was given up.
+/// Sets a [`Latch`] on drop, so that no task waits for a value that will never come.
 #[derive(Debug)]
 pub(crate) struct SetOnDrop<'a, T>(pub(crate) &'a Latch<T>, pub(crate) fn() -> T);
 
@@ -65,7 +65,7 @@ impl<T> Drop for SetOnDrop<'_, T> {
     }
 }
 
-/// Waits for a [`Latch`].
+/// Future of [`Latch::wait`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are polled"]
 pub(crate) struct Wait<'a, T> {

@@ -10,13 +10,13 @@ use super::{Runtime, Timer};
 /// A future of any type.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Which of two was ready first.
+/// Output of the future that was ready first.
 pub(crate) enum First<A, B> {
     One(A),
     Other(B),
 }
 
-/// Waits for either. Should both be ready, the first counts.
+/// Waits for either future. If both are ready, the first one counts.
 pub(crate) async fn race<A: Future, B: Future>(one: A, other: B) -> First<A::Output, B::Output> {
     let (mut one, mut other) = (pin!(one), pin!(other));
     poll_fn(|cx| {
@@ -28,10 +28,10 @@ pub(crate) async fn race<A: Future, B: Future>(one: A, other: B) -> First<A::Out
     .await
 }
 
-/// It has taken this long, and that was the limit.
+/// The future did not complete within this limit.
 pub(crate) struct Late(pub(crate) Duration);
 
-/// Waits for `future`, but not longer than `limit`. `None` waits for ever.
+/// Waits for `future`, up to `limit`. Without a limit, waits until the future completes.
 pub(crate) async fn within<F: Future>(
     runtime: &dyn Runtime,
     limit: Option<Duration>,
@@ -54,7 +54,7 @@ pub(crate) async fn within<F: Future>(
     .await
 }
 
-/// Ready when it is `at`.
+/// Is ready at `at`. Creates the timer, or resets the one that is there.
 pub(crate) fn poll_timer(
     runtime: &dyn Runtime,
     timer: &mut Option<Pin<Box<dyn Timer>>>,
