@@ -1,4 +1,4 @@
-//! Servers that die in the middle of a batch, and servers that grow.
+//! Servers that die during a batch, or grow too large.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -8,15 +8,15 @@ use opencode_tokio::{
 };
 use testkit::model::{Reply, Script};
 
-use crate::world::{World, object, until};
+use crate::world::{BatchWorld, object, until};
 
 fn kill(process: u32) {
     let killed = Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap();
     assert!(killed.success());
 }
 
-/// The server of the batch: the process that listens.
-fn server(world: &World) -> u32 {
+/// Process id of the server of the batch.
+fn server(world: &BatchWorld) -> u32 {
     let serving = |process: &&testkit::processes::Process| {
         process.cmdline.iter().any(|argument| argument == "serve")
     };
@@ -27,8 +27,8 @@ fn server(world: &World) -> u32 {
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_takes_what_it_ran_and_nothing_else() {
-    let world = World::new().await;
+async fn a_killed_server_ends_only_its_own_jobs() {
+    let world = BatchWorld::new().await;
     world.model.script("first", Reply::new().text("Begun").stall());
     world.model.script("next", Reply::new().text("On another server."));
     let twice = JobRetry::default().with_again(Again::Accepted);
@@ -68,18 +68,18 @@ async fn a_server_that_is_killed_takes_what_it_ran_and_nothing_else() {
     assert!(matches!(error.end(), Some(TurnEnd::ServerLost { .. })), "{error:?}");
     assert_eq!(report.jobs[1].record.attempts, 2);
     let prompts = world.prompts();
-    let asked = |name: &str| prompts.iter().filter(|prompt| prompt.contains(name)).count();
-    assert_eq!([asked("first"), asked("again"), asked("next")], [1, 2, 1]);
+    let calls = |name: &str| prompts.iter().filter(|prompt| prompt.contains(name)).count();
+    assert_eq!([calls("first"), calls("again"), calls("next")], [1, 2, 1]);
 }
 
 #[tokio::test]
-async fn a_server_that_has_grown_is_replaced() {
-    let world = World::new().await;
+async fn a_server_above_the_memory_limit_is_replaced() {
+    let world = BatchWorld::new().await;
     world.model.default_script(Script::new().then(Reply::new().text("Fine.")).repeat_last());
     let jobs: Vec<_> = (0..2).map(|no| world.job(format!("Job {no}"))).collect();
     let mut settings = BatchSettings::default();
     settings.concurrency = std::num::NonZeroUsize::MIN;
-    // Every server is larger.
+    // Every server exceeds this limit.
     settings.server_memory_max = Some(1 << 20);
     let played = world.run(BatchRequest::new(jobs).with_settings(settings)).await;
     assert_eq!(played.texts(), ["Fine.", "Fine."]);
@@ -88,7 +88,7 @@ async fn a_server_that_has_grown_is_replaced() {
 
 #[tokio::test]
 async fn a_server_with_a_wrong_configuration_is_tried_once() {
-    let world = World::new().await;
+    let world = BatchWorld::new().await;
     let mut overrides = object(&world.model.config());
     overrides.insert("model".into(), 1.into());
     let bad = world.job("A").with_config(RunConfig::new().with_overrides(overrides));

@@ -1,4 +1,4 @@
-//! Batches that do not come to a happy end, and jobs that do not.
+//! Batches and jobs that do not complete.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,15 +12,15 @@ use serde::Deserialize;
 use serde_json::json;
 use testkit::model::{Reply, Script, Usage};
 
-use crate::world::{World, play, until};
+use crate::world::{BatchWorld, play, until};
 
 fn usage(tokens: u64) -> Usage {
     Usage { input: tokens, ..Usage::default() }
 }
 
 #[tokio::test]
-async fn a_spent_budget_stops_the_starting() {
-    let world = World::new().await;
+async fn a_spent_budget_prevents_further_starts() {
+    let world = BatchWorld::new().await;
     let dear = Reply::new().text("Dear.").usage(usage(100_000));
     world.model.default_script(Script::new().then(dear).repeat_last());
     let jobs: Vec<_> = (0..4).map(|no| world.job(format!("Job {no}"))).collect();
@@ -35,8 +35,8 @@ async fn a_spent_budget_stops_the_starting() {
 }
 
 #[tokio::test]
-async fn a_spent_budget_aborts_what_runs_when_it_is_told_to() {
-    let world = World::new().await;
+async fn a_spent_budget_aborts_running_jobs_on_request() {
+    let world = BatchWorld::new().await;
     let list = json!({ "command": "true", "description": "d" });
     let dear = Reply::new().tool("bash", list).usage(usage(100_000));
     world.model.script("dear", Script::new().then(dear).then(Reply::new().stall()));
@@ -46,14 +46,14 @@ async fn a_spent_budget_aborts_what_runs_when_it_is_told_to() {
     let request = BatchRequest::new(jobs).with_concurrency(2).with_budget(budget);
     let played = world.run(request).await;
     assert_eq!(played.ends(), ["cancelled", "cancelled", "budget_spent"]);
-    // What came until then is there, and paid.
+    // Partial results are kept and counted.
     assert_eq!(played.texts(), ["Part", "", ""]);
     assert!(played.report.jobs[1].record.spend.tokens.total >= 100_000);
 }
 
 #[tokio::test]
-async fn a_cancelled_batch_has_what_was_done() {
-    let world = World::new().await;
+async fn a_cancelled_batch_keeps_its_results() {
+    let world = BatchWorld::new().await;
     world.model.script("quick", Reply::new().text("Quick."));
     world.model.script("endless", Reply::new().text("Never").stall());
     let jobs = [world.job("A [[quick]]"), world.job("B [[endless]]"), world.job("C [[endless]]")];
@@ -75,7 +75,7 @@ async fn a_cancelled_batch_has_what_was_done() {
 
 #[tokio::test]
 async fn a_dropped_batch_leaves_nothing() {
-    let world = World::new().await;
+    let world = BatchWorld::new().await;
     let sleep = json!({ "command": "sleep 600", "description": "d" });
     world.model.default_script(Script::new().then(Reply::new().tool("bash", sleep)));
     let mut batch = world.opencode.batch(BatchRequest::new([world.job("A"), world.job("B")]));
@@ -92,8 +92,8 @@ async fn a_dropped_batch_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_job_that_hangs_one_that_asks_and_one_that_fails_do_not_touch_the_others() {
-    let world = World::new().await;
+async fn failing_jobs_do_not_affect_others() {
+    let world = BatchWorld::new().await;
     world.model.script("hangs", Reply::new().text("Well").stall());
     world.model.script("fails", Reply::error(400, "no such thing"));
     let touch = |name: &str| json!({ "command": format!("touch {name}"), "description": "d" });
@@ -129,8 +129,8 @@ async fn a_job_that_hangs_one_that_asks_and_one_that_fails_do_not_touch_the_othe
 }
 
 #[tokio::test]
-async fn what_is_always_granted_to_one_job_is_not_to_another() {
-    let world = World::new().await;
+async fn an_always_grant_covers_one_job() {
+    let world = BatchWorld::new().await;
     let run = |name: &str| json!({ "command": format!("touch {name}"), "description": "d" });
     let twice = |name: &str| {
         let once = || Reply::new().tool("bash", run(name));
@@ -150,7 +150,7 @@ async fn what_is_always_granted_to_one_job_is_not_to_another() {
     let played = play(world.opencode.batch(request)).await;
     assert_eq!(played.ends(), ["completed", "rejected"]);
     assert_eq!(played.servers(), 1);
-    assert_eq!(count.load(Ordering::Relaxed), 1, "asked once");
+    assert_eq!(count.load(Ordering::Relaxed), 1, "the handler was called for the second call");
     let there = |name| world.path("project").join(name).exists();
     assert_eq!(["trusted", "stranger"].map(there), [true, false]);
 }
@@ -161,8 +161,8 @@ struct Count {
 }
 
 #[tokio::test]
-async fn typed_answers_and_policies_are_of_one_job_each() {
-    let world = World::new().await;
+async fn typed_answers_and_policies_apply_to_one_job() {
+    let world = BatchWorld::new().await;
     let gives = |value| Script::new().then(Reply::new().tool("StructuredOutput", value));
     world.model.script("fits", gives(json!({ "files": 3 })));
     world.model.script("never-fits", gives(json!({ "files": "[[never-fits]]" })));
@@ -190,7 +190,7 @@ async fn typed_answers_and_policies_are_of_one_job_each() {
     assert_eq!(played.report.jobs[0].parse::<Count>().unwrap(), Count { files: 3 });
     let record = &played.report.jobs[1].record;
     assert!(record.error.as_ref().unwrap().contains("after 2 tries"), "{:?}", record.error);
-    assert_eq!((record.attempts, record.spend.tokens.total), (1, 220), "both tries are paid");
-    assert_eq!(played.servers(), 2, "one for those under a policy");
+    assert_eq!((record.attempts, record.spend.tokens.total), (1, 220), "both attempts count");
+    assert_eq!(played.servers(), 2, "one server for the jobs under a policy");
     assert!(world.path("project/inside.txt").exists() && !outside.exists());
 }

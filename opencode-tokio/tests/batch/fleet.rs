@@ -1,4 +1,4 @@
-//! Batches on servers that run already.
+//! Batches on running servers.
 
 use opencode_tokio::{
     AttachRequest, BatchEvent, BatchRequest, Credentials, GivenServer, Job, JobError, Permissions,
@@ -6,11 +6,11 @@ use opencode_tokio::{
 };
 use testkit::model::{Reply, Script};
 
-use crate::world::{World, play};
+use crate::world::{BatchWorld, play};
 
 const PASSWORD: &str = "the password of the fleet";
 
-async fn serve(world: &World) -> Server {
+async fn serve(world: &BatchWorld) -> Server {
     let request = ServeRequest::new()
         .with_directory(world.path("project"))
         .with_config(world.config())
@@ -24,8 +24,8 @@ fn given(server: &Server) -> GivenServer {
 }
 
 #[tokio::test]
-async fn jobs_go_where_there_is_room_and_a_server_that_died_is_left_out() {
-    let world = World::new().await;
+async fn jobs_use_free_servers_and_avoid_dead_ones() {
+    let world = BatchWorld::new().await;
     world.model.default_script(Script::new().then(Reply::new().text("Fine.")).repeat_last());
     let (one, other) = (serve(&world).await, serve(&world).await);
     let jobs: Vec<_> = (0..6).map(|no| Job::new(format!("Job {no}"))).collect();
@@ -39,17 +39,17 @@ async fn jobs_go_where_there_is_room_and_a_server_that_died_is_left_out() {
         }
     }
     assert!(per_server[0] >= 1 && per_server[1] >= 1 && per_server[2] == 0, "{per_server:?}");
-    // It is not ours to stop.
+    // A batch does not stop given servers.
     assert!(one.is_running() && other.is_running());
 
-    // One of two dies: what has not begun goes to the other.
+    // One of two servers dies: all jobs run on the other.
     one.stop().await.unwrap();
     let jobs: Vec<_> = (0..3).map(|no| Job::new(format!("More {no}"))).collect();
     let request = BatchRequest::new(jobs).with_servers([given(&one), given(&other)]);
     let played = play(world.opencode.batch(request)).await;
     assert_eq!(played.ends(), ["completed"; 3]);
 
-    // What a server cannot be told any more is refused, and the others run.
+    // A job with a setting that a running server cannot change is refused; the others run.
     let asks = Job::new("Asks").with_config(
         opencode_tokio::RunConfig::new().with_permission(Permissions::new().deny("bash")),
     );

@@ -1,4 +1,4 @@
-//! Jobs that do what they should, and which servers they do it on.
+//! Successful jobs, and their servers.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,11 +9,11 @@ use opencode_tokio::{
 use serde_json::json;
 use testkit::model::{Reply, Script};
 
-use crate::world::World;
+use crate::world::BatchWorld;
 
 #[tokio::test]
-async fn jobs_share_a_server_and_are_told_as_they_end_and_in_order() {
-    let world = World::new().await;
+async fn jobs_share_a_server_and_have_ordered_events_and_reports() {
+    let world = BatchWorld::new().await;
     let read = json!({ "command": "echo from the tool", "description": "d" });
     world.model.script(
         "tool",
@@ -40,15 +40,15 @@ async fn jobs_share_a_server_and_are_told_as_they_end_and_in_order() {
     assert_eq!((records[1].steps, records[1].tools, records[1].attempts), (2, 1, 1));
     assert_eq!(played.report.jobs[1].turns.len(), 1);
     let sessions: BTreeSet<_> = records.iter().map(|record| record.session.clone()).collect();
-    assert_eq!(sessions.len(), 3, "each has a session of its own");
+    assert_eq!(sessions.len(), 3, "one session per job");
     let sum: f64 = records.iter().map(|record| record.spend.cost).sum();
     assert!(sum > 0.0 && (played.report.spend.cost - sum).abs() < 1e-9);
     let tokens: u64 = records.iter().map(|record| record.spend.tokens.total).sum();
     assert_eq!(played.report.spend.tokens.total, tokens);
-    // Titles are ours: nothing else was asked than the prompts and the tool's result.
+    // Jobs have titles, so that the model receives only the prompts and the result of the tool.
     assert_eq!(world.model.requests().len(), 4);
 
-    // What happened in each is told between its beginning and its end.
+    // The events of every job are between its start and its end.
     for (no, _) in played.report.jobs.iter().enumerate() {
         let of_it = played.events.iter().filter_map(|event| match event {
             BatchEvent::JobStarted { job, .. } if job.0 == no => Some("started"),
@@ -58,16 +58,16 @@ async fn jobs_share_a_server_and_are_told_as_they_end_and_in_order() {
             BatchEvent::JobEnded(report) if report.no.0 == no => Some("ended"),
             _ => None,
         });
-        let told: Vec<_> = of_it.collect();
+        let events: Vec<_> = of_it.collect();
         let parts = if no == 1 { 2 } else { 1 };
         let expected = [vec!["started"], vec!["part"; parts], vec!["ended"]].concat();
-        assert_eq!(told, expected, "job {no}");
+        assert_eq!(events, expected, "job {no}");
     }
 }
 
 #[tokio::test]
-async fn different_configurations_get_different_servers_and_do_not_leak() {
-    let world = World::new().await;
+async fn different_configurations_use_different_servers() {
+    let world = BatchWorld::new().await;
     let write = |name: &str| json!({ "command": format!("echo x > {name}"), "description": "d" });
     for name in ["free", "denied", "strict"] {
         let reply = Reply::new().tool("bash", write(name));
@@ -80,7 +80,7 @@ async fn different_configurations_get_different_servers_and_do_not_leak() {
         world.job("Write [[strict]]").with_config(config(Permissions::new().ask("bash"))),
         world.job("And [[free]]"),
     ];
-    // One at a time: each configuration has its turn.
+    // One server at a time: the configurations take turns.
     let mut settings = BatchSettings::default();
     settings.servers_max = std::num::NonZeroUsize::MIN;
     let played = world.run(BatchRequest::new(jobs).with_settings(settings)).await;
@@ -90,12 +90,12 @@ async fn different_configurations_get_different_servers_and_do_not_leak() {
     let written = |name| world.path("project").join(name).exists();
     assert_eq!(["free", "denied", "strict"].map(written), [true, false, false]);
     let denied = world.turns().into_iter().find(|turn| turn.script() == Some("denied")).unwrap();
-    assert!(!denied.tools().contains(&"bash"), "the model does not even see it");
+    assert!(!denied.tools().contains(&"bash"), "a denied tool is not offered");
 }
 
 #[tokio::test]
-async fn a_project_that_cannot_be_used_is_its_jobs_trouble_alone() {
-    let world = World::new().await;
+async fn an_unusable_project_affects_only_its_jobs() {
+    let world = BatchWorld::new().await;
     world.model.default_script(Script::new().then(Reply::new().text("Fine.")).repeat_last());
     let broken = world.directory("broken");
     fs::write(broken.join("opencode.json"), "{ \"model\": 1 }").unwrap();
@@ -109,21 +109,21 @@ async fn a_project_that_cannot_be_used_is_its_jobs_trouble_alone() {
     assert_ne!(played.ends()[0], "completed");
     assert_eq!(played.texts()[2], "Fine.");
     assert_eq!(played.servers(), 1);
-    // The report keeps the records alone; who reads the events has all.
+    // The report keeps only the records; the events have the complete reports.
     assert!(played.report.jobs[2].turns.is_empty());
     let [error] = [&played.report.jobs[1].error];
     assert!(matches!(error, Some(JobError::Recorded { .. })), "{error:?}");
-    let told = played.events.iter().find_map(|event| match event {
+    let event = played.events.iter().find_map(|event| match event {
         BatchEvent::JobEnded(report) if report.no.0 == 1 => Some(report),
         _ => None,
     });
-    let error = &told.unwrap().error;
+    let error = &event.unwrap().error;
     assert!(matches!(error, Some(JobError::Directory { .. })), "{error:?}");
 }
 
 #[tokio::test]
-async fn no_more_run_at_once_than_may() {
-    let world = World::new().await;
+async fn the_concurrency_limit_holds() {
+    let world = BatchWorld::new().await;
     let gate = testkit::model::Gate::new();
     let held = Reply::new().text("Held.").pause_until(&gate);
     world.model.default_script(Script::new().then(held).repeat_last());

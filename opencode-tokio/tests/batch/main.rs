@@ -1,7 +1,7 @@
-//! Batches on the real OpenCode, end to end: only the model is scripted.
+//! Batches on the real OpenCode with a scripted model.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
-#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind of many")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names only the variants it is about")]
 
 mod deaths;
 mod ends;

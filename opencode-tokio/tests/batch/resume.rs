@@ -15,7 +15,7 @@ use serde_json::Value;
 use testkit::model::{Reply, Script};
 use testkit::processes::eventually;
 
-use crate::world::{LONG, World, object, until};
+use crate::world::{BatchWorld, LONG, object, until};
 
 /// Environment variable with the results file, for a client process that runs a batch.
 const RESULTS: &str = "OPENCODE_TEST_RESULTS";
@@ -39,7 +39,7 @@ async fn a_killed_batch_is_resumed() {
     if let Some(results) = env::var_os(RESULTS) {
         return run_client(Path::new(&results)).await;
     }
-    let world = World::new().await;
+    let world = BatchWorld::new().await;
     world.model.script("quick", Script::new().then(Reply::new().text("Quick.")).repeat_last());
     world.model.script("slow", Reply::new().text("Sl").stall());
     let results = world.path("results.jsonl");
@@ -134,7 +134,7 @@ fn records(path: &Path) -> Vec<JobRecord> {
 
 #[tokio::test]
 async fn unusable_results_files_are_refused_before_the_start() {
-    let world = World::new().await;
+    let world = BatchWorld::new().await;
     let path = world.path("results.jsonl");
     let fails = async |results: BatchResults| {
         let request = BatchRequest::new([world.job("A")]).with_results(results);
@@ -160,7 +160,7 @@ async fn unusable_results_files_are_refused_before_the_start() {
 
 #[tokio::test]
 async fn a_full_disk_stops_the_batch_and_keeps_the_report() {
-    let world = World::new().await;
+    let world = BatchWorld::new().await;
     world.model.default_script(Script::new().then(Reply::new().text("Fine.")).repeat_last());
     let request = BatchRequest::new([world.job("A"), world.job("B")])
         .with_concurrency(1)

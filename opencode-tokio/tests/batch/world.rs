@@ -1,4 +1,4 @@
-//! A user, a project and a scripted model of one test's own.
+//! A user, a project and a scripted model for one test.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,16 +15,16 @@ use testkit::model::{ModelRequest, ModelServer, RequestKind};
 use testkit::processes::{Process, with_env};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// A job takes a second; this is for a machine that does other things as well.
+/// Limit on the duration of a job, long enough for a loaded machine.
 pub(crate) const LONG: Duration = Duration::from_secs(240);
 
-/// Every process of a world inherits it, those that its tools leave behind too.
+/// Environment variable that all processes of a world inherit, also those that tools leave behind.
 pub(crate) const MARK: &str = "OPENCODE_TEST_WORLD";
 
-/// One batch at a time: each server takes the processor for seconds, and half a gigabyte.
+/// Batches run one at a time: each server takes the processor for seconds, and half a gigabyte.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-pub(crate) struct World {
+pub(crate) struct BatchWorld {
     pub(crate) model: ModelServer,
     pub(crate) opencode: OpenCode,
     root: PathBuf,
@@ -32,11 +32,11 @@ pub(crate) struct World {
     _turn: MutexGuard<'static, ()>,
 }
 
-impl World {
+impl BatchWorld {
     pub(crate) async fn new() -> Self {
         let turn = TURN.lock().await;
         let directory = tempfile::tempdir().unwrap();
-        // OpenCode tells real paths, and the directory for temporary files may be a link.
+        // OpenCode reports resolved paths, and the directory for temporary files may be a link.
         let root = directory.path().canonicalize().unwrap();
         for name in ["home", "project", "temp"] {
             fs::create_dir(root.join(name)).unwrap();
@@ -52,12 +52,12 @@ impl World {
         Self { model, opencode, root, _directory: directory, _turn: turn }
     }
 
-    /// A path of the world; its root, where it starts with nothing.
+    /// Path below the root of the world.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// A directory to work in.
+    /// Creates a directory below the root.
     pub(crate) fn directory(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(&path).unwrap();
@@ -72,7 +72,7 @@ impl World {
         config(&self.model)
     }
 
-    /// A job in the project, with a deadline, so that a test that hangs fails.
+    /// A job in the project with an overall deadline, so that a test that hangs fails.
     pub(crate) fn job(&self, prompt: impl Into<String>) -> Job {
         Job::new(prompt.into())
             .with_directory(self.path("project"))
@@ -80,14 +80,13 @@ impl World {
             .with_deadlines(Deadlines::NONE.with_overall(LONG))
     }
 
-    pub(crate) async fn run(&self, request: BatchRequest) -> Played {
+    pub(crate) async fn run(&self, request: BatchRequest) -> PlayedBatch {
         play(self.opencode.batch(request)).await
     }
 
-    /// The prompts that the model was asked to answer, in order.
+    /// Prompts that the model received, in order.
     pub(crate) fn prompts(&self) -> Vec<String> {
-        let asked = self.turns();
-        asked.iter().filter_map(|request| request.prompt().map(Into::into)).collect()
+        self.turns().iter().filter_map(|request| request.prompt().map(Into::into)).collect()
     }
 
     pub(crate) fn turns(&self) -> Vec<Arc<ModelRequest>> {
@@ -96,7 +95,7 @@ impl World {
         requests
     }
 
-    /// All that was started in this world and still runs.
+    /// Running processes that belong to this world.
     pub(crate) fn processes(&self) -> Vec<Process> {
         with_env(MARK, self.root.as_os_str())
     }
@@ -108,12 +107,12 @@ impl World {
 
     #[track_caller]
     pub(crate) fn assert_nothing_left(&self) {
-        assert_eq!(self.processes(), [], "processes of the batch");
-        assert_eq!(self.private_dirs(), [] as [PathBuf; 0], "files of the batch");
+        assert_eq!(self.processes(), [], "processes of a batch are left");
+        assert_eq!(self.private_dirs(), [] as [PathBuf; 0], "files of a batch are left");
     }
 }
 
-impl Drop for World {
+impl Drop for BatchWorld {
     fn drop(&mut self) {
         if !thread::panicking() {
             self.assert_nothing_left();
@@ -133,34 +132,35 @@ fn environment(root: &std::path::Path) -> Vec<(&'static str, OsString)> {
     vec![
         ("HOME", root.join("home").into()),
         ("PATH", env::var_os("PATH").unwrap()),
-        // OpenCode goes by it: that of the caller's shell is not the project.
+        // OpenCode prefers `PWD` to the working directory; the value of the caller's shell is
+        // wrong.
         ("PWD", root.into()),
         (MARK, root.into()),
         ("OPENCODE_DISABLE_MODELS_FETCH", "1".into()),
-        // A config of the machine must not decide these tests.
+        // Config files of this machine must not influence the tests.
         ("OPENCODE_TEST_MANAGED_CONFIG_DIR", root.join("managed").into()),
     ]
 }
 
-/// A batch that is over.
-pub(crate) struct Played {
+/// Events and report of a batch.
+pub(crate) struct PlayedBatch {
     pub(crate) events: Vec<BatchEvent>,
     pub(crate) report: BatchReport,
 }
 
-impl Played {
-    /// How the jobs ended, in the order of the list.
+impl PlayedBatch {
+    /// Ends of the jobs, in the order of the list.
     pub(crate) fn ends(&self) -> Vec<&str> {
         self.report.jobs.iter().map(|job| &*job.record.end).collect()
     }
 
-    /// What the jobs answered, in the order of the list.
+    /// Answers of the jobs, in the order of the list.
     pub(crate) fn texts(&self) -> Vec<&str> {
         self.report.jobs.iter().map(|job| job.text()).collect()
     }
 
-    pub(crate) fn count(&self, is: impl Fn(&BatchEvent) -> bool) -> usize {
-        self.events.iter().filter(|event| is(event)).count()
+    pub(crate) fn count(&self, is_match: impl Fn(&BatchEvent) -> bool) -> usize {
+        self.events.iter().filter(|event| is_match(event)).count()
     }
 
     pub(crate) fn servers(&self) -> usize {
@@ -168,21 +168,24 @@ impl Played {
     }
 }
 
-pub(crate) async fn play(mut batch: BatchStream) -> Played {
+pub(crate) async fn play(mut batch: BatchStream) -> PlayedBatch {
     let mut events = Vec::new();
     while let Some(event) = batch.next_event().await {
         events.push(event);
     }
     let report = batch.outcome().await.unwrap();
-    Played { events, report }
+    PlayedBatch { events, report }
 }
 
-/// Waits for an event of the batch, and drops those before.
-pub(crate) async fn until(batch: &mut BatchStream, is: impl Fn(&BatchEvent) -> bool) -> BatchEvent {
+/// Reads events until one of them matches.
+pub(crate) async fn until(
+    batch: &mut BatchStream,
+    is_match: impl Fn(&BatchEvent) -> bool,
+) -> BatchEvent {
     while let Some(event) = batch.next_event().await {
-        if is(&event) {
+        if is_match(&event) {
             return event;
         }
     }
-    panic!("the batch ended before")
+    panic!("the batch ended without the event")
 }

@@ -1,4 +1,4 @@
-//! Handlers that wait: for a person at a terminal, say.
+//! Handlers that block, for example on a person at a terminal.
 
 use std::sync::Mutex;
 use std::sync::mpsc;
@@ -14,17 +14,17 @@ fn session(fake: &FakeServer) -> Session {
     server.create_session(CreateSession::new()).unwrap()
 }
 
-/// Plays a turn that asks for something before it says anything, and ends when that was answered. Returns the answer.
+/// Plays a turn that requests a permission before any text, and ends after the reply. Returns the
+/// reply.
 fn play(fake: &FakeServer) -> Value {
     let prompts = fake.wait_for_requests("POST", "/session/{id}/prompt_async", 1);
     let message = prompts[0].json()["messageID"].as_str().unwrap().to_owned();
     let events = turn_events("ses_1", &message, "Hello you.");
-    let at = |what| events.iter().position(|event: &String| event.contains(what)).unwrap();
+    let at = |text| events.iter().position(|event: &String| event.contains(text)).unwrap();
     let (before, rest) = events.split_at(at("message.part.delta"));
     let (rest, end) = rest.split_at(at("idle") - before.len());
-    let properties = json!({
-        "id": "per_1", "sessionID": "ses_1", "permission": "bash", "patterns": ["ls"], "always": [], "metadata": {},
-    });
+    let properties = json!({ "id": "per_1", "sessionID": "ses_1", "permission": "bash",
+        "patterns": ["ls"], "always": [], "metadata": {} });
     let asked = json!({ "id": "evt_ask", "type": "permission.asked", "properties": properties });
     before.iter().for_each(|event| fake.send_event(event));
     fake.send_event(&asked.to_string());
@@ -39,14 +39,14 @@ fn play(fake: &FakeServer) -> Value {
 }
 
 #[test]
-fn a_handler_that_waits_holds_nobody_up() {
+fn a_blocked_handler_does_not_block_events() {
     let fake = FakeServer::start(ServerScript::new()).unwrap();
-    let (tell, told) = mpsc::channel();
-    let told = Mutex::new(told);
+    let (sender, receiver) = mpsc::channel();
+    let receiver = Mutex::new(receiver);
     let session = session(&fake).on_permission(move |ask| {
         assert_eq!(ask.request.patterns, ["ls"]);
-        // What was said after it asked is told while it waits for that.
-        told.lock().unwrap().recv().unwrap();
+        // Events after the request arrive while the handler blocks.
+        receiver.lock().unwrap().recv().unwrap();
         PermissionReply::Once
     });
     thread::scope(|scope| {
@@ -57,8 +57,8 @@ fn a_handler_that_waits_holds_nobody_up() {
             is_asked |= matches!(event.kind, TurnEventKind::PermissionAsked(_));
             if event.text().is_some_and(|text| !text.is_empty()) {
                 assert!(is_asked);
-                // It waits for the first of them only.
-                let _ = tell.send(());
+                // The handler receives the first of these only.
+                let _ = sender.send(());
             }
         }
         assert_eq!(turn.outcome().unwrap().text(), "Hello you.");
@@ -67,9 +67,9 @@ fn a_handler_that_waits_holds_nobody_up() {
 }
 
 #[test]
-fn a_handler_that_panics_refuses() {
+fn a_panicking_handler_rejects() {
     let fake = FakeServer::start(ServerScript::new()).unwrap();
-    let session = session(&fake).on_permission(|_| panic!("this panic is part of the test"));
+    let session = session(&fake).on_permission(|_| panic!("a handler panics on purpose"));
     thread::scope(|scope| {
         let reply = scope.spawn(|| play(&fake));
         drop(session.send("Hello?").outcome());

@@ -1,6 +1,6 @@
-//! Programs that are not async: `opencode_tokio::blocking`.
+//! `opencode_tokio::blocking`, for programs that are not async.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod handlers;
 mod inside;
@@ -13,7 +13,7 @@ use testkit::conformance::Host;
 use testkit::conformance::world::ProgramWorld;
 use testkit::fake::Behavior;
 
-/// A world with a program that behaves like this, and a handle that waits for it.
+/// Creates a world with a fake program, and a blocking handle.
 fn world(behavior: Behavior) -> (ProgramWorld, blocking::OpenCode) {
     let world = ProgramWorld::new(&on(), behavior);
     let opencode = blocking::OpenCode::new(world.builder().build()).unwrap();

@@ -1,4 +1,4 @@
-//! The real program.
+//! A run of the real program.
 
 use opencode_tokio::blocking;
 use testkit::conformance::real::runs::{RunWorld, types};

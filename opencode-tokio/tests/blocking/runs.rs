@@ -1,4 +1,4 @@
-//! A run, waited for.
+//! Blocking runs.
 
 use opencode_tokio::{RunEnd, RunError};
 use testkit::conformance::lines::{START, answer};
@@ -8,12 +8,12 @@ use testkit::fake::{Behavior, Pipes, Signal};
 use crate::world;
 
 #[test]
-fn events_come_by_iterator_and_the_end_is_the_report() {
+fn a_run_is_an_iterator_of_events_with_a_report() {
     let (world, opencode) = world(Behavior::new().stdout_raw(answer("Hello you.")));
     let mut run = opencode.stream(world.request());
     let events: Vec<_> = run.by_ref().collect();
     assert_eq!(types(&events), ["step_start", "text", "step_finish"]);
-    assert_eq!(run.next(), None, "it has ended");
+    assert_eq!(run.next(), None, "an event after the end");
     assert_eq!(run.outcome().unwrap().text(), "Hello you.");
     assert_eq!(opencode.run(world.request()).unwrap().text(), "Hello you.");
     assert_eq!(opencode.binary().unwrap(), world.fake.program());
@@ -21,7 +21,7 @@ fn events_come_by_iterator_and_the_end_is_the_report() {
 }
 
 #[test]
-fn a_run_that_fails_is_the_error_that_async_programs_get() {
+fn a_failed_run_has_the_error_of_async_programs() {
     let (world, opencode) = world(Behavior::new().stdout_line(START).exit(3));
     let error = opencode.run(world.request()).unwrap_err();
     assert!(matches!(error, RunError::Ended { .. }), "{error:?}");
@@ -29,7 +29,7 @@ fn a_run_that_fails_is_the_error_that_async_programs_get() {
 }
 
 #[test]
-fn a_run_that_is_cancelled_tells_its_end() {
+fn a_run_can_be_cancelled() {
     let (world, opencode) = world(Behavior::new().stdout_line(START).hang());
     let mut run = opencode.stream(world.request());
     assert_eq!(run.next().unwrap().event_type(), "step_start");
@@ -40,7 +40,7 @@ fn a_run_that_is_cancelled_tells_its_end() {
 }
 
 #[test]
-fn a_run_that_is_dropped_leaves_nothing() {
+fn a_dropped_run_leaves_nothing() {
     let tools = Behavior::new().spawn_orphan(Pipes::Hold).spawn_tool(Pipes::Close);
     let (world, opencode) = world(tools.ignore(Signal::Terminate).stdout_line(START).hang());
     let mut run = opencode.stream(world.request());
@@ -54,7 +54,7 @@ fn a_run_that_is_dropped_leaves_nothing() {
 }
 
 #[test]
-fn runs_of_many_threads_share_a_handle() {
+fn threads_can_share_a_handle() {
     let (world, opencode) = world(Behavior::new().stdout_raw(answer("Hello you.")));
     std::thread::scope(|scope| {
         let run = |_| {

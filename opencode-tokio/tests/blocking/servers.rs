@@ -1,4 +1,4 @@
-//! Servers, and what happens between two calls.
+//! Blocking servers, sessions and batches, and the background thread between calls.
 
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use testkit::server::{FakeServer, ServerScript, turn_events};
 
 use crate::world;
 
-/// Lets the server answer the `n`th prompt.
+/// Plays the answer to the `n`th prompt.
 fn answer(fake: &FakeServer, n: usize, text: &str) {
     let prompts = fake.wait_for_requests("POST", "/session/{id}/prompt_async", n);
     let message = prompts[n - 1].json()["messageID"].as_str().unwrap().to_owned();
@@ -26,12 +26,12 @@ fn attached(fake: &FakeServer) -> blocking::Server {
 }
 
 #[test]
-fn turns_come_by_iterator_and_the_end_is_the_outcome() {
+fn a_turn_is_an_iterator_of_events_with_an_outcome() {
     let fake = FakeServer::start(ServerScript::new()).unwrap();
     let server = attached(&fake);
     assert_eq!((server.url(), server.is_running()), (fake.url(), true));
     let session = server.create_session(CreateSession::new()).unwrap();
-    // It is enough to keep the session.
+    // The session keeps the client of the server alive.
     drop(server);
     thread::scope(|scope| {
         scope.spawn(|| answer(&fake, 1, "Hello you."));
@@ -51,21 +51,21 @@ fn turns_come_by_iterator_and_the_end_is_the_outcome() {
 }
 
 #[test]
-fn events_are_heard_while_nobody_waits() {
+fn events_arrive_between_calls() {
     let fake = FakeServer::start(ServerScript::new()).unwrap();
     let server = attached(&fake);
     let mut events = server.events();
-    // The thread of the handle opens the stream and reads it: nobody here waits for anything.
+    // The background thread of the handle opens the stream, without any call here.
     fake.wait_for_events(1);
     fake.send_event(r#"{"id":"evt_1","type":"server.imagined","properties":{}}"#);
-    let told = events
+    let event = events
         .find_map(|news| if let ServerNews::Event(event) = news { Some(event) } else { None });
-    assert!(matches!(&told.unwrap().kind, ServerEventKind::Unknown { .. }));
+    assert!(matches!(&event.unwrap().kind, ServerEventKind::Unknown { .. }));
     drop((server, events));
 }
 
 #[test]
-fn a_server_of_ours_lives_as_long_as_what_was_made_from_it() {
+fn a_started_server_lives_as_long_as_its_sessions() {
     let answering = answering();
     let (world, opencode) = world(stubborn(&answering));
     let server = opencode.serve(request(&world)).unwrap();
@@ -80,7 +80,7 @@ fn a_server_of_ours_lives_as_long_as_what_was_made_from_it() {
 }
 
 #[test]
-fn a_server_that_is_stopped_says_how_it_ended() {
+fn a_stopped_server_reports_its_end() {
     let answering = answering();
     let (world, opencode) = world(stubborn(&answering));
     let server = opencode.serve(request(&world)).unwrap();
@@ -92,7 +92,7 @@ fn a_server_that_is_stopped_says_how_it_ended() {
 }
 
 #[test]
-fn batches_come_by_iterator_and_the_end_is_the_report() {
+fn a_batch_is_an_iterator_of_events_with_a_report() {
     let fake = FakeServer::start(ServerScript::new()).unwrap();
     let given = GivenServer::new(AttachRequest::new(fake.url()));
     let opencode = blocking::opencode().unwrap();

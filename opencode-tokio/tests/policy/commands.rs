@@ -1,19 +1,19 @@
-//! Commands, which a policy can refuse and not confine.
+//! Commands: a policy can reject them, but not confine them.
 
 use opencode_tokio::{PermissionAction, PermissionReply, Policy};
 use serde_json::{Value, json};
 
-use crate::world::{Verdicts, World};
+use crate::world::{PolicyWorld, Verdicts};
 
 fn bash(command: &str) -> (&'static str, Value) {
     ("bash", json!({ "command": command, "description": "a command" }))
 }
 
 #[tokio::test]
-async fn a_confined_session_runs_no_commands_unless_a_rule_says_so() {
-    let world = World::new("confined").await;
+async fn a_confined_session_runs_only_commands_that_a_rule_allows() {
+    let world = PolicyWorld::new("confined").await;
     let verdicts = Verdicts::default();
-    // Whoever confirms is not asked either.
+    // The confirm function is not called either.
     let policy = Policy::new().within(".").with_confirm(|_| async { PermissionReply::Once });
     let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();
 
@@ -26,7 +26,7 @@ async fn a_confined_session_runs_no_commands_unless_a_rule_says_so() {
         .await;
 
     assert_eq!(outcome.text(), "Done.");
-    assert!(!world.is_told("confined"));
+    assert!(!world.has_leaked("confined"));
     world.assert_outside_is_untouched();
     let path = world.outside("");
     let path = path.trim_end_matches('/');
@@ -40,8 +40,8 @@ async fn a_confined_session_runs_no_commands_unless_a_rule_says_so() {
 }
 
 #[tokio::test]
-async fn a_rule_for_some_commands_lets_nothing_pass_that_they_do_not_show() {
-    let world = World::new("commands").await;
+async fn a_rule_for_a_command_allows_only_literal_commands() {
+    let world = PolicyWorld::new("commands").await;
     let verdicts = Verdicts::default();
     let policy = Policy::new().pattern("bash", "echo *", PermissionAction::Allow);
     let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();
@@ -63,8 +63,8 @@ async fn a_rule_for_some_commands_lets_nothing_pass_that_they_do_not_show() {
         .await;
 
     assert_eq!(outcome.text(), "Done.");
-    assert_eq!(world.asked("commands")[1].tool_results()[0].text, "one\ntwo\n");
-    assert!(!world.is_told("commands"));
+    assert_eq!(world.model_requests("commands")[1].tool_results()[0].text, "one\ntwo\n");
+    assert!(!world.has_leaked("commands"));
     world.assert_outside_is_untouched();
     let refused = outcome.tools().filter(|tool| tool.state.status() == "error").count();
     assert_eq!(refused, 6, "{:?}", verdicts.texts());

@@ -1,4 +1,4 @@
-//! Files outside the directories of a policy.
+//! Files inside and outside of the directories of a policy.
 
 use std::fs;
 use std::process::Command;
@@ -7,16 +7,16 @@ use opencode_tokio::{Policy, TurnRequest};
 use serde_json::json;
 use testkit::model::{Reply, Script};
 
-use crate::world::{Verdicts, World, prompt, tools};
+use crate::world::{PolicyWorld, Verdicts, prompt, tools};
 
-/// Allows all there is, in the project.
+/// A policy that allows every tool, confined to the project.
 fn within_the_project() -> Policy {
     Policy::new().within(".").allow("*")
 }
 
 #[tokio::test]
-async fn nothing_is_written_outside() {
-    let world = World::new("writes").await;
+async fn nothing_outside_is_written() {
+    let world = PolicyWorld::new("writes").await;
     let verdicts = Verdicts::default();
     let session = world.session().await.with_policy(verdicts.of(within_the_project()));
     let session = session.await.unwrap();
@@ -44,7 +44,7 @@ async fn nothing_is_written_outside() {
         )
         .await;
 
-    assert_eq!(outcome.text(), "Done.", "it goes on after every refusal");
+    assert_eq!(outcome.text(), "Done.", "a rejection ended the turn");
     assert_eq!(fs::read_to_string(world.inside("deep/new.txt")).unwrap(), "written");
     world.assert_outside_is_untouched();
     for path in [".opencode", ".git", "opencode.json"] {
@@ -69,16 +69,16 @@ async fn nothing_is_written_outside() {
             guarded("opencode.json"),
         ]
     );
-    let told = &world.asked("writes")[2].tool_results()[1].text;
+    let result = &world.model_requests("writes")[2].tool_results()[1].text;
     let path = world.outside("new.txt");
-    let why =
+    let reason =
         format!("Refused by the policy of this session: {path} is not in the allowed directories.");
-    assert!(told.ends_with(&why), "{told}");
+    assert!(result.ends_with(&reason), "{result}");
 }
 
 #[tokio::test]
-async fn no_patch_gets_out() {
-    let world = World::new("patches").await;
+async fn no_patch_writes_outside() {
+    let world = PolicyWorld::new("patches").await;
     let verdicts = Verdicts::default();
     let session = world.session().await.with_policy(verdicts.of(within_the_project()));
     let session = session.await.unwrap();
@@ -110,7 +110,7 @@ async fn no_patch_gets_out() {
     );
     assert_eq!(fs::read_to_string(world.inside("new.txt")).unwrap(), "new\n");
     assert_eq!(fs::read_to_string(world.inside("inside.txt")).unwrap(), "inside\n");
-    assert!(!world.project().join("good.txt").exists(), "all of a patch, or nothing");
+    assert!(!world.project().join("good.txt").exists(), "a patch was applied in part");
     world.assert_outside_is_untouched();
     let asked: Vec<_> =
         verdicts.all().into_iter().map(|verdict| verdict.reply.as_str().to_owned()).collect();
@@ -119,7 +119,7 @@ async fn no_patch_gets_out() {
 
 #[tokio::test]
 async fn nothing_outside_is_read() {
-    let world = World::new("reads").await;
+    let world = PolicyWorld::new("reads").await;
     let verdicts = Verdicts::default();
     let session = world.session().await.with_policy(verdicts.of(within_the_project()));
     let session = session.await.unwrap();
@@ -135,7 +135,7 @@ async fn nothing_outside_is_read() {
                 read(world.outside("secret.txt")),
                 read(world.inside("link/secret.txt")),
                 read("link".into()),
-                // To OpenCode's rules, this is a file of the project.
+                // OpenCode's rules count this as a file of the project.
                 read(world.inside("far/../secret.txt")),
                 search("grep", "link"),
                 search("grep", "link/nothing.txt"),
@@ -147,8 +147,8 @@ async fn nothing_outside_is_read() {
         .await;
 
     assert_eq!(outcome.text(), "Done.");
-    assert!(!world.is_told("reads"));
-    let results = world.asked("reads")[10].tool_results();
+    assert!(!world.has_leaked("reads"));
+    let results = world.model_requests("reads")[10].tool_results();
     assert!(results[0].text.contains("1: inside"), "{}", results[0].text);
     let refused = |result: &testkit::model::ToolResult| {
         result.text.ends_with("is not in the allowed directories.")
@@ -171,12 +171,12 @@ async fn nothing_outside_is_read() {
             "glob"
         ]
     );
-    assert!(fs::exists(world.inside("link/secret.txt")).unwrap(), "the link is there");
+    assert!(fs::exists(world.inside("link/secret.txt")).unwrap(), "the link is broken");
 }
 
 #[tokio::test]
-async fn another_directory_can_be_opened_to_reads() {
-    let world = World::new("opened").await;
+async fn another_directory_can_be_allowed_for_reads() {
+    let world = PolicyWorld::new("opened").await;
     let verdicts = Verdicts::default();
     let policy = within_the_project().deny("bash").with_reads_in(world.outside("deep"));
     let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();
@@ -192,7 +192,7 @@ async fn another_directory_can_be_opened_to_reads() {
         )
         .await;
 
-    assert!(world.is_told("opened"));
+    assert!(world.has_leaked("opened"));
     world.assert_outside_is_untouched();
     assert_eq!(
         verdicts.texts(),
@@ -208,10 +208,10 @@ async fn another_directory_can_be_opened_to_reads() {
     );
 }
 
-/// In a repository OpenCode takes all of it for the project, and asks for the files alone.
+/// OpenCode counts the whole repository as the project, and asks only for files.
 #[tokio::test]
 async fn the_rest_of_a_repository_is_outside_too() {
-    let world = World::new("repository").await;
+    let world = PolicyWorld::new("repository").await;
     let root = world.project().parent().unwrap().to_owned();
     let made = Command::new("git").args(["init", "--quiet"]).current_dir(root).status().unwrap();
     assert!(made.success());
@@ -240,7 +240,8 @@ async fn the_rest_of_a_repository_is_outside_too() {
     for path in ["new.txt", "deep/new.txt"] {
         assert!(!fs::exists(world.outside(path)).unwrap(), "{path} was written");
     }
-    assert!(!world.is_told("repository"));
-    let asked: Vec<_> = verdicts.all().into_iter().map(|it| it.request.permission).collect();
+    assert!(!world.has_leaked("repository"));
+    let asked: Vec<_> =
+        verdicts.all().into_iter().map(|verdict| verdict.request.permission).collect();
     assert_eq!(asked, ["edit", "edit", "edit", "read", "read"]);
 }

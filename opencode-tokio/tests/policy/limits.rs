@@ -1,4 +1,4 @@
-//! How often, who confirms, and what is remembered.
+//! Call limits, confirmation, and remembered grants.
 
 use std::future::ready;
 use std::sync::{Arc, Mutex};
@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 use testkit::model::{Reply, Script};
 use tokio::sync::Semaphore;
 
-use crate::world::{Verdicts, World, prompt, tools};
+use crate::world::{PolicyWorld, Verdicts, prompt, tools};
 
 fn bash(command: &str) -> (&'static str, Value) {
     ("bash", json!({ "command": command, "description": "a command" }))
 }
 
-/// What was to be confirmed.
+/// Patterns that a confirm function received.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<String>>>);
+struct ConfirmLog(Arc<Mutex<Vec<String>>>);
 
-impl Asked {
+impl ConfirmLog {
     fn confirm(&self, policy: Policy, reply: PermissionReply) -> Policy {
         let asked = self.clone();
         policy.with_confirm(move |ask: Pending<PermissionRequest>| {
@@ -35,8 +35,8 @@ impl Asked {
 }
 
 #[tokio::test]
-async fn calls_are_counted_over_the_whole_tree_and_once_each() {
-    let world = World::new("counted").await;
+async fn every_tool_call_of_the_tree_counts_once() {
+    let world = PolicyWorld::new("counted").await;
     let verdicts = Verdicts::default();
     let policy = Policy::new().allow("*").with_tool_calls_max(3);
     let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();
@@ -45,9 +45,10 @@ async fn calls_are_counted_over_the_whole_tree_and_once_each() {
         .then(Reply::new().tool("todowrite", json!({ "todos": [] })))
         .then(Reply::new().text("I tried."));
     world.model().script("counted-child", child);
-    let task = json!({ "description": "a task", "prompt": "Go [[counted-child]]", "subagent_type": "general" });
+    let task = json!({ "description": "a task", "prompt": "Go [[counted-child]]",
+        "subagent_type": "general" });
 
-    // Asks twice: for the directory, and for the file.
+    // Needs two permissions: for the directory, and for the file.
     let read = ("read", json!({ "filePath": world.outside("deep/other.txt") }));
     let outcome = world.play(&session, "counted", [read, ("task", task), bash("echo x")]).await;
 
@@ -68,14 +69,14 @@ async fn calls_are_counted_over_the_whole_tree_and_once_each() {
         ("bash", true),
     ];
     assert_eq!(reasons, counted.map(|(permission, over)| (permission.to_owned(), over)));
-    let told = &world.asked("counted")[3].tool_results()[2].text;
-    assert!(told.ends_with("no more than 3 tool calls are allowed."), "{told}");
+    let result = &world.model_requests("counted")[3].tool_results()[2].text;
+    assert!(result.ends_with("no more than 3 tool calls are allowed."), "{result}");
 }
 
 #[tokio::test]
-async fn always_is_for_one_session() {
-    let world = World::new("always").await;
-    let asked = Asked::default();
+async fn always_grants_one_session() {
+    let world = PolicyWorld::new("always").await;
+    let asked = ConfirmLog::default();
     let policy = asked.confirm(Policy::new(), PermissionReply::Always);
     let session = world.session().await.with_policy(policy.clone()).await.unwrap();
     let other = world.session().await.with_policy(policy).await.unwrap();
@@ -83,21 +84,21 @@ async fn always_is_for_one_session() {
 
     let outcome = world.play(&session, "always", calls()).await;
     let lines = ["echo one", "echo three > three.txt"];
-    assert_eq!(asked.all(), lines, "what is remembered lets nothing pass that it does not show");
+    assert_eq!(asked.all(), lines, "a remembered grant covered a redirection");
     let all = |status: &str| vec![("bash".to_owned(), status.to_owned()); 3];
     assert_eq!(tools(&outcome), all("completed"));
 
     let outcome = world.play(&session.clone(), "always", calls()).await;
-    assert_eq!(asked.all()[2..], ["echo three > three.txt"], "a later turn of the session");
+    assert_eq!(asked.all()[2..], ["echo three > three.txt"], "a later turn has no grant");
     assert_eq!(tools(&outcome), all("completed"));
 
     world.play(&other, "always", calls()).await;
-    assert_eq!(asked.all()[3..], lines, "another session of the same directory");
+    assert_eq!(asked.all()[3..], lines, "a grant covered another session of the directory");
 }
 
 #[tokio::test]
 async fn handlers_of_a_turn_do_not_overrule_a_policy() {
-    let world = World::new("handlers").await;
+    let world = PolicyWorld::new("handlers").await;
     let session = world.session().await.with_policy(Policy::new()).await.unwrap();
     let session = session.on_permission(|_| ready(PermissionReply::Always));
     let script = Script::new()
@@ -116,11 +117,11 @@ async fn handlers_of_a_turn_do_not_overrule_a_policy() {
 }
 
 #[tokio::test]
-async fn a_confirm_function_that_panics_refuses() {
-    let world = World::new("panics").await;
+async fn a_panicking_confirm_function_rejects() {
+    let world = PolicyWorld::new("panics").await;
     let verdicts = Verdicts::default();
     let policy = Policy::new().with_confirm(|_| -> std::future::Ready<PermissionReply> {
-        panic!("the confirm function panics, as it should")
+        panic!("the confirm function panics on purpose")
     });
     let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();
 
@@ -130,10 +131,10 @@ async fn a_confirm_function_that_panics_refuses() {
     assert!(!world.project().join("new.txt").exists());
 }
 
-/// OpenCode refuses all that a session asks for when it is told that one is refused.
+/// OpenCode rejects all pending permissions of a session when one of them is rejected.
 #[tokio::test]
-async fn of_calls_at_once_each_gets_its_own_answer() {
-    let world = World::new("at-once").await;
+async fn parallel_calls_get_separate_verdicts() {
+    let world = PolicyWorld::new("at-once").await;
     let thinking = Arc::new(Semaphore::new(0));
     let thought = Arc::clone(&thinking);
     let policy = Policy::new().deny("webfetch").with_confirm(move |_| {
@@ -178,8 +179,8 @@ async fn of_calls_at_once_each_gets_its_own_answer() {
 }
 
 #[tokio::test]
-async fn the_same_call_again_and_again_is_decided_too() {
-    let world = World::new("doom").await;
+async fn repeated_calls_are_decided_one_by_one() {
+    let world = PolicyWorld::new("doom").await;
     let verdicts = Verdicts::default();
     let policy = Policy::new().allow("todowrite");
     let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();

@@ -1,6 +1,6 @@
-//! Policies against a model that tries to get out, end to end: on the real OpenCode, where only the model is scripted.
+//! Policies against a model that tries to escape, on the real OpenCode with a scripted model.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 #[path = "../common/adapter.rs"]
 mod adapter;

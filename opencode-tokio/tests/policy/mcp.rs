@@ -1,9 +1,9 @@
-//! What MCP servers offer.
+//! Tools and resources of MCP servers.
 
 use opencode_tokio::{PermissionAction, Policy};
 use serde_json::{Value, json};
 
-use crate::world::{Verdicts, World, tools};
+use crate::world::{PolicyWorld, Verdicts, tools};
 
 /// An MCP server with one tool and one resource.
 const NOTES: &str = r"
@@ -15,7 +15,10 @@ const results = {
         serverInfo: { name: 'notes', version: '1' },
     }),
     'tools/list': () => ({
-        tools: [{ name: 'add', description: 'adds a note', inputSchema: { type: 'object', properties: {} } }],
+        tools: [{
+            name: 'add', description: 'adds a note',
+            inputSchema: { type: 'object', properties: {} },
+        }],
     }),
     'tools/call': () => ({ content: [{ type: 'text', text: 'It is noted.' }] }),
     'resources/list': () => ({ resources: [{ uri: 'note:1', name: 'first' }] }),
@@ -32,27 +35,28 @@ lines.on('line', line => {
 });
 ";
 
-/// A world whose project has that server, and whose agent may do this.
-async fn with_notes(name: &str, permission: Value) -> World {
+/// Creates a world whose project has this MCP server, and whose agent has these permissions.
+async fn with_notes(name: &str, permission: Value) -> PolicyWorld {
     let config = json!({
         "mcp": { "notes": { "type": "local", "command": ["node", "notes.cjs"] } },
         "agent": { "build": { "permission": permission } },
     });
-    World::with_files(name, &[("notes.cjs", NOTES), ("opencode.json", &config.to_string())]).await
+    let files = [("notes.cjs", NOTES), ("opencode.json", &config.to_string())];
+    PolicyWorld::with_files(name, &files).await
 }
 
 #[tokio::test]
-async fn a_tool_that_no_rule_names_is_hidden() {
+async fn a_tool_without_a_rule_is_hidden() {
     let world = with_notes("mcp-hidden", json!({})).await;
     let session = world.session().await.with_policy(Policy::new()).await.unwrap();
     world.play(&session, "mcp-hidden", [("notes_add", json!({}))]).await;
-    let asked = world.asked("mcp-hidden");
-    assert!(!asked[0].tools().contains(&"notes_add"), "{:?}", asked[0].tools());
-    assert!(!asked[1].tool_results()[0].text.contains("It is noted."));
+    let requests = world.model_requests("mcp-hidden");
+    assert!(!requests[0].tools().contains(&"notes_add"), "{:?}", requests[0].tools());
+    assert!(!requests[1].tool_results()[0].text.contains("It is noted."));
 }
 
 #[tokio::test]
-async fn a_tool_is_asked_for_by_its_name() {
+async fn a_tool_needs_permission_under_its_name() {
     let world = with_notes("mcp-tools", json!({ "notes_*": "ask" })).await;
     for (policy, status, verdict) in [
         (Policy::new(), "error", "reject: a confirmation is required and not available"),
@@ -65,21 +69,21 @@ async fn a_tool_is_asked_for_by_its_name() {
 
         assert_eq!(tools(&outcome), [("notes_add".to_owned(), status.to_owned())]);
         assert_eq!(verdicts.texts(), [format!("notes_add {verdict}")]);
-        let told = &world.asked("mcp-tools").last().unwrap().tool_results()[0].text;
-        assert_eq!(told.contains("It is noted."), status == "completed", "{told}");
+        let result = &world.model_requests("mcp-tools").last().unwrap().tool_results()[0].text;
+        assert_eq!(result.contains("It is noted."), status == "completed", "{result}");
     }
 }
 
 #[tokio::test]
-async fn a_resource_is_read_and_is_no_file() {
+async fn a_resource_counts_as_read_and_not_as_a_file() {
     let world = with_notes("mcp-resources", json!({})).await;
     let read = || [("read_mcp_resource", json!({ "server": "notes", "uri": "note:1" }))];
     let policy = Policy::new().within(world.project()).allow("read");
     let closed = policy.clone().pattern("read", "mcp:*", PermissionAction::Deny);
-    for (policy, is_told) in [(policy, true), (closed, false)] {
+    for (policy, is_readable) in [(policy, true), (closed, false)] {
         let session = world.session().await.with_policy(policy).await.unwrap();
         world.play(&session, "mcp-resources", read()).await;
-        let told = &world.asked("mcp-resources").last().unwrap().tool_results()[0].text;
-        assert_eq!(told.contains("The first note."), is_told, "{told}");
+        let result = &world.model_requests("mcp-resources").last().unwrap().tool_results()[0].text;
+        assert_eq!(result.contains("The first note."), is_readable, "{result}");
     }
 }

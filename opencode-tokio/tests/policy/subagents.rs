@@ -1,10 +1,10 @@
-//! What subagents may do.
+//! Permissions of subagents.
 
 use opencode_tokio::{Policy, PolicyError};
 use serde_json::{Value, json};
 use testkit::model::{Reply, Script};
 
-use crate::world::{Verdicts, World, tools};
+use crate::world::{PolicyWorld, Verdicts, tools};
 
 fn task(prompt: &str) -> (&'static str, Value) {
     let input = json!({ "description": "a task", "prompt": prompt, "subagent_type": "general" });
@@ -12,8 +12,8 @@ fn task(prompt: &str) -> (&'static str, Value) {
 }
 
 #[tokio::test]
-async fn a_subagent_may_do_what_its_session_may() {
-    let world = World::new("parent").await;
+async fn a_subagent_has_the_permissions_of_its_session() {
+    let world = PolicyWorld::new("parent").await;
     let verdicts = Verdicts::default();
     let policy = Policy::new().within(".").allow("task").allow("edit");
     let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();
@@ -41,8 +41,8 @@ async fn a_subagent_may_do_what_its_session_may() {
 }
 
 #[tokio::test]
-async fn the_prompt_of_a_subagent_brings_no_file_from_outside() {
-    let world = World::new("mentions").await;
+async fn the_prompt_of_a_subagent_mentions_no_file_outside() {
+    let world = PolicyWorld::new("mentions").await;
     let verdicts = Verdicts::default();
     let policy = Policy::new().within(".").allow("task");
     let session = world.session().await.with_policy(verdicts.of(policy)).await.unwrap();
@@ -66,15 +66,15 @@ async fn the_prompt_of_a_subagent_brings_no_file_from_outside() {
     assert_eq!(outcome.text(), "Done.");
     let statuses: Vec<_> = tools(&outcome).into_iter().map(|(_, status)| status).collect();
     assert_eq!(statuses, ["error", "error", "completed"], "{:?}", verdicts.texts());
-    assert!(!world.is_told("mentioned"), "OpenCode reads what is mentioned without asking");
-    let asked = world.asked("mentioned");
-    assert_eq!(asked.len(), 1);
-    assert!(asked[0].body().to_string().contains("1: inside"));
+    assert!(!world.has_leaked("mentioned"), "OpenCode reads mentioned files without permission");
+    let requests = world.model_requests("mentioned");
+    assert_eq!(requests.len(), 1);
+    assert!(requests[0].body().to_string().contains("1: inside"));
 }
 
 #[tokio::test]
-async fn a_subagent_goes_on_with_no_session_of_others() {
-    let world = World::new("resumes").await;
+async fn a_subagent_resumes_no_other_session() {
+    let world = PolicyWorld::new("resumes").await;
     let other = world.session().await;
     let session = world.session().await;
     let session = session.with_policy(Policy::new().allow("task")).await.unwrap();
@@ -85,15 +85,19 @@ async fn a_subagent_goes_on_with_no_session_of_others() {
     let outcome = world.play(&session, "resumes", [(tool, input)]).await;
 
     assert_eq!(tools(&outcome), [("task".to_owned(), "error".to_owned())]);
-    assert_eq!(world.asked("resumed").len(), 0);
+    assert_eq!(world.model_requests("resumed").len(), 0);
     assert_eq!(other.messages().await.unwrap().len(), 0);
 }
 
 #[tokio::test]
-async fn where_a_server_asks_nothing_a_policy_is_for_sessions_without_subagents() {
-    // What an agent of the project may do comes after what the server was told.
-    let config = r#"{"agent": {"build": {"permission": {"*": "allow"}}, "general": {"permission": {"*": "allow"}}}}"#;
-    let world = World::with_files("unasked", &[("opencode.json", config)]).await;
+async fn a_server_that_asks_nothing_supports_policies_without_subagents() {
+    // Permissions of agents in the project override those of the server's config.
+    let config = json!({ "agent": {
+        "build": { "permission": { "*": "allow" } },
+        "general": { "permission": { "*": "allow" } },
+    } });
+    let config = config.to_string();
+    let world = PolicyWorld::with_files("unasked", &[("opencode.json", &config)]).await;
     let policy = Policy::new().within(".").allow("edit").allow("task");
 
     let error = world.session().await.with_policy(policy.clone()).await.unwrap_err();
@@ -122,12 +126,12 @@ async fn where_a_server_asks_nothing_a_policy_is_for_sessions_without_subagents(
     assert!(world.project().join("good.txt").exists());
     world.assert_outside_is_untouched();
     assert_eq!(verdicts.all().len(), 2, "{:?}", verdicts.texts());
-    let offered = world.asked("unasked")[0].tools().join(" ");
-    assert_eq!(offered, "edit write", "what cannot be allowed is hidden");
+    let offered = world.model_requests("unasked")[0].tools().join(" ");
+    assert_eq!(offered, "edit write", "tools that the policy cannot allow are hidden");
     let called: Vec<_> = outcome.tools().map(|tool| tool.tool.to_string()).collect();
     assert_eq!(called, ["write", "write", "invalid", "invalid"]);
-    assert_eq!(world.asked("unasked-child").len(), 0);
-    // A turn without the policy shows what the server would have done.
+    assert_eq!(world.model_requests("unasked-child").len(), 0);
+    // Without the policy, the server writes to the link.
     let free = world.session().await;
     world.play(&free, "unasked-free", [write(world.inside("link/new.txt"))]).await;
     assert!(std::path::Path::new(&world.outside("new.txt")).exists());

@@ -1,4 +1,5 @@
-//! One server for all tests of a process, which asks for everything. Each test has a project of its own on it.
+//! One real server for all tests of a process, which asks for every permission. Each test has a
+//! project of its own.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -15,46 +16,46 @@ use testkit::model::{ModelRequest, ModelServer, Reply, Script};
 
 use crate::on;
 
-/// A turn takes a second; this is for a machine that does other things as well.
+/// Limit on the duration of a turn, long enough for a loaded machine.
 const LONG: Duration = Duration::from_secs(240);
 
 const PASSWORD: &str = "the password of the tests";
 
-/// In files that the model must not get to know.
+/// Content of files that must not reach the model.
 pub(crate) const SECRET: &str = "the-secret-of-the-tests";
 
-/// What outlives a test: the server, its model, its directories.
-struct Shared {
+/// The shared server, its model and its directories.
+struct PolicyServer {
     model: ModelServer,
     root: PathBuf,
     url: String,
 }
 
-/// One test's project, and a directory next to it.
-pub(crate) struct World {
-    shared: &'static Shared,
+/// Project of one test, with a directory beside it.
+pub(crate) struct PolicyWorld {
+    shared: &'static PolicyServer,
     root: PathBuf,
     pub(crate) server: Server,
 }
 
-impl World {
-    /// `name` is the project's and the script's.
+impl PolicyWorld {
+    /// Creates a world. `name` is the name of its directory.
     pub(crate) async fn new(name: &str) -> Self {
         Self::with_files(name, &[]).await
     }
 
-    /// With these files in the project.
+    /// Creates a world with these files in the project.
     pub(crate) async fn with_files(name: &str, files: &[(&str, &str)]) -> Self {
         let shared = tokio::task::spawn_blocking(shared).await.unwrap();
         let root = shared.root.join(name);
-        let usual = [
+        let standard = [
             ("project/inside.txt", "inside\n"),
             ("outside/secret.txt", SECRET),
             ("outside/deep/other.txt", SECRET),
         ];
         let files = files.iter().map(|(path, text)| (format!("project/{path}"), *text));
         for (path, text) in
-            usual.into_iter().map(|(path, text)| (path.to_owned(), text)).chain(files)
+            standard.into_iter().map(|(path, text)| (path.to_owned(), text)).chain(files)
         {
             let path = root.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -81,35 +82,36 @@ impl World {
         self.root.join("project")
     }
 
-    /// A path in the directory next to the project.
+    /// Path in the directory beside the project.
     pub(crate) fn outside(&self, path: &str) -> String {
         self.root.join("outside").join(path).to_str().unwrap().to_owned()
     }
 
-    /// A path in the project.
+    /// Path in the project.
     pub(crate) fn inside(&self, path: &str) -> String {
         self.project().join(path).to_str().unwrap().to_owned()
     }
 
-    /// A session with a title, so that nothing else asks the model than the prompts.
+    /// Creates a session with a title, so that no title request is sent.
     pub(crate) async fn session(&self) -> Session {
         self.server.create_session(CreateSession::new().with_title("a test")).await.unwrap()
     }
 
-    /// What this script was asked for, in order.
-    pub(crate) fn asked(&self, script: &str) -> Vec<Arc<ModelRequest>> {
+    /// Model requests of this script, in order.
+    pub(crate) fn model_requests(&self, script: &str) -> Vec<Arc<ModelRequest>> {
         let requests = self.model().requests();
         requests.into_iter().filter(|request| request.script() == Some(script)).collect()
     }
 
-    /// Whether the model of this script was told the secret.
-    pub(crate) fn is_told(&self, script: &str) -> bool {
-        let requests = self.asked(script);
-        assert!(!requests.is_empty(), "{script} was asked");
+    /// Returns whether the secret reached the model of this script.
+    pub(crate) fn has_leaked(&self, script: &str) -> bool {
+        let requests = self.model_requests(script);
+        assert!(!requests.is_empty(), "the model was not called for {script}");
         requests.iter().any(|request| request.body().to_string().contains(SECRET))
     }
 
-    /// Everything below the directory next to the project, as it was made.
+    /// Checks that the directory beside the project has its initial content, and no other directory
+    /// was created.
     pub(crate) fn assert_outside_is_untouched(&self) {
         let mut found = Vec::new();
         list(&self.root.join("outside"), &mut found);
@@ -120,11 +122,11 @@ impl World {
                 (self.outside("secret.txt"), SECRET.to_owned()),
             ]
         );
-        let besides: Vec<_> = fs::read_dir(&self.root).unwrap().collect();
-        assert_eq!(besides.len(), 2, "nothing next to the project but what was: {besides:?}");
+        let entries: Vec<_> = fs::read_dir(&self.root).unwrap().collect();
+        assert_eq!(entries.len(), 2, "entries beside the project: {entries:?}");
     }
 
-    /// One prompt for a script of this many calls, one after another, and the session's answer to it.
+    /// Plays a script with one tool call per step, and returns the outcome of its turn.
     pub(crate) async fn play(
         &self,
         session: &Session,
@@ -139,7 +141,7 @@ impl World {
     }
 }
 
-/// What was decided, in order: `permission: reply: reason`.
+/// Verdicts of a policy, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Verdicts(Arc<Mutex<Vec<PolicyVerdict>>>);
 
@@ -162,12 +164,12 @@ impl Verdicts {
     }
 }
 
-/// A prompt with a deadline, so that a test that hangs fails.
+/// A prompt with an overall deadline, so that a test that hangs fails.
 pub(crate) fn prompt(request: impl Into<TurnRequest>) -> TurnRequest {
     request.into().with_deadlines(Deadlines::NONE.with_overall(LONG))
 }
 
-/// The tools that were called, and what became of them.
+/// Tools that were called, with their states.
 pub(crate) fn tools(outcome: &TurnOutcome) -> Vec<(String, String)> {
     let of =
         |tool: &opencode_tokio::ToolPart| (tool.tool.to_string(), tool.state.status().to_owned());
@@ -186,13 +188,13 @@ fn list(directory: &Path, found: &mut Vec<(String, String)>) {
     found.sort();
 }
 
-fn shared() -> &'static Shared {
-    static SHARED: OnceLock<Shared> = OnceLock::new();
+fn shared() -> &'static PolicyServer {
+    static SHARED: OnceLock<PolicyServer> = OnceLock::new();
     SHARED.get_or_init(|| {
-        // Not below the repository of this crate: what is in one, OpenCode does not take for outside.
+        // Outside of this repository, because OpenCode counts a whole repository as inside.
         let root = kept::directory(&env::temp_dir(), "opencode-test-policy-");
         let model = ModelServer::start().unwrap();
-        // One that can allow everything OpenCode comes with, so that the server asks for all of it.
+        // A policy that can allow every built-in tool, so that the server asks for all of them.
         let policy = Policy::new().with_confirm(|_| async { PermissionReply::reject() });
         let config = RunConfig::new().with_overrides(config(&model).as_object().unwrap().clone());
         let request = ServeRequest::new()
@@ -201,13 +203,13 @@ fn shared() -> &'static Shared {
             .with_flags(ServeFlags::new().with_credentials(Credentials::new(PASSWORD)));
         let on = on();
         let url = kept::serve(&on, kept::opencode(&on, &root), request);
-        Shared { model, root, url }
+        PolicyServer { model, root, url }
     })
 }
 
 fn config(model: &ModelServer) -> Value {
     let mut config = model.config();
-    // OpenCode tells by a model's name whether it edits with patches.
+    // OpenCode decides by the name of a model whether it offers `apply_patch`.
     let models = &mut config["provider"]["scripted"]["models"];
     models["gpt-patches"] = models["m1"].clone();
     config["share"] = json!("disabled");

@@ -1,4 +1,4 @@
-//! What a run says.
+//! Answers of runs.
 
 use opencode_tokio::{Reasoning, RunFlags};
 use testkit::conformance::real::runs::{RunWorld, types};
@@ -7,10 +7,10 @@ use testkit::model::{Reply, RequestKind};
 use crate::on;
 
 #[tokio::test]
-async fn reasoning_is_shown_when_asked_for() {
+async fn reasoning_is_shown_on_request() {
     let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().reasoning("Let me ").reasoning("see.").text("Seen."));
-    // Without a title of its own.
+    // Without a title in the flags, OpenCode requests one.
     let config = world.config().with_flags(RunFlags::new().with_reasoning(Reasoning::Show));
 
     let mut run = world.start(world.request_with("Look.", config));

@@ -1,15 +1,15 @@
-//! Runs that nobody wants any more, while a tool works and has left things behind.
+//! Runs that are dropped while tools run and have left processes behind.
 
 use std::time::Duration;
 
 use opencode_tokio::Deadlines;
 use testkit::conformance::real::runs::{RunWorld, await_sleepers, lingering, permit};
 
-use crate::deadlines::turn_clock;
+use crate::deadlines::move_clock;
 use crate::on;
 
 #[tokio::test]
-async fn a_timeout_of_tokio_may_drop_a_run() {
+async fn a_run_in_a_tokio_timeout_can_be_dropped() {
     const HOUR: Duration = Duration::from_secs(3600);
     let world = RunWorld::new(&on());
     let root = world.root();
@@ -19,7 +19,7 @@ async fn a_timeout_of_tokio_may_drop_a_run() {
     let run = tokio::time::timeout(HOUR, world.opencode.run(request));
     let clock = async {
         tokio::task::spawn_blocking(|| await_sleepers(root)).await.unwrap();
-        turn_clock(HOUR).await;
+        move_clock(HOUR).await;
     };
     let (outcome, ()) = tokio::join!(run, clock);
 

@@ -1,4 +1,4 @@
-//! Runs that take too long. The clock is turned, nobody waits.
+//! Deadlines of runs. The test moves the clock instead of waiting.
 
 use std::time::Duration;
 
@@ -10,15 +10,16 @@ use crate::on;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Only for a moment: a clock that stands still jumps to the next timer whenever everybody waits.
-pub(crate) async fn turn_clock(by: Duration) {
+/// Moves the clock and resumes it at once, because a paused clock jumps to the next timer whenever
+/// every task waits.
+pub(crate) async fn move_clock(by: Duration) {
     tokio::time::pause();
     tokio::time::advance(by).await;
     tokio::time::resume();
 }
 
 #[tokio::test]
-async fn silence_in_the_middle_ends_a_run_that_keeps_what_it_gathered() {
+async fn silence_times_out_and_keeps_partial_results() {
     let world = RunWorld::new(&on());
     let first = Reply::new().text("Part one.").tool("bash", bash("echo done"));
     let stalled = Reply::new().text("Part tw").stall();
@@ -30,7 +31,7 @@ async fn silence_in_the_middle_ends_a_run_that_keeps_what_it_gathered() {
         run.until(|event| matches!(event.kind, RunEventKind::StepStart(_))).await;
     }
     assert!(!world.processes().is_empty());
-    turn_clock(HOUR).await;
+    move_clock(HOUR).await;
     let error = run.outcome().await.unwrap_err();
 
     let RunError::Ended(report) = &error else { panic!("{error}") };
@@ -43,14 +44,14 @@ async fn silence_in_the_middle_ends_a_run_that_keeps_what_it_gathered() {
 }
 
 #[tokio::test]
-async fn a_model_that_never_begins_ends_a_run() {
+async fn a_model_that_never_answers_times_out() {
     let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().stall());
     let deadlines = Deadlines::NONE.with_first_event(HOUR).with_idle(HOUR / 2);
 
     let mut run = world.start(world.request("Go.").with_deadlines(deadlines));
     let (_, events) = run.until_model_request(|_| true).await;
-    turn_clock(HOUR).await;
+    move_clock(HOUR).await;
     let error = run.outcome().await.unwrap_err();
 
     assert_eq!(events, []);

@@ -1,4 +1,4 @@
-//! The log of a run's events, and how it is read again.
+//! Event logs of runs, and their replay.
 
 use std::fs;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use testkit::model::{Reply, Script};
 
 use crate::on;
 
-/// What a run said, from its log alone.
+/// Replays a log. Returns the outcome and the events.
 fn replay(log: Vec<u8>) -> (RunOutcome, Vec<RunEvent>) {
     let now = Instant::now();
     let mut run = Run::new(RunSettings::default(), now);
@@ -24,13 +24,13 @@ fn replay(log: Vec<u8>) -> (RunOutcome, Vec<RunEvent>) {
             RunAction::Event(event) => events.push(*event),
             RunAction::Finished(outcome) => return (*outcome, events),
             RunAction::Signal(_) | RunAction::Sweep => {}
-            RunAction::Wait(_) => panic!("nothing is left to wait for"),
+            RunAction::Wait(_) => panic!("the replayed run waits"),
         }
     }
 }
 
 #[tokio::test]
-async fn a_log_holds_the_events_and_can_be_replayed() {
+async fn a_log_contains_the_events_and_can_be_replayed() {
     let world = RunWorld::new(&on());
     let first = Reply::new().text("One\n").tool("bash", bash("printf 'a\\nb\\033[0m'"));
     let second = Reply::new().text("Two \u{1f980}");
@@ -38,7 +38,7 @@ async fn a_log_holds_the_events_and_can_be_replayed() {
     let path = world.path("events.jsonl");
     fs::write(&path, "{\"type\":\"of another run\"}\n").unwrap();
     let log = EventLogConfig::new(&path).with_mode(EventLogMode::Append).without_type("step_start");
-    // An agent that is none gives a notice, which is no line of standard output.
+    // Another agent than requested gives a notice, which is not on standard output.
     let config = world.config().with_agent("general");
     let mut request = world.request_with("Go.", config).with_log(log);
     request.settings.agent_fallback = AgentFallback::Accept;
@@ -51,9 +51,9 @@ async fn a_log_holds_the_events_and_can_be_replayed() {
     events.retain(|event| event.event_type() != "step_start");
     let logged = fs::read(&path).unwrap();
     let lines: Vec<_> = logged.split_inclusive(|byte| *byte == b'\n').collect();
-    let told = events.iter().map(|event| [&*event.to_json_line(), b"\n"].concat());
+    let lines_of_events = events.iter().map(|event| [&*event.to_json_line(), b"\n"].concat());
     assert_eq!(lines[0], b"{\"type\":\"of another run\"}\n");
-    assert_eq!(lines[1..], told.collect::<Vec<_>>());
+    assert_eq!(lines[1..], lines_of_events.collect::<Vec<_>>());
 
     let (outcome, replayed) = replay(lines[1..].concat());
     assert_eq!(replayed, events);
@@ -66,7 +66,7 @@ async fn a_log_holds_the_events_and_can_be_replayed() {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_opened_stops_a_run_before_it_starts() {
+async fn a_log_that_cannot_be_opened_prevents_the_start() {
     let world = RunWorld::new(&on());
     let log = EventLogConfig::new(world.path("no/such/directory"));
 

@@ -1,4 +1,4 @@
-//! What of the user and the project a run sees, and what it leaves alone.
+//! Isolation of a run from the user and the project.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,12 +16,12 @@ use crate::on;
 
 const KEY: &str = "sk-of-the-user-only";
 
-/// Words that only the user's own files hold. Each is something the model would be told.
+/// Words that are only in files of the user, each of them in something that a model receives.
 const OF_THE_USER: [&str; 6] =
     ["user-rules", "user-instructions", "user-agent", "user-skill", "user-claude", "user-command"];
 
-/// A user whose provider is in their global config alone, its key in their credentials alone, and who has
-/// settings of every kind.
+/// Creates a user with settings of every kind, whose provider is in the global config and whose key
+/// is in the credentials.
 fn settled() -> RunWorld {
     let world = RunWorld::new(&on());
     let mut provider = world.model.provider_config();
@@ -49,13 +49,14 @@ fn settled() -> RunWorld {
     world.write("home/.claude/CLAUDE.md", "user-claude");
     world.write("home/.claude/skills/user-claude/SKILL.md", skill("user-claude"));
     let plugin = format!(
-        "import fs from 'fs'\nexport const spy = async () => {{ fs.writeFileSync({:?}, ''); return {{}} }}\n",
+        "import fs from 'fs'\nexport const spy = async () => {{ \
+         fs.writeFileSync({:?}, ''); return {{}} }}\n",
         world.path("plugged in"),
     );
     world.write("home/.config/opencode/plugin/spy.js", plugin);
     let credentials = json!({ "scripted": { "type": "api", "key": KEY } });
     world.write("home/.local/share/opencode/auth.json", credentials.to_string());
-    // As if the package that OpenCode installs into each config directory were there.
+    // As if OpenCode had installed its package into both config directories.
     for directory in ["home/.config/opencode", "home/.opencode"] {
         let lock = r#"{"packages":{"":{"dependencies":{"@opencode-ai/plugin":"1"}}}}"#;
         world.write(&format!("{directory}/package-lock.json"), lock);
@@ -79,7 +80,7 @@ fn model(name: &str) -> RunConfig {
 }
 
 #[tokio::test]
-async fn of_the_user_a_run_sees_providers_and_credentials_only() {
+async fn a_run_uses_only_providers_and_credentials_of_the_user() {
     let world = settled();
     let broken = world.write("home/.opencode/opencode.json", "{ \"provider\": ");
     let gate = Gate::new();
@@ -95,7 +96,7 @@ async fn of_the_user_a_run_sees_providers_and_credentials_only() {
     let private = world.private_dir();
     assert_eq!(fs::metadata(&private).unwrap().mode() & 0o777, 0o700);
     let installed = private.join("config/opencode/node_modules");
-    assert_eq!(fs::read_dir(&installed).unwrap().count(), 0, "a package is installed");
+    assert_eq!(fs::read_dir(&installed).unwrap().count(), 0, "a package was installed");
     let linked = private.join("data/opencode/auth.json");
     let credentials = world.home().join(".local/share/opencode/auth.json");
     assert_eq!(fs::read_link(linked).unwrap(), credentials);
@@ -105,7 +106,8 @@ async fn of_the_user_a_run_sees_providers_and_credentials_only() {
 
     assert_eq!(report.text(), "Done.");
     assert_eq!(request.header("authorization"), Some(&*format!("Bearer {KEY}")));
-    assert_eq!(report.answer().tools()[0].state.status(), "completed", "the user denies bash");
+    let status = report.answer().tools()[0].state.status();
+    assert_eq!(status, "completed", "the permissions of the user applied");
     assert_eq!(world.turns()[0].model(), "m1");
     assert_eq!(seen(&request, &OF_THE_USER), [""; 0]);
     for started in ["spied", "plugged in"] {
@@ -121,7 +123,7 @@ async fn of_the_user_a_run_sees_providers_and_credentials_only() {
 }
 
 #[tokio::test]
-async fn without_isolation_a_run_is_the_users_own() {
+async fn without_isolation_a_run_uses_the_settings_of_the_user() {
     let world = settled();
     let config = RunConfig::new().with_isolation(Isolation::none());
 
@@ -131,7 +133,7 @@ async fn without_isolation_a_run_is_the_users_own() {
     let turns = world.turns();
     assert_eq!(turns[0].model(), "small");
     assert_eq!(turns[0].header("authorization"), Some(&*format!("Bearer {KEY}")));
-    // Commands are not among what a model is told.
+    // A model does not receive commands.
     assert_eq!(seen(&turns[0], &OF_THE_USER), OF_THE_USER[..5]);
     for started in ["spied", "plugged in"] {
         assert!(world.path(started).exists(), "{started}");
@@ -140,7 +142,7 @@ async fn without_isolation_a_run_is_the_users_own() {
 }
 
 #[tokio::test]
-async fn the_project_can_be_shut_out() {
+async fn the_config_of_the_project_can_be_ignored() {
     let world = RunWorld::new(&on());
     project(&world);
     let rules = world.write("rules.md", "run-instructions");
@@ -154,14 +156,15 @@ async fn the_project_can_be_shut_out() {
 
     let report = world.run(world.request_with("Go.", config)).await.unwrap();
 
-    assert_eq!(report.answer().tools()[0].state.status(), "completed", "the project denies bash");
+    let status = report.answer().tools()[0].state.status();
+    assert_eq!(status, "completed", "the permissions of the project applied");
     let request = &world.turns()[0];
     assert_eq!(seen(request, &OF_THE_PROJECT), [""; 0]);
     assert!(request.system().contains("run-instructions"), "{}", request.system());
 }
 
 #[tokio::test]
-async fn the_program_is_found_and_tells_its_version() {
+async fn the_program_is_found_with_its_version() {
     let world = RunWorld::new(&on());
     let untouched = LeakCheck::new(world.root()).unwrap();
 
@@ -176,7 +179,7 @@ async fn the_program_is_found_and_tells_its_version() {
     assert!(error.to_string().contains(missing.to_str().unwrap()), "{error}");
 }
 
-/// The files in a directory that hold this; links are not followed.
+/// Files below a directory that contain a text, without following links.
 fn files_with(directory: &Path, text: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -184,13 +187,13 @@ fn files_with(directory: &Path, text: &str) -> Vec<PathBuf> {
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
             found.extend(files_with(&entry.path(), text));
-        } else if kind.is_file() && holds(&fs::read(entry.path()).unwrap(), text) {
+        } else if kind.is_file() && contains(&fs::read(entry.path()).unwrap(), text) {
             found.push(entry.path());
         }
     }
     found
 }
 
-fn holds(bytes: &[u8], text: &str) -> bool {
+fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }

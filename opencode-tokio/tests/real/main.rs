@@ -1,6 +1,6 @@
-//! Run mode on the real OpenCode, end to end: only the model is scripted.
+//! Run mode on the real OpenCode with a scripted model.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 #[path = "../common/adapter.rs"]
 mod adapter;

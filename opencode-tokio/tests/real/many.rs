@@ -1,4 +1,4 @@
-//! Many runs at once.
+//! Parallel runs.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::on;
 const RUNS: usize = 8;
 
 #[tokio::test]
-async fn runs_at_once_do_not_meet() {
+async fn parallel_runs_are_independent() {
     let world = RunWorld::new(&on());
     for run in 0..RUNS {
         let tool = bash(&format!("echo tool {run}"));

@@ -1,4 +1,4 @@
-//! Permissions, with nobody there to ask.
+//! Permissions in run mode, which no one can grant.
 
 use opencode_tokio::{
     Approval, Exit, Notice, PermissionAction, PermissionError, Permissions, RunConfigError, RunEnd,
@@ -10,7 +10,7 @@ use testkit::model::{Reply, Script};
 
 use crate::on;
 
-/// Runs a tool that needs a permission, and says which was refused for what.
+/// Runs a tool that needs a permission. Returns the rejected permission and its patterns.
 async fn refused(world: &RunWorld, tool: &str, input: serde_json::Value) -> (String, String) {
     let step = Reply::new().text("I will.").tool(tool, input);
     world.model.default_script(Script::new().then(step).then(Reply::new().text("Never said.")));
@@ -19,9 +19,9 @@ async fn refused(world: &RunWorld, tool: &str, input: serde_json::Value) -> (Str
 
     let RunError::Ended(report) = &error else { panic!("{error}") };
     let RunEnd::PermissionRejected { refused } = &report.outcome.end else { panic!("{error}") };
-    assert_eq!(report.outcome.exit, Some(Exit::Code(0)), "OpenCode says all is well");
-    assert_eq!(world.turns().len(), 1, "the turn stops there");
-    assert_eq!(report.text(), "I will.", "what was gathered is there");
+    assert_eq!(report.outcome.exit, Some(Exit::Code(0)), "the exit code of OpenCode");
+    assert_eq!(world.turns().len(), 1, "the model was called again");
+    assert_eq!(report.text(), "I will.", "partial results are kept");
     let [tool] = report.answer().tools() else { panic!("{:?}", report.answer().tools()) };
     assert!(tool.state.is_rejected(), "{tool:?}");
     let [Notice::PermissionRejected { permission, patterns, .. }] = &report.outcome.notices[..]
@@ -34,7 +34,7 @@ async fn refused(world: &RunWorld, tool: &str, input: serde_json::Value) -> (Str
 }
 
 #[tokio::test]
-async fn what_the_project_wants_asked_is_refused() {
+async fn a_permission_that_the_project_asks_for_is_rejected() {
     let world = RunWorld::new(&on());
     world.write("project/opencode.json", json!({ "permission": { "bash": "ask" } }).to_string());
 
@@ -45,7 +45,7 @@ async fn what_the_project_wants_asked_is_refused() {
 }
 
 #[tokio::test]
-async fn a_command_of_several_lines_is_told_whole() {
+async fn a_rejected_command_of_several_lines_is_reported_completely() {
     let world = RunWorld::new(&on());
     world.write("project/opencode.json", json!({ "permission": { "bash": "ask" } }).to_string());
     let command = "cat > made <<'END'\nfirst line\n! second (line); auto\n\nEND";
@@ -57,7 +57,7 @@ async fn a_command_of_several_lines_is_told_whole() {
 }
 
 #[tokio::test]
-async fn a_file_outside_of_the_project_is_refused() {
+async fn a_file_outside_of_the_project_is_rejected() {
     let world = RunWorld::new(&on());
     let outside = world.write("outside/secret.txt", "secret");
 
@@ -86,7 +86,7 @@ async fn auto_approves_what_no_rule_denies() {
 
     let report = world.run(world.request_with("Do it.", config)).await.unwrap();
 
-    assert_eq!(report.text(), "Done.", "a rule's refusal is no end");
+    assert_eq!(report.text(), "Done.", "a denial by a rule ended the run");
     assert!(world.project().join("made").exists());
     assert!(kept.exists());
     let tools = report.answer().tools();
@@ -94,14 +94,14 @@ async fn auto_approves_what_no_rule_denies() {
     assert_eq!(state("call_0_0").state.status(), "completed");
     let denied = state("call_0_1");
     assert_eq!(denied.state.status(), "error");
-    assert!(!denied.state.is_rejected(), "by a rule, not by an answer: {denied:?}");
-    assert_eq!(&*state("call_0_2").tool, "invalid", "the model is not offered it");
+    assert!(!denied.state.is_rejected(), "denied by a rule, not by a reply: {denied:?}");
+    assert_eq!(&*state("call_0_2").tool, "invalid", "a denied tool is not offered");
     assert!(!world.turns()[0].tools().contains(&"webfetch"));
     assert_eq!(report.outcome.notices, []);
 }
 
 #[tokio::test]
-async fn a_rule_that_nobody_can_answer_is_refused_before_anything_starts() {
+async fn a_rule_that_asks_is_refused_before_the_start() {
     let world = RunWorld::new(&on());
     let permissions = Permissions::new().pattern("bash", "git *", PermissionAction::Ask);
 

@@ -1,4 +1,4 @@
-//! How a prompt gets to the model.
+//! Prompts as they reach the model.
 
 use opencode_tokio::RunFlags;
 use serde_json::json;
@@ -8,12 +8,13 @@ use testkit::model::Reply;
 use crate::on;
 
 #[tokio::test]
-async fn a_prompt_arrives_byte_for_byte() {
+async fn a_prompt_arrives_unchanged() {
     let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("Read."));
-    // Like a flag, with everything that shells, parsers and JSON treat in their own way, longer than
-    // any argument may be, and with an end that looks worth trimming. OpenCode trims nothing.
-    let odd = "-x --help \"double\" 'single' \\n \\\\ `x` $HOME ${X} %s \u{1f980}\u{200d}e\u{301}\r\n\t{env:HOME} @file ";
+    // Resembles a flag, contains everything that shells, parsers and JSON treat specially, is
+    // longer than any argument may be, and ends with white space, which OpenCode does not trim.
+    let odd = "-x --help \"double\" 'single' \\n \\\\ `x` $HOME ${X} %s \
+               \u{1f980}\u{200d}e\u{301}\r\n\t{env:HOME} @file ";
     let prompt =
         format!("{odd}{}\n\nthe end \t\n \n", "A line of the prompt, \u{e4}.\n".repeat(43_000));
     assert!(prompt.len() > 1_000_000);
@@ -28,7 +29,7 @@ async fn a_prompt_arrives_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_prompt_may_be_a_flag() {
+async fn a_prompt_may_look_like_a_flag() {
     let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("No help."));
 
@@ -42,7 +43,7 @@ async fn a_prompt_may_be_a_flag() {
 async fn a_command_gets_the_prompt_as_its_arguments() {
     let world = RunWorld::new(&on());
     let mut command = world.config().with_flags(RunFlags::new().with_command("greet"));
-    // The last number takes all that is left.
+    // The placeholder with the highest number takes all remaining arguments.
     let template = "Greet $1 and $2: $ARGUMENTS.";
     command.overrides.extend(object(&json!({
         "command": { "greet": { "template": template, "description": "greets" } },
@@ -51,8 +52,8 @@ async fn a_command_gets_the_prompt_as_its_arguments() {
     let report = world.run(world.request_with("Ann 'Bob Lee' --loud", command)).await.unwrap();
 
     assert_eq!(report.text(), "Hello from the scripted model.");
-    let said = world.turns()[0].prompt().unwrap().into_owned();
-    assert_eq!(said, "Greet Ann and Bob Lee --loud: Ann 'Bob Lee' --loud.");
+    let arrived = world.turns()[0].prompt().unwrap().into_owned();
+    assert_eq!(arrived, "Greet Ann and Bob Lee --loud: Ann 'Bob Lee' --loud.");
 }
 
 #[tokio::test]
@@ -65,10 +66,11 @@ async fn files_are_attached() {
 
     let report = world.run(world.request_with("Read it. ", config)).await.unwrap();
 
-    assert_eq!(report.text(), "Hello from the scripted model.", "what was attached is no answer");
+    let answer = "Hello from the scripted model.";
+    assert_eq!(report.text(), answer, "attached text is not part of the answer");
     let [request] = &world.model.requests()[..] else { panic!("{:?}", world.model.requests()) };
-    let said = request.prompt().unwrap();
+    let arrived = request.prompt().unwrap();
     for part in ["Read it. ", "first note", "second note", "guide.md"] {
-        assert!(said.contains(part), "{part:?} is not in {said:?}");
+        assert!(arrived.contains(part), "{part:?} is not in {arrived:?}");
     }
 }

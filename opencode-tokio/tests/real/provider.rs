@@ -1,4 +1,4 @@
-//! What the model's provider does wrong.
+//! Failures of the model's provider.
 
 use opencode_tokio::{ErrorName, Exit, RunEnd, RunError, RunReport};
 use testkit::conformance::real::runs::RunWorld;
@@ -14,7 +14,7 @@ async fn failed(world: &RunWorld) -> Box<RunReport> {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_with_its_status_and_not_tried_again() {
+async fn a_refusal_is_reported_with_its_status_and_not_retried() {
     let world = RunWorld::new(&on());
     world.model.default_script(Reply::error(401, "no such key"));
 
@@ -29,7 +29,7 @@ async fn a_refusal_is_told_with_its_status_and_not_tried_again() {
 }
 
 #[tokio::test]
-async fn what_passes_is_not_seen() {
+async fn passing_failures_leave_no_trace() {
     let world = RunWorld::new(&on());
     let attempts = [
         Reply::error(429, "slow down").header("retry-after", 1),
@@ -48,7 +48,7 @@ async fn what_passes_is_not_seen() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_none_is_an_error() {
+async fn a_malformed_stream_is_an_error() {
     let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("Begun ").malformed().text("and ended."));
 
@@ -57,5 +57,5 @@ async fn a_stream_that_is_none_is_an_error() {
     let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{report:?}") };
     assert_eq!(error.name, ErrorName::UNKNOWN);
     assert!(error.message.contains("JSON"), "{error:?}");
-    assert_eq!(report.answer().steps().len(), 1, "it had begun");
+    assert_eq!(report.answer().steps().len(), 1, "the step had begun");
 }

@@ -1,4 +1,4 @@
-//! Runs that OpenCode cannot, or does not quite, start as it was told.
+//! Runs that OpenCode refuses to start, or starts with another agent.
 
 use opencode_tokio::{
     AgentFallback, ErrorName, Exit, Notice, RunConfig, RunEnd, RunError, RunFlags, RunReport,
@@ -10,23 +10,24 @@ use testkit::model::Reply;
 
 use crate::on;
 
+/// Runs to a failure. Returns the report and the message of the error.
 async fn ended(world: &RunWorld, request: RunRequest) -> (Box<RunReport>, String) {
     match world.run(request).await {
         Err(error @ RunError::Ended(_)) => {
-            let told = error.to_string();
+            let message = error.to_string();
             let RunError::Ended(report) = error else { unreachable!() };
-            (report, told)
+            (report, message)
         }
         other => panic!("{other:?}"),
     }
 }
 
-/// What a run that did not start says about it.
+/// Message of a run that did not start.
 async fn startup_message(world: &RunWorld, config: RunConfig) -> String {
-    let (report, told) = ended(world, world.request_with("Go.", config)).await;
-    let RunEnd::StartupError { message } = &report.outcome.end else { panic!("{told}") };
-    assert!(told.ends_with(&format!("did not start: {message}")), "{told}");
-    assert!(!told.contains('\x1b'), "colours: {told:?}");
+    let (report, shown) = ended(world, world.request_with("Go.", config)).await;
+    let RunEnd::StartupError { message } = &report.outcome.end else { panic!("{shown}") };
+    assert!(shown.ends_with(&format!("did not start: {message}")), "{shown}");
+    assert!(!shown.contains('\x1b'), "colours: {shown:?}");
     assert_eq!(report.outcome.exit, Some(Exit::Code(1)));
     assert_eq!((report.outcome.lines.events, report.attempts), (0, 1));
     assert_eq!(world.model.requests().len(), 0);
@@ -34,19 +35,19 @@ async fn startup_message(world: &RunWorld, config: RunConfig) -> String {
 }
 
 #[tokio::test]
-async fn an_unknown_model_is_told_with_its_cause() {
+async fn an_unknown_model_is_an_error_with_its_cause() {
     let world = RunWorld::new(&on());
     let config = world.config().with_model("scripted/m7".parse().unwrap());
 
-    let (report, told) = ended(&world, world.request_with("Go.", config)).await;
+    let (report, shown) = ended(&world, world.request_with("Go.", config)).await;
 
-    let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{told}") };
+    let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{shown}") };
     assert_eq!(error.name, ErrorName::UNKNOWN);
-    assert!(error.message.contains("Check server logs"), "{error:?}: not what this is about");
+    assert!(error.message.contains("Check server logs"), "{error:?}: OpenCode shows the cause");
     assert!(error.reference.as_ref().unwrap().starts_with("err_"), "{error:?}");
     let cause = error.cause.as_ref().unwrap();
     assert!(cause.contains("Model not found: scripted/m7"), "{cause}");
-    assert!(told.contains(cause), "{told}");
+    assert!(shown.contains(cause), "{shown}");
     assert_eq!(world.model.requests().len(), 0);
 }
 
@@ -55,31 +56,31 @@ async fn an_unknown_command_is_an_error() {
     let world = RunWorld::new(&on());
     let config = world.config().with_flags(RunFlags::new().with_command("frobnicate"));
 
-    let (report, told) = ended(&world, world.request_with("now", config)).await;
+    let (report, shown) = ended(&world, world.request_with("now", config)).await;
 
-    let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{told}") };
-    // OpenCode logs this one without its message.
+    let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{shown}") };
+    // OpenCode logs this error without its message.
     assert!(error.reference.is_some() && error.cause.is_none(), "{error:?}");
     assert!(error.to_string().contains(&error.message), "{error}");
-    assert!(told.contains(" --command=frobnicate "), "{told}");
+    assert!(shown.contains(" --command=frobnicate "), "{shown}");
     assert_eq!(world.model.requests().len(), 0);
 }
 
 #[tokio::test]
-async fn another_agent_than_the_one_asked_for_does_not_answer() {
+async fn an_answer_of_another_agent_is_not_accepted() {
     let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("Too late.").stall());
     let config = world.config().with_agent("nobody");
 
-    let (report, told) = ended(&world, world.request_with("Go.", config)).await;
+    let (report, shown) = ended(&world, world.request_with("Go.", config)).await;
 
-    let RunEnd::AgentReplaced { reason } = &report.outcome.end else { panic!("{told}") };
+    let RunEnd::AgentReplaced { reason } = &report.outcome.end else { panic!("{shown}") };
     assert_eq!(reason, "agent \"nobody\" not found");
     assert_eq!(report.text(), "");
 }
 
 #[tokio::test]
-async fn the_default_agent_may_stand_in_for_a_subagent() {
+async fn the_default_agent_is_accepted_in_place_of_a_subagent_on_request() {
     let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("I am another."));
     let config = world.config().with_agent("general");
@@ -96,7 +97,7 @@ async fn the_default_agent_may_stand_in_for_a_subagent() {
 }
 
 #[tokio::test]
-async fn a_config_that_opencode_refuses_is_named() {
+async fn a_config_that_opencode_refuses_is_an_error_with_its_message() {
     let world = RunWorld::new(&on());
     let config = world.config().with_overrides(object(&json!({ "share": 7 })));
 
@@ -107,7 +108,7 @@ async fn a_config_that_opencode_refuses_is_named() {
 }
 
 #[tokio::test]
-async fn a_missing_attachment_is_named() {
+async fn a_missing_attachment_is_an_error_with_its_path() {
     let world = RunWorld::new(&on());
     let config = world.config().with_flags(RunFlags::new().with_file("no such.txt"));
 
@@ -117,7 +118,7 @@ async fn a_missing_attachment_is_named() {
 }
 
 #[tokio::test]
-async fn nothing_starts_in_a_directory_that_is_missing_or_without_a_prompt() {
+async fn a_missing_directory_or_an_empty_prompt_starts_nothing() {
     let world = RunWorld::new(&on());
     let nowhere = world.path("nowhere");
 

@@ -1,4 +1,4 @@
-//! Servers that OpenCode refuses to be.
+//! Servers of the real program that do not start.
 
 use std::net::TcpListener;
 
@@ -12,7 +12,7 @@ fn request(world: &RunWorld) -> ServeRequest {
 }
 
 #[tokio::test]
-async fn a_port_of_the_callers_that_is_in_use_is_told_and_not_replaced() {
+async fn a_given_port_in_use_is_an_error_and_is_not_replaced() {
     let _permit = permit();
     let world = RunWorld::new(&on());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -29,18 +29,19 @@ async fn a_port_of_the_callers_that_is_in_use_is_told_and_not_replaced() {
 }
 
 #[tokio::test]
-async fn a_config_that_is_not_valid_is_told_as_opencode_tells_it() {
+async fn an_invalid_config_is_an_error_with_the_message_of_opencode() {
     let _permit = permit();
     let world = RunWorld::new(&on());
     let file = world.write("project/opencode.json", r#"{"permission": 12}"#);
     let error = world.opencode.serve(request(&world)).await.unwrap_err();
     let ServeError::InvalidConfig { message, .. } = &error else { panic!("{error:?}") };
-    let told = format!("Configuration is invalid at {}\n↳ Expected ", file.display());
-    assert!(message.starts_with(&told) && message.ends_with(", got 12 permission"), "{message}");
+    let expected = format!("Configuration is invalid at {}\n↳ Expected ", file.display());
+    assert!(message.starts_with(&expected), "{message}");
+    assert!(message.ends_with(", got 12 permission"), "{message}");
     assert!(error.to_string().contains(message), "{error}");
     world.assert_nothing_left();
 
-    // OpenCode reads this one before it listens.
+    // OpenCode reads the config of the user before it listens.
     std::fs::remove_file(file).unwrap();
     let user = world.write("home/.config/opencode/opencode.json", r#"{"permission": 12}"#);
     let isolation = Isolation::new().with_user_config(UserConfig::Inherit);

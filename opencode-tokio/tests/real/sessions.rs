@@ -1,4 +1,4 @@
-//! Sessions that several runs work on, in a data directory of the caller.
+//! Sessions that several runs share, in a data directory of the caller.
 
 use opencode_tokio::{DataHome, Isolation, Resume, RunConfig, RunEnd, RunFlags};
 use testkit::conformance::real::runs::RunWorld;
@@ -6,13 +6,13 @@ use testkit::model::{ModelRequest, Reply};
 
 use crate::on;
 
-/// Everything in the conversation that a request shows to the model.
+/// Messages of a model request.
 fn history(request: &ModelRequest) -> String {
     request.messages().iter().map(|message| format!("{message}\n")).collect()
 }
 
 #[tokio::test]
-async fn runs_go_on_where_others_left_off() {
+async fn runs_resume_and_fork_sessions() {
     let world = RunWorld::new(&on());
     let data = world.path("kept/data");
     let isolation = Isolation::new().with_data(DataHome::At(data.clone()));
@@ -25,7 +25,7 @@ async fn runs_go_on_where_others_left_off() {
     let prompt = "  The word is\nxylophone. \n";
     let first = world.run(world.request_with(prompt, config.clone())).await.unwrap();
     let session = first.answer().session().unwrap().clone();
-    assert!(data.join("opencode/opencode.db").exists(), "the data stays");
+    assert!(data.join("opencode/opencode.db").exists(), "the data directory was removed");
 
     world.model.default_script(Reply::new().text("Xylophone."));
     let latest = with(Resume::latest());
@@ -49,7 +49,7 @@ async fn runs_go_on_where_others_left_off() {
         assert!(second.contains(earlier) && third.contains(earlier), "{earlier}: {third}");
     }
     assert!(third.contains("Which word?"), "{third}");
-    assert!(!turns.iter().any(|turn| turn.tools().contains(&"question")), "nobody would answer");
+    assert!(!turns.iter().any(|turn| turn.tools().contains(&"question")), "questions would hang");
 
     let unknown = with(Resume::session("ses_0000000000000000000000000"));
     let error = world.run(world.request_with("Hello?", unknown)).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Tools that the model calls.
+//! Tool calls in run mode.
 
 use opencode_tokio::{RunEventKind, ToolPart, ToolState};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ struct BashMetadata {
 }
 
 #[tokio::test]
-async fn parallel_tools_are_told_as_they_end() {
+async fn parallel_tools_are_reported_in_order_of_completion() {
     let world = RunWorld::new(&on());
     let slow = "until [ -e go ]; do sleep 0.05; done; echo slow";
     let first =
@@ -32,7 +32,7 @@ async fn parallel_tools_are_told_as_they_end() {
     let is_tool = |kind: &RunEventKind| matches!(kind, RunEventKind::ToolUse(_));
     let fast = run.until(|event| is_tool(&event.kind)).await;
     let RunEventKind::ToolUse(fast) = fast.kind else { unreachable!() };
-    assert_eq!(fast.call, "call_0_1", "the first call waits for the second");
+    assert_eq!(fast.call, "call_0_1", "the first call waits for the file");
     world.write("project/go", "");
     let rest = run.events().await;
     let report = run.outcome().await.unwrap();
@@ -65,7 +65,7 @@ async fn parallel_tools_are_told_as_they_end() {
 }
 
 #[tokio::test]
-async fn tools_that_fail_do_not_fail_the_run() {
+async fn failing_tools_do_not_fail_the_run() {
     let world = RunWorld::new(&on());
     let calls = Reply::new()
         .tool("bash", bash("echo before; echo problem >&2; exit 3"))

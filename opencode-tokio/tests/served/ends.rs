@@ -1,4 +1,4 @@
-//! Runs over a server that do not come to their end.
+//! Runs over a server that end early.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use testkit::conformance::real::sessions::wait_for_sleepers;
 use testkit::model::{Reply, Script};
 
 use crate::on;
-use crate::world::{Told, World};
+use crate::world::{ServedRun, ServedWorld};
 
-/// Goes on until this much text was so_far.
+/// Reads events until the text so far ends with `text`.
 async fn until_text(run: &mut RunStream, text: &str) -> Vec<RunEvent> {
     let (mut so_far, mut events) = (String::new(), Vec::new());
     while !so_far.ends_with(text) {
-        let event = run.next_event().await.expect("it goes on");
+        let event = run.next_event().await.expect("the run is going on");
         so_far.extend(event.text());
         events.push(event);
     }
@@ -23,8 +23,8 @@ async fn until_text(run: &mut RunStream, text: &str) -> Vec<RunEvent> {
 }
 
 #[tokio::test]
-async fn a_model_that_falls_silent_times_out() {
-    let world = World::new("ends-silent").await;
+async fn a_silent_model_times_out() {
+    let world = ServedWorld::new("ends-silent").await;
     let script = Script::new().then(Reply::new().text("Part one.").tool("bash", bash("echo hi")));
     let script = script.then(Reply::new().text("Part tw").stall());
     let limit = Duration::from_millis(1500);
@@ -34,7 +34,7 @@ async fn a_model_that_falls_silent_times_out() {
 
     assert_eq!(played.report().outcome.end, RunEnd::TimedOut(Deadline::Idle));
     assert_eq!(played.report().answer().full_text(), "Part one.Part tw");
-    assert_eq!(played.text(), "Part one.Part tw", "an aborted text is played whole as well");
+    assert_eq!(played.text(), "Part one.Part tw", "the text before the abort is kept");
     assert_eq!(played.report().answer().tools().len(), 1);
     wait_for_model_disconnect(&world.shared, "ends-silent").await;
 
@@ -45,23 +45,23 @@ async fn a_model_that_falls_silent_times_out() {
 }
 
 #[tokio::test]
-async fn a_cancelled_run_keeps_what_it_gathered() {
-    let world = World::new("ends-cancelled").await;
+async fn a_cancelled_run_keeps_partial_results() {
+    let world = ServedWorld::new("ends-cancelled").await;
     let script = Script::new().then(Reply::new().text("I wait.").tool("bash", bash("sleep 4711")));
     let mut run = world.start(world.request("ends-cancelled", script));
     until_text(&mut run, "I wait.").await;
-    // What a tool prints is no event of a run: it is polled while the tool begins.
+    // Output of a tool is no event of a run, so the run is polled until the tool sleeps.
     let on = on();
     let played = {
         let mut asleep = std::pin::pin!(wait_for_sleepers(&on, "4711", 1));
         loop {
             tokio::select! {
                 () = asleep.as_mut() => break,
-                event = run.next_event() => drop(event.expect("it goes on")),
+                event = run.next_event() => drop(event.expect("the run is going on")),
             }
         }
         run.cancel();
-        Told::of(run).await
+        ServedRun::of(run).await
     };
 
     assert_eq!(played.report().outcome.end, RunEnd::Cancelled);
@@ -70,18 +70,18 @@ async fn a_cancelled_run_keeps_what_it_gathered() {
 
     let mut run = world.start(world.request("ends-early", Reply::new().text("Never said.")));
     run.cancel();
-    let played = Told::of(run).await;
+    let played = ServedRun::of(run).await;
     assert_eq!((played.report().outcome.end.name(), played.report().attempts), ("cancelled", 0));
     assert_eq!(world.shared.model_requests("ends-early").len(), 0);
 }
 
 #[tokio::test]
 async fn a_dropped_run_is_aborted_on_the_server() {
-    let world = World::new("ends-dropped").await;
+    let world = ServedWorld::new("ends-dropped").await;
     let reply = Reply::new().text("I wait.").stall();
     let mut run = world.start(world.request("ends-dropped", reply));
-    let played = until_text(&mut run, "I wait.").await;
-    let session = played[0].session.clone().unwrap();
+    let events = until_text(&mut run, "I wait.").await;
+    let session = events[0].session.clone().unwrap();
 
     drop(run);
 

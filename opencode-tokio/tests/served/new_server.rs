@@ -1,4 +1,4 @@
-//! A server for one run.
+//! Runs that start a server of their own.
 
 use opencode_tokio::{Backend, Deadline, Deadlines, Exit, RunEnd, RunEvent, RunFlags, RunRequest};
 use serde_json::json;
@@ -20,7 +20,7 @@ fn is_server(process: &Process) -> bool {
 }
 
 #[tokio::test]
-async fn a_server_of_its_own_is_as_hermetic_as_a_process_and_leaves_nothing() {
+async fn a_server_for_one_run_is_isolated_and_leaves_nothing() {
     let world = RunWorld::new(&on());
     let step = Reply::new()
         .deltas(["I ", "look."])
@@ -45,7 +45,7 @@ async fn a_server_of_its_own_is_as_hermetic_as_a_process_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_a_run_that_nobody_wants_any_more() {
+async fn a_cancelled_or_dropped_run_leaves_nothing() {
     let world = RunWorld::new(&on());
     let mut run = world.start(request(&world, Reply::new().text("I wait.").stall()));
     run.until(|event| event.text().as_deref() == Some("I wait.")).await;
@@ -58,7 +58,7 @@ async fn nothing_is_left_of_a_run_that_nobody_wants_any_more() {
     drop(run);
     world.assert_nothing_left();
 
-    // While the server starts.
+    // The same while the server starts.
     let mut run = world.start(request(&world, Reply::new().text("Never said.")));
     starting(&world, &mut run).await;
     drop(run);
@@ -70,7 +70,7 @@ async fn nothing_is_left_of_a_run_that_nobody_wants_any_more() {
     assert_eq!(error.end(), Some(&RunEnd::Cancelled));
 }
 
-/// Goes on until the server's process is there.
+/// Polls the run until the process of its server is running.
 async fn starting(world: &RunWorld, run: &mut testkit::conformance::real::runs::LiveRun<'_>) {
     let root = world.root();
     let (_, events) = run
@@ -85,7 +85,7 @@ async fn starting(world: &RunWorld, run: &mut testkit::conformance::real::runs::
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_get_to_work_ends_the_run() {
+async fn a_server_that_fails_ends_its_run() {
     let world = RunWorld::new(&on());
     let mut invalid = request(&world, Reply::new());
     invalid.config = titled(RunFlags::new()).with_overrides(object(&json!({ "model": 1 })));

@@ -1,4 +1,4 @@
-//! A server that many runs share.
+//! Runs that share a server.
 
 use opencode_tokio::{
     Backend, ExtraFlags, FlagValue, Isolation, LogLevel, Permissions, ProjectConfig, Resume,
@@ -9,11 +9,11 @@ use testkit::conformance::real::runs;
 use testkit::model::{ModelRequest, Reply};
 
 use crate::on;
-use crate::world::{Told, World, titled};
+use crate::world::{ServedRun, ServedWorld, titled};
 
 #[tokio::test]
-async fn a_shared_server_is_not_told_what_it_has_once_for_all() {
-    let world = World::new("shared-settings").await;
+async fn settings_of_a_running_server_are_refused() {
+    let world = ServedWorld::new("shared-settings").await;
     let config = || titled(RunFlags::new());
     let flags = |flags| titled(flags);
     let isolation = Isolation::new().with_project_config(ProjectConfig::Ignore);
@@ -45,14 +45,14 @@ async fn a_shared_server_is_not_told_what_it_has_once_for_all() {
     assert_eq!(world.shared.model_requests("shared-never").len(), 0);
 }
 
-/// Everything in the conversation that a request shows to the model.
+/// Messages of a model request.
 fn history(request: &ModelRequest) -> String {
     request.messages().iter().map(|message| format!("{message}\n")).collect()
 }
 
 #[tokio::test]
-async fn runs_go_on_where_others_left_off() {
-    let world = World::new("shared-sessions").await;
+async fn runs_resume_and_fork_sessions() {
+    let world = ServedWorld::new("shared-sessions").await;
     let with = |resume: Resume| RunConfig::new().with_flags(RunFlags::new().with_resume(resume));
     let first =
         world.run(world.request("shared-first", Reply::new().text("I will remember."))).await;
@@ -61,19 +61,19 @@ async fn runs_go_on_where_others_left_off() {
     let request = world.request("shared-second", Reply::new().text("It was that."));
     let second = world.run(request.with_config(with(Resume::latest()))).await;
     assert_eq!(second.report().answer().session(), Some(&session));
-    assert_eq!(second.report().answer().full_text(), "It was that.", "of this turn alone");
+    assert_eq!(second.report().answer().full_text(), "It was that.", "earlier turns are included");
 
     let request = world.request("shared-third", Reply::new().text("Again."));
     let forked = with(Resume::session(session.as_str()).forked());
     let third = world.run(request.with_config(forked)).await;
     assert_ne!(third.report().answer().session().unwrap(), &session);
-    let asked = world.shared.model_requests("shared-third");
-    let history = history(&asked[0]);
+    let requests = world.shared.model_requests("shared-third");
+    let history = history(&requests[0]);
     assert!(history.contains("I will remember.") && history.contains("It was that."), "{history}");
 
     let unknown = with(Resume::session("ses_0000000000000000000000000"));
-    let told = world.run(world.request("shared-first", Reply::new()).with_config(unknown)).await;
-    let end = &told.report().outcome.end;
+    let run = world.run(world.request("shared-first", Reply::new()).with_config(unknown)).await;
+    let end = &run.report().outcome.end;
     assert!(
         matches!(end, RunEnd::StartupError { message } if message == "Session not found"),
         "{end}"
@@ -81,7 +81,7 @@ async fn runs_go_on_where_others_left_off() {
 }
 
 #[tokio::test]
-async fn a_server_that_we_started_serves_runs_in_any_directory_until_it_dies() {
+async fn a_started_server_serves_runs_in_every_directory_until_it_dies() {
     let world = runs::RunWorld::new(&on());
     let _permit = runs::permit();
     let config = || titled(RunFlags::new());
@@ -112,11 +112,12 @@ async fn a_server_that_we_started_serves_runs_in_any_directory_until_it_dies() {
     let mut run = world.opencode.stream(request.clone());
     while run.next_event().await.unwrap().text().is_none() {}
     kill(server.process_id().unwrap());
-    let told = Told::of(run).await;
-    assert!(matches!(told.report().outcome.end, RunEnd::ServerLost { .. }), "{}", told.end());
+    let end = ServedRun::of(run).await.report().outcome.end.clone();
+    assert!(matches!(end, RunEnd::ServerLost { .. }), "{end}");
 
-    let told = Told::of(world.opencode.stream(request)).await;
-    assert!(matches!(told.report().outcome.end, RunEnd::ServerLost { .. }), "{}", told.end());
+    let run = world.opencode.stream(request);
+    let end = ServedRun::of(run).await.report().outcome.end.clone();
+    assert!(matches!(end, RunEnd::ServerLost { .. }), "{end}");
     drop((server, session));
 }
 

@@ -1,4 +1,4 @@
-//! One server for all tests, and what a run over it, or as a process, came to.
+//! A server that all tests share, and runs over the server or as processes.
 
 use std::path::PathBuf;
 
@@ -12,19 +12,19 @@ use testkit::model::{ModelServer, Script};
 
 use crate::on;
 
-/// A project on the shared server, and a machine to run processes on, for the same model.
-pub(crate) struct World {
+/// A project on the shared server, and a world for processes with the same model.
+pub(crate) struct ServedWorld {
     pub(crate) shared: sessions::SessionWorld,
     pub(crate) own: runs::RunWorld,
 }
 
-/// What a run told and came to.
-pub(crate) struct Told {
+/// Events and result of a run.
+pub(crate) struct ServedRun {
     pub(crate) events: Vec<RunEvent>,
     pub(crate) result: Result<RunReport, RunError>,
 }
 
-impl World {
+impl ServedWorld {
     pub(crate) async fn new(project: &str) -> Self {
         let own = runs::RunWorld::new(&on());
         Self { shared: sessions::SessionWorld::in_directory(&on(), project).await, own }
@@ -44,7 +44,7 @@ impl World {
         path
     }
 
-    /// A prompt that this script answers, over the shared server.
+    /// A prompt over the shared server, answered by this script.
     pub(crate) fn request(&self, name: &str, script: impl Into<Script>) -> RunRequest {
         self.model().script(name, script);
         RunRequest::new(format!("Go. [[{name}]]"))
@@ -57,12 +57,12 @@ impl World {
         self.own.opencode.stream(request)
     }
 
-    pub(crate) async fn run(&self, request: RunRequest) -> Told {
-        Told::of(self.start(request)).await
+    pub(crate) async fn run(&self, request: RunRequest) -> ServedRun {
+        ServedRun::of(self.start(request)).await
     }
 
-    /// The same as a process.
-    pub(crate) async fn run_as_process(&self, request: RunRequest) -> Told {
+    /// Runs the request as a process.
+    pub(crate) async fn run_as_process(&self, request: RunRequest) -> ServedRun {
         let config = request.config.clone().with_overrides(object(&self.model().config()));
         let request = request
             .with_config(config)
@@ -70,18 +70,19 @@ impl World {
             .with_backend(Backend::Process);
         let mut run = self.own.start(request);
         let events = run.events().await;
-        Told { events, result: run.outcome().await }
+        ServedRun { events, result: run.outcome().await }
     }
 
-    /// Runs it over both, and checks that both tell the same. Returns what the server told.
-    pub(crate) async fn run_over_both(&self, request: RunRequest) -> Told {
+    /// Runs the request over both, and checks that both are the same. Returns the run over the
+    /// server.
+    pub(crate) async fn run_over_both(&self, request: RunRequest) -> ServedRun {
         let served = self.run(request.clone()).await;
         let printed = self.run_as_process(request).await;
         assert_eq!(served.types(), printed.types());
         assert_eq!(served.end(), printed.end());
-        assert_eq!(served.text(), printed.text(), "what a user sees");
+        assert_eq!(served.text(), printed.text(), "texts of the events");
         let (served_report, printed_report) = (served.report(), printed.report());
-        assert_eq!(said(served_report.answer()), said(printed_report.answer()));
+        assert_eq!(facts(served_report.answer()), facts(printed_report.answer()));
         assert_eq!(served_report.outcome.notices, printed_report.outcome.notices);
         assert_eq!(served_report.outcome.lines, printed_report.outcome.lines);
         assert_eq!(served.result.is_ok(), printed.result.is_ok());
@@ -89,12 +90,12 @@ impl World {
     }
 }
 
-/// A title, so that nothing else asks the model than the prompt.
+/// A configuration with a title, so that no title request is sent.
 pub(crate) fn titled(flags: RunFlags) -> RunConfig {
     RunConfig::new().with_flags(flags.with_title("a test"))
 }
 
-impl Told {
+impl ServedRun {
     pub(crate) async fn of(mut run: RunStream) -> Self {
         let mut events = Vec::new();
         while let Some(event) = run.next_event().await {
@@ -103,7 +104,7 @@ impl Told {
         Self { events, result: run.outcome().await }
     }
 
-    /// The types of what a process prints to standard output.
+    /// Types of the events that a process prints to standard output.
     pub(crate) fn types(&self) -> Vec<&str> {
         let is_line = |event: &&RunEvent| {
             !matches!(event.kind, RunEventKind::TextDelta(_) | RunEventKind::Notice(_))
@@ -111,7 +112,7 @@ impl Told {
         self.events.iter().filter(is_line).map(RunEvent::event_type).collect()
     }
 
-    /// The text as the events told it.
+    /// Text of all events.
     pub(crate) fn text(&self) -> String {
         self.events.iter().filter_map(RunEvent::text).collect()
     }
@@ -134,20 +135,20 @@ impl Told {
     }
 }
 
-/// What an answer says, without ids and times.
-fn said(answer: &Answer) -> Vec<String> {
-    let mut said = vec![
+/// Facts of an answer, without ids and times.
+fn facts(answer: &Answer) -> Vec<String> {
+    let mut facts = vec![
         format!("{} of {}", answer.text(), answer.full_text()),
         format!("{} for {}", answer.reasoning(), answer.cost()),
         format!("{:?} {:?}", answer.tokens(), answer.finish()),
     ];
-    said.extend(answer.steps().iter().map(|step| {
+    facts.extend(answer.steps().iter().map(|step| {
         format!("{:?} {} {:?} {:?}", step.role(), step.text(), step.finish(), step.tokens())
     }));
-    said.extend(answer.tools().iter().map(|tool| {
+    facts.extend(answer.tools().iter().map(|tool| {
         let (state, call) = (&tool.state, tool.call.as_str());
         format!("{call} {} {} {:?} {:?}", tool.tool, state.status(), state.input(), state.output())
     }));
-    said.extend(answer.errors().iter().map(|error| format!("{}: {}", error.name, error.message)));
-    said
+    facts.extend(answer.errors().iter().map(|error| format!("{}: {}", error.name, error.message)));
+    facts
 }

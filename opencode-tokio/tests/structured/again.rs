@@ -1,7 +1,7 @@
-//! Answers that do not fit, and what comes of asking again.
+//! Answers that do not fit their schema, and the prompts that follow them.
 //!
-//! The model is told what is wrong with its answer, and what is wrong quotes it: so it is what the model says that names
-//! the script it goes on with.
+//! Such a prompt quotes the answer. A script therefore selects the next script by a marker in its
+//! answer.
 
 use opencode_tokio::{
     AnswerSchema, Ask, CreateSession, Misfit, PermissionReply, Permissions, RawJson,
@@ -11,11 +11,11 @@ use serde_json::json;
 use testkit::model::{Gate, Reply, Script};
 
 use crate::on;
-use crate::types::{Licence, ends, fail, gives, licence, told, tool};
+use crate::types::{Licence, ends, failure, gives, licence, messages, tool};
 use testkit::conformance::real::sessions::{SessionWorld, prompt};
 
 #[tokio::test]
-async fn a_model_is_told_what_is_wrong_and_asked_again() {
+async fn an_answer_that_does_not_fit_is_asked_for_again() {
     let world = SessionWorld::new(&on()).await;
     let wrong = Reply::new()
         .text("It is [[no-script]].")
@@ -38,13 +38,13 @@ async fn a_model_is_told_what_is_wrong_and_asked_again() {
     assert_eq!(ends(&outcome.turns), ["completed", "completed"]);
     assert_eq!((outcome.tokens().total, text.as_str()), (220, "It is [[no-script]]."));
     assert!(misfits.is_sorted());
-    assert_eq!((misfits.first(), misfits.last()), (Some(&0), Some(&1)), "both tries are told");
+    assert_eq!((misfits.first(), misfits.last()), (Some(&0), Some(&1)), "events of both attempts");
     let problems =
         ["`name`: 7 is not of type string", r#"`stars`: "[[again-right]]" is not of type integer"#];
-    assert_eq!(told(&outcome.misfits), [problems.join("; ")]);
-    // Each prompt was posted once, the second to the same agent with the same tool.
-    let [first] = &*world.model_requests("again-wrong") else { panic!("asked more than once") };
-    let [second] = &*world.model_requests("again-right") else { panic!("asked more than once") };
+    assert_eq!(messages(&outcome.misfits), [problems.join("; ")]);
+    // Each prompt was posted once, the second with the agent and the tool of the first.
+    let [first] = &*world.model_requests("again-wrong") else { panic!("more than one call") };
+    let [second] = &*world.model_requests("again-right") else { panic!("more than one call") };
     let reminder = format!(
         "The answer that you gave with the StructuredOutput tool does not fit:\n- {}\n- {}\n\
          Call the StructuredOutput tool again, with a whole answer that fits its schema.",
@@ -63,21 +63,21 @@ async fn a_model_is_told_what_is_wrong_and_asked_again() {
 }
 
 #[tokio::test]
-async fn a_limit_that_the_type_does_not_know_counts() {
+async fn a_limit_of_the_schema_alone_is_checked() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("again-six", gives(json!({ "name": "MIT", "stars": 6 })));
     let session = world.session().await;
     let schema = AnswerSchema::derived::<Licence>().with_asks_max(0);
 
-    let error = fail(session.send_structured(prompt("Which? [[again-six]]"), &schema)).await;
+    let error = failure(session.send_structured(prompt("Which? [[again-six]]"), &schema)).await;
 
-    assert_eq!(told(error.misfits()), ["`stars`: 6 is more than 5"]);
+    assert_eq!(messages(error.misfits()), ["`stars`: 6 is more than 5"]);
     assert_eq!(ends(error.turns()), ["completed"]);
     assert_eq!(error.to_string(), "no answer fits after 1 tries: `stars`: 6 is more than 5");
 }
 
 #[tokio::test]
-async fn an_answer_that_never_fits_is_an_error_with_all_reasons() {
+async fn an_answer_that_never_fits_is_an_error_with_all_misfits() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("again-one", gives(json!({ "name": "[[again-two]]", "stars": 1 })));
     world.model().script("again-two", gives(json!({ "name": "[[again-none]]", "stars": 2 })));
@@ -92,24 +92,24 @@ async fn an_answer_that_never_fits_is_an_error_with_all_reasons() {
         })
         .with_asks_max(1);
 
-    let error = fail(session.send_structured(prompt("Which? [[again-one]]"), &schema)).await;
+    let error = failure(session.send_structured(prompt("Which? [[again-one]]"), &schema)).await;
 
     let StructuredError::Misfit { misfits, turns, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(told(misfits), ["[[again-two]] is none", "[[again-none]] is none"]);
+    assert_eq!(messages(misfits), ["[[again-two]] is none", "[[again-none]] is none"]);
     assert_eq!(ends(turns), ["completed", "completed"]);
     assert_eq!(error.tokens().total, 220);
     assert_eq!(error.to_string(), "no answer fits after 2 tries: [[again-none]] is none");
-    // The session goes on.
+    // The session continues.
     world.model().script("again-on", Reply::new().text("Yes?"));
     let next = session.send(prompt("Hello? [[again-on]]")).outcome().await.unwrap();
     assert_eq!(next.text(), "Yes?");
 }
 
 #[tokio::test]
-async fn a_model_that_answers_in_words_is_asked_again() {
+async fn an_answer_in_words_is_asked_for_again() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("again-words", Reply::new().text("The MIT licence, five stars."));
-    // Nothing of an answer in words is quoted.
+    // An answer in words is not quoted.
     world.model().default_script(gives(json!({ "name": "MIT", "stars": 5 })));
     let session = world.session().await;
     let schema = AnswerSchema::derived::<Licence>();
@@ -124,7 +124,7 @@ async fn a_model_that_answers_in_words_is_asked_again() {
 }
 
 #[tokio::test]
-async fn the_next_try_can_be_cancelled() {
+async fn the_second_attempt_can_be_cancelled() {
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     world.model().script("again-bad", gives(json!({ "name": "MIT", "stars": "[[again-held]]" })));
@@ -140,7 +140,7 @@ async fn the_next_try_can_be_cancelled() {
             stream.cancel();
         }
     }
-    let error = fail(stream).await;
+    let error = failure(stream).await;
 
     let StructuredError::Turn { source, misfits, turns, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.end().unwrap().name(), "cancelled");
@@ -154,7 +154,7 @@ async fn the_next_try_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn what_a_try_asks_can_be_taken_from_the_stream() {
+async fn permission_requests_of_all_attempts_are_in_the_stream() {
     let world = SessionWorld::new(&on()).await;
     let bash =
         |text: &str| Reply::new().tool("bash", json!({ "command": text, "description": "d" }));

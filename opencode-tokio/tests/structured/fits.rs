@@ -1,4 +1,4 @@
-//! Answers that fit, of all types.
+//! Answers of various types that fit their schema.
 
 use opencode_tokio::AnswerSchema;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::types::{Folder, Licence, Verdict, ends, gives, licence, tool};
 use testkit::conformance::real::sessions::{SessionWorld, prompt};
 
 #[tokio::test]
-async fn an_answer_that_fits_is_asked_for_once() {
+async fn an_answer_that_fits_needs_one_turn() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("fits-once", gives(json!({ "name": "MIT", "stars": 5 })));
     let session = world.session().await;
@@ -23,15 +23,15 @@ async fn an_answer_that_fits_is_asked_for_once() {
     assert_eq!(ends(&outcome.turns), ["completed"]);
     assert!(outcome.misfits.is_empty());
     assert_eq!(outcome.tokens().total, 110);
-    let [request] = &*world.model_requests("fits-once") else { panic!("asked more than once") };
-    // The model sees the schema, all of it and as it is.
+    let [request] = &*world.model_requests("fits-once") else { panic!("more than one call") };
+    // The model receives the complete schema, unchanged.
     let sent = schema.schema().unwrap().as_str();
     assert_eq!(tool(request)["parameters"].to_string(), sent);
-    assert!(sent.contains("How well it is liked."), "{sent}");
+    assert!(sent.contains("How well the licence is liked."), "{sent}");
 }
 
 #[tokio::test]
-async fn a_list_and_an_enum_come_in_a_wrapper_that_nobody_sees() {
+async fn lists_and_enums_are_wrapped_in_an_object() {
     let world = SessionWorld::new(&on()).await;
     let list = json!({ "answer": [{ "name": "MIT", "stars": 5 }, { "name": "ISC", "stars": 4 }] });
     world.model().script("fits-list", gives(list));
@@ -55,7 +55,7 @@ async fn a_list_and_an_enum_come_in_a_wrapper_that_nobody_sees() {
 }
 
 #[tokio::test]
-async fn a_type_that_contains_itself_is_referred_to() {
+async fn a_recursive_type_has_a_recursive_schema() {
     let world = SessionWorld::new(&on()).await;
     let leaf = json!({ "name": "a", "folders": [] });
     let answer = json!({ "answer": [{ "name": "b", "folders": [leaf] }] });
@@ -75,7 +75,7 @@ async fn a_type_that_contains_itself_is_referred_to() {
 }
 
 #[tokio::test]
-async fn a_session_goes_on_with_other_types_and_with_words() {
+async fn a_session_continues_with_other_types_and_with_words() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("fits-first", gives(json!({ "name": "MIT", "stars": 5 })));
     world.model().script("fits-second", gives(json!({ "answer": 42 })));

@@ -1,16 +1,16 @@
-//! Typed answers, end to end: on the real OpenCode, where only the model is scripted.
+//! Typed answers, on the real OpenCode with a scripted model.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
-#![allow(clippy::wildcard_enum_match_arm, reason = "each test looks at some of the events")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names only the variants it is about")]
 
 #[path = "../common/adapter.rs"]
 mod adapter;
 mod again;
 mod fits;
+#[expect(dead_code, reason = "the tests of `fake_server` use all of it")]
+#[path = "../fake_server/paused.rs"]
+mod paused;
 mod refused;
-#[expect(dead_code, reason = "the tests of pretended servers use all of it")]
-#[path = "../pretended/still.rs"]
-mod still;
 mod time;
 mod types;
 

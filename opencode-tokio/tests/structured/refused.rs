@@ -1,14 +1,14 @@
-//! What is never posted.
+//! Requests for typed answers that are refused before the post.
 
 use opencode_tokio::{AnswerSchema, Prompt, PromptReply, RawJson, StructuredError, TurnRequest};
 use serde_json::{Value, json};
 
 use crate::on;
-use crate::types::fail;
+use crate::types::failure;
 use testkit::conformance::real::sessions::SessionWorld;
 
 #[tokio::test]
-async fn only_prompts_have_answers_of_a_form() {
+async fn only_prompts_have_typed_answers() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let schema = AnswerSchema::derived::<String>();
@@ -18,21 +18,21 @@ async fn only_prompts_have_answers_of_a_form() {
         TurnRequest::new(Prompt::from("Note this.").with_reply(PromptReply::NoReply)),
     ];
     for request in requests {
-        let error = fail(session.send_structured(request, &schema)).await;
+        let error = failure(session.send_structured(request, &schema)).await;
         assert!(matches!(error, StructuredError::Unsuitable), "{error:?}");
     }
     assert!(session.messages().await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_schema_that_cannot_be_checked_is_not_sent() {
+async fn a_schema_that_cannot_be_validated_is_not_sent() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let schema = json!({ "type": "object", "properties": { "name": { "pattern": "(?=a)" } } });
     let schema = RawJson::parse(schema.to_string()).unwrap();
     let schema = AnswerSchema::of::<Value>(schema).with_validation();
 
-    let error = fail(session.send_structured("Which?", &schema)).await;
+    let error = failure(session.send_structured("Which?", &schema)).await;
 
     assert!(matches!(error, StructuredError::Schema(_)), "{error:?}");
     let begin =
@@ -41,8 +41,8 @@ async fn a_schema_that_cannot_be_checked_is_not_sent() {
     assert!(session.messages().await.unwrap().is_empty());
 }
 
-/// Streams can be handed to tasks.
-#[expect(dead_code, reason = "it is enough that it compiles")]
-fn streams_are_their_own(stream: opencode_tokio::StructuredStream) -> impl Send + 'static {
+/// Checks at compile time that a stream can move to a task.
+#[expect(dead_code, reason = "compiling the function is the check")]
+fn streams_are_send_and_static(stream: opencode_tokio::StructuredStream) -> impl Send + 'static {
     stream
 }

@@ -1,4 +1,4 @@
-//! Deadlines, on a server that only pretends and a clock that stands.
+//! Deadlines, on a fake server and a paused clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,19 +14,20 @@ use testkit::server::{ServerReply, ServerScript};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::still::Still;
+use crate::paused::PausedRuntime;
 use crate::types::{Licence, ends};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 type Outcome = Result<StructuredOutcome, StructuredError>;
 
-async fn begin() -> (Still, TurnWorld) {
-    let still = Still::new();
-    let host = Host::of(still.clone());
+async fn begin() -> (PausedRuntime, TurnWorld) {
+    let clock = PausedRuntime::new();
+    let host = Host::of(clock.clone());
     let world =
-        TurnWorld::with_limits(&host, ServerScript::new(), patient(), Still::limits()).await;
-    (still, world)
+        TurnWorld::with_limits(&host, ServerScript::new(), patient(), PausedRuntime::limits())
+            .await;
+    (clock, world)
 }
 
 /// Asks for a licence within 100 seconds.
@@ -36,20 +37,20 @@ fn ask(world: &TurnWorld, request: TurnRequest) -> JoinHandle<Outcome> {
     tokio::spawn(stream.outcome())
 }
 
-/// The second try has `left`, and not more.
+/// Checks that the second attempt times out after `left`.
 async fn assert_left(
     left: Duration,
-    still: &Still,
+    clock: &PausedRuntime,
     world: &TurnWorld,
     asking: JoinHandle<Outcome>,
 ) {
-    still.pass(left - SECOND).await;
+    clock.pass(left - SECOND).await;
     assert!(!asking.is_finished());
-    still.pass(2 * SECOND).await;
+    clock.pass(2 * SECOND).await;
     world.wait_for_bodies("POST", "/session/{id}/abort", 1).await;
     world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
     while !asking.is_finished() {
-        still.pass(SECOND / 10).await;
+        clock.pass(SECOND / 10).await;
     }
     let error = asking.await.unwrap().unwrap_err();
     let StructuredError::Turn { source, turns, .. } = &error else { panic!("{error:?}") };
@@ -58,20 +59,20 @@ async fn assert_left(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_overall_deadline_is_for_all_tries_together() {
-    let (still, world) = begin().await;
+async fn the_overall_deadline_covers_all_attempts() {
+    let (clock, world) = begin().await;
     let asking = ask(&world, "Which?".into());
     let first = world.wait_for_prompt(1).await;
     world.list_as_busy();
-    still.pass(60 * SECOND).await;
+    clock.pass(60 * SECOND).await;
     world.send(world.events_of(&first, "In words."));
     world.wait_for_prompt(2).await;
-    assert_left(40 * SECOND, &still, &world, asking).await;
+    assert_left(40 * SECOND, &clock, &world, asking).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_in_which_somebody_thinks_does_not_count_for_the_next_try() {
-    let (still, world) = begin().await;
+async fn time_in_a_handler_does_not_count_for_the_next_attempt() {
+    let (clock, world) = begin().await;
     let decided = Arc::new(Notify::new());
     let request = TurnRequest::from("Which?").on_permission({
         let decided = Arc::clone(&decided);
@@ -86,18 +87,18 @@ async fn the_time_in_which_somebody_thinks_does_not_count_for_the_next_try() {
     let asking = ask(&world, request);
     let first = world.wait_for_prompt(1).await;
     world.list_as_busy();
-    still.pass(10 * SECOND).await;
+    clock.pass(10 * SECOND).await;
     let events = world.events_of(&first, "In words.");
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
     world.send(&events[..begun]);
     let mut asked = json!({ "id": "per_1", "permission": "bash", "patterns": ["ls"], "always": [],
         "metadata": {} });
     world.send([world.event("permission.asked", asked.clone())]);
-    // Who looks finds it pending.
+    // A look finds the request pending.
     asked["sessionID"] = json!(world.session.id().as_str());
     world.fake.on("GET", "/permission", [ServerReply::json(json!([asked]))]);
     world.wait_for_delivery().await;
-    still.pass(1000 * SECOND).await;
+    clock.pass(1000 * SECOND).await;
     decided.notify_one();
     world.wait_for_bodies("POST", "/permission/{id}/reply", 1).await;
     world.fake.on("GET", "/permission", [ServerReply::json(json!([]))]);
@@ -105,9 +106,9 @@ async fn the_time_in_which_somebody_thinks_does_not_count_for_the_next_try() {
         world.event("permission.replied", json!({ "requestID": "per_1", "reply": "once" }))
     ]);
     world.wait_for_delivery().await;
-    still.pass(10 * SECOND).await;
+    clock.pass(10 * SECOND).await;
     world.send(&events[begun..]);
-    // Between them, other sessions were asked whether all was told.
+    // The prompts between belong to the sessions of `wait_for_delivery`.
     world.wait_for_prompt(4).await;
-    assert_left(80 * SECOND, &still, &world, asking).await;
+    assert_left(80 * SECOND, &clock, &world, asking).await;
 }

@@ -1,4 +1,4 @@
-//! What is asked for.
+//! Types of answers.
 
 use opencode_tokio::schemars::{self, JsonSchema};
 use opencode_tokio::{Misfit, StructuredError, StructuredStream, TurnOutcome};
@@ -9,7 +9,7 @@ use testkit::model::{ModelRequest, Reply};
 #[derive(Debug, Deserialize, JsonSchema, PartialEq)]
 pub(crate) struct Licence {
     pub(crate) name: String,
-    /// How well it is liked.
+    /// How well the licence is liked.
     #[schemars(range(min = 1, max = 5))]
     pub(crate) stars: u32,
 }
@@ -17,13 +17,13 @@ pub(crate) struct Licence {
 #[derive(Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
-    /// Take it.
+    /// The licence is acceptable.
     Accepted,
-    /// Leave it.
+    /// The licence is not acceptable.
     Refused { reason: String },
 }
 
-/// Refers to itself, so its schema does.
+/// A recursive type.
 #[derive(Debug, Deserialize, JsonSchema, PartialEq)]
 pub(crate) struct Folder {
     pub(crate) name: String,
@@ -34,12 +34,12 @@ pub(crate) fn licence(name: &str, stars: u32) -> Licence {
     Licence { name: name.to_owned(), stars }
 }
 
-/// A model that answers this.
+/// A reply with this typed answer.
 pub(crate) fn gives(answer: Value) -> Reply {
     Reply::new().tool("StructuredOutput", answer)
 }
 
-/// The tool by which the model is to answer.
+/// The tool for the typed answer, as the model receives it.
 pub(crate) fn tool(request: &ModelRequest) -> &Value {
     assert_eq!(request.body()["tool_choice"], json!("required"));
     let tools = request.body()["tools"].as_array().unwrap();
@@ -47,7 +47,7 @@ pub(crate) fn tool(request: &ModelRequest) -> &Value {
     tools.find(|tool| tool["name"] == "StructuredOutput").unwrap()
 }
 
-pub(crate) fn told(misfits: &[Misfit]) -> Vec<String> {
+pub(crate) fn messages(misfits: &[Misfit]) -> Vec<String> {
     misfits.iter().map(ToString::to_string).collect()
 }
 
@@ -55,6 +55,6 @@ pub(crate) fn ends<'a>(turns: impl IntoIterator<Item = &'a TurnOutcome>) -> Vec<
     turns.into_iter().map(|turn| turn.end.name()).collect()
 }
 
-pub(crate) async fn fail(stream: StructuredStream) -> StructuredError {
+pub(crate) async fn failure(stream: StructuredStream) -> StructuredError {
     stream.outcome().await.unwrap_err()
 }

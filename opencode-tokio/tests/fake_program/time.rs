@@ -1,4 +1,4 @@
-//! When things happen, by a clock that only moves when nothing else does.
+//! Deadlines and delays, on a clock that moves only when nothing else happens.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use testkit::conformance::lines::{DATABASE_LOCKED, START, answer, text};
 use testkit::conformance::world::settings;
 use tokio::time::Instant;
 
-use crate::imagined::{Imagined, Play};
+use crate::imagined::{ImaginedRuntime, Play};
 use crate::world;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -18,16 +18,16 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const NOW: Duration = Duration::ZERO;
 
-/// Timers go off at the next millisecond.
+/// Resolution of tokio's timers, with a margin.
 const TICKS: Duration = Duration::from_millis(20);
 
-/// Runs a play under the library's own settings, or with a change, and says how long that took.
+/// Runs a play with the default settings and a change. Returns the result and the elapsed time.
 async fn run(
     play: Play,
     change: impl FnOnce(&mut RunSettings),
 ) -> (Result<RunReport, RunError>, Duration) {
     let world = world();
-    let opencode = world.builder_on(Imagined::new([play])).build();
+    let opencode = world.builder_on(ImaginedRuntime::new([play])).build();
     let mut settings = RunSettings::default();
     change(&mut settings);
     let began = Instant::now();
@@ -40,20 +40,21 @@ fn assert_took(took: Duration, expected: Duration) {
     assert!(expected <= took && took < expected + TICKS, "{took:?} instead of {expected:?}");
 }
 
-/// Neither signal ends an imagined process: 5 seconds after each it is given up.
+/// Time until an imagined process is given up: neither signal ends it, and each has a grace of 5
+/// seconds.
 const GIVEN_UP: Duration = Duration::from_secs(2 * 5);
 
 #[tokio::test(start_paused = true)]
-async fn the_first_event_has_ten_minutes() {
+async fn the_first_event_has_a_deadline_of_ten_minutes() {
     let (result, took) = run(Play::new(), |_| {}).await;
     let error = result.unwrap_err();
     assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::FirstEvent)));
-    assert_eq!(error.report().unwrap().outcome.exit, None, "nobody saw it end");
+    assert_eq!(error.report().unwrap().outcome.exit, None, "an exit was seen");
     assert_took(took, 10 * MINUTE + GIVEN_UP);
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_may_last_half_an_hour_each_time() {
+async fn every_pause_between_events_may_last_half_an_hour() {
     let play = Play::new()
         .stdout(9 * MINUTE, format!("{START}\n"))
         .stdout(29 * MINUTE, format!("{}\n", text("prt_2", "a")))
@@ -66,7 +67,7 @@ async fn silence_may_last_half_an_hour_each_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn complaints_are_no_events() {
+async fn stderr_and_diagnostics_are_no_events() {
     let play = Play::new().stderr(9 * MINUTE, "still here\n").stdout(NOW, "a banner\n");
     let (result, took) = run(play, |_| {}).await;
     assert_eq!(result.unwrap_err().end(), Some(&RunEnd::TimedOut(Deadline::FirstEvent)));
@@ -87,7 +88,7 @@ async fn the_overall_deadline_counts_from_the_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_ends_within_its_grace_is_waited_for() {
+async fn an_exit_within_the_grace_period_is_reported() {
     let play = Play::new().exit(10 * MINUTE + Duration::from_secs(4), 0);
     let (result, took) = run(play, |_| {}).await;
     let error = result.unwrap_err();
@@ -97,7 +98,7 @@ async fn a_process_that_ends_within_its_grace_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_has_answered_may_linger_for_two_minutes() {
+async fn a_process_may_linger_for_two_minutes_after_its_answer() {
     let answered = Play::new().stdout(MINUTE, answer("Hello."));
     let (result, took) = run(answered.clone(), |_| {}).await;
     assert_eq!(result.unwrap().text(), "Hello.");
@@ -109,7 +110,7 @@ async fn a_process_that_has_answered_may_linger_for_two_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_closed_its_output_may_linger_for_two_minutes() {
+async fn a_process_may_linger_for_two_minutes_after_its_output() {
     let play = Play::new().stdout(MINUTE, answer("Hello.")).close_stdout(MINUTE);
     let (result, took) = run(play, |_| {}).await;
     assert_eq!(result.unwrap().text(), "Hello.");
@@ -117,7 +118,7 @@ async fn a_process_that_closed_its_output_may_linger_for_two_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deadlines_that_are_too_far_away_are_none() {
+async fn deadlines_too_far_in_the_future_never_expire() {
     let play = Play::new().stdout(10_000 * MINUTE, answer("At last.")).exit(NOW, 0);
     let (result, took) = run(play, |settings| {
         let never = Duration::MAX;
@@ -133,9 +134,9 @@ async fn deadlines_that_are_too_far_away_are_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_wait_for_another_try_is_twice_as_long_as_the_one_before() {
+async fn every_retry_delay_doubles() {
     let locked = Play::new().stderr(Duration::ZERO, DATABASE_LOCKED).exit(Duration::ZERO, 1);
-    let imagined = Imagined::new([locked]);
+    let imagined = ImaginedRuntime::new([locked]);
     let world = world();
     let opencode = world.builder_on(imagined.clone()).build();
     let request = world.request().with_settings(settings(|settings| {
@@ -153,9 +154,10 @@ async fn every_wait_for_another_try_is_twice_as_long_as_the_one_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn starts_keep_their_distance() {
-    let imagined =
-        Imagined::new([Play::new().stdout(Duration::ZERO, answer("Hello.")).exit(HOUR / 2, 0)]);
+async fn starts_are_spaced() {
+    let imagined = ImaginedRuntime::new([Play::new()
+        .stdout(Duration::ZERO, answer("Hello."))
+        .exit(HOUR / 2, 0)]);
     let world = world();
     let pacing = StartPacing { spacing: HOUR, ..StartPacing::default() };
     let opencode = world.builder_on(imagined.clone()).pacing(pacing).build();
@@ -172,7 +174,7 @@ async fn starts_keep_their_distance() {
 
 async fn version_takes(play: Play) -> (Result<Version, VersionError>, Duration) {
     let world = world();
-    let opencode = world.builder_on(Imagined::new([play])).build();
+    let opencode = world.builder_on(ImaginedRuntime::new([play])).build();
     let began = Instant::now();
     let version = opencode.version().await;
     world.assert_nothing_left();
@@ -180,14 +182,14 @@ async fn version_takes(play: Play) -> (Result<Version, VersionError>, Duration) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_version_has_half_a_minute() {
+async fn the_version_check_has_half_a_minute() {
     let late = Play::new().stdout(29 * SECOND, "1.2.3\n").exit(Duration::ZERO, 0);
     assert_eq!(version_takes(late).await.0.unwrap(), Version::new(1, 2, 3));
 
     for silent in [
         Play::new(),
         Play::new().stdout(SECOND, "1.2.3\n"),
-        // It says nothing more, and does not end.
+        // Closes its output, and does not exit.
         Play::new().stdout(SECOND, "1.2.3\n").close_stdout(SECOND),
     ] {
         let (version, took) = version_takes(silent).await;

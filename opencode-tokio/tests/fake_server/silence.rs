@@ -1,4 +1,4 @@
-//! Servers that do not say what they should, for so long that a test cannot wait.
+//! Servers that are silent for longer than a test can wait.
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use testkit::conformance::Host;
 use testkit::conformance::turn::world::{TurnWorld, patient};
 use testkit::server::{Greeting, ServerReply, ServerScript};
 
-use crate::still::{CALL_LIMIT, Still};
+use crate::paused::{CALL_LIMIT, PausedRuntime};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A world whose clock stands.
-async fn begin(script: ServerScript, events: HubSettings) -> (Still, TurnWorld) {
-    let still = Still::new();
-    let world =
-        TurnWorld::with_limits(&Host::of(still.clone()), script, events, Still::limits()).await;
-    (still, world)
+/// Creates a world with a paused clock.
+async fn begin(script: ServerScript, events: HubSettings) -> (PausedRuntime, TurnWorld) {
+    let clock = PausedRuntime::new();
+    let host = Host::of(clock.clone());
+    let world = TurnWorld::with_limits(&host, script, events, PausedRuntime::limits()).await;
+    (clock, world)
 }
 
 fn patiently(request: &str) -> TurnRequest {
@@ -29,7 +29,7 @@ fn patiently(request: &str) -> TurnRequest {
 
 #[tokio::test(start_paused = true)]
 async fn heartbeats_are_no_first_event() {
-    let (still, world) = begin(ServerScript::new(), patient()).await;
+    let (clock, world) = begin(ServerScript::new(), patient()).await;
     world.list_as_busy();
     let deadlines = Deadlines::NONE.with_first_event(120 * SECOND);
     let (turn, _) = world
@@ -37,14 +37,14 @@ async fn heartbeats_are_no_first_event() {
         .await;
     for _ in 0..11 {
         world.fake.send_event(r#"{"id":"evt_1","type":"server.heartbeat","properties":{}}"#);
-        still.pass(10 * SECOND).await;
+        clock.pass(10 * SECOND).await;
     }
     assert!(!turn.is_over());
-    still.pass(11 * SECOND).await;
-    // It is over when the server says that it is.
+    clock.pass(11 * SECOND).await;
+    // The turn is over when the server no longer lists the session as busy.
     world.wait_for_bodies("POST", "/session/{id}/abort", 1).await;
     world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
-    let played = still.pass_until_over(turn).await;
+    let played = clock.pass_until_over(turn).await;
     let TurnEnd::TimedOut(Deadline::FirstEvent) = played.outcome().end else {
         panic!("{:?}", played.result)
     };
@@ -52,23 +52,23 @@ async fn heartbeats_are_no_first_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_falls_silent_is_aborted() {
-    let (still, world) = begin(ServerScript::new(), patient()).await;
+async fn a_silent_turn_is_aborted_at_its_idle_deadline() {
+    let (clock, world) = begin(ServerScript::new(), patient()).await;
     let request = TurnRequest::from("Hello?")
         .with_deadlines(Deadlines::NONE.with_first_event(30 * SECOND).with_idle(40 * SECOND));
     let (turn, message) = world.begin_and_wait_for_prompt(request).await;
     let events = world.events_of(&message, "Hello you.");
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
     world.list_as_busy();
-    still.pass(20 * SECOND).await;
+    clock.pass(20 * SECOND).await;
     world.send(&events[..=begun]);
     world.wait_for_delivery().await;
-    still.pass(30 * SECOND).await;
+    clock.pass(30 * SECOND).await;
     assert!(!turn.is_over());
-    still.pass(20 * SECOND).await;
+    clock.pass(20 * SECOND).await;
     world.wait_for_bodies("POST", "/session/{id}/abort", 1).await;
     world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
-    let played = still.pass_until_over(turn).await;
+    let played = clock.pass_until_over(turn).await;
     let TurnEnd::TimedOut(Deadline::Idle) = played.outcome().end else {
         panic!("{:?}", played.result)
     };
@@ -77,26 +77,26 @@ async fn a_turn_that_falls_silent_is_aborted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_takes_a_prompt_and_forgets_it_is_found_out() {
-    let (still, world) = begin(ServerScript::new(), patient()).await;
+async fn a_prompt_that_the_server_forgets_ends_as_torn() {
+    let (clock, world) = begin(ServerScript::new(), patient()).await;
     let (turn, _) = world.begin_and_wait_for_prompt(patiently("Hello?")).await;
-    let played = still.pass_until_over(turn).await;
+    let played = clock.pass_until_over(turn).await;
     assert_eq!(played.end(), "torn");
-    // A look after a minute, and others for some seconds.
+    // The first look is after a minute, further looks follow for some seconds.
     let elapsed = played.outcome().elapsed;
     assert!((70..80).contains(&elapsed.as_secs()), "{elapsed:?}");
-    // In case something of it is still to come.
+    // The abort makes sure that nothing of the turn follows.
     world.wait_for_bodies("POST", "/session/{id}/abort", 1).await;
     assert_eq!((world.posts(), world.aborts()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_prompt_without_a_reply_is_looked_for() {
-    let (still, world) = begin(ServerScript::new(), patient()).await;
+    let (clock, world) = begin(ServerScript::new(), patient()).await;
     world.fake.on("POST", "/session/{id}/prompt_async", [ServerReply::never()]);
     let (turn, _) = world.begin_and_wait_for_prompt(patiently("Hello?")).await;
     tokio::time::advance(CALL_LIMIT).await;
-    let played = still.pass_until_over(turn).await;
+    let played = clock.pass_until_over(turn).await;
     let TurnEnd::NotPosted { reason, .. } = &played.outcome().end else {
         panic!("{:?}", played.result)
     };
@@ -105,13 +105,13 @@ async fn a_prompt_without_a_reply_is_looked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_without_heartbeats_is_opened_again() {
-    let (still, world) = begin(ServerScript::new(), HubSettings::default()).await;
+async fn a_stream_without_heartbeats_is_reopened() {
+    let (clock, world) = begin(ServerScript::new(), HubSettings::default()).await;
     let (turn, message) = world.begin_and_wait_for_prompt(patiently("Hello?")).await;
     let events = world.events_of(&message, "Hello you.");
     world.store(&events);
-    still.pass(46 * SECOND).await;
-    let played = still.pass_until_over(turn).await;
+    clock.pass(46 * SECOND).await;
+    let played = clock.pass_until_over(turn).await;
     played.assert_answer("Hello you.");
     let is_silent = |kind: &TurnEventKind| {
         matches!(kind, TurnEventKind::ConnectionLost(Interruption::Silent { limit, .. })
@@ -122,16 +122,16 @@ async fn a_stream_without_heartbeats_is_opened_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_come_back_is_given_up() {
+async fn a_server_that_does_not_return_is_given_up() {
     let events = patient().with_give_up(Some(20 * SECOND));
-    let (still, world) = begin(ServerScript::new(), events).await;
+    let (clock, world) = begin(ServerScript::new(), events).await;
     let (turn, message) = world.begin_and_wait_for_prompt(patiently("Hello?")).await;
     let events = world.events_of(&message, "Hello you.");
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
     world.send(&events[..=begun]);
     world.fake.on("GET", "/event", [ServerReply::status(503)]);
     world.fake.close_events();
-    let played = still.pass_until_over(turn).await;
+    let played = clock.pass_until_over(turn).await;
     let TurnEnd::ServerLost { reason, .. } = &played.outcome().end else {
         panic!("{:?}", played.result)
     };
@@ -139,10 +139,10 @@ async fn a_server_that_does_not_come_back_is_given_up() {
     assert_eq!(played.outcome().text(), "Hello ");
     let elapsed = played.outcome().elapsed;
     assert!(elapsed >= 20 * SECOND, "{elapsed:?}");
-    // The clock may run ahead of the sockets, but not of the pauses between the tries.
-    let tries = world.count("GET", "/event");
-    assert!((4..=10).contains(&tries), "{tries}");
-    // The next turn tries anew.
+    // The clock may run ahead of the sockets, but not of the delays between attempts.
+    let attempts = world.count("GET", "/event");
+    assert!((4..=10).contains(&attempts), "{attempts}");
+    // The next turn connects again.
     world.fake.on("GET", "/event", [ServerReply::unscripted()]);
     let next = world.begin("Again?");
     let message = world.wait_for_prompt(2).await;
@@ -151,15 +151,15 @@ async fn a_server_that_does_not_come_back_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_cannot_be_posted_has_its_deadlines_and_can_be_cancelled() {
+async fn a_turn_that_waits_for_the_event_stream_has_deadlines_and_can_be_cancelled() {
     let script = ServerScript::new().with_greeting(Greeting::Silence);
-    let (still, world) = begin(script, patient()).await;
+    let (clock, world) = begin(script, patient()).await;
     let deadlines = Deadlines::NONE.with_overall(20 * SECOND);
     let turn = world.begin(TurnRequest::from("Hello?").with_deadlines(deadlines));
     world.wait_for_bodies("GET", "/event", 1).await;
-    still.pass(19 * SECOND).await;
+    clock.pass(19 * SECOND).await;
     assert!(!turn.is_over());
-    let played = still.pass_until_over(turn).await;
+    let played = clock.pass_until_over(turn).await;
     let TurnEnd::TimedOut(Deadline::Overall) = played.outcome().end else {
         panic!("{:?}", played.result)
     };
@@ -170,7 +170,7 @@ async fn a_turn_that_cannot_be_posted_has_its_deadlines_and_can_be_cancelled() {
         let next = std::pin::pin!(turn.next_event()).poll(cx);
         std::task::Poll::Ready(next.is_pending())
     });
-    assert!(waiting.await, "it waits for the event stream");
+    assert!(waiting.await, "the turn did not wait for the event stream");
     turn.cancel();
     let error = turn.outcome().await.unwrap_err();
     assert!(matches!(error.end(), Some(TurnEnd::Cancelled)), "{error:?}");
@@ -178,8 +178,8 @@ async fn a_turn_that_cannot_be_posted_has_its_deadlines_and_can_be_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_fails_is_tried_again() {
-    let (still, world) = begin(ServerScript::new(), patient()).await;
+async fn a_failed_look_is_repeated() {
+    let (clock, world) = begin(ServerScript::new(), patient()).await;
     let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     let events = world.events_of(&message, "Hello you.");
     let failing = [
@@ -191,15 +191,15 @@ async fn a_look_that_fails_is_tried_again() {
     world.fake.on("GET", "/session/status", failing);
     world.store(&events);
     world.fake.close_events();
-    let played = still.pass_until_over(turn).await;
+    let played = clock.pass_until_over(turn).await;
     played.assert_answer("Hello you.");
     assert_eq!((played.outcome().gaps, world.posts()), (1, 1));
     assert_eq!(world.count("GET", "/session/status"), 13);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_directory_that_is_closed_ends_the_turn() {
-    let (still, world) = begin(ServerScript::new(), patient()).await;
+async fn a_disposed_directory_ends_the_turn() {
+    let (clock, world) = begin(ServerScript::new(), patient()).await;
     let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     let events = world.events_of(&message, "Hello you.");
     let begun = events.iter().position(|event| event.contains("message.part.delta")).unwrap();
@@ -207,7 +207,7 @@ async fn a_directory_that_is_closed_ends_the_turn() {
     world.send(&events[..=begun]);
     let disposed = json!({ "directory": "/workspace" });
     world.send([json!({ "type": "server.instance.disposed", "properties": disposed }).to_string()]);
-    let played = still.pass_until_over(turn).await;
+    let played = clock.pass_until_over(turn).await;
     let TurnEnd::Torn = played.outcome().end else { panic!("{:?}", played.result) };
     let is_disposed = |kind: &TurnEventKind| {
         matches!(kind, TurnEventKind::ConnectionLost(Interruption::Disposed))

@@ -1,5 +1,5 @@
-//! tokio with processes that are only imagined, so that a test has time for itself (tokio's paused clock): nothing
-//! happens by itself, and hours pass at once.
+//! tokio with imagined processes, so that tokio's paused clock alone decides when anything happens,
+//! and hours pass at once.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,56 +16,56 @@ use opencode_tokio::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// What one process does, each some time after what came before it.
+/// Course of one process: events, each with its delay after the one before.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Play(Vec<(Duration, Happening)>);
+pub(crate) struct Play(Vec<(Duration, PlayEvent)>);
 
 #[derive(Clone, Debug)]
-enum Happening {
+enum PlayEvent {
     Exit(ExitStatus),
     Stderr(Bytes),
     Stdout(Bytes),
     StdoutEnd,
 }
 
-/// Starts the plays in order, one per process; the last one repeats.
+/// A runtime that starts one play per process, in order; the last play repeats.
 #[derive(Clone, Debug)]
-pub(crate) struct Imagined {
+pub(crate) struct ImaginedRuntime {
     tokio: TokioRuntime,
     plays: Arc<Mutex<VecDeque<Play>>>,
     started: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Play {
-    /// Hangs.
+    /// Creates a play in which the process hangs.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
     pub(crate) fn stdout(self, after: Duration, bytes: impl Into<Bytes>) -> Self {
-        self.then(after, Happening::Stdout(bytes.into()))
+        self.then(after, PlayEvent::Stdout(bytes.into()))
     }
 
     pub(crate) fn stderr(self, after: Duration, bytes: impl Into<Bytes>) -> Self {
-        self.then(after, Happening::Stderr(bytes.into()))
+        self.then(after, PlayEvent::Stderr(bytes.into()))
     }
 
     pub(crate) fn close_stdout(self, after: Duration) -> Self {
-        self.then(after, Happening::StdoutEnd)
+        self.then(after, PlayEvent::StdoutEnd)
     }
 
-    /// Ends with this code; both its outputs end with it.
+    /// Ends the process with this code, and both its outputs.
     pub(crate) fn exit(self, after: Duration, code: i32) -> Self {
-        self.then(after, Happening::Exit(ExitStatus::from_raw(code << 8)))
+        self.then(after, PlayEvent::Exit(ExitStatus::from_raw(code << 8)))
     }
 
-    fn then(mut self, after: Duration, happening: Happening) -> Self {
-        self.0.push((after, happening));
+    fn then(mut self, after: Duration, event: PlayEvent) -> Self {
+        self.0.push((after, event));
         self
     }
 }
 
-impl Imagined {
+impl ImaginedRuntime {
     pub(crate) fn new(plays: impl IntoIterator<Item = Play>) -> Self {
         Self {
             tokio: TokioRuntime::new(),
@@ -74,7 +74,7 @@ impl Imagined {
         }
     }
 
-    /// When processes were started.
+    /// Times at which processes were started.
     pub(crate) fn started(&self) -> Vec<Instant> {
         self.started.lock().unwrap().clone()
     }
@@ -89,7 +89,7 @@ impl Imagined {
     }
 }
 
-impl Runtime for Imagined {
+impl Runtime for ImaginedRuntime {
     fn now(&self) -> Instant {
         self.tokio.now()
     }
@@ -109,12 +109,12 @@ impl Runtime for Imagined {
         let (ended, exit) = unbounded_channel();
         tokio::spawn(perform(self.next_play(), out, err, ended));
         Ok(Process {
-            // No process ever has this id.
+            // An id that no process has.
             id: u32::MAX,
-            stdin: Box::new(Sink),
-            stdout: Box::new(Source(stdout)),
-            stderr: Box::new(Source(stderr)),
-            exit: Box::new(Exit(exit)),
+            stdin: Box::new(ImaginedStdin),
+            stdout: Box::new(ImaginedOutput(stdout)),
+            stderr: Box::new(ImaginedOutput(stderr)),
+            exit: Box::new(ImaginedExit(exit)),
         })
     }
 
@@ -134,40 +134,40 @@ async fn perform(
     ended: UnboundedSender<ExitStatus>,
 ) {
     let mut out = Some(out);
-    for (after, happening) in play {
+    for (after, event) in play {
         tokio::time::sleep(after).await;
-        // Nobody listens to a process that was given up.
-        let _ = match happening {
-            Happening::Exit(status) => return ended.send(status).unwrap_or_default(),
-            Happening::Stderr(bytes) => err.send(bytes).is_ok(),
-            Happening::Stdout(bytes) => out.as_ref().is_some_and(|out| out.send(bytes).is_ok()),
-            Happening::StdoutEnd => out.take().is_some(),
+        // The receivers of a process that was given up are gone.
+        let _ = match event {
+            PlayEvent::Exit(status) => return ended.send(status).unwrap_or_default(),
+            PlayEvent::Stderr(bytes) => err.send(bytes).is_ok(),
+            PlayEvent::Stdout(bytes) => out.as_ref().is_some_and(|out| out.send(bytes).is_ok()),
+            PlayEvent::StdoutEnd => out.take().is_some(),
         };
     }
     std::future::pending().await
 }
 
-struct Source(UnboundedReceiver<Bytes>);
+struct ImaginedOutput(UnboundedReceiver<Bytes>);
 
-impl ByteSource for Source {
+impl ByteSource for ImaginedOutput {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         Poll::Ready(Ok(ready!(self.0.poll_recv(cx)).unwrap_or_default()))
     }
 }
 
-/// Takes everything.
-struct Sink;
+/// Accepts all input.
+struct ImaginedStdin;
 
-impl ByteSink for Sink {
+impl ByteSink for ImaginedStdin {
     fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(bytes.len()))
     }
 }
 
-struct Exit(UnboundedReceiver<ExitStatus>);
+struct ImaginedExit(UnboundedReceiver<ExitStatus>);
 
-impl ProcessExit for Exit {
+impl ProcessExit for ImaginedExit {
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
-        self.0.poll_recv(cx).map(|status| Ok(status.expect("not asked again")))
+        self.0.poll_recv(cx).map(|status| Ok(status.expect("one exit per process")))
     }
 }

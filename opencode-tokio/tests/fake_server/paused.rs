@@ -1,4 +1,4 @@
-//! tokio on its paused clock, which moves when the test says so and not otherwise.
+//! tokio with a paused clock, which only the test moves.
 
 use std::fmt;
 use std::future::Future;
@@ -16,57 +16,60 @@ use testkit::conformance::SpawnedTask;
 use testkit::conformance::turn::world::PlayedTurn;
 use tokio::sync::Notify;
 
-/// For a machine that does other things as well: no test waits this long when all is well.
+/// Limit on every wait, long enough for a loaded machine; only failing tests reach it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// No clock of a test comes this far, unless it wants to see this limit pass.
+/// Limit of every call, later than the clock of any test that does not test this limit.
 pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Sockets are real and the clock is not. So the clock must not run while a call waits for its reply; every call has a
-/// limit, and by the timers of that limit the calls can be counted.
+/// A runtime with real sockets and a paused clock. The clock must not move while a call waits for
+/// its reply. Every call has a timer of [`CALL_LIMIT`], so that counting these timers counts the
+/// calls.
 #[derive(Clone)]
-pub(crate) struct Still {
+pub(crate) struct PausedRuntime {
     tokio: TokioRuntime,
     calls: Calls,
-    /// tokio's clock stands while there is blocking work. It goes on when this is dropped.
+    /// tokio does not move a paused clock while there is blocking work. Dropping this ends the
+    /// work.
     _hold: Sender<()>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Calls(Arc<(AtomicUsize, Notify)>);
 
-impl Still {
-    /// Stops the clock. When the test hangs, it goes on, and the deadlines of turns end the test.
+impl PausedRuntime {
+    /// Pauses the clock. In a test that hangs the clock goes on, and the deadlines of turns end the
+    /// test.
     pub(crate) fn new() -> Self {
         let (hold, held) = mpsc::channel();
         tokio::task::spawn_blocking(move || held.recv_timeout(PATIENCE));
         Self { tokio: TokioRuntime::new(), calls: Calls::default(), _hold: hold }
     }
 
-    /// By which the calls are known.
+    /// Limits that identify the timers of calls.
     pub(crate) fn limits() -> HttpLimits {
         HttpLimits::default().with_connect(CALL_LIMIT).with_reply(CALL_LIMIT)
     }
 
-    /// Waits until no call waits for its reply.
+    /// Waits until no call waits for a reply.
     pub(crate) async fn quiet(&self) {
         while self.calls.0.0.load(Ordering::SeqCst) > 0 {
             self.calls.0.1.notified().await;
         }
     }
 
-    /// Lets this much time pass at once, when no call waits for its reply.
+    /// Moves the clock by `time`, when no call waits for a reply.
     pub(crate) async fn pass(&self, time: Duration) {
         self.quiet().await;
         tokio::time::advance(time).await;
-        // Whoever waited for it does what it has to do now.
+        // Tasks whose timers are due run now.
         for _ in 0..16 {
             tokio::task::yield_now().await;
         }
         self.quiet().await;
     }
 
-    /// Lets time pass, in small steps, until the turn is over.
+    /// Moves the clock in small steps until the turn is over.
     pub(crate) async fn pass_until_over(&self, turn: SpawnedTask<PlayedTurn>) -> PlayedTurn {
         while !turn.is_over() {
             self.pass(Duration::from_millis(100)).await;
@@ -75,13 +78,13 @@ impl Still {
     }
 }
 
-impl fmt::Debug for Still {
+impl fmt::Debug for PausedRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Still").field("calls", &self.calls).finish_non_exhaustive()
+        f.debug_struct("PausedRuntime").field("calls", &self.calls).finish_non_exhaustive()
     }
 }
 
-impl Runtime for Still {
+impl Runtime for PausedRuntime {
     fn now(&self) -> Instant {
         self.tokio.now()
     }

@@ -1,4 +1,4 @@
-//! Dropping what goes on when its runtime has come to an end, which that of async-std never does.
+//! Drops after the shutdown of the runtime. The runtime of async-std never shuts down.
 
 use testkit::conformance::lines::START;
 use testkit::conformance::serve::stubborn as stubborn_server;
@@ -8,14 +8,14 @@ use testkit::fake::{Behavior, Pipes, Signal};
 
 use crate::world_of;
 
-/// Deaf to everything but SIGKILL, with tools of its own.
+/// A program that ignores SIGTERM, with tools of its own.
 fn stubborn() -> Behavior {
     let tools = Behavior::new().spawn_orphan(Pipes::Hold).spawn_tool(Pipes::Close);
     tools.ignore(Signal::Terminate).stdout_line(START).hang()
 }
 
 #[test]
-fn when_the_runtime_is_gone() {
+fn a_run_after_the_runtime() {
     for begin in
         [tokio::runtime::Builder::new_current_thread, tokio::runtime::Builder::new_multi_thread]
     {
@@ -30,14 +30,14 @@ fn when_the_runtime_is_gone() {
         });
         drop(runtime);
         drop(cancelled);
-        // Another thread has no part in it either.
+        // The same on a thread that never had a runtime.
         std::thread::scope(|scope| scope.spawn(|| drop(run)).join()).unwrap();
         world.assert_nothing_left();
     }
 }
 
 #[test]
-fn by_the_end_of_its_runtime() {
+fn a_run_by_the_shutdown_of_its_runtime() {
     let world = world_of(stubborn());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.spawn(world.opencode.stream(world.request()).outcome());
@@ -49,7 +49,7 @@ fn by_the_end_of_its_runtime() {
 }
 
 #[test]
-fn a_server_when_the_runtime_is_gone() {
+fn a_server_after_the_runtime() {
     for begin in
         [tokio::runtime::Builder::new_current_thread, tokio::runtime::Builder::new_multi_thread]
     {
@@ -65,7 +65,7 @@ fn a_server_when_the_runtime_is_gone() {
 }
 
 #[test]
-fn a_server_by_the_end_of_its_runtime() {
+fn a_server_by_the_shutdown_of_its_runtime() {
     let server = answering();
     let world = world_of(stubborn_server(&server));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

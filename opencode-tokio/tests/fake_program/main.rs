@@ -1,7 +1,7 @@
-//! What only tokio has: a clock that tests can stop, and an end of the runtime. What every adapter has to show is in
-//! `conformance.rs`.
+//! Features of tokio alone: a clock that can be paused, and the shutdown of a runtime. The required
+//! behaviour of every adapter is tested in `conformance.rs`.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod dropped;
 mod imagined;
