@@ -1,8 +1,9 @@
-//! Text as a terminal would show it.
+//! Removal of terminal escape sequences.
 
 use std::borrow::Cow;
 
-/// `text` without terminal escape sequences (`ESC [ … letter`), which OpenCode prints also when nobody sees them.
+/// Returns `text` without terminal escape sequences (`ESC [ … letter`), which OpenCode prints to
+/// pipes and files as well.
 pub(crate) fn without_escapes(text: &str) -> Cow<'_, str> {
     const ESCAPE: char = '\u{1b}';
     let Some(first) = text.find(ESCAPE) else {

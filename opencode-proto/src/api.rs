@@ -1,4 +1,5 @@
-//! The HTTP API of a server as values: an operation makes a request and reads the reply, and sends neither.
+//! The server's HTTP API as values: an operation creates a request and decodes the reply, and sends
+//! neither.
 //!
 //! ```
 //! use http::Response;
@@ -9,7 +10,7 @@
 //! assert_eq!(request.uri(), "/session");
 //! assert_eq!(request.body(), r#"{"title":"review"}"#);
 //!
-//! // Whoever has a connection sends it. This is what came back.
+//! // The caller sends the request over a connection of its own, and gets this back.
 //! let reply = Response::new(r#"{"id":"ses_1","title":"review"}"#.into());
 //! let session = create.decode(reply)?;
 //! assert_eq!(session.id, "ses_1");
@@ -20,19 +21,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The operations, by what they are about:
+//! The operations by subject:
 //!
 //! - The server: [`Health`], [`ConfiguredModel`], [`ReadPaths`], [`ListAgents`], [`ListToolIds`].
-//! - Sessions: [`CreateSession`], [`ListSessions`], [`ReadSession`], [`UpdateSession`], [`DeleteSession`],
-//!   [`ListChildren`], [`SessionStatuses`], [`SessionTodos`], [`SessionDiff`], [`ForkSession`], [`RevertSession`],
-//!   [`UnrevertSession`], [`ShareSession`], [`UnshareSession`].
-//! - Turns: [`PromptAsync`], [`SendMessage`], [`Command`], [`Shell`], [`Summarize`], [`Init`], [`AbortSession`].
+//! - Sessions: [`CreateSession`], [`ListSessions`], [`ReadSession`], [`UpdateSession`],
+//!   [`DeleteSession`], [`ListChildren`], [`SessionStatuses`], [`SessionTodos`], [`SessionDiff`],
+//!   [`ForkSession`], [`RevertSession`], [`UnrevertSession`], [`ShareSession`], [`UnshareSession`].
+//! - Turns: [`PromptAsync`], [`SendMessage`], [`Command`], [`Shell`], [`Summarize`], [`Init`],
+//!   [`AbortSession`].
 //! - Messages: [`ListMessages`], [`ReadMessage`], [`DeleteMessage`], [`DeletePart`].
-//! - What turns wait for: [`ListPermissions`], [`ReplyPermission`], [`RespondPermission`], [`ListQuestions`],
-//!   [`ReplyQuestion`], [`RejectQuestion`].
+//! - Requests that turns wait for: [`ListPermissions`], [`ReplyPermission`], [`RespondPermission`],
+//!   [`ListQuestions`], [`ReplyQuestion`], [`RejectQuestion`].
 //!
-//! Paths that name a session need no directory: the session's own holds there. All others do, and the lists of what
-//! turns wait for and of what sessions do are those of one directory.
+//! Every operation has a `new` with its required values and a `with_*` for each optional one.
+//!
+//! A path that names a session needs no directory: the session's own applies. All other requests
+//! need one, and the lists of open requests and of session statuses are those of one directory.
 
 mod agent;
 mod ask;
@@ -40,7 +44,6 @@ mod call;
 mod diff;
 mod error;
 mod message;
-mod no_stream;
 mod prompt;
 mod server;
 mod session;
@@ -72,53 +75,90 @@ pub use turn::{Command, Init, PromptAsync, SendMessage, Shell, Summarize};
 /// One operation of the server's HTTP API.
 ///
 /// ```text
-/// operation.request()  --sent by whoever has a connection-->  response
+/// operation.request()  --sent by the caller-->  response
 /// operation.decode(response)  -->  Output or ApiError
 /// ```
+///
+/// An application can define operations of its own:
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use opencode_proto::api::{ApiError, Health, Operation, Repeat};
+///
+/// /// Reads the server's version alone.
+/// struct Version;
+///
+/// impl Operation for Version {
+///     type Output = String;
+///
+///     fn request(&self) -> Request<Bytes> {
+///         Health::new().request()
+///     }
+///
+///     fn decode(&self, response: Response<Bytes>) -> Result<String, ApiError> {
+///         Health::new().decode(response).map(|health| health.version.into())
+///     }
+///
+///     fn repeat(&self) -> Repeat {
+///         Repeat::Safe
+///     }
+/// }
+///
+/// let reply = Response::new(r#"{"healthy":true,"version":"1.18.33"}"#.into());
+/// assert_eq!(Version.decode(reply)?, "1.18.33");
+/// # Ok::<(), ApiError>(())
+/// ```
 pub trait Operation {
-    /// What a reply says.
+    /// Decoded content of a successful reply.
     type Output;
 
-    /// The request, its URI in origin form (`/session/ses_1/abort`). Whoever sends it adds what depends on the
-    /// connection: `host`, `authorization`, and the directory (`x-opencode-directory`).
+    /// Creates the request, with its URI in origin form (`/session/ses_1/abort`).
+    ///
+    /// The sender adds the headers that depend on the connection: `host`, `authorization`, and the
+    /// directory (`x-opencode-directory`).
     fn request(&self) -> Request<Bytes>;
 
-    /// Reads the reply to [`request`](Self::request), whatever its status.
+    /// Decodes the reply to [`request`](Self::request), of any status.
     ///
     /// # Errors
     ///
-    /// What the server refused, or a reply that cannot be read.
+    /// The server refused the request, or the reply cannot be read.
     fn decode(&self, response: Response<Bytes>) -> Result<Self::Output, ApiError>;
 
-    /// Whether the request may be sent again when nobody knows if the server got it.
+    /// Returns the repeat policy of the request, for a connection that breaks on the way.
     fn repeat(&self) -> Repeat {
         Repeat::Never
     }
 
-    /// How long a reply may take.
+    /// Returns the time class of the reply.
     fn pace(&self) -> Pace {
         Pace::Quick
     }
 }
 
-/// Whether a request may be sent twice.
+/// Repeat policy of a request whose arrival is unknown.
+///
+/// Exhaustive on purpose: a sender has to know every policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
-    /// The second would do something again.
+    /// A second request would act again.
     Never,
-    /// The second changes nothing.
+    /// A second request changes nothing.
     Safe,
 }
 
-/// How long the reply to a request may take.
+/// Time class of the reply to a request.
+///
+/// Exhaustive on purpose: a sender has to know every class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// The first word about a directory, perhaps: the server reads the project, and installs what its plugins need, before
-    /// it answers.
+    /// The reply may wait for the start of a directory: the server reads the project, and installs
+    /// the packages of its plugins, before its first reply about a directory.
     Boot,
-    /// The server answers at once.
+    /// The server replies at once.
     Quick,
-    /// The server answers when the model has: minutes, or hours.
+    /// The server replies after the model: within minutes or hours.
     Turn,
 }
 

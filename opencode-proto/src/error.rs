@@ -1,46 +1,75 @@
-//! What went wrong inside OpenCode, as it reports it.
+//! Errors of the agent, as OpenCode reports them.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::ser::{SerializeMap, SerializeStruct};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::json::{RawJson, string};
 use crate::part::Lenient;
 
-/// An error of the agent: the model's provider, the configuration, or OpenCode itself.
+/// An error of the agent: of the model's provider, of the configuration, or of OpenCode itself.
 ///
-/// Mirrors `{name, data: {message, ...}}`, and understands the other shapes that were seen: `{type, message}` of
-/// OpenCode 2, `{code, ...}` of a lost connection, and a plain string.
+/// Mirrors `{name, data: {message, ...}}`. The other observed shapes are understood as well:
+/// `{type, message}` of OpenCode 2, `{code, ...}` of a lost connection, and a plain string.
+///
+/// `Serialize` writes `{name, data}` for every shape, with all of `data` that OpenCode sent, and
+/// with the [`cause`](Self::cause) where one was found. `Debug` is `Display`: a provider's whole
+/// response stays out of logs.
+///
+/// ```
+/// use opencode_proto::{RunEvent, RunEventKind};
+///
+/// let line = r#"{"type":"error","error":{"name":"APIError","data":{"message":"no key","statusCode":401}}}"#;
+/// let RunEventKind::Error(error) = RunEvent::decode(line.into()).kind else { panic!() };
+/// assert!(error.is_auth());
+/// assert_eq!(error.to_string(), "APIError 401: no key");
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AgentError {
-    /// Which error it is.
+    /// Name of the error.
     pub name: ErrorName,
-    /// What it says, in OpenCode's or the provider's words.
+    /// Message in the words of OpenCode or the provider.
     pub message: String,
-    /// The provider's HTTP status, for [`ErrorName::API`].
+    /// HTTP status of the provider, for [`ErrorName::API`].
     pub status: Option<u16>,
-    /// Whether OpenCode thinks that trying again could help, for [`ErrorName::API`].
+    /// OpenCode's judgement of another try, for [`ErrorName::API`]: `Some(true)` where one may help.
     pub retryable: Option<bool>,
-    /// Where the server's log has the cause of an error that is told without one (`err_…`).
+    /// Reference (`err_…`) to the server's log, which has the cause of an error without a message of
+    /// its own.
     pub reference: Option<String>,
-    /// That cause, when the log was at hand.
+    /// The cause from that log, if the log was at hand.
     pub cause: Option<String>,
-    /// The error as it came, with everything else it says.
+    /// The error as it arrived, with everything else in it.
     pub raw: RawJson,
 }
 
-/// The name of an [`AgentError`]. An open set: compare with the constants.
-#[derive(Clone, PartialEq, Eq)]
+/// Name of an [`AgentError`]. An open set: compare with the constants.
+///
+/// ```
+/// use opencode_proto::ErrorName;
+///
+/// let name = ErrorName::from("ProviderAuthError");
+/// assert_eq!(name, ErrorName::PROVIDER_AUTH);
+/// ```
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct ErrorName(Box<str>);
 
 impl ErrorName {
     /// The provider answered with an error.
     pub const API: &str = "APIError";
-    /// The provider's filter refused the answer.
+    /// The provider's content filter refused the answer.
     pub const CONTENT_FILTER: &str = "ContentFilterError";
-    /// The conversation does not fit into the model's context. OpenCode compacts it and goes on where it can.
+    /// The conversation does not fit into the model's context. OpenCode compacts the conversation
+    /// and goes on where it can.
     pub const CONTEXT_OVERFLOW: &str = "ContextOverflowError";
     /// The turn was aborted.
     pub const MESSAGE_ABORTED: &str = "MessageAbortedError";
@@ -48,12 +77,12 @@ impl ErrorName {
     pub const OUTPUT_LENGTH: &str = "MessageOutputLengthError";
     /// The provider's credentials are missing or wrong.
     pub const PROVIDER_AUTH: &str = "ProviderAuthError";
-    /// The model gave no answer of the form that was asked for.
+    /// The model gave no answer of the requested form.
     pub const STRUCTURED_OUTPUT: &str = "StructuredOutputError";
-    /// Anything else.
+    /// Any other error.
     pub const UNKNOWN: &str = "UnknownError";
 
-    /// The name as OpenCode writes it.
+    /// Returns the name in OpenCode's spelling.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -90,18 +119,18 @@ impl fmt::Display for ErrorName {
 }
 
 impl AgentError {
-    /// Reads any of the shapes. Never fails: what has no shape at all is an [`ErrorName::UNKNOWN`] with the JSON text
-    /// as its message.
+    /// Decodes an error of any shape. JSON of an unknown shape becomes an [`ErrorName::UNKNOWN`]
+    /// with the JSON text as its message.
     pub(crate) fn decode(raw: RawJson) -> Self {
         let text = raw.as_str();
         let value = serde_json::from_str::<&RawValue>(text).ok();
         if let Some(message) = value.and_then(string) {
             return Self::new(ErrorName::UNKNOWN, message, raw);
         }
-        let Ok(wire) = serde_json::from_str::<WireError<'_>>(text) else {
+        let Ok(wire) = serde_json::from_str::<WireAgentError<'_>>(text) else {
             return Self::new(ErrorName::UNKNOWN, text.to_owned(), raw);
         };
-        let data: WireData<'_> =
+        let data: WireAgentErrorData<'_> =
             wire.data.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
         let name =
             [wire.name, wire.tag, wire.kind, wire.code].into_iter().flatten().find_map(string);
@@ -117,7 +146,7 @@ impl AgentError {
         error
     }
 
-    /// An error that is told by these words only.
+    /// Creates an error of this name and message alone.
     pub(crate) fn new(name: &str, message: String, raw: RawJson) -> Self {
         Self {
             name: name.into(),
@@ -154,14 +183,14 @@ impl AgentError {
     /// [`cause`](Self::cause)). A model that only the provider does not know is an
     /// [`ErrorName::API`].
     pub fn is_model_not_found(&self) -> bool {
-        let names_it = |text: &str| {
+        let names_model = |text: &str| {
             text.contains("ModelNotFoundError")
                 || text.to_ascii_lowercase().contains("model not found")
         };
         self.name != ErrorName::API
-            && (names_it(self.name.as_str())
-                || names_it(&self.message)
-                || self.cause.as_deref().is_some_and(names_it))
+            && (names_model(self.name.as_str())
+                || names_model(&self.message)
+                || self.cause.as_deref().is_some_and(names_model))
     }
 
     /// Returns whether the provider refused the request for its rate or quota (status 429).
@@ -169,23 +198,54 @@ impl AgentError {
         self.status == Some(429)
     }
 
-    /// A copy that shares no memory with the stream it came from.
+    /// Returns a copy that shares no memory with the stream it came from.
     pub fn detach(&self) -> Self {
         Self { raw: self.raw.detach(), ..self.clone() }
     }
 }
 
+impl Serialize for AgentError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("AgentError", 2)?;
+        error.serialize_field("name", &self.name)?;
+        error.serialize_field("data", &ErrorData(self))?;
+        error.end()
+    }
+}
+
+/// The `data` of an error: OpenCode's own where it sent one, else the fields that were decoded.
+struct ErrorData<'a>(&'a AgentError);
+
+impl Serialize for ErrorData<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Deserialize)]
+        struct WireWithData<'a> {
+            #[serde(borrow)]
+            data: BTreeMap<String, &'a RawValue>,
+        }
+        let error = self.0;
+        let mut data = serializer.serialize_map(None)?;
+        match error.raw.decode::<WireWithData<'_>>() {
+            Ok(wire) => {
+                if !wire.data.contains_key("message") {
+                    data.serialize_entry("message", &error.message)?;
+                }
+                for (name, value) in wire.data.iter().filter(|(name, _)| *name != "cause") {
+                    data.serialize_entry(name, value)?;
+                }
+            }
+            Err(_) => data.serialize_entry("message", &error.message)?,
+        }
+        if let Some(cause) = &error.cause {
+            data.serialize_entry("cause", cause)?;
+        }
+        data.end()
+    }
+}
+
 impl fmt::Debug for AgentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `raw` can hold a provider's whole response; it is there for programs, not for logs.
-        f.debug_struct("AgentError")
-            .field("name", &self.name)
-            .field("message", &self.message)
-            .field("status", &self.status)
-            .field("retryable", &self.retryable)
-            .field("reference", &self.reference)
-            .field("cause", &self.cause)
-            .finish_non_exhaustive()
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -203,11 +263,22 @@ impl fmt::Display for AgentError {
     }
 }
 
-impl std::error::Error for AgentError {}
+impl Error for AgentError {}
+
+/// Writes an error and its sources on one line: the `Debug` form of errors that `main` may return.
+pub(crate) fn fmt_chain(error: &dyn Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{error}")?;
+    let mut source = error.source();
+    while let Some(error) = source {
+        write!(f, ": {error}")?;
+        source = error.source();
+    }
+    Ok(())
+}
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WireError<'a> {
+struct WireAgentError<'a> {
     #[serde(borrow)]
     name: Option<&'a RawValue>,
     #[serde(borrow, rename = "_tag")]
@@ -224,7 +295,7 @@ struct WireError<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WireData<'a> {
+struct WireAgentErrorData<'a> {
     #[serde(borrow)]
     message: Option<&'a RawValue>,
     #[serde(rename = "statusCode")]

@@ -1,4 +1,5 @@
-//! The ids that OpenCode gives to what it stores. Cloning one copies nothing: they go with every event.
+//! Ids of sessions, messages, parts, calls and requests. Every event carries some, so a clone
+//! shares its text.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ macro_rules! id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The id as OpenCode writes it.
+            /// Returns the id in OpenCode's spelling.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -70,26 +71,37 @@ macro_rules! id {
 }
 
 id! {
-    /// A tool call, as the model's provider named it (`call_…` with most).
+    /// Id of a tool call, given by the model's provider (`call_…` with most).
     CallId
 }
 id! {
-    /// A message (`msg_…`).
+    /// Id of a message (`msg_…`).
     MessageId
 }
 id! {
-    /// A part of a message (`prt_…`).
+    /// Id of a part of a message (`prt_…`).
     PartId
 }
 id! {
-    /// A request for a permission (`per_…`).
+    /// Id of a permission request (`per_…`).
     PermissionId
 }
 id! {
-    /// A request for answers to questions (`que_…`).
+    /// Id of a question request (`que_…`).
     QuestionId
 }
 id! {
-    /// A session (`ses_…`).
+    /// Id of a session (`ses_…`).
+    ///
+    /// All ids are alike: compared with text, cloned without a copy, and serialized as strings.
+    ///
+    /// ```
+    /// use opencode_proto::SessionId;
+    ///
+    /// let session = SessionId::from("ses_1");
+    /// assert_eq!(session, "ses_1");
+    /// assert_eq!(serde_json::to_string(&session)?, r#""ses_1""#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     SessionId
 }

@@ -1,7 +1,7 @@
-//! JSON as it came over the wire: shared slices, decoded on demand.
+//! JSON in the form it arrived in: shared slices, decoded on demand.
 //!
-//! Half of what OpenCode prints is tool input, output and metadata that most programs never look at. It stays
-//! a [`RawJson`] or a [`RawText`]: a slice of the chunk it arrived in, decoded when somebody asks.
+//! Half of OpenCode's output is tool input, tool output and metadata that most programs never look
+//! at. Such values stay a [`RawJson`] or a [`RawText`]: a slice of the chunk that they arrived in.
 
 mod unescape;
 
@@ -9,15 +9,30 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 pub(crate) use unescape::unescape;
 
 /// One JSON value of any shape, kept as the text it arrived as.
 ///
-/// Cloning shares the bytes. A value taken from a stream is a slice of the chunk it came in and keeps that chunk
-/// alive; [`detach`](Self::detach) copies it out.
+/// A clone shares the bytes. A value from a stream is a slice of the chunk it came in and keeps
+/// that chunk alive; [`detach`](Self::detach) copies the value out. `Serialize` writes the same
+/// text again, and needs `serde_json` for that.
+///
+/// ```
+/// use opencode_proto::RawJson;
+///
+/// let raw = RawJson::parse(r#"{"exit": 3}"#)?;
+/// assert_eq!(raw.as_str(), r#"{"exit": 3}"#);
+///
+/// #[derive(serde::Deserialize)]
+/// struct Metadata {
+///     exit: i32,
+/// }
+/// assert_eq!(raw.decode::<Metadata>()?.exit, 3);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawJson(Bytes);
 
@@ -33,44 +48,50 @@ impl RawJson {
         Ok(Self(bytes))
     }
 
-    /// Decodes into a type of the caller's.
+    /// Decodes the value into a type of the caller's.
     ///
     /// # Errors
     ///
-    /// Where the value does not have the shape of `T`. Strings with lone surrogates, which JavaScript can print,
-    /// are an error here as everywhere in `serde_json`.
+    /// The place where the value does not have the shape of `T`. Strings with lone surrogates,
+    /// which JavaScript can print, are an error here as everywhere in `serde_json`.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.0)
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).expect("raw JSON is checked when it is made")
+        str::from_utf8(&self.0).expect("raw JSON is UTF-8 since its construction")
     }
 
-    /// The JSON text as bytes.
+    /// Returns the bytes of the JSON text.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// A copy that shares no memory with the stream it came from.
+    /// Returns a copy that shares no memory with the stream it came from.
     pub fn detach(&self) -> Self {
         Self(Bytes::copy_from_slice(&self.0))
     }
 
-    /// The JSON as something that can be written.
+    /// Returns the value in the form that `serde_json` can write.
     pub(crate) fn as_value(&self) -> &RawValue {
-        self.decode().expect("raw JSON is checked when it is made")
+        self.decode().expect("raw JSON is one value since its construction")
     }
 
-    /// `raw` must be a slice of `line`.
+    /// Slices `raw` out of `line`, whose memory `raw` must borrow.
     pub(crate) fn slice(line: &Bytes, raw: &RawValue) -> Self {
         Self(line.slice_ref(raw.get().as_bytes()))
     }
 
-    /// `line` must be one valid JSON value.
+    /// Wraps `line`, which must be one valid JSON value.
     pub(crate) fn whole(line: Bytes) -> Self {
         Self(line)
+    }
+}
+
+impl Serialize for RawJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_value().serialize(serializer)
     }
 }
 
@@ -88,58 +109,75 @@ impl fmt::Display for RawJson {
 
 /// A JSON string, kept escaped until it is read.
 ///
-/// Cloning shares the bytes, as for [`RawJson`].
+/// A clone shares the bytes, as for [`RawJson`].
+///
+/// ```
+/// use opencode_proto::{RunEvent, RunEventKind};
+///
+/// let line = r#"{"type":"text","part":{"text":"two\nlines"}}"#;
+/// let RunEventKind::Text(part) = RunEvent::decode(line.into()).kind else { panic!() };
+/// assert_eq!(part.text, "two\nlines");
+/// assert_eq!(part.text.to_str().lines().count(), 2);
+/// ```
 #[derive(Clone)]
-pub struct RawText(Literal);
+pub struct RawText(TextLiteral);
 
 #[derive(Clone)]
-enum Literal {
+enum TextLiteral {
     /// The inside of a JSON string literal: no quotes, escapes in place.
     Escaped(Bytes),
     Plain(Bytes),
 }
 
 impl RawText {
-    /// This text.
+    /// Copies `text`.
     pub(crate) fn from_text(text: &str) -> Self {
-        Self(Literal::Plain(Bytes::copy_from_slice(text.as_bytes())))
+        Self(TextLiteral::Plain(Bytes::copy_from_slice(text.as_bytes())))
     }
 
-    /// The text. Borrowed when nothing in it was escaped.
+    /// Returns the text, borrowed when nothing in it is escaped.
     ///
-    /// Never fails: a lone surrogate, which JavaScript can print and UTF-8 cannot hold, reads as U+FFFD.
+    /// Never fails: a lone surrogate, which JavaScript can print and UTF-8 cannot hold, reads as
+    /// U+FFFD.
     pub fn to_str(&self) -> Cow<'_, str> {
         match &self.0 {
-            Literal::Escaped(bytes) => unescape(utf8(bytes)),
-            Literal::Plain(bytes) => Cow::Borrowed(utf8(bytes)),
+            TextLiteral::Escaped(bytes) => unescape(utf8(bytes)),
+            TextLiteral::Plain(bytes) => Cow::Borrowed(utf8(bytes)),
         }
     }
 
-    /// Whether there is no text at all.
+    /// Returns whether the text has no characters.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
-            Literal::Escaped(bytes) | Literal::Plain(bytes) => bytes.is_empty(),
+            TextLiteral::Escaped(bytes) | TextLiteral::Plain(bytes) => bytes.is_empty(),
         }
     }
 
-    /// A copy that shares no memory with the stream it came from.
+    /// Returns a copy that shares no memory with the stream it came from.
     pub fn detach(&self) -> Self {
         Self(match &self.0 {
-            Literal::Escaped(bytes) => Literal::Escaped(Bytes::copy_from_slice(bytes)),
-            Literal::Plain(bytes) => Literal::Plain(Bytes::copy_from_slice(bytes)),
+            TextLiteral::Escaped(bytes) => TextLiteral::Escaped(Bytes::copy_from_slice(bytes)),
+            TextLiteral::Plain(bytes) => TextLiteral::Plain(Bytes::copy_from_slice(bytes)),
         })
     }
 
-    /// The string that `raw`, a slice of `line`, is; `None` when it is another kind of value.
+    /// Slices the string `raw` out of `line`, whose memory `raw` must borrow; `None` when `raw` is
+    /// another kind of value.
     pub(crate) fn slice(line: &Bytes, raw: &RawValue) -> Option<Self> {
         let inside = inside(raw)?;
-        Some(Self(Literal::Escaped(line.slice_ref(inside.as_bytes()))))
+        Some(Self(TextLiteral::Escaped(line.slice_ref(inside.as_bytes()))))
+    }
+}
+
+impl Serialize for RawText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_str())
     }
 }
 
 impl From<&str> for RawText {
     fn from(text: &str) -> Self {
-        Self(Literal::Plain(Bytes::copy_from_slice(text.as_bytes())))
+        Self::from_text(text)
     }
 }
 
@@ -175,12 +213,12 @@ impl fmt::Display for RawText {
     }
 }
 
-/// The text of a JSON string; `None` when it is another kind of value.
+/// Returns the text of a JSON string; `None` for another kind of value.
 pub(crate) fn string(raw: &RawValue) -> Option<String> {
     Some(unescape(inside(raw)?).into_owned())
 }
 
-/// What stands between the quotes of a JSON string.
+/// Returns the text between the quotes of a JSON string.
 fn inside(raw: &RawValue) -> Option<&str> {
     raw.get().strip_prefix('"')?.strip_suffix('"')
 }

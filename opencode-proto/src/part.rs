@@ -1,7 +1,8 @@
-//! Parts: the pieces a message is made of.
+//! Parts: the pieces of a message.
 //!
-//! The same shapes are printed by `opencode run --format json` and sent by the server's event stream.
+//! `opencode run --format json` prints parts in the same shapes as the server's event stream.
 
+mod json;
 mod lenient;
 mod tokens;
 mod tool;
@@ -10,6 +11,7 @@ mod wire;
 use std::fmt;
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::json::{RawJson, RawText};
@@ -22,34 +24,51 @@ pub use tool::{ToolPart, ToolState};
 pub(crate) use wire::{Str, WirePart};
 
 /// A part of any kind. Mirrors `Part`.
+///
+/// `Serialize` writes OpenCode's own shape, for this type and for each kind of part.
+///
+/// ```
+/// use opencode_proto::{Part, ServerEvent, ServerEventKind};
+///
+/// let event = r#"{"type":"message.part.updated","properties":{"sessionID":"ses_1","part":
+///     {"type":"text","id":"prt_1","messageID":"msg_1","text":"Hello!","time":{"start":5}}}}"#;
+/// let ServerEventKind::PartUpdated(part) = ServerEvent::decode(event.into()).kind else { panic!() };
+/// let Part::Text(text) = &part else { panic!() };
+/// assert_eq!(text.text, "Hello!");
+/// assert_eq!(
+///     serde_json::to_string(&part)?,
+///     r#"{"id":"prt_1","messageID":"msg_1","type":"text","text":"Hello!","time":{"start":5}}"#
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Part {
-    /// A kind that is not decoded: `agent`, `compaction`, `file`, `patch`, `retry`, `snapshot`, `subtask`, and what
-    /// newer versions add.
+    /// A part of a kind that is not decoded: `agent`, `compaction`, `file`, `patch`, `retry`,
+    /// `snapshot`, `subtask`, and the kinds of newer versions.
     #[non_exhaustive]
     Other {
-        /// Which part this is.
+        /// Ids of the part.
         key: PartKey,
         /// The value of `type`.
         part_type: Box<str>,
-        /// All of it, a JSON object.
+        /// The whole part, a JSON object.
         raw: RawJson,
     },
-    /// Part type `reasoning`.
+    /// Reasoning of the model (`reasoning`).
     Reasoning(ReasoningPart),
-    /// Part type `step-finish`.
+    /// End of a model call (`step-finish`).
     StepFinish(StepFinish),
-    /// Part type `step-start`.
+    /// Start of a model call (`step-start`).
     StepStart(StepStart),
-    /// Part type `text`.
+    /// Text (`text`).
     Text(TextPart),
-    /// Part type `tool`.
+    /// A tool call (`tool`).
     Tool(Box<ToolPart>),
 }
 
 impl Part {
-    /// Which part this is.
+    /// Returns the ids of the part.
     pub fn key(&self) -> &PartKey {
         match self {
             Self::Other { key, .. } => key,
@@ -61,10 +80,10 @@ impl Part {
         }
     }
 
-    /// `raw` must be a slice of `line`.
+    /// Decodes a part from `raw`, which must borrow the memory of `line`.
     pub(crate) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
         let mut wire: WirePart<'_> = serde_json::from_str(raw.get())?;
-        Ok(match wire.part_type() {
+        Ok(match wire.part_type()? {
             "reasoning" => Self::Reasoning(wire.reasoning(line)?),
             "step-finish" => Self::StepFinish(wire.step_finish()),
             "step-start" => Self::StepStart(wire.step_start()),
@@ -79,91 +98,132 @@ impl Part {
     }
 }
 
-/// Which part of which message of which session. Older and newer versions leave some of the ids out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Ids of a part, its message and its session. Older and newer versions leave some of them out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PartKey {
-    /// The part.
+    /// Id of the part.
+    #[serde(rename = "id", skip_serializing_if = "Option::is_none")]
     pub part: Option<PartId>,
-    /// The message it belongs to.
+    /// The message that the part belongs to.
+    #[serde(rename = "messageID", skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageId>,
-    /// The session that message belongs to.
+    /// The session that the message belongs to.
+    #[serde(rename = "sessionID", skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
 }
 
-/// Text of the model, or text that OpenCode put into its mouth (see [`TextPart::origin`]). Part type `text`.
+/// Text of a message: of the model, of the user, or of OpenCode itself (see
+/// [`origin`](Self::origin)). Part type `text`.
+///
+/// ```
+/// use opencode_proto::{RunEvent, RunEventKind, TextOrigin};
+///
+/// let line = r#"{"type":"text","part":{"text":"a file","synthetic":true}}"#;
+/// let RunEventKind::Text(part) = RunEvent::decode(line.into()).kind else { panic!() };
+/// assert_eq!(part.origin, TextOrigin::Synthetic);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TextPart {
-    /// Which part this is.
+    /// Ids of the part.
     pub key: PartKey,
     /// The whole text of the part.
     pub text: RawText,
-    /// Who wrote it.
+    /// Author of the text.
     pub origin: TextOrigin,
-    /// When it was written.
+    /// Start and end of the writing.
     pub time: TimeSpan,
-    /// What the provider or a plugin attached, a JSON object.
+    /// Data that the provider or a plugin attached, a JSON object.
     pub metadata: Option<RawJson>,
 }
 
-/// Who wrote a text.
+/// Author of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextOrigin {
-    /// OpenCode itself, to go on after it compacted the conversation: `synthetic` with
-    /// `metadata.compaction_continue`. The message before it is the summary, not an answer.
+    /// OpenCode itself, to go on after a compaction: `synthetic` with
+    /// `metadata.compaction_continue`. The message before is the summary, not an answer.
     Continuation,
-    /// The model.
+    /// The author of the message: the model in an answer, the user in a prompt.
     Model,
     /// OpenCode itself: `synthetic`, for example the content of an attached file.
     Synthetic,
 }
 
-/// What the model thought. Part type `reasoning`.
+/// Reasoning of the model. Part type `reasoning`.
+///
+/// ```
+/// use opencode_proto::{RunEvent, RunEventKind};
+///
+/// let line = r#"{"type":"reasoning","part":{"text":"Hm.","time":{"start":1000,"end":1500}}}"#;
+/// let RunEventKind::Reasoning(part) = RunEvent::decode(line.into()).kind else { panic!() };
+/// assert_eq!((part.text.to_str().as_ref(), part.time.duration_ms()), ("Hm.", Some(500)));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ReasoningPart {
-    /// Which part this is.
+    /// Ids of the part.
     pub key: PartKey,
     /// The whole text of the part.
     pub text: RawText,
-    /// When it was thought.
+    /// Start and end of the reasoning.
     pub time: TimeSpan,
-    /// What the provider attached, a JSON object.
+    /// Data that the provider attached, a JSON object.
     pub metadata: Option<RawJson>,
 }
 
-/// A call of the model begins. Part type `step-start`.
+/// Start of a model call. Part type `step-start`.
 ///
-/// A provider's failure makes OpenCode call it again: then one message has several of these.
+/// OpenCode repeats a call that the provider broke off: the message then has one `step-start` per
+/// attempt, and no `step-finish` after the abandoned attempts. A call that fails before its first
+/// token has none at all.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StepStart {
-    /// Which part this is.
+    /// Ids of the part.
     pub key: PartKey,
 }
 
-/// A call of the model is over. Part type `step-finish`.
+/// End of a model call. Part type `step-finish`.
+///
+/// ```
+/// use opencode_proto::{FinishReason, RunEvent, RunEventKind};
+///
+/// let line = r#"{"type":"step_finish","part":
+///     {"reason":"stop","cost":0.5,"tokens":{"total":1500,"input":1400,"output":100}}}"#;
+/// let RunEventKind::StepFinish(step) = RunEvent::decode(line.into()).kind else { panic!() };
+/// assert_eq!(step.reason, FinishReason::STOP);
+/// assert_eq!(step.tokens.to_string(), "1,500 tokens (1,400 in, 100 out)");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StepFinish {
-    /// Which part this is.
+    /// Ids of the part.
     pub key: PartKey,
-    /// Why the model stopped.
+    /// The model's reason to stop.
     pub reason: FinishReason,
-    /// What this call used.
+    /// Tokens of this call.
     pub tokens: Tokens,
-    /// What this call cost, in US dollars as the model catalogue prices it.
+    /// Price of this call, in US dollars by the model catalogue.
     pub cost: f64,
 }
 
-/// Why a model stopped. An open set: what OpenCode passes on from its AI SDK.
-#[derive(Clone, PartialEq, Eq)]
+/// A model's reason to stop. An open set, which OpenCode passes on from its AI SDK.
+///
+/// ```
+/// use opencode_proto::FinishReason;
+///
+/// let reason = FinishReason::from("tool-calls");
+/// assert_eq!(reason, FinishReason::TOOL_CALLS);
+/// assert!(reason.expects_more() && !reason.is_answer());
+/// ```
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct FinishReason(Box<str>);
 
 impl FinishReason {
-    /// The provider's filter cut the answer off.
+    /// The provider's content filter cut the answer off.
     pub const CONTENT_FILTER: &str = "content-filter";
     /// The provider reported an error.
     pub const ERROR: &str = "error";
@@ -176,17 +236,18 @@ impl FinishReason {
     /// The provider gave no reason.
     pub const UNKNOWN: &str = "unknown";
 
-    /// The reason as OpenCode writes it.
+    /// Returns the reason in OpenCode's spelling.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether another call of the model was to follow.
+    /// Returns whether another call of the model is to follow.
     pub fn expects_more(&self) -> bool {
         self == Self::TOOL_CALLS
     }
 
-    /// Whether the model's answer ended without an error, complete or cut at its length limit.
+    /// Returns whether the model's answer ended without an error, complete or cut at the limit on
+    /// its length.
     pub fn is_answer(&self) -> bool {
         !self.expects_more() && self != Self::CONTENT_FILTER && self != Self::ERROR
     }
@@ -222,22 +283,25 @@ impl fmt::Display for FinishReason {
     }
 }
 
-/// When something began and ended by the clock of the machine OpenCode ran on, in milliseconds since 1970.
+/// Start and end of a part by the clock of OpenCode's machine, in milliseconds since 1970.
 ///
-/// For people to read; no timer of ours looks at it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Meant for people to read; no timer of this crate depends on these values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TimeSpan {
-    /// When it began.
+    /// Start of the part.
+    #[serde(rename = "start", skip_serializing_if = "Option::is_none")]
     pub start_ms: Option<u64>,
-    /// When it ended.
+    /// End of the part. `None` while the part grows, and for good in an abandoned attempt.
+    #[serde(rename = "end", skip_serializing_if = "Option::is_none")]
     pub end_ms: Option<u64>,
-    /// When OpenCode hid the result of a tool from the model, to make room in its context.
+    /// Time when OpenCode hid a tool's result from the model, to make room in the context.
+    #[serde(rename = "compacted", skip_serializing_if = "Option::is_none")]
     pub compacted_ms: Option<u64>,
 }
 
 impl TimeSpan {
-    /// How long it took, in milliseconds.
+    /// Returns the time between start and end, in milliseconds.
     pub fn duration_ms(&self) -> Option<u64> {
         self.end_ms?.checked_sub(self.start_ms?)
     }

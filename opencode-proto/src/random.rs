@@ -1,4 +1,6 @@
-/// Chance that a seed decides: the SplitMix64 generator.
+//! Pseudo-random numbers.
+
+/// Pseudo-random numbers of one seed: the SplitMix64 generator.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -7,9 +9,9 @@ impl Random {
         Self(seed)
     }
 
-    /// From 0 to 1.
+    /// Returns the next number between 0 and 1.
     pub(crate) fn unit(&mut self) -> f64 {
-        // 32 bits of chance are plenty, and exact in a float.
+        // 32 random bits are enough for a jitter, and exact in a float.
         f64::from((self.next() >> 32) as u32) / f64::from(u32::MAX)
     }
 

@@ -1,4 +1,4 @@
-//! What a server tells on its event streams: `GET /event` and `GET /global/event`.
+//! Events of a server's streams: `GET /event` and `GET /global/event`.
 
 mod ask;
 mod decode;
@@ -9,6 +9,9 @@ mod types;
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::json::{RawJson, RawText};
 use crate::part::Part;
@@ -19,137 +22,162 @@ pub use ask::{Choice, PermissionRequest, Question, QuestionOption, QuestionReque
 pub use message::{MessageInfo, Role};
 pub use session::{SessionInfo, SessionRevert, SessionStatus, Todo};
 
-/// One event of a server, with everything it said.
+/// One event of a server, with the JSON it was decoded from.
+///
+/// Decoding has three outcomes: a known event, an unknown one
+/// ([`ServerEventKind::Unknown`], [`ServerEventKind::Other`]), and a known one that lacks a field or
+/// has another shape ([`ServerEventKind::Malformed`]). No event is decoded to a value with made-up
+/// ids, texts or states.
+///
+/// `Serialize` writes the event as it arrived; data that is not JSON becomes
+/// `{"type": "malformed", "raw": ".."}`.
+///
+/// ```
+/// use opencode_proto::{ServerEvent, ServerEventKind};
+///
+/// let data = r#"{"type":"session.idle","properties":{"sessionID":"ses_1"}}"#;
+/// let event = ServerEvent::decode(data.into());
+/// assert_eq!(event.kind, ServerEventKind::SessionIdle);
+/// assert_eq!(event.session.as_ref().unwrap(), &"ses_1");
+/// assert_eq!(serde_json::to_string(&event)?, data);
+///
+/// let event = ServerEvent::decode(r#"{"type":"session.idle","properties":{}}"#.into());
+/// assert!(matches!(event.kind, ServerEventKind::Malformed { .. }));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServerEvent {
-    /// The event as it came: a slice of the chunk it arrived in.
+    /// The event as it arrived: a slice of its chunk.
     pub raw: Bytes,
-    /// Its id (`evt_…`, since 1.14.41).
+    /// Id of the event (`evt_…`, since 1.14.41).
     pub id: Option<Box<str>>,
-    /// The directory it belongs to, on `/global/event`.
+    /// The directory of the event, on `/global/event`.
     pub directory: Option<Box<str>>,
-    /// The session it belongs to. Events of subagents name the subagent's session.
+    /// The session of the event. Events of subagents name the subagent's session.
     pub session: Option<SessionId>,
-    /// What it says.
+    /// The decoded content.
     pub kind: ServerEventKind,
 }
 
-/// What an event of a server says. Each names the `type` it mirrors.
+/// Content of a server's event. Each variant names the `type` that it mirrors.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ServerEventKind {
-    /// `command.executed`.
+    /// A command was run (`command.executed`).
     #[non_exhaustive]
     CommandExecuted {
-        /// The command.
+        /// Name of the command.
         name: Box<str>,
-        /// The message it was sent as.
+        /// The message that the command was sent as.
         message: Option<MessageId>,
     },
-    /// `server.connected`: the stream is open; nothing after it is missed.
+    /// The stream is open, and no later event is missed (`server.connected`).
     Connected,
-    /// `global.disposed`: all instances of the server were closed.
+    /// All instances of the server were closed (`global.disposed`).
     GlobalDisposed,
-    /// `server.heartbeat`: the connection works.
+    /// Sign of life of the connection (`server.heartbeat`).
     Heartbeat,
-    /// `server.instance.disposed`: the directory was closed, and so will be its event stream.
+    /// The directory was closed; its event stream ends (`server.instance.disposed`).
     InstanceDisposed,
-    /// An event of a known type in a shape that could not be read.
+    /// An event of a known type that lacks a required field or has another shape, or data without a
+    /// type.
     #[non_exhaustive]
     Malformed {
-        /// The value of `type`, if it has one.
+        /// The value of `type`, if any.
         event_type: Option<Box<str>>,
-        /// What could not be read.
+        /// The first mistake in the event.
         error: DecodeError,
     },
-    /// `message.removed`.
+    /// A message was removed (`message.removed`).
     #[non_exhaustive]
     MessageRemoved {
-        /// The message.
+        /// Id of the message.
         message: MessageId,
     },
-    /// `message.updated`: a message is new or has changed. Sent several times per message, each with all of it.
+    /// A message is new or has changed (`message.updated`). Sent several times per message, each
+    /// time whole.
     MessageUpdated(Box<MessageInfo>),
-    /// A type that is known and says nothing about a session's turns: see [`ServerEvent::raw`].
+    /// An event of a known type without relation to the turns of a session: see
+    /// [`ServerEvent::raw`].
     #[non_exhaustive]
     Other {
         /// The value of `type`.
         event_type: Box<str>,
     },
-    /// `message.part.delta`: text to append to a part.
+    /// Text to append to a part (`message.part.delta`).
     #[non_exhaustive]
     PartDelta {
-        /// The message.
+        /// The message with the part.
         message: Option<MessageId>,
-        /// The part. It may not have been told yet.
+        /// Id of the part, which later events may introduce.
         part: PartId,
-        /// Which field of the part: `text`, also for reasoning.
+        /// Name of the part's field: `text`, also for reasoning.
         field: Cow<'static, str>,
-        /// What to append.
+        /// The text to append.
         delta: RawText,
     },
-    /// `message.part.removed`.
+    /// A part was removed (`message.part.removed`).
     #[non_exhaustive]
     PartRemoved {
-        /// The message.
+        /// The message with the part.
         message: Option<MessageId>,
-        /// The part.
+        /// Id of the part.
         part: PartId,
     },
-    /// `message.part.updated`: a part is new or has changed, with all of it.
+    /// A part is new or has changed, and is sent whole (`message.part.updated`).
     PartUpdated(Part),
-    /// `permission.asked`, before 1.0.224 `permission.updated`: the turn waits for an answer.
+    /// A turn waits for a permission (`permission.asked`, before 1.0.224 `permission.updated`).
     PermissionAsked(Box<PermissionRequest>),
-    /// `permission.replied`.
+    /// A permission request was answered (`permission.replied`).
     #[non_exhaustive]
     PermissionReplied {
-        /// The request.
+        /// Id of the request.
         request: PermissionId,
         /// `once`, `always` or `reject`.
         reply: Box<str>,
     },
-    /// `question.asked`: the turn waits for an answer.
+    /// A turn waits for answers to questions (`question.asked`).
     QuestionAsked(Box<QuestionRequest>),
-    /// `question.rejected`.
+    /// Questions were dismissed (`question.rejected`).
     #[non_exhaustive]
     QuestionRejected {
-        /// The request.
+        /// Id of the request.
         request: QuestionId,
     },
-    /// `question.replied`.
+    /// Questions were answered (`question.replied`).
     #[non_exhaustive]
     QuestionReplied {
-        /// The request.
+        /// Id of the request.
         request: QuestionId,
         /// The answers, a JSON array with an array of strings per question.
         answers: Option<RawJson>,
     },
-    /// `session.compacted`: the conversation was summarised.
+    /// The conversation was compacted to a summary (`session.compacted`).
     SessionCompacted,
-    /// `session.created`.
+    /// A session was created (`session.created`).
     SessionCreated(Box<SessionInfo>),
-    /// `session.deleted`.
+    /// A session was deleted (`session.deleted`).
     SessionDeleted(Box<SessionInfo>),
-    /// `session.diff`: what the session changed in files so far.
+    /// The files that the session has changed so far (`session.diff`).
     #[non_exhaustive]
     SessionDiff {
-        /// A JSON array of file diffs.
+        /// A JSON array of file diffs, for [`FileDiff::list`](crate::FileDiff::list).
         diff: RawJson,
     },
-    /// `session.error`: something failed. Not always the end of a turn.
+    /// An error of the session, which does not always end a turn (`session.error`).
     SessionError(Option<Box<AgentError>>),
-    /// `session.idle`: the session waits for a prompt. Sent twice after errors and aborts.
+    /// The session waits for a prompt (`session.idle`). Sent twice after errors and aborts.
     SessionIdle,
-    /// `session.status`.
+    /// The status of the session changed (`session.status`).
     SessionStatus(SessionStatus),
-    /// `session.updated`.
+    /// The title or another property of the session changed (`session.updated`).
     SessionUpdated(Box<SessionInfo>),
-    /// `sync`: a copy of another event on `/global/event`.
+    /// A copy of another event on `/global/event` (`sync`).
     Sync,
-    /// `todo.updated`: the whole list.
+    /// The to-do list changed, and is sent whole (`todo.updated`).
     TodoUpdated(Vec<Todo>),
-    /// An event of a type this version of the crate does not know: see [`ServerEvent::raw`].
+    /// An event of a type that this version of the crate does not know: see [`ServerEvent::raw`].
     #[non_exhaustive]
     Unknown {
         /// The value of `type`.
@@ -158,12 +186,13 @@ pub enum ServerEventKind {
 }
 
 impl ServerEvent {
-    /// Reads the data of one server-sent event. Never fails: what cannot be read is an event that says so.
+    /// Decodes the data of one server-sent event. Never fails: unreadable data is a
+    /// [`Malformed`](ServerEventKind::Malformed) event.
     pub fn decode(data: Bytes) -> Self {
         decode::decode(data)
     }
 
-    /// The value of `type`; empty for what has none.
+    /// Returns the value of `type`; empty for an event without one.
     pub fn event_type(&self) -> &str {
         match &self.kind {
             ServerEventKind::CommandExecuted { .. } => "command.executed",
@@ -196,6 +225,18 @@ impl ServerEvent {
             ServerEventKind::Sync => "sync",
             ServerEventKind::TodoUpdated(_) => "todo.updated",
         }
+    }
+}
+
+impl Serialize for ServerEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Ok(event) = serde_json::from_slice::<&RawValue>(&self.raw) {
+            return event.serialize(serializer);
+        }
+        let mut event = serializer.serialize_struct("ServerEvent", 2)?;
+        event.serialize_field("type", "malformed")?;
+        event.serialize_field("raw", &String::from_utf8_lossy(&self.raw))?;
+        event.end()
     }
 }
 

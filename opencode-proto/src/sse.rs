@@ -1,4 +1,4 @@
-//! Server-sent events out of chunks of any size.
+//! Server-sent events of a byte stream.
 
 use std::mem;
 
@@ -7,13 +7,15 @@ use memchr::{memchr, memchr2};
 
 use crate::line::add_chunk;
 
-/// Splits a `text/event-stream` body into events, as the [specification] says.
+/// Splits a `text/event-stream` body into events, as the [specification] defines them.
 ///
-/// OpenCode sends one `data: {json}` line and an empty line per event. Such an event, when it lies inside one chunk, is
-/// handed out as a slice of it. Everything else the specification allows is understood as well: several `data` lines,
-/// `\r` and `\r\n` line ends, comments, a byte order mark, fields without a value, fields nobody knows.
+/// OpenCode sends one `data: {json}` line and an empty line per event. Such an event inside one
+/// chunk is handed out as a slice of that chunk. Everything else in the specification is understood
+/// as well: several `data` lines, `\r` and `\r\n` line ends, comments, a byte order mark, fields
+/// without a value, unknown fields.
 ///
-/// An event over the limit is not collected: its length is counted, and the stream goes on at the next one.
+/// An event over the limit is counted instead of collected, and the stream goes on at the next
+/// event.
 ///
 /// ```
 /// use opencode_proto::{SseEvent, SseFramer};
@@ -31,49 +33,51 @@ use crate::line::add_chunk;
 /// [specification]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 #[derive(Debug)]
 pub struct SseFramer {
-    /// The chunk being split. Empty when all of it was handed out.
+    /// The chunk being split; empty when all of its events were handed out.
     chunk: Bytes,
-    /// The beginning of a line that earlier chunks held, unless its event was dropped.
+    /// Beginning of a line, from earlier chunks, unless its event was dropped.
     begun: BytesMut,
-    /// How much of a line earlier chunks held.
+    /// Length of the beginning of a line, dropped or not.
     begun_size: usize,
-    /// The last line ended with `\r`: a `\n` that follows belongs to it.
-    after_return: bool,
-    at_start: bool,
-    event: Building,
+    /// The last line ended with `\r`: a `\n` that follows is part of the same line end.
+    is_after_return: bool,
+    is_at_start: bool,
+    event: PartialEvent,
     event_size_max: usize,
 }
 
-/// What [`SseFramer`] hands out.
+/// Output of an [`SseFramer`].
+///
+/// Exhaustive on purpose: the specification has no other events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SseEvent {
-    /// A line that says nothing, sent to keep the connection open.
+    /// A comment line, which keeps the connection open.
     Comment,
-    /// An event.
+    /// An event with data.
     Message {
         /// The `data` lines, joined by `\n`.
         data: Bytes,
-        /// The `event` field, `None` for `message`.
+        /// The `event` field; `None` for `message`.
         event: Option<Bytes>,
         /// The `id` field of this event.
         id: Option<Bytes>,
     },
-    /// How long to wait before connecting again, in milliseconds (`retry`).
+    /// The delay before a reconnect (`retry`).
     Retry {
-        /// Milliseconds.
+        /// Delay in milliseconds.
         delay_ms: u64,
     },
-    /// The event went over the limit. Its bytes are gone.
+    /// An event over the limit, whose bytes are dropped.
     TooLong {
-        /// How long its lines were, without their ends.
+        /// Length of its lines together in bytes, without their line ends.
         size: u64,
     },
 }
 
 /// The event whose lines are being read.
 #[derive(Debug, Default)]
-struct Building {
-    data: Option<Data>,
+struct PartialEvent {
+    data: Option<EventData>,
     event: Option<Bytes>,
     id: Option<Bytes>,
     size: u64,
@@ -81,34 +85,35 @@ struct Building {
 }
 
 #[derive(Debug)]
-enum Data {
+enum EventData {
     Joined(BytesMut),
     Line(Bytes),
 }
 
 impl SseFramer {
-    /// A framer for events whose lines have at most `event_size_max` bytes together.
+    /// Creates a framer for events whose lines have at most `event_size_max` bytes together.
     pub fn new(event_size_max: usize) -> Self {
         Self {
             chunk: Bytes::new(),
             begun: BytesMut::new(),
             begun_size: 0,
-            after_return: false,
-            at_start: true,
-            event: Building::default(),
+            is_after_return: false,
+            is_at_start: true,
+            event: PartialEvent::default(),
             event_size_max,
         }
     }
 
     /// Adds the next chunk of the body.
     ///
-    /// Take all events with [`next_event`](Self::next_event) between two pushes: what was not taken yet is copied.
+    /// Take all events with [`next_event`](Self::next_event) between two pushes: bytes that are left
+    /// over are copied.
     pub fn push(&mut self, chunk: Bytes) {
         add_chunk(&mut self.chunk, chunk);
     }
 
-    /// The next event, or `None` until there is another chunk. An event that the body ends in is not one: it has no
-    /// empty line after it.
+    /// Returns the next event; `None` until another chunk is pushed. The specification drops an
+    /// event that the body ends in, for no empty line follows it.
     pub fn next_event(&mut self) -> Option<SseEvent> {
         loop {
             let line = self.next_line()?;
@@ -123,10 +128,10 @@ impl SseFramer {
         }
     }
 
-    /// The next line; `Some(None)` for one that was dropped.
+    /// Returns the next line; `Some(None)` for a dropped one.
     fn next_line(&mut self) -> Option<Option<Bytes>> {
-        if self.after_return && !self.chunk.is_empty() {
-            self.after_return = false;
+        if self.is_after_return && !self.chunk.is_empty() {
+            self.is_after_return = false;
             if self.chunk.first() == Some(&b'\n') {
                 drop(self.chunk.split_to(1));
             }
@@ -136,7 +141,7 @@ impl SseFramer {
             self.begin(&rest);
             return None;
         };
-        self.after_return = self.chunk[end] == b'\r';
+        self.is_after_return = self.chunk[end] == b'\r';
         let last = self.chunk.split_to(end + 1).slice(..end);
         self.count(last.len());
         let begun_size = mem::take(&mut self.begun_size);
@@ -149,7 +154,7 @@ impl SseFramer {
             self.begun.extend_from_slice(&line);
             line = mem::take(&mut self.begun).freeze();
         }
-        if mem::take(&mut self.at_start) && line.starts_with(b"\xef\xbb\xbf") {
+        if mem::take(&mut self.is_at_start) && line.starts_with(b"\xef\xbb\xbf") {
             line = line.slice(3..);
         }
         Some(Some(line))
@@ -164,12 +169,12 @@ impl SseFramer {
         }
     }
 
-    /// Counts bytes of the event, and drops it when they are too many.
+    /// Counts bytes of the event, and drops an event over the limit.
     fn count(&mut self, size: usize) {
         self.event.size += size as u64;
         if self.event.size > self.event_size_max as u64 && !self.event.is_dropped {
             self.event =
-                Building { size: self.event.size, is_dropped: true, ..Building::default() };
+                PartialEvent { size: self.event.size, is_dropped: true, ..Default::default() };
             self.begun = BytesMut::new();
         }
     }
@@ -186,7 +191,7 @@ impl SseFramer {
             b"event" => {
                 self.event.event = (!value.is_empty() && value != "message").then_some(value)
             }
-            // An id with NUL is to be ignored.
+            // The specification ignores an id with NUL.
             b"id" if memchr(0, &value).is_none() => self.event.id = Some(value),
             b"retry" => {
                 let digits = str::from_utf8(&value)
@@ -202,31 +207,31 @@ impl SseFramer {
     }
 }
 
-impl Building {
+impl PartialEvent {
     fn add(&mut self, line: Bytes) {
         self.data = Some(match self.data.take() {
-            None => Data::Line(line),
+            None => EventData::Line(line),
             Some(data) => {
                 let mut joined = match data {
-                    Data::Joined(joined) => joined,
-                    Data::Line(first) => BytesMut::from(first),
+                    EventData::Joined(joined) => joined,
+                    EventData::Line(first) => BytesMut::from(first),
                 };
                 joined.extend_from_slice(b"\n");
                 joined.extend_from_slice(&line);
-                Data::Joined(joined)
+                EventData::Joined(joined)
             }
         });
     }
 
-    /// Ends the event. One without `data` is none.
+    /// Ends the event; `None` for one without `data`, which the specification drops.
     fn finish(&mut self) -> Option<SseEvent> {
         let Self { data, event, id, size, is_dropped } = mem::take(self);
         if is_dropped {
             return Some(SseEvent::TooLong { size });
         }
         let data = match data? {
-            Data::Joined(joined) => joined.freeze(),
-            Data::Line(line) => line,
+            EventData::Joined(joined) => joined.freeze(),
+            EventData::Line(line) => line,
         };
         Some(SseEvent::Message { data, event, id })
     }

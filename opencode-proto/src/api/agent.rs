@@ -1,9 +1,9 @@
-//! What a server's agents and tools are.
+//! Agents, tools and paths of a directory.
 
 use bytes::Bytes;
 use http::{Request, Response};
 use opencode_config::PermissionAction;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::call::{Call, list, one};
@@ -12,31 +12,43 @@ use crate::SessionInfo;
 use crate::json::string;
 
 /// Lists the agents of a directory. `GET /agent`.
+///
+/// ```
+/// use http::Response;
+/// use opencode_proto::api::{ListAgents, Operation};
+///
+/// let reply = r#"[{"name":"plan","mode":"primary",
+///     "permission":[{"permission":"edit","pattern":"*","action":"deny"}]}]"#;
+/// let agents = ListAgents::new().decode(Response::new(reply.into()))?;
+/// assert_eq!((&*agents[0].name, &*agents[0].permission[0].permission), ("plan", "edit"));
+/// # Ok::<(), opencode_proto::api::ApiError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListAgents;
 
 /// An agent. Mirrors `Agent`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AgentInfo {
-    /// By which it is asked for.
+    /// Name of the agent, for prompts.
     pub name: String,
-    /// All rules that hold for it, its own and the configuration's; the last that matches decides. (Since 1.1.)
+    /// All rules of the agent, its own and those of the configuration; the last match decides.
+    /// (Since 1.1.)
     pub permission: Vec<ServerRule>,
-    /// What it is for: `primary`, `subagent` or `all`. Empty where a version does not say.
+    /// Use of the agent: `primary`, `subagent` or `all`; empty where a version names none.
     pub mode: Box<str>,
 }
 
-/// A permission rule as a server has it. Mirrors `PermissionRule`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+/// A permission rule of a server. Mirrors `PermissionRule`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ServerRule {
-    /// The permission key, which may be a pattern.
+    /// Permission key, which may be a pattern.
     pub permission: String,
-    /// What it is used on, as a pattern.
+    /// Pattern of the commands, paths or other values that the rule is for.
     pub pattern: String,
-    /// What happens.
+    /// Action of the rule.
     pub action: PermissionAction,
 }
 
@@ -50,14 +62,15 @@ impl ServerRule {
         Self { permission: permission.into(), pattern: pattern.into(), action }
     }
 
-    /// The rules that a session has besides its agent's, and which come after those. None when they cannot be read.
+    /// Returns the session's own rules, which follow those of the agent; `None` when they cannot be
+    /// read.
     pub fn of_session(info: &SessionInfo) -> Option<Vec<Self>> {
         #[derive(Deserialize)]
-        struct WireSession {
+        struct WireSessionRules {
             #[serde(default)]
             permission: Option<Vec<ServerRule>>,
         }
-        let wire: WireSession = info.raw.decode().ok()?;
+        let wire: WireSessionRules = info.raw.decode().ok()?;
         Some(wire.permission.unwrap_or_default())
     }
 }
@@ -106,8 +119,8 @@ impl Operation for ListAgents {
     }
 }
 
-/// Lists the tools of a directory by their names, those of its project and of plugins included, those of MCP servers
-/// not. `GET /experimental/tool/ids`.
+/// Lists the names of a directory's tools, with those of the project and of plugins, without those
+/// of MCP servers. `GET /experimental/tool/ids`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListToolIds;
@@ -143,20 +156,32 @@ impl Operation for ListToolIds {
     }
 }
 
-/// Reads where a directory's server looks for things. `GET /path`.
+/// Reads the paths of a directory. `GET /path`.
+///
+/// ```
+/// use http::Response;
+/// use opencode_proto::api::{Operation, ReadPaths};
+///
+/// let reply = r#"{"directory":"/src/app/web","worktree":"/src/app","home":"/root"}"#;
+/// let paths = ReadPaths::new().decode(Response::new(reply.into()))?;
+/// assert_eq!(paths.worktree, "/src/app");
+/// # Ok::<(), opencode_proto::api::ApiError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadPaths;
 
-/// Where a server looks for things, as its machine names them. Mirrors `Path`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Paths of a directory, as the server's machine names them. Mirrors `Path`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ServerPaths {
-    /// The directory that was asked for.
+    /// The directory of the request.
     pub directory: String,
-    /// The root of its repository, which the patterns of permission requests are relative to; `/` where there is none.
+    /// Root of the repository, which patterns of permission requests are relative to; `/` outside
+    /// repositories.
     pub worktree: String,
-    /// The home of whom it runs as. (Since 1.0.)
+    /// Home of the user that runs the server. (Since 1.0.)
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<String>,
 }
 

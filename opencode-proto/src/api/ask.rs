@@ -1,9 +1,9 @@
-//! What a turn waits for: permissions, and answers to questions.
+//! Permission and question requests, which turns wait for.
 
 mod permission;
 mod question;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use permission::{ListPermissions, PermissionReply, ReplyPermission, RespondPermission};
@@ -12,24 +12,26 @@ pub use question::{ListQuestions, QuestionAnswer, RejectQuestion, ReplyQuestion}
 use crate::SessionId;
 use crate::part::Str;
 
-/// A request that waits for an answer, with the session that waits.
-#[derive(Clone, Debug, PartialEq)]
+/// An open request with the session that waits for the answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Pending<T> {
-    /// The session. A subagent's requests name the subagent's session.
+    /// The waiting session. A subagent's requests name the subagent's session.
+    #[serde(rename = "sessionID")]
     pub session: SessionId,
-    /// What it waits for.
+    /// The request.
+    #[serde(flatten)]
     pub request: T,
 }
 
 impl<T> Pending<T> {
-    /// A request of this session.
+    /// Creates an open request of this session.
     pub fn new(session: SessionId, request: T) -> Self {
         Self { session, request }
     }
 }
 
-/// A listed request: unlike the event, it names its session itself.
+/// Adds the session to a listed request, which names the session itself, unlike the event.
 fn pending<T>(raw: &RawValue, request: T) -> Result<Pending<T>, serde_json::Error> {
     #[derive(Deserialize)]
     struct WirePending<'a> {

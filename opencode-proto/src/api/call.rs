@@ -1,4 +1,4 @@
-//! What all operations share: how a request is written and a reply is read.
+//! Requests and replies of all operations.
 
 use std::fmt::Display;
 
@@ -12,13 +12,14 @@ use serde_json::value::RawValue;
 
 use super::{ApiError, ApiErrorKind};
 
-/// All that means something in a path or a query.
+/// The characters with a meaning in a path or a query.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What `http::Uri` can hold. Nothing that OpenCode named comes near it; the server refuses what is cut here.
+/// Limit on a request target, for `http::Uri` takes no longer one. OpenCode's own names are far
+/// shorter; the server refuses a target that is cut here.
 const TARGET_SIZE_MAX: usize = 65_000;
 
-/// The first line of a request.
+/// Method and target of a request.
 #[derive(Debug)]
 pub(super) struct Call {
     method: Method,
@@ -48,7 +49,7 @@ impl Call {
         for segment in segments {
             path.push('/');
             match segment {
-                // Left alone or encoded once, they would lead to another endpoint.
+                // As they are, or encoded once, they would lead to another endpoint.
                 "." => path.push_str("%252E"),
                 ".." => path.push_str("%252E%252E"),
                 _ => path.extend(utf8_percent_encode(segment, RESERVED)),
@@ -57,7 +58,7 @@ impl Call {
         Self { method, path, query: String::new() }
     }
 
-    /// Adds a parameter to the query, if there is a value.
+    /// Adds a parameter to the query; none without a value.
     pub(super) fn query(mut self, name: &str, value: Option<impl Display>) -> Self {
         if let Some(value) = value {
             self.query.push(if self.query.is_empty() { '?' } else { '&' });
@@ -68,14 +69,14 @@ impl Call {
         self
     }
 
-    /// The request without a body.
+    /// Returns the request without a body.
     pub(super) fn request(self) -> Request<Bytes> {
         self.with_body(Bytes::new())
     }
 
-    /// The request with a JSON body.
+    /// Returns the request with a JSON body.
     pub(super) fn json(self, body: &impl Serialize) -> Request<Bytes> {
-        let body = serde_json::to_vec(body).expect("what is sent has string keys only");
+        let body = serde_json::to_vec(body).expect("request bodies have string keys only");
         let mut request = self.with_body(body.into());
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request
@@ -91,7 +92,7 @@ impl Call {
         request
     }
 
-    /// Reads a reply: the body with `read` if the server says that all went well, else what it says instead.
+    /// Decodes the body of a successful reply with `read`; any other reply is an error.
     pub(super) fn read<T>(
         self,
         response: Response<Bytes>,
@@ -100,7 +101,7 @@ impl Call {
         self.read_all(response, |_, body| read(body))
     }
 
-    /// [`read`](Self::read) with the headers of the reply.
+    /// Like [`read`](Self::read), with the headers of the reply.
     pub(super) fn read_all<T>(
         self,
         mut response: Response<Bytes>,
@@ -119,7 +120,7 @@ impl Call {
     }
 }
 
-/// Reads a reply that says nothing besides its status.
+/// Reads a reply whose status is all there is to know.
 pub(super) fn nothing(_: &Bytes) -> Result<(), serde_json::Error> {
     Ok(())
 }
@@ -132,8 +133,8 @@ pub(super) fn one<T>(
     read(serde_json::from_slice(body)?)
 }
 
-/// Reads an array. One element that cannot be read is an error that names it: a list with a gap would pass for a
-/// whole one.
+/// Reads an array. One unreadable element is an error with its index: a list with a gap would pass
+/// for a whole one.
 pub(super) fn list<T>(
     json: &[u8],
     mut read: impl FnMut(&RawValue) -> Result<T, serde_json::Error>,
@@ -143,11 +144,11 @@ pub(super) fn list<T>(
     elements.into_iter().enumerate().map(read).collect()
 }
 
-/// The error with the place where it is.
+/// Adds the place of an error to its message.
 pub(super) fn within(
-    what: &str,
+    place: &str,
     index: impl Display,
     error: &serde_json::Error,
 ) -> serde_json::Error {
-    serde_json::Error::custom(format_args!("{what} {index}: {error}"))
+    serde_json::Error::custom(format_args!("{place} {index}: {error}"))
 }

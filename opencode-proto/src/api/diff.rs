@@ -1,8 +1,8 @@
-//! What a session changed in files.
+//! File changes of a session.
 
 use bytes::Bytes;
 use http::{Request, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::call::{Call, list};
@@ -12,32 +12,47 @@ use crate::part::Lenient;
 use crate::run_event::DecodeError;
 use crate::{MessageId, SessionId};
 
-/// What changed in one file. Mirrors `SnapshotFileDiff`, and the `FileDiff` of versions before 1.4.
-#[derive(Clone, Debug, PartialEq)]
+/// The change of one file. Mirrors `SnapshotFileDiff`, and the `FileDiff` of versions before 1.4.
+///
+/// ```
+/// use opencode_proto::{FileDiff, RawJson};
+///
+/// let diff = RawJson::parse(r#"[{"file":"a.txt","additions":2,"deletions":1,"patch":"@@ .."}]"#)?;
+/// let [file] = &FileDiff::list(&diff)?[..] else { panic!() };
+/// assert_eq!((file.file.as_deref(), file.additions), (Some("a.txt"), 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FileDiff {
-    /// The file, relative to the project's root.
+    /// Path of the file, relative to the root of the project.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<Box<str>>,
     /// `added`, `deleted` or `modified`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Box<str>>,
-    /// How many lines were added.
+    /// Number of added lines.
     pub additions: u64,
-    /// How many lines were removed.
+    /// Number of removed lines.
     pub deletions: u64,
     /// The change as a unified diff (since 1.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<RawText>,
     /// The text before the change (before 1.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<RawText>,
     /// The text after the change (before 1.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<RawText>,
 }
 
 impl FileDiff {
-    /// Reads a JSON array of them, as [`SessionDiff`](crate::ServerEventKind::SessionDiff) has it.
+    /// Decodes a JSON array of file changes, as in
+    /// [`SessionDiff`](crate::ServerEventKind::SessionDiff).
     ///
     /// # Errors
     ///
-    /// Not an array, or an element that is no object: the error names it.
+    /// The first element that is not the change of a file, with its index; or the JSON is no array.
     pub fn list(diff: &RawJson) -> Result<Vec<Self>, DecodeError> {
         let bytes = Bytes::copy_from_slice(diff.as_bytes());
         Ok(list(&bytes, |raw| Self::decode(&bytes, raw))?)
@@ -59,13 +74,20 @@ impl FileDiff {
     }
 }
 
-/// Reads what a session changed in files. `GET /session/{sessionID}/diff`.
+/// Reads the file changes of a session. `GET /session/{sessionID}/diff`.
+///
+/// 1.18.33 answers with nothing unless the operation names a message.
+///
+/// ```
+/// use opencode_proto::api::{Operation, SessionDiff};
+///
+/// let diff = SessionDiff::new("ses_1").with_message("msg_1");
+/// assert_eq!(diff.request().uri(), "/session/ses_1/diff?messageID=msg_1");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionDiff {
-    /// The session.
     pub(crate) session: SessionId,
-    /// Only what the turn of this message of the user changed. `None`: all turns, of which 1.18.33 says nothing.
     pub(crate) message: Option<MessageId>,
 }
 
@@ -104,19 +126,18 @@ impl Operation for SessionDiff {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Deserialize)]
 struct WireDiff<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     file: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     status: Option<&'a RawValue>,
     additions: Lenient,
     deletions: Lenient,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     patch: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     before: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     after: Option<&'a RawValue>,
 }

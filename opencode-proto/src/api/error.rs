@@ -9,127 +9,145 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Response, StatusCode};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
+use crate::error::fmt_chain;
 use crate::run_event::DecodeError;
 use body::ErrorBody;
 
-/// A reply that is not what the operation asked for.
+/// A reply that the operation cannot use: an error of the server, or an unreadable success.
 ///
-/// `Debug` shows sizes in place of headers and body, which can hold secrets.
+/// `Debug` and `Display` leave out headers and body, which can hold secrets; `Debug` adds the
+/// sources. `Serialize` writes `{type, method, path, status, message}`.
+///
+/// ```
+/// use http::Response;
+/// use opencode_proto::api::{ApiErrorKind, Operation, ReadSession};
+///
+/// let body = r#"{"name":"NotFoundError","data":{"message":"Session not found: ses_1"}}"#;
+/// let reply = Response::builder().status(404).body(body.into())?;
+/// let error = ReadSession::new("ses_1").decode(reply).unwrap_err();
+/// assert!(matches!(error.kind, ApiErrorKind::NotFound { .. }));
+/// assert_eq!(error.to_string(), "GET /session/ses_1: Session not found: ses_1");
+/// # Ok::<(), http::Error>(())
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ApiError {
-    /// The method of the request.
+    /// Method of the request.
     pub method: Method,
-    /// The path of the request, percent-encoded, without its query.
+    /// Path of the request, percent-encoded, without the query.
     pub path: String,
-    /// The status of the reply. A success too can be an error: see [`ApiErrorKind::UnknownRoute`] and
+    /// Status of the reply. A success can be an error too: see [`ApiErrorKind::UnknownRoute`] and
     /// [`ApiErrorKind::Unreadable`].
     pub status: StatusCode,
-    /// What is wrong.
+    /// Kind of the error, with the server's message.
     pub kind: ApiErrorKind,
-    /// The reply. Boxed, so that a `Result` stays small.
+    /// The reply, boxed to keep a `Result` small.
     response: Box<Response<Bytes>>,
 }
 
-/// What is wrong with a reply, by whose fault it is. Messages are in the server's words.
+/// Kinds of [`ApiError`]s, by fault. Messages are in the server's words.
 ///
-/// OpenCode has four shapes of errors: `{name, data: {message, ..}}`, `{_tag, message, ..}`, plain text, and an empty
-/// body. All are understood, and what has no message is named: the error, else the status.
+/// OpenCode has four shapes of errors: `{name, data: {message, ..}}`, `{_tag, message, ..}`, plain
+/// text, and an empty body. All are understood. Without a message, the name of the error or else
+/// the status takes its place.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiErrorKind {
-    /// 400, 413, 415 and 422: the server cannot use this request. `BadRequest` in OpenCode.
+    /// The server cannot use this request: status 400, 413, 415 or 422, `BadRequest` in OpenCode.
     #[error("{}", OneLine(.message))]
     #[non_exhaustive]
     BadRequest {
-        /// What it says.
+        /// Message of the server.
         message: Box<str>,
-        /// Where the mistake is, if it says so: `Params`, `Headers`, `Query`, `Body` or `Payload`.
+        /// Place of the mistake, if named: `Params`, `Headers`, `Query`, `Body` or `Payload`.
         field: Option<Box<str>>,
     },
-    /// The session works on a prompt and cannot do this meanwhile. `SessionBusyError`, 409.
+    /// The session works on a prompt and cannot do this meanwhile: `SessionBusyError`, status 409.
     #[error("{message}")]
     #[non_exhaustive]
     Busy {
-        /// What it says.
+        /// Message of the server.
         message: Box<str>,
     },
-    /// 409, any other.
+    /// Any other conflict: status 409.
     #[error("{message}")]
     #[non_exhaustive]
     Conflict {
-        /// What it says.
+        /// Message of the server.
         message: Box<str>,
     },
-    /// 404: no such session, message or request. `NotFoundError`, `PermissionNotFoundError` and the like.
+    /// The session, message or request does not exist: status 404, `NotFoundError`,
+    /// `PermissionNotFoundError` and the like.
     #[error("{message}")]
     #[non_exhaustive]
     NotFound {
-        /// What it says.
+        /// Message of the server.
         message: Box<str>,
     },
     /// Any other status.
     #[error("{message}")]
     #[non_exhaustive]
     Other {
-        /// The status.
+        /// Status of the reply.
         status: StatusCode,
-        /// What it says.
+        /// Message of the server.
         message: Box<str>,
     },
-    /// 500 and what else is the server's own fault. OpenCode answers so to ids of the wrong form, and to agents and
-    /// models that it does not know.
+    /// A fault of the server: status 500 and above. OpenCode also answers so to ids of the wrong
+    /// form, and to unknown agents and models.
     #[error("{message}{}", Reference(.reference.as_deref()))]
     #[non_exhaustive]
     Server {
-        /// What it says.
+        /// Message of the server.
         message: Box<str>,
-        /// Where the server's log has the cause (`err_…`).
+        /// Reference (`err_…`) to the server's log, which has the cause.
         reference: Option<Box<str>>,
     },
-    /// 429.
+    /// Too many requests: status 429.
     #[error("{message}")]
     #[non_exhaustive]
     TooManyRequests {
-        /// What it says.
+        /// Message of the server.
         message: Box<str>,
-        /// How long to wait, if it says so.
+        /// Delay that the server asks for, if any.
         retry_after: Option<Duration>,
     },
-    /// 401 and 403: the credentials are missing or wrong.
-    #[error("the server wants other credentials")]
+    /// The credentials are missing or wrong: status 401 or 403.
+    #[error("the server rejected the credentials")]
     Unauthorized,
-    /// 502, 503 and 504: not now.
+    /// The server is not available now: status 502, 503 or 504.
     #[error("{message}")]
     #[non_exhaustive]
     Unavailable {
-        /// What it says.
+        /// Message of the server.
         message: Box<str>,
-        /// How long to wait, if it says so.
+        /// Delay that the server asks for, if any.
         retry_after: Option<Duration>,
     },
-    /// A page instead of an answer: this version of the server does not have the endpoint. OpenCode answers to unknown
-    /// paths with its web page and status 200.
+    /// This version of the server does not have the endpoint: OpenCode answers unknown paths with
+    /// its web page and status 200.
     #[error("this server does not have the endpoint")]
     UnknownRoute,
-    /// The server did it, and its answer is not what the operation reads.
+    /// The request succeeded, and the operation cannot read the reply.
     #[error("the reply cannot be read")]
     Unreadable(#[source] DecodeError),
 }
 
 impl ApiError {
-    /// The headers of the reply.
+    /// Returns the headers of the reply.
     pub fn headers(&self) -> &HeaderMap {
         self.response.headers()
     }
 
-    /// The body of the reply.
+    /// Returns the body of the reply.
     pub fn body(&self) -> &Bytes {
         self.response.body()
     }
 
-    /// The error's name in OpenCode, for example `NotFoundError` or `SessionBusyError`.
+    /// Returns OpenCode's name of the error, for example `NotFoundError` or `SessionBusyError`.
     pub fn name(&self) -> Option<String> {
         ErrorBody::read(&self.response).name
     }
@@ -162,6 +180,16 @@ impl ApiError {
     ) -> Self {
         Self { method, path, status: response.status(), kind, response: Box::new(response) }
     }
+
+    /// Creates the error of a `GET` of an event stream (`/event`, `/global/event`) whose reply is
+    /// not an event stream.
+    pub fn no_stream(path: &str, response: Response<Bytes>) -> Self {
+        let kind = ApiErrorKind::read(&response).unwrap_or_else(|| {
+            let error = <serde_json::Error as serde::de::Error>::custom("not an event stream");
+            ApiErrorKind::Unreadable(error.into())
+        });
+        Self::new(Method::GET, path.to_owned(), kind, response)
+    }
 }
 
 impl fmt::Display for ApiError {
@@ -171,7 +199,7 @@ impl fmt::Display for ApiError {
 }
 
 impl Error for ApiError {
-    /// The kind is part of this level.
+    /// Returns the source of the kind, whose own message is part of this error's.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.kind.source()
     }
@@ -179,25 +207,52 @@ impl Error for ApiError {
 
 impl fmt::Debug for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiError")
-            .field("method", &self.method)
-            .field("path", &self.path)
-            .field("status", &self.status)
-            .field("kind", &self.kind)
-            .field("headers", &format_args!("{} headers", self.headers().len()))
-            .field("body", &format_args!("{} bytes", self.body().len()))
-            .finish()
+        fmt_chain(self, f)?;
+        write!(f, " (status {})", self.status.as_u16())
+    }
+}
+
+impl Serialize for ApiError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("ApiError", 5)?;
+        error.serialize_field("type", self.kind.type_name())?;
+        error.serialize_field("method", self.method.as_str())?;
+        error.serialize_field("path", &self.path)?;
+        error.serialize_field("status", &self.status.as_u16())?;
+        let message = match self.source() {
+            Some(source) => format!("{}: {source}", self.kind),
+            None => self.kind.to_string(),
+        };
+        error.serialize_field("message", &message)?;
+        error.end()
     }
 }
 
 impl ApiErrorKind {
-    /// What is wrong with a reply, going by its status and kind of content. `None`: its body is to be read.
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::BadRequest { .. } => "bad_request",
+            Self::Busy { .. } => "busy",
+            Self::Conflict { .. } => "conflict",
+            Self::NotFound { .. } => "not_found",
+            Self::Other { .. } => "other",
+            Self::Server { .. } => "server",
+            Self::TooManyRequests { .. } => "too_many_requests",
+            Self::Unauthorized => "unauthorized",
+            Self::Unavailable { .. } => "unavailable",
+            Self::UnknownRoute => "unknown_route",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+
+    /// Returns the kind of error by status and content type; `None` for a reply whose body is to be
+    /// read.
     pub(super) fn read(response: &Response<Bytes>) -> Option<Self> {
         let status = response.status();
-        let no_such_page = status.is_success()
+        let may_be_page = status.is_success()
             || status == StatusCode::NOT_FOUND
             || status == StatusCode::METHOD_NOT_ALLOWED;
-        if no_such_page && is_content(response, "text/html") {
+        if may_be_page && is_content(response, "text/html") {
             return Some(Self::UnknownRoute);
         }
         if status.is_success() {
@@ -220,7 +275,7 @@ impl ApiErrorKind {
     }
 }
 
-/// A message on one line. Mistakes in requests are told on two.
+/// Writes a message on one line. OpenCode reports mistakes in requests on two.
 struct OneLine<'a>(&'a str);
 
 impl fmt::Display for OneLine<'_> {
@@ -231,7 +286,7 @@ impl fmt::Display for OneLine<'_> {
     }
 }
 
-/// The reference of an error, where there is one.
+/// Writes the reference of an error in parentheses, if any.
 struct Reference<'a>(Option<&'a str>);
 
 impl fmt::Display for Reference<'_> {
@@ -251,7 +306,8 @@ fn is_content(response: &Response<Bytes>, media_type: &str) -> bool {
     })
 }
 
-/// What `retry-after-ms` or `retry-after` say. A date needs a clock to be understood, and is not.
+/// Returns the delay of `retry-after-ms` or `retry-after`. A date there is ignored: its meaning
+/// depends on a clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
     let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after"));

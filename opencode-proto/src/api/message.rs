@@ -1,8 +1,8 @@
-//! The messages of a session.
+//! Messages of a session.
 
 use bytes::Bytes;
 use http::{Request, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::call::{Call, list, nothing, one, within};
@@ -12,64 +12,84 @@ use crate::{MessageId, MessageInfo, PartId, SessionId};
 
 /// A message with all its parts. Mirrors `{info, parts}`.
 ///
-/// What it holds are slices of the reply, as in events of the chunk they came in.
-#[derive(Clone, Debug, PartialEq)]
+/// Its values are slices of the reply, as those of an event are slices of their chunk.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct MessageWithParts {
     /// The message.
     pub info: MessageInfo,
-    /// Its parts, in order.
+    /// The parts of the message, in order.
     pub parts: Vec<Part>,
 }
 
 impl MessageWithParts {
-    /// A message with these parts.
+    /// Creates a message with these parts.
     pub fn new(info: MessageInfo, parts: Vec<Part>) -> Self {
         Self { info, parts }
     }
 }
 
 /// Some messages of a session, the oldest first.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct MessagePage {
     /// The messages.
     pub messages: Vec<MessageWithParts>,
-    /// Where the older ones are. `None`: there are none.
+    /// Cursor of the page with older messages; `None` for the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<MessageCursor>,
 }
 
-/// A place in the messages of a session, as the server names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The server's name for a place in the messages of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct MessageCursor(Box<str>);
 
-/// Reads messages of a session: all of them, or the newest so many. `GET /session/{sessionID}/message`.
+/// Reads messages of a session: all of them, or a page of the newest.
+/// `GET /session/{sessionID}/message`.
 ///
-/// One message or part that cannot be read makes the reply
-/// [`Unreadable`](super::ApiErrorKind::Unreadable), with its place: a list with a gap would pass for a whole one.
-/// 1.18.33 answers 400 for a session that was ever prompted for an answer of a given form
-/// ([`OutputFormat::JsonSchema`](crate::OutputFormat::JsonSchema)), and [`ReadMessage`] does for that prompt.
+/// One unreadable message or part makes the reply [`Unreadable`](super::ApiErrorKind::Unreadable),
+/// with its place: a list with a gap would pass for a whole one. 1.18.33 answers with status 400 for
+/// a session that was ever prompted with
+/// [`OutputFormat::JsonSchema`](crate::OutputFormat::JsonSchema), as [`ReadMessage`] does for that
+/// prompt.
+///
+/// ```
+/// use http::Response;
+/// use opencode_proto::api::{ListMessages, Operation};
+///
+/// let newest = ListMessages::new("ses_1").with_limit(1);
+/// assert_eq!(newest.request().uri(), "/session/ses_1/message?limit=1");
+///
+/// let reply = Response::builder()
+///     .header("x-next-cursor", "abc")
+///     .body(r#"[{"info":{"id":"msg_2","role":"assistant"},"parts":[]}]"#.into())?;
+/// let page = newest.decode(reply)?;
+/// assert_eq!(page.messages[0].info.id, "msg_2");
+///
+/// let older = newest.with_before(page.next.unwrap());
+/// assert_eq!(older.request().uri(), "/session/ses_1/message?limit=1&before=abc");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListMessages {
-    /// The session.
     pub(crate) session: SessionId,
-    /// How many at most. `None`: all.
     pub(crate) limit: Option<u32>,
-    /// Only older ones than these. Needs a limit.
     pub(crate) before: Option<MessageCursor>,
 }
 
 impl MessageWithParts {
+    /// Decodes a message from `raw`, which must borrow the memory of `body`.
     pub(crate) fn decode(body: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
-        struct Wire<'a> {
+        struct WireMessageWithParts<'a> {
             #[serde(borrow)]
             info: &'a RawValue,
             #[serde(borrow)]
             parts: &'a RawValue,
         }
-        let wire: Wire<'_> = serde_json::from_str(raw.get())?;
+        let wire: WireMessageWithParts<'_> = serde_json::from_str(raw.get())?;
         let info = MessageInfo::decode(body, wire.info)?;
         let parts = list(wire.parts.get().as_bytes(), |raw| Part::decode(body, raw))
             .map_err(|error| within("parts of", &info.id, &error))?;
@@ -78,7 +98,7 @@ impl MessageWithParts {
 }
 
 impl MessageCursor {
-    /// The cursor as the server writes it.
+    /// Returns the cursor in the server's spelling.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -91,19 +111,19 @@ impl From<&str> for MessageCursor {
 }
 
 impl ListMessages {
-    /// All messages of a session.
+    /// Reads all messages of this session.
     pub fn new(session: impl Into<SessionId>) -> Self {
         Self { session: session.into(), limit: None, before: None }
     }
 
-    /// Only the newest so many.
+    /// Reads only the newest messages, up to this number.
     #[must_use]
     pub fn with_limit(mut self, limit: u32) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Only older ones than the page that [`MessagePage::next`] is from. Needs a limit.
+    /// Reads the page at this cursor ([`MessagePage::next`]). Needs a limit.
     #[must_use]
     pub fn with_before(mut self, cursor: MessageCursor) -> Self {
         self.before = Some(cursor);
@@ -141,9 +161,7 @@ impl Operation for ListMessages {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadMessage {
-    /// The session.
     pub(crate) session: SessionId,
-    /// The message.
     pub(crate) message: MessageId,
 }
 
@@ -176,14 +194,12 @@ impl Operation for ReadMessage {
 
 /// Deletes a message and its parts. `DELETE /session/{sessionID}/message/{messageID}`.
 ///
-/// [`Busy`](super::ApiErrorKind::Busy) while the session works on a prompt. Succeeds also when there is no such
-/// message.
+/// The server responds with [`Busy`](super::ApiErrorKind::Busy) while the session works on a prompt.
+/// The deletion of a message that does not exist succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteMessage {
-    /// The session.
     pub(crate) session: SessionId,
-    /// The message.
     pub(crate) message: MessageId,
 }
 
@@ -216,15 +232,12 @@ impl Operation for DeleteMessage {
 
 /// Deletes a part of a message. `DELETE /session/{sessionID}/message/{messageID}/part/{partID}`.
 ///
-/// Succeeds also when there is no such part.
+/// The deletion of a part that does not exist succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeletePart {
-    /// The session.
     pub(crate) session: SessionId,
-    /// The message.
     pub(crate) message: MessageId,
-    /// The part.
     pub(crate) part: PartId,
 }
 
@@ -239,15 +252,8 @@ impl DeletePart {
     }
 
     fn call(&self) -> Call {
-        let message = self.message.as_str();
-        Call::delete([
-            "session",
-            self.session.as_str(),
-            "message",
-            message,
-            "part",
-            self.part.as_str(),
-        ])
+        let (message, part) = (self.message.as_str(), self.part.as_str());
+        Call::delete(["session", self.session.as_str(), "message", message, "part", part])
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a session is asked.
+//! Prompts of a session.
 
 mod file;
 mod part;
@@ -16,61 +16,62 @@ pub(super) use wire::{WireModel, WirePart, WirePrompt};
 
 use crate::json::RawJson;
 
-/// One message to a session, and how to answer it. Mirrors the body of `POST /session/{sessionID}/prompt_async`.
+/// One message to a session, with the settings of its answer. Mirrors the body of
+/// `POST /session/{sessionID}/prompt_async`.
 ///
 /// ```
 /// use opencode_proto::{Prompt, PromptFile};
 ///
-/// let prompt = Prompt::from("What does the image show?")
+/// let prompt = Prompt::from("Describe the image.")
 ///     .with_part(PromptFile::path("/src/app/logo.png"))
 ///     .with_agent("plan");
-/// assert_eq!(prompt.parts.len(), 2);
+/// assert_eq!((prompt.parts().len(), prompt.agent()), (2, Some("plan")));
 /// ```
 ///
 /// `Debug` shows sizes in place of texts and files.
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Prompt {
-    /// What is said, in order.
     pub(crate) parts: Vec<PromptPart>,
-    /// The model to ask. `None`: the agent's, else the one the session asked last, else the configured one.
     pub(crate) model: Option<ModelRef>,
-    /// The agent to answer. `None`: the default agent.
     pub(crate) agent: Option<String>,
-    /// What to add to the system prompt of this turn.
     pub(crate) system: Option<String>,
-    /// The variant of the model, for example `high`.
     pub(crate) variant: Option<String>,
-    /// Tools to switch on and off, by name.
-    ///
-    /// OpenCode replaces all permission rules of the session by these, for good. Rules that are set with
-    /// [`UpdateSession`](super::UpdateSession) are added to what there is.
     pub(crate) tools: BTreeMap<String, ToolSwitch>,
-    /// Whether it is to be answered.
     pub(crate) reply: PromptReply,
-    /// What the answer has to look like.
     pub(crate) format: OutputFormat,
 }
 
-/// Whether a [`Prompt`] is to be answered.
+/// Answer setting of a [`Prompt`].
+///
+/// Exhaustive on purpose: this is OpenCode's truth value `noReply`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PromptReply {
-    /// The message is stored, and nothing else happens. No turn begins or ends.
+    /// The message is only stored. No turn begins or ends.
     NoReply,
     /// The model answers.
     #[default]
     Reply,
 }
 
-/// What an answer has to look like. Mirrors `OutputFormat`.
+/// Requested form of an answer. Mirrors `OutputFormat`.
+///
+/// ```
+/// use opencode_proto::{OutputFormat, Prompt, RawJson};
+///
+/// let schema = RawJson::parse(r#"{"type":"object","properties":{"stars":{"type":"integer"}}}"#)?;
+/// let prompt = Prompt::from("Rate it.").with_format(OutputFormat::json_schema(schema));
+/// # let _ = prompt;
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutputFormat {
-    /// JSON of this schema. The model is made to call a tool with it; the value is
+    /// JSON of this schema. OpenCode makes the model call a tool with the value, which becomes
     /// [`MessageInfo::structured`](crate::MessageInfo::structured).
     ///
-    /// OpenCode 1.18.33 does not check the value, nor try again, and it cannot list the messages of such a session any
-    /// more ([`ListMessages`](super::ListMessages)).
+    /// OpenCode 1.18.33 neither checks the value nor tries again, and cannot list the messages of
+    /// such a session any more ([`ListMessages`](super::ListMessages)).
     #[non_exhaustive]
     JsonSchema {
         /// A JSON schema.
@@ -82,7 +83,7 @@ pub enum OutputFormat {
 }
 
 impl Prompt {
-    /// A prompt that says nothing yet.
+    /// Creates a prompt without parts.
     pub fn new() -> Self {
         Self::default()
     }
@@ -103,7 +104,7 @@ impl Prompt {
         self.agent.as_deref()
     }
 
-    /// Returns the reply setting.
+    /// Returns the answer setting.
     pub fn reply(&self) -> PromptReply {
         self.reply
     }
@@ -113,45 +114,75 @@ impl Prompt {
         &self.tools
     }
 
-    /// Says this next.
+    /// Adds a part.
     #[must_use]
     pub fn with_part(mut self, part: impl Into<PromptPart>) -> Self {
         self.parts.push(part.into());
         self
     }
 
-    /// Asks this model.
+    /// Sets the model to ask.
     #[must_use]
     pub fn with_model(mut self, model: ModelRef) -> Self {
         self.model = Some(model);
         self
     }
 
-    /// Has this agent answer.
+    /// Sets the agent to answer.
     #[must_use]
     pub fn with_agent(mut self, agent: impl Into<String>) -> Self {
         self.agent = Some(agent.into());
         self
     }
 
-    /// Adds this to the system prompt of this turn.
+    /// Adds a text to the system prompt of this turn.
     #[must_use]
     pub fn with_system(mut self, system: impl Into<String>) -> Self {
         self.system = Some(system.into());
         self
     }
 
-    /// Asks this variant of the model, for example `high`.
+    /// Sets the variant of the model, for example `high`.
     #[must_use]
     pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
         self.variant = Some(variant.into());
         self
     }
 
-    /// Switches a tool; read [`tools`](Self::tools) for what else that does.
+    /// Switches a tool on or off, by name.
+    ///
+    /// OpenCode replaces all permission rules of the session by these switches, for good. The rules
+    /// of [`UpdateSession`](super::UpdateSession) are added to the existing ones instead.
     #[must_use]
     pub fn with_tool(mut self, name: impl Into<String>, switch: ToolSwitch) -> Self {
         self.tools.insert(name.into(), switch);
+        self
+    }
+
+    /// Sets whether the model answers.
+    #[must_use]
+    pub fn with_reply(mut self, reply: PromptReply) -> Self {
+        self.reply = reply;
+        self
+    }
+
+    /// Sets the form of the answer.
+    #[must_use]
+    pub fn with_format(mut self, format: OutputFormat) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Resolves the relative paths of attached files against this directory. The server would take
+    /// them as absolute.
+    #[must_use]
+    pub fn with_files_in(mut self, directory: impl AsRef<Path>) -> Self {
+        for part in &mut self.parts {
+            match part {
+                PromptPart::File(file) => file.resolve(directory.as_ref()),
+                PromptPart::Agent(_) | PromptPart::Subtask(_) | PromptPart::Text(_) => {}
+            }
+        }
         self
     }
 
@@ -168,32 +199,6 @@ impl Prompt {
         self.tools.clear();
         self
     }
-
-    /// Says whether it is to be answered.
-    #[must_use]
-    pub fn with_reply(mut self, reply: PromptReply) -> Self {
-        self.reply = reply;
-        self
-    }
-
-    /// Says what the answer has to look like.
-    #[must_use]
-    pub fn with_format(mut self, format: OutputFormat) -> Self {
-        self.format = format;
-        self
-    }
-
-    /// Takes the relative paths of files as relative to this directory. The server takes them as absolute.
-    #[must_use]
-    pub fn with_files_in(mut self, directory: impl AsRef<Path>) -> Self {
-        for part in &mut self.parts {
-            match part {
-                PromptPart::File(file) => file.resolve(directory.as_ref()),
-                PromptPart::Agent(_) | PromptPart::Subtask(_) | PromptPart::Text(_) => {}
-            }
-        }
-        self
-    }
 }
 
 impl<P: Into<PromptPart>> From<P> for Prompt {
@@ -203,7 +208,7 @@ impl<P: Into<PromptPart>> From<P> for Prompt {
 }
 
 impl OutputFormat {
-    /// JSON of this schema.
+    /// Requests JSON of this schema.
     pub const fn json_schema(schema: RawJson) -> Self {
         Self::JsonSchema { schema }
     }
@@ -224,7 +229,7 @@ impl fmt::Debug for Prompt {
     }
 }
 
-/// Shows how long a text is.
+/// Shows the size of a text in its place.
 struct Size<'a>(&'a str);
 
 impl fmt::Debug for Size<'_> {

@@ -1,29 +1,40 @@
-//! The server itself.
+//! The server as a whole.
 
 use bytes::Bytes;
 use http::{Request, Response};
 use opencode_config::ModelRef;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::call::{Call, one};
 use super::{ApiError, Operation, Pace, Repeat};
 use crate::json::string;
 
-/// Asks whether the server works, and which version it is. `GET /global/health`, since 1.0.224.
+/// Reads health and version of the server. `GET /global/health`, since 1.0.224.
 ///
-/// Older servers answer as to any unknown path: [`ApiErrorKind::UnknownRoute`](super::ApiErrorKind::UnknownRoute).
+/// Older servers answer as to any unknown path: see
+/// [`is_unknown_route`](super::ApiError::is_unknown_route).
+///
+/// ```
+/// use http::Response;
+/// use opencode_proto::api::{Health, Operation};
+///
+/// let reply = Response::new(r#"{"healthy":true,"version":"1.18.33"}"#.into());
+/// let health = Health::new().decode(reply)?;
+/// assert!(health.healthy && &*health.version == "1.18.33");
+/// # Ok::<(), opencode_proto::api::ApiError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health;
 
-/// What a server says about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Health and version of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ServerHealth {
-    /// Whether it thinks that it works.
+    /// The server's own judgement of its health.
     pub healthy: bool,
-    /// Its version, for example `1.18.33`.
+    /// Version of the server, for example `1.18.33`.
     pub version: Box<str>,
 }
 
@@ -48,7 +59,6 @@ impl Operation for Health {
     fn decode(&self, response: Response<Bytes>) -> Result<ServerHealth, ApiError> {
         #[derive(Deserialize)]
         struct WireHealth {
-            #[serde(default)]
             healthy: bool,
             version: String,
         }
@@ -63,9 +73,10 @@ impl Operation for Health {
     }
 }
 
-/// Reads the model that a directory's configuration names. `GET /config`.
+/// Reads the model in a directory's configuration. `GET /config`.
 ///
-/// `None`: it names none, or nothing that is a model; OpenCode then chooses one itself.
+/// The result is `None` for a configuration without a readable model name; OpenCode then chooses a
+/// model itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfiguredModel;

@@ -22,10 +22,22 @@ use super::{ApiError, Operation, Repeat};
 use crate::{SessionId, SessionInfo};
 
 /// Reads a session. `GET /session/{sessionID}`.
+///
+/// ```
+/// use http::Response;
+/// use opencode_proto::api::{Operation, ReadSession};
+///
+/// let read = ReadSession::new("ses_1");
+/// assert_eq!(read.request().uri(), "/session/ses_1");
+///
+/// let reply = r#"{"id":"ses_1","title":"review","directory":"/src/app"}"#;
+/// let session = read.decode(Response::new(reply.into()))?;
+/// assert_eq!(session.directory.as_deref(), Some("/src/app"));
+/// # Ok::<(), opencode_proto::api::ApiError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadSession {
-    /// The session.
     pub(crate) session: SessionId,
 }
 
@@ -56,13 +68,12 @@ impl Operation for ReadSession {
     }
 }
 
-/// Deletes a session, and those of its subagents. `DELETE /session/{sessionID}`.
+/// Deletes a session and the sessions of its subagents. `DELETE /session/{sessionID}`.
 ///
-/// A turn that is under way goes on, and fails: abort it first.
+/// A turn under way goes on, and fails: abort the session first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteSession {
-    /// The session.
     pub(crate) session: SessionId,
 }
 
@@ -89,13 +100,21 @@ impl Operation for DeleteSession {
     }
 }
 
-/// Stops what a session does, and what the tools and subagents of its turn do. `POST /session/{sessionID}/abort`.
+/// Aborts the turn of a session, with its tools and subagents. `POST /session/{sessionID}/abort`.
 ///
-/// Succeeds also when there is nothing to stop, or no such session.
+/// The abort of an idle or unknown session succeeds.
+///
+/// ```
+/// use opencode_proto::api::{AbortSession, Operation, Repeat};
+///
+/// let abort = AbortSession::new("ses_1");
+/// assert_eq!(abort.request().method(), "POST");
+/// assert_eq!(abort.request().uri(), "/session/ses_1/abort");
+/// assert_eq!(abort.repeat(), Repeat::Safe);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AbortSession {
-    /// The session.
     pub(crate) session: SessionId,
 }
 

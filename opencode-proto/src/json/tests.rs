@@ -30,7 +30,7 @@ fn broken_escapes_lose_nothing_around_them() {
 }
 
 #[test]
-fn raw_json_refuses_what_is_not_one_value() {
+fn raw_json_accepts_exactly_one_value() {
     assert!(RawJson::parse("{}").is_ok());
     assert!(RawJson::parse("{} {}").is_err());
     assert!(RawJson::parse("{").is_err());
@@ -45,8 +45,16 @@ fn detached_json_shares_no_memory() {
     assert_ne!(raw.detach().as_bytes().as_ptr(), line.as_ptr());
 }
 
+#[test]
+fn raw_values_serialize_as_they_arrived() {
+    let raw = RawJson::parse(r#"{"b" : [1.0, "\ud83d"], "a":{}}"#).unwrap();
+    assert_eq!(serde_json::to_string(&raw).unwrap(), raw.as_str());
+    let text = RawText(TextLiteral::Escaped(r"a\u00e4\n\ud83d".into()));
+    assert_eq!(serde_json::to_string(&text).unwrap(), "\"aä\\n\u{fffd}\"");
+}
+
 proptest! {
-    /// Whatever serde_json writes and reads as a string, we read alike.
+    /// Strings that serde_json writes are read as serde_json reads them.
     #[test]
     fn unescape_agrees_with_serde_json(text in any::<String>()) {
         let literal = serde_json::to_string(&text).unwrap();

@@ -1,11 +1,12 @@
-//! The inside of a JSON string literal to text.
+//! Escapes of JSON string literals.
 
 use std::borrow::Cow;
 
 use memchr::memchr;
 
-/// Resolves the escapes of a JSON string literal's inside. What cannot be text (a lone surrogate, a broken escape)
-/// becomes U+FFFD; nothing else is lost.
+/// Resolves the escapes inside a JSON string literal.
+///
+/// A lone surrogate or a broken escape becomes U+FFFD; nothing else is lost.
 pub(crate) fn unescape(escaped: &str) -> Cow<'_, str> {
     let Some(first) = memchr(b'\\', escaped.as_bytes()) else {
         return Cow::Borrowed(escaped);
@@ -22,7 +23,8 @@ pub(crate) fn unescape(escaped: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Pushes the character that `rest`, which begins after a backslash, starts with. Returns what follows it.
+/// Pushes the character whose escape `rest` begins with, without the backslash. Returns the text
+/// after that escape.
 fn push_escape<'a>(text: &mut String, rest: &'a str) -> &'a str {
     let Some(kind) = rest.chars().next() else {
         text.push(char::REPLACEMENT_CHARACTER);

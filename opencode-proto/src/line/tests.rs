@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::fuzzing;
 
-/// Feeds `stream` in the given chunks and returns every line.
+/// Returns every line of a stream in these chunks.
 fn frame(chunks: impl IntoIterator<Item = Bytes>, line_size_max: usize) -> Vec<Line> {
     let mut framer = LineFramer::new(line_size_max);
     let mut lines = Vec::new();
@@ -12,11 +12,11 @@ fn frame(chunks: impl IntoIterator<Item = Bytes>, line_size_max: usize) -> Vec<L
         lines.extend(std::iter::from_fn(|| framer.next_line()));
     }
     lines.extend(framer.finish());
-    assert_eq!(framer.finish(), None, "finishing twice gives nothing");
+    assert_eq!(framer.finish(), None, "a second finish is empty");
     lines
 }
 
-/// Every case whole, byte by byte, and in two pieces at every place.
+/// Checks a case whole, byte by byte, and in two pieces split at every place.
 fn check(stream: &str, line_size_max: usize, expected: &[Line]) {
     let stream = Bytes::copy_from_slice(stream.as_bytes());
     assert_eq!(frame([stream.clone()], line_size_max), expected, "whole");
@@ -66,7 +66,7 @@ fn a_line_inside_one_chunk_is_a_slice_of_it() {
 }
 
 #[test]
-fn pushing_before_the_lines_were_taken_loses_nothing() {
+fn a_push_before_all_lines_were_taken_loses_nothing() {
     let mut framer = LineFramer::new(99);
     framer.push("a\nb".into());
     framer.push("c\nd\n".into());
@@ -90,7 +90,7 @@ fn an_endless_line_takes_no_memory() {
 }
 
 proptest! {
-    /// Any chunking gives the same lines, and they are what a naive split gives.
+    /// Any chunking gives the lines of a naive split.
     #[test]
     fn chunking_does_not_matter(
         stream in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..200),

@@ -1,4 +1,5 @@
-//! Values that are worth less than the event they stand in: what has another shape than expected is left out.
+//! Values that are worth less than the event around them: a value of an unexpected shape is left
+//! out.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,20 +9,36 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// A number. Anything else reads as zero.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Lenient(f64);
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lenient {
+    Float(f64),
+    Whole(u64),
+}
+
+impl Default for Lenient {
+    fn default() -> Self {
+        Self::Whole(0)
+    }
+}
 
 impl Lenient {
-    /// As a count: whole, and not below zero.
+    /// Returns the number as a count: whole, and not below zero.
     pub(crate) fn count(self) -> u64 {
-        // A cast of a float saturates, and NaN is zero.
-        self.0 as u64
+        match self {
+            // A cast of a float saturates, and NaN is zero.
+            Self::Float(number) => number as u64,
+            Self::Whole(number) => number,
+        }
     }
 
-    /// As an amount of money: not below zero, not infinite.
+    /// Returns the number as an amount of money: not below zero, not infinite.
     pub(crate) fn amount(self) -> f64 {
-        // `max` may return either zero; the sum is never the negative one.
-        if self.0.is_finite() { self.0.max(0.0) + 0.0 } else { 0.0 }
+        match self {
+            // `max` may return either zero; the sum with 0.0 is never the negative zero.
+            Self::Float(number) if number.is_finite() => number.max(0.0) + 0.0,
+            Self::Float(_) => 0.0,
+            Self::Whole(number) => number as f64,
+        }
     }
 }
 
@@ -37,15 +54,15 @@ impl<'de> Deserialize<'de> for Lenient {
             }
 
             fn visit_f64<E>(self, number: f64) -> Result<Lenient, E> {
-                Ok(Lenient(number))
+                Ok(Lenient::Float(number))
             }
 
             fn visit_i64<E>(self, number: i64) -> Result<Lenient, E> {
-                Ok(Lenient(number as f64))
+                Ok(Lenient::Float(number as f64))
             }
 
             fn visit_u64<E>(self, number: u64) -> Result<Lenient, E> {
-                Ok(Lenient(number as f64))
+                Ok(Lenient::Whole(number))
             }
 
             fn visit_bool<E>(self, _: bool) -> Result<Lenient, E> {
@@ -75,7 +92,7 @@ impl<'de> Deserialize<'de> for Lenient {
     }
 }
 
-/// An object of this shape. Anything that is no object reads as none.
+/// An object of this shape. Any other value reads as `None`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IfObject<T>(pub(crate) Option<T>);
 

@@ -1,18 +1,31 @@
+use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Lenient;
 
-/// How many tokens were used, as the model's provider counted them.
+/// Token counts of the model's provider.
 ///
-/// OpenCode counts cached input apart from `input` and reasoning apart from `output`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+/// OpenCode counts cached input apart from `input` and reasoning apart from `output`. In JSON, the
+/// counts have OpenCode's shape: `{total, input, output, reasoning, cache: {read, write}}`.
+///
+/// ```
+/// use opencode_proto::Tokens;
+///
+/// let tokens: Tokens =
+///     serde_json::from_str(r#"{"input":10000,"output":2000,"reasoning":345,"cache":{"read":50}}"#)?;
+/// assert_eq!(tokens.total, 12_395);
+/// assert_eq!(tokens.to_string(), "12,395 tokens (10,050 in, 2,345 out)");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "WireTokens")]
 #[non_exhaustive]
 pub struct Tokens {
-    /// All of it: the provider's own total, or the sum of the others where it gave none.
+    /// Total of the provider, or the sum of the other counts where the provider gave none.
     pub total: u64,
     /// Prompt tokens that were not cached.
     pub input: u64,
@@ -53,6 +66,49 @@ impl Sum for Tokens {
     }
 }
 
+/// Writes the total with the tokens of prompts and answers, cached tokens and reasoning included.
+impl fmt::Display for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let input = self.input.saturating_add(self.cache_read).saturating_add(self.cache_write);
+        let output = self.output.saturating_add(self.reasoning);
+        let (total, input, output) = (Grouped(self.total), Grouped(input), Grouped(output));
+        write!(f, "{total} tokens ({input} in, {output} out)")
+    }
+}
+
+/// Writes a number with a comma between groups of three digits.
+struct Grouped(u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let (first, rest) = digits.split_at((digits.len() - 1) % 3 + 1);
+        f.write_str(first)?;
+        for group in rest.as_bytes().chunks(3) {
+            write!(f, ",{}", String::from_utf8_lossy(group))?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Tokens {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct CacheTokens {
+            read: u64,
+            write: u64,
+        }
+        let mut tokens = serializer.serialize_struct("Tokens", 5)?;
+        tokens.serialize_field("total", &self.total)?;
+        tokens.serialize_field("input", &self.input)?;
+        tokens.serialize_field("output", &self.output)?;
+        tokens.serialize_field("reasoning", &self.reasoning)?;
+        let cache = CacheTokens { read: self.cache_read, write: self.cache_write };
+        tokens.serialize_field("cache", &cache)?;
+        tokens.end()
+    }
+}
+
 /// `tokens` on the wire: `{total?, input, output, reasoning, cache: {read, write}}`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -61,12 +117,12 @@ pub(crate) struct WireTokens {
     input: Lenient,
     output: Lenient,
     reasoning: Lenient,
-    cache: WireCache,
+    cache: WireCacheTokens,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct WireCache {
+struct WireCacheTokens {
     read: Lenient,
     write: Lenient,
 }
@@ -88,5 +144,35 @@ impl From<WireTokens> for Tokens {
                 .fold(tokens.input, u64::saturating_add),
         };
         tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let cases = [
+            (0, "0"),
+            (7, "7"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (123_456, "123,456"),
+            (1_234_567, "1,234,567"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(Grouped(number).to_string(), text);
+        }
+        assert_eq!(Grouped(u64::MAX).to_string(), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn counts_survive_a_round_trip() {
+        let json =
+            r#"{"total":15,"input":1,"output":2,"reasoning":3,"cache":{"read":4,"write":5}}"#;
+        let tokens: Tokens = serde_json::from_str(json).unwrap();
+        assert_eq!((tokens.cache_read, tokens.cache_write), (4, 5));
+        assert_eq!(serde_json::to_string(&tokens).unwrap(), json);
     }
 }

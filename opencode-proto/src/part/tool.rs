@@ -3,57 +3,68 @@ use crate::json::{RawJson, RawText};
 
 use super::{PartKey, TimeSpan};
 
-/// A call of a tool. Part type `tool`.
+/// A tool call. Part type `tool`.
 ///
-/// `opencode run` prints it once, when it is over; the server sends it in every state.
+/// `opencode run` prints a call once, when the call is over; the server sends every state.
+///
+/// ```
+/// use opencode_proto::{RunEvent, RunEventKind};
+///
+/// let line = r#"{"type":"tool_use","part":{"tool":"bash","callID":"call_1","state":
+///     {"status":"completed","input":{"command":"ls"},"output":"a.txt\n","metadata":{"exit":0}}}}"#;
+/// let RunEventKind::ToolUse(part) = RunEvent::decode(line.into()).kind else { panic!() };
+/// assert_eq!((&*part.tool, part.state.status()), ("bash", "completed"));
+/// assert_eq!(part.state.output().unwrap(), &"a.txt\n");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ToolPart {
-    /// Which part this is.
+    /// Ids of the part.
     pub key: PartKey,
-    /// The call. Empty where a version gave none.
+    /// Id of the call; empty where a version gave none.
     pub call: CallId,
-    /// The tool's name. OpenCode renames a call that the model got wrong to `invalid`.
+    /// Name of the tool. OpenCode renames a call that the model got wrong to `invalid`.
     pub tool: Box<str>,
-    /// How far it is.
+    /// State of the call.
     pub state: ToolState,
-    /// What the provider attached, a JSON object.
+    /// Data that the provider attached, a JSON object.
     pub metadata: Option<RawJson>,
 }
 
-/// How far a tool call is, with what is known by then.
+/// State of a tool call, with the data of that state.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ToolState {
-    /// It ended with a result. A command that failed is here too: see `metadata.exit` of the `bash` tool.
+    /// The call ended with a result. This includes a command that failed: see `metadata.exit` of the
+    /// `bash` tool.
     #[non_exhaustive]
     Completed {
-        /// The arguments, a JSON object.
+        /// Arguments of the call, a JSON object.
         input: Option<RawJson>,
-        /// What the model was given.
+        /// Output for the model.
         output: RawText,
-        /// One line for people.
+        /// Title of the call, one line for people.
         title: Option<RawText>,
-        /// What the tool adds for programs, a JSON object.
+        /// Data of the tool for programs, a JSON object.
         metadata: Option<RawJson>,
-        /// Files it returned, a JSON array of file parts.
+        /// Returned files, a JSON array of file parts.
         attachments: Option<RawJson>,
-        /// When it ran.
+        /// Start and end of the call.
         time: TimeSpan,
     },
-    /// It ended without a result: it failed, was refused, or was aborted.
+    /// The call ended without a result: the call failed, was refused, or was aborted.
     #[non_exhaustive]
     Error {
-        /// The arguments, a JSON object.
+        /// Arguments of the call, a JSON object.
         input: Option<RawJson>,
-        /// What the model was told.
+        /// Error text for the model.
         error: RawText,
-        /// What the tool adds for programs, a JSON object.
+        /// Data of the tool for programs, a JSON object.
         metadata: Option<RawJson>,
-        /// When it ran.
+        /// Start and end of the call.
         time: TimeSpan,
     },
-    /// A state this version of the crate does not know.
+    /// A state that this version of the crate does not know.
     #[non_exhaustive]
     Other {
         /// The value of `status`.
@@ -64,25 +75,25 @@ pub enum ToolState {
     /// The model is still writing the call.
     #[non_exhaustive]
     Pending {
-        /// The arguments so far, a JSON object.
+        /// Arguments so far, a JSON object.
         input: Option<RawJson>,
     },
-    /// It runs.
+    /// The tool runs.
     #[non_exhaustive]
     Running {
-        /// The arguments, a JSON object.
+        /// Arguments of the call, a JSON object.
         input: Option<RawJson>,
-        /// One line for people.
+        /// Title of the call, one line for people.
         title: Option<RawText>,
-        /// What the tool adds for programs, a JSON object. `bash` repeats its output so far in it.
+        /// Data of the tool for programs, a JSON object. `bash` repeats the output so far here.
         metadata: Option<RawJson>,
-        /// When it began.
+        /// Start of the call.
         time: TimeSpan,
     },
 }
 
 impl ToolPart {
-    /// A copy that shares no memory with the stream it came from.
+    /// Returns a copy that shares no memory with the stream it came from.
     pub fn detach(&self) -> Self {
         Self {
             key: self.key.clone(),
@@ -95,7 +106,7 @@ impl ToolPart {
 }
 
 impl ToolState {
-    /// The state's name as OpenCode writes it.
+    /// Returns the name of the state in OpenCode's spelling.
     pub fn status(&self) -> &str {
         match self {
             Self::Completed { .. } => "completed",
@@ -106,17 +117,17 @@ impl ToolState {
         }
     }
 
-    /// Whether nothing follows for this call.
+    /// Returns whether the call has ended.
     pub fn is_over(&self) -> bool {
         matches!(self, Self::Completed { .. } | Self::Error { .. })
     }
 
-    /// Whether the call waits or works, and its end is still to come.
+    /// Returns whether the call is pending or running.
     pub fn is_under_way(&self) -> bool {
         matches!(self, Self::Pending { .. } | Self::Running { .. })
     }
 
-    /// The arguments, a JSON object.
+    /// Returns the arguments, a JSON object.
     pub fn input(&self) -> Option<&RawJson> {
         match self {
             Self::Completed { input, .. }
@@ -127,7 +138,7 @@ impl ToolState {
         }
     }
 
-    /// What the model was given: the result, or the error.
+    /// Returns the text for the model: the output, or the error.
     pub fn output(&self) -> Option<&RawText> {
         match self {
             Self::Completed { output, .. } => Some(output),
@@ -136,7 +147,7 @@ impl ToolState {
         }
     }
 
-    /// One line for people.
+    /// Returns the title, one line for people.
     pub fn title(&self) -> Option<&RawText> {
         match self {
             Self::Completed { title, .. } | Self::Running { title, .. } => title.as_ref(),
@@ -144,7 +155,7 @@ impl ToolState {
         }
     }
 
-    /// What the tool adds for programs, a JSON object.
+    /// Returns the data of the tool for programs, a JSON object.
     pub fn metadata(&self) -> Option<&RawJson> {
         match self {
             Self::Completed { metadata, .. }
@@ -154,7 +165,7 @@ impl ToolState {
         }
     }
 
-    /// When it ran, as far as is known.
+    /// Returns start and end of the call, as far as known.
     pub fn time(&self) -> TimeSpan {
         match self {
             Self::Completed { time, .. }
@@ -164,14 +175,16 @@ impl ToolState {
         }
     }
 
-    /// Whether this call was refused by the user or because nobody was there to ask, or its questions dismissed.
+    /// Returns whether an answer refused this call or dismissed its questions, or OpenCode refused
+    /// the call for want of a user to ask.
     ///
-    /// OpenCode says so only in the words of the error.
+    /// OpenCode reports this in the words of the error only.
     pub fn is_rejected(&self) -> bool {
         self.has_failed_with(&REJECTIONS)
     }
 
-    /// Whether this call was refused with a word to the model, which goes on then. Otherwise, OpenCode stops at a refusal.
+    /// Returns whether this call was refused with a message to the model, which then goes on.
+    /// Without a message OpenCode stops the turn.
     pub fn is_corrected(&self) -> bool {
         self.has_failed_with(&[CORRECTION])
     }
@@ -189,7 +202,7 @@ impl ToolState {
         }
     }
 
-    /// A copy that shares no memory with the stream it came from.
+    /// Returns a copy that shares no memory with the stream it came from.
     pub fn detach(&self) -> Self {
         let json = |json: &Option<RawJson>| json.as_ref().map(RawJson::detach);
         match self {
@@ -223,9 +236,9 @@ impl ToolState {
     }
 }
 
-/// How OpenCode words a call that was refused by an answer, with or without a message for the model, and questions that
-/// were dismissed. A refusal by a rule reads differently, and the turn goes on after it.
+/// OpenCode's words for a call that an answer refused, with or without a message for the model, and
+/// for dismissed questions. A refusal by a rule has other words, and the turn goes on.
 const REJECTIONS: [&str; 2] =
     ["rejected permission to use this specific tool call", "user dismissed this question"];
-/// One with a message.
+/// OpenCode's words for a call that was refused with a message for the model.
 const CORRECTION: &str = "specific tool call with the following feedback";

@@ -1,4 +1,4 @@
-//! How parts are decoded: one flat struct with every field of every kind, so that a line is walked once.
+//! Decoding of parts: one flat struct with every field of every kind, so that a line is walked once.
 
 mod state;
 
@@ -20,8 +20,8 @@ use crate::json::{RawJson, RawText};
 
 use state::WireToolState;
 
-/// Any part. Borrows from the line, and `line` in the functions below is always that line; `around` is the part of it
-/// that was decoded, the JSON of the part or of what has it as `part`.
+/// Any part, borrowed from a line. `line` in the functions below is always that line; `around` is
+/// the decoded JSON in it: the part, or the object with the part as its `part`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct WirePart<'a> {
@@ -49,7 +49,7 @@ pub(crate) struct WirePart<'a> {
     metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     reason: Option<Str<'a>>,
-    time: IfObject<WireTime>,
+    time: IfObject<WirePartTime>,
     tokens: IfObject<WireTokens>,
     cost: Lenient,
 }
@@ -57,7 +57,7 @@ pub(crate) struct WirePart<'a> {
 /// `time` on the wire: `{start?, end?, compacted?}`, in milliseconds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct WireTime {
+struct WirePartTime {
     start: Option<Lenient>,
     end: Option<Lenient>,
     compacted: Option<Lenient>,
@@ -75,7 +75,7 @@ impl<'a> WirePart<'a> {
         Ok(self.text_of(line, text))
     }
 
-    /// This part with a text that stood elsewhere.
+    /// Returns the part with a text from elsewhere in the line.
     pub(crate) fn text_of(&self, line: &Bytes, text: RawText) -> TextPart {
         TextPart {
             key: self.key(),
@@ -91,7 +91,7 @@ impl<'a> WirePart<'a> {
         Ok(self.reasoning_of(line, text))
     }
 
-    /// This part with a text that stood elsewhere.
+    /// Returns the part with a text from elsewhere in the line.
     pub(crate) fn reasoning_of(&self, line: &Bytes, text: RawText) -> ReasoningPart {
         ReasoningPart {
             key: self.key(),
@@ -120,7 +120,7 @@ impl<'a> WirePart<'a> {
         Ok(self.tool_in(line, tool.as_str(), state.read(line, around)?))
     }
 
-    /// This part with a name and a state that may stand elsewhere.
+    /// Returns the part with a name and a state that may come from elsewhere in the line.
     pub(crate) fn tool_of(
         &self,
         line: &Bytes,
@@ -153,9 +153,9 @@ impl<'a> WirePart<'a> {
         }
     }
 
-    /// The value of `type`.
-    pub(crate) fn part_type(&self) -> &str {
-        self.part_type.as_ref().map_or("", Str::as_str)
+    /// Returns the value of `type`, without which a part of a server is malformed.
+    pub(crate) fn part_type(&self) -> Result<&str, serde_json::Error> {
+        self.part_type.as_ref().map(Str::as_str).ok_or_else(|| missing("part.type"))
     }
 
     pub(crate) fn key(&self) -> PartKey {
@@ -178,7 +178,7 @@ impl<'a> WirePart<'a> {
     }
 }
 
-impl IfObject<WireTime> {
+impl IfObject<WirePartTime> {
     fn span(&self) -> TimeSpan {
         let Some(time) = &self.0 else { return TimeSpan::default() };
         TimeSpan {
@@ -198,7 +198,7 @@ fn text(line: &Bytes, raw: Option<&RawValue>) -> Option<RawText> {
 }
 
 fn missing(field: &str) -> serde_json::Error {
-    serde_json::Error::custom(format_args!("no usable `{field}`"))
+    serde_json::Error::custom(format_args!("missing or unreadable field `{field}`"))
 }
 
 /// A short string, borrowed unless it holds escapes. (`Option<Cow<str>>` would always be owned.)

@@ -1,4 +1,4 @@
-//! The data of one server-sent event to one event. Never fails.
+//! Decoding of one server-sent event's data to one event. Never fails.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::Error;
 use serde_json::value::RawValue;
 
-use super::types::{TYPED, is_known};
+use super::types::{SESSIONLESS, TYPED, is_known};
 use super::{
     MessageInfo, PermissionRequest, QuestionRequest, ServerEvent, ServerEventKind, SessionInfo,
     SessionStatus, Todo,
@@ -21,9 +21,9 @@ pub(super) fn decode(data: Bytes) -> ServerEvent {
         Ok(_) => data,
         Err(_) => String::from_utf8_lossy(&data).into_owned().into(),
     };
-    // Checked once, so that reading it as text need not check again.
+    // Checked once as a whole, so that the strings in it need no check of their own.
     let text = str::from_utf8(&data).unwrap_or_default();
-    match serde_json::from_str::<Envelope<'_>>(text) {
+    match serde_json::from_str::<EventEnvelope<'_>>(text) {
         Ok(envelope) => envelope.read(&data),
         Err(error) => {
             let kind = ServerEventKind::Malformed { event_type: None, error: error.into() };
@@ -32,10 +32,10 @@ pub(super) fn decode(data: Bytes) -> ServerEvent {
     }
 }
 
-/// What `/event` sends, or `{directory, payload}` around it, which `/global/event` sends.
+/// An event of `/event`, or the `{directory, payload}` of `/global/event` around an event.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Envelope<'a> {
+struct EventEnvelope<'a> {
     #[serde(borrow)]
     id: Option<Str<'a>>,
     #[serde(borrow, rename = "type")]
@@ -47,13 +47,13 @@ struct Envelope<'a> {
     #[serde(borrow)]
     directory: Option<Str<'a>>,
     #[serde(borrow)]
-    payload: Option<Payload<'a>>,
+    payload: Option<EventPayload<'a>>,
 }
 
-/// `{id, type, properties}`. (`/api/event` calls the properties `data`.)
+/// `{id, type, properties}`, with the name `data` for the properties on `/api/event`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Payload<'a> {
+struct EventPayload<'a> {
     #[serde(borrow)]
     id: Option<Str<'a>>,
     #[serde(borrow, rename = "type")]
@@ -64,10 +64,10 @@ struct Payload<'a> {
     data: Option<&'a RawValue>,
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> EventEnvelope<'a> {
     fn read(self, line: &Bytes) -> ServerEvent {
         let Self { id, event_type, properties, data, directory, payload } = self;
-        let own = Payload { id, event_type, properties, data };
+        let own = EventPayload { id, event_type, properties, data };
         let payload = match payload {
             Some(payload) if own.event_type.is_none() => payload,
             Some(_) | None => own,
@@ -84,10 +84,10 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// The properties of all events that are about a session, in one flat struct.
+/// The properties of all events of a session, in one flat struct.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Properties<'a> {
+struct EventProperties<'a> {
     #[serde(borrow, rename = "sessionID")]
     session_id: Option<Str<'a>>,
     #[serde(borrow, rename = "messageID")]
@@ -124,9 +124,9 @@ struct Properties<'a> {
     name: Option<Str<'a>>,
 }
 
-/// The properties of a `message.part.delta` that has all of them.
+/// The properties of a `message.part.delta` of 1.18.33.
 #[derive(Deserialize)]
-struct Delta<'a> {
+struct DeltaProperties<'a> {
     #[serde(borrow, rename = "sessionID")]
     session_id: Str<'a>,
     #[serde(borrow, rename = "messageID")]
@@ -139,7 +139,7 @@ struct Delta<'a> {
     delta: &'a RawValue,
 }
 
-impl Delta<'_> {
+impl DeltaProperties<'_> {
     fn field(&self) -> Cow<'static, str> {
         field(self.field.as_str())
     }
@@ -165,7 +165,7 @@ fn read_kind(
     let properties = raw.map_or("{}", RawValue::get);
     // Nearly all events are of this one type.
     if event_type == "message.part.delta"
-        && let Ok(delta) = serde_json::from_str::<Delta<'_>>(properties)
+        && let Ok(delta) = serde_json::from_str::<DeltaProperties<'_>>(properties)
         && let Some(text) = RawText::slice(line, delta.delta)
     {
         let kind = ServerEventKind::PartDelta {
@@ -177,8 +177,8 @@ fn read_kind(
         return (Some(delta.session_id.as_str().into()), kind);
     }
     let is_typed = TYPED.contains(&event_type);
-    let read = serde_json::from_str::<Properties<'_>>(properties);
-    let session = read.as_ref().ok().and_then(Properties::session);
+    let read = serde_json::from_str::<EventProperties<'_>>(properties);
+    let session = read.as_ref().ok().and_then(EventProperties::session);
     if !is_typed {
         let kind = if is_known(event_type) {
             ServerEventKind::Other { event_type: event_type.into() }
@@ -187,16 +187,22 @@ fn read_kind(
         };
         return (session, kind);
     }
-    let kind = read.and_then(|properties| properties.kind(line, event_type, raw));
+    let kind = read.and_then(|properties| {
+        if session.is_none() && !SESSIONLESS.contains(&event_type) {
+            return Err(Error::missing_field("sessionID"));
+        }
+        properties.kind(line, event_type, raw)
+    });
     (session, kind.unwrap_or_else(|error| malformed(Some(event_type), error)))
 }
 
-impl Properties<'_> {
-    /// Since 1.3.5 every event names its session itself; before, what it is about does.
+impl EventProperties<'_> {
+    /// Returns the session of the event. Before 1.3.5 only the message, part or session in the
+    /// event names it.
     fn session(&self) -> Option<SessionId> {
         #[derive(Default, Deserialize)]
         #[serde(default)]
-        struct About<'a> {
+        struct EventSubject<'a> {
             #[serde(borrow)]
             id: Option<Str<'a>>,
             #[serde(borrow, rename = "sessionID")]
@@ -205,7 +211,7 @@ impl Properties<'_> {
         if let Some(id) = &self.session_id {
             return Some(id.as_str().into());
         }
-        let about: About<'_> = serde_json::from_str(self.info.or(self.part)?.get()).ok()?;
+        let about: EventSubject<'_> = serde_json::from_str(self.info.or(self.part)?.get()).ok()?;
         let own = about.id.filter(|id| id.as_str().starts_with("ses"));
         about.session_id.or(own).map(|id| id.as_str().into())
     }
@@ -231,7 +237,7 @@ impl Properties<'_> {
             "message.part.delta" => ServerEventKind::PartDelta {
                 message: message(),
                 part: id(&self.part_id, "partID")?.into(),
-                field: field(self.field.as_ref().map_or("text", Str::as_str)),
+                field: field(&id(&self.field, "field")?),
                 delta: self
                     .delta
                     .and_then(|raw| RawText::slice(line, raw))
@@ -262,7 +268,7 @@ impl Properties<'_> {
                         .ok_or_else(|| Error::missing_field("requestID"))?
                         .as_str()
                         .into(),
-                    reply: reply.map_or("", Str::as_str).into(),
+                    reply: reply.ok_or_else(|| Error::missing_field("reply"))?.as_str().into(),
                 }
             }
             "question.asked" => {

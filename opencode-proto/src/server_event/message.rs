@@ -1,60 +1,92 @@
 use bytes::Bytes;
 use opencode_config::ModelRef;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::json::RawJson;
 use crate::part::{FinishReason, Lenient, Str, Tokens, WireTokens};
 use crate::{AgentError, MessageId, SessionId, StepRole};
 
-/// A message without its parts. Mirrors `UserMessage` and `AssistantMessage`; the rest is in [`raw`](Self::raw).
+/// A message without its parts. Mirrors `UserMessage` and `AssistantMessage`.
+///
+/// Fields that are not decoded are in [`raw`](Self::raw), which is also the JSON that `Serialize`
+/// writes.
+///
+/// ```
+/// use opencode_proto::{Role, ServerEvent, ServerEventKind};
+///
+/// let event = r#"{"type":"message.updated","properties":{"info":{"id":"msg_2","sessionID":"ses_1",
+///     "role":"assistant","parentID":"msg_1","finish":"stop","time":{"created":5,"completed":9}}}}"#;
+/// let ServerEventKind::MessageUpdated(info) = ServerEvent::decode(event.into()).kind else {
+///     panic!()
+/// };
+/// assert_eq!(info.role, Role::Assistant);
+/// assert_eq!((info.parent.unwrap(), info.completed_ms), ("msg_1".into(), Some(9)));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MessageInfo {
-    /// The message.
+    /// Id of the message.
     pub id: MessageId,
-    /// The session it belongs to.
+    /// The session that the message belongs to.
     pub session: Option<SessionId>,
-    /// Who wrote it.
+    /// Author of the message.
     pub role: Role,
     /// The user's message that an assistant's message answers.
     pub parent: Option<MessageId>,
-    /// The agent that writes it, or is to answer it.
+    /// The agent that writes an assistant's message, or is to answer a user's message.
     pub agent: Option<Box<str>>,
-    /// The model that writes it, or is to answer it.
+    /// The model that writes an assistant's message, or is to answer a user's message.
     pub model: Option<ModelRef>,
-    /// What an assistant's message is for.
+    /// Role of an assistant's message: answer or summary.
     pub step: StepRole,
-    /// What an assistant's message used so far.
+    /// Tokens of an assistant's message so far.
     pub tokens: Tokens,
-    /// What an assistant's message cost so far, in US dollars.
+    /// Price of an assistant's message so far, in US dollars.
     pub cost: f64,
-    /// Why the model stopped.
+    /// The model's reason to stop.
     pub finish: Option<FinishReason>,
-    /// Why the message is not complete.
+    /// The error that ended the message.
     pub error: Option<Box<AgentError>>,
-    /// The answer in the form that was asked for, any JSON.
+    /// The answer in the requested form ([`OutputFormat`](crate::OutputFormat)), any JSON.
     pub structured: Option<RawJson>,
-    /// When an assistant's message was over, in milliseconds since 1970 by the server's clock.
+    /// End of an assistant's message, in milliseconds since 1970 by the server's clock.
     pub completed_ms: Option<u64>,
-    /// All of it, a JSON object.
+    /// The whole message, a JSON object.
     pub raw: RawJson,
 }
 
-/// Who wrote a message.
+/// Author of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
     /// The model.
     Assistant,
-    /// A role this version of the crate does not know.
+    /// A role that this version of the crate does not know.
     Other(Box<str>),
-    /// The user, or OpenCode in the user's place.
+    /// The user, or OpenCode in the user's name.
     User,
 }
 
+impl Role {
+    /// Returns the role in OpenCode's spelling.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Assistant => "assistant",
+            Self::Other(role) => role,
+            Self::User => "user",
+        }
+    }
+}
+
+impl Serialize for Role {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl MessageInfo {
-    /// A copy that shares no memory with the stream it came from.
+    /// Returns a copy that shares no memory with the stream it came from.
     pub fn detach(&self) -> Self {
         Self {
             error: self.error.as_ref().map(|error| Box::new(error.detach())),
@@ -64,6 +96,7 @@ impl MessageInfo {
         }
     }
 
+    /// Decodes a message from `raw`, which must borrow the memory of `line`.
     pub(crate) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
         let wire: WireMessage<'_> = serde_json::from_str(raw.get())?;
         let model = wire.model();
@@ -94,6 +127,12 @@ impl MessageInfo {
             completed_ms: wire.time.and_then(|time| time.completed).map(Lenient::count),
             raw: RawJson::slice(line, raw),
         })
+    }
+}
+
+impl Serialize for MessageInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.raw.serialize(serializer)
     }
 }
 
@@ -132,10 +171,11 @@ struct WireMessage<'a> {
 }
 
 impl WireMessage<'_> {
-    /// An assistant's message has its model at the top, a user's one in an object.
+    /// Returns the model. An assistant's message names the model at the top, a user's message in an
+    /// object.
     fn model(&self) -> Option<ModelRef> {
         #[derive(Deserialize)]
-        struct Wire<'a> {
+        struct WireMessageModel<'a> {
             #[serde(borrow, rename = "providerID")]
             provider: Str<'a>,
             #[serde(borrow, rename = "modelID")]
@@ -147,7 +187,7 @@ impl WireMessage<'_> {
         if let (Some(provider), Some(model)) = (&self.provider_id, &self.model_id) {
             return join(provider, model);
         }
-        let wire: Wire<'_> = serde_json::from_str(self.model?.get()).ok()?;
+        let wire: WireMessageModel<'_> = serde_json::from_str(self.model?.get()).ok()?;
         join(&wire.provider, &wire.model)
     }
 }

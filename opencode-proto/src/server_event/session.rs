@@ -1,90 +1,127 @@
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::json::{RawJson, string};
 use crate::part::{IfObject, Lenient, Str, Tokens, WireTokens};
 use crate::{MessageId, PartId, SessionId};
 
-/// A session. Mirrors `Session`; the rest of it is in [`raw`](Self::raw).
+/// A session. Mirrors `Session`.
+///
+/// Fields that are not decoded are in [`raw`](Self::raw), which is also the JSON that `Serialize`
+/// writes.
+///
+/// ```
+/// use opencode_proto::{ServerEvent, ServerEventKind};
+///
+/// let event = r#"{"type":"session.created","properties":{"info":
+///     {"id":"ses_2","parentID":"ses_1","title":"A subagent","time":{"created":5}}}}"#;
+/// let ServerEventKind::SessionCreated(info) = ServerEvent::decode(event.into()).kind else {
+///     panic!()
+/// };
+/// assert_eq!((&*info.title, info.created_ms), ("A subagent", Some(5)));
+/// assert!(serde_json::to_string(&info)?.contains(r#""parentID":"ses_1""#));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// The session.
+    /// Id of the session.
     pub id: SessionId,
     /// The session whose agent started this one as a subagent.
     pub parent: Option<SessionId>,
-    /// What it is called.
+    /// Title of the session; empty where the server gave none.
     pub title: String,
-    /// The project it belongs to.
+    /// The project that the session belongs to.
     pub project: Option<Box<str>>,
-    /// The directory it works in.
+    /// The directory that the session works in.
     pub directory: Option<Box<str>>,
-    /// The agent that answers prompts that name none.
+    /// The agent that answers prompts without an agent of their own.
     pub agent: Option<Box<str>>,
-    /// The version of OpenCode that made it.
+    /// The version of OpenCode that created the session.
     pub version: Option<Box<str>>,
-    /// Where everybody can read it.
+    /// Public address of a shared session.
     pub share_url: Option<Box<str>>,
-    /// What of it was taken back.
+    /// The reverted end of the session.
     pub revert: Option<SessionRevert>,
-    /// When it was made, in milliseconds since 1970 by the server's clock.
+    /// Creation, in milliseconds since 1970 by the server's clock.
     pub created_ms: Option<u64>,
-    /// When it changed last.
+    /// Last change, in milliseconds since 1970 by the server's clock.
     pub updated_ms: Option<u64>,
-    /// When it was archived.
+    /// Archival, in milliseconds since 1970 by the server's clock.
     pub archived_ms: Option<u64>,
-    /// What it cost so far, in US dollars (since 1.15).
+    /// Price of the session so far, in US dollars (since 1.15).
     pub cost: f64,
-    /// What it used so far (since 1.15).
+    /// Tokens of the session so far (since 1.15).
     pub tokens: Tokens,
-    /// All of it, a JSON object.
+    /// The whole session, a JSON object.
     pub raw: RawJson,
 }
 
-/// What of a session was taken back: a message, or the rest of it from a part on, and all after it. Mirrors `revert`.
+/// The reverted end of a session: a message, or the rest of a message from a part on, and all
+/// messages after. Mirrors `revert`.
 ///
-/// The next prompt deletes it; until then it can be had back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The next prompt deletes the reverted messages; until then they can be restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionRevert {
-    /// The first message that was taken back.
+    /// The first reverted message.
+    #[serde(rename = "messageID")]
     pub message: MessageId,
-    /// The part of it from which on.
+    /// The first reverted part of that message; `None` for the whole message.
+    #[serde(rename = "partID", skip_serializing_if = "Option::is_none")]
     pub part: Option<PartId>,
 }
 
-/// What a session does. Mirrors `SessionStatus`.
+/// Status of a session. Mirrors `SessionStatus`.
+///
+/// ```
+/// use opencode_proto::{ServerEvent, ServerEventKind, SessionStatus};
+///
+/// let event = r#"{"type":"session.status","properties":{"sessionID":"ses_1","status":
+///     {"type":"retry","attempt":2,"message":"overloaded","next":1796057006029}}}"#;
+/// let ServerEventKind::SessionStatus(status) = ServerEvent::decode(event.into()).kind else {
+///     panic!()
+/// };
+/// assert!(matches!(&status, SessionStatus::Retry { attempt: 2, .. }));
+/// assert_eq!(
+///     serde_json::to_string(&status)?,
+///     r#"{"type":"retry","attempt":2,"message":"overloaded","next":1796057006029}"#
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionStatus {
-    /// It works on a prompt.
+    /// The session works on a prompt.
     Busy,
-    /// It waits for a prompt.
+    /// The session waits for a prompt.
     Idle,
-    /// A status this version of the crate does not know.
+    /// A status that this version of the crate does not know.
     #[non_exhaustive]
     Other {
         /// The value of `type`.
         status: Box<str>,
     },
-    /// The model's provider failed; it will be tried again.
+    /// The model's provider failed, and OpenCode is going to repeat the call.
     #[non_exhaustive]
     Retry {
-        /// How often it was tried, from 1.
+        /// Number of failed attempts, from 1.
         attempt: u64,
-        /// Why it failed.
+        /// Message of the failure.
         message: String,
-        /// When the next try is due, in milliseconds since 1970 by the server's clock.
+        /// Time of the next attempt, in milliseconds since 1970 by the server's clock.
         next_ms: u64,
     },
 }
 
-/// One item of a session's list of things to do. Mirrors `Todo`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One item of a session's to-do list. Mirrors `Todo`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Todo {
-    /// What is to be done.
+    /// Text of the item.
     pub content: String,
     /// `pending`, `in_progress`, `completed` or `cancelled`.
     pub status: Box<str>,
@@ -93,6 +130,7 @@ pub struct Todo {
 }
 
 impl SessionInfo {
+    /// Decodes a session from `raw`, which must borrow the memory of `line`.
     pub(crate) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
         let wire: WireSession<'_> = serde_json::from_str(raw.get())?;
         let text = |raw: Option<&RawValue>| raw.and_then(string).map(Box::from);
@@ -123,31 +161,56 @@ impl SessionInfo {
     }
 }
 
+impl Serialize for SessionInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.raw.serialize(serializer)
+    }
+}
+
 impl SessionStatus {
     pub(crate) fn decode(raw: &RawValue) -> Result<Self, serde_json::Error> {
         let wire: WireStatus<'_> = serde_json::from_str(raw.get())?;
+        let missing = |name| <serde_json::Error as Error>::missing_field(name);
         Ok(match wire.status_type.as_str() {
             "busy" => Self::Busy,
             "idle" => Self::Idle,
             "retry" => Self::Retry {
-                attempt: wire.attempt.count(),
-                message: wire.message.and_then(string).unwrap_or_default(),
-                next_ms: wire.next.count(),
+                attempt: wire.attempt.ok_or_else(|| missing("attempt"))?.count(),
+                message: wire.message.and_then(string).ok_or_else(|| missing("message"))?,
+                next_ms: wire.next.ok_or_else(|| missing("next"))?.count(),
             },
             other => Self::Other { status: other.into() },
         })
     }
 }
 
+impl Serialize for SessionStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut status = serializer.serialize_map(None)?;
+        let status_type = match self {
+            Self::Busy => "busy",
+            Self::Idle => "idle",
+            Self::Other { status } => status,
+            Self::Retry { .. } => "retry",
+        };
+        status.serialize_entry("type", status_type)?;
+        if let Self::Retry { attempt, message, next_ms } = self {
+            status.serialize_entry("attempt", attempt)?;
+            status.serialize_entry("message", message)?;
+            status.serialize_entry("next", next_ms)?;
+        }
+        status.end()
+    }
+}
+
 impl Todo {
     pub(crate) fn decode_all(raw: &RawValue) -> Result<Vec<Self>, serde_json::Error> {
         let wire: Vec<WireTodo<'_>> = serde_json::from_str(raw.get())?;
-        let text = |raw: Option<&RawValue>| raw.and_then(string).unwrap_or_default();
         let todo = |wire: WireTodo<'_>| Self {
-            content: text(wire.content),
-            // Some models write `in-progress`, and OpenCode passes it on.
-            status: text(wire.status).replace('-', "_").into(),
-            priority: text(wire.priority).into(),
+            content: wire.content.as_str().to_owned(),
+            // Some models write `in-progress`, and OpenCode passes that on.
+            status: wire.status.as_str().replace('-', "_").into(),
+            priority: wire.priority.as_str().into(),
         };
         Ok(wire.into_iter().map(todo).collect())
     }
@@ -210,20 +273,19 @@ struct WireStatus<'a> {
     #[serde(borrow, rename = "type")]
     status_type: Str<'a>,
     #[serde(default)]
-    attempt: Lenient,
+    attempt: Option<Lenient>,
     #[serde(borrow, default)]
     message: Option<&'a RawValue>,
     #[serde(default)]
-    next: Lenient,
+    next: Option<Lenient>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Deserialize)]
 struct WireTodo<'a> {
     #[serde(borrow)]
-    content: Option<&'a RawValue>,
+    content: Str<'a>,
     #[serde(borrow)]
-    status: Option<&'a RawValue>,
+    status: Str<'a>,
     #[serde(borrow)]
-    priority: Option<&'a RawValue>,
+    priority: Str<'a>,
 }

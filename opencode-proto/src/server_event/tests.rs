@@ -67,9 +67,9 @@ fn messages_are_typed() {
     assert_eq!(info.error.as_ref().unwrap().message, "m");
     assert_eq!(info.structured.as_ref().unwrap().as_str(), r#"{"a":1}"#);
 
-    // A user's message has an object where an assistant's has a truth value.
+    // `summary` is an object in a user's message, a truth value in an assistant's.
     let event = read(
-        r#"{"type":"message.updated","properties":{"info":{"id":"msg_1","role":"user","summary":{"diffs":[]}}}}"#,
+        r#"{"type":"message.updated","properties":{"info":{"id":"msg_1","sessionID":"ses_1","role":"user","summary":{"diffs":[]}}}}"#,
     );
     let ServerEventKind::MessageUpdated(info) = event.kind else { panic!("{event:?}") };
     assert_eq!((info.role.clone(), info.step), (Role::User, crate::StepRole::Answer));
@@ -143,7 +143,7 @@ fn questions_and_todos_are_typed() {
 }
 
 #[test]
-fn what_is_not_known_is_kept() {
+fn events_of_unknown_types_are_kept() {
     let event = read(r#"{"type":"brand.new","properties":{"sessionID":"ses_1","status":7}}"#);
     assert_eq!(event.kind, ServerEventKind::Unknown { event_type: "brand.new".into() });
     assert_eq!(event.session, Some("ses_1".into()));
@@ -154,7 +154,7 @@ fn what_is_not_known_is_kept() {
 }
 
 #[test]
-fn what_cannot_be_read_is_malformed_and_kept() {
+fn unreadable_events_are_malformed_and_kept() {
     for line in [
         "",
         "nonsense",
@@ -171,4 +171,176 @@ fn what_cannot_be_read_is_malformed_and_kept() {
     }
     let event = ServerEvent::decode(Bytes::from_static(b"{\"type\":\"x\xff\"}"));
     assert_eq!(event.kind, ServerEventKind::Unknown { event_type: "x\u{fffd}".into() });
+}
+
+/// Events with all of their fields, and the fields without which they are malformed.
+const REQUIRED: &[(&str, &[&str])] = &[
+    (
+        r#"{"type":"command.executed","properties":{"name":"review","sessionID":"s"}}"#,
+        &[r#""name":"review""#],
+    ),
+    (
+        r#"{"type":"message.part.delta","properties":{"sessionID":"s","messageID":"m","partID":"p","field":"text","delta":"x"}}"#,
+        &[r#""sessionID":"s""#, r#""partID":"p""#, r#""field":"text""#, r#""delta":"x""#],
+    ),
+    (
+        r#"{"type":"message.part.removed","properties":{"sessionID":"s","messageID":"m","partID":"p"}}"#,
+        &[r#""sessionID":"s""#, r#""partID":"p""#],
+    ),
+    (
+        r#"{"type":"message.part.updated","properties":{"sessionID":"s","part":{"type":"text","text":"x"}}}"#,
+        &[r#""sessionID":"s""#, r#""part":{"#, r#""type":"text""#, r#""text":"x""#],
+    ),
+    (
+        r#"{"type":"message.part.updated","properties":{"sessionID":"s","part":{"type":"reasoning","text":"x"}}}"#,
+        &[r#""text":"x""#],
+    ),
+    (
+        r#"{"type":"message.part.updated","properties":{"sessionID":"s","part":{"type":"tool","tool":"bash","state":{"status":"completed","output":"o"}}}}"#,
+        &[r#""tool":"bash""#, r#""state":{"#, r#""status":"completed""#, r#""output":"o""#],
+    ),
+    (
+        r#"{"type":"message.part.updated","properties":{"sessionID":"s","part":{"type":"tool","tool":"bash","state":{"status":"error","error":"e"}}}}"#,
+        &[r#""error":"e""#],
+    ),
+    (
+        r#"{"type":"message.removed","properties":{"sessionID":"s","messageID":"m"}}"#,
+        &[r#""sessionID":"s""#, r#""messageID":"m""#],
+    ),
+    (
+        r#"{"type":"message.updated","properties":{"sessionID":"s","info":{"id":"m","role":"user"}}}"#,
+        &[r#""sessionID":"s""#, r#""info":{"#, r#""id":"m""#, r#""role":"user""#],
+    ),
+    (
+        r#"{"type":"permission.asked","properties":{"id":"per","sessionID":"s","permission":"bash","patterns":["ls"],"tool":{"callID":"c"}}}"#,
+        &[
+            r#""id":"per""#,
+            r#""sessionID":"s""#,
+            r#""permission":"bash""#,
+            r#""patterns":["#,
+            r#""callID":"c""#,
+        ],
+    ),
+    (
+        r#"{"type":"permission.updated","properties":{"id":"per","sessionID":"s","type":"bash"}}"#,
+        &[r#""id":"per""#, r#""sessionID":"s""#, r#""type":"bash""#],
+    ),
+    (
+        r#"{"type":"permission.replied","properties":{"sessionID":"s","requestID":"per","reply":"once"}}"#,
+        &[r#""sessionID":"s""#, r#""requestID":"per""#, r#""reply":"once""#],
+    ),
+    (
+        r#"{"type":"question.asked","properties":{"id":"que","sessionID":"s","questions":[{"question":"Q?","options":[{"label":"A"}]}]}}"#,
+        &[
+            r#""id":"que""#,
+            r#""sessionID":"s""#,
+            r#""questions":["#,
+            r#""question":"Q?""#,
+            r#""options":["#,
+            r#""label":"A""#,
+        ],
+    ),
+    (
+        r#"{"type":"question.rejected","properties":{"sessionID":"s","requestID":"que"}}"#,
+        &[r#""sessionID":"s""#, r#""requestID":"que""#],
+    ),
+    (
+        r#"{"type":"question.replied","properties":{"sessionID":"s","requestID":"que"}}"#,
+        &[r#""sessionID":"s""#, r#""requestID":"que""#],
+    ),
+    (r#"{"type":"session.compacted","properties":{"sessionID":"s"}}"#, &[r#""sessionID":"s""#]),
+    (
+        r#"{"type":"session.created","properties":{"info":{"id":"ses_1"}}}"#,
+        &[r#""info":{"#, r#""id":"ses_1""#],
+    ),
+    (
+        r#"{"type":"session.deleted","properties":{"sessionID":"s","info":{"id":"ses_1"}}}"#,
+        &[r#""info":{"#, r#""id":"ses_1""#],
+    ),
+    (
+        r#"{"type":"session.diff","properties":{"sessionID":"s","diff":[]}}"#,
+        &[r#""sessionID":"s""#, r#""diff":["#],
+    ),
+    (r#"{"type":"session.idle","properties":{"sessionID":"s"}}"#, &[r#""sessionID":"s""#]),
+    (
+        r#"{"type":"session.status","properties":{"sessionID":"s","status":{"type":"busy"}}}"#,
+        &[r#""sessionID":"s""#, r#""status":{"#, r#""type":"busy""#],
+    ),
+    (
+        r#"{"type":"session.status","properties":{"sessionID":"s","status":{"type":"retry","attempt":1,"message":"m","next":9}}}"#,
+        &[r#""attempt":1"#, r#""message":"m""#, r#""next":9"#],
+    ),
+    (
+        r#"{"type":"session.updated","properties":{"info":{"id":"ses_1"}}}"#,
+        &[r#""info":{"#, r#""id":"ses_1""#],
+    ),
+    (
+        r#"{"type":"todo.updated","properties":{"sessionID":"s","todos":[{"content":"x","status":"pending","priority":"low"}]}}"#,
+        &[
+            r#""sessionID":"s""#,
+            r#""todos":["#,
+            r#""content":"x""#,
+            r#""status":"pending""#,
+            r#""priority":"low""#,
+        ],
+    ),
+];
+
+#[test]
+fn an_event_without_a_required_field_is_malformed_not_hollow() {
+    for (event, required) in REQUIRED {
+        let known = read(event);
+        assert!(!matches!(known.kind, ServerEventKind::Malformed { .. }), "{known:?}");
+        for field in *required {
+            assert_eq!(event.matches(field).count(), 1, "{event}: {field}");
+            let hollow = read(&event.replace(field, &field.replacen('"', "\"no_", 1)));
+            assert!(
+                matches!(hollow.kind, ServerEventKind::Malformed { .. }),
+                "{field}: {hollow:?}"
+            );
+            assert!(event.contains(&format!("\"{}\"", hollow.event_type())), "{hollow:?}");
+        }
+    }
+}
+
+#[test]
+fn every_type_that_is_decoded_has_its_required_fields_tested() {
+    for event_type in types::TYPED.iter().filter(|event_type| **event_type != "session.error") {
+        let name = format!("\"{event_type}\"");
+        assert!(REQUIRED.iter().any(|(event, _)| event.contains(&name)), "{event_type}");
+    }
+}
+
+#[test]
+fn a_permission_request_of_opencode_2_is_malformed() {
+    let event = read(
+        r#"{"type":"permission.asked","properties":{"id":"per_1","sessionID":"ses_1","action":"bash","resources":["ls"],"source":{"type":"tool","messageID":"m","id":"c"}}}"#,
+    );
+    assert!(matches!(event.kind, ServerEventKind::Malformed { .. }), "{event:?}");
+    assert_eq!(event.session, Some("ses_1".into()), "the session is known all the same");
+}
+
+#[test]
+fn patterns_that_are_no_strings_are_not_dropped() {
+    for patterns in ["7", "[7]", r#"["ls",null]"#, "{}"] {
+        let event = read(&format!(
+            r#"{{"type":"permission.asked","properties":{{"id":"per","sessionID":"s","permission":"bash","patterns":{patterns}}}}}"#
+        ));
+        assert!(matches!(event.kind, ServerEventKind::Malformed { .. }), "{event:?}");
+    }
+}
+
+#[test]
+fn an_event_serializes_as_it_arrived() {
+    for line in [
+        r#"{"id":"evt_1","type":"session.idle","properties":{"sessionID":"ses_1"}}"#,
+        r#"{"directory":"/w","payload":{"type":"brand.new","properties":{"x":[1.50]}}}"#,
+        r#"{"type":7}"#,
+    ] {
+        assert_eq!(serde_json::to_string(&read(line)).unwrap(), line);
+    }
+    assert_eq!(
+        serde_json::to_string(&read("nonsense \"")).unwrap(),
+        r#"{"type":"malformed","raw":"nonsense \""}"#
+    );
 }

@@ -1,6 +1,6 @@
-//! The types of events by name.
+//! Names of event types.
 
-/// Those that are decoded.
+/// Types that are decoded. Apart from [`SESSIONLESS`], each belongs to a session.
 pub(super) const TYPED: [&str; 21] = [
     "command.executed",
     "message.part.delta",
@@ -25,7 +25,10 @@ pub(super) const TYPED: [&str; 21] = [
     "todo.updated",
 ];
 
-/// Those that say nothing about a turn: the rest of the types of 1.18.33, and of older versions.
+/// Decoded types that may come without a session.
+pub(super) const SESSIONLESS: [&str; 2] = ["command.executed", "session.error"];
+
+/// Types without relation to a turn: the rest of 1.18.33 and of older versions.
 const OTHERS: [&str; 69] = [
     "catalog.updated",
     "file.edited",
@@ -98,7 +101,7 @@ const OTHERS: [&str; 69] = [
     "worktree.ready",
 ];
 
-/// Whether the type is one of a version that was looked at.
+/// Returns whether a known version of OpenCode sends events of this type.
 pub(super) fn is_known(event_type: &str) -> bool {
     OTHERS.binary_search(&event_type).is_ok()
 }

@@ -12,7 +12,7 @@ fn frame(chunks: impl IntoIterator<Item = Bytes>, event_size_max: usize) -> Vec<
     events
 }
 
-/// Every case whole, byte by byte, in two pieces at every place, and with every line end.
+/// Checks a case whole, byte by byte, in two pieces split at every place, with every line end.
 fn check(body: &str, event_size_max: usize, expected: &[SseEvent]) {
     for line_end in ["\n", "\r\n", "\r"] {
         let body = body.replace('\n', line_end);
@@ -45,13 +45,13 @@ fn data_lines_are_joined() {
 }
 
 #[test]
-fn an_event_without_its_empty_line_is_none() {
+fn an_event_without_an_empty_line_after_it_is_dropped() {
     check("data: a\n\ndata: b\n", 99, &[message("a")]);
     check("data: a", 99, &[]);
 }
 
 #[test]
-fn an_event_without_data_is_none() {
+fn an_event_without_data_is_dropped() {
     check("event: x\n\nid: 1\n\ndata: a\n\n", 99, &[message("a")]);
 }
 
@@ -124,7 +124,9 @@ fn an_endless_event_takes_no_memory() {
 proptest! {
     #[test]
     fn chunking_does_not_matter(
-        lines in prop::collection::vec("(data|event|id|retry|)(:| |: )?[a-c0-9]{0,6}(\n|\r|\r\n){1,2}", 0..20),
+        lines in prop::collection::vec(
+            "(data|event|id|retry|)(:| |: )?[a-c0-9]{0,6}(\n|\r|\r\n){1,2}", 0..20,
+        ),
         cuts in prop::collection::vec(0usize..300, 0..20),
         event_size_max in 1usize..60,
     ) {
@@ -137,7 +139,7 @@ proptest! {
     }
 }
 
-/// The specification, word for word, over the whole body.
+/// The specification, sentence by sentence, over the whole body.
 fn naive(body: &str, event_size_max: usize) -> Vec<SseEvent> {
     let body = body.replace("\r\n", "\n").replace('\r', "\n");
     let mut events = Vec::new();

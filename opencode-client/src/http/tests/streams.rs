@@ -109,7 +109,7 @@ async fn what_is_no_stream_is_an_error() {
     let empty = "content-length: 0\r\n\r\n";
     let error = refuse(format!("HTTP/1.1 401 Unauthorized\r\n{empty}")).await;
     assert_eq!(error.kind, ApiErrorKind::Unauthorized);
-    assert_eq!(error.to_string(), "GET /event: the server wants other credentials");
+    assert_eq!(error.to_string(), "GET /event: the server rejected the credentials");
 
     let page = "content-type: text/html\r\ncontent-length: 6\r\n\r\n<html>";
     let error = refuse(format!("HTTP/1.1 200 OK\r\n{page}")).await;

@@ -1,41 +1,42 @@
 use bytes::Bytes;
 use http::{Request, Response};
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use super::{Pending, pending};
 use crate::api::call::{Call, list, nothing};
 use crate::api::{ApiError, Operation, Repeat};
 use crate::{PermissionId, PermissionRequest, SessionId};
 
-/// The answer to a [`PermissionRequest`].
+/// Answer to a [`PermissionRequest`]. `Serialize` writes OpenCode's `{reply, message?}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PermissionReply {
-    /// Yes, and the same again without asking. OpenCode remembers it for all sessions of the directory, until the
-    /// server ends.
+    /// Allows the call, and the same patterns from now on without a request. OpenCode remembers
+    /// them for all sessions of the directory, until the server ends.
     Always,
-    /// Yes, this time.
+    /// Allows this call.
     Once,
-    /// No. All other requests of the session are rejected with it.
+    /// Refuses the call. OpenCode refuses all other open requests of the session as well.
     #[non_exhaustive]
     Reject {
-        /// What to tell the model. With it the turn goes on; without, it stops.
+        /// Message for the model, which then goes on; without one the turn stops.
         message: Option<String>,
     },
 }
 
 impl PermissionReply {
-    /// No, and the turn stops.
+    /// Refuses the call and stops the turn.
     pub const fn reject() -> Self {
         Self::Reject { message: None }
     }
 
-    /// No, and the turn goes on: the model is told why.
+    /// Refuses the call with a message for the model, which goes on.
     pub fn reject_with(message: impl Into<String>) -> Self {
         Self::Reject { message: Some(message.into()) }
     }
 
-    /// OpenCode's spelling: `once`, `always` or `reject`.
+    /// Returns OpenCode's spelling: `once`, `always` or `reject`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Always => "always",
@@ -45,9 +46,35 @@ impl PermissionReply {
     }
 }
 
-/// Lists the permissions that turns of a directory wait for. `GET /permission`, since 1.0.224.
+impl Serialize for PermissionReply {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let message = match self {
+            Self::Always | Self::Once => None,
+            Self::Reject { message } => message.as_deref(),
+        };
+        let fields = 1 + usize::from(message.is_some());
+        let mut reply = serializer.serialize_struct("PermissionReply", fields)?;
+        reply.serialize_field("reply", self.as_str())?;
+        if let Some(message) = message {
+            reply.serialize_field("message", message)?;
+        }
+        reply.end()
+    }
+}
+
+/// Lists the open permission requests of a directory. `GET /permission`, since 1.0.224.
 ///
-/// A request whose turn was aborted may still be listed.
+/// A request of an aborted turn may still be listed.
+///
+/// ```
+/// use http::Response;
+/// use opencode_proto::api::{ListPermissions, Operation};
+///
+/// let reply = r#"[{"id":"per_1","sessionID":"ses_1","permission":"bash","patterns":["ls"]}]"#;
+/// let open = ListPermissions::new().decode(Response::new(reply.into()))?;
+/// assert_eq!((&open[0].session, &*open[0].request.permission), (&"ses_1".into(), "bash"));
+/// # Ok::<(), opencode_proto::api::ApiError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListPermissions;
@@ -83,14 +110,21 @@ impl Operation for ListPermissions {
 
 /// Answers a permission request. `POST /permission/{requestID}/reply`, since 1.0.224.
 ///
-/// Needs the session's directory. A request that was answered, or is not known, is
-/// [`NotFound`](crate::ApiErrorKind::NotFound).
+/// The request needs the session's directory. For an answered or unknown request the server
+/// responds with [`NotFound`](crate::ApiErrorKind::NotFound).
+///
+/// ```
+/// use opencode_proto::api::{Operation, PermissionReply, ReplyPermission};
+///
+/// let refuse = ReplyPermission::new("per_1", PermissionReply::reject_with("use `ls`"));
+/// let request = refuse.request();
+/// assert_eq!(request.uri(), "/permission/per_1/reply");
+/// assert_eq!(request.body(), r#"{"reply":"reject","message":"use `ls`"}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplyPermission {
-    /// The request.
     pub(crate) request: PermissionId,
-    /// The answer.
     pub(crate) reply: PermissionReply,
 }
 
@@ -109,17 +143,7 @@ impl Operation for ReplyPermission {
     type Output = ();
 
     fn request(&self) -> Request<Bytes> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            reply: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            message: Option<&'a str>,
-        }
-        let message = match &self.reply {
-            PermissionReply::Always | PermissionReply::Once => None,
-            PermissionReply::Reject { message } => message.as_deref(),
-        };
-        self.call().json(&Body { reply: self.reply.as_str(), message })
+        self.call().json(&self.reply)
     }
 
     fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {
@@ -127,23 +151,30 @@ impl Operation for ReplyPermission {
     }
 }
 
-/// Answers a permission request the old way, which all 1.x servers know.
+/// Answers a permission request by the older endpoint, which all 1.x servers have.
 /// `POST /session/{sessionID}/permissions/{permissionID}`.
 ///
-/// Needs no directory, and has no place for a message: a rejection stops the turn.
+/// The request needs no directory and takes no message: a refusal stops the turn.
+///
+/// ```
+/// use opencode_proto::api::{Operation, PermissionReply, RespondPermission};
+///
+/// let allow = RespondPermission::new("ses_1", "per_1", PermissionReply::Once);
+/// let request = allow.request();
+/// assert_eq!(request.uri(), "/session/ses_1/permissions/per_1");
+/// assert_eq!(request.body(), r#"{"response":"once"}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RespondPermission {
-    /// The session that waits, or the one whose agent started it as a subagent.
     pub(crate) session: SessionId,
-    /// The request.
     pub(crate) request: PermissionId,
-    /// The answer.
     pub(crate) reply: PermissionReply,
 }
 
 impl RespondPermission {
-    /// Answers this request of this session.
+    /// Answers this request. `session` is the waiting session, or one whose agent started that
+    /// session as a subagent.
     pub fn new(
         session: impl Into<SessionId>,
         request: impl Into<PermissionId>,
@@ -163,10 +194,10 @@ impl Operation for RespondPermission {
 
     fn request(&self) -> Request<Bytes> {
         #[derive(Serialize)]
-        struct Body<'a> {
+        struct WireResponse<'a> {
             response: &'a str,
         }
-        self.call().json(&Body { response: self.reply.as_str() })
+        self.call().json(&WireResponse { response: self.reply.as_str() })
     }
 
     fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {

@@ -7,14 +7,23 @@ use crate::api::call::{Call, list, nothing};
 use crate::api::{ApiError, Operation, Repeat};
 use crate::{QuestionId, QuestionRequest};
 
-/// The answer to one [`Question`](crate::Question): the labels of the chosen options, or other text. Mirrors
-/// `QuestionAnswer`.
+/// Answer to one [`Question`](crate::Question): the labels of the chosen options, or other text.
+/// Mirrors `QuestionAnswer`.
+///
+/// ```
+/// use opencode_proto::api::QuestionAnswer;
+///
+/// let one = QuestionAnswer::from("Red");
+/// assert_eq!(one.as_slice(), ["Red"]);
+/// let several: QuestionAnswer = ["Red", "Blue"].into_iter().collect();
+/// assert_eq!(several.as_slice().len(), 2);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct QuestionAnswer(Vec<String>);
 
 impl QuestionAnswer {
-    /// What was chosen or said.
+    /// Returns the chosen labels or other texts.
     pub fn as_slice(&self) -> &[String] {
         &self.0
     }
@@ -44,7 +53,7 @@ impl<S: Into<String>> FromIterator<S> for QuestionAnswer {
     }
 }
 
-/// Lists the questions that turns of a directory wait for. `GET /question`, since 1.1.7.
+/// Lists the open question requests of a directory. `GET /question`, since 1.1.7.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListQuestions;
@@ -77,21 +86,27 @@ impl Operation for ListQuestions {
     }
 }
 
-/// Answers questions. `POST /question/{requestID}/reply`, since 1.1.7.
+/// Answers a question request. `POST /question/{requestID}/reply`, since 1.1.7.
 ///
-/// Needs the session's directory. A request that was answered, or is not known, is
-/// [`NotFound`](crate::ApiErrorKind::NotFound).
+/// The request needs the session's directory. For an answered or unknown request the server
+/// responds with [`NotFound`](crate::ApiErrorKind::NotFound).
+///
+/// ```
+/// use opencode_proto::api::{Operation, ReplyQuestion};
+///
+/// let answer = ReplyQuestion::new("que_1", ["Red", "Large"]);
+/// assert_eq!(answer.request().uri(), "/question/que_1/reply");
+/// assert_eq!(answer.request().body(), r#"{"answers":[["Red"],["Large"]]}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplyQuestion {
-    /// The request.
     pub(crate) request: QuestionId,
-    /// One answer per question, in their order.
     pub(crate) answers: Vec<QuestionAnswer>,
 }
 
 impl ReplyQuestion {
-    /// Answers this request, with one answer per question.
+    /// Answers this request, with one answer per question, in the order of the questions.
     pub fn new(
         request: impl Into<QuestionId>,
         answers: impl IntoIterator<Item = impl Into<QuestionAnswer>>,
@@ -109,10 +124,10 @@ impl Operation for ReplyQuestion {
 
     fn request(&self) -> Request<Bytes> {
         #[derive(Serialize)]
-        struct Body<'a> {
+        struct WireAnswers<'a> {
             answers: &'a [QuestionAnswer],
         }
-        self.call().json(&Body { answers: &self.answers })
+        self.call().json(&WireAnswers { answers: &self.answers })
     }
 
     fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {
@@ -120,18 +135,17 @@ impl Operation for ReplyQuestion {
     }
 }
 
-/// Refuses to answer questions; the turn stops. `POST /question/{requestID}/reject`, since 1.1.7.
+/// Dismisses a question request; the turn stops. `POST /question/{requestID}/reject`, since 1.1.7.
 ///
-/// Needs the session's directory.
+/// The request needs the session's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RejectQuestion {
-    /// The request.
     pub(crate) request: QuestionId,
 }
 
 impl RejectQuestion {
-    /// Rejects this request.
+    /// Dismisses this request.
     pub fn new(request: impl Into<QuestionId>) -> Self {
         Self { request: request.into() }
     }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::is_content;
 use crate::json::string;
 
-/// What the body of an error says, in any shape.
+/// Content of an error's body, in any shape.
 pub(super) struct ErrorBody {
     pub(super) name: Option<String>,
     pub(super) message: Box<str>,
@@ -17,14 +17,14 @@ pub(super) struct ErrorBody {
 impl ErrorBody {
     pub(super) fn read(response: &Response<Bytes>) -> Self {
         let text = String::from_utf8_lossy(response.body());
-        let wire: WireError<'_> = serde_json::from_str(&text).unwrap_or_default();
-        let data: WireData<'_> =
+        let wire: WireErrorBody<'_> = serde_json::from_str(&text).unwrap_or_default();
+        let data: WireErrorData<'_> =
             wire.data.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
         let plain = || {
             let text = text.trim();
             (is_content(response, "text/plain") && !text.is_empty()).then(|| text.to_owned())
         };
-        let of_status = || match response.status().canonical_reason() {
+        let status_text = || match response.status().canonical_reason() {
             Some(reason) => reason.to_owned(),
             None => format!("status {}", response.status().as_u16()),
         };
@@ -38,7 +38,7 @@ impl ErrorBody {
             message: message
                 .or_else(plain)
                 .or_else(|| name.clone())
-                .unwrap_or_else(of_status)
+                .unwrap_or_else(status_text)
                 .into(),
             name,
             field: data.kind.and_then(string).map(Into::into),
@@ -49,7 +49,7 @@ impl ErrorBody {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WireError<'a> {
+struct WireErrorBody<'a> {
     #[serde(borrow)]
     name: Option<&'a RawValue>,
     #[serde(borrow, rename = "_tag")]
@@ -58,14 +58,14 @@ struct WireError<'a> {
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     message: Option<&'a RawValue>,
-    /// Proxies say it so.
+    /// The message of proxies.
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WireData<'a> {
+struct WireErrorData<'a> {
     #[serde(borrow)]
     message: Option<&'a RawValue>,
     #[serde(borrow)]

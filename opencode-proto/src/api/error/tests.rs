@@ -187,10 +187,29 @@ fn secrets_are_not_shown() {
     let error = error(response);
     let shown = format!("{error:?} {error:#?} {error}");
     assert!(!shown.contains("hunter2"), "{shown}");
-    assert!(shown.contains("3 headers") && shown.contains("19 bytes"), "{shown}");
+    assert!(shown.contains("(status 500)"), "{shown}");
+    let json = serde_json::to_string(&error).unwrap();
+    assert!(!json.contains("hunter2"), "{json}");
 }
 
 #[test]
 fn an_error_is_small() {
     assert!(size_of::<ApiError>() < 128);
+}
+
+#[test]
+fn debug_shows_the_sources_on_one_line() {
+    let unreadable = ReadSession::new("ses_1").decode(reply(200, "application/json", "{}"));
+    let shown = format!("{:?}", unreadable.unwrap_err());
+    let start = "GET /session/ses_1: the reply cannot be read: missing field `id`";
+    assert!(shown.starts_with(start) && !shown.contains('\n'), "{shown}");
+}
+
+#[test]
+fn an_error_serializes_for_programs() {
+    let body = r#"{"name":"NotFoundError","data":{"message":"Session not found"}}"#;
+    assert_eq!(
+        serde_json::to_string(&error(reply(404, "application/json", body))).unwrap(),
+        r#"{"type":"not_found","method":"GET","path":"/session/ses_1","status":404,"message":"Session not found"}"#
+    );
 }

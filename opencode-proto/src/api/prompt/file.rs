@@ -9,78 +9,90 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// A file in a [`Prompt`](super::Prompt). Mirrors `FilePartInput`.
 ///
-/// Its type is told from its name: `text/plain` unless that says that it is an image or a PDF. OpenCode makes text of
-/// `text/plain` only, and hands files of any other type to the model's provider as they are, which few providers take
-/// for `text/markdown` and the like. `Debug` shows the size in place of the content.
+/// The name decides the type of the file: `text/plain` unless the extension is that of an image or
+/// a PDF. OpenCode turns only `text/plain` into text, and hands files of any other type to the
+/// model's provider as they are; few providers accept `text/markdown` and the like. `Debug` shows
+/// the size in place of the content.
+///
+/// ```
+/// use opencode_proto::PromptFile;
+///
+/// let logo = PromptFile::path("/src/app/logo.png");
+/// assert_eq!((logo.mime(), logo.filename()), ("image/png", Some("logo.png")));
+/// assert_eq!(PromptFile::lines("/src/a.rs", 3..=9).url(), "file:///src/a.rs?start=3&end=9");
+/// assert_eq!(PromptFile::bytes("note.txt", "Hi").url(), "data:text/plain;base64,SGk=");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct PromptFile {
-    content: Content,
+    content: FileSource,
     mime: Box<str>,
     filename: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-enum Content {
+enum FileSource {
     Bytes(Bytes),
     Path { path: PathBuf, lines: Option<RangeInclusive<u32>> },
 }
 
 impl PromptFile {
-    /// A file or directory on the server's machine, by its absolute path. The server reads it.
+    /// Attaches a file or directory of the server's machine, by its absolute path. The server reads
+    /// the file.
     ///
-    /// If it cannot, the model is told so, the session has an error, and the turn goes on.
+    /// A file that the server cannot read becomes a text for the model and an error of the session,
+    /// and the turn goes on.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self::on_server(path.into(), None)
     }
 
-    /// Some lines of a text file on the server's machine, counted from 1.
+    /// Attaches lines of a text file of the server's machine, counted from 1.
     pub fn lines(path: impl Into<PathBuf>, lines: RangeInclusive<u32>) -> Self {
         Self::on_server(path.into(), Some(lines))
     }
 
-    /// A file with this content. It is sent with the prompt.
+    /// Attaches a file with this content, which is sent with the prompt.
     pub fn bytes(filename: impl Into<String>, content: impl Into<Bytes>) -> Self {
         let filename = filename.into();
         Self {
-            content: Content::Bytes(content.into()),
+            content: FileSource::Bytes(content.into()),
             mime: mime(&filename).into(),
             filename: Some(filename),
         }
     }
 
-    /// Says which type it is, for example `image/png`.
+    /// Sets the type of the file, for example `image/png`.
     #[must_use]
     pub fn with_mime(mut self, mime: impl Into<Box<str>>) -> Self {
         self.mime = mime.into();
         self
     }
 
-    /// Says what the model is to know it as. Its own name, if this is not called.
+    /// Sets the name for the model, in place of the file's own.
     #[must_use]
     pub fn with_filename(mut self, filename: impl Into<String>) -> Self {
         self.filename = Some(filename.into());
         self
     }
 
-    /// Its type, for example `image/png`.
+    /// Returns the type of the file, for example `image/png`.
     pub fn mime(&self) -> &str {
         &self.mime
     }
 
-    /// What the model is to know it as.
+    /// Returns the name for the model.
     pub fn filename(&self) -> Option<&str> {
         self.filename.as_deref()
     }
 
-    /// The `file://` or `data:` URL that the server is told.
+    /// Returns the `file://` or `data:` URL for the server.
     pub fn url(&self) -> String {
         match &self.content {
-            Content::Bytes(bytes) => {
+            FileSource::Bytes(bytes) => {
                 let mut url = format!("data:{};base64,", self.mime);
                 STANDARD.encode_string(bytes, &mut url);
                 url
             }
-            Content::Path { path, lines } => {
+            FileSource::Path { path, lines } => {
                 let mut url = file_url(path);
                 if let Some(lines) = lines {
                     url.push_str(&format!("?start={}&end={}", lines.start(), lines.end()));
@@ -92,8 +104,8 @@ impl PromptFile {
 
     pub(super) fn resolve(&mut self, directory: &Path) {
         match &mut self.content {
-            Content::Bytes(_) => {}
-            Content::Path { path, .. } => *path = directory.join(&path),
+            FileSource::Bytes(_) => {}
+            FileSource::Path { path, .. } => *path = directory.join(&path),
         }
     }
 
@@ -101,7 +113,7 @@ impl PromptFile {
         let filename = path.file_name().map(|name| name.to_string_lossy().into_owned());
         Self {
             mime: mime(filename.as_deref().unwrap_or("")).into(),
-            content: Content::Path { path, lines },
+            content: FileSource::Path { path, lines },
             filename,
         }
     }
@@ -111,18 +123,22 @@ impl fmt::Debug for PromptFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("PromptFile");
         match &self.content {
-            Content::Bytes(bytes) => shown.field("content", &format_args!("{} bytes", bytes.len())),
-            Content::Path { path, lines } => shown.field("path", path).field("lines", lines),
+            FileSource::Bytes(bytes) => {
+                shown.field("content", &format_args!("{} bytes", bytes.len()))
+            }
+            FileSource::Path { path, lines } => shown.field("path", path).field("lines", lines),
         };
         shown.field("mime", &self.mime).field("filename", &self.filename).finish()
     }
 }
 
-/// All that means something in a URL, but for the separator of paths and the colon after a drive.
+/// The characters with a meaning in a URL, without the separator of paths and the colon after a
+/// drive.
 const NOT_IN_PATHS: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
-/// The URL of an absolute path. The server may run on another system than we do, so the path's form decides.
+/// Returns the URL of an absolute path. The form of the path decides, for the server may run on
+/// another operating system.
 fn file_url(path: &Path) -> String {
     let path = path.as_os_str().as_encoded_bytes();
     let encode = |path: &[u8]| percent_encode(path, NOT_IN_PATHS).to_string();
@@ -133,14 +149,14 @@ fn file_url(path: &Path) -> String {
         [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => {
             format!("file:///{}", encode(&slashed()))
         }
-        // `\\host\share`: the host is where a URL has its host.
+        // `\\host\share`: a URL has its host at the same place.
         [b'\\', b'\\', ..] => format!("file:{}", encode(&slashed())),
         [b'/', ..] => format!("file://{}", encode(path)),
         _ => format!("file:///{}", encode(path)),
     }
 }
 
-/// The type of a file by its name: what models take as it is, and text.
+/// Returns the type of a file by its name: a type that models accept as it is, else text.
 fn mime(filename: &str) -> &'static str {
     const TYPES: [(&str, &str); 8] = [
         ("avif", "image/avif"),

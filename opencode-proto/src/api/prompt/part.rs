@@ -4,33 +4,35 @@ use opencode_config::ModelRef;
 
 use super::{PromptFile, Size};
 
-/// A piece of a [`Prompt`](super::Prompt).
+/// One part of a [`Prompt`](super::Prompt).
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum PromptPart {
-    /// Names an agent: the model is told to call it as a subagent.
+    /// Name of an agent that the model is asked to call as a subagent.
     Agent(String),
-    /// A file.
+    /// An attached file.
     File(PromptFile),
-    /// A task for a subagent, started without asking the model.
+    /// A task for a subagent, which starts without a call of the model.
     Subtask(Box<Subtask>),
-    /// Text.
+    /// Text of the prompt.
     Text(String),
 }
 
 /// A task for a subagent. Mirrors `SubtaskPartInput`.
+///
+/// ```
+/// use opencode_proto::{Prompt, Subtask};
+///
+/// let prompt = Prompt::from(Subtask::new("explore", "Find all uses of `foo`.", "uses of foo"));
+/// assert_eq!(prompt.parts().len(), 1);
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Subtask {
-    /// The subagent.
     pub(crate) agent: String,
-    /// What it is asked.
     pub(crate) prompt: String,
-    /// What it does, in a few words for people.
     pub(crate) description: String,
-    /// The model to ask. `None`: the subagent's.
     pub(crate) model: Option<ModelRef>,
-    /// The command that this comes from.
     pub(crate) command: Option<String>,
 }
 
@@ -59,7 +61,8 @@ impl From<Subtask> for PromptPart {
 }
 
 impl Subtask {
-    /// Asks `agent` this; `description` says it in a few words for people.
+    /// Creates a task: `prompt` for the subagent `agent`, and a `description` of a few words for
+    /// people.
     pub fn new(
         agent: impl Into<String>,
         prompt: impl Into<String>,
@@ -74,14 +77,14 @@ impl Subtask {
         }
     }
 
-    /// Asks this model.
+    /// Sets the model, in place of the subagent's.
     #[must_use]
     pub fn with_model(mut self, model: ModelRef) -> Self {
         self.model = Some(model);
         self
     }
 
-    /// Names the command that this comes from.
+    /// Sets the name of the command behind the task.
     #[must_use]
     pub fn with_command(mut self, command: impl Into<String>) -> Self {
         self.command = Some(command.into());

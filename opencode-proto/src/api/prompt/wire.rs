@@ -1,4 +1,4 @@
-//! Prompts as OpenCode reads them.
+//! Prompts in OpenCode's shape.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub(in crate::api) struct WirePrompt<'a> {
     parts: Vec<WirePart<'a>>,
 }
 
-/// `{providerID, modelID}`. A name without a provider goes without, and is refused before anything is stored.
+/// `{providerID, modelID}`. The server refuses a model without a provider before it stores anything.
 #[derive(Serialize)]
 pub(in crate::api) struct WireModel<'a> {
     #[serde(rename = "providerID", skip_serializing_if = "Option::is_none")]

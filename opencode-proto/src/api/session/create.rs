@@ -10,80 +10,87 @@ use crate::api::{ApiError, Operation, Pace};
 use crate::json::RawJson;
 use crate::{SessionId, SessionInfo};
 
-/// Makes a session in a directory. `POST /session`.
+/// Creates a session in a directory. `POST /session`.
+///
+/// ```
+/// use opencode_config::Permissions;
+/// use opencode_proto::api::{CreateSession, Operation};
+///
+/// let create = CreateSession::new()
+///     .with_title("review")
+///     .with_permission(Permissions::new().deny("edit"));
+/// assert_eq!(
+///     create.request().body(),
+///     r#"{"title":"review","permission":[{"permission":"edit","pattern":"*","action":"deny"}]}"#
+/// );
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CreateSession {
-    /// What it is called. `None`: OpenCode makes a title from the first prompt.
     pub(crate) title: Option<String>,
-    /// The session it belongs to.
     pub(crate) parent: Option<SessionId>,
-    /// The agent that answers prompts that name none.
     pub(crate) agent: Option<String>,
-    /// The model that prompts are for that name none.
     pub(crate) model: Option<ModelRef>,
-    /// The variant of that model, for example `high`.
     pub(crate) variant: Option<String>,
-    /// What tools may do, besides what the configuration says. Subagents do not inherit it. (Since 1.0.224.)
     pub(crate) permission: Permissions,
-    /// What the application wants to know of it again, a JSON object. (Since 1.15.13.)
     pub(crate) metadata: Option<RawJson>,
 }
 
 impl CreateSession {
-    /// A session as the configuration says.
+    /// Creates a session by the configuration alone.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns the model of prompts that name none.
+    /// Returns the model for prompts without a model of their own.
     pub fn model(&self) -> Option<&ModelRef> {
         self.model.as_ref()
     }
 
-    /// What it is called.
+    /// Sets the title. Without one OpenCode makes a title from the first prompt.
     #[must_use]
     pub fn with_title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// The session it belongs to.
+    /// Makes the session a child of another.
     #[must_use]
     pub fn with_parent(mut self, parent: impl Into<SessionId>) -> Self {
         self.parent = Some(parent.into());
         self
     }
 
-    /// The agent that answers.
+    /// Sets the agent for prompts without an agent of their own.
     #[must_use]
     pub fn with_agent(mut self, agent: impl Into<String>) -> Self {
         self.agent = Some(agent.into());
         self
     }
 
-    /// The model to ask.
+    /// Sets the model for prompts without a model of their own.
     #[must_use]
     pub fn with_model(mut self, model: ModelRef) -> Self {
         self.model = Some(model);
         self
     }
 
-    /// The variant of the model, for example `high`. Says nothing without a model.
+    /// Sets the variant of the model, for example `high`. Has no effect without a model.
     #[must_use]
     pub fn with_variant(mut self, variant: impl Into<String>) -> Self {
         self.variant = Some(variant.into());
         self
     }
 
-    /// What tools may do.
+    /// Sets the permission rules of the session, which follow those of the configuration. Subagents
+    /// do not inherit them. (Since 1.0.224.)
     #[must_use]
     pub fn with_permission(mut self, permission: Permissions) -> Self {
         self.permission = permission;
         self
     }
 
-    /// What the application wants to know of it again, a JSON object.
+    /// Attaches data of the application, a JSON object. (Since 1.15.13.)
     #[must_use]
     pub fn with_metadata(mut self, metadata: RawJson) -> Self {
         self.metadata = Some(metadata);
@@ -139,7 +146,7 @@ struct WireCreate<'a> {
     permission: Vec<RulesetRule<'a>>,
 }
 
-/// The model of a session; a prompt's is written differently.
+/// The model of a session, which has another shape than the model of a prompt.
 #[derive(Serialize)]
 struct WireSessionModel<'a> {
     id: &'a str,

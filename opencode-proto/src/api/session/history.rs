@@ -7,15 +7,21 @@ use crate::api::call::Call;
 use crate::api::{ApiError, Operation};
 use crate::{MessageId, PartId, SessionId, SessionInfo};
 
-/// Makes a new session with the messages of another. `POST /session/{sessionID}/fork`.
+/// Creates a session with the messages of another. `POST /session/{sessionID}/fork`.
 ///
-/// The messages get new ids. The new session has no parent, and no permission rules.
+/// The copied messages get new ids. The new session has no parent and no permission rules.
+///
+/// ```
+/// use opencode_proto::api::{ForkSession, Operation};
+///
+/// let fork = ForkSession::new("ses_1").with_before("msg_3");
+/// assert_eq!(fork.request().uri(), "/session/ses_1/fork");
+/// assert_eq!(fork.request().body(), r#"{"messageID":"msg_3"}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ForkSession {
-    /// The session to copy from.
     pub(crate) session: SessionId,
-    /// The first message that is not copied. `None`: all are.
     pub(crate) before: Option<MessageId>,
 }
 
@@ -42,11 +48,11 @@ impl Operation for ForkSession {
 
     fn request(&self) -> Request<Bytes> {
         #[derive(Serialize)]
-        struct Body<'a> {
+        struct WireFork<'a> {
             #[serde(rename = "messageID", skip_serializing_if = "Option::is_none")]
             message_id: Option<&'a MessageId>,
         }
-        self.call().json(&Body { message_id: self.before.as_ref() })
+        self.call().json(&WireFork { message_id: self.before.as_ref() })
     }
 
     fn decode(&self, response: Response<Bytes>) -> Result<SessionInfo, ApiError> {
@@ -54,20 +60,24 @@ impl Operation for ForkSession {
     }
 }
 
-/// Takes back a message, or the rest of it from a part on, and all after it; files are restored.
-/// `POST /session/{sessionID}/revert`.
+/// Reverts a message, or the rest of a message from a part on, and all messages after; files are
+/// restored. `POST /session/{sessionID}/revert`.
 ///
-/// The next prompt deletes what was taken back; until then [`UnrevertSession`] has it back. Where nothing of an answer
-/// would be left, its prompt is taken back too.
+/// The next prompt deletes the reverted messages; until then [`UnrevertSession`] restores them. A
+/// revert that would leave nothing of an answer reverts its prompt too. The server responds with
 /// [`Busy`](crate::ApiErrorKind::Busy) while the session works on a prompt.
+///
+/// ```
+/// use opencode_proto::api::{Operation, RevertSession};
+///
+/// let revert = RevertSession::new("ses_1", "msg_2").with_part("prt_5");
+/// assert_eq!(revert.request().body(), r#"{"messageID":"msg_2","partID":"prt_5"}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RevertSession {
-    /// The session.
     pub(crate) session: SessionId,
-    /// The first message to take back.
     pub(crate) message: MessageId,
-    /// The part of it from which on. `None`: all of it.
     pub(crate) part: Option<PartId>,
 }
 
@@ -77,7 +87,7 @@ impl RevertSession {
         Self { session: session.into(), message: message.into(), part: None }
     }
 
-    /// Keeps the parts of the message that come before this one.
+    /// Keeps the parts of the message before this one.
     #[must_use]
     pub fn with_part(mut self, part: impl Into<PartId>) -> Self {
         self.part = Some(part.into());
@@ -94,13 +104,14 @@ impl Operation for RevertSession {
 
     fn request(&self) -> Request<Bytes> {
         #[derive(Serialize)]
-        struct Body<'a> {
+        struct WireRevertRequest<'a> {
             #[serde(rename = "messageID")]
             message_id: &'a MessageId,
             #[serde(rename = "partID", skip_serializing_if = "Option::is_none")]
             part_id: Option<&'a PartId>,
         }
-        self.call().json(&Body { message_id: &self.message, part_id: self.part.as_ref() })
+        self.call()
+            .json(&WireRevertRequest { message_id: &self.message, part_id: self.part.as_ref() })
     }
 
     fn decode(&self, response: Response<Bytes>) -> Result<SessionInfo, ApiError> {
@@ -108,13 +119,12 @@ impl Operation for RevertSession {
     }
 }
 
-/// Has back what was taken back. `POST /session/{sessionID}/unrevert`.
+/// Restores the reverted messages. `POST /session/{sessionID}/unrevert`.
 ///
-/// [`Busy`](crate::ApiErrorKind::Busy) while the session works on a prompt.
+/// The server responds with [`Busy`](crate::ApiErrorKind::Busy) while the session works on a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnrevertSession {
-    /// The session.
     pub(crate) session: SessionId,
 }
 

@@ -6,67 +6,72 @@ use crate::api::call::Call;
 use crate::api::{ApiError, Operation, Pace, Repeat};
 use crate::{SessionId, SessionInfo};
 
-/// Lists sessions, those that changed last first. `GET /session`.
+/// Lists sessions, the last changed first. `GET /session`.
+///
+/// ```
+/// use opencode_proto::api::{ListSessions, Operation, SessionRoots};
+///
+/// let list = ListSessions::new().with_roots(SessionRoots::Only).with_limit(10);
+/// assert_eq!(list.request().uri(), "/session?roots=true&limit=10");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListSessions {
-    /// Only those of this directory. `None`: all of the project.
     pub(crate) directory: Option<String>,
-    /// Whether those of subagents are listed.
     pub(crate) roots: SessionRoots,
-    /// Only those that changed since then, in milliseconds since 1970 by the server's clock.
     pub(crate) start_ms: Option<u64>,
-    /// Only those with this text in their title.
     pub(crate) search: Option<String>,
-    /// How many at most. `None`: 100, with 1.18.33.
     pub(crate) limit: Option<u32>,
 }
 
-/// Whether sessions of subagents are listed.
+/// Selection of sessions by their parents.
+///
+/// Exhaustive on purpose: this is OpenCode's truth value `roots`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SessionRoots {
-    /// They are.
+    /// All sessions, with those of subagents.
     #[default]
     All,
-    /// Only sessions that no other session started.
+    /// Only sessions without a parent.
     Only,
 }
 
 impl ListSessions {
-    /// All sessions of the project.
+    /// Lists all sessions of the project, up to the server's own limit (100 in 1.18.33).
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Only those of this directory.
+    /// Lists only sessions of this directory.
     #[must_use]
     pub fn with_directory(mut self, directory: impl Into<String>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
-    /// Whether those of subagents are listed.
+    /// Selects sessions by their parents.
     #[must_use]
     pub fn with_roots(mut self, roots: SessionRoots) -> Self {
         self.roots = roots;
         self
     }
 
-    /// Only those that changed since then, in milliseconds since 1970 by the server's clock.
+    /// Lists only sessions that changed since this time, in milliseconds since 1970 by the server's
+    /// clock.
     #[must_use]
     pub fn with_start_ms(mut self, start_ms: u64) -> Self {
         self.start_ms = Some(start_ms);
         self
     }
 
-    /// Only those with this text in their title.
+    /// Lists only sessions with this text in their title.
     #[must_use]
     pub fn with_search(mut self, text: impl Into<String>) -> Self {
         self.search = Some(text.into());
         self
     }
 
-    /// This many at most.
+    /// Sets the maximum number of sessions.
     #[must_use]
     pub fn with_limit(mut self, limit: u32) -> Self {
         self.limit = Some(limit);
@@ -105,11 +110,10 @@ impl Operation for ListSessions {
     }
 }
 
-/// Lists the sessions that a session's agent started as subagents. `GET /session/{sessionID}/children`.
+/// Lists the sessions of a session's subagents. `GET /session/{sessionID}/children`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListChildren {
-    /// The session.
     pub(crate) session: SessionId,
 }
 

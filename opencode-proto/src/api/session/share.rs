@@ -6,13 +6,14 @@ use crate::api::call::Call;
 use crate::api::{ApiError, Operation};
 use crate::{SessionId, SessionInfo};
 
-/// Publishes a session on the internet; the result has the address. `POST /session/{sessionID}/share`.
+/// Publishes a session on the internet, at the [`share_url`](SessionInfo::share_url) of the result.
+/// `POST /session/{sessionID}/share`.
 ///
-/// [`Server`](crate::ApiErrorKind::Server) where the configuration disables it.
+/// The server responds with [`Server`](crate::ApiErrorKind::Server) where the configuration disables
+/// sharing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShareSession {
-    /// The session.
     pub(crate) session: SessionId,
 }
 
@@ -39,11 +40,10 @@ impl Operation for ShareSession {
     }
 }
 
-/// Publishes a session no more. `DELETE /session/{sessionID}/share`.
+/// Ends the publication of a session. `DELETE /session/{sessionID}/share`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnshareSession {
-    /// The session.
     pub(crate) session: SessionId,
 }
 

@@ -8,9 +8,20 @@ use crate::api::call::{Call, one, within};
 use crate::api::{ApiError, Operation, Repeat};
 use crate::{SessionId, SessionStatus, Todo};
 
-/// Reads what the sessions of a directory do. `GET /session/status`, since 1.0.78.
+/// Reads the statuses of a directory's sessions. `GET /session/status`, since 1.0.78.
 ///
-/// Sessions that are idle are absent.
+/// Idle sessions are absent.
+///
+/// ```
+/// use http::Response;
+/// use opencode_proto::SessionStatus;
+/// use opencode_proto::api::{Operation, SessionStatuses};
+///
+/// let reply = Response::new(r#"{"ses_1":{"type":"busy"}}"#.into());
+/// let statuses = SessionStatuses::new().decode(reply)?;
+/// assert_eq!(statuses[&"ses_1".into()], SessionStatus::Busy);
+/// # Ok::<(), opencode_proto::api::ApiError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionStatuses;
@@ -49,11 +60,20 @@ impl Operation for SessionStatuses {
     }
 }
 
-/// Reads a session's list of things to do. `GET /session/{sessionID}/todo`.
+/// Reads the to-do list of a session. `GET /session/{sessionID}/todo`.
+///
+/// ```
+/// use http::Response;
+/// use opencode_proto::api::{Operation, SessionTodos};
+///
+/// let reply = r#"[{"content":"Write tests","status":"in_progress","priority":"high"}]"#;
+/// let todos = SessionTodos::new("ses_1").decode(Response::new(reply.into()))?;
+/// assert_eq!(todos[0].content, "Write tests");
+/// # Ok::<(), opencode_proto::api::ApiError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionTodos {
-    /// The session.
     pub(crate) session: SessionId,
 }
 

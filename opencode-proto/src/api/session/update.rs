@@ -9,21 +9,25 @@ use crate::api::{ApiError, Operation};
 use crate::{SessionId, SessionInfo};
 
 /// Changes a session. `PATCH /session/{sessionID}`.
+///
+/// ```
+/// use opencode_proto::api::{Operation, UpdateSession};
+///
+/// let rename = UpdateSession::new("ses_1").with_title("review of main");
+/// assert_eq!(rename.request().method(), "PATCH");
+/// assert_eq!(rename.request().body(), r#"{"title":"review of main"}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpdateSession {
-    /// The session.
     pub(crate) session: SessionId,
-    /// What it is called from now on.
     pub(crate) title: Option<String>,
-    /// Rules to add after those it has; the last that matches wins. None can be taken away.
     pub(crate) permission: Permissions,
-    /// When it was archived, in milliseconds since 1970. It is still listed; OpenCode's own programs hide it.
     pub(crate) archived_ms: Option<u64>,
 }
 
 impl UpdateSession {
-    /// Changes nothing yet.
+    /// Creates an update of this session without a change.
     pub fn new(session: impl Into<SessionId>) -> Self {
         Self {
             session: session.into(),
@@ -33,21 +37,23 @@ impl UpdateSession {
         }
     }
 
-    /// What it is called from now on.
+    /// Sets the title.
     #[must_use]
     pub fn with_title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// Adds these rules after those it has.
+    /// Adds permission rules after the existing ones; the last match decides. No rule can be
+    /// removed.
     #[must_use]
     pub fn with_permission(mut self, permission: Permissions) -> Self {
         self.permission = permission;
         self
     }
 
-    /// Archives it, with this as the time: milliseconds since 1970.
+    /// Archives the session at this time, in milliseconds since 1970. OpenCode still lists archived
+    /// sessions; its own programs hide them.
     #[must_use]
     pub fn with_archived_ms(mut self, archived_ms: u64) -> Self {
         self.archived_ms = Some(archived_ms);

@@ -74,13 +74,16 @@ fn an_element_that_cannot_be_read_is_named() {
     let bad = r#"{"info":{"id":"msg_2","role":"user"},"parts":[{"type":"new"},{"type":"text"}]}"#;
     assert_eq!(
         unreadable(&ListMessages::new("ses_1"), &format!("[{good},{bad}]")),
-        "element 1: parts of msg_2: element 1: no usable `part.text`"
+        "element 1: parts of msg_2: element 1: missing or unreadable field `part.text`"
     );
     let why = unreadable(&ListSessions::new(), r#"[{"id":"ses_1"},{"title":"x"}]"#);
     assert!(why.starts_with("element 1: missing field `id`"), "{why}");
     let why = unreadable(&SessionStatuses::new(), r#"{"ses_1":{"type":"busy"},"ses_2":{}}"#);
     assert!(why.starts_with("status of ses_2: missing field `type`"), "{why}");
-    let why = unreadable(&ListPermissions::new(), r#"[{"id":"per_1","permission":"bash"}]"#);
+    let why = unreadable(
+        &ListPermissions::new(),
+        r#"[{"id":"per_1","permission":"bash","patterns":[]}]"#,
+    );
     assert!(why.starts_with("element 0: missing field `sessionID`"), "{why}");
 }
 
@@ -111,7 +114,7 @@ fn a_session() {
     assert_eq!(session.raw.as_str(), body);
 }
 
-/// What only adds to a session is left out when it is not what it was.
+/// Details of a session in another shape are left out.
 #[test]
 fn a_session_of_another_version() {
     let body = r#"{"id":"ses_1","agent":7,"version":null,"share":"no","revert":{"part":1},"time":[1],"projectID":{}}"#;
@@ -150,18 +153,20 @@ fn what_turns_wait_for() {
 #[test]
 fn diffs_of_all_versions() {
     let body = r#"[{"file":"a","patch":"@@\n+x\n","additions":1,"deletions":0,"status":"added"},
-        {"file":"b","before":"1","after":"2","additions":1.0,"deletions":1},{}]"#;
+        {"file":"b","before":"1","after":"2","additions":1.0,"deletions":1}]"#;
     let operation = SessionDiff::new("ses_1");
     let diffs = read(&operation, body);
     assert_eq!(diffs, FileDiff::list(&crate::RawJson::parse(body).unwrap()).unwrap());
-    let [new, old, empty] = &diffs[..] else { panic!("{diffs:?}") };
+    let [new, old] = &diffs[..] else { panic!("{diffs:?}") };
     assert_eq!((new.file.as_deref(), new.status.as_deref()), (Some("a"), Some("added")));
     assert_eq!((new.additions, new.deletions), (1, 0));
     assert_eq!(new.patch.as_ref().unwrap(), &"@@\n+x\n");
     assert_eq!(old.before.as_ref().unwrap(), &"1");
     assert_eq!((old.additions, old.status.as_deref()), (1, None));
-    assert_eq!((empty.file.as_deref(), empty.additions), (None, 0));
-    assert!(unreadable(&operation, "[{},7]").starts_with("element 1: "));
+    for bad in ["{}", "7", r#"{"file":"a","additions":1}"#] {
+        let body = format!(r#"[{{"additions":1,"deletions":0}},{bad}]"#);
+        assert!(unreadable(&operation, &body).starts_with("element 1: "), "{bad}");
+    }
 }
 
 #[test]

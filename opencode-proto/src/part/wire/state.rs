@@ -2,10 +2,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{IfObject, Str, ToolState, WireTime, json, missing, text};
-use crate::json::RawJson;
+use super::{IfObject, Str, ToolState, WirePartTime, json, missing, text};
+use crate::json::{RawJson, RawText};
 
-/// Any state of a tool call.
+/// A tool call's state of any kind.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct WireToolState<'a> {
@@ -23,7 +23,7 @@ pub(super) struct WireToolState<'a> {
     metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     attachments: Option<&'a RawValue>,
-    time: IfObject<WireTime>,
+    time: IfObject<WirePartTime>,
 }
 
 impl WireToolState<'_> {
@@ -36,7 +36,7 @@ impl WireToolState<'_> {
         Ok(match status.as_str() {
             "completed" => ToolState::Completed {
                 input,
-                output: text(line, self.output).unwrap_or_else(|| "".into()),
+                output: text(line, self.output).ok_or_else(|| missing("part.state.output"))?,
                 title,
                 metadata,
                 attachments: json(line, self.attachments),
@@ -44,7 +44,7 @@ impl WireToolState<'_> {
             },
             "error" => ToolState::Error {
                 input,
-                error: text(line, self.error).unwrap_or_else(|| "".into()),
+                error: self.error(line).ok_or_else(|| missing("part.state.error"))?,
                 metadata,
                 time,
             },
@@ -55,16 +55,31 @@ impl WireToolState<'_> {
     }
 }
 
-/// The whole state, walked again: only one of an unknown kind is kept as JSON.
+impl WireToolState<'_> {
+    /// Returns the error text: a string, or the message of OpenCode 2's `{type, message}`.
+    fn error(&self, line: &Bytes) -> Option<RawText> {
+        #[derive(Deserialize)]
+        struct WireToolError<'a> {
+            #[serde(borrow)]
+            message: &'a RawValue,
+        }
+        text(line, self.error).or_else(|| {
+            let wire: WireToolError<'_> = serde_json::from_str(self.error?.get()).ok()?;
+            RawText::slice(line, wire.message)
+        })
+    }
+}
+
+/// Returns the whole state as JSON. Only a state of an unknown kind is walked a second time.
 fn raw(line: &Bytes, around: &str) -> Result<RawJson, serde_json::Error> {
     #[derive(Deserialize)]
-    struct Around<'a> {
+    struct AroundState<'a> {
         #[serde(borrow)]
         state: Option<&'a RawValue>,
         #[serde(borrow)]
         part: Option<Box<Self>>,
     }
-    let around: Around<'_> = serde_json::from_str(around)?;
+    let around: AroundState<'_> = serde_json::from_str(around)?;
     let state = around.state.or_else(|| around.part?.state);
     json(line, state).ok_or_else(|| missing("part.state"))
 }
