@@ -1,4 +1,5 @@
-//! Processes and their files: finding the program, starting it in isolation, ending it, removing what it left.
+//! Processes and their files: finding the program, starting it in isolation, ending it, removing
+//! what it left.
 
 pub(crate) mod binary;
 pub(crate) mod child;

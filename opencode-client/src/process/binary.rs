@@ -1,4 +1,4 @@
-//! Where the `opencode` program is.
+//! Search for the `opencode` program.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -21,59 +21,61 @@ const NAMES: &[&str] = &["opencode.exe"];
 #[cfg(not(windows))]
 const NAMES: &[&str] = &["opencode", "opencode.exe"];
 
-/// Which `opencode` program to run.
+/// The `opencode` program to run.
 ///
-/// Wherever it is found, npm's wrapper around it is resolved to the program itself: the link in
-/// `node_modules/.bin`, the launcher scripts of older releases, and the stub that stays in place
-/// where the package's postinstall script was refused.
+/// A wrapper of npm is resolved to the program itself: the link in `node_modules/.bin`, the
+/// launcher scripts of older releases, and the stub that stays where npm did not run the package's
+/// postinstall script.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Binary {
-    /// This file. A bare name is looked up in `PATH`, `~/` is the home directory, anything else
-    /// that is relative starts at the current directory.
+    /// The program at this path. A bare name is looked up in `PATH`, `~/` is the home directory,
+    /// and any other relative path starts at the current directory.
     Path(PathBuf),
-    /// What `OPENCODE_BINARY` names, read like [`Binary::Path`]; if that is not set, `opencode`
-    /// in `PATH`, else where OpenCode's installer puts it, `~/.opencode/bin`.
+    /// The program that `OPENCODE_BINARY` names, by the rules of [`Binary::Path`]. If the variable
+    /// is not set, `opencode` in `PATH`, or else in the directory of OpenCode's installer,
+    /// `~/.opencode/bin`.
     #[default]
     Search,
 }
 
-/// No place that was asked for holds an executable `opencode`.
+/// Error of a search: no searched place has an executable `opencode`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BinaryNotFound {
     tried: Vec<Tried>,
 }
 
-/// A place where the program was looked for.
+/// A place that was searched for the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tried {
     /// A file, a directory of `PATH`, or the name of an environment variable.
     pub place: PathBuf,
-    /// Why the program is not there.
+    /// Reason why this place does not count.
     pub fault: BinaryFault,
 }
 
-/// Why a place holds no program.
+/// Reason why a place has no program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BinaryFault {
-    /// It is a directory, or another thing that is no file.
+    /// Not a regular file.
     NotAFile,
-    /// There is a file that this user may not execute.
+    /// The file is not executable for this user.
     NotExecutable,
-    /// There is nothing.
+    /// The file does not exist.
     NotFound,
-    /// The environment variable is not set, or is empty.
+    /// The environment variable is not set or empty.
     NotSet,
-    /// An entry of `PATH` that depends on the current directory, which agents write to: not used.
+    /// The entry of `PATH` is relative. Such entries are ignored, because agents write to the
+    /// current directory.
     Relative,
-    /// It cannot be looked at.
+    /// The file cannot be inspected.
     Unreadable(io::ErrorKind),
 }
 
 impl Binary {
-    /// Finds the program: an absolute path of an executable file.
+    /// Finds the program, and returns the absolute path of an executable file.
     pub(crate) fn locate(&self, environment: &Environment) -> Result<PathBuf, BinaryNotFound> {
         let mut search = Search { environment, tried: Vec::new() };
         let found = match self {
@@ -88,7 +90,7 @@ impl Binary {
 }
 
 impl BinaryNotFound {
-    /// Every place that was tried, in order; at least one.
+    /// Returns all searched places, in order; at least one.
     pub fn tried(&self) -> &[Tried] {
         &self.tried
     }
@@ -96,12 +98,12 @@ impl BinaryNotFound {
 
 impl fmt::Display for BinaryNotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no opencode program found; tried ")?;
+        write!(f, "no opencode program found in ")?;
         for (index, Tried { place, fault }) in self.tried.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
             write!(f, "{separator}{} ({fault})", place.display())?;
         }
-        Ok(())
+        f.write_str("; install OpenCode with `npm i -g opencode-ai`, or set OPENCODE_BINARY")
     }
 }
 
@@ -114,7 +116,7 @@ impl fmt::Display for BinaryFault {
             Self::NotExecutable => f.write_str("not executable"),
             Self::NotFound => f.write_str("missing"),
             Self::NotSet => f.write_str("not set"),
-            Self::Relative => f.write_str("a relative directory, not used"),
+            Self::Relative => f.write_str("a relative directory, ignored"),
             Self::Unreadable(kind) => write!(f, "unreadable: {kind}"),
         }
     }
@@ -127,7 +129,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn anywhere(&mut self) -> Option<PathBuf> {
-        // Whoever set the variable wants that program: no other one instead.
+        // No fallback: the variable asks for this one program.
         if let Some(path) = self.variable(VARIABLE) {
             return self.named(Path::new(&path));
         }
@@ -200,7 +202,7 @@ fn is_bare_name(path: &Path) -> bool {
     let mut components = path.components();
     let first = components.next();
     let is_name = matches!(first, Some(Component::Normal(name)) if name != "~");
-    // `components` drops a leading or trailing `.`; the separator says that a path was meant.
+    // `components` drops a leading or trailing `.`; a separator means that this is a path.
     let has_separator = path
         .as_os_str()
         .as_encoded_bytes()

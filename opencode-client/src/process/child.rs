@@ -1,4 +1,4 @@
-//! What comes from a process, as the machines take it.
+//! Output and exit of a process, as inputs of the machines.
 
 use std::process::ExitStatus;
 use std::task::{Context, Poll};
@@ -8,14 +8,15 @@ use opencode_proto::Exit;
 
 use crate::runtime::{ByteSource, ProcessExit};
 
-/// `None`: not yet. `Some(None)`: the end, from which on there is no source.
+/// Returns `None` while there is no chunk, and `Some(None)` at the end, which also removes the
+/// source.
 pub(crate) fn poll_chunk(
     source: &mut Option<Box<dyn ByteSource>>,
     cx: &mut Context<'_>,
 ) -> Option<Option<Bytes>> {
     let Poll::Ready(chunk) = source.as_mut()?.poll_chunk(cx) else { return None };
     let chunk = chunk
-        .inspect_err(|error| tracing::warn!(%error, "cannot read what the process prints"))
+        .inspect_err(|error| tracing::warn!(%error, "cannot read the output of a process"))
         .ok()
         .filter(|chunk| !chunk.is_empty());
     if chunk.is_none() {
@@ -24,7 +25,7 @@ pub(crate) fn poll_chunk(
     Some(chunk)
 }
 
-/// `None`: not yet. `Some(None)`: it is gone, and nobody saw how.
+/// Returns `None` before the exit, and `Some(None)` when the exit status is unknown.
 pub(crate) fn poll_exit(
     exit: &mut Option<Box<dyn ProcessExit>>,
     cx: &mut Context<'_>,
@@ -32,7 +33,7 @@ pub(crate) fn poll_exit(
     let Poll::Ready(status) = exit.as_mut()?.poll_exit(cx) else { return None };
     *exit = None;
     let status = status
-        .inspect_err(|error| tracing::warn!(%error, "cannot tell how the process ended"))
+        .inspect_err(|error| tracing::warn!(%error, "cannot read the exit status of a process"))
         .ok();
     Some(status.and_then(exit_of))
 }

@@ -1,4 +1,4 @@
-//! What a process leaves, and its removal.
+//! Cleanup after a process: descendants and private files.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,22 +11,22 @@ use crate::process::process_tree::{Marker, SweepError, SweepLimits};
 use crate::process::run_tree::RunTree;
 use crate::runtime::blocking::unblock_bound;
 
-/// What a run left behind.
+/// Error of the cleanup after a run or a server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CleanupError {
-    /// Its private directory is not empty.
+    /// The private directory could not be removed.
     #[error(transparent)]
     PrivateDir(#[from] PrivateDirError),
-    /// A process it started still runs, or nobody can tell.
+    /// A process is still alive, or the processes could not be listed or signalled.
     #[error(transparent)]
     Processes(#[from] SweepError),
-    /// The same of the run's own server.
+    /// The cleanup after the run's own server failed.
     #[error(transparent)]
     Server(#[from] Arc<Self>),
 }
 
-/// The processes and files of a run. Dropping it ends and removes them on the spot.
+/// Processes and files to remove when a run ends. A drop removes them before it returns.
 pub(crate) struct Remains {
     host: Arc<Host>,
     token: String,
@@ -35,8 +35,8 @@ pub(crate) struct Remains {
 }
 
 impl Remains {
-    /// Makes the private directory of a process that is still to be started, and has it guarded, which may fail by
-    /// itself. Blocks.
+    /// Creates the private directory for a process that starts later, and registers the directory
+    /// with the guardian. A failed registration is the inner error. Blocks.
     pub(crate) fn create(
         host: &Arc<Host>,
         marker: &Marker,
@@ -50,7 +50,7 @@ impl Remains {
             None => host.guardian.watch(token, Some(&root)),
         };
         let private_dir = PrivateDir::create(&host.temp_dir, token, plan).inspect_err(|_| {
-            // It is being told that nothing is left to watch; if it cannot be told, it finds nothing.
+            // Without this message, the guardian would later find nothing to remove.
             let _ = host.guardian.done(token);
         })?;
         let remains = Self {
@@ -62,7 +62,7 @@ impl Remains {
         Ok((remains, guarded))
     }
 
-    /// The process was started.
+    /// Adds the processes of the run.
     pub(crate) fn with_tree(mut self, tree: RunTree) -> Self {
         self.tree = Some(Arc::new(Mutex::new(tree)));
         self
@@ -72,7 +72,8 @@ impl Remains {
         self.tree.clone()
     }
 
-    /// Ends what still runs and removes what was written, where that may block. Dropping the future drops the remains.
+    /// Ends the processes and removes the files, on a thread that may block. Dropping the future
+    /// drops this value.
     pub(crate) async fn remove(self) -> Result<(), CleanupError> {
         let runtime = Arc::clone(&self.host.runtime);
         unblock_bound(&runtime, move || {
@@ -98,7 +99,7 @@ impl Remains {
             && removed.is_ok()
             && let Err(error) = self.host.guardian.done(&self.token)
         {
-            tracing::debug!(%error, "the guardian is gone");
+            tracing::debug!(%error, "guardian has exited");
         }
         swept.and(removed)
     }
@@ -109,11 +110,11 @@ impl Drop for Remains {
         if let Some(tree) = &self.tree {
             let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = tree.kill() {
-                tracing::warn!(%error, "cannot end all processes of a run that was dropped");
+                tracing::warn!(%error, "cannot end all processes of a dropped run");
             }
         }
         if let Err(error) = self.remove_now() {
-            tracing::warn!(%error, "cannot clean up after a run that was dropped");
+            tracing::warn!(%error, "cannot clean up after a dropped run");
         }
     }
 }

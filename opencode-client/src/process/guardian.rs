@@ -1,9 +1,10 @@
-//! What outlives this program for a moment, to end what it could not end any more.
+//! The guardian: a shell that cleans up after this program was killed.
 //!
-//! A program that is killed leaves its runs behind: OpenCode, OpenCode's tools, private
-//! directories with keys in them. So a small shell script is started beside it, told of every run
-//! before the run starts and after it was cleaned up. It sees its standard input close when the
-//! program is gone, whatever the reason, ends the runs that were not cleaned up, and exits.
+//! A program that is killed leaves its runs behind: OpenCode, OpenCode's tools, private directories
+//! with keys in them. So a small shell script runs beside the program. The script gets one line
+//! before each run starts, and one after the run was cleaned up. When the program is gone for any
+//! reason, the standard input of the script closes; the script then ends the runs that were not
+//! cleaned up, and exits.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,14 +20,16 @@ const SCRIPT: &str = include_str!("guardian.sh");
 const SHELL: &str = "/bin/sh";
 const PROCESS_TABLE: &str = "/proc";
 
-/// Where the script finds grep, tr, rm and the like before it looks where the caller does.
+/// Directories in which the script finds `grep`, `tr`, `rm` and the like; the `PATH` of the caller
+/// comes after them.
 const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
-/// Guards the runs of one client handle. Starts with the first run; all operations block shortly.
+/// Guardian of the runs of one client handle. Starts with the first run; all operations block
+/// shortly.
 ///
-/// It ignores the signals that a terminal or a service manager sends to a whole group, is in a
-/// process group of its own, holds nothing open that this program inherited, and carries no run's
-/// marker. Should it be killed all the same, the next run starts it anew.
+/// The guardian ignores the signals that a terminal or a service manager sends to a whole group, is
+/// in a process group of its own, holds no inherited file open, and carries no marker of a run. If
+/// the guardian is killed all the same, the next run starts a new one.
 #[derive(Debug)]
 pub(crate) struct Guardian {
     path: OsString,
@@ -36,34 +39,34 @@ pub(crate) struct Guardian {
 #[derive(Debug, Default)]
 struct GuardianState {
     shell: Option<Shell>,
-    /// The runs not cleaned up yet, by token, with their private directories.
+    /// Runs that are not cleaned up yet, by token, with their private directories.
     watched: BTreeMap<String, Option<PathBuf>>,
 }
 
-/// The script's process.
+/// Process of the script.
 #[derive(Debug)]
 struct Shell {
     child: Child,
     stdin: ChildStdin,
 }
 
-/// A run would not be cleaned up after the end of this program.
+/// Error of the guardian: a run would stay behind if this program were killed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GuardianError {
     /// The shell that runs the guardian cannot be started.
     #[error("cannot start the guardian {SHELL}")]
     Start(#[source] io::Error),
-    /// The guardian cannot be told of a run.
+    /// A message cannot be written to the guardian.
     #[error("cannot write to the guardian")]
     Tell(#[source] io::Error),
-    /// The end of the guardian cannot be waited for.
+    /// The exit of the guardian cannot be waited for.
     #[error("cannot wait for the guardian")]
     Wait(#[source] io::Error),
 }
 
 impl Guardian {
-    /// A guardian that has not been started; `path` is the caller's `PATH`.
+    /// Creates a guardian without a process yet; `path` is the caller's `PATH`.
     pub(crate) fn new(path: Option<OsString>) -> Self {
         let mut search_path = OsString::from(SYSTEM_PATH);
         if let Some(path) = path.filter(|path| !path.is_empty()) {
@@ -73,13 +76,13 @@ impl Guardian {
         Self { path: search_path, state: Mutex::default() }
     }
 
-    /// Has the run of this token guarded: call it before the run's process starts.
+    /// Guards the run of this token, from before the process starts.
     ///
-    /// `private_dir` is removed with the run if it is absolute and its name ends in the token.
+    /// `private_dir` is removed with the run if the path is absolute and ends in the token.
     ///
     /// # Errors
     ///
-    /// The run is not guarded.
+    /// [`GuardianError`] when the run is not guarded.
     pub(crate) fn watch(
         &self,
         token: &str,
@@ -95,11 +98,11 @@ impl Guardian {
         told
     }
 
-    /// The run of this token was cleaned up: it is not guarded any more.
+    /// Stops guarding the run of this token, which was cleaned up.
     ///
     /// # Errors
     ///
-    /// The guardian may still end what carries the token, of which there should be nothing.
+    /// [`GuardianError`] when the guardian still guards the run, of which nothing should be left.
     pub(crate) fn done(&self, token: &str) -> Result<(), GuardianError> {
         let mut state = self.lock();
         if state.watched.remove(token).is_none() || state.shell.is_none() {
@@ -108,12 +111,12 @@ impl Guardian {
         state.tell(&format!("done {token}\n"), &self.path)
     }
 
-    /// The state is whole between any two statements that change it, so a panic spoils nothing.
+    /// Locks the state, which is consistent between any two statements, also after a panic.
     fn lock(&self) -> MutexGuard<'_, GuardianState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the guardian, once it has cleaned up the runs that are still guarded.
+    /// Ends the guardian after the cleanup of the runs that are still guarded.
     #[cfg(all(test, unix))]
     fn close(self) -> Option<ExitStatus> {
         let shell = self.lock().shell.take()?;
@@ -127,8 +130,8 @@ impl Guardian {
 }
 
 impl Drop for Guardian {
-    /// Ends the guardian and waits for that, which is at once if no run is guarded any more. Runs
-    /// that are, were left by whoever drops this, and are cleaned up in the background.
+    /// Ends the guardian. Without guarded runs, the drop waits for the exit, which follows at once.
+    /// Runs that are still guarded are cleaned up in the background.
     #[expect(clippy::disallowed_methods, reason = "a drop may happen where no runtime is left")]
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -138,7 +141,7 @@ impl Drop for Guardian {
         if state.watched.is_empty() {
             shell.end().ok();
         } else {
-            // Only to reap it: where no thread can be had it ends all the same.
+            // The thread only reaps the process, which exits without a thread as well.
             std::thread::Builder::new()
                 .name("opencode-guardian".to_owned())
                 .spawn(move || shell.end())
@@ -148,7 +151,7 @@ impl Drop for Guardian {
 }
 
 impl GuardianState {
-    /// Writes a line; a guardian that is gone is replaced by one that hears of everything.
+    /// Writes a line. A guardian that has exited is replaced by a new one, which gets all lines.
     fn tell(&mut self, line: &str, path: &OsString) -> Result<(), GuardianError> {
         if let Some(shell) = &mut self.shell {
             match shell.stdin.write_all(line.as_bytes()) {
@@ -176,11 +179,12 @@ impl GuardianState {
 impl Shell {
     fn start(program: &str, path: &OsString) -> Result<Self, GuardianError> {
         let mut command = Command::new(program);
-        let (name, value) = GUARDIAN_ENTRY.split_once('=').expect("an entry has a =");
+        let (name, value) = GUARDIAN_ENTRY.split_once('=').expect("an entry has a `=`");
         command
             .args(["-c", SCRIPT, "opencode-guardian"])
             .args([Marker::NAME, PROCESS_TABLE])
-            // Not our own marker above all: an outer run's clean-up must not end it.
+            // Without our own marker, so that the cleanup of an outer run does not end the
+            // guardian.
             .env_clear()
             .env(name, value)
             .env("LC_ALL", "C")
@@ -214,13 +218,13 @@ fn watch_line(token: &str, private_dir: Option<&Path>) -> String {
     line
 }
 
-/// The form that printf's `%b` undoes: no space, newline or quote is left.
+/// Escapes a path for `printf %b`, without spaces, newlines and quotes.
 fn escape(path: &Path, line: &mut String) {
     for &byte in path.as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
             line.push(char::from(byte));
         } else {
-            write!(line, "\\0{byte:03o}").expect("a String takes everything");
+            write!(line, "\\0{byte:03o}").expect("a String accepts every write");
         }
     }
 }

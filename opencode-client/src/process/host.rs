@@ -10,7 +10,7 @@ use super::guardian::Guardian;
 use super::pacing::Starts;
 use crate::runtime::Runtime;
 
-/// What all clones of a handle, and all its runs, share.
+/// State that all clones of a handle and all their runs share.
 pub(crate) struct Host {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) binary: Binary,
@@ -20,23 +20,23 @@ pub(crate) struct Host {
     pub(crate) guardian: Guardian,
 }
 
-/// A directory to work in that is not there.
+/// Error of a working directory: the directory does not exist or cannot be read.
 pub(crate) struct NoDirectory {
     pub(crate) path: PathBuf,
     pub(crate) source: io::Error,
 }
 
-/// The directory to work in, absolute, if it is there. Blocks.
+/// Returns the absolute path of the working directory, if the directory exists. Blocks.
 pub(crate) fn existing(path: Option<&Path>) -> Result<PathBuf, NoDirectory> {
     let path = path.unwrap_or_else(|| Path::new("."));
     let fail = |source| NoDirectory { path: path.to_owned(), source };
     let absolute = std::path::absolute(path).map_err(fail)?;
-    // Otherwise a missing directory would look like a missing program.
+    // `Command::spawn` reports a missing directory like a missing program.
     std::fs::read_dir(&absolute).map_err(fail)?;
     Ok(absolute)
 }
 
-/// The command as the operating system takes it, with pipes for all standard streams.
+/// Creates the command for the operating system, with pipes for all standard streams.
 pub(crate) fn os_command(invocation: &Invocation) -> Command {
     let mut command = Command::new(&invocation.program);
     command
@@ -48,7 +48,7 @@ pub(crate) fn os_command(invocation: &Invocation) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     #[cfg(unix)]
-    // Its own group: a Ctrl-C at our terminal is for us to pass on.
+    // A process group of its own, so that Ctrl-C at our terminal reaches only this program.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command
 }

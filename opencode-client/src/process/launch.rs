@@ -1,4 +1,4 @@
-//! What a run and a server have in common before they run: their turn, what they depend on, and the spawn.
+//! Launch of a process, for runs and servers: the place in the queue, the preparations, the spawn.
 
 use std::future::poll_fn;
 use std::io;
@@ -22,14 +22,14 @@ use crate::process::warning::Warning;
 use crate::runtime::wait::poll_timer;
 use crate::runtime::{Process, Timer};
 
-/// Waits for `delay`, and then for the turn to start of what keeps its data there.
+/// Waits for `delay`, and then for a permit to start a process with this data directory.
 pub(crate) async fn turn(host: &Host, data_home: &DataHome, delay: Duration) -> StartPermit {
     if !delay.is_zero() {
         host.runtime.timer(host.runtime.now() + delay).await;
     }
     let data_home = match data_home {
         DataHome::At(path) => Some(path.clone()),
-        // All runs in the user's data directory share its database.
+        // All runs in the user's data directory share one database.
         DataHome::User => Some(PathBuf::new()),
         DataHome::Private => None,
     };
@@ -49,7 +49,7 @@ pub(crate) async fn turn(host: &Host, data_home: &DataHome, delay: Duration) -> 
     .await
 }
 
-/// Everything that is known before anything is made that has to be removed again.
+/// Everything resolved before the first side effect.
 pub(crate) struct Ground {
     pub(crate) program: PathBuf,
     pub(crate) directory: PathBuf,
@@ -57,7 +57,7 @@ pub(crate) struct Ground {
     pub(crate) plan: IsolationPlan,
 }
 
-/// Why there is no [`Ground`].
+/// Error of [`Ground::explore`].
 pub(crate) enum GroundError {
     Binary(BinaryNotFound),
     Config(RunConfigError),
@@ -65,7 +65,8 @@ pub(crate) enum GroundError {
 }
 
 impl Ground {
-    /// Looks at everything that a process depends on. Blocks, perhaps for long: on files of the caller's.
+    /// Resolves everything that a process depends on. Blocks, and may block for long on files of
+    /// the caller.
     pub(crate) fn explore(
         host: &Host,
         config: &RunConfig,
@@ -89,7 +90,7 @@ impl From<NoDirectory> for GroundError {
     }
 }
 
-/// Everything that is ready before the process is started.
+/// Everything created before the process starts.
 pub(crate) struct Prepared {
     pub(crate) invocation: Invocation,
     pub(crate) marker: Marker,
@@ -98,7 +99,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Makes everything that the process needs. Blocks.
+    /// Creates everything that the process needs. Blocks.
     pub(crate) fn make(
         host: &Arc<Host>,
         mut invocation: Invocation,
@@ -113,8 +114,8 @@ impl Prepared {
     }
 }
 
-/// A process that was started. Its fields are dropped in this order, so that the process has ended when its exit is
-/// dropped, which then leaves no zombie.
+/// A started process. The fields are dropped in this order, so that the process has ended when
+/// its exit is dropped, which then leaves no zombie.
 pub(crate) struct StartedProcess {
     pub(crate) remains: Remains,
     pub(crate) process: Process,
@@ -122,7 +123,7 @@ pub(crate) struct StartedProcess {
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// A process that could not be started.
+/// Error of [`spawn`].
 pub(crate) struct SpawnError {
     pub(crate) command: String,
     pub(crate) source: io::Error,
@@ -130,14 +131,14 @@ pub(crate) struct SpawnError {
 
 pub(crate) async fn spawn(host: &Host, prepared: Prepared) -> Result<StartedProcess, SpawnError> {
     let Prepared { invocation, marker, remains, warnings } = prepared;
-    tracing::debug!(command = %invocation, "starting");
+    tracing::debug!(command = %invocation, "process starting");
     match host.runtime.process(os_command(&invocation)) {
         Ok(process) => {
             let remains = remains.with_tree(RunTree::new(&*host.runtime, process.id, marker));
             Ok(StartedProcess { remains, process, invocation, warnings })
         }
         Err(source) => {
-            // The reason it did not start is what matters now; the guardian still knows of the directory.
+            // The caller gets the error of the start; the guardian still knows the directory.
             if let Err(error) = remains.remove().await {
                 tracing::warn!(%error, "cannot clean up after a process that did not start");
             }

@@ -1,11 +1,10 @@
-//! When a run may start: how many at once, how far apart, and in what order.
+//! Pacing of starts: number at once, spacing, and order.
 //!
-//! A start of OpenCode takes seconds of processor time, all of it before the first event, and two
-//! starts on one fresh data directory race for its SQLite database ("database is locked"). So a
-//! run queues, gets a permit when it is its turn, and gives it back once the first event is there
-//! or the process has ended.
+//! A start of OpenCode takes seconds of processor time before the first event, and two starts on
+//! one fresh data directory race for the SQLite database ("database is locked"). So a run queues,
+//! gets a permit to start, and returns the permit at the first event or at the exit of the process.
 //!
-//! There is no clock and no timer in here: whoever waits brings the time and is told until when.
+//! The queue has no clock and no timer: the caller passes the time, and gets the time to wait for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -14,32 +13,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-/// How closely runs may start after one another. The default holds nothing back.
+/// Limits on the starts of processes. The default has no limits.
 ///
-/// Whatever it says, runs that share a data directory of the caller's start one at a time.
+/// In any case, runs that share a data directory of the caller start one at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StartPacing {
-    /// The least time between the starts of two processes.
+    /// Minimum time between two starts. Default: zero.
     pub spacing: Duration,
-    /// How many may be starting at once: from the spawn to the first event or the exit. `None`:
-    /// any number.
+    /// Maximum number of processes that are starting at once, from the spawn to the first event or
+    /// the exit. Default: `None`, any number.
     pub starting_max: Option<NonZeroUsize>,
 }
 
-/// The queue of the runs that want to start. Clones share it.
+/// Queue of the runs that wait for a start. Clones share the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Starts {
     queue: Arc<Mutex<Queue>>,
 }
 
-/// A place in the queue; dropping it leaves the queue.
+/// A place in the queue. A drop leaves the queue.
 #[derive(Debug)]
 pub(crate) struct StartPlace {
     queue: Arc<Mutex<Queue>>,
     number: u64,
 }
 
-/// A run may start; to be dropped at its first event or its exit, whichever comes first.
+/// Permit to start a run, dropped at the first event or at the exit, whichever comes first.
 #[derive(Debug)]
 #[must_use = "the next run may start when this is dropped"]
 pub(crate) struct StartPermit {
@@ -47,13 +46,13 @@ pub(crate) struct StartPermit {
     data_home: Option<PathBuf>,
 }
 
-/// What a place in the queue is good for now.
+/// State of a place in the queue.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum StartPoll {
-    /// Start at once; the place is used up.
+    /// The run may start at once, and has left the queue.
     Go(StartPermit),
-    /// Poll again when woken, and also at `until` if it is given.
+    /// The run waits: poll again when woken, and also at `until` if there is a time.
     Wait { until: Option<Instant> },
 }
 
@@ -62,18 +61,18 @@ impl Starts {
         Self { queue: Arc::new(Mutex::new(Queue::new(pacing))) }
     }
 
-    /// Queues up. Runs with the same `data_home` start one at a time: give the path in one
-    /// spelling. `None`: the run has a data directory of its own.
+    /// Joins the queue. Runs with the same `data_home`, in the same spelling, start one at a time.
+    /// `None` means that the run has a data directory of its own.
     pub(crate) fn queue(&self, data_home: Option<PathBuf>) -> StartPlace {
         StartPlace { number: lock(&self.queue).join(data_home), queue: Arc::clone(&self.queue) }
     }
 }
 
 impl StartPlace {
-    /// Whether the run may start. First come, first served, except that nobody waits for a run
-    /// that waits for its data directory.
+    /// Checks whether the run may start. The order is first come, first served, except that a run
+    /// that waits for its data directory holds no other run back.
     ///
-    /// Not to be polled any more after [`StartPoll::Go`].
+    /// Not polled any more after [`StartPoll::Go`].
     pub(crate) fn poll_start(&mut self, context: &mut Context<'_>, now: Instant) -> StartPoll {
         let mut queue = lock(&self.queue);
         match queue.turn(self.number, now) {
@@ -160,7 +159,7 @@ impl Queue {
         if self.next() != Some(number) {
             return Turn::Later(None);
         }
-        // A time that cannot be reckoned is one that never comes.
+        // A time beyond the range of `Instant` never comes.
         let spaced = self.last_start.map(|last| last.checked_add(self.pacing.spacing));
         match spaced {
             None => Turn::Now,
@@ -169,7 +168,7 @@ impl Queue {
         }
     }
 
-    /// Who may start as far as permits go: the first whose data directory is free.
+    /// Returns the next run to start when a permit is free: the first with a free data directory.
     fn next(&self) -> Option<u64> {
         let starting_max = self.pacing.starting_max.map_or(usize::MAX, NonZeroUsize::get);
         if self.starting >= starting_max {
@@ -183,7 +182,7 @@ impl Queue {
     }
 
     fn start(&mut self, number: u64, now: Instant) -> Waiting {
-        let started = self.waiting.remove(&number).expect("it is its turn");
+        let started = self.waiting.remove(&number).expect("only the next run starts");
         self.starting += 1;
         self.starting_homes.extend(started.data_home.clone());
         self.last_start = Some(now);
@@ -197,16 +196,16 @@ impl Queue {
         }
     }
 
-    /// Gives back the waker that was parked before.
+    /// Stores a waker, and returns the previous one.
     fn park(&mut self, number: u64, waker: Waker) -> Option<Waker> {
         let waiting = self.waiting.get_mut(&number);
-        let waiting = waiting.expect("not polled any more once it started");
+        let waiting = waiting.expect("a started run is not polled any more");
         waiting.waker.replace(waker)
     }
 }
 
-/// Wakes whoever is next after something has changed. Wakers are run, and dropped, without the
-/// lock: either may come back here at once.
+/// Wakes the next run after a change. Wakers run, and are dropped, without the lock, because both
+/// may lock the queue at once.
 fn wake_next(queue: MutexGuard<'_, Queue>) {
     let next = queue.next().and_then(|number| queue.waiting.get(&number));
     let waker = next.and_then(|waiting| waiting.waker.clone());
@@ -216,7 +215,7 @@ fn wake_next(queue: MutexGuard<'_, Queue>) {
     }
 }
 
-/// A queue is whole between any two calls, so a panic spoils nothing.
+/// Locks the queue, which is consistent between any two calls, also after a panic.
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }

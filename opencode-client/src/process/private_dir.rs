@@ -1,4 +1,4 @@
-//! The directory of one run: made from a plan, removed with all that the run put into it.
+//! Private directory of one run, created from a plan and removed with all its content.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -13,8 +13,8 @@ use self::removal::remove_tree;
 
 mod removal;
 
-/// A directory for one run alone (mode 0700). Dropping it removes it as well, with nobody to tell
-/// of errors: [`PrivateDir::remove`] is for the normal way.
+/// A directory for one run alone (mode 0700). A drop removes the directory too, but reports no
+/// errors; [`PrivateDir::remove`] does.
 #[derive(Debug)]
 pub(crate) struct PrivateDir {
     path: PathBuf,
@@ -27,74 +27,76 @@ enum Presence {
     There,
 }
 
-/// A run's private directory could not be set up or removed.
+/// Error of the setup or removal of a private directory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivateDirError {
-    /// A directory could not be made.
+    /// A directory cannot be created.
     #[error("cannot create the directory {}", path.display())]
     Create {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The directory could not be set up, and what there was of it is left.
-    #[error("{removal}, left from a run that could not be set up")]
+    /// The setup failed, and so did the removal of the unfinished directory.
+    #[error("{removal}, which is left from a failed setup")]
     Left {
-        /// Why it could not be set up.
+        /// Error of the setup.
         #[source]
         creation: Box<Self>,
-        /// Why it could not be removed.
+        /// Error of the removal.
         removal: Box<Self>,
     },
-    /// A link could not be made.
+    /// A link cannot be created.
     #[error("cannot link {} to {}", path.display(), target.display())]
     Link {
-        /// The link.
+        /// Path of the link.
         path: PathBuf,
-        /// What it should point to.
+        /// Target of the link.
         target: PathBuf,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Where a directory or a file of the run should be is something else, a link for example.
-    #[error("something else is at {}", path.display())]
+    /// The path of a directory or file of the run is taken, by a link for example.
+    #[error("cannot use {}: the path is taken", path.display())]
     Obstructed {
-        /// The place.
+        /// The path.
         path: PathBuf,
     },
-    /// The directory, or something in it, could not be removed.
+    /// The directory or a file in it cannot be removed.
     #[error("cannot remove the directory {}", path.display())]
     Remove {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file could not be written.
+    /// A file cannot be written.
     #[error("cannot write {}", path.display())]
     Write {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl PrivateDir {
-    /// Where [`create`](Self::create) puts the directory of the run of this token.
+    /// Returns the path that [`create`](Self::create) uses for this token.
     pub(crate) fn root(parent: &Path, token: &str) -> PathBuf {
         parent.join(format!("opencode-{token}"))
     }
 
-    /// Makes the directory, and in it (and where the plan says so, elsewhere) what the plan asks for.
+    /// Creates the directory and everything that the plan contains, inside the directory or
+    /// elsewhere.
     ///
-    /// The token cannot be guessed, so nobody else can have made the directory before.
+    /// The token is unpredictable, so no other user can have created the directory before.
     ///
     /// # Errors
     ///
-    /// Nothing is left of the directory, except with [`PrivateDirError::Left`].
+    /// [`PrivateDirError`]. Nothing is left of the directory, except with
+    /// [`PrivateDirError::Left`].
     pub(crate) fn create(
         parent: &Path,
         token: &str,
@@ -122,7 +124,7 @@ impl PrivateDir {
         &self.path
     }
 
-    /// Removes the directory with everything in it; links are removed, not followed.
+    /// Removes the directory with all its content. Links are removed, not followed.
     pub(crate) fn remove(mut self) -> Result<(), PrivateDirError> {
         self.remove_now()
     }
@@ -152,7 +154,7 @@ impl PrivateDir {
     fn make_directory(&self, directory: &PlannedDirectory) -> Result<(), PrivateDirError> {
         let PlannedDirectory { path, mode, .. } = directory;
         let is_ours = path.starts_with(&self.path);
-        // The caller's own directories may be behind links; a link among ours is not of our making.
+        // Directories of the caller may be links; a link in the private directory is not ours.
         let created = directory_builder(*mode).recursive(!is_ours).create(path);
         match created {
             Ok(()) => Ok(()),
@@ -173,7 +175,7 @@ impl Drop for PrivateDir {
     }
 }
 
-/// Reads one of the user's config files.
+/// Reads a configuration file of the user.
 pub(crate) fn read_source(source: ConfigSource) -> ReadSource {
     let content = match read_config(&source.path) {
         Ok(contents) => SourceContent::Found(contents.into()),
@@ -184,11 +186,11 @@ pub(crate) fn read_source(source: ConfigSource) -> ReadSource {
 }
 
 fn read_config(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for its other end.
+    // Opening a pipe would block until the other end is open.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a file"));
     }
-    // One more byte says that it is too large, which is for the parser to tell.
+    // One byte above the maximum, so that the parser reports the size.
     let limit = CONFIG_FILE_SIZE_MAX as u64 + 1;
     let mut contents = Vec::new();
     File::open(path)?.take(limit).read_to_end(&mut contents)?;
@@ -205,7 +207,7 @@ fn write_file(file: &PlannedFile) -> Result<(), PrivateDirError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match file.existing {
             Existing::Keep => return Ok(()),
             Existing::Replace => {
-                // Not through what is there: it may be a link.
+                // The old file is removed first, because it may be a link.
                 if fs::symlink_metadata(&file.path).map_err(fail)?.is_dir() {
                     let path = file.path.clone();
                     return Err(PrivateDirError::Obstructed { path });
@@ -219,7 +221,7 @@ fn write_file(file: &PlannedFile) -> Result<(), PrivateDirError> {
     created.and_then(|mut created| created.write_all(&file.contents)).map_err(fail)
 }
 
-/// Fails if anything is at the path, a link included.
+/// Creates a file. Fails if the path exists, even as a link.
 fn create_file(file: &PlannedFile) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -229,7 +231,7 @@ fn create_file(file: &PlannedFile) -> io::Result<File> {
 }
 
 fn make_link(link: &PlannedLink) -> Result<(), PrivateDirError> {
-    // Whether a target that cannot be looked at is there shows when it is used.
+    // A target that cannot be inspected is linked; its use will show whether it exists.
     if matches!(link.target.try_exists(), Ok(false)) {
         return Ok(());
     }

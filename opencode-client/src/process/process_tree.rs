@@ -1,23 +1,23 @@
-//! The processes of one run: finding, ending and outliving them.
+//! Processes of one run: search, signals, and the end of all of them.
 //!
-//! OpenCode starts its tools in sessions of their own and does not end them when it dies: they
-//! live on as children of init, and no signal to OpenCode's process group reaches them. A tool's
-//! shell may be gone before what it put into the background, so that parents lead nowhere either.
-//! What all of them keep is their environment. So a process belongs to a run
+//! OpenCode starts tools in sessions of their own and does not end them on its own exit: they live
+//! on as children of init, and no signal to OpenCode's process group reaches them. The shell of a
+//! tool may exit before its background processes, so that the chain of parents breaks. All
+//! processes keep their environment, however. So a process belongs to a run
 //!
-//! - if its environment holds the run's [`Marker`], or
+//! - if its environment contains the [`Marker`] of the run, or
 //! - if its parent belongs to the run, or
-//! - if it belonged the last time that anybody looked.
+//! - if an earlier scan found that the process belongs to the run.
 //!
-//! Every member is held by a handle that names this one process for ever (a pidfd); a pid that has
-//! gone to another process is never signalled, nor is this program or one that it descends from.
+//! Each member has a handle (a pidfd) that never names another process. A reused pid is never
+//! signalled, and neither is this program or one of its ancestors.
 //!
-//! Where there is no `/proc`, the same is done with what `ps` tells, and pid and start time are
-//! compared right before each signal in place of a pidfd. Off Unix nothing but the direct child is
-//! known, and that is for its owner to end.
+//! Without `/proc`, the table is the output of `ps`, and pid and start time are compared right
+//! before each signal in place of a pidfd. Outside of Unix only the direct child is known, and the
+//! owner of the child ends it.
 //!
-//! Out of reach is a process that leaves its parents and clears (or overwrites) its environment
-//! between two looks.
+//! A process that leaves its parents and clears (or overwrites) its environment between two scans
+//! is not found.
 
 use std::fmt;
 use std::io;
@@ -49,16 +49,16 @@ mod tree;
 #[cfg(all(test, unix))]
 pub(crate) mod tests;
 
-/// Set in the environment of a guardian, which no clean-up ends: it does one itself, of what an
-/// inner run left, when the program it guards is gone.
+/// Entry in the environment of a guardian. No cleanup ends a guardian, which cleans up after an
+/// inner run when the program of that run is gone.
 pub(crate) const GUARDIAN_ENTRY: &str = "OPENCODE_RS_GUARDIAN=1";
 
-/// How long [`ProcessTree::sweep`] may take.
+/// Limits on the time of [`ProcessTree::sweep`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SweepLimits {
-    /// How long processes may tidy up after SIGTERM. Zero: they are killed at once.
+    /// Time between SIGTERM and SIGKILL. Zero kills at once.
     pub(crate) grace: Duration,
-    /// How long the killed may take to be gone.
+    /// Time for killed processes to disappear.
     pub(crate) kill_timeout: Duration,
 }
 
@@ -68,27 +68,27 @@ impl Default for SweepLimits {
     }
 }
 
-/// The processes of a run could not be looked up or signalled.
+/// Error of a scan of the processes of a run, or of a signal to them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessTreeError {
-    /// A process could not be signalled, for another reason than that it is gone or protected.
+    /// A process cannot be signalled, although it runs and is not protected.
     #[error("cannot signal the processes of the run")]
     Signal(#[source] io::Error),
-    /// The process table (`/proc`, or the output of `ps`) could not be read.
+    /// The process table (`/proc`, or the output of `ps`) cannot be read.
     #[error("cannot read the process table")]
     Table(#[source] io::Error),
-    /// The end of a process could not be waited for.
+    /// The exit of a process cannot be waited for.
     #[error("cannot wait for the processes of the run")]
     Wait(#[source] io::Error),
 }
 
-/// A run is over and may have left processes behind.
+/// Error of the cleanup of processes: some may be left.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
-    /// What the run left could not be found or ended.
-    #[error("cannot end what the run left behind")]
+    /// The leftover processes could not be listed or signalled.
+    #[error("cannot end the leftover processes of the run")]
     Failed(#[from] ProcessTreeError),
     /// These processes are still alive.
     #[error("processes of the run are still alive: {0}")]
@@ -103,14 +103,14 @@ pub struct Survivors(Vec<Survivor>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Survivor {
-    /// Its process id.
+    /// Process id.
     pub pid: u32,
-    /// The name of its program, as the system shortens it (15 bytes on Linux). No arguments.
+    /// Name of the program, as the system shortens it (15 bytes on Linux), without arguments.
     pub command: String,
 }
 
 impl Survivors {
-    /// The processes by pid; at least one.
+    /// Returns the processes by pid; at least one.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Survivor> {
         self.0.iter()
     }

@@ -1,4 +1,4 @@
-//! The processes of one run, real or imagined, and work on them, which blocks, for a pump, which must not.
+//! Processes of one run, real or simulated, and jobs on them, which run on threads that may block.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,60 +11,60 @@ use crate::runtime::blocking::unblock;
 use crate::runtime::wait::BoxFuture;
 use crate::runtime::{ProcessControl, Runtime};
 
-/// The process that a runtime started, with all that it started.
+/// A process of the runtime with all its descendants.
 #[derive(Debug)]
 pub(crate) enum RunTree {
-    /// The runtime ends them.
-    Imagined { id: u32, control: Arc<dyn ProcessControl> },
-    /// We end them.
+    /// Simulated processes, which the runtime ends.
+    Simulated { id: u32, control: Arc<dyn ProcessControl> },
+    /// Processes of the operating system, which the client ends.
     Real(ProcessTree),
 }
 
 impl RunTree {
-    /// The tree below a process that was just started: see [`ProcessTree::new`].
+    /// Creates the tree of a process that has just started: see [`ProcessTree::new`].
     pub(crate) fn new(runtime: &dyn Runtime, id: u32, marker: Marker) -> Self {
         match runtime.process_control() {
-            Some(control) => Self::Imagined { id, control },
+            Some(control) => Self::Simulated { id, control },
             None => Self::Real(ProcessTree::new(id, marker)),
         }
     }
 
-    /// See [`ProcessTree::terminate`].
+    /// Asks all processes to exit: see [`ProcessTree::terminate`].
     pub(crate) fn terminate(&mut self) -> Result<(), ProcessTreeError> {
         match self {
-            Self::Imagined { id, control } => control.terminate(*id),
+            Self::Simulated { id, control } => control.terminate(*id),
             Self::Real(tree) => return tree.terminate(),
         }
         Ok(())
     }
 
-    /// See [`ProcessTree::kill`].
+    /// Kills all processes: see [`ProcessTree::kill`].
     pub(crate) fn kill(&mut self) -> Result<(), ProcessTreeError> {
         match self {
-            Self::Imagined { id, control } => control.kill(*id),
+            Self::Simulated { id, control } => control.kill(*id),
             Self::Real(tree) => return tree.kill(),
         }
         Ok(())
     }
 
-    /// See [`ProcessTree::sweep`].
+    /// Ends all leftover processes: see [`ProcessTree::sweep`].
     pub(crate) fn sweep(&mut self, limits: SweepLimits) -> Result<(), SweepError> {
         match self {
-            Self::Imagined { id, control } => control.kill(*id),
+            Self::Simulated { id, control } => control.kill(*id),
             Self::Real(tree) => return tree.sweep(limits),
         }
         Ok(())
     }
 }
 
-/// Jobs on one process tree: one at a time, in order.
+/// Queue of jobs on one process tree, which run one at a time, in order.
 #[derive(Default)]
 pub(crate) struct TreeJobs {
     running: Option<RunningJob>,
     waiting: VecDeque<TreeJob>,
 }
 
-/// What goes on; to be waited for before the tree is cleaned up.
+/// The job that is running, to be awaited before the cleanup of the tree.
 pub(crate) type RunningJob = BoxFuture<()>;
 
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,7 @@ enum TreeJob {
 }
 
 impl TreeJobs {
-    /// Signals the processes of the tree.
+    /// Queues a signal to the processes of the tree.
     pub(crate) fn signal(&mut self, signal: Signal) {
         self.waiting.push_back(match signal {
             Signal::Kill => TreeJob::Kill,
@@ -83,12 +83,12 @@ impl TreeJobs {
         });
     }
 
-    /// Ends what is left of the tree.
+    /// Queues the end of all leftover processes.
     pub(crate) fn sweep(&mut self) {
         self.waiting.push_back(TreeJob::Sweep);
     }
 
-    /// Goes on with them. Says whether anything changed.
+    /// Continues with the jobs. Returns true when a job began or ended.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -108,7 +108,7 @@ impl TreeJobs {
         true
     }
 
-    /// Whether all is done.
+    /// Returns true when no job is left.
     pub(crate) fn is_idle(&self) -> bool {
         self.running.is_none() && self.waiting.is_empty()
     }
@@ -120,13 +120,13 @@ impl TreeJobs {
 
 fn carry_out(job: TreeJob, tree: &Mutex<RunTree>) {
     let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
-    // What does not work here is told when the tree is cleaned up after: then it counts what is left.
+    // The cleanup after the run reports the processes that are left, so an error is only logged.
     let done = match job {
         TreeJob::Kill => tree.kill().map_err(|error| error.to_string()),
         TreeJob::Sweep => tree.sweep(SweepLimits::default()).map_err(|error| error.to_string()),
         TreeJob::Terminate => tree.terminate().map_err(|error| error.to_string()),
     };
     if let Err(error) = done {
-        tracing::warn!(?job, %error, "cannot end all processes of a tree");
+        tracing::warn!(?job, %error, "cannot end all processes of a run");
     }
 }

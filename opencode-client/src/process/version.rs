@@ -1,4 +1,4 @@
-//! `opencode --version`.
+//! The command `opencode --version`.
 
 use std::future::poll_fn;
 use std::io;
@@ -22,44 +22,44 @@ use crate::runtime::{ByteSource, Process, ProcessExit};
 const LIMIT: Duration = Duration::from_secs(30);
 const PRINTED_SIZE_MAX: usize = 4 << 10;
 
-/// Why the version of OpenCode could not be told.
+/// Error of `opencode --version`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VersionError {
-    /// OpenCode is not installed where it was looked for.
+    /// OpenCode is in none of the searched places.
     #[error(transparent)]
     Binary(#[from] BinaryNotFound),
-    /// What it left behind could not be removed.
+    /// The cleanup after the command failed.
     #[error("cannot clean up after `--version`")]
     Cleanup(#[from] CleanupError),
-    /// The environment is not usable.
+    /// The environment is invalid.
     #[error("cannot isolate `--version`")]
     Config(#[from] RunConfigError),
-    /// It ended without printing a version.
+    /// The output contains no version.
     #[error("`{command}` printed no version: {printed}")]
     NoVersion {
-        /// The command, as a shell would take it.
+        /// The command line, in shell syntax.
         command: String,
-        /// What it printed instead.
+        /// The output.
         printed: String,
     },
-    /// The private directory could not be made.
+    /// The private directory cannot be created.
     #[error("cannot isolate `--version`")]
     PrivateDir(#[from] PrivateDirError),
-    /// The process could not be started, or broke off.
+    /// The process cannot be started or awaited.
     #[error("cannot run `{command}`")]
     Process {
-        /// The command, as a shell would take it.
+        /// The command line, in shell syntax.
         command: String,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
-    /// It did not answer in time.
-    #[error("`{command}` did not answer within {} s", limit.as_secs())]
+    /// The process did not exit within the limit.
+    #[error("`{command}` did not exit within {} s", limit.as_secs())]
     TimedOut {
-        /// The command, as a shell would take it.
+        /// The command line, in shell syntax.
         command: String,
-        /// How long it had.
+        /// Limit of the time.
         limit: Duration,
     },
 }
@@ -79,10 +79,11 @@ pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
     };
     let Process { id, stdin, stdout, stderr, mut exit } = process;
     drop(stdin);
-    // Declared after `exit`, so that the process has ended when `exit` is dropped, which then leaves no zombie.
+    // Declared after `exit`, so that the process has ended when `exit` is dropped, which leaves no
+    // zombie.
     let remains = remains.with_tree(RunTree::new(&*host.runtime, id, marker));
     let printed = printed(host, stdout, stderr, &mut *exit, &command).await;
-    // One that does not answer is ended by the drop.
+    // The drop ends a process that did not exit in time.
     if printed.is_ok() {
         remains.remove().await?;
     }
@@ -92,7 +93,7 @@ pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
         .ok_or_else(|| VersionError::NoVersion { command, printed: text.trim().to_owned() })
 }
 
-/// Blocks. Even `--version` writes into the directories it is given.
+/// Creates a private directory, because even `--version` writes to its directories. Blocks.
 fn prepare(host: &Arc<Host>) -> Result<(Invocation, Marker, Remains), VersionError> {
     let program = host.binary.locate(&host.environment)?;
     let marker = Marker::new(host.environment.var(Marker::NAME), host.runtime.secret());
@@ -106,12 +107,12 @@ fn prepare(host: &Arc<Host>) -> Result<(Invocation, Marker, Remains), VersionErr
     invocation.directory = root;
     let (remains, guarded) = Remains::create(host, &marker, &plan)?;
     if let Err(error) = guarded {
-        tracing::warn!(%error, "nothing watches over `--version`");
+        tracing::warn!(%error, "`--version` is not guarded");
     }
     Ok((invocation, marker, remains))
 }
 
-/// What the process prints until it ends.
+/// Returns the output of the process, up to the exit.
 async fn printed(
     host: &Host,
     stdout: Box<dyn ByteSource>,
@@ -145,7 +146,7 @@ async fn printed(
     Ok(printed)
 }
 
-/// Reads what is there; what cannot be read is taken for the end.
+/// Reads the available chunks. An error counts as the end.
 fn read(
     source: &mut Option<Box<dyn ByteSource>>,
     cx: &mut Context<'_>,

@@ -6,17 +6,19 @@ use super::cleanup::CleanupError;
 use super::guardian::GuardianError;
 use crate::log::EventLogError;
 
-/// Something that did not stop a run.
+/// A problem that did not stop a run or a server.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Warning {
-    /// A configuration file of the user was left out.
+    /// A configuration file of the user was ignored.
     Config(ConfigWarning),
-    /// Nothing watches over the run's processes and files should this program be killed.
+    /// No guardian watches the run: processes and files stay behind if this program is killed.
     Guardian(GuardianError),
-    /// Not all of a run could be removed. The run failed as well: otherwise this is [`RunError::Leftovers`](crate::RunError::Leftovers).
+    /// The cleanup after a failed run was not complete. After a successful run, this is
+    /// [`RunError::Leftovers`](crate::RunError::Leftovers).
     Leftovers(CleanupError),
-    /// Not all events could be written to the log. The run failed as well: otherwise this is [`RunError::Log`](crate::RunError::Log).
+    /// The log of a failed run is not complete. After a successful run, this is
+    /// [`RunError::Log`](crate::RunError::Log).
     Log(EventLogError),
 }
 

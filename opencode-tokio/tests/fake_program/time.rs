@@ -196,7 +196,7 @@ async fn the_version_check_has_half_a_minute() {
         let error = version.unwrap_err();
         let VersionError::TimedOut { limit, .. } = &error else { panic!("{error:?}") };
         assert_eq!(*limit, 30 * SECOND);
-        assert!(error.to_string().ends_with("did not answer within 30 s"), "{error}");
+        assert!(error.to_string().ends_with("did not exit within 30 s"), "{error}");
         assert!(took >= *limit && took < *limit + SECOND, "{took:?}");
     }
 }

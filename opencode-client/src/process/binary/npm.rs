@@ -1,11 +1,10 @@
-//! From npm's wrapper to the program in the package for this machine.
+//! Resolution of npm's wrapper to the program in the package for this machine.
 //!
-//! `npm install opencode-ai` gives `node_modules/.bin/opencode`, a link to a file in
-//! `opencode-ai/bin` that the package's postinstall script replaces by the program. Where the
-//! script was refused the file is a stub that prints how to run it; in earlier releases it is a
-//! launcher for Node. Either way the program is in a package of its own beside it,
-//! `opencode-<os>-<arch>`, and running it directly saves a process that no signal is passed
-//! through.
+//! `npm install opencode-ai` creates `node_modules/.bin/opencode`, a link to a file in
+//! `opencode-ai/bin` that the package's postinstall script replaces by the program. Without the
+//! script, the file is a stub that prints how to run the script; in earlier releases the file is a
+//! launcher for Node. In both cases the program is in a package of its own beside `opencode-ai`,
+//! `opencode-<os>-<arch>`. Running that program directly saves a process that passes no signals on.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::check_program;
 
-/// What decides which package fits.
+/// Properties of this machine that decide which package fits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NpmHost {
     pub(super) os: &'static str,
@@ -53,7 +52,7 @@ impl NpmHost {
         }
     }
 
-    /// The packages whose program runs here, the best first.
+    /// Names of the packages whose program runs here, the best one first.
     fn packages(&self) -> Vec<String> {
         let Self { os, arch, .. } = self;
         let musl = match self.libc {
@@ -69,7 +68,7 @@ impl NpmHost {
     }
 }
 
-/// The program behind `found`, or `found` itself where there is no better answer.
+/// Returns the program behind `found`, or `found` itself when there is none.
 pub(super) fn resolve(found: &Path, host: &NpmHost) -> PathBuf {
     let Some(file) = wrapped_file(found) else {
         return found.to_owned();
@@ -82,8 +81,8 @@ pub(super) fn resolve(found: &Path, host: &NpmHost) -> PathBuf {
     file
 }
 
-/// The file that a link or a shim of npm stands for. A link to a file of another name is left
-/// alone: version managers tell by the name what they were called as.
+/// Returns the target of a link or a shim of npm. A link to a file of another name stays, because
+/// version managers choose the program by the name of the link.
 fn wrapped_file(found: &Path) -> Option<PathBuf> {
     let file = found.canonicalize().ok()?;
     if !file.file_stem()?.eq_ignore_ascii_case("opencode") {
@@ -101,7 +100,7 @@ fn wrapped_file(found: &Path) -> Option<PathBuf> {
     Some(file)
 }
 
-/// Whether this is the package's stub or its launcher for Node, not a script of the user's.
+/// Returns true for the package's stub or launcher for Node, and false for scripts of the user.
 fn is_launcher(file: &Path) -> bool {
     let package = file.parent().and_then(Path::parent);
     package.and_then(Path::file_name) == Some("opencode-ai".as_ref())
@@ -125,8 +124,8 @@ enum Interpreter {
 fn kind(file: &Path) -> Kind {
     let mut head = Vec::new();
     let read = File::open(file).and_then(|file| file.take(256).read_to_end(&mut head));
-    // Programs hold NUL within their first bytes on every platform. One that may be executed but
-    // not read is not for us to look into.
+    // Programs have a NUL among their first bytes on every platform. An unreadable executable
+    // counts as a program.
     if read.is_err() || head.contains(&0) {
         return Kind::Program;
     }
@@ -139,7 +138,7 @@ fn kind(file: &Path) -> Kind {
     Kind::Script(if names_node { Interpreter::Node } else { Interpreter::Other })
 }
 
-/// Looks where Node would: in `node_modules` of every directory above.
+/// Searches like Node: in `node_modules` of every directory above.
 fn platform_program(launcher: &Path, host: &NpmHost) -> Option<PathBuf> {
     let name = if host.os == "windows" { "opencode.exe" } else { "opencode" };
     host.packages().iter().find_map(|package| {
@@ -158,8 +157,8 @@ fn detect_vectors() -> Vectors {
     Vectors::Baseline
 }
 
-/// The C library of the system, whatever this program was built for: a static musl build runs on
-/// glibc systems too. Alpine may have glibc's loader for a compatibility layer.
+/// Returns the C library of the system, which is not always the one of this program: a static musl
+/// build also runs on glibc systems. Alpine may have glibc's loader for a compatibility layer.
 fn detect_libc() -> Libc {
     let has_glibc = Path::new("/lib64/ld-linux-x86-64.so.2").exists()
         || Path::new("/lib/ld-linux-aarch64.so.1").exists();

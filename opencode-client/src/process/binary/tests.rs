@@ -102,7 +102,8 @@ fn names_every_place_and_its_fault() {
     let error = Binary::Search.locate(&environment).expect_err("nothing is there");
     assert_eq!(
         error.to_string(),
-        "no opencode program found; tried OPENCODE_BINARY (not set), PATH (not set), HOME (not set)"
+        "no opencode program found in OPENCODE_BINARY (not set), PATH (not set), HOME (not set); \
+         install OpenCode with `npm i -g opencode-ai`, or set OPENCODE_BINARY"
     );
 }
 

@@ -1,24 +1,24 @@
-//! The version that `opencode --version` prints.
+//! Versions of OpenCode, as `opencode --version` prints them.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// A release of OpenCode, ordered as semantic versioning says: `1.2.0-beta` comes before `1.2.0`.
+/// Version of OpenCode, in the order of semantic versioning: `1.2.0-beta` comes before `1.2.0`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Version {
-    /// The first number.
+    /// Major version, the first number.
     pub major: u64,
-    /// The second number.
+    /// Minor version, the second number.
     pub minor: u64,
-    /// The third number; 0 where only two were given.
+    /// Patch version, the third number; 0 when there are only two.
     pub patch: u64,
-    /// What followed a `-`: the name of a pre-release.
+    /// Name of a pre-release, after a `-`.
     pub pre_release: Option<String>,
 }
 
-/// Reads a version out of what `opencode --version` printed: the first word that looks like one,
-/// with or without a leading `v`. Build metadata (`+…`) is dropped.
+/// Parses the output of `opencode --version`: the first word that has the form of a version, with
+/// or without a leading `v`. Build metadata (`+…`) is dropped.
 pub fn parse_version(stdout: &str) -> Option<Version> {
     stdout.split_whitespace().find_map(parse_word)
 }
@@ -43,13 +43,13 @@ fn parse_word(word: &str) -> Option<Version> {
     numbers.next().is_none().then_some(version)
 }
 
-/// `str::parse` alone would take a sign.
+/// Parses digits only; `str::parse` alone would accept a sign.
 fn parse_number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 impl Version {
-    /// A release, not a pre-release.
+    /// Creates the version of a release.
     pub const fn new(major: u64, minor: u64, patch: u64) -> Self {
         Self { major, minor, patch, pre_release: None }
     }
@@ -88,12 +88,13 @@ impl PartialOrd for Version {
     }
 }
 
-/// Part by part: numbers by value and before words, words by their bytes, the shorter list first.
+/// Compares part by part: numbers by value and before words, words by bytes, the shorter list
+/// first.
 fn compare_pre_releases(one: &str, other: &str) -> Ordering {
     one.split('.')
         .map(part_key)
         .cmp(other.split('.').map(part_key))
-        // `01` and `1` are one number and yet two names.
+        // `01` and `1` are the same number, but different names.
         .then_with(|| one.cmp(other))
 }
 
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_the_program_prints() {
+    fn versions_are_parsed_from_the_output_of_the_program() {
         let expected = Version::new(1, 18, 33);
         for stdout in [
             "1.18.33\n",
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_none() {
+    fn other_text_is_no_version() {
         for stdout in [
             "",
             "\n",
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_pre_release_and_fills_in_the_patch() {
+    fn a_pre_release_is_kept_and_a_missing_patch_is_zero() {
         let version = parse_version("0.0.0-dev-202511210839\n").expect("a version");
         assert_eq!(version.pre_release.as_deref(), Some("dev-202511210839"));
         assert_eq!(version.to_string(), "0.0.0-dev-202511210839");
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_like_semantic_versioning() {
+    fn versions_have_the_order_of_semantic_versioning() {
         let versions = [
             "0.0.0-dev-1",
             "0.15.31",

@@ -1,13 +1,13 @@
-//! Removing a directory that tools may have closed or still write to.
+//! Removal of a directory that tools may have made read-only or still write to.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// So often something may appear while its directory is removed.
+/// Maximum number of attempts, since files may appear while their directory is removed.
 const ATTEMPTS_MAX: usize = 4;
 
-/// Removes a directory and everything in it. One that is gone is no error.
+/// Removes a directory and all its content. A missing directory is no error.
 pub(super) fn remove_tree(root: &Path) -> io::Result<()> {
     let mut attempt = 1;
     loop {
@@ -28,20 +28,20 @@ fn is_gone(root: &Path) -> bool {
     fs::symlink_metadata(root).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Somebody else writes to the directory, or removes from it.
+/// Returns true for errors of a concurrent write to the directory, or removal from it.
 fn is_interference(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound)
 }
 
-/// Lets the owner read and change every directory below, as far as that can be done: the removal
-/// that follows tells what could not.
+/// Makes all directories below readable and writable for the owner. Errors are ignored, because the
+/// following removal reports them.
 #[cfg(unix)]
 fn open_directories(root: &Path) {
     use std::os::unix::fs::PermissionsExt;
 
     let mut pending = vec![root.to_owned()];
     while let Some(path) = pending.pop() {
-        // Not through links: what they point to is not ours.
+        // Links are not followed, because their targets are not ours.
         let Ok(metadata) = fs::symlink_metadata(&path) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! A hold on one process that no other process can slip into.
+//! Handle of one process, which never refers to another process.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use super::clock::{self, now};
 use super::row::{Liveness, StartTime, TableRow};
 use super::table::TableSource;
 
-/// One process: by pidfd where the system has them, else by pid and start time.
+/// One process, named by a pidfd where the system has them, or else by pid and start time.
 #[derive(Debug)]
 pub(super) struct Handle {
     pid: Pid,
@@ -22,7 +22,7 @@ pub(super) struct Handle {
     pidfd: Option<OwnedFd>,
 }
 
-/// What became of a signal.
+/// Delivery of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignalDelivery {
     /// The process has ended.
@@ -49,7 +49,7 @@ impl Handle {
     }
 }
 
-/// Takes hold of the processes of these rows; `None` for one that has ended since.
+/// Opens handles of the processes in these rows; `None` for a process that has ended since.
 pub(super) fn hold(
     processes: &[&TableRow],
     source: TableSource,
@@ -68,15 +68,15 @@ pub(super) fn hold(
         })
     };
     let opened: Vec<Option<Handle>> = processes.iter().map(|process| open(process)).collect();
-    // The check comes after the pidfds were opened: a process that had the pid both before and
-    // after is the one that the pidfd holds.
+    // The check follows the opening of the pidfds: a process that has the pid both before and after
+    // is the process of the pidfd.
     let handles: Vec<&Handle> = opened.iter().flatten().collect();
     let mut alive = are_alive(&handles, source)?.into_iter();
     let keep = |handle: Option<Handle>| handle.filter(|_| alive.next().unwrap_or(false));
     Ok(opened.into_iter().map(keep).collect())
 }
 
-/// Sends a signal to each of these processes. The first error comes after all have been tried.
+/// Sends a signal to each of these processes. Returns the first error after all attempts.
 pub(super) fn signal(
     handles: &[&Handle],
     signal: Signal,
@@ -84,7 +84,7 @@ pub(super) fn signal(
 ) -> (Vec<SignalDelivery>, io::Result<()>) {
     let mut result = Ok(());
     let alive = if handles.iter().all(|handle| handle.has_pidfd()) {
-        // The pidfd knows.
+        // A pidfd never names another process.
         vec![true; handles.len()]
     } else {
         are_alive(handles, source).unwrap_or_else(|error| {
@@ -113,7 +113,8 @@ fn send(handle: &Handle, is_alive: bool, signal: Signal) -> rustix::io::Result<(
     if is_alive { rustix::process::kill_process(handle.pid, signal) } else { Err(Errno::SRCH) }
 }
 
-/// Waits until one of these processes has ended, or until `until`; says of each whether it has.
+/// Waits until one of these processes has ended, or until `until`. Returns true for each process
+/// that has ended.
 pub(super) fn wait_for_one(
     handles: &[&Handle],
     until: Instant,
@@ -126,7 +127,7 @@ pub(super) fn wait_for_one(
         return wait_for_pidfds(&pidfds, until);
     }
 
-    // Without pidfds nothing reports the end of a process that is not our child.
+    // Without pidfds, no event reports the end of a process that is not our child.
     let mut pause = Duration::from_millis(2);
     loop {
         let alive = are_alive(handles, source)?;
@@ -139,7 +140,7 @@ pub(super) fn wait_for_one(
     }
 }
 
-/// Of each process whether it has not ended, and its pid still means it.
+/// Returns true for each process that has not ended and still owns its pid.
 fn are_alive(handles: &[&Handle], source: TableSource) -> io::Result<Vec<bool>> {
     let pids: Vec<u32> = handles.iter().map(|handle| handle.pid()).collect();
     let rows: BTreeMap<u32, TableRow> =
@@ -156,12 +157,12 @@ fn are_alive(handles: &[&Handle], source: TableSource) -> io::Result<Vec<bool>> 
 fn wait_for_pidfds(pidfds: &[&OwnedFd], until: Instant) -> io::Result<Vec<bool>> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    // A pidfd is readable from when its process has ended, reaped or not.
+    // A pidfd is readable once its process has ended, reaped or not.
     let mut polled: Vec<PollFd<'_>> =
         pidfds.iter().map(|pidfd| PollFd::new(pidfd, PollFlags::IN)).collect();
     loop {
         let left = until.saturating_duration_since(now());
-        // A wait too long for a timespec is one without end.
+        // A wait that is too long for a timespec has no end.
         let timeout = Timespec::try_from(left).ok();
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) => return Ok(polled.iter().map(|fd| !fd.revents().is_empty()).collect()),
@@ -171,8 +172,8 @@ fn wait_for_pidfds(pidfds: &[&OwnedFd], until: Instant) -> io::Result<Vec<bool>>
     }
 }
 
-/// `None` when the system has no pidfds, forbids them, or the process is gone, which the identity
-/// check finds out.
+/// Returns `None` when the system has no pidfds or forbids them, or when the process has ended,
+/// which the identity check reports.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_pidfd(pid: Pid) -> Option<OwnedFd> {
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()

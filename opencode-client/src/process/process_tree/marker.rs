@@ -1,15 +1,16 @@
-//! The environment variable by which the processes of a run are found again.
+//! Marker of a run: an environment variable by which all processes of the run are found.
 
 use std::ffi::OsStr;
 
-/// Far more than any sane depth of nesting; an inherited value beyond it is not ours.
+/// Maximum size of an inherited value, far beyond any sane depth of nesting. A longer one is not
+/// ours.
 const INHERITED_SIZE_MAX: usize = 4096;
 
-/// One run's value of [`Marker::NAME`], inherited by everything the run starts.
+/// Value of [`Marker::NAME`] for one run, which all processes of the run inherit.
 ///
-/// A program may itself run inside a tool of an outer run. Its children then carry
-/// `outer:inner`, so that the outer run's clean-up reaches them as well, while the inner run's
-/// clean-up never matches a process of the outer one.
+/// A program may itself run inside a tool of an outer run. The children of the program then carry
+/// `outer:inner`, so that the cleanup of the outer run includes them, while the cleanup of the
+/// inner run never matches a process of the outer one.
 #[derive(Clone, Debug)]
 pub(crate) struct Marker {
     value: String,
@@ -17,7 +18,7 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    /// The environment variable that holds the marker.
+    /// Name of the environment variable.
     pub(crate) const NAME: &str = "OPENCODE_RS_RUN";
 
     /// Creates a marker from unpredictable bits; `inherited` is this program's own value of
@@ -35,12 +36,12 @@ impl Marker {
         &self.value[self.token_start..]
     }
 
-    /// What to set [`Marker::NAME`] to in the environment of the run's process.
+    /// Returns the value of [`Marker::NAME`] for the process of the run.
     pub(crate) fn value(&self) -> &str {
         &self.value
     }
 
-    /// Whether a value of [`Marker::NAME`] names this run.
+    /// Returns true when this value of [`Marker::NAME`] contains the token of this run.
     #[cfg(any(test, unix))]
     pub(super) fn is_in(&self, value: &[u8]) -> bool {
         value.split(|&byte| byte == b':').any(|token| token == self.token().as_bytes())

@@ -1,4 +1,4 @@
-//! The process table of Linux: `/proc`.
+//! Process table of Linux: `/proc`.
 
 use std::fs;
 use std::io;
@@ -9,13 +9,14 @@ use super::clock;
 use super::marker::Marker;
 use super::row::{Liveness, Role, StartTime, TableRow};
 
-/// The number of the state in the line of stat, as proc(5) counts: the pid is 1, the command 2.
+/// Number of the field `state` in `/proc/[pid]/stat`, as proc(5) counts: the pid is 1, the command
+/// 2.
 const FIRST_FIELD: usize = 3;
 
-/// Milliseconds to wait for an exec to get on. Microseconds do, if no disk is involved.
+/// Maximum wait for an exec in progress, in milliseconds. Without a disk, microseconds are enough.
 const EXEC_PAUSES_MAX: usize = 100;
 
-/// Every process. `marker_for` says by the start time which marker to look for, if any.
+/// Reads all processes. `marker_for` chooses by the start time which marker to look for, if any.
 pub(super) fn snapshot<'a>(
     marker_for: impl Fn(StartTime) -> Option<&'a Marker>,
 ) -> io::Result<Vec<TableRow>> {
@@ -24,8 +25,8 @@ pub(super) fn snapshot<'a>(
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // The start time is read before the environment: should the pid change hands between the
-        // two, the row does not match the living process and its identity check fails.
+        // The start time is read before the environment. If another process gets the pid in
+        // between, the row does not match that process, and the identity check fails.
         let Some(mut process) = row(pid)? else {
             continue;
         };
@@ -37,7 +38,7 @@ pub(super) fn snapshot<'a>(
     Ok(table)
 }
 
-/// The row of one pid, its role not looked up.
+/// Reads the row of one pid, without the role.
 pub(super) fn row(pid: u32) -> io::Result<Option<TableRow>> {
     match fs::read(stat_path(pid)) {
         Ok(stat) => parse_stat(pid, &stat)
@@ -48,7 +49,7 @@ pub(super) fn row(pid: u32) -> io::Result<Option<TableRow>> {
     }
 }
 
-/// Whether any thread of the process may still do something: it has neither stopped nor ended.
+/// Returns true while any thread of the process can run, so neither stopped nor ended.
 pub(super) fn may_run(pid: u32) -> io::Result<bool> {
     let threads = match fs::read_dir(format!("/proc/{pid}/task")) {
         Ok(threads) => threads,
@@ -69,16 +70,15 @@ pub(super) fn may_run(pid: u32) -> io::Result<bool> {
     Ok(false)
 }
 
-/// A process that cannot be looked into (another user's, or gone by now) is known by its parent
-/// only.
+/// Reads the role. For a process of another user, or one that has ended, only the parent is known.
 fn role(pid: u32, marker: &Marker) -> Role {
     environment(pid).map_or(Role::Unmarked, |environment| {
         Role::of(environment.split(|&byte| byte == 0), marker)
     })
 }
 
-/// The environment of a process, as it was at its last exec. While an exec is under way there is
-/// none for a moment, and no event at the end of that moment.
+/// Reads the environment of a process, as of its last exec. During an exec there is no environment
+/// for a moment, and no event reports the end of that moment.
 fn environment(pid: u32) -> io::Result<Vec<u8>> {
     let mut pauses = EXEC_PAUSES_MAX;
     loop {
@@ -91,8 +91,8 @@ fn environment(pid: u32) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Whether the line tells of a program that has no place for its environment yet. An empty
-/// environment has one.
+/// Returns true when this line of stat belongs to a program whose environment has no address yet.
+/// An empty environment has an address.
 fn is_in_exec(stat: &[u8]) -> bool {
     const KERNEL_THREAD: u64 = 0x0020_0000;
     let number = |field| fields(stat)?.nth(field - FIRST_FIELD)?.parse::<u64>().ok();
@@ -106,14 +106,15 @@ fn stat_path(pid: u32) -> String {
 }
 
 fn has_vanished(error: &io::Error) -> bool {
-    // Reading an open stat of a process that was just reaped gives ESRCH.
+    // ESRCH comes from the stat of a process that was reaped while the file was open.
     error.kind() == io::ErrorKind::NotFound
         || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
-        // Under hidepid the processes of others look like this.
+        // With `hidepid`, processes of other users look like this.
         || error.kind() == io::ErrorKind::PermissionDenied
 }
 
-/// `pid (command) state ppid …`, see proc(5); the command may hold spaces and parentheses.
+/// Parses `pid (command) state ppid …`, see proc(5); the command may contain spaces and
+/// parentheses.
 fn parse_stat(pid: u32, stat: &[u8]) -> Option<TableRow> {
     let start = stat.iter().position(|&byte| byte == b'(')? + 1;
     let end = stat.iter().rposition(|&byte| byte == b')')?;
@@ -129,7 +130,7 @@ fn parse_stat(pid: u32, stat: &[u8]) -> Option<TableRow> {
     Some(TableRow { pid, parent, started, liveness, role: Role::Unmarked, command })
 }
 
-/// The fields behind the command, from [`FIRST_FIELD`] on.
+/// Returns the fields after the command, from [`FIRST_FIELD`] on.
 fn fields(stat: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     Some(std::str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace())

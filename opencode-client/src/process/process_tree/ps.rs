@@ -1,4 +1,4 @@
-//! The process table of a Unix without `/proc`: what `ps` prints.
+//! Process table of a Unix without `/proc`: the output of `ps`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,12 +7,13 @@ use std::process::{Command, Stdio};
 use super::marker::Marker;
 use super::row::{Liveness, Role, StartTime, TableRow};
 
-/// Every process. `marker_for` says by the start time which marker to look for, if any.
+/// Reads all processes. `marker_for` chooses by the start time which marker to look for, if any.
 pub(super) fn snapshot<'a>(
     marker_for: impl Fn(StartTime) -> Option<&'a Marker>,
 ) -> io::Result<Vec<TableRow>> {
     let mut table = rows_of(&["-A"])?;
-    // BSD options, which Linux's ps knows too: `e` appends the environment to the command line.
+    // BSD options, which the `ps` of Linux has too: `e` appends the environment to the command
+    // line.
     let listing = run(&["axeww", "-o", "pid=", "-o", "command="])?;
     let words: BTreeMap<u32, &str> = listing.lines().filter_map(words_of).collect();
     for process in &mut table {
@@ -25,13 +26,12 @@ pub(super) fn snapshot<'a>(
     Ok(table)
 }
 
-/// Whether the process may still do something after it was told to stop. Starting ps takes longer
-/// than stopping, so it need not be asked.
+/// Returns false: a stop signal takes less time than a start of `ps`, so the process has stopped.
 pub(super) fn may_run(_pid: u32) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The rows of these pids; the roles are not looked up.
+/// Reads the rows of these pids, without the roles.
 pub(super) fn rows(pids: &[u32]) -> io::Result<Vec<TableRow>> {
     if pids.is_empty() {
         return Ok(Vec::new());
@@ -41,7 +41,8 @@ pub(super) fn rows(pids: &[u32]) -> io::Result<Vec<TableRow>> {
 }
 
 fn rows_of(selection: &[&str]) -> io::Result<Vec<TableRow>> {
-    // One -o each: after a `=`, POSIX takes the rest of the argument for the column's heading.
+    // One `-o` each: after a `=`, POSIX reads the rest of the argument as the heading of the
+    // column.
     let columns = ["pid=", "ppid=", "stat=", "lstart=", "comm="];
     let mut arguments = selection.to_vec();
     for column in columns {
@@ -53,15 +54,15 @@ fn rows_of(selection: &[&str]) -> io::Result<Vec<TableRow>> {
 fn run(arguments: &[&str]) -> io::Result<String> {
     let output = Command::new("ps")
         .args(arguments)
-        // English month names, and start times without a jump when clocks change.
+        // English month names, and start times without daylight saving.
         .env("LC_ALL", "C")
         .env("TZ", "UTC0")
-        // ps must not list itself as a member.
+        // `ps` must not list itself as a member.
         .env_remove(Marker::NAME)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()?;
-    // With -p, ps fails when none of the processes exists any more: an empty answer, no error.
+    // With `-p`, `ps` fails when none of the processes exists any more: no rows, and no error.
     let names_pids = arguments.contains(&"-p");
     if output.status.success() || (names_pids && output.stdout.is_empty()) {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -74,7 +75,7 @@ fn parse_rows(listing: &str) -> Vec<TableRow> {
     listing.lines().filter_map(parse_row).collect()
 }
 
-/// `pid ppid stat Www Mmm dd hh:mm:ss yyyy command`
+/// Parses `pid ppid stat Www Mmm dd hh:mm:ss yyyy command`.
 fn parse_row(line: &str) -> Option<TableRow> {
     let mut rest = line;
     let mut field = || {
@@ -99,7 +100,7 @@ fn parse_row(line: &str) -> Option<TableRow> {
     })
 }
 
-/// Seconds on a calendar whose years have 12 × 31 days: it only has to order and to compare.
+/// Returns seconds on a calendar whose years have 12 × 31 days, enough to order and to compare.
 fn seconds(year: &str, month: &str, day: &str, time: &str) -> Option<u64> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -112,7 +113,7 @@ fn seconds(year: &str, month: &str, day: &str, time: &str) -> Option<u64> {
     Some(seconds + parts.next()?.ok()?)
 }
 
-/// `pid command arguments environment`
+/// Parses `pid command arguments environment`.
 fn words_of(line: &str) -> Option<(u32, &str)> {
     let (pid, words) = line.trim_start().split_once(' ')?;
     Some((pid.parse().ok()?, words))

@@ -1,27 +1,27 @@
-//! One row of the process table, and what its environment says.
+//! One row of the process table, and the role of the process.
 
 use super::GUARDIAN_ENTRY;
 use super::marker::Marker;
 
-/// When a process started, in the units of its [`TableSource`]. With the pid it names one process.
+/// Start time of a process, in the unit of the table source. Start time and pid name one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct StartTime(pub(super) u64);
 
-/// Whether a process still runs. A zombie has ended: it only waits for its parent to ask.
+/// Liveness of a process. A zombie has ended, and only waits until its parent reads the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Liveness {
     Alive,
     Ended,
 }
 
-/// What a process's environment says about its part in the run.
+/// Role of a process in the run, according to its environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// A guardian, of this run or of one nested in it: it ends by itself after its clean-up.
+    /// A guardian of this run or of a nested one, which exits by itself after its cleanup.
     Guardian,
-    /// It carries the run's marker.
+    /// A process with the marker of the run.
     Marked,
-    /// It carries no marker, or its environment cannot be read.
+    /// A process without the marker, or with an unreadable environment.
     Unmarked,
 }
 
@@ -37,8 +37,8 @@ pub(super) struct TableRow {
 }
 
 impl Role {
-    /// What these entries of an environment say. Where they come behind a command line, that may
-    /// talk of the marker too: the last entry counts.
+    /// Returns the role according to these entries of an environment. The last entry counts,
+    /// because entries may follow a command line that mentions the marker too.
     pub(super) fn of<'a>(
         entries: impl DoubleEndedIterator<Item = &'a [u8]> + Clone,
         marker: &Marker,
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_roles_by_whole_entries() {
+    fn roles_depend_on_whole_entries() {
         let (ours, other) = (Marker::fresh(None), Marker::fresh(None));
         let (name, value, foreign) = (Marker::NAME, ours.value(), other.value());
         for (environment, expected) in [

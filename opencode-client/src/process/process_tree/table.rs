@@ -1,4 +1,4 @@
-//! One look at the processes of the machine, and which of them belong to a run.
+//! Snapshot of the processes of the machine, and the members of a run among them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,7 +10,7 @@ use super::procfs;
 use super::ps;
 use super::row::{Liveness, Role, StartTime, TableRow};
 
-/// Where the process table is read from.
+/// Source of the process table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TableSource {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -25,7 +25,7 @@ impl TableSource {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     pub(super) const HERE: Self = Self::Ps;
 
-    /// Every process; the role is looked up for those started at `since` or later.
+    /// Reads all processes, with the roles of those that started at `since` or later.
     pub(super) fn snapshot(self, marker: &Marker, since: StartTime) -> io::Result<Vec<TableRow>> {
         let marker_for = |started| self.is_since(started, since).then_some(marker);
         match self {
@@ -36,7 +36,7 @@ impl TableSource {
         }
     }
 
-    /// The rows of these pids as they are now, read in this order; those gone are left out.
+    /// Reads the current rows of these pids, in this order. Rows of ended processes are left out.
     pub(super) fn rows(self, pids: &[u32]) -> io::Result<Vec<TableRow>> {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -46,12 +46,12 @@ impl TableSource {
         }
     }
 
-    /// The row of one pid as it is now.
+    /// Reads the current row of one pid.
     pub(super) fn row(self, pid: u32) -> io::Result<Option<TableRow>> {
         Ok(self.rows(&[pid])?.pop())
     }
 
-    /// Whether the process may still do something: it has neither stopped nor ended.
+    /// Returns true while the process can run, so neither stopped nor ended.
     pub(super) fn may_run(self, pid: u32) -> io::Result<bool> {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -61,7 +61,7 @@ impl TableSource {
         }
     }
 
-    /// Whether two start times of one pid mean the same process.
+    /// Returns true when two start times of one pid belong to the same process.
     pub(super) fn is_same(self, one: StartTime, other: StartTime) -> bool {
         one.0.abs_diff(other.0) <= self.jitter()
     }
@@ -74,17 +74,17 @@ impl TableSource {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Self::Procfs => 0,
-            // ps works out the start from the uptime, whole seconds, anew at every call.
+            // `ps` computes the start from the uptime in whole seconds, at every call.
             #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
             Self::Ps => 2,
         }
     }
 }
 
-/// The living processes of `table` that belong to the run and are not `known` yet.
+/// Returns the living processes of `table` that belong to the run and are not `known` yet.
 ///
-/// A process belongs if it is marked, or if its parent belongs; but nothing of `protected`, no
-/// guardian, and nothing older than `since`.
+/// A process belongs to the run if the process is marked or its parent belongs. Excluded are
+/// `protected` processes, guardians, and processes older than `since`.
 pub(super) fn newcomers<'a>(
     table: &'a [TableRow],
     source: TableSource,
@@ -119,7 +119,7 @@ pub(super) fn newcomers<'a>(
     found
 }
 
-/// The pids no clean-up may ever touch: init, this process and those it descends from.
+/// Returns the pids that no cleanup may ever signal: init, this process and its ancestors.
 pub(super) fn protected_pids(table: &[TableRow], own: u32) -> BTreeSet<u32> {
     let parents: BTreeMap<u32, u32> =
         table.iter().map(|process| (process.pid, process.parent)).collect();
@@ -159,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn follows_parents_and_markers_and_both_mixed() {
+    fn members_are_found_by_parents_and_markers_and_both() {
         let table = [
             process(100, 10), // the root
             process(101, 100),
             process(102, 101), // a grandchild
             marked(110, 1),    // an orphan of the run
             process(111, 110), // its child cleared its environment
-            process(120, 1),   // a stranger
+            process(120, 1),   // no process of the run
             process(10, 1),
         ];
         assert_eq!(found(&table, &[100], 10), [101, 102, 110, 111].into());
@@ -182,8 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn never_touches_itself_its_ancestors_or_init() {
-        // The program runs inside a tool and carries the marker that it looks for: the worst case.
+    fn this_process_its_ancestors_and_init_are_never_members() {
+        // The worst case: the program runs inside a tool, and has the marker in its own
+        // environment.
         let table = [
             marked(1, 0),
             marked(60, 1),
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_the_old_the_ended_and_guardians() {
+    fn old_and_ended_processes_and_guardians_are_no_members() {
         let mut ended = marked(100, 1);
         ended.liveness = Liveness::Ended;
         let mut guardian = marked(110, 100);
@@ -208,7 +209,7 @@ mod tests {
         let table = [
             marked(40, 1), // older than the run
             ended,
-            process(101, 100), // a zombie's child: found all the same
+            process(101, 100), // a child of a zombie is a member
             guardian,
             process(111, 110),
         ];

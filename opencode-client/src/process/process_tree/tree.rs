@@ -1,4 +1,4 @@
-//! The tree of a run on Unix.
+//! Process tree of a run on Unix.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,20 +11,21 @@ use super::row::{Role, StartTime, TableRow};
 use super::table::{TableSource, newcomers, protected_pids};
 use super::{Marker, ProcessTreeError, Survivor, Survivors, SweepError, SweepLimits};
 
-/// After so many rounds even a fork bomb is killed without having been frozen whole.
+/// Maximum number of rounds before the kill, which a fork bomb would otherwise prevent forever.
 const FREEZE_ROUNDS_MAX: usize = 32;
 
-/// One that has not stopped by then waits in the kernel, for a disk for example, and forks nobody.
+/// Limit on the wait for a stop. A process that takes longer waits in the kernel, for a disk for
+/// example, and cannot fork.
 const STOP_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// One run's root process and everything that it started.
+/// The root process of a run with all its descendants.
 ///
-/// All operations block, for as long as it takes to read the process table a few times.
+/// All operations block while they read the process table a few times.
 #[derive(Debug)]
 pub(crate) struct ProcessTree {
     members: BTreeMap<u32, Member>,
     marker: Marker,
-    /// Nothing of the run is older.
+    /// Minimum start time of members.
     since: StartTime,
     source: TableSource,
 }
@@ -39,14 +40,14 @@ struct Member {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MemberState {
     Frozen,
-    /// Another user's: signals are refused.
+    /// A process of another user, which cannot be signalled.
     OutOfReach,
     Running,
 }
 
 impl ProcessTree {
-    /// The tree below `root_pid`, a child of this process that has not been waited for yet: call
-    /// it right after the spawn. Should the child be gone already, the marker alone tells.
+    /// Creates the tree below `root_pid`, a child of this process that was not reaped yet, so right
+    /// after the spawn. If the child has exited already, members are found by the marker alone.
     pub(crate) fn new(root_pid: u32, marker: Marker) -> Self {
         Self::with_source(root_pid, marker, TableSource::HERE)
     }
@@ -60,7 +61,7 @@ impl ProcessTree {
             since: start_of(own).map_or_else(StartTime::default, |process| process.started),
             source,
         };
-        // A root that cannot be looked up now is found by its marker later, or is gone.
+        // A root that cannot be read now is found by its marker later, or has exited.
         if let Some(root) = start_of(root_pid).filter(|root| root.parent == own)
             && let Ok(handles) = handle::hold(&[&root], source)
             && let Some(handle) = handles.into_iter().flatten().next()
@@ -71,35 +72,35 @@ impl ProcessTree {
         tree
     }
 
-    /// Asks the root and all members to end: SIGTERM, and SIGCONT for those that are stopped. Who
-    /// is found now stays a member, even if it hides from later looks.
+    /// Asks the root and all members to exit, by SIGTERM and by SIGCONT for stopped ones. Processes
+    /// that are found now stay members, even if they hide from later scans.
     ///
     /// # Errors
     ///
-    /// The members known so far were signalled all the same.
+    /// [`ProcessTreeError`], after the known members were signalled.
     pub(crate) fn terminate(&mut self) -> Result<(), ProcessTreeError> {
         let scanned = self.scan();
         let signalled = self.signal_all(Signal::TERM).and_then(|()| self.signal_all(Signal::CONT));
         scanned.and(signalled)
     }
 
-    /// Kills the root and all members, having frozen them first so that none can start another
-    /// while the others die. Does not wait for them.
+    /// Kills the root and all members, without a wait for their exit. All members are frozen first,
+    /// so that none can fork while the others die.
     ///
     /// # Errors
     ///
-    /// The members known so far were killed all the same.
+    /// [`ProcessTreeError`], after the known members were killed.
     pub(crate) fn kill(&mut self) -> Result<(), ProcessTreeError> {
         let frozen = self.freeze();
         let killed = self.signal_all(Signal::KILL);
         frozen.and(killed)
     }
 
-    /// Ends what is left of the run after its root has exited, and waits until it is gone.
+    /// Ends all members after the exit of the root, and waits until none is left.
     ///
     /// # Errors
     ///
-    /// [`SweepError::Survived`] names what is still alive at the end of `limits`.
+    /// [`SweepError::Survived`] lists the processes that are still alive after `limits`.
     pub(crate) fn sweep(&mut self, limits: SweepLimits) -> Result<(), SweepError> {
         self.forget_ended()?;
         self.scan()?;
@@ -115,7 +116,7 @@ impl ProcessTree {
         loop {
             self.kill()?;
             self.wait_until_empty(end)?;
-            // Nobody is left who could start another, unless somebody had not been found yet.
+            // No known member is left; a scan shows whether there are unknown ones.
             if self.members.is_empty() && self.scan()? == ScanResult::Complete {
                 return Ok(());
             }
@@ -136,8 +137,8 @@ impl ProcessTree {
         Ok(())
     }
 
-    /// A fork that is under way when the signal comes is still carried out. Nothing but the process
-    /// table says when a process that is not our child has stopped.
+    /// Waits until the signalled members have stopped, because a fork in progress still completes.
+    /// Only the process table shows the stop of a process that is not our child.
     fn wait_until_stopped(&mut self) -> Result<(), ProcessTreeError> {
         let until = later(STOP_TIMEOUT);
         let mut pause = Duration::from_micros(100);
@@ -165,7 +166,7 @@ impl ProcessTree {
             self.members.iter().map(|(&pid, member)| (pid, member.handle.started())).collect();
         let newcomers = newcomers(&table, self.source, self.since, &known, &protected);
 
-        // One that ends before it is held may have started another: that counts as found.
+        // A newcomer that ends before its handle is open may have forked, so a further scan is due.
         let found = if newcomers.is_empty() { ScanResult::Complete } else { ScanResult::Newcomers };
         let handles = handle::hold(&newcomers, self.source).map_err(ProcessTreeError::Table)?;
         let held = newcomers.into_iter().zip(handles);
@@ -176,8 +177,8 @@ impl ProcessTree {
         Ok(found)
     }
 
-    /// Keeps those that carry the marker, and those whose parent is still the process that it was
-    /// in `table`: while that one lives, its pid cannot have meant another.
+    /// Keeps the processes with the marker, and those whose parent is still the same process as in
+    /// `table`: while the parent lives, its pid names no other process.
     fn confirm<'a>(
         &self,
         table: &[TableRow],
@@ -189,8 +190,8 @@ impl ProcessTree {
             return Ok(kept);
         }
 
-        // Children first: what a child says of its parent is only worth something if the parent
-        // is found unchanged after that.
+        // Children first: the parent that a child names counts only if the parent is unchanged
+        // after that.
         let children = by_parent.iter().map(|(process, _)| process.pid);
         let parents = by_parent.iter().map(|(process, _)| process.parent);
         let pids: Vec<u32> = children.chain(parents).collect();
@@ -251,7 +252,7 @@ impl ProcessTree {
         self.wait(now())
     }
 
-    /// Waits for one member's end at least, until `until` at most, and forgets those that ended.
+    /// Waits for the end of at least one member, at most until `until`, and removes ended members.
     fn wait(&mut self, until: Instant) -> Result<(), ProcessTreeError> {
         let handles: Vec<&Handle> = self.members.values().map(|member| &member.handle).collect();
         if handles.is_empty() {

@@ -1,8 +1,8 @@
-//! Without Unix: the direct child is all that is known, and its owner ends it.
+//! Process tree elsewhere: only the direct child is known, and the owner of the child ends it.
 
 use super::{Marker, ProcessTreeError, SweepError, SweepLimits};
 
-/// See the Unix version; here every operation finds nothing to do.
+/// Process tree without members, on which every operation succeeds.
 #[derive(Debug)]
 pub(crate) struct ProcessTree(());
 
