@@ -169,10 +169,10 @@ pub use schemars;
 
 pub use opencode_config::{
     Approval, Attach, CacheHome, ConfigWarning, Credentials, DataHome, Environment, ExtraFlags,
-    FlagValue, History, Isolation, LogLevel, LogOutput, ModelRef, ModelRefError, PermissionAction,
-    PermissionError, PermissionRule, Permissions, Plugins, ProjectConfig, Reasoning, Resume,
-    ResumeTarget, RunConfig, RunConfigError, RunFlags, ServeFlags, Sharing, TempHome, ToolSwitch,
-    UserConfig,
+    FlagValue, Isolation, Json, JsonObject, JsoncError, LogLevel, LogOutput, ModelRef,
+    ModelRefError, PermissionAction, PermissionError, PermissionRule, Permissions, Plugins,
+    ProjectConfig, Questions, Reasoning, Resume, RunConfig, RunConfigError, RunFlags, ServeFlags,
+    Sharing, TempHome, ToolSwitch, UserConfig,
 };
 pub use opencode_proto::api::{self, CreateSession, ServerHealth};
 pub use opencode_proto::{

@@ -1,31 +1,52 @@
-//! Who may use a server.
+//! Authentication of clients to a server.
 
 use std::fmt;
 
-/// Basic authentication of an OpenCode server.
+/// Name and password for the Basic authentication of an OpenCode server.
 ///
-/// Reaches OpenCode by environment (`OPENCODE_SERVER_USERNAME`, `OPENCODE_SERVER_PASSWORD`), never by
-/// arguments. `Debug` does not print the password.
+/// OpenCode reads them from the environment (`OPENCODE_SERVER_USERNAME`,
+/// `OPENCODE_SERVER_PASSWORD`), never from arguments. `Debug` does not print the password.
+///
+/// ```
+/// use opencode_config::Credentials;
+///
+/// let credentials = Credentials::new("correct horse").with_username("ci");
+/// assert_eq!(credentials.username(), Some("ci"));
+/// assert!(!format!("{credentials:?}").contains("horse"));
+/// ```
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Credentials {
-    /// OpenCode's own default is `opencode`.
-    pub username: Option<String>,
-    /// An empty password means no authentication to OpenCode, and is refused.
-    pub password: String,
+    username: Option<String>,
+    password: String,
 }
 
 impl Credentials {
-    /// The default user with this password.
+    /// Creates credentials with this password for OpenCode's default user.
+    ///
+    /// To OpenCode an empty password means no authentication, so an empty one is refused when a
+    /// command line is built.
     #[must_use]
     pub fn new(password: impl Into<String>) -> Self {
         Self { username: None, password: password.into() }
     }
 
-    /// Sets [`username`](Self::username).
+    /// Sets the name of the user. Default: OpenCode's own, `opencode`.
     #[must_use]
     pub fn with_username(self, username: impl Into<String>) -> Self {
         Self { username: Some(username.into()), ..self }
+    }
+
+    /// Returns the name of the user, or `None` for OpenCode's default.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
+
+    /// Returns the password.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.password
     }
 }
 

@@ -1,60 +1,53 @@
-//! Command-line flags that `opencode run` and `opencode serve` have beside model and agent.
+//! Command-line flags of `opencode run` and `opencode serve` besides model and agent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 mod extra;
+mod resume;
 mod serve;
+mod switches;
 #[cfg(test)]
 mod tests;
 
 pub use extra::{ExtraFlags, FlagValue};
 pub(crate) use extra::{check_extra, is_secret, long_name};
+pub use resume::Resume;
 pub use serve::ServeFlags;
+pub use switches::{Approval, LogLevel, LogOutput, Plugins, Questions, Reasoning, Sharing};
 
 use crate::Credentials;
 
-/// The typed flags of `opencode run`.
+/// Flags of `opencode run` that this crate has types for.
 ///
 /// ```
-/// use opencode_config::{Resume, RunFlags};
+/// use opencode_config::{Approval, Reasoning, Resume, RunFlags};
 ///
-/// let flags = RunFlags::new().with_title("nightly").with_resume(Resume::session("ses_1").forked());
+/// let flags = RunFlags::new()
+///     .with_approval(Approval::Auto)
+///     .with_file("src/main.rs")
+///     .with_reasoning(Reasoning::Show)
+///     .with_resume(Resume::session("ses_1").forked())
+///     .with_title("nightly");
+/// assert_eq!(flags.title(), Some("nightly"));
 /// ```
 ///
-/// By default OpenCode prints the errors of its log to stderr: of many failures, its events say no
-/// more than "check server logs".
+/// By default OpenCode prints the errors of its log to stderr: many failures appear in the events
+/// only as "check server logs".
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RunFlags {
-    /// What becomes of permission requests.
-    pub approval: Approval,
-    /// Runs on a server that is there already (`--attach`). OpenCode 1.18.33 often exits before it
-    /// has printed the last events; a client of the HTTP API does not.
-    pub attach: Option<Attach>,
-    /// The command to run instead of a plain prompt (`--command`). What is on stdin becomes its
-    /// arguments, verbatim and possibly empty.
-    pub command: Option<String>,
-    /// Files and directories to attach (`--file`), relative to the directory of the run. OpenCode
-    /// drops them when there is a `command`, so the two together are refused.
-    pub files: Vec<PathBuf>,
-    /// How much is logged (`--log-level`): [`LogLevel::Error`] by default, OpenCode's own choice
-    /// (`INFO`) with `None`.
-    pub log_level: Option<LogLevel>,
-    /// Where logs go: [`LogOutput::FileAndStderr`] by default.
-    pub logs: LogOutput,
-    /// Which plugins are loaded.
-    pub plugins: Plugins,
-    /// Whether reasoning is among the events.
-    pub reasoning: Reasoning,
-    /// The session to go on with.
-    pub resume: Option<Resume>,
-    /// Whether the session is published.
-    pub sharing: Sharing,
-    /// The title of a new session (`--title`). Without one, a second model call invents it; an empty
-    /// one takes the first 50 characters of the prompt.
-    pub title: Option<String>,
-    /// The variant of the model, such as its reasoning effort (`--variant`).
-    pub variant: Option<String>,
+    approval: Approval,
+    attach: Option<Attach>,
+    command: Option<String>,
+    files: Vec<PathBuf>,
+    log_level: Option<LogLevel>,
+    logs: LogOutput,
+    plugins: Plugins,
+    reasoning: Reasoning,
+    resume: Option<Resume>,
+    sharing: Sharing,
+    title: Option<String>,
+    variant: Option<String>,
 }
 
 impl Default for RunFlags {
@@ -77,239 +70,231 @@ impl Default for RunFlags {
 }
 
 impl RunFlags {
-    /// The defaults: a new session, errors of the log on stderr.
+    /// Creates the default flags: a new session, errors of the log on stderr.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets [`approval`](Self::approval).
+    /// Sets the reaction to permission requests (`--auto`). Default: [`Approval::Reject`].
     #[must_use]
     pub fn with_approval(self, approval: Approval) -> Self {
         Self { approval, ..self }
     }
 
-    /// Sets [`attach`](Self::attach).
+    /// Returns the reaction to permission requests.
+    #[must_use]
+    pub fn approval(&self) -> Approval {
+        self.approval
+    }
+
+    /// Sets the running server to run on (`--attach`). Default: none, the run has a server of its own.
+    ///
+    /// OpenCode 1.18.33 often exits before it has printed the last events of an attached run; a
+    /// client of the HTTP API does not lose them.
     #[must_use]
     pub fn with_attach(self, attach: Attach) -> Self {
         Self { attach: Some(attach), ..self }
     }
 
-    /// Sets [`command`](Self::command).
+    /// Returns the running server to run on.
+    #[must_use]
+    pub fn attach(&self) -> Option<&Attach> {
+        self.attach.as_ref()
+    }
+
+    /// Sets the command to run instead of a plain prompt (`--command`). Default: none.
+    ///
+    /// The text on stdin becomes the arguments of the command, verbatim and possibly empty. OpenCode
+    /// drops files that are attached to a command, so the two together are refused.
     #[must_use]
     pub fn with_command(self, command: impl Into<String>) -> Self {
         Self { command: Some(command.into()), ..self }
     }
 
-    /// Adds to [`files`](Self::files).
+    /// Returns the command to run instead of a plain prompt.
+    #[must_use]
+    pub fn command(&self) -> Option<&str> {
+        self.command.as_deref()
+    }
+
+    /// Adds a file or directory to attach (`--file`), relative to the directory of the run.
     #[must_use]
     pub fn with_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.files.push(file.into());
         self
     }
 
-    /// Sets [`log_level`](Self::log_level).
+    /// Returns the attached files and directories.
     #[must_use]
-    pub fn with_log_level(self, log_level: LogLevel) -> Self {
-        Self { log_level: Some(log_level), ..self }
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
-    /// Sets [`logs`](Self::logs).
+    /// Sets the level of OpenCode's log (`--log-level`). Default: [`LogLevel::Error`].
+    ///
+    /// With `None`, OpenCode chooses the level, which is `INFO`.
+    #[must_use]
+    pub fn with_log_level(self, log_level: impl Into<Option<LogLevel>>) -> Self {
+        Self { log_level: log_level.into(), ..self }
+    }
+
+    /// Returns the level of OpenCode's log, or `None` when OpenCode chooses.
+    #[must_use]
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.log_level
+    }
+
+    /// Sets the destination of OpenCode's log (`--print-logs`). Default:
+    /// [`LogOutput::FileAndStderr`].
     #[must_use]
     pub fn with_logs(self, logs: LogOutput) -> Self {
         Self { logs, ..self }
     }
 
-    /// Sets [`plugins`](Self::plugins).
+    /// Returns the destination of OpenCode's log.
+    #[must_use]
+    pub fn logs(&self) -> LogOutput {
+        self.logs
+    }
+
+    /// Sets the plugins to load (`--pure`). Default: [`Plugins::All`].
     #[must_use]
     pub fn with_plugins(self, plugins: Plugins) -> Self {
         Self { plugins, ..self }
     }
 
-    /// Sets [`reasoning`](Self::reasoning).
+    /// Returns the plugins to load.
+    #[must_use]
+    pub fn plugins(&self) -> Plugins {
+        self.plugins
+    }
+
+    /// Sets the output of reasoning (`--thinking`). Default: [`Reasoning::Hide`].
     #[must_use]
     pub fn with_reasoning(self, reasoning: Reasoning) -> Self {
         Self { reasoning, ..self }
     }
 
-    /// Sets [`resume`](Self::resume).
+    /// Returns the output of reasoning.
+    #[must_use]
+    pub fn reasoning(&self) -> Reasoning {
+        self.reasoning
+    }
+
+    /// Sets the session to continue (`--continue`, `--session`, `--fork`). Default: a new session.
     #[must_use]
     pub fn with_resume(self, resume: Resume) -> Self {
         Self { resume: Some(resume), ..self }
     }
 
-    /// Sets [`sharing`](Self::sharing).
+    /// Returns the session to continue.
+    #[must_use]
+    pub fn resume(&self) -> Option<&Resume> {
+        self.resume.as_ref()
+    }
+
+    /// Sets the publication of the session (`--share`). Default: [`Sharing::Configured`].
     #[must_use]
     pub fn with_sharing(self, sharing: Sharing) -> Self {
         Self { sharing, ..self }
     }
 
-    /// Sets [`title`](Self::title).
+    /// Returns the publication of the session.
+    #[must_use]
+    pub fn sharing(&self) -> Sharing {
+        self.sharing
+    }
+
+    /// Sets the title of a new session (`--title`). Default: a second call of the model invents one.
+    ///
+    /// With an empty title, OpenCode takes the first 50 characters of the prompt.
     #[must_use]
     pub fn with_title(self, title: impl Into<String>) -> Self {
         Self { title: Some(title.into()), ..self }
     }
 
-    /// Sets [`variant`](Self::variant).
+    /// Returns the title of a new session.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// Sets the variant of the model, such as its reasoning effort (`--variant`). Default: none.
     #[must_use]
     pub fn with_variant(self, variant: impl Into<String>) -> Self {
         Self { variant: Some(variant.into()), ..self }
     }
-}
 
-/// What `opencode run` does when a rule says `ask`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Approval {
-    /// Rejects, which ends the turn (`opencode run` without a flag).
-    #[default]
-    Reject,
-    /// Approves everything that no rule denies (`--auto`).
-    Auto,
-}
-
-/// The session that a run continues.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Resume {
-    /// Which one.
-    pub target: ResumeTarget,
-    /// What happens to it.
-    pub history: History,
-}
-
-impl Resume {
-    /// The newest session of the directory that is nobody's child (`--continue`).
+    /// Returns the variant of the model.
     #[must_use]
-    pub fn latest() -> Self {
-        Self { target: ResumeTarget::Latest, history: History::Continue }
-    }
-
-    /// The session with this id (`--session`). It must belong to the directory of the run: OpenCode
-    /// 1.18.33 hangs for ever otherwise.
-    #[must_use]
-    pub fn session(id: impl Into<String>) -> Self {
-        Self { target: ResumeTarget::Session(id.into()), history: History::Continue }
-    }
-
-    /// Copies the session first and continues the copy (`--fork`).
-    #[must_use]
-    pub fn forked(self) -> Self {
-        Self { history: History::Fork, ..self }
+    pub fn variant(&self) -> Option<&str> {
+        self.variant.as_deref()
     }
 }
 
-/// Which session is resumed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum ResumeTarget {
-    /// The newest of the directory (`--continue`).
-    Latest,
-    /// The one with this id (`--session`).
-    Session(String),
-}
-
-/// What resuming does to the session.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum History {
-    /// It grows.
-    #[default]
-    Continue,
-    /// A copy of it grows (`--fork`).
-    Fork,
-}
-
-/// A server to run on.
+/// A running server for `opencode run --attach`.
+///
+/// The credentials travel by environment, since every user of the machine can read arguments:
+///
+/// ```
+/// use opencode_config::{Attach, Credentials, Environment, Invocation, IsolationPlan};
+/// use opencode_config::{RunConfig, RunFlags};
+///
+/// let server = Attach::new("http://127.0.0.1:4096")
+///     .with_credentials(Credentials::new("correct horse"))
+///     .with_directory("/srv/app");
+/// let config = RunConfig::new().with_flags(RunFlags::new().with_attach(server));
+///
+/// let plan = IsolationPlan::new(&config, &Environment::new(), "/tmp/run-1", Vec::new())?;
+/// let run = Invocation::run("opencode", "Hello.", "/src/app", &config, &plan)?;
+/// assert!(run.command_line().contains("--attach=http://127.0.0.1:4096 --dir=/srv/app"));
+/// assert_eq!(run.env.var("OPENCODE_SERVER_PASSWORD"), Some("correct horse".as_ref()));
+/// # Ok::<(), opencode_config::RunConfigError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Attach {
-    /// Its base URL, without user and password (`--attach`).
-    pub url: String,
-    /// Who we are. Passed by environment, since arguments are visible to every user of the machine.
-    pub credentials: Option<Credentials>,
-    /// The directory on the server to work in (`--dir`).
-    pub directory: Option<PathBuf>,
+    url: String,
+    credentials: Option<Credentials>,
+    directory: Option<PathBuf>,
 }
 
 impl Attach {
-    /// The server at `url`, without credentials, in its own directory.
+    /// Creates the server at `url`, which must not contain a user or a password. The run has no
+    /// credentials and works in the server's own directory.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), credentials: None, directory: None }
     }
 
-    /// Sets [`credentials`](Self::credentials).
+    /// Sets the credentials of the run. Default: none.
     #[must_use]
     pub fn with_credentials(self, credentials: Credentials) -> Self {
         Self { credentials: Some(credentials), ..self }
     }
 
-    /// Sets [`directory`](Self::directory).
+    /// Sets the directory on the server to work in (`--dir`). Default: that of the server.
     #[must_use]
     pub fn with_directory(self, directory: impl Into<PathBuf>) -> Self {
         Self { directory: Some(directory.into()), ..self }
     }
-}
 
-/// The level of OpenCode's own log (`--log-level`).
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum LogLevel {
-    /// Everything.
-    Debug,
-    /// What happens.
-    Info,
-    /// What is suspicious.
-    Warn,
-    /// What failed.
-    Error,
-}
-
-impl LogLevel {
-    /// OpenCode's spelling.
+    /// Returns the base URL of the server.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "DEBUG",
-            Self::Info => "INFO",
-            Self::Warn => "WARN",
-            Self::Error => "ERROR",
-        }
+    pub fn url(&self) -> &str {
+        &self.url
     }
-}
 
-/// Where OpenCode writes its log.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum LogOutput {
-    /// To `log/opencode.log` in its data directory.
-    #[default]
-    File,
-    /// There and to stderr (`--print-logs`).
-    FileAndStderr,
-}
+    /// Returns the credentials of the run.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
 
-/// Which plugins OpenCode loads.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Plugins {
-    /// Its own and those that config names.
-    #[default]
-    All,
-    /// Its own (`--pure`).
-    BuiltIn,
-}
-
-/// Whether `opencode run` prints reasoning.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Reasoning {
-    /// No.
-    #[default]
-    Hide,
-    /// As `reasoning` events (`--thinking`).
-    Show,
-}
-
-/// Whether a session gets a public page.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Sharing {
-    /// As config says.
-    #[default]
-    Configured,
-    /// Yes (`--share`).
-    Share,
+    /// Returns the directory on the server to work in.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
 }

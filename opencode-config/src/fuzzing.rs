@@ -1,22 +1,21 @@
-//! What the fuzz target runs, and the tests over its corpus. Not part of the API.
+//! Body of the fuzz target, which the tests run over its corpus. Not part of the API.
 
 mod jsonc;
 mod laws;
 mod sanitize;
 
-use serde_json::{Map, Value};
-
 use crate::parse_jsonc;
 
-/// Stands between two configs. No text has this byte.
-const BETWEEN: u8 = 0xff;
+/// Separator of two configs, a byte that no text has.
+const SEPARATOR: u8 = 0xff;
 
-/// Any config reads as what it says, is reduced to what is promised, and is laid over another by rules.
+/// Checks that any config is read with its meaning, is reduced to the promised keys, and is laid over
+/// another by the rules.
 ///
-/// `data` is up to three config files, each laid over the one before.
+/// `data` has up to three config files, each laid over the one before.
 pub fn config(data: &[u8]) {
     let mut layers = Vec::new();
-    for text in data.split(|byte| *byte == BETWEEN).take(3) {
+    for text in data.split(|byte| *byte == SEPARATOR).take(3) {
         let read = parse_jsonc(text);
         jsonc::check(text, &read);
         if let Ok(layer) = read {
@@ -31,9 +30,4 @@ pub fn config(data: &[u8]) {
     if let [a, b, c] = &layers[..] {
         laws::check_three(a, b, c);
     }
-}
-
-/// As text, so that the order of keys is compared too.
-fn text(config: &Map<String, Value>) -> String {
-    Value::Object(config.clone()).to_string()
 }

@@ -1,4 +1,4 @@
-//! The process to start.
+//! The command line of a process to start.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::{Credentials, Environment, IsolationPlan, RunConfig, RunConfigError, ServeFlags};
+use crate::isolation::CLIENT;
+use crate::{
+    Attach, Credentials, Environment, IsolationPlan, Questions, RunConfig, RunConfigError,
+    ServeFlags,
+};
 
 mod arguments;
 mod shell;
@@ -15,34 +19,66 @@ mod tests;
 
 use arguments::Arguments;
 
-/// A command line, its environment, directory and input, ready to be spawned.
+/// A command line with its environment, directory and input, ready to be spawned.
 ///
-/// `Display` and [`command_line`](Self::command_line) show the command for error messages; neither
-/// they nor `Debug` show values of the environment or the prompt.
+/// ```no_run
+/// use std::io::Write;
+/// use std::process::{Command, Stdio};
+///
+/// use opencode_config::Invocation;
+///
+/// fn spawn(run: &Invocation) -> std::io::Result<std::process::Child> {
+///     let mut child = Command::new(&run.program)
+///         .args(&run.args)
+///         .env_clear()
+///         .envs(run.env.iter())
+///         .current_dir(&run.directory)
+///         .stdin(Stdio::piped())
+///         .stdout(Stdio::piped())
+///         .spawn()?;
+///     // Dropping the pipe closes it, which OpenCode waits for.
+///     child.stdin.take().expect("a pipe").write_all(&run.stdin)?;
+///     Ok(child)
+/// }
+/// ```
+///
+/// `Display` and [`command_line`](Self::command_line) show the command for error messages. Neither
+/// these nor `Debug` show values of the environment or the prompt.
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Invocation {
-    /// The OpenCode binary.
+    /// Program to start.
     pub program: PathBuf,
-    /// Its arguments, without the program.
+    /// Arguments of the program.
     pub args: Vec<OsString>,
-    /// Its whole environment: start from an empty one.
+    /// Whole environment of the process; the caller's own is not inherited.
     pub env: Environment,
-    /// Its working directory, which `PWD` names too. OpenCode goes by `PWD`.
+    /// Working directory. OpenCode goes by the variable `PWD`, which names the same directory.
     pub directory: PathBuf,
-    /// What to write to its stdin, which must then be closed: OpenCode reads to the end before it
-    /// does anything.
+    /// Text to write to stdin, which must then be closed: OpenCode reads stdin to the end before
+    /// anything else.
     pub stdin: Bytes,
 }
 
 impl Invocation {
-    /// `opencode run --format json` with `prompt` in `directory`.
+    /// Builds `opencode run --format json` with `prompt` in `directory`.
     ///
     /// `plan` must have been made from the same `config`. The prompt reaches the model byte for byte:
-    /// it goes by stdin, since OpenCode puts arguments that contain a space into quotes and takes
-    /// those that start with a dash for flags. With
-    /// [`RunFlags::command`](crate::RunFlags::command) it is the arguments of the command, and may be
-    /// empty.
+    /// the prompt goes by stdin, since OpenCode puts arguments that contain a space into quotes and
+    /// takes those that start with a dash for flags. With
+    /// [`RunFlags::with_command`](crate::RunFlags::with_command) the prompt has the arguments of the
+    /// command, and may be empty.
+    ///
+    /// ```
+    /// use opencode_config::{Environment, Invocation, IsolationPlan, RunConfig, RunFlags};
+    ///
+    /// let config = RunConfig::new().with_flags(RunFlags::new().with_command("review"));
+    /// let plan = IsolationPlan::new(&config, &Environment::new(), "/tmp/run-1", Vec::new())?;
+    /// let run = Invocation::run("opencode", "HEAD~1", "/src/app", &config, &plan)?;
+    /// assert_eq!(run.args[3], "--command=review");
+    /// assert_eq!(run.stdin, "HEAD~1");
+    /// # Ok::<(), opencode_config::RunConfigError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -57,10 +93,9 @@ impl Invocation {
     ) -> Result<Self, RunConfigError> {
         config.check()?;
         let stdin = prompt.into();
-        if config.flags.command.is_none() && is_blank(&stdin) {
+        if config.flags().command().is_none() && is_blank(&stdin) {
             return Err(RunConfigError::EmptyPrompt);
         }
-        let attach = config.flags.attach.as_ref();
         let mut invocation = Self {
             program: program.into(),
             args: Arguments::of_run(config)?.into_vec(),
@@ -68,19 +103,16 @@ impl Invocation {
             directory: directory.into(),
             stdin,
         };
-        // The clients that OpenCode has ask questions; a resumed session would wait for an answer
-        // for ever.
-        if invocation.env.var("OPENCODE_CLIENT").is_none() {
-            invocation.env.set("OPENCODE_CLIENT", "sdk");
-        }
-        invocation.authenticate(attach.and_then(|attach| attach.credentials.as_ref()))?;
+        // A resumed session with the `question` tool would wait for an answer for ever.
+        invocation.hide_questions(config);
+        invocation.authenticate(config.flags().attach().and_then(Attach::credentials))?;
         invocation.settle()
     }
 
-    /// `opencode serve` in `directory`.
+    /// Builds `opencode serve` in `directory`.
     ///
-    /// `plan` must have been made from the same `config`. Model, agent and flags of the config play
-    /// no part: a server is told with every prompt.
+    /// `plan` must have been made from the same `config`. Model, agent and flags of the config have no
+    /// effect: a server gets these with every prompt.
     ///
     /// # Errors
     ///
@@ -101,11 +133,14 @@ impl Invocation {
             directory: directory.into(),
             stdin: Bytes::new(),
         };
-        invocation.authenticate(flags.credentials.as_ref())?;
+        if flags.questions() == Questions::Hide {
+            invocation.hide_questions(config);
+        }
+        invocation.authenticate(flags.credentials())?;
         invocation.settle()
     }
 
-    /// The command as one would type it into a shell.
+    /// Returns the command in the form in which it is typed into a shell, without secrets.
     #[must_use]
     pub fn command_line(&self) -> String {
         shell::join(&self.program, &self.args)
@@ -113,18 +148,30 @@ impl Invocation {
 
     fn authenticate(&mut self, credentials: Option<&Credentials>) -> Result<(), RunConfigError> {
         let Some(credentials) = credentials else { return Ok(()) };
-        if credentials.password.is_empty() {
+        if credentials.password().is_empty() {
             return Err(RunConfigError::EmptyValue { flag: "OPENCODE_SERVER_PASSWORD" });
         }
-        self.env.set("OPENCODE_SERVER_PASSWORD", &credentials.password);
-        match &credentials.username {
+        self.env.set("OPENCODE_SERVER_PASSWORD", credentials.password());
+        match credentials.username() {
             Some(username) => self.env.set("OPENCODE_SERVER_USERNAME", username),
             None => drop(self.env.remove("OPENCODE_SERVER_USERNAME")),
         }
         Ok(())
     }
 
-    /// Enters the directory, and checks that everything can be passed to a process.
+    /// Names a client for which OpenCode does not offer the `question` tool, unless the caller has
+    /// chosen a client.
+    fn hide_questions(&mut self, config: &RunConfig) {
+        let is_chosen = config.env().var(CLIENT).is_some();
+        let client = self.env.non_empty(CLIENT);
+        let has_questions = client
+            .is_none_or(|client| ["app", "cli", "desktop"].iter().any(|name| client == *name));
+        if has_questions && !is_chosen {
+            self.env.set(CLIENT, "sdk");
+        }
+    }
+
+    /// Sets the directory, and checks that everything can be passed to a process.
     fn settle(mut self) -> Result<Self, RunConfigError> {
         if !self.directory.is_absolute() {
             return Err(RunConfigError::RelativeDirectory { path: self.directory });
@@ -165,7 +212,7 @@ fn no_nul(place: &str, text: &OsStr) -> Result<(), RunConfigError> {
     Ok(())
 }
 
-/// Whether JavaScript's `trim` leaves nothing, which is what OpenCode asks.
+/// Whether JavaScript's `trim` leaves nothing of the prompt, which OpenCode then refuses.
 fn is_blank(prompt: &[u8]) -> bool {
     let is_space = |c: char| match c {
         '\u{feff}' => true,

@@ -1,6 +1,6 @@
-//! What of the user a run sees, and where it keeps its data.
+//! Isolation of a run from the user's own OpenCode.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
@@ -8,6 +8,7 @@ use crate::{Environment, JsoncError, RunConfig};
 
 mod content;
 mod homes;
+mod layers;
 mod plan;
 mod sanitize;
 mod sources;
@@ -15,33 +16,58 @@ mod sources;
 mod tests;
 mod variables;
 
-pub use plan::{Existing, IsolationPlan, PlannedDirectory, PlannedFile, PlannedLink};
+pub(crate) use layers::layered;
+pub use plan::{ExistingFile, IsolationPlan, PlannedDirectory, PlannedFile, PlannedLink};
 pub(crate) use sanitize::sanitized;
-pub(crate) use variables::reserved_variables;
+pub(crate) use variables::{CLIENT, reserved_variables};
 
-/// How far a run is kept apart from the user's own OpenCode.
+/// Degree to which a run is kept apart from the user's own OpenCode.
 ///
 /// The default gives every run its own database, config, state, cache and temporary directory, with
-/// the user's providers and credentials, inside the project as it is. `HOME` always stays, since tools
-/// need it.
+/// the user's providers and credentials, inside the project as it is. `HOME` always stays, since
+/// tools need that directory.
+///
+/// ```
+/// use opencode_config::{DataHome, Isolation, ProjectConfig, RunConfig, UserConfig};
+///
+/// // Reproducible: neither the user's nor the project's config counts.
+/// let strict = Isolation::new()
+///     .with_user_config(UserConfig::Ignore)
+///     .with_project_config(ProjectConfig::Ignore);
+///
+/// // Sessions are kept in a directory of the program and can be resumed.
+/// let kept = Isolation::new().with_data(DataHome::At("/var/lib/my-agents".into()));
+///
+/// // As the user: everything is read from and written to the user's own places.
+/// let shared = RunConfig::new().with_isolation(Isolation::none());
+/// # assert_ne!(strict, kept);
+/// # assert_eq!(shared.isolation(), &Isolation::none());
+/// ```
 ///
 /// # Environment
 ///
-/// What becomes of the variables that a run inherits:
+/// Treatment of the variables that a run inherits:
 ///
-/// | variable | |
+/// | variable | treatment |
 /// |---|---|
-/// | `AGENT`, `OPENCODE`, `OPENCODE_PID`, `OPENCODE_CLIENT`, `OPENCODE_CONSOLE_TOKEN`, `OPENCODE_DIRECT_TRACE`, `OPENCODE_EDITOR_SSE_PORT`, `OPENCODE_ENABLE_QUESTION_TOOL`, `OPENCODE_FAST_BOOT`, `OPENCODE_LOG_LEVEL`, `OPENCODE_PLUGIN_META_FILE`, `OPENCODE_PRINT_LOGS`, `OPENCODE_ROUTE`, `OPENCODE_SERVER_PASSWORD`, `OPENCODE_SERVER_USERNAME`, `OPENCODE_WORKSPACE_ID` | removed: they belong to the OpenCode that we may be a child of |
-/// | `OPENCODE_AUTO_SHARE`, `OPENCODE_CONFIG`, `OPENCODE_CONFIG_CONTENT`, `OPENCODE_CONFIG_DIR`, `OPENCODE_DISABLE_AUTOCOMPACT`, `OPENCODE_DISABLE_PRUNE`, `OPENCODE_ENABLE_*`, `OPENCODE_EXPERIMENTAL*`, `OPENCODE_FAKE_VCS`, `OPENCODE_PERMISSION`, `OPENCODE_TUI_CONFIG`, `OPENCODE_WEBSEARCH_PROVIDER` | removed unless [`UserConfig::Inherit`]: the user's settings |
+/// | `AGENT`, `OPENCODE`, `OPENCODE_PID`, `OPENCODE_CONSOLE_TOKEN`, `OPENCODE_DIRECT_TRACE`, `OPENCODE_EDITOR_SSE_PORT`, `OPENCODE_ENABLE_QUESTION_TOOL`, `OPENCODE_FAST_BOOT`, `OPENCODE_LOG_LEVEL`, `OPENCODE_PLUGIN_META_FILE`, `OPENCODE_PRINT_LOGS`, `OPENCODE_ROUTE`, `OPENCODE_SERVER_PASSWORD`, `OPENCODE_SERVER_USERNAME`, `OPENCODE_WORKSPACE_ID` | removed: they belong to the OpenCode process that may have started this program |
+/// | `OPENCODE_AUTO_SHARE`, `OPENCODE_CONFIG`, `OPENCODE_CONFIG_DIR`, `OPENCODE_DISABLE_AUTOCOMPACT`, `OPENCODE_DISABLE_PRUNE`, `OPENCODE_ENABLE_*`, `OPENCODE_EXPERIMENTAL*`, `OPENCODE_FAKE_VCS`, `OPENCODE_TUI_CONFIG`, `OPENCODE_WEBSEARCH_PROVIDER` | removed unless [`UserConfig::Inherit`]: the user's settings |
+/// | `OPENCODE_CONFIG_CONTENT` | removed unless [`UserConfig::Inherit`]; the config of the run is merged over it |
+/// | `OPENCODE_PERMISSION` | removed unless [`UserConfig::Inherit`]; a run with rules of its own has them merged over these, a run without leaves the variable as it is |
+/// | `OPENCODE_CLIENT` | removed unless [`UserConfig::Inherit`]; then `sdk` in run mode if no value is left or the value is `app`, `cli` or `desktop`: for these OpenCode offers the `question` tool, which no client answers in run mode |
 /// | `XDG_CONFIG_HOME`, `XDG_STATE_HOME`, `OPENCODE_TEST_HOME` | private unless [`UserConfig::Inherit`]; the state holds the last used model |
 /// | `XDG_DATA_HOME` | private unless [`DataHome::User`] |
 /// | `OPENCODE_DB` | removed unless [`DataHome::User`] |
 /// | `XDG_CACHE_HOME` | private unless [`CacheHome::User`] |
 /// | `TMPDIR`, `TMP`, `TEMP` | private unless [`TempHome::User`] |
 /// | `OPENCODE_DISABLE_PROJECT_CONFIG` | `1` with [`ProjectConfig::Ignore`], else as inherited |
-/// | `OPENCODE_DISABLE_AUTOUPDATE` | `1`; [`RunConfig::env`] may say otherwise |
-/// | `OPENCODE_CLIENT` | `sdk` in run mode: resumed sessions would offer the `question` tool, which nobody answers there; [`RunConfig::env`] may say otherwise |
+/// | `OPENCODE_DISABLE_AUTOUPDATE` | `1` |
 /// | everything else, among it keys of providers, `OPENCODE_API_KEY`, `OPENCODE_AUTH_CONTENT`, `OPENCODE_MODELS_*`, `OPENCODE_PURE` and the other `OPENCODE_DISABLE_*` | as inherited |
+///
+/// A variable that is set with [`RunConfig::with_env`] takes the place of the inherited one, and
+/// wins over the treatment above: removed variables come back, and `OPENCODE_CLIENT` and
+/// `OPENCODE_DISABLE_AUTOUPDATE` keep the value. Variables for which [`RunConfig::check`] names a
+/// setting cannot be set in this way.
 ///
 /// # Credentials
 ///
@@ -51,26 +77,44 @@ pub(crate) use variables::reserved_variables;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Isolation {
-    /// Where downloads are kept.
-    pub cache: CacheHome,
-    /// Where the database, logs and credentials are.
-    pub data: DataHome,
-    /// What of the project's config is read.
-    pub project_config: ProjectConfig,
-    /// Where temporary files go.
-    pub temp: TempHome,
-    /// What of the user's config is read.
-    pub user_config: UserConfig,
+    cache: CacheHome,
+    data: DataHome,
+    project_config: ProjectConfig,
+    temp: TempHome,
+    user_config: UserConfig,
 }
 
 impl Isolation {
-    /// The default: private directories, the user's providers, the project's config.
+    /// Creates the default isolation: private directories, the user's providers, the project's
+    /// config.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Nothing private: the run uses what `opencode` in the user's shell uses.
+    /// Creates an isolation in which nothing is private: the run acts as the user, and uses what
+    /// `opencode` in the user's shell uses.
+    ///
+    /// The run reads all config files, agents, commands, plugins and skills of the user, the config in
+    /// the user's environment (with the run's own config on top), and the login in the console's
+    /// database. Its sessions appear in the user's list of sessions.
+    ///
+    /// ```
+    /// use opencode_config::{Environment, Isolation, IsolationPlan, RunConfig};
+    ///
+    /// let inherited = Environment::new()
+    ///     .with_var("OPENCODE_CONFIG_CONTENT", r#"{"share": "auto", "username": "me"}"#);
+    /// let config = RunConfig::new()
+    ///     .with_isolation(Isolation::none())
+    ///     .with_overrides(serde_json::json!({ "username": "ci" }));
+    /// let plan = IsolationPlan::new(&config, &inherited, "/tmp/run-1", Vec::new())?;
+    /// assert_eq!(
+    ///     plan.environment.var("OPENCODE_CONFIG_CONTENT"),
+    ///     Some(r#"{"share":"auto","username":"ci"}"#.as_ref()),
+    /// );
+    /// assert!(plan.directories.is_empty());
+    /// # Ok::<(), opencode_config::RunConfigError>(())
+    /// ```
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -82,140 +126,226 @@ impl Isolation {
         }
     }
 
-    /// Sets [`cache`](Self::cache).
+    /// Sets the place of downloads. Default: [`CacheHome::Private`].
     #[must_use]
     pub fn with_cache(self, cache: CacheHome) -> Self {
         Self { cache, ..self }
     }
 
-    /// Sets [`data`](Self::data).
+    /// Returns the place of downloads.
+    #[must_use]
+    pub fn cache(&self) -> CacheHome {
+        self.cache
+    }
+
+    /// Sets the place of the database, logs and credentials. Default: [`DataHome::Private`].
     #[must_use]
     pub fn with_data(self, data: DataHome) -> Self {
         Self { data, ..self }
     }
 
-    /// Sets [`project_config`](Self::project_config).
+    /// Returns the place of the database, logs and credentials.
+    #[must_use]
+    pub fn data(&self) -> &DataHome {
+        &self.data
+    }
+
+    /// Sets the part of the project's config that is read. Default: [`ProjectConfig::Inherit`].
     #[must_use]
     pub fn with_project_config(self, project_config: ProjectConfig) -> Self {
         Self { project_config, ..self }
     }
 
-    /// Sets [`temp`](Self::temp).
+    /// Returns the part of the project's config that is read.
+    #[must_use]
+    pub fn project_config(&self) -> ProjectConfig {
+        self.project_config
+    }
+
+    /// Sets the place of temporary files. Default: [`TempHome::Private`].
     #[must_use]
     pub fn with_temp(self, temp: TempHome) -> Self {
         Self { temp, ..self }
     }
 
-    /// Sets [`user_config`](Self::user_config).
+    /// Returns the place of temporary files.
+    #[must_use]
+    pub fn temp(&self) -> TempHome {
+        self.temp
+    }
+
+    /// Sets the part of the user's config that is read. Default: [`UserConfig::Providers`].
     #[must_use]
     pub fn with_user_config(self, user_config: UserConfig) -> Self {
         Self { user_config, ..self }
     }
+
+    /// Returns the part of the user's config that is read.
+    #[must_use]
+    pub fn user_config(&self) -> UserConfig {
+        self.user_config
+    }
 }
 
-/// Where OpenCode keeps what it downloads (`XDG_CACHE_HOME`).
+/// Place of OpenCode's downloads (`XDG_CACHE_HOME`).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum CacheHome {
     /// A directory of this run, which starts with links to the user's model catalogue and `rg`.
     #[default]
     Private,
-    /// The user's. Saves downloads for providers whose packages are not part of OpenCode.
+    /// The user's directory, which saves downloads for providers whose packages are not part of
+    /// OpenCode.
     User,
 }
 
-/// Where OpenCode keeps its database, logs and credentials (`XDG_DATA_HOME`).
+/// Place of OpenCode's database, logs and credentials (`XDG_DATA_HOME`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum DataHome {
-    /// A directory of this run: parallel runs cannot lock each other out, sessions end with it.
+    /// A directory of this run: parallel runs cannot lock each other out, and sessions are removed
+    /// with the run.
     #[default]
     Private,
-    /// A directory of the caller, absolute, kept and reused: sessions can be resumed.
+    /// An absolute directory of the caller, which is kept and reused: sessions can be resumed.
     At(PathBuf),
-    /// The user's, shared with their own sessions.
+    /// The user's directory, shared with the sessions of the user.
     User,
 }
 
-/// What of the project's config is read.
+/// Part of the project's config that is read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum ProjectConfig {
-    /// All of it: `opencode.json`, `.opencode/`, `AGENTS.md`.
+    /// All of the config is read: `opencode.json`, `.opencode/`, `AGENTS.md`.
     #[default]
     Inherit,
-    /// Nothing (`OPENCODE_DISABLE_PROJECT_CONFIG`).
+    /// Nothing is read (`OPENCODE_DISABLE_PROJECT_CONFIG`).
     Ignore,
 }
 
-/// Where temporary files go (`TMPDIR`).
+/// Place of temporary files (`TMPDIR`).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum TempHome {
     /// A directory of this run. OpenCode leaves a library of several megabytes there per process.
     #[default]
     Private,
-    /// The user's.
+    /// The user's directory.
     User,
 }
 
-/// What of the user's config is read: files in `$XDG_CONFIG_HOME/opencode` and `~/.opencode`, what
-/// `OPENCODE_CONFIG` and its kin point to, agents, commands, plugins, skills, `AGENTS.md`.
+/// Part of the user's config that is read.
+///
+/// The user's config are the files in `$XDG_CONFIG_HOME/opencode` and `~/.opencode`, the files that
+/// `OPENCODE_CONFIG` and similar variables name, agents, commands, plugins, skills and `AGENTS.md`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum UserConfig {
-    /// From the files, `$schema`, `provider`, `disabled_providers` and `enabled_providers`; nothing
-    /// else.
+    /// The keys `$schema`, `provider`, `disabled_providers` and `enabled_providers` of the config
+    /// files are copied.
     #[default]
     Providers,
-    /// Nothing.
+    /// Nothing is read.
     Ignore,
-    /// All of it, in place. An inherited `OPENCODE_CONFIG_CONTENT` gives way to the run's own config.
+    /// All of the config is used in place, the config in the environment included: the run's own
+    /// config is merged over `OPENCODE_CONFIG_CONTENT` and `OPENCODE_PERMISSION`.
     Inherit,
 }
 
 impl RunConfig {
-    /// The files of the user that [`IsolationPlan::new`] wants to see.
+    /// Returns the files of the user that [`IsolationPlan::new`] needs.
     ///
-    /// Empty unless the user's config is to be copied. Read each and hand the results in; a missing
-    /// file is normal.
+    /// The list is empty unless the user's config is to be copied. Read each file and pass the results
+    /// on; a missing file is normal.
+    ///
+    /// ```
+    /// use opencode_config::{Environment, RunConfig};
+    ///
+    /// let inherited = Environment::new().with_var("HOME", "/home/me");
+    /// let sources = RunConfig::new().sources(&inherited);
+    /// assert_eq!(sources[0].path().to_str(), Some("/home/me/.config/opencode/config.json"));
+    /// ```
     #[must_use]
     pub fn sources(&self, inherited: &Environment) -> Vec<ConfigSource> {
         sources::of(self, inherited)
     }
 }
 
-/// A config file of the user.
+/// A config file of the user, to be read by the caller.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct ConfigSource {
-    /// Where to read it.
-    pub path: PathBuf,
+    path: PathBuf,
     file_name: &'static str,
-    place: SourcePlace,
+    directory: SourceDirectory,
 }
 
-/// Which of the user's config directories a file is in.
+impl ConfigSource {
+    /// Returns the path of the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Config directory of the user that a file is in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum SourcePlace {
-    /// `$XDG_CONFIG_HOME/opencode`
+enum SourceDirectory {
+    /// The directory `$XDG_CONFIG_HOME/opencode`.
     Global,
-    /// `~/.opencode`
+    /// The directory `~/.opencode`.
     Home,
 }
 
-/// A config file with what reading it gave.
+/// A config file of the user with the result of reading it.
+///
+/// ```
+/// use opencode_config::{ConfigSource, ReadSource, SourceContent};
+///
+/// fn read(source: ConfigSource) -> ReadSource {
+///     let content = match std::fs::read(source.path()) {
+///         Ok(bytes) => SourceContent::Found(bytes.into()),
+///         Err(error) if error.kind() == std::io::ErrorKind::NotFound => SourceContent::Missing,
+///         Err(error) => SourceContent::Unreadable(error.to_string()),
+///     };
+///     ReadSource::new(source, content)
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReadSource {
-    /// The file.
-    pub source: ConfigSource,
-    /// What was found.
-    pub content: SourceContent,
+    source: ConfigSource,
+    content: SourceContent,
 }
 
-/// What reading a file gave.
+impl ReadSource {
+    /// Creates the result of reading `source`.
+    #[must_use]
+    pub fn new(source: ConfigSource, content: SourceContent) -> Self {
+        Self { source, content }
+    }
+
+    /// Returns the file.
+    #[must_use]
+    pub fn source(&self) -> &ConfigSource {
+        &self.source
+    }
+
+    /// Returns the result of reading the file.
+    #[must_use]
+    pub fn content(&self) -> &SourceContent {
+        &self.content
+    }
+}
+
+/// Result of reading a config file. `Debug` shows no contents.
 #[derive(Clone, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum SourceContent {
-    /// These bytes.
+    /// The file has these bytes.
     Found(Bytes),
-    /// There is no such file.
+    /// The file does not exist.
     Missing,
-    /// There is one, and this is why it could not be read.
+    /// The file exists and cannot be read, for this reason.
     Unreadable(String),
 }
 
@@ -229,36 +359,53 @@ impl std::fmt::Debug for SourceContent {
     }
 }
 
-/// Something of the user's that was left out.
+/// A part of the user's configuration that was left out.
+///
+/// ```
+/// use opencode_config::{Environment, IsolationPlan, RunConfig};
+///
+/// let homeless = Environment::new().with_var("PATH", "/bin");
+/// let plan = IsolationPlan::new(&RunConfig::new(), &homeless, "/tmp/run-1", Vec::new())?;
+/// assert_eq!(
+///     plan.warnings[0].to_string(),
+///     "files of the user are left out: HOME is not set",
+/// );
+/// # Ok::<(), opencode_config::RunConfigError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigWarning {
-    /// Nothing says where the user's files are.
+    /// No variable names the directory of the user's files.
     #[error("files of the user are left out: HOME is not set")]
     HomeUnknown,
-    /// A file is no config.
+    /// The content of a config file is not a config.
     #[error("the config file {} is left out", .path.display())]
     Malformed {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Fault of the content.
         source: JsoncError,
     },
-    /// The user's inherited `OPENCODE_CONFIG_CONTENT` gave way to the run's own config.
-    #[error("the inherited OPENCODE_CONFIG_CONTENT is replaced by the config of the run")]
-    ReplacedContent,
+    /// An inherited variable that should hold config does not.
+    #[error("the inherited variable {variable} is left out")]
+    MalformedVariable {
+        /// Name of the variable.
+        variable: &'static str,
+        /// Fault of its value.
+        source: JsoncError,
+    },
     /// A variable that should be an absolute path is a relative one.
     #[error("files of the user are left out: {variable} is not an absolute path")]
     RelativeHome {
-        /// Which.
+        /// Name of the variable.
         variable: &'static str,
     },
-    /// A file could not be read.
+    /// A config file exists and could not be read.
     #[error("the config file {} is left out: {reason}", .path.display())]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Reason that the caller has given.
         reason: String,
     },
 }

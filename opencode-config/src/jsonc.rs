@@ -1,13 +1,15 @@
 //! JSON with comments and trailing commas, the way OpenCode reads its config files.
 
+use jsonc_parser::ast::Value as Node;
 use jsonc_parser::errors::{ParseError, ParseErrorKind};
-use jsonc_parser::{ParseOptions, parse_to_serde_value};
-use serde_json::{Map, Value};
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+
+use crate::{Json, JsonObject};
 
 #[cfg(test)]
 mod tests;
 
-/// Largest text [`parse_jsonc`] reads.
+/// The largest text that [`parse_jsonc`] reads, in bytes.
 pub const CONFIG_FILE_SIZE_MAX: usize = 16 * 1024 * 1024;
 
 /// OpenCode's own parser takes comments and trailing commas and nothing else beyond JSON.
@@ -24,72 +26,118 @@ const OPTIONS: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// Reads a config file: JSON, comments, trailing commas, an optional byte order mark.
+/// Reads a config file: a JSON object, with comments, trailing commas and an optional byte order
+/// mark.
 ///
-/// The order of keys is kept; of a key given twice the last value counts, at the first place.
+/// Keys keep their order and numbers their spelling. Of a key given twice the last value counts, at
+/// the first place.
+///
+/// ```
+/// use opencode_config::parse_jsonc;
+///
+/// let file = br#"{
+///     // Reads are fine, the rest is not.
+///     "permission": { "*": "deny", "read": "allow", },
+/// }"#;
+/// let config = parse_jsonc(file)?;
+/// assert_eq!(config.to_string(), r#"{"permission":{"*":"deny","read":"allow"}}"#);
+///
+/// let error = parse_jsonc(br#"{"model": }"#).unwrap_err();
+/// assert_eq!(error.to_string(), "unexpected close brace at line 1, column 11");
+/// # Ok::<(), opencode_config::JsoncError>(())
+/// ```
 ///
 /// # Errors
 ///
-/// [`JsoncError`] for text that is not such an object. Text nested too deep for the stack is one of
-/// them, so hostile files are harmless.
-pub fn parse_jsonc(text: &[u8]) -> Result<Map<String, Value>, JsoncError> {
+/// [`JsoncError`] for text that is not such an object. Text that is nested too deep for the stack is
+/// an error too, so hostile files are harmless.
+pub fn parse_jsonc(text: &[u8]) -> Result<JsonObject, JsoncError> {
+    match parse_root(text)? {
+        Some(Json::Object(object)) => Ok(object),
+        Some(Json::Null) | None => Err(JsoncError::NotAnObject { found: "null or empty" }),
+        Some(other) => Err(JsoncError::NotAnObject { found: other.kind() }),
+    }
+}
+
+/// Reads a value of any kind by the same rules.
+pub(crate) fn parse_value(text: &[u8]) -> Result<Json, JsoncError> {
+    parse_root(text)?.ok_or(JsoncError::Empty)
+}
+
+fn parse_root(text: &[u8]) -> Result<Option<Json>, JsoncError> {
     if text.len() > CONFIG_FILE_SIZE_MAX {
         return Err(JsoncError::TooLarge { size: text.len(), size_max: CONFIG_FILE_SIZE_MAX });
     }
     let text = std::str::from_utf8(text)
         .map_err(|error| JsoncError::NotUtf8 { offset: error.valid_up_to() })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let root: Value = parse_to_serde_value(text, &OPTIONS).map_err(JsoncError::from_parser)?;
-    match root {
-        Value::Object(object) => Ok(object),
-        Value::Array(_) => Err(JsoncError::NotAnObject { found: "an array" }),
-        Value::Bool(_) => Err(JsoncError::NotAnObject { found: "a boolean" }),
-        Value::Null => Err(JsoncError::NotAnObject { found: "null or empty" }),
-        Value::Number(_) => Err(JsoncError::NotAnObject { found: "a number" }),
-        Value::String(_) => Err(JsoncError::NotAnObject { found: "a string" }),
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &OPTIONS);
+    Ok(parsed.map_err(JsoncError::from_parser)?.value.map(value_of))
+}
+
+fn value_of(node: Node<'_>) -> Json {
+    match node {
+        Node::NullKeyword(_) => Json::Null,
+        Node::BooleanLit(literal) => literal.value.into(),
+        Node::NumberLit(literal) => {
+            Json::Number(literal.value.parse().expect("the parser takes numbers of JSON only"))
+        }
+        Node::StringLit(literal) => literal.value.into_owned().into(),
+        Node::Array(array) => Json::Array(array.elements.into_iter().map(value_of).collect()),
+        Node::Object(object) => {
+            let properties = object.properties.into_iter();
+            let entries =
+                properties.map(|property| (property.name.into_string(), value_of(property.value)));
+            Json::Object(entries.collect())
+        }
     }
 }
 
-/// Why a text is no JSON object. Says where, never what the text was: config files hold keys.
+/// Text that is not the JSON it should be.
+///
+/// Names the position and never the text itself, since config files hold keys.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsoncError {
-    /// The outermost value is something other than an object.
+    /// The text has no value, only white space and comments at most.
+    #[error("the text has no value")]
+    Empty,
+    /// The outermost value is not an object.
     #[error("the root is {found}, not an object")]
     NotAnObject {
-        /// What it is.
+        /// Kind of the value, such as `an array`.
         found: &'static str,
     },
-    /// The bytes stop being UTF-8.
+    /// The bytes are not UTF-8.
     #[error("not UTF-8 from byte {offset} on")]
     NotUtf8 {
-        /// Of the first wrong byte.
+        /// Offset of the first wrong byte.
         offset: usize,
     },
-    /// The text breaks the rules of JSON.
+    /// The text breaks the grammar of JSON.
     #[error("{reason} at line {line}, column {column}")]
     Syntax {
-        /// What the parser expected.
+        /// Complaint of the parser.
         reason: String,
-        /// From 1.
+        /// Number of the line, from 1.
         line: usize,
-        /// From 1, in characters.
+        /// Number of the character in the line, from 1.
         column: usize,
     },
     /// Brackets are nested deeper than any config needs.
     #[error("nested too deep at line {line}, column {column}")]
     TooDeep {
-        /// From 1.
+        /// Number of the line, from 1.
         line: usize,
-        /// From 1, in characters.
+        /// Number of the character in the line, from 1.
         column: usize,
     },
     /// The text is larger than any config.
     #[error("{size} bytes are more than the limit of {size_max}")]
     TooLarge {
-        /// In bytes.
+        /// Size of the text in bytes.
         size: usize,
-        /// In bytes.
+        /// Largest size in bytes.
         size_max: usize,
     },
 }
@@ -104,8 +152,8 @@ impl JsoncError {
     }
 }
 
-/// The first part of what the parser says. After a quotation mark it may go on with what the text says, or with a place
-/// within that.
+/// The first part of the parser's message. After a quotation mark the message can quote the text,
+/// or give a position within the quotation.
 fn reason(sentence: &str) -> String {
     let ends = ["'", "\"", "`", ":", " at line"];
     let end = ends.iter().filter_map(|end| sentence.find(end)).min().unwrap_or(sentence.len());

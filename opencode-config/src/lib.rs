@@ -1,8 +1,11 @@
-//! What to run: configuration, command lines, permissions and isolation of
-//! [OpenCode](https://opencode.ai), as values.
+//! Configuration, command lines, permissions and isolation of [OpenCode](https://opencode.ai), as
+//! values.
 //!
-//! Nothing here reads a file, a clock or the environment, or starts anything. What has to be read
-//! comes in as arguments, and what has to be done comes out as a plan:
+//! The crate does no I/O: nothing reads a file, a clock or the environment, or starts a process.
+//! Files and variables come in as arguments, and directories, files and a command line come out as a
+//! plan, which any program can carry out in its own way.
+//!
+//! # From a prompt to a process
 //!
 //! ```
 //! use opencode_config::{
@@ -10,55 +13,80 @@
 //!     SourceContent,
 //! };
 //!
-//! // What to run.
+//! // 1. Say what to run.
 //! let config = RunConfig::new()
 //!     .with_model("anthropic/claude-haiku-4-5".parse()?)
 //!     .with_permission(Permissions::new().deny("*").allow("read").allow("grep"))
 //!     .with_flags(RunFlags::new().with_title("review"));
 //!
-//! // Which files of the user matter. The caller reads them.
+//! // 2. Read the user's config files that matter: by default, for the providers in them.
 //! # fn read(_: &std::path::Path) -> SourceContent { SourceContent::Missing }
 //! let inherited: Environment = std::env::vars_os().collect();
 //! let read = config
 //!     .sources(&inherited)
 //!     .into_iter()
-//!     .map(|source| ReadSource { content: read(&source.path), source })
+//!     .map(|source| {
+//!         let content = read(source.path());
+//!         ReadSource::new(source, content)
+//!     })
 //!     .collect();
 //!
-//! // What to put into a private directory. The caller does it, and removes it afterwards.
+//! // 3. Plan the private directories of the run. Create them now, and remove `/tmp/run-1` at the end.
 //! let plan = IsolationPlan::new(&config, &inherited, "/tmp/run-1", read)?;
 //! for directory in &plan.directories {
 //!     println!("mkdir -m {:o} {}", directory.mode, directory.path.display());
 //! }
 //!
-//! // What to start.
+//! // 4. Build the command line, with its environment and the text for stdin.
 //! let run = Invocation::run("opencode", "Review the last commit.", "/src/app", &config, &plan)?;
 //! assert_eq!(
 //!     run.command_line(),
-//!     "opencode run --format json --model=anthropic/claude-haiku-4-5 --title=review --log-level=ERROR --print-logs",
+//!     "opencode run --format json --model=anthropic/claude-haiku-4-5 --title=review \
+//!      --log-level=ERROR --print-logs",
 //! );
 //! assert_eq!(run.stdin, "Review the last commit.");
 //! assert_eq!(run.env.var("XDG_DATA_HOME"), Some("/tmp/run-1/data".as_ref()));
+//! assert_eq!(
+//!     run.env.var("OPENCODE_CONFIG_CONTENT"),
+//!     Some(r#"{"permission":{"*":"deny","read":"allow","grep":"allow"}}"#.as_ref()),
+//! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A program that uses tokio or async-std need not do this: `opencode-tokio` and
+//! `opencode-async-std` take a [`RunConfig`] and carry out the plan, and read the output.
+//!
 //! # Map
 //!
-//! - [`RunConfig`]: what to run, with [`ModelRef`], [`Permissions`], [`RunFlags`] and [`ExtraFlags`];
-//!   [`ServeFlags`] for a server.
-//! - [`Isolation`]: what of the user and the project a run sees; the table of environment variables is
-//!   there. [`IsolationPlan`]: directories, files, links and environment that make it so.
+//! - [`RunConfig`]: the configuration of a run or a server, with [`ModelRef`], [`Permissions`],
+//!   [`RunFlags`] and [`ExtraFlags`]; [`ServeFlags`] for a server.
+//! - [`Isolation`]: the parts of the user's and the project's configuration that a run sees, with a
+//!   table of environment variables. [`IsolationPlan`]: directories, files, links and environment.
 //! - [`Invocation`]: the process to start.
-//! - [`Environment`], [`parse_jsonc`], [`merge()`]: what these are made of.
+//! - [`Json`] and [`JsonObject`]: settings that this crate has no types for, with their keys in
+//!   order.
+//! - [`Environment`], [`parse_jsonc`], [`merge()`]: the parts that these are made of.
+//!
+//! # Conventions
+//!
+//! Types that a program builds have private fields, a method `with_…` for each setting and one of the
+//! same name for reading the setting back. Types that this crate hands out, such as an
+//! [`Invocation`], have public fields. Directories are `PathBuf`s.
 //!
 //! # Invariants
 //!
-//! - The prompt is never an argument, and a value never a flag.
+//! - The prompt is never an argument, and a value is never taken for a flag.
 //! - Secrets (values of variables, prompts, contents of files) are in no `Debug` and no error.
 //! - The order of permission rules is kept from the caller to OpenCode: the last match wins.
-//! - What the crate cannot use of the user's is left out with a [`ConfigWarning`], never silently.
+//! - Parts of the user's configuration that cannot be used are left out with a [`ConfigWarning`],
+//!   never silently.
+//! - The crate enables no feature of `serde_json` that changes the JSON of other crates.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(test)]
+#[macro_use]
+mod testing;
 
 mod credentials;
 mod environment;
@@ -67,6 +95,7 @@ mod flags;
 pub mod fuzzing;
 mod invocation;
 mod isolation;
+mod json;
 mod jsonc;
 mod merge;
 mod model;
@@ -76,20 +105,22 @@ mod run;
 pub use credentials::Credentials;
 pub use environment::Environment;
 pub use flags::{
-    Approval, Attach, ExtraFlags, FlagValue, History, LogLevel, LogOutput, Plugins, Reasoning,
-    Resume, ResumeTarget, RunFlags, ServeFlags, Sharing,
+    Approval, Attach, ExtraFlags, FlagValue, LogLevel, LogOutput, Plugins, Questions, Reasoning,
+    Resume, RunFlags, ServeFlags, Sharing,
 };
 pub use invocation::Invocation;
 pub use isolation::{
-    CacheHome, ConfigSource, ConfigWarning, DataHome, Existing, Isolation, IsolationPlan,
+    CacheHome, ConfigSource, ConfigWarning, DataHome, ExistingFile, Isolation, IsolationPlan,
     PlannedDirectory, PlannedFile, PlannedLink, ProjectConfig, ReadSource, SourceContent, TempHome,
     UserConfig,
 };
+pub use json::{Json, JsonEntries, JsonNumber, JsonNumberError, JsonObject};
 pub use jsonc::{CONFIG_FILE_SIZE_MAX, JsoncError, parse_jsonc};
 pub use merge::merge;
 pub use model::{ModelRef, ModelRefError};
 pub use permission::{
-    PermissionAction, PermissionError, PermissionRule, Permissions, RulesetRule, wildcard_matches,
+    PermissionAction, PermissionError, PermissionRule, Permissions, RulesetRule, UnknownAction,
+    wildcard_matches,
 };
 pub use run::{RunConfig, RunConfigError, ToolSwitch};
 

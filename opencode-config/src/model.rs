@@ -1,4 +1,4 @@
-//! Which model to ask.
+//! Names of models.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +10,9 @@ mod tests;
 
 /// A model in OpenCode's spelling, `provider/model`.
 ///
-/// Only the first `/` separates: model names contain slashes themselves. A name without a slash has
-/// no provider; the server then resolves it, while `opencode run --model` takes a bare name for a
-/// provider and fails.
+/// Only the first `/` separates: names of models contain slashes themselves. A name without a slash
+/// has no provider. A server then resolves the name, while `opencode run --model` takes a bare name
+/// for a provider and fails.
 ///
 /// ```
 /// use opencode_config::ModelRef;
@@ -20,6 +20,7 @@ mod tests;
 /// let model: ModelRef = "openrouter/meta-llama/llama-4".parse()?;
 /// assert_eq!(model.provider(), Some("openrouter"));
 /// assert_eq!(model.model(), "meta-llama/llama-4");
+/// assert_eq!(model.to_string(), "openrouter/meta-llama/llama-4");
 /// # Ok::<(), opencode_config::ModelRefError>(())
 /// ```
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -29,42 +30,52 @@ pub struct ModelRef {
 }
 
 impl ModelRef {
-    /// Reads `provider/model` or a bare model name.
+    /// Reads `provider/model` or the bare name of a model.
     ///
     /// # Errors
     ///
     /// [`ModelRefError`] when the text, or one of the two parts, is empty.
     pub fn new(text: impl Into<String>) -> Result<Self, ModelRefError> {
         let text = text.into();
-        let parts_present = match text.split_once('/') {
+        let has_parts = match text.split_once('/') {
             Some((provider, model)) => !provider.is_empty() && !model.is_empty(),
             None => !text.is_empty(),
         };
-        if parts_present { Ok(Self { text }) } else { Err(ModelRefError { text }) }
+        if has_parts { Ok(Self { text }) } else { Err(ModelRefError { text }) }
     }
 
-    /// What stands before the first `/`.
+    /// Returns the text before the first `/`.
     #[must_use]
     pub fn provider(&self) -> Option<&str> {
         self.text.split_once('/').map(|(provider, _)| provider)
     }
 
-    /// What stands after the first `/`, or the whole name if there is none.
+    /// Returns the text after the first `/`, or the whole name if it has no `/`.
     #[must_use]
     pub fn model(&self) -> &str {
         self.text.split_once('/').map_or(self.text.as_str(), |(_, model)| model)
     }
 
-    /// The text as given.
+    /// Returns the text as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-/// A model name that is empty, or has an empty provider or model.
+/// Name of a model that is empty, or that has an empty provider or model.
+///
+/// ```
+/// use opencode_config::ModelRef;
+///
+/// let error = "anthropic/".parse::<ModelRef>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "cannot read `anthropic/` as the name of a model: use `provider/model`",
+/// );
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("`{text}` is not a model: expected `provider/model`")]
+#[error("cannot read `{text}` as the name of a model: use `provider/model`")]
 pub struct ModelRefError {
     text: String,
 }

@@ -1,10 +1,12 @@
-//! What tools may do.
+//! Rules for the use of tools.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Map, Value};
+
+use crate::{Json, JsonObject};
 
 mod decide;
 mod json;
@@ -14,20 +16,29 @@ mod tests;
 pub use decide::wildcard_matches;
 pub(crate) use json::check_rules;
 
-/// What happens when a rule matches.
+/// Effect of a permission rule that matches.
+///
+/// ```
+/// use opencode_config::PermissionAction;
+///
+/// assert_eq!(PermissionAction::Ask.to_string(), "ask");
+/// assert_eq!(serde_json::from_str::<PermissionAction>(r#""deny""#)?, PermissionAction::Deny);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PermissionAction {
-    /// The tool runs.
+    /// The tool runs without a request.
     Allow,
-    /// Somebody is asked: only a server has somebody to ask.
+    /// OpenCode sends a permission request and waits for the reply. Only a server has clients that
+    /// can reply.
     Ask,
-    /// The model is told that it may not.
+    /// The tool does not run, and the model reads that the user has forbidden it.
     Deny,
 }
 
 impl PermissionAction {
-    /// OpenCode's spelling: `allow`, `ask` or `deny`.
+    /// Returns OpenCode's spelling: `allow`, `ask` or `deny`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,31 +49,65 @@ impl PermissionAction {
     }
 }
 
+/// Reads OpenCode's spelling.
+impl FromStr for PermissionAction {
+    type Err = UnknownAction;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAction> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "ask" => Ok(Self::Ask),
+            "deny" => Ok(Self::Deny),
+            other => Err(UnknownAction { text: other.to_owned() }),
+        }
+    }
+}
+
+/// A text that names no [`PermissionAction`].
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("`{text}` is not a permission action: use `allow`, `ask` or `deny`")]
+pub struct UnknownAction {
+    text: String,
+}
+
 impl fmt::Display for PermissionAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// The rule of one permission key.
+/// Rule of one key in OpenCode's `permission` config.
+///
+/// ```
+/// use opencode_config::{PermissionAction, PermissionRule, Permissions};
+///
+/// let rule = PermissionRule::Patterns(vec![
+///     ("*".into(), PermissionAction::Deny),
+///     ("docs/**".into(), PermissionAction::Allow),
+/// ]);
+/// let permissions = Permissions::new().rule("edit", rule);
+/// assert_eq!(permissions.to_json().to_string(), r#"{"edit":{"*":"deny","docs/**":"allow"}}"#);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PermissionRule {
-    /// The same for every use.
+    /// One action for every use of the tool.
     Action(PermissionAction),
-    /// By what the tool is used on (a path, a command line, an agent name …); the last pattern that
-    /// matches decides.
+    /// Actions by the object of the use (a path, a command line, the name of an agent); the last
+    /// pattern that matches decides.
     Patterns(Vec<(String, PermissionAction)>),
 }
 
-/// One rule of a session: what happens when a tool is used on something. Mirrors `PermissionRule` of
-/// OpenCode's API, where all rules are of this one form.
+/// Permission rule in the form that sessions of a server have, `PermissionRule` of OpenCode's API.
+///
+/// [`Permissions::to_ruleset`] makes these rules.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct RulesetRule<'a> {
-    /// The permission key.
+    /// Permission key, such as `bash`.
     pub permission: &'a str,
-    /// What it is used on; `*` for everything.
+    /// Pattern for the object of the use; `*` for everything.
     pub pattern: &'a str,
-    /// What happens.
+    /// Action for a use that matches.
     pub action: PermissionAction,
 }
 
@@ -73,12 +118,26 @@ pub struct RulesetRule<'a> {
 /// ```
 /// use opencode_config::{PermissionAction::Deny, Permissions};
 ///
-/// let permissions = Permissions::new().deny("*").allow("bash").allow("edit").pattern("edit", "*.py", Deny);
+/// let permissions = Permissions::new()
+///     .deny("*")
+///     .allow("bash")
+///     .allow("edit")
+///     .pattern("edit", "*.py", Deny);
 /// assert_eq!(
-///     serde_json::to_string(&permissions)?,
+///     permissions.to_json().to_string(),
 ///     r#"{"*":"deny","bash":"allow","edit":{"*":"allow","*.py":"deny"}}"#,
 /// );
-/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// With serde, rules are read and written in OpenCode's own form, from any format:
+///
+/// ```
+/// use opencode_config::Permissions;
+///
+/// let settings = r#"{"*": "ask", "bash": {"git *": "allow"}}"#;
+/// let permissions: Permissions = serde_json::from_str(settings)?;
+/// assert_eq!(permissions, Permissions::new().ask("*").pattern("bash", "git *", "allow".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// A key is a tool or `*`; wildcards match names of tools, MCP tools included (`github_*`). OpenCode
@@ -87,37 +146,38 @@ pub struct RulesetRule<'a> {
 /// and `skill`, and takes no patterns for `todowrite`, `question`, `webfetch`, `websearch` and
 /// `doom_loop`. Other keys are passed on.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "Value")]
+#[serde(try_from = "Json")]
 pub struct Permissions {
     rules: Vec<(String, PermissionRule)>,
 }
 
 impl Permissions {
-    /// No rules: OpenCode's own defaults hold.
+    /// Creates an empty list, with which OpenCode's own defaults apply.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets `key` run.
+    /// Sets the rule of `key` to [`PermissionAction::Allow`], as the last rule.
     #[must_use]
     pub fn allow(self, key: impl Into<String>) -> Self {
         self.rule(key, PermissionRule::Action(PermissionAction::Allow))
     }
 
-    /// Asks before `key` runs. Refused in run mode, see [`check_for_run`](Self::check_for_run).
+    /// Sets the rule of `key` to [`PermissionAction::Ask`], as the last rule. `opencode run` cannot
+    /// follow such a rule, see [`check_for_run`](Self::check_for_run).
     #[must_use]
     pub fn ask(self, key: impl Into<String>) -> Self {
         self.rule(key, PermissionRule::Action(PermissionAction::Ask))
     }
 
-    /// Forbids `key`.
+    /// Sets the rule of `key` to [`PermissionAction::Deny`], as the last rule.
     #[must_use]
     pub fn deny(self, key: impl Into<String>) -> Self {
         self.rule(key, PermissionRule::Action(PermissionAction::Deny))
     }
 
-    /// Sets the rule of `key`, as the last one.
+    /// Sets the rule of `key`, as the last rule.
     #[must_use]
     pub fn rule(mut self, key: impl Into<String>, rule: PermissionRule) -> Self {
         let key = key.into();
@@ -126,10 +186,20 @@ impl Permissions {
         self
     }
 
-    /// Adds a pattern to what `key` has, as the last rule.
+    /// Adds a pattern to the rule of `key`, as the last rule.
     ///
-    /// What was set for `key` before keeps holding below the pattern, unless a `*` rule set since
-    /// has overruled it.
+    /// The earlier rule of `key` continues to apply to uses that the pattern does not match, unless
+    /// a `*` rule set since then has overruled that rule.
+    ///
+    /// ```
+    /// use opencode_config::{PermissionAction::Allow, Permissions};
+    ///
+    /// let permissions = Permissions::new().deny("bash").pattern("bash", "cargo test *", Allow);
+    /// assert_eq!(
+    ///     permissions.to_json().to_string(),
+    ///     r#"{"bash":{"*":"deny","cargo test *":"allow"}}"#,
+    /// );
+    /// ```
     #[must_use]
     pub fn pattern(
         mut self,
@@ -145,12 +215,12 @@ impl Permissions {
         self
     }
 
-    /// The rules in order.
+    /// Returns the rules by key, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &PermissionRule)> {
         self.rules.iter().map(|(key, rule)| (key.as_str(), rule))
     }
 
-    /// Whether there are no rules.
+    /// Returns whether the list has no rules.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
@@ -161,21 +231,34 @@ impl Permissions {
     /// # Errors
     ///
     /// [`PermissionError::UnknownAction`] or [`PermissionError::NotARule`], with the path of the rule.
-    pub fn from_json(value: &Value) -> Result<Self, PermissionError> {
+    ///
+    /// ```
+    /// use opencode_config::{PermissionError, Permissions};
+    ///
+    /// let everything = Permissions::from_json(&"deny".into())?;
+    /// assert_eq!(everything, Permissions::new().deny("*"));
+    ///
+    /// let error = Permissions::from_json(&r#"{"bash": {"ls *": "yes"}}"#.parse()?).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "the permission rule `bash.ls *` is `yes`: use `allow`, `ask` or `deny`",
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_json(value: &Json) -> Result<Self, PermissionError> {
         json::read(value)
     }
 
-    /// The rules as OpenCode's `permission` config.
+    /// Returns the rules as OpenCode's `permission` config, an object with the keys in order.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        let object: Map<String, Value> =
-            self.iter().map(|(key, rule)| (key.to_owned(), json::write(rule))).collect();
-        Value::Object(object)
+    pub fn to_json(&self) -> Json {
+        let object: JsonObject = self.iter().map(|(key, rule)| (key, json::write(rule))).collect();
+        object.into()
     }
 
-    /// The rules as OpenCode's ruleset, which is how a session of a server has them.
+    /// Returns the rules as OpenCode's ruleset, the form in which a session of a server has them.
     ///
-    /// Unlike in the config, a `~` in a pattern stays what it is.
+    /// In a ruleset, unlike in the config, a `~` in a pattern does not stand for the home directory.
     ///
     /// ```
     /// use opencode_config::{PermissionAction::Ask, Permissions};
@@ -210,28 +293,37 @@ impl Permissions {
         rules
     }
 
-    /// Refuses rules that `opencode run` cannot follow.
+    /// Checks that no rule is `ask`, which `opencode run` cannot follow.
     ///
-    /// It has nobody to ask: it rejects every request, and the turn ends there, unfinished and with
-    /// exit code 0. `deny` instead lets the model go on without.
+    /// Without a client that can reply, `opencode run` rejects every permission request, and the
+    /// turn ends there, unfinished and with exit code 0. With `deny` the model continues without the
+    /// tool.
+    ///
+    /// ```
+    /// use opencode_config::{PermissionAction::Ask, Permissions};
+    ///
+    /// let permissions = Permissions::new().allow("read").pattern("edit", "*.py", Ask);
+    /// let error = permissions.check_for_run().unwrap_err();
+    /// assert!(error.to_string().starts_with("the permission rule `edit.*.py` is `ask`"));
+    /// ```
     ///
     /// # Errors
     ///
     /// [`PermissionError::Ask`] with the path of the first such rule, for example `edit.*.py`.
     pub fn check_for_run(&self) -> Result<(), PermissionError> {
-        check_rules(&self.to_json(), "", Asking::Impossible)
+        check_rules(&self.to_json(), "", AskSupport::Missing)
     }
 
-    /// Removes `key` and returns what of it still counts.
+    /// Removes the rule of `key` and returns those of its patterns that no later rule overrules.
     fn take_patterns(&mut self, key: &str) -> Vec<(String, PermissionAction)> {
         let Some(index) = self.rules.iter().position(|(earlier, _)| earlier == key) else {
             return Vec::new();
         };
-        let overruled = self.rules[index..].iter().any(|(later, rule)| {
+        let is_overruled = self.rules[index..].iter().any(|(later, rule)| {
             key != "*" && later == "*" && matches!(rule, PermissionRule::Action(_))
         });
         match self.rules.remove(index).1 {
-            _ if overruled => Vec::new(),
+            _ if is_overruled => Vec::new(),
             PermissionRule::Action(action) => vec![("*".to_owned(), action)],
             PermissionRule::Patterns(patterns) => patterns,
         }
@@ -248,47 +340,57 @@ impl Serialize for Permissions {
     }
 }
 
-impl TryFrom<Value> for Permissions {
+impl TryFrom<Json> for Permissions {
     type Error = PermissionError;
 
-    fn try_from(value: Value) -> Result<Self, PermissionError> {
+    fn try_from(value: Json) -> Result<Self, PermissionError> {
         Self::from_json(&value)
     }
 }
 
-/// Whether there is somebody who can answer a permission request.
+/// Whether a client of OpenCode can reply to permission requests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Asking {
-    Possible,
-    Impossible,
+pub(crate) enum AskSupport {
+    Present,
+    Missing,
 }
 
-/// A rule that cannot be used. Paths are keys joined by dots.
+/// A permission rule that cannot be used. Paths are keys joined by dots.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PermissionError {
-    /// `ask` where nobody can answer.
+    /// The action is `ask` where no client can reply.
     #[error(
-        "permission `{path}` is `ask`, but `opencode run` has nobody to ask: use `allow` or `deny`"
+        "the permission rule `{path}` is `ask`, which `opencode run` cannot follow: use `allow` or \
+         `deny`, or run over a server"
     )]
     Ask {
-        /// Of the rule.
+        /// Path of the rule.
         path: String,
     },
-    /// Neither an action nor an object of actions.
-    #[error("permission `{path}` is {found}, expected an action or an object of patterns")]
+    /// The value is neither an action nor an object of actions.
+    #[error("{} is {found}: use an action or an object of patterns", subject(.path))]
     NotARule {
-        /// Of the rule, empty for the whole config.
+        /// Path of the rule, empty for the whole config.
         path: String,
-        /// What it is.
+        /// Kind of the value, such as `an array`.
         found: &'static str,
     },
-    /// An action that OpenCode does not have.
-    #[error("permission `{path}` is `{action}`, expected `allow`, `ask` or `deny`")]
+    /// OpenCode has no such action.
+    #[error("the permission rule `{path}` is `{action}`: use `allow`, `ask` or `deny`")]
     UnknownAction {
-        /// Of the rule.
+        /// Path of the rule.
         path: String,
-        /// As written.
+        /// Action as written.
         action: String,
     },
+}
+
+/// The thing at `path`, for error messages.
+fn subject(path: &str) -> String {
+    if path.is_empty() {
+        "the permission config".to_owned()
+    } else {
+        format!("the permission rule `{path}`")
+    }
 }

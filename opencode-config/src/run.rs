@@ -1,12 +1,11 @@
-//! What to run.
+//! The configuration of a run or of a server.
 
 use std::ffi::OsString;
 use std::fmt;
 
-use serde_json::{Map, Value};
-
 use crate::{
-    Environment, ExtraFlags, Isolation, ModelRef, PermissionError, Permissions, RunFlags, merge,
+    Environment, ExtraFlags, Isolation, Json, JsonObject, ModelRef, PermissionError, Permissions,
+    RunFlags, merge,
 };
 
 mod check;
@@ -16,14 +15,12 @@ mod tests;
 
 pub use error::RunConfigError;
 
-/// Everything that one run, or one server, is told: model, permissions, config, flags, isolation.
+/// Configuration of one run, or of one server: model, permissions, config, flags, isolation.
 ///
-/// The config fields become one JSON document that beats the user's and the project's config:
-/// [`overrides`](Self::overrides) first, then `permission`, `mcp`, `tools` and `instructions` merged
-/// over it. OpenCode merges that document into what it finds, so a key can be overruled but not
-/// removed. Keys of `permission` that the project's config also has keep the project's place in the
-/// order, and OpenCode lets the last match win: for rules that must hold, leave the project's config
-/// out with [`ProjectConfig::Ignore`](crate::ProjectConfig::Ignore).
+/// Permissions, MCP servers, tools, instructions and [`overrides`](Self::with_overrides) become one
+/// JSON document, see [`config_json`](Self::config_json), that beats the config of the user and of
+/// the project. OpenCode merges that document into the configs that it finds, so a key can be
+/// overruled but not removed.
 ///
 /// ```
 /// use opencode_config::{Permissions, RunConfig};
@@ -33,153 +30,320 @@ pub use error::RunConfigError;
 ///     .with_permission(Permissions::new().deny("*").allow("read"))
 ///     .with_instructions(["AGENT.md"]);
 /// assert_eq!(
-///     serde_json::to_string(&config.config_json()).unwrap(),
-///     r#"{"permission":{"*":"deny","read":"allow"},"instructions":["AGENT.md"]}"#,
+///     config.config_json().map(|document| document.to_string()).as_deref(),
+///     Some(r#"{"permission":{"*":"deny","read":"allow"},"instructions":["AGENT.md"]}"#),
 /// );
 /// # Ok::<(), opencode_config::ModelRefError>(())
 /// ```
 ///
-/// `Debug` prints names where values may hold keys: environment, MCP servers, overrides.
-#[derive(Clone, Default, PartialEq)]
+/// Keys of `permission` that the project's config also has keep the project's place in the order, and
+/// OpenCode lets the last match win. For rules that must hold, leave the project's config out with
+/// [`ProjectConfig::Ignore`](crate::ProjectConfig::Ignore).
+///
+/// `Debug` prints only names where values can be keys: environment, MCP servers, overrides.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RunConfig {
-    /// The primary agent (`--agent`). OpenCode falls back to its default agent, with a warning on
-    /// stderr only, when there is none of this name.
-    pub agent: Option<String>,
-    /// Variables added to the environment. They win over inherited ones; those that the run sets
-    /// itself are refused.
-    pub env: Environment,
-    /// Flags of `opencode run` that have no typed field. A server has none of them.
-    pub extra_flags: ExtraFlags,
-    /// Flags of `opencode run`. A server has none of them.
-    pub flags: RunFlags,
-    /// Instruction files or globs. `None` leaves the key out; an empty list is written, and adds
-    /// nothing, since OpenCode concatenates the lists of all its configs.
-    pub instructions: Option<Vec<String>>,
-    /// What of the user and the project the run sees, and where it keeps its data.
-    pub isolation: Isolation,
-    /// MCP servers by name, as in OpenCode's `mcp` config.
-    pub mcp: Map<String, Value>,
-    /// The model (`--model`).
-    pub model: Option<ModelRef>,
-    /// Any other config, below the explicit fields.
-    pub overrides: Map<String, Value>,
-    /// Permission rules.
-    pub permission: Option<Permissions>,
-    /// Tools switched on or off, OpenCode's legacy `tools` config. It ranks below every `permission`
-    /// rule of every config.
-    pub tools: Map<String, Value>,
+    agent: Option<String>,
+    env: Environment,
+    extra_flags: ExtraFlags,
+    flags: RunFlags,
+    instructions: Option<Vec<String>>,
+    isolation: Isolation,
+    mcp: JsonObject,
+    model: Option<ModelRef>,
+    overrides: Json,
+    permission: Option<Permissions>,
+    tools: Vec<(String, ToolSwitch)>,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            agent: None,
+            env: Environment::new(),
+            extra_flags: ExtraFlags::new(),
+            flags: RunFlags::new(),
+            instructions: None,
+            isolation: Isolation::new(),
+            mcp: JsonObject::new(),
+            model: None,
+            overrides: JsonObject::new().into(),
+            permission: None,
+            tools: Vec::new(),
+        }
+    }
 }
 
 impl RunConfig {
-    /// OpenCode's defaults, in private directories.
+    /// Creates a configuration with OpenCode's defaults, in private directories.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets [`agent`](Self::agent).
+    /// Sets the primary agent (`--agent`). Default: OpenCode's default agent.
+    ///
+    /// If no agent has the name, OpenCode falls back to its default agent, with a warning on stderr
+    /// only.
     #[must_use]
     pub fn with_agent(self, agent: impl Into<String>) -> Self {
         Self { agent: Some(agent.into()), ..self }
     }
 
-    /// Sets one variable of [`env`](Self::env).
+    /// Returns the primary agent.
+    #[must_use]
+    pub fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
+    }
+
+    /// Sets a variable of the environment. Default: none, everything is inherited.
+    ///
+    /// Such a variable wins over an inherited one; [`Isolation`] has the table of the others.
+    /// Variables that the run sets itself are refused by [`check`](Self::check), with the setting to
+    /// use instead.
+    ///
+    /// ```
+    /// use opencode_config::RunConfig;
+    ///
+    /// let config = RunConfig::new().with_env("OPENCODE_DISABLE_LSP_DOWNLOAD", "1");
+    /// assert!(config.check().is_ok());
+    ///
+    /// let error = config.with_env("XDG_DATA_HOME", "/data").check().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "the variable XDG_DATA_HOME is set by the run itself: use `Isolation::with_data`",
+    /// );
+    /// ```
     #[must_use]
     pub fn with_env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.set(name, value);
         self
     }
 
-    /// Sets [`extra_flags`](Self::extra_flags).
+    /// Returns the variables that are added to the environment.
+    #[must_use]
+    pub fn env(&self) -> &Environment {
+        &self.env
+    }
+
+    /// Sets flags of `opencode run` that this crate has no types for. Default: none.
+    ///
+    /// A server takes [`ServeFlags`](crate::ServeFlags) instead.
     #[must_use]
     pub fn with_extra_flags(self, extra_flags: ExtraFlags) -> Self {
         Self { extra_flags, ..self }
     }
 
-    /// Sets [`flags`](Self::flags).
+    /// Returns the flags of `opencode run` that this crate has no types for.
+    #[must_use]
+    pub fn extra_flags(&self) -> &ExtraFlags {
+        &self.extra_flags
+    }
+
+    /// Sets flags of `opencode run`. Default: [`RunFlags::new`].
+    ///
+    /// A server takes [`ServeFlags`](crate::ServeFlags) instead.
     #[must_use]
     pub fn with_flags(self, flags: RunFlags) -> Self {
         Self { flags, ..self }
     }
 
-    /// Sets [`instructions`](Self::instructions).
+    /// Returns the flags of `opencode run`.
+    #[must_use]
+    pub fn flags(&self) -> &RunFlags {
+        &self.flags
+    }
+
+    /// Sets instruction files or globs. Default: the key is left out.
+    ///
+    /// An empty list is written, and adds nothing, since OpenCode concatenates the lists of all its
+    /// configs.
     #[must_use]
     pub fn with_instructions<T: Into<String>>(self, paths: impl IntoIterator<Item = T>) -> Self {
         Self { instructions: Some(paths.into_iter().map(Into::into).collect()), ..self }
     }
 
-    /// Sets [`isolation`](Self::isolation).
+    /// Returns the instruction files or globs.
+    #[must_use]
+    pub fn instructions(&self) -> Option<&[String]> {
+        self.instructions.as_deref()
+    }
+
+    /// Sets the isolation from the user's own OpenCode. Default: [`Isolation::new`].
     #[must_use]
     pub fn with_isolation(self, isolation: Isolation) -> Self {
         Self { isolation, ..self }
     }
 
-    /// Sets one server of [`mcp`](Self::mcp).
+    /// Returns the isolation from the user's own OpenCode.
     #[must_use]
-    pub fn with_mcp(mut self, name: impl Into<String>, server: Value) -> Self {
-        self.mcp.insert(name.into(), server);
+    pub fn isolation(&self) -> &Isolation {
+        &self.isolation
+    }
+
+    /// Sets an MCP server by name, as in OpenCode's `mcp` config. Default: none.
+    ///
+    /// ```
+    /// use opencode_config::{JsonObject, RunConfig};
+    ///
+    /// let browser = JsonObject::new()
+    ///     .with("type", "local")
+    ///     .with("command", ["npx", "-y", "@playwright/mcp"]);
+    /// let config = RunConfig::new().with_mcp("browser", browser);
+    /// assert!(config.mcp().contains_key("browser"));
+    /// ```
+    #[must_use]
+    pub fn with_mcp(mut self, name: impl Into<String>, server: impl Into<Json>) -> Self {
+        self.mcp.insert(name, server);
         self
     }
 
-    /// Sets [`model`](Self::model).
+    /// Returns the MCP servers by name.
+    #[must_use]
+    pub fn mcp(&self) -> &JsonObject {
+        &self.mcp
+    }
+
+    /// Sets the model (`--model`). Default: OpenCode's choice.
     #[must_use]
     pub fn with_model(self, model: ModelRef) -> Self {
         Self { model: Some(model), ..self }
     }
 
-    /// Lays more config over [`overrides`](Self::overrides).
+    /// Returns the model.
     #[must_use]
-    pub fn with_overrides(self, overrides: Map<String, Value>) -> Self {
-        Self { overrides: merge(self.overrides, overrides), ..self }
+    pub fn model(&self) -> Option<&ModelRef> {
+        self.model.as_ref()
     }
 
-    /// Sets [`permission`](Self::permission).
+    /// Sets any other config, an object, below the settings that have methods of their own. Default:
+    /// none.
+    ///
+    /// A second call lays its config over that of the first, as [`merge`](crate::merge()) does. A value
+    /// that is not an object is refused by [`check`](Self::check).
+    ///
+    /// ```
+    /// use opencode_config::{Json, JsonObject, RunConfig};
+    ///
+    /// let config = RunConfig::new()
+    ///     .with_overrides(r#"{"share": "disabled", "compaction": {"auto": false}}"#.parse::<Json>()?)
+    ///     .with_overrides(JsonObject::new().with("username", "ci"));
+    /// assert_eq!(
+    ///     config.config_json().expect("a document").to_string(),
+    ///     r#"{"share":"disabled","compaction":{"auto":false},"username":"ci"}"#,
+    /// );
+    /// # Ok::<(), opencode_config::JsoncError>(())
+    /// ```
+    #[must_use]
+    pub fn with_overrides(self, overrides: impl Into<Json>) -> Self {
+        let overrides = match (self.overrides, overrides.into()) {
+            (Json::Object(base), Json::Object(over)) => merge(base, over).into(),
+            (earlier, Json::Object(_)) => earlier,
+            (_, over) => over,
+        };
+        Self { overrides, ..self }
+    }
+
+    /// Returns the config below the settings that have methods of their own.
+    #[must_use]
+    pub fn overrides(&self) -> &Json {
+        &self.overrides
+    }
+
+    /// Sets the permission rules. Default: OpenCode's own.
     #[must_use]
     pub fn with_permission(self, permission: Permissions) -> Self {
         Self { permission: Some(permission), ..self }
     }
 
-    /// Sets one tool of [`tools`](Self::tools).
+    /// Returns the permission rules.
+    #[must_use]
+    pub fn permission(&self) -> Option<&Permissions> {
+        self.permission.as_ref()
+    }
+
+    /// Switches a tool on or off, in OpenCode's legacy `tools` config. Default: none is switched.
+    ///
+    /// The switches rank below every `permission` rule of every config.
     #[must_use]
     pub fn with_tool(mut self, name: impl Into<String>, tool: ToolSwitch) -> Self {
-        self.tools.insert(name.into(), (tool == ToolSwitch::Enabled).into());
+        let name = name.into();
+        match self.tools.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, slot)) => *slot = tool,
+            None => self.tools.push((name, tool)),
+        }
         self
     }
 
-    /// The document for `OPENCODE_CONFIG_CONTENT`, or `None` when there is nothing to say.
+    /// Returns the tools that are switched on or off, in the order in which they were set.
+    pub fn tools(&self) -> impl ExactSizeIterator<Item = (&str, ToolSwitch)> {
+        self.tools.iter().map(|(name, tool)| (name.as_str(), *tool))
+    }
+
+    /// Removes the settings that a server gets with each prompt and not at its start: agent, model
+    /// and the flags of `opencode run`.
+    ///
+    /// Configurations that are equal without these settings can share a server.
     #[must_use]
-    pub fn config_json(&self) -> Option<Map<String, Value>> {
-        let mut explicit = Map::new();
+    pub fn without_prompt_settings(self) -> Self {
+        Self {
+            agent: None,
+            model: None,
+            flags: RunFlags::default(),
+            extra_flags: ExtraFlags::default(),
+            ..self
+        }
+    }
+
+    /// Returns the document for `OPENCODE_CONFIG_CONTENT`, or `None` when no setting belongs there.
+    ///
+    /// [`overrides`](Self::with_overrides) come first, then `permission`, `mcp`, `tools` and
+    /// `instructions` are merged over them.
+    #[must_use]
+    pub fn config_json(&self) -> Option<JsonObject> {
+        let mut explicit = JsonObject::new();
         if let Some(permission) = &self.permission {
-            explicit.insert("permission".to_owned(), permission.to_json());
+            explicit.insert("permission", permission.to_json());
         }
         if !self.mcp.is_empty() {
-            explicit.insert("mcp".to_owned(), self.mcp.clone().into());
+            explicit.insert("mcp", self.mcp.clone());
         }
         if !self.tools.is_empty() {
-            explicit.insert("tools".to_owned(), self.tools.clone().into());
+            let tools = self.tools().map(|(name, tool)| (name, tool == ToolSwitch::Enabled));
+            explicit.insert("tools", tools.collect::<JsonObject>());
         }
         if let Some(instructions) = &self.instructions {
-            explicit.insert("instructions".to_owned(), instructions.clone().into());
+            explicit.insert("instructions", instructions.clone());
         }
-        let document = merge(self.overrides.clone(), explicit);
+        let overrides = self.overrides.as_object().cloned().unwrap_or_default();
+        let document = merge(overrides, explicit);
         (!document.is_empty()).then_some(document)
     }
 
-    /// Checks what can be checked before a run.
+    /// Checks everything about a run that is known before its start.
+    ///
+    /// ```
+    /// use opencode_config::{Permissions, RunConfig, RunConfigError};
+    ///
+    /// let config = RunConfig::new().with_permission(Permissions::new().ask("bash"));
+    /// assert!(matches!(config.check(), Err(RunConfigError::Permission(_))));
+    /// assert_eq!(config.check_for_serve(), Ok(()), "a server's clients can be asked");
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`RunConfigError`] for rules that say `ask` (unless [`Approval::Auto`](crate::Approval::Auto)
-    /// answers them), malformed rules, flags and names that cannot be passed, variables that the run
-    /// sets itself.
+    /// [`RunConfigError`] for rules that are `ask` (unless
+    /// [`Approval::Auto`](crate::Approval::Auto) replies to the requests), malformed rules, flags and
+    /// names that cannot be passed, variables that the run sets itself.
     pub fn check(&self) -> Result<(), RunConfigError> {
         check::run(self)
     }
 
-    /// Checks what can be checked before a server starts: like [`check`](Self::check), but `ask` is
-    /// fine and flags of `opencode run` do not matter.
+    /// Checks everything about a server that is known before its start.
+    ///
+    /// The checks are those of [`check`](Self::check), except that rules may be `ask` and that the
+    /// flags of `opencode run` do not matter.
     ///
     /// # Errors
     ///
@@ -189,18 +353,18 @@ impl RunConfig {
     }
 }
 
-/// Whether a tool can be used, in OpenCode's legacy `tools` config.
+/// Availability of a tool, in OpenCode's legacy `tools` config.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ToolSwitch {
-    /// It can.
+    /// The model can use the tool.
     Enabled,
-    /// The model does not see it.
+    /// The model does not see the tool.
     Disabled,
 }
 
 impl fmt::Debug for RunConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = |object: &Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();
+        let names = |object: &JsonObject| object.keys().map(str::to_owned).collect::<Vec<_>>();
         f.debug_struct("RunConfig")
             .field("agent", &self.agent)
             .field("env", &self.env)
@@ -210,9 +374,9 @@ impl fmt::Debug for RunConfig {
             .field("isolation", &self.isolation)
             .field("mcp", &names(&self.mcp))
             .field("model", &self.model)
-            .field("overrides", &names(&self.overrides))
+            .field("overrides", &self.overrides.as_object().map(names))
             .field("permission", &self.permission)
-            .field("tools", &names(&self.tools))
+            .field("tools", &self.tools)
             .finish()
     }
 }

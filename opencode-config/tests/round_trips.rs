@@ -1,12 +1,12 @@
-//! What can be written can be read, and is the same.
+//! Values that are written and read again are the same.
 
 use std::ffi::OsString;
 
 use opencode_config::{
-    Environment, ModelRef, PermissionAction, PermissionRule, Permissions, merge, parse_jsonc,
+    Environment, Json, JsonObject, ModelRef, PermissionAction, PermissionRule, Permissions, merge,
+    parse_jsonc,
 };
 use proptest::prelude::*;
-use serde_json::{Map, Value};
 
 fn action() -> impl Strategy<Value = PermissionAction> {
     prop::sample::select(vec![
@@ -16,7 +16,7 @@ fn action() -> impl Strategy<Value = PermissionAction> {
     ])
 }
 
-/// Rules whose keys come once, in any order.
+/// Rules with different keys, in any order.
 fn permissions() -> impl Strategy<Value = Permissions> {
     let patterns = prop::collection::vec(("[^\\x00]{0,4}", action()), 0..4);
     let patterns = patterns.prop_map(|mut patterns| {
@@ -31,29 +31,25 @@ fn permissions() -> impl Strategy<Value = Permissions> {
     })
 }
 
-fn json() -> impl Strategy<Value = Value> {
+fn json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        any::<String>().prop_map(Value::from),
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        any::<f64>().prop_map(Json::from),
+        any::<String>().prop_map(Json::from),
     ];
     leaf.prop_recursive(4, 32, 4, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
             prop::collection::vec((any::<String>(), inner), 0..4)
-                .prop_map(|pairs| pairs.into_iter().collect::<Map<_, _>>().into()),
+                .prop_map(|pairs| pairs.into_iter().collect::<JsonObject>().into()),
         ]
     })
 }
 
-fn object() -> impl Strategy<Value = Map<String, Value>> {
+fn object() -> impl Strategy<Value = JsonObject> {
     prop::collection::vec((".{0,3}", json()), 0..5).prop_map(|pairs| pairs.into_iter().collect())
-}
-
-fn text(object: &Map<String, Value>) -> String {
-    Value::Object(object.clone()).to_string()
 }
 
 proptest! {
@@ -63,7 +59,7 @@ proptest! {
         prop_assert_eq!(model.to_string(), text.as_str());
         prop_assert_eq!(String::from(model.clone()), text.as_str());
         let json = serde_json::to_value(&model).unwrap();
-        prop_assert_eq!(&json, &Value::from(text.as_str()));
+        prop_assert_eq!(&json, text.as_str());
         prop_assert_eq!(&serde_json::from_value::<ModelRef>(json).unwrap(), &model);
         let parts = model.provider().into_iter().chain([model.model()]).collect::<Vec<_>>();
         prop_assert_eq!(parts.join("/"), text);
@@ -96,21 +92,23 @@ proptest! {
 
     #[test]
     fn configs(config in object()) {
-        let written = text(&config);
-        prop_assert_eq!(text(&parse_jsonc(written.as_bytes()).unwrap()), written.as_str());
-        let pretty = serde_json::to_string_pretty(&Value::Object(config)).unwrap();
-        prop_assert_eq!(text(&parse_jsonc(pretty.as_bytes()).unwrap()), written);
+        let written = config.to_string();
+        prop_assert_eq!(&parse_jsonc(written.as_bytes()).unwrap(), &config);
+        prop_assert_eq!(&serde_json::to_string(&config).unwrap(), &written);
+        let pretty = serde_json::to_string_pretty(&config).unwrap();
+        prop_assert_eq!(parse_jsonc(pretty.as_bytes()).unwrap(), config);
     }
 
-    /// Once laid over, a layer changes nothing more, and what it says of anything but objects is what counts.
+    /// A layer that is laid over another a second time changes nothing, and its values other than
+    /// objects are the ones that count.
     #[test]
     fn layers(base in object(), over in object()) {
         let merged = merge(base.clone(), over.clone());
-        prop_assert_eq!(text(&merge(merged.clone(), over.clone())), text(&merged));
-        for (key, value) in over.iter().filter(|(_, value)| !value.is_object()) {
+        prop_assert_eq!(&merge(merged.clone(), over.clone()), &merged);
+        for (key, value) in over.iter().filter(|(_, value)| value.as_object().is_none()) {
             prop_assert_eq!(merged.get(key), Some(value));
         }
-        let places = base.keys().chain(over.keys().filter(|key| !base.contains_key(*key)));
+        let places = base.keys().chain(over.keys().filter(|key| !base.contains_key(key)));
         prop_assert!(merged.keys().eq(places));
     }
 }

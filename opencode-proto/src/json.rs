@@ -3,6 +3,7 @@
 //! Half of OpenCode's output is tool input, tool output and metadata that most programs never look
 //! at. Such values stay a [`RawJson`] or a [`RawText`]: a slice of the chunk that they arrived in.
 
+pub(crate) mod exact;
 mod unescape;
 
 use std::borrow::Cow;

@@ -58,8 +58,8 @@ impl ServedRun {
     /// permissions are granted.
     pub fn new(settings: &RunSettings, flags: &RunFlags, now: Instant) -> Self {
         Self {
-            approval: flags.approval,
-            reasoning: flags.reasoning,
+            approval: flags.approval(),
+            reasoning: flags.reasoning(),
             retention: settings.raw_lines,
             started: now,
             events: VecDeque::new(),

@@ -123,6 +123,20 @@ fn of_tokio_hyper_alone_has_the_channels() {
     }
 }
 
+/// Cargo enables a feature for the whole program, so these would change the JSON of a user's own code:
+/// `arbitrary_precision`, `float_roundtrip`, `preserve_order`, `unbounded_depth`.
+#[test]
+fn no_feature_changes_the_json_of_a_program() {
+    let harmless = ["alloc", "default", "raw_value", "std"].map(str::to_owned);
+    for name in ["opencode-tokio", "opencode-async-std"] {
+        let packages = packages_on(name, &["--target", "all", "--all-features"]);
+        let enabled = packages["serde_json"].iter();
+        let others: Vec<_> = enabled.filter(|feature| !harmless.contains(feature)).collect();
+        assert!(others.is_empty(), "{name} enables {others:?} of serde_json");
+        assert!(packages["serde_json"].contains("raw_value"), "{name}: features are listed");
+    }
+}
+
 #[test]
 fn the_pure_crates_keep_their_prohibitions() {
     for name in ["opencode-config", "opencode-proto"] {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use opencode_config::{ExtraFlags, RunConfig, RunFlags};
+use opencode_config::RunConfig;
 use opencode_proto::GroupNo;
 
 use super::job::Job;
@@ -68,9 +68,7 @@ pub(super) fn check(job: &Job, servers: &BatchServers) -> Result<(), JobError> {
 
 /// What of a job's configuration goes to the server, and not with the prompt.
 fn server_config(job: &Job) -> RunConfig {
-    let mut config = job.config.clone();
-    (config.agent, config.model) = (None, None);
-    (config.flags, config.extra_flags) = (RunFlags::default(), ExtraFlags::default());
+    let config = job.config.clone().without_prompt_settings();
     match &job.policy {
         Some(policy) => policy.server_config(config),
         None => config,

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use opencode_proto::api::{Operation, PromptAsync};
 use opencode_proto::{Batch, BatchJob, Fleet, JobNo, Spend};
-use serde_json::Value;
 
 use super::error::BatchError;
 use super::groups::{Groups, check};
@@ -147,13 +146,13 @@ impl PlannedJob {
 /// The same for the same work, also in another program.
 fn fingerprint(job: &Job) -> String {
     let prompt = PromptAsync::new("ses_", "msg_", job.prompt.clone());
-    let config = job.config.config_json().map(Value::Object);
+    let config = job.config.config_json();
     let texts = [
         String::from_utf8_lossy(prompt.request().body()).into_owned(),
         job.directory.as_deref().unwrap_or_else(|| "".as_ref()).to_string_lossy().into_owned(),
         config.map(|config| config.to_string()).unwrap_or_default(),
-        job.config.agent.clone().unwrap_or_default(),
-        job.config.model.as_ref().map(ToString::to_string).unwrap_or_default(),
+        job.config.agent().unwrap_or_default().to_owned(),
+        job.config.model().map(ToString::to_string).unwrap_or_default(),
     ];
     let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
     format!("{:016x}", fnv1a(bytes))

@@ -80,3 +80,13 @@ pub(super) enum Line {
     },
     Ended(Box<JobRecord>),
 }
+
+impl Line {
+    pub(super) fn read(text: &[u8]) -> Result<Self, serde_json::Error> {
+        match serde_json::from_slice(text)? {
+            // serde buffers the fields beside a tag, and costs would be read inexactly.
+            Self::Ended(_) => Ok(Self::Ended(serde_json::from_slice(text)?)),
+            started @ Self::Started { .. } => Ok(started),
+        }
+    }
+}

@@ -239,8 +239,10 @@ fn read(text: &[u8], path: &Path) -> Result<(Past, usize), ResultsError> {
         if !line.ends_with(b"\n") {
             break;
         }
-        let line: Line = serde_json::from_slice(line).map_err(|source| {
-            ResultsError::Malformed { path: path.to_owned(), line: index + 1, source }
+        let line = Line::read(line).map_err(|source| ResultsError::Malformed {
+            path: path.to_owned(),
+            line: index + 1,
+            source,
         })?;
         past.add(line);
         at += text[at..].iter().position(|byte| *byte == b'\n').expect("it ends with one") + 1;

@@ -134,10 +134,10 @@ async fn carry_out(
 /// What is sent, and how.
 fn request(job: &Job) -> TurnRequest {
     let mut prompt = job.prompt.clone();
-    if let (None, Some(agent)) = (prompt.agent(), &job.config.agent) {
+    if let (None, Some(agent)) = (prompt.agent(), job.config.agent()) {
         prompt = prompt.with_agent(agent);
     }
-    if let (None, Some(model)) = (prompt.model(), &job.config.model) {
+    if let (None, Some(model)) = (prompt.model(), job.config.model()) {
         prompt = prompt.with_model(model.clone());
     }
     let mut request = TurnRequest::new(prompt).with_settings(job.settings.clone());

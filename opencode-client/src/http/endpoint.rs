@@ -128,11 +128,11 @@ fn port(authority: &Authority, place: &str) -> Result<u16, UrlError> {
 }
 
 fn authorize(credentials: &Credentials) -> Result<HeaderValue, UrlError> {
-    let username = credentials.username.as_deref().unwrap_or(USERNAME);
+    let username = credentials.username().unwrap_or(USERNAME);
     if username.contains(':') {
         return Err(UrlError::Username);
     }
-    Ok(basic(username.as_bytes(), credentials.password.as_bytes()))
+    Ok(basic(username.as_bytes(), credentials.password().as_bytes()))
 }
 
 fn in_url(userinfo: &str) -> Option<HeaderValue> {

@@ -29,9 +29,11 @@ pub(crate) async fn turn(host: &Host, data_home: &DataHome, delay: Duration) -> 
     }
     let data_home = match data_home {
         DataHome::At(path) => Some(path.clone()),
+        DataHome::Private => None,
         // All runs in the user's data directory share one database.
         DataHome::User => Some(PathBuf::new()),
-        DataHome::Private => None,
+        // A directory of a kind that is not known here may be shared as well.
+        _ => Some(PathBuf::new()),
     };
     let mut place = host.starts.queue(data_home);
     let mut timer: Option<Pin<Box<dyn Timer>>> = None;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use opencode_config::{
-    CONFIG_FILE_SIZE_MAX, ConfigSource, Existing, IsolationPlan, PlannedDirectory, PlannedFile,
+    CONFIG_FILE_SIZE_MAX, ConfigSource, ExistingFile, IsolationPlan, PlannedDirectory, PlannedFile,
     PlannedLink, ReadSource, SourceContent,
 };
 
@@ -177,12 +177,12 @@ impl Drop for PrivateDir {
 
 /// Reads a configuration file of the user.
 pub(crate) fn read_source(source: ConfigSource) -> ReadSource {
-    let content = match read_config(&source.path) {
+    let content = match read_config(source.path()) {
         Ok(contents) => SourceContent::Found(contents.into()),
         Err(error) if is_missing(&error) => SourceContent::Missing,
         Err(error) => SourceContent::Unreadable(error.to_string()),
     };
-    ReadSource { source, content }
+    ReadSource::new(source, content)
 }
 
 fn read_config(path: &Path) -> io::Result<Vec<u8>> {
@@ -205,8 +205,8 @@ fn write_file(file: &PlannedFile) -> Result<(), PrivateDirError> {
     let fail = |source| PrivateDirError::Write { path: file.path.clone(), source };
     let created = match create_file(file) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match file.existing {
-            Existing::Keep => return Ok(()),
-            Existing::Replace => {
+            ExistingFile::Keep => return Ok(()),
+            ExistingFile::Replace => {
                 // The old file is removed first, because it may be a link.
                 if fs::symlink_metadata(&file.path).map_err(fail)?.is_dir() {
                     let path = file.path.clone();

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use opencode_config::{History, ModelRef, Resume, ResumeTarget, RunConfig};
+use opencode_config::{ModelRef, Resume, RunConfig};
 use opencode_proto::{Deadlines, RunSettings};
 
 use crate::log::EventLogConfig;
@@ -74,7 +74,7 @@ impl RunRequest {
     /// With this model.
     #[must_use]
     pub fn with_model(mut self, model: ModelRef) -> Self {
-        self.config.model = Some(model);
+        self.config = self.config.with_model(model);
         self
     }
 
@@ -109,11 +109,9 @@ impl RunRequest {
     /// Returns the settings of the machine, with the session where the flags name the session.
     pub(crate) fn run_settings(&self) -> RunSettings {
         let mut settings = self.settings.clone();
-        if let Some(Resume {
-            target: ResumeTarget::Session(id), history: History::Continue, ..
-        }) = &self.config.flags.resume
-        {
-            settings.session.get_or_insert_with(|| id.as_str().into());
+        let resume = self.config.flags().resume().filter(|resume| !resume.is_forked());
+        if let Some(id) = resume.and_then(Resume::session_id) {
+            settings.session.get_or_insert_with(|| id.into());
         }
         settings
     }

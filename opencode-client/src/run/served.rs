@@ -143,7 +143,7 @@ impl ServerRun {
     /// What is told of a run that was cancelled before its prompt was sent.
     fn cancelled(&self) -> RunResult {
         let now = self.host.runtime.now();
-        let run = ServedRun::new(&self.request.settings, &self.request.config.flags, now);
+        let run = ServedRun::new(&self.request.settings, self.request.config.flags(), now);
         Err(RunError::Ended(Box::new(RunReport {
             outcome: run.into_outcome(RunEnd::Cancelled, now),
             command: command(&self.request.backend),

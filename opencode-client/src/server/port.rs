@@ -9,7 +9,7 @@ const LOCALHOST: &str = "127.0.0.1";
 
 /// The port that the caller wants. 0 is none: OpenCode would take it for 4096.
 pub(super) fn wanted(flags: &ServeFlags) -> Option<u16> {
-    flags.port.filter(|port| *port != 0)
+    flags.port().filter(|port| *port != 0)
 }
 
 /// A port that nobody listens on now. Blocks.
@@ -27,7 +27,7 @@ pub(super) fn fault(flags: &ServeFlags, port: u16) -> io::Error {
 }
 
 pub(super) fn hostname(flags: &ServeFlags) -> &str {
-    flags.hostname.as_deref().unwrap_or(LOCALHOST)
+    flags.hostname().unwrap_or(LOCALHOST)
 }
 
 #[cfg(test)]

@@ -76,14 +76,14 @@ impl ServeRequest {
     /// On this port and no other.
     #[must_use]
     pub fn with_port(mut self, port: u16) -> Self {
-        self.flags.port = Some(port);
+        self.flags = self.flags.with_port(port);
         self
     }
 
     /// With these credentials in place of a random password.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
-        self.flags.credentials = Some(credentials);
+        self.flags = self.flags.with_credentials(credentials);
         self
     }
 
@@ -227,13 +227,13 @@ impl From<String> for AttachRequest {
 pub(crate) fn needs_its_own(config: &RunConfig) -> Option<&'static str> {
     let default = RunConfig::default();
     let settings = [
-        ("environment", config.env != default.env),
-        ("instructions", config.instructions != default.instructions),
-        ("isolation", config.isolation != default.isolation),
-        ("MCP servers", config.mcp != default.mcp),
-        ("overrides", config.overrides != default.overrides),
-        ("permissions", config.permission != default.permission),
-        ("tools", config.tools != default.tools),
+        ("environment", config.env() != default.env()),
+        ("instructions", config.instructions() != default.instructions()),
+        ("isolation", config.isolation() != default.isolation()),
+        ("MCP servers", config.mcp() != default.mcp()),
+        ("overrides", config.overrides() != default.overrides()),
+        ("permissions", config.permission() != default.permission()),
+        ("tools", config.tools().len() > 0),
     ];
     settings.into_iter().find(|(_, differs)| *differs).map(|(setting, _)| setting)
 }

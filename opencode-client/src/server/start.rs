@@ -31,13 +31,13 @@ pub(crate) async fn serve(
     host: Arc<Host>,
     mut request: ServeRequest,
 ) -> Result<Server, ServeError> {
-    let credentials =
-        request.flags.credentials.take().unwrap_or_else(|| random_credentials(&*host.runtime));
-    request.flags.credentials = Some(credentials.clone());
+    let credentials = request.flags.credentials().cloned();
+    let credentials = credentials.unwrap_or_else(|| random_credentials(&*host.runtime));
+    request.flags = request.flags.with_credentials(credentials.clone());
     let request = Arc::new(request);
     let (mut delay, mut retries, mut ports) = (Duration::ZERO, 0, 0);
     loop {
-        let permit = launch::turn(&host, &request.config.isolation.data, delay).await;
+        let permit = launch::turn(&host, request.config.isolation().data(), delay).await;
         let error = match attempt(&host, &request, &credentials).await {
             Ok(server) => return Ok(server),
             Err(error) => error,
@@ -158,7 +158,7 @@ fn plan(host: &Host, request: &ServeRequest) -> Result<Planned, ServeError> {
             hostname: port::hostname(&flags).to_owned(),
             source,
         })?;
-        flags.port = Some(port);
+        flags = flags.with_port(port);
     }
     let served = directory.to_string_lossy().into_owned();
     let invocation = Invocation::serve(program, directory, &request.config, &flags, &plan)?;
@@ -189,7 +189,7 @@ async fn not_ready(
         return ServeError::InvalidConfig { command, message: message.clone(), stderr };
     }
     if let ServeEnd::CannotListen { .. } = &outcome.end {
-        let port = flags.port.unwrap_or_default();
+        let port = flags.port().unwrap_or_default();
         let address = format!("{}:{port}", port::hostname(&flags));
         let source = unblock(&host.runtime, move || port::fault(&flags, port)).await;
         return ServeError::Listen { command, address, source, stderr };

@@ -1,13 +1,13 @@
-//! Flags that this crate does not know.
+//! Flags that this crate has no types for.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use crate::RunConfigError;
 
-/// Flags passed on as they are, for what has no typed field.
+/// Flags that this crate has no types for, passed on as they are.
 ///
-/// A name of one character becomes `-k`, a longer one `--key`; names are given without dashes.
+/// Names are given without dashes: a name of one character becomes `-k`, a longer one `--key`.
 ///
 /// ```
 /// use opencode_config::{ExtraFlags, FlagValue};
@@ -16,38 +16,48 @@ use crate::RunConfigError;
 ///     .with("thinking", FlagValue::On) // --thinking
 ///     .with("title", "demo")           // --title=demo
 ///     .with("f", ["a.txt", "b.txt"])   // -f a.txt -f b.txt
-///     .with("fork", FlagValue::Off);   // nothing
+///     .with("fork", FlagValue::Off);   // no argument
+/// assert_eq!(flags.iter().count(), 4);
 /// ```
 ///
 /// Flags that would end the event stream or the program are refused when the command line is built:
-/// `format`, `help`, `version`, `interactive` and `mini`, in every spelling.
+/// `format`, `help`, `version`, `interactive` and `mini`, in every spelling. `Debug` prints the names
+/// only, since values can be secrets.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct ExtraFlags {
     flags: Vec<(String, FlagValue)>,
 }
 
-/// What follows a flag.
+/// Value of a flag on the command line.
+///
+/// ```
+/// use opencode_config::FlagValue;
+///
+/// assert_eq!(FlagValue::from(true), FlagValue::On);
+/// assert_eq!(FlagValue::from(Some("demo")), FlagValue::Value("demo".into()));
+/// assert_eq!(FlagValue::from(None::<&str>), FlagValue::Off);
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum FlagValue {
-    /// The flag is left out, also where a default would set it (`log-level`, `print-logs`).
+    /// The flag is left out, even if a default would set it (`log-level`, `print-logs`).
     Off,
     /// The flag stands alone: `--key` or `-k`.
     On,
-    /// `--key=value` or `-k value`.
+    /// The flag has one value: `--key=value` or `-k value`.
     Value(OsString),
-    /// One flag for each value.
+    /// The flag is repeated for each value.
     Values(Vec<OsString>),
 }
 
 impl ExtraFlags {
-    /// No flags.
+    /// Creates an empty list of flags.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets a flag, replacing an earlier value of the same name.
+    /// Sets the flag `name`, replacing an earlier value of the same name.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<FlagValue>) -> Self {
         let (name, value) = (name.into(), value.into());
@@ -58,24 +68,24 @@ impl ExtraFlags {
         self
     }
 
-    /// The flags in the order they were set.
+    /// Returns the flags in the order in which they were set.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &FlagValue)> {
         self.flags.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Whether no flag was set.
+    /// Returns whether no flag is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.flags.is_empty()
     }
 
-    /// Whether `name` is set, be it to [`FlagValue::Off`].
+    /// Returns whether `name` is set, even to [`FlagValue::Off`].
     pub(crate) fn has(&self, name: &str) -> bool {
         self.iter().any(|(known, _)| known == name)
     }
 
-    /// Whether one of `names` is switched on.
-    pub(crate) fn any_on(&self, names: &[&str]) -> bool {
+    /// Returns whether one of `names` is switched on.
+    pub(crate) fn has_any_on(&self, names: &[&str]) -> bool {
         self.iter().any(|(name, value)| names.contains(&name) && value.is_on())
     }
 }
@@ -145,7 +155,7 @@ impl<T: Into<OsString>, const N: usize> From<[T; N]> for FlagValue {
     }
 }
 
-/// The long name behind OpenCode's short ones.
+/// Returns the long name of a flag of OpenCode.
 pub(crate) fn long_name(name: &str) -> &str {
     match name {
         "c" => "continue",
@@ -161,16 +171,16 @@ pub(crate) fn long_name(name: &str) -> &str {
     }
 }
 
-/// Whether the value of a flag must not be shown.
+/// Returns whether the value of a flag must not be shown.
 pub(crate) fn is_secret(name: &str) -> bool {
     matches!(long_name(name), "password" | "username")
 }
 
-/// Refuses names that are no flag, and flags that would break what reads the output.
+/// Refuses names that cannot be flags, and flags that would break the event stream.
 pub(crate) fn check_extra(name: &str) -> Result<(), RunConfigError> {
-    let well_formed = name.starts_with(|first: char| first.is_ascii_alphanumeric())
+    let is_well_formed = name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-    if !well_formed {
+    if !is_well_formed {
         return Err(RunConfigError::MalformedFlag { flag: name.to_owned() });
     }
     let positive = name.strip_prefix("no-").unwrap_or(name);

@@ -35,6 +35,6 @@ fn switches_are_on_only_when_said_so() {
         (ExtraFlags::new().with("auto", "false"), false),
         (ExtraFlags::new().with("other", true), false),
     ] {
-        assert_eq!(flags.any_on(&["auto", "yolo"]), on, "{flags:?}");
+        assert_eq!(flags.has_any_on(&["auto", "yolo"]), on, "{flags:?}");
     }
 }

@@ -1,17 +1,14 @@
 //! Config files, read a second time in a plain way.
 
-use serde_json::{Map, Value};
+use crate::{CONFIG_FILE_SIZE_MAX, Json, JsonNumber, JsonObject, JsoncError, parse_jsonc};
 
-use super::text;
-use crate::{CONFIG_FILE_SIZE_MAX, JsoncError, parse_jsonc};
-
-/// What the parser lets nest.
+/// Nesting that the parser allows.
 const DEPTH_MAX: usize = 512;
 
-/// A key by which `serde_json` tells itself something. Who writes it into a config gets what they get.
+/// Start of the keys by which `serde_json` passes numbers and raw text, also to this crate.
 const PRIVATE_KEY: &str = "$serde_json::private";
 
-pub(super) fn check(file: &[u8], read: &Result<Map<String, Value>, JsoncError>) {
+pub(super) fn check(file: &[u8], read: &Result<JsonObject, JsoncError>) {
     let Ok(written) = std::str::from_utf8(file) else {
         assert!(matches!(read, Err(JsoncError::NotUtf8 { .. })), "{read:?}");
         return;
@@ -29,18 +26,20 @@ pub(super) fn check(file: &[u8], read: &Result<Map<String, Value>, JsoncError>) 
     }
 }
 
-/// Errors say where, inside the text, and nothing of what it says.
+/// Checks that an error names a position inside the text, and quotes nothing of the text.
 fn check_error(written: &str, error: &JsoncError) {
     let (line, column) = match error {
         JsoncError::Syntax { reason, line, column } => {
             let is_plain =
                 |character: char| character.is_ascii_alphabetic() || " .,-".contains(character);
-            assert!(reason.chars().all(is_plain), "it quotes the text: {reason}");
+            assert!(reason.chars().all(is_plain), "the error quotes the text: {reason}");
             (*line, *column)
         }
         JsoncError::TooDeep { line, column } => (*line, *column),
         JsoncError::NotAnObject { .. } => return,
-        JsoncError::NotUtf8 { .. } | JsoncError::TooLarge { .. } => panic!("{error:?}"),
+        JsoncError::Empty | JsoncError::NotUtf8 { .. } | JsoncError::TooLarge { .. } => {
+            panic!("{error:?}")
+        }
     };
     let text = written.strip_prefix('\u{feff}').unwrap_or(written);
     let text = text.replace("\r\n", " \n").replace('\r', "\n");
@@ -49,53 +48,59 @@ fn check_error(written: &str, error: &JsoncError) {
     assert!((1..=there.chars().count() + 1).contains(&column), "{error:?} is outside of its line");
 }
 
-/// What is JSON without its comments and last commas is read as that.
-fn check_meaning(written: &str, read: &Result<Map<String, Value>, JsoncError>) {
+/// Checks that a text that is JSON without its comments and last commas is read as that JSON.
+fn check_meaning(written: &str, read: &Result<JsonObject, JsoncError>) {
     let json = undressed(written.strip_prefix('\u{feff}').unwrap_or(written));
-    let Ok(expected) = serde_json::from_str::<Map<String, Value>>(&json) else { return };
+    let Ok(expected) = serde_json::from_str::<JsonObject>(&json) else { return };
     let config = read.as_ref().unwrap_or_else(|error| panic!("{error} in {written}"));
     assert!(is_same_object(config, &expected), "{config:?} of {json}");
 }
 
-/// It stays what it is when it is written, plainly or with comments and last commas everywhere.
-fn check_again(config: &Map<String, Value>) {
-    let plain = text(config);
+/// Checks that a config is read again as the same when it is written, plainly or with comments and
+/// last commas everywhere.
+fn check_again(config: &JsonObject) {
+    let plain = config.to_string();
     let mut dressed = String::new();
-    dress(&Value::Object(config.clone()), &mut dressed);
+    dress(&config.clone().into(), &mut dressed);
     for again in [&plain, &dressed] {
         let read = parse_jsonc(again.as_bytes()).unwrap_or_else(|error| panic!("{error}: {again}"));
-        assert_eq!(text(&read), plain, "written as {again}");
+        assert_eq!(read.to_string(), plain, "written as {again}");
     }
 }
 
-fn depth(value: &Value) -> usize {
+fn depth(value: &Json) -> usize {
     let inside = match value {
-        Value::Array(items) => items.iter().map(depth).max(),
-        Value::Object(object) => object.values().map(depth).max(),
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => return 0,
+        Json::Array(items) => items.iter().map(depth).max(),
+        Json::Object(object) => object.values().map(depth).max(),
+        Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => return 0,
     };
     inside.unwrap_or_default() + 1
 }
 
-/// Keys in the same order, and numbers alike: `serde_json` reads some fractions one bit off, and `-0` as one.
-fn is_same(value: &Value, other: &Value) -> bool {
+/// Compares values with their keys in order, and numbers roughly: `serde_json` reads some fractions
+/// one bit off.
+fn is_same(value: &Json, other: &Json) -> bool {
     match (value, other) {
-        (Value::Array(items), Value::Array(others)) => {
+        (Json::Array(items), Json::Array(others)) => {
             items.len() == others.len()
                 && items.iter().zip(others).all(|(item, other)| is_same(item, other))
         }
-        (Value::Object(object), Value::Object(other)) => is_same_object(object, other),
-        (Value::Number(number), Value::Number(other)) if other.is_f64() => {
-            let (Some(number), Some(other)) = (number.as_f64(), other.as_f64()) else {
-                return false;
-            };
-            number == other || ((number - other) / other).abs() < 1e-14
-        }
+        (Json::Object(object), Json::Object(other)) => is_same_object(object, other),
+        (Json::Number(number), Json::Number(other)) => is_same_number(number, other),
         (value, other) => value == other,
     }
 }
 
-fn is_same_object(object: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+fn is_same_number(number: &JsonNumber, other: &JsonNumber) -> bool {
+    let is_whole = |number: &JsonNumber| number.as_u64().is_some() || number.as_i64().is_some();
+    if is_whole(number) && is_whole(other) {
+        return number == other;
+    }
+    let (number, other) = (number.as_f64(), other.as_f64());
+    number == other || ((number - other) / other).abs() < 1e-14
+}
+
+fn is_same_object(object: &JsonObject, other: &JsonObject) -> bool {
     object.keys().eq(other.keys())
         && object.values().zip(other.values()).all(|(value, other)| is_same(value, other))
 }
@@ -119,7 +124,7 @@ fn undressed(jsonc: &str) -> String {
             }
             ']' | '}' => {
                 let before = plain.trim_end();
-                // A comma without an item before it is none that may be left out.
+                // A comma without an item before it may not be left out.
                 let item = before.strip_suffix(',').map(str::trim_end);
                 if let Some(item) = item.filter(|item| !item.ends_with(['[', '{', ',', ':'])) {
                     plain.truncate(item.len());
@@ -147,12 +152,12 @@ fn string_size(text: &str) -> usize {
 }
 
 /// Writes a value with comments wherever one may be, and with commas after last items.
-fn dress(value: &Value, jsonc: &mut String) {
+fn dress(value: &Json, jsonc: &mut String) {
     const COMMENT: &str = "/*,]}\"*/";
     const LINE: &str = "// \"{[,\n";
     jsonc.push_str(COMMENT);
     match value {
-        Value::Array(items) => {
+        Json::Array(items) => {
             jsonc.push('[');
             for item in items {
                 dress(item, jsonc);
@@ -161,11 +166,11 @@ fn dress(value: &Value, jsonc: &mut String) {
             jsonc.push_str(LINE);
             jsonc.push(']');
         }
-        Value::Object(object) => {
+        Json::Object(object) => {
             jsonc.push('{');
             for (key, value) in object {
                 jsonc.push_str(LINE);
-                jsonc.push_str(&Value::from(key.as_str()).to_string());
+                jsonc.push_str(&Json::from(key).to_string());
                 jsonc.push_str(COMMENT);
                 jsonc.push(':');
                 dress(value, jsonc);
@@ -174,7 +179,7 @@ fn dress(value: &Value, jsonc: &mut String) {
             jsonc.push_str(COMMENT);
             jsonc.push('}');
         }
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
+        Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => {
             jsonc.push_str(&value.to_string());
         }
     }

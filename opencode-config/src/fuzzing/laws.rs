@@ -1,33 +1,30 @@
-//! What holds of layers, whatever is in them.
+//! Laws of merging that hold for any config.
 
-use serde_json::{Map, Value};
+use crate::{Json, JsonObject, PermissionRule, Permissions, merge};
 
-use super::text;
-use crate::{PermissionRule, Permissions, merge};
-
-/// Nothing changes nothing, on either side, and neither does the same once more.
-pub(super) fn check_alone(layer: &Map<String, Value>) {
-    let expected = text(layer);
-    for (base, over) in [(layer.clone(), Map::new()), (Map::new(), layer.clone())] {
-        assert_eq!(text(&merge(base, over)), expected);
+/// Checks that an empty layer on either side changes nothing, and neither does the same layer again.
+pub(super) fn check_alone(layer: &JsonObject) {
+    for (base, over) in [(layer.clone(), JsonObject::new()), (JsonObject::new(), layer.clone())] {
+        assert_eq!(merge(base, over), *layer);
     }
     let plain = without_rules(layer.clone());
-    assert_eq!(text(&merge(plain.clone(), plain.clone())), text(&plain), "laid over itself");
+    assert_eq!(merge(plain.clone(), plain.clone()), plain, "laid over itself");
     check_pair(layer, layer);
 }
 
-/// All keys are there, in order; what is no object is the later one's; rules decide like one list after the other.
-pub(super) fn check_pair(base: &Map<String, Value>, over: &Map<String, Value>) {
+/// Checks that all keys are there, in order, that values other than objects are the later ones, and
+/// that rules decide like one list after the other.
+pub(super) fn check_pair(base: &JsonObject, over: &JsonObject) {
     let merged = merge(base.clone(), over.clone());
-    let new = over.keys().filter(|key| !base.contains_key(*key));
+    let new = over.keys().filter(|key| !base.contains_key(key));
     assert!(merged.keys().eq(base.keys().chain(new)), "{merged:?}");
     for (key, value) in &merged {
-        match (key.as_str(), base.get(key), over.get(key)) {
+        match (key, base.get(key), over.get(key)) {
             (_, Some(kept), None) | (_, None, Some(kept)) => assert_eq!(value, kept),
             ("permission", Some(base), Some(over)) => check_rules(base, over, value),
-            (_, Some(Value::Object(base)), Some(Value::Object(over))) => {
-                let known = |key: &String| base.contains_key(key) || over.contains_key(key);
-                assert!(value.as_object().is_some_and(|value| value.keys().all(known)));
+            (_, Some(Json::Object(base)), Some(Json::Object(over))) => {
+                let is_known = |key: &str| base.contains_key(key) || over.contains_key(key);
+                assert!(value.as_object().is_some_and(|value| value.keys().all(is_known)));
             }
             (_, _, Some(later)) => assert_eq!(value, later),
             (_, None, None) => panic!("{key} comes from nowhere"),
@@ -37,18 +34,18 @@ pub(super) fn check_pair(base: &Map<String, Value>, over: &Map<String, Value>) {
     assert!(twice.keys().eq(merged.keys()), "{twice:?} of {merged:?}");
 }
 
-/// Laying layers over each other can begin at either end, unless what is no object stands between two objects.
-pub(super) fn check_three(a: &Map<String, Value>, b: &Map<String, Value>, c: &Map<String, Value>) {
+/// Checks that merging can begin at either end, unless another value stands between two objects.
+pub(super) fn check_three(a: &JsonObject, b: &JsonObject, c: &JsonObject) {
     let [a, b, c] = [a, b, c].map(|layer| without_rules(layer.clone()));
-    let [at, bt, ct] = [&a, &b, &c].map(|layer| Value::Object(layer.clone()));
+    let [at, bt, ct] = [&a, &b, &c].map(|layer| Json::from(layer.clone()));
     if !is_cut_off(&at, &bt, &ct) {
         let left = merge(merge(a.clone(), b.clone()), c.clone());
-        assert_eq!(text(&merge(a, merge(b, c))), text(&left));
+        assert_eq!(merge(a, merge(b, c)), left);
     }
 }
 
-fn check_rules(base: &Value, over: &Value, merged: &Value) {
-    let read = |rules: &Value| Permissions::from_json(rules).ok();
+fn check_rules(base: &Json, over: &Json, merged: &Json) {
+    let read = |rules: &Json| Permissions::from_json(rules).ok();
     let (Some(base), Some(over)) = (read(base), read(over)) else { return };
     let merged = read(merged).expect("rules over rules are rules");
     // Some keys that can be overruled in between cannot be spelled in another way.
@@ -66,7 +63,7 @@ fn check_rules(base: &Value, over: &Value, merged: &Value) {
     }
 }
 
-/// Uses of tools that rules say something about: named like rules, and like none.
+/// Returns keys and patterns to try: those of the rules, and one of each that no rule has.
 fn subjects<'a>(base: &'a Permissions, over: &'a Permissions) -> (Vec<&'a str>, Vec<&'a str>) {
     let (mut permissions, mut patterns) = (vec!["bash"], vec!["a"]);
     for (key, rule) in base.iter().take(8).chain(over.iter().take(8)) {
@@ -78,20 +75,19 @@ fn subjects<'a>(base: &'a Permissions, over: &'a Permissions) -> (Vec<&'a str>, 
     (permissions, patterns)
 }
 
-/// Rules are compared by what they decide, not by how they are written.
-fn without_rules(mut layer: Map<String, Value>) -> Map<String, Value> {
+/// Removes the rules, which are compared by their decisions and not as text.
+fn without_rules(mut layer: JsonObject) -> JsonObject {
     for key in ["permission", "agent", "mode"] {
-        layer.shift_remove(key);
+        layer.remove(key);
     }
     layer
 }
 
-fn is_cut_off(a: &Value, b: &Value, c: &Value) -> bool {
-    let (Value::Object(a), Value::Object(c)) = (a, c) else { return false };
-    let Value::Object(b) = b else { return true };
-    let null = Value::Null;
-    a.keys().any(|key| match (b.get(key), c.get(key)) {
-        (Some(b), Some(c)) => is_cut_off(a.get(key).unwrap_or(&null), b, c),
+fn is_cut_off(a: &Json, b: &Json, c: &Json) -> bool {
+    let (Json::Object(a), Json::Object(c)) = (a, c) else { return false };
+    let Json::Object(b) = b else { return true };
+    a.iter().any(|(key, value)| match (b.get(key), c.get(key)) {
+        (Some(b), Some(c)) => is_cut_off(value, b, c),
         (None | Some(_), None) | (None, Some(_)) => false,
     })
 }

@@ -1,14 +1,14 @@
-//! Flags in the spelling that OpenCode's parser (yargs) takes for nothing else.
+//! Flags in a spelling that OpenCode's parser (yargs) cannot mistake for anything else.
 
 use std::ffi::{OsStr, OsString};
 
 use crate::flags::{check_extra, long_name};
 use crate::{
-    Approval, ExtraFlags, FlagValue, History, LogLevel, LogOutput, Plugins, Reasoning,
-    ResumeTarget, RunConfig, RunConfigError, ServeFlags, Sharing,
+    Approval, ExtraFlags, FlagValue, LogLevel, LogOutput, ModelRef, Plugins, Reasoning, RunConfig,
+    RunConfigError, ServeFlags, Sharing,
 };
 
-/// Arguments being collected, with the long names of the flags among them.
+/// Arguments so far, with the long names of the flags among them.
 #[derive(Debug, Default)]
 pub(super) struct Arguments {
     args: Vec<OsString>,
@@ -19,51 +19,53 @@ impl Arguments {
     pub(super) fn of_run(config: &RunConfig) -> Result<Self, RunConfigError> {
         let mut arguments =
             Self { args: ["run", "--format", "json"].map(Into::into).into(), typed: Vec::new() };
-        let flags = &config.flags;
-        arguments.option("model", config.model.as_ref().map(|model| model.as_str()));
-        arguments.option("agent", config.agent.as_deref());
-        arguments.option("command", flags.command.as_deref());
-        if let Some(resume) = &flags.resume {
-            match &resume.target {
-                ResumeTarget::Latest => arguments.switch("continue"),
-                ResumeTarget::Session(id) => arguments.value("session", id),
+        let flags = config.flags();
+        arguments.option("model", config.model().map(ModelRef::as_str));
+        arguments.option("agent", config.agent());
+        arguments.option("command", flags.command());
+        if let Some(resume) = flags.resume() {
+            match resume.session_id() {
+                Some(id) => arguments.value("session", id),
+                None => arguments.switch("continue"),
             }
-            if resume.history == History::Fork {
+            if resume.is_forked() {
                 arguments.switch("fork");
             }
         }
-        arguments.option("title", flags.title.as_deref());
-        arguments.option("variant", flags.variant.as_deref());
-        for file in &flags.files {
+        arguments.option("title", flags.title());
+        arguments.option("variant", flags.variant());
+        for file in flags.files() {
             arguments.value("file", file);
         }
-        if flags.reasoning == Reasoning::Show {
+        if flags.reasoning() == Reasoning::Show {
             arguments.switch("thinking");
         }
-        if flags.approval == Approval::Auto {
+        if flags.approval() == Approval::Auto {
             arguments.switch("auto");
         }
-        if flags.sharing == Sharing::Share {
+        if flags.sharing() == Sharing::Share {
             arguments.switch("share");
         }
-        if let Some(attach) = &flags.attach {
-            arguments.value("attach", &attach.url);
-            arguments.option("dir", attach.directory.as_ref());
+        if let Some(attach) = flags.attach() {
+            arguments.value("attach", attach.url());
+            arguments.option("dir", attach.directory());
         }
-        arguments.global(flags.log_level, flags.logs, flags.plugins, &config.extra_flags);
-        arguments.extra(&config.extra_flags)?;
+        let extra = config.extra_flags();
+        arguments.global(flags.log_level(), flags.logs(), flags.plugins(), extra);
+        arguments.extra(extra)?;
         Ok(arguments)
     }
 
     pub(super) fn of_serve(flags: &ServeFlags) -> Result<Self, RunConfigError> {
         let mut arguments = Self { args: vec!["serve".into()], typed: Vec::new() };
-        if flags.hostname.as_deref() == Some("") {
+        if flags.hostname() == Some("") {
             return Err(RunConfigError::EmptyValue { flag: "--hostname" });
         }
-        arguments.value("hostname", flags.hostname.as_deref().unwrap_or("127.0.0.1"));
-        arguments.value("port", flags.port.unwrap_or(0).to_string());
-        arguments.global(flags.log_level, flags.logs, flags.plugins, &flags.extra_flags);
-        arguments.extra(&flags.extra_flags)?;
+        arguments.value("hostname", flags.hostname().unwrap_or("127.0.0.1"));
+        arguments.value("port", flags.port().unwrap_or(0).to_string());
+        let extra = flags.extra_flags();
+        arguments.global(flags.log_level(), flags.logs(), flags.plugins(), extra);
+        arguments.extra(extra)?;
         Ok(arguments)
     }
 
@@ -71,7 +73,7 @@ impl Arguments {
         self.args
     }
 
-    /// Flags that every command has. Those that have a default give way to extra ones.
+    /// Adds the flags that every command has, unless extra flags set them.
     fn global(
         &mut self,
         level: Option<LogLevel>,
@@ -109,7 +111,8 @@ impl Arguments {
     fn extra(&mut self, flags: &ExtraFlags) -> Result<(), RunConfigError> {
         for (name, value) in flags.iter() {
             check_extra(name)?;
-            // OpenCode takes `--file` many times; of any other flag it would make a list it cannot use.
+            // OpenCode takes `--file` many times. Any other flag that is repeated becomes a list,
+            // which OpenCode cannot use.
             let long = long_name(name);
             if *value != FlagValue::Off && long != "file" && self.typed.contains(&long) {
                 return Err(RunConfigError::SetTwice { flag: long.to_owned() });
@@ -140,8 +143,8 @@ fn dashed(name: &str) -> String {
     if name.len() == 1 { format!("-{name}") } else { format!("--{name}") }
 }
 
-/// `flag=value`, whatever the value starts with. The parser strips one pair of quotes around a value
-/// in this form, so a value in quotes gets another pair.
+/// Joins `flag=value`, so that a value that starts with a dash is not taken for a flag. The parser
+/// strips one pair of quotes around a value in this form, so a value in quotes gets another pair.
 fn with_value(flag: &str, value: &OsStr) -> OsString {
     let bytes = value.as_encoded_bytes();
     let quote = match (bytes.first(), bytes.last()) {

@@ -7,7 +7,7 @@ use crate::flags::is_secret;
 
 const HIDDEN: &str = "***";
 
-/// Joins a command the way a POSIX shell reads it, without values of flags that are secrets.
+/// Joins a command in the syntax of a POSIX shell, without the values of flags that are secrets.
 pub(super) fn join(program: &Path, args: &[OsString]) -> String {
     let mut words = vec![quoted(&program.to_string_lossy())];
     let mut hide_next = false;

@@ -1,7 +1,5 @@
 use std::ffi::OsString;
 
-use serde_json::json;
-
 use super::*;
 use crate::{
     Approval, Attach, DataHome, ExtraFlags, FlagValue, Isolation, LogLevel, LogOutput, Permissions,
@@ -218,10 +216,34 @@ fn opencode_is_told_its_directory() {
 }
 
 #[test]
-fn nobody_is_asked_questions_in_run_mode() {
-    assert_eq!(run("x", &RunConfig::new()).env.var("OPENCODE_CLIENT"), Some("sdk".as_ref()));
-    let desktop = RunConfig::new().with_env("OPENCODE_CLIENT", "desktop");
-    assert_eq!(run("x", &desktop).env.var("OPENCODE_CLIENT"), Some("desktop".as_ref()));
+fn questions_are_not_offered_in_run_mode() {
+    let client = |isolation: Isolation, inherited: &str, chosen: Option<&str>| {
+        let mut config = RunConfig::new().with_isolation(isolation);
+        if let Some(client) = chosen {
+            config = config.with_env("OPENCODE_CLIENT", client);
+        }
+        let env = Environment::new().with_var("OPENCODE_CLIENT", inherited);
+        let plan = IsolationPlan::new(&config, &env, "/run/1", Vec::new()).unwrap();
+        let run = Invocation::run("opencode", "x", "/w", &config, &plan).unwrap();
+        run.env.var("OPENCODE_CLIENT").unwrap().to_str().unwrap().to_owned()
+    };
+    assert_eq!(client(Isolation::new(), "my-program", None), "sdk");
+    assert_eq!(client(Isolation::new(), "", Some("desktop")), "desktop");
+    assert_eq!(client(Isolation::none(), "my-program", None), "my-program");
+    for with_questions in ["app", "cli", "desktop", ""] {
+        assert_eq!(client(Isolation::none(), with_questions, None), "sdk", "{with_questions}");
+    }
+}
+
+#[test]
+fn questions_of_a_server_can_be_hidden() {
+    let config = RunConfig::new();
+    let client = |flags| {
+        let serve = Invocation::serve("opencode", "/w", &config, &flags, &plan(&config)).unwrap();
+        serve.env.var("OPENCODE_CLIENT").map(OsStr::to_owned)
+    };
+    assert_eq!(client(ServeFlags::new()), None);
+    assert_eq!(client(ServeFlags::new().with_questions(Questions::Hide)), Some("sdk".into()));
 }
 
 #[test]

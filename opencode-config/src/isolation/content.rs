@@ -1,8 +1,6 @@
 //! Passing the config of a run by environment.
 
-use serde_json::{Map, Value};
-
-use crate::RunConfigError;
+use crate::{JsonObject, RunConfigError};
 
 pub(super) const CONTENT: &str = "OPENCODE_CONFIG_CONTENT";
 
@@ -16,10 +14,10 @@ pub(super) const CONFIG_SIZE_MAX: usize = 768 * 1024;
 /// Bytes of config per additional variable, well below the limit with its name.
 const PART_SIZE_MAX: usize = 120 * 1024;
 
-/// What is longer is no name of a variable but text in which nobody has closed a bracket.
+/// A longer text is not the name of a variable but follows a bracket that was never closed.
 const NAME_SIZE_MAX: usize = 256;
 
-/// Text too short to deserve a variable of its own.
+/// Text up to this size gets no variable of its own.
 const INLINE_SIZE_MAX: usize = 256;
 
 /// The variables that carry `document`.
@@ -29,10 +27,8 @@ const INLINE_SIZE_MAX: usize = 256;
 /// is the whole document again, with the precedence and the relative references of the one variable.
 /// (A private `OPENCODE_CONFIG_DIR` would rank as high, but it also takes the place of the user's
 /// directory of that name and of their global `AGENTS.md`, and moves relative references.)
-pub(super) fn variables(
-    document: &Map<String, Value>,
-) -> Result<Vec<(String, String)>, RunConfigError> {
-    let text = Value::Object(document.clone()).to_string();
+pub(super) fn variables(document: &JsonObject) -> Result<Vec<(String, String)>, RunConfigError> {
+    let text = document.to_string();
     if text.len() > CONFIG_SIZE_MAX {
         return Err(too_large(&text));
     }
@@ -43,10 +39,10 @@ pub(super) fn variables(
     let mut whole = String::new();
     for segment in segments(&text) {
         match segment {
-            // What a part holds is not searched again, so references stay in the variable itself.
-            Segment::Reference(reference) => whole.push_str(reference),
-            Segment::Text(text) if text.len() <= INLINE_SIZE_MAX => whole.push_str(text),
-            Segment::Text(text) => {
+            // OpenCode does not search the parts again, so references stay in the variable itself.
+            ContentSegment::Reference(reference) => whole.push_str(reference),
+            ContentSegment::Text(text) if text.len() <= INLINE_SIZE_MAX => whole.push_str(text),
+            ContentSegment::Text(text) => {
                 for piece in pieces(text, PART_SIZE_MAX) {
                     let name = format!("{CONTENT}_{}", parts.len());
                     whole.push_str(&format!("{{env:{name}}}"));
@@ -62,7 +58,7 @@ pub(super) fn variables(
     Ok(parts)
 }
 
-/// Whether a variable carries config in this way.
+/// Whether a variable carries config, or a part of one.
 pub(super) fn is_content(name: &str) -> bool {
     name.strip_prefix(CONTENT).is_some_and(|rest| {
         rest.is_empty()
@@ -81,13 +77,13 @@ fn too_large(text: &str) -> RunConfigError {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Segment<'a> {
-    /// `{env:NAME}`, which OpenCode replaces.
+enum ContentSegment<'a> {
+    /// A reference `{env:NAME}`, which OpenCode replaces.
     Reference(&'a str),
     Text(&'a str),
 }
 
-fn segments(text: &str) -> Vec<Segment<'_>> {
+fn segments(text: &str) -> Vec<ContentSegment<'_>> {
     const OPEN: &str = "{env:";
     let mut segments = Vec::new();
     let mut start = 0;
@@ -98,14 +94,14 @@ fn segments(text: &str) -> Vec<Segment<'_>> {
         match text[name..].find('}') {
             Some(length) if (1..=NAME_SIZE_MAX).contains(&length) => {
                 let end = name + length + 1;
-                segments.push(Segment::Text(&text[start..open]));
-                segments.push(Segment::Reference(&text[open..end]));
+                segments.push(ContentSegment::Text(&text[start..open]));
+                segments.push(ContentSegment::Reference(&text[open..end]));
                 (start, from) = (end, end);
             }
             Some(_) | None => from = name,
         }
     }
-    segments.push(Segment::Text(&text[start..]));
+    segments.push(ContentSegment::Text(&text[start..]));
     segments
 }
 

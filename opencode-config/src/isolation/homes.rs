@@ -1,11 +1,11 @@
-//! Where the user's own OpenCode keeps its files.
+//! Directories of the user's own OpenCode.
 
 use std::path::{Path, PathBuf};
 
 use super::ConfigWarning;
 use crate::Environment;
 
-/// The user's directories, as an environment tells. All are absolute.
+/// The user's directories according to an environment. All are absolute.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UserHomes<'a> {
     env: &'a Environment,
@@ -16,33 +16,33 @@ impl<'a> UserHomes<'a> {
         Self { env }
     }
 
-    /// `$XDG_CACHE_HOME/opencode`
+    /// The directory `$XDG_CACHE_HOME/opencode`.
     pub(super) fn cache(self) -> Result<PathBuf, ConfigWarning> {
         self.xdg("XDG_CACHE_HOME", ".cache")
     }
 
-    /// `$XDG_CONFIG_HOME/opencode`
+    /// The directory `$XDG_CONFIG_HOME/opencode`.
     pub(super) fn config(self) -> Result<PathBuf, ConfigWarning> {
         self.xdg("XDG_CONFIG_HOME", ".config")
     }
 
-    /// `$XDG_DATA_HOME/opencode`
+    /// The directory `$XDG_DATA_HOME/opencode`.
     pub(super) fn data(self) -> Result<PathBuf, ConfigWarning> {
         self.xdg("XDG_DATA_HOME", ".local/share")
     }
 
-    /// `$XDG_STATE_HOME/opencode`
+    /// The directory `$XDG_STATE_HOME/opencode`.
     pub(super) fn state(self) -> Result<PathBuf, ConfigWarning> {
         self.xdg("XDG_STATE_HOME", ".local/state")
     }
 
-    /// `~/.opencode`, which alone of the directories here is looked for in `OPENCODE_TEST_HOME`.
+    /// The directory `~/.opencode`, the only one here that `OPENCODE_TEST_HOME` moves.
     pub(super) fn dot_opencode(self) -> Result<PathBuf, ConfigWarning> {
         let home = self.absolute("OPENCODE_TEST_HOME").unwrap_or_else(|| self.home())?;
         Ok(home.join(".opencode"))
     }
 
-    /// `$HOME`
+    /// The directory `$HOME`.
     pub(super) fn home(self) -> Result<PathBuf, ConfigWarning> {
         self.absolute("HOME").unwrap_or(Err(ConfigWarning::HomeUnknown))
     }
@@ -55,7 +55,7 @@ impl<'a> UserHomes<'a> {
         Ok(base.join("opencode"))
     }
 
-    /// `None` when OpenCode takes the variable for unset.
+    /// The path in `variable`; `None` when OpenCode takes the variable for unset.
     fn absolute(self, variable: &'static str) -> Option<Result<PathBuf, ConfigWarning>> {
         let path = Path::new(self.env.non_empty(variable)?);
         Some(if path.is_absolute() {

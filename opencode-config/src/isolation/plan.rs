@@ -1,44 +1,69 @@
-//! What to put on disk and into the environment before a run.
+//! Files and variables that a run needs before its start.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
 
 use super::homes::UserHomes;
 use super::sanitize::sanitized;
 use super::variables::{TEMP_VARIABLES, passed_on};
 use super::{
     CacheHome, ConfigSource, ConfigWarning, DataHome, ProjectConfig, ReadSource, SourceContent,
-    SourcePlace, TempHome, UserConfig, content, sources,
+    SourceDirectory, TempHome, UserConfig, content, layers, sources,
 };
-use crate::{Environment, RunConfig, RunConfigError, parse_jsonc};
+use crate::{Environment, Json, JsonObject, RunConfig, RunConfigError, parse_jsonc};
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// Everything a run needs in place, as values: nothing has been touched yet.
+/// Directories, files, links and variables that a run needs, as values: nothing has been touched
+/// yet.
 ///
-/// To carry it out, create the [`directories`](Self::directories), write the
+/// To carry out a plan, create the [`directories`](Self::directories), write the
 /// [`files`](Self::files), make the [`links`](Self::links), each in order, and start the process with
 /// an [`Invocation`](crate::Invocation) made from the plan. Delete the root after the run. A plan can
 /// be carried out again.
+///
+/// ```no_run
+/// use std::fs;
+///
+/// use opencode_config::{Environment, ExistingFile, IsolationPlan, RunConfig};
+///
+/// # fn carry_out() -> Result<(), Box<dyn std::error::Error>> {
+/// let inherited: Environment = std::env::vars_os().collect();
+/// let plan = IsolationPlan::new(&RunConfig::new(), &inherited, "/tmp/run-1", Vec::new())?;
+/// for directory in &plan.directories {
+///     fs::create_dir_all(&directory.path)?; // with the permission bits `directory.mode`
+/// }
+/// for file in &plan.files {
+///     if file.existing == ExistingFile::Replace || !file.path.exists() {
+///         fs::write(&file.path, &file.contents)?; // with the permission bits `file.mode`
+///     }
+/// }
+/// # #[cfg(unix)]
+/// for link in plan.links.iter().filter(|link| link.target.exists()) {
+///     std::os::unix::fs::symlink(&link.target, &link.at)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// `Debug` shows paths and the names of variables, no contents.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct IsolationPlan {
-    /// Directories to create with their missing parents. One that exists is left as it is.
+    /// Directories to create with their missing parents. A directory that exists stays as it is.
     pub directories: Vec<PlannedDirectory>,
     /// Files to write.
     pub files: Vec<PlannedFile>,
     /// Symbolic links to make.
     pub links: Vec<PlannedLink>,
-    /// The environment of the process, complete but for what an [`Invocation`](crate::Invocation)
-    /// adds (`PWD`, credentials, the kind of client).
+    /// Environment of the process. An [`Invocation`](crate::Invocation) adds `PWD`, credentials and
+    /// the name of the client.
     pub environment: Environment,
-    /// What of the user's was left out, and why.
+    /// Parts of the user's configuration that were left out.
     pub warnings: Vec<ConfigWarning>,
 }
 
@@ -46,9 +71,9 @@ pub struct IsolationPlan {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PlannedDirectory {
-    /// Absolute.
+    /// Absolute path.
     pub path: PathBuf,
-    /// Unix permission bits for a new one.
+    /// Unix permission bits for a new directory.
     pub mode: u32,
 }
 
@@ -56,22 +81,22 @@ pub struct PlannedDirectory {
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PlannedFile {
-    /// Absolute, in one of the planned directories.
+    /// Absolute path, in one of the planned directories.
     pub path: PathBuf,
-    /// The whole file.
+    /// Contents of the whole file.
     pub contents: Bytes,
     /// Unix permission bits.
     pub mode: u32,
-    /// What to do with one that is there.
-    pub existing: Existing,
+    /// Treatment of a file that exists at the path.
+    pub existing: ExistingFile,
 }
 
-/// What becomes of a file that is in the way.
+/// Treatment of a file that exists where another one is planned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Existing {
-    /// It stays.
+pub enum ExistingFile {
+    /// The existing file stays.
     Keep,
-    /// It is overwritten.
+    /// The existing file is overwritten.
     Replace,
 }
 
@@ -79,9 +104,9 @@ pub enum Existing {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PlannedLink {
-    /// Where the link goes: absolute, in one of the planned directories.
+    /// Absolute path of the link, in one of the planned directories.
     pub at: PathBuf,
-    /// What it points to: absolute.
+    /// Absolute path that the link points to.
     pub target: PathBuf,
 }
 
@@ -89,8 +114,7 @@ impl IsolationPlan {
     /// Plans one run, or one server, of `config`.
     ///
     /// Private directories go below `root`, an absolute path of a directory for this run alone.
-    /// `read` is what the files of [`RunConfig::sources`] hold; those that are not among it count as
-    /// missing.
+    /// `read` has the contents of the files of [`RunConfig::sources`]; other files count as missing.
     ///
     /// # Errors
     ///
@@ -99,37 +123,37 @@ impl IsolationPlan {
     pub fn new(
         config: &RunConfig,
         inherited: &Environment,
-        root: impl AsRef<Path>,
+        root: impl Into<PathBuf>,
         read: Vec<ReadSource>,
     ) -> Result<Self, RunConfigError> {
         config.check_for_serve()?;
         let env = sources::overlaid(config, inherited);
         let homes = UserHomes::new(&env);
         let mut planner = Planner {
-            root: absolute(root.as_ref())?.to_owned(),
+            root: absolute(&root.into())?.to_owned(),
             homes,
             plan: Self {
                 directories: Vec::new(),
                 files: Vec::new(),
                 links: Vec::new(),
-                environment: passed_on(inherited, &config.isolation),
+                environment: passed_on(inherited, config.isolation()),
                 warnings: Vec::new(),
             },
         };
-        let isolation = &config.isolation;
+        let isolation = config.isolation();
         planner.data(&isolation.data)?;
         planner.cache(isolation.cache);
         planner.temp(isolation.temp);
         if isolation.user_config != UserConfig::Inherit {
             planner.user_config(isolation.user_config, read);
-            let shares_files =
-                isolation.data == DataHome::User || isolation.cache == CacheHome::User;
-            planner.state(shares_files);
+            let is_shared = isolation.data == DataHome::User || isolation.cache == CacheHome::User;
+            planner.state(if is_shared { LockFiles::Shared } else { LockFiles::Private });
         }
         planner.settings(isolation.project_config);
         let mut plan = planner.plan;
-        plan.environment.extend(config.env.clone());
+        plan.environment.extend(config.env().clone());
         if let Some(document) = config.config_json() {
+            let document = plan.layered(document);
             plan.carry(match isolation.user_config {
                 UserConfig::Inherit => document,
                 UserConfig::Ignore | UserConfig::Providers => with_home_anchored(document, homes),
@@ -138,11 +162,29 @@ impl IsolationPlan {
         Ok(plan)
     }
 
-    /// Puts the config of the run into the environment.
-    fn carry(&mut self, document: Map<String, Value>) -> Result<(), RunConfigError> {
-        if self.environment.var(content::CONTENT).is_some() {
-            self.warnings.push(ConfigWarning::ReplacedContent);
+    /// Lays the config of the run over the config in the environment.
+    fn layered(&mut self, document: JsonObject) -> JsonObject {
+        let mut env = self.environment.clone();
+        if document.contains_key("permission") {
+            // OpenCode lays the variable over all configs, where its rules would win.
+            self.environment.remove(layers::PERMISSION);
+        } else {
+            env.remove(layers::PERMISSION);
         }
+        let warnings = &mut self.warnings;
+        let layered =
+            layers::layered(&env, document, |layers::VariableFault { variable, source }| {
+                warnings.push(ConfigWarning::MalformedVariable { variable, source });
+                Ok::<(), Infallible>(())
+            });
+        match layered {
+            Ok(document) => document,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Puts the config of the run into the environment.
+    fn carry(&mut self, document: JsonObject) -> Result<(), RunConfigError> {
         self.environment.remove_all(|name| name.to_str().is_some_and(content::is_content));
         for (name, value) in content::variables(&document)? {
             self.environment.set(name, value);
@@ -160,6 +202,15 @@ impl fmt::Debug for PlannedFile {
             .field("existing", &self.existing)
             .finish()
     }
+}
+
+/// Owner of the files by which OpenCode processes lock data and downloads.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum LockFiles {
+    /// The run has lock files of its own.
+    Private,
+    /// The run uses the user's lock files, since other processes use the same directories.
+    Shared,
 }
 
 struct Planner<'a> {
@@ -222,24 +273,23 @@ impl Planner<'_> {
         }
         for ReadSource { source, content } in read {
             if let Some(contents) = self.providers_of(&source, content) {
-                let directory = match source.place {
-                    SourcePlace::Global => &global,
-                    SourcePlace::Home => &home,
+                let directory = match source.directory {
+                    SourceDirectory::Global => &global,
+                    SourceDirectory::Home => &home,
                 };
-                if source.place == SourcePlace::Home && !self.has_directory(&home) {
+                if source.directory == SourceDirectory::Home && !self.has_directory(&home) {
                     self.directory(&home);
                     self.suppress_install(&home);
                 }
-                self.file(directory.join(source.file_name), contents.into(), Existing::Replace);
+                self.file(directory.join(source.file_name), contents.into(), ExistingFile::Replace);
             }
         }
     }
 
-    /// The state is the user's when the config is: it remembers which model they used last.
-    fn state(&mut self, shares_files: bool) {
+    /// The state is the user's when the config is: the state has the model that was used last.
+    fn state(&mut self, locks: LockFiles) {
         let directory = self.private_home("XDG_STATE_HOME", "state");
-        if shares_files {
-            // What is shared with other processes is locked by files in here.
+        if locks == LockFiles::Shared {
             self.link(directory.join("locks"), self.homes.state(), "locks");
         }
     }
@@ -268,7 +318,7 @@ impl Planner<'_> {
             None => Err(unreadable("its path is not UTF-8".to_owned())),
         });
         match config {
-            Ok(config) => Some(Value::Object(config).to_string()),
+            Ok(config) => Some(config.to_string()),
             Err(warning) => {
                 self.warn(warning);
                 None
@@ -277,15 +327,18 @@ impl Planner<'_> {
     }
 
     /// Keeps OpenCode from installing its plugin package into a config directory, in the background
-    /// of every run: it sees `node_modules` and a lock file with the name of the package.
+    /// of every run: OpenCode looks for `node_modules` and a lock file with the name of the package.
     fn suppress_install(&mut self, config_directory: &Path) {
-        const LOCK: &[u8] = br#"{"lockfileVersion":3,"packages":{"":{"dependencies":{"@opencode-ai/plugin":"*"}}}}"#;
+        const LOCK: &[u8] = br#"{
+  "lockfileVersion": 3,
+  "packages": { "": { "dependencies": { "@opencode-ai/plugin": "*" } } }
+}"#;
         self.directory(config_directory.join("node_modules"));
         let lock = Bytes::from_static(LOCK);
-        self.file(config_directory.join("package-lock.json"), lock, Existing::Keep);
+        self.file(config_directory.join("package-lock.json"), lock, ExistingFile::Keep);
     }
 
-    /// A private base directory with OpenCode's own inside, which is returned.
+    /// Plans a private base directory and OpenCode's own directory in it, which is returned.
     fn private_home(&mut self, variable: &str, name: &str) -> PathBuf {
         let home = self.private_directory(name);
         self.plan.environment.set(variable, &home);
@@ -309,11 +362,11 @@ impl Planner<'_> {
         path
     }
 
-    fn file(&mut self, path: PathBuf, contents: Bytes, existing: Existing) {
+    fn file(&mut self, path: PathBuf, contents: Bytes, existing: ExistingFile) {
         self.plan.files.push(PlannedFile { path, contents, mode: FILE_MODE, existing });
     }
 
-    /// Links to `name` in a directory of the user, if it is known.
+    /// Plans a link to `name` in a directory of the user, if that directory is known.
     fn link(&mut self, at: PathBuf, user: Result<PathBuf, ConfigWarning>, name: &str) {
         match user.map(|directory| directory.join(name)) {
             Ok(target) if target == at => {}
@@ -337,22 +390,20 @@ fn absolute(path: &Path) -> Result<&Path, RunConfigError> {
     }
 }
 
-/// Replaces `~/` where OpenCode takes it for the private home instead of `HOME`: in instructions and
-/// in paths of skills, not in permission patterns or `{file:…}`.
-fn with_home_anchored(
-    mut document: Map<String, Value>,
-    homes: UserHomes<'_>,
-) -> Map<String, Value> {
+/// Replaces `~/` where OpenCode takes `~` for the private home instead of `HOME`: in instructions
+/// and in paths of skills, not in permission patterns or `{file:…}`.
+fn with_home_anchored(mut document: JsonObject, homes: UserHomes<'_>) -> JsonObject {
     let home = homes.home().ok();
     let Some(home) = home.as_deref().and_then(Path::to_str) else { return document };
-    let anchor = |paths: Option<&mut Value>| {
-        for path in paths.and_then(Value::as_array_mut).into_iter().flatten() {
+    let anchor = |paths: Option<&mut Json>| {
+        for path in paths.and_then(Json::as_array_mut).into_iter().flatten() {
             if let Some(below) = path.as_str().and_then(|path| path.strip_prefix("~/")) {
                 *path = format!("{home}/{below}").into();
             }
         }
     };
     anchor(document.get_mut("instructions"));
-    anchor(document.get_mut("skills").and_then(|skills| skills.get_mut("paths")));
+    let skills = document.get_mut("skills").and_then(Json::as_object_mut);
+    anchor(skills.and_then(|skills| skills.get_mut("paths")));
     document
 }

@@ -1,28 +1,31 @@
-//! A user's config, reduced to what a run needs to reach a model.
+//! A user's config, reduced to the keys that a run needs to reach a model.
 
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::{Map, Value};
+use crate::{Json, JsonObject};
 
-/// What is kept of a user's config.
+/// Keys of a user's config that are kept.
 const KEPT_KEYS: [&str; 4] = ["$schema", "provider", "disabled_providers", "enabled_providers"];
 
-/// Drops all keys but those about providers, and anchors `{file:…}` references in `directory`, where
-/// the config came from.
-pub(crate) fn sanitized(mut config: Map<String, Value>, directory: &str) -> Map<String, Value> {
-    config.retain(|key, _| KEPT_KEYS.contains(&key.as_str()));
-    config.into_iter().map(|(key, value)| (key, anchored(value, directory))).collect()
+/// Drops all keys but those about providers, and anchors `{file:…}` references in `directory`, the
+/// directory of the config file.
+pub(crate) fn sanitized(config: JsonObject, directory: &str) -> JsonObject {
+    let kept = config.into_iter().filter(|(key, _)| KEPT_KEYS.contains(&key.as_str()));
+    kept.map(|(key, value)| (key, anchored(value, directory))).collect()
 }
 
-fn anchored(value: Value, directory: &str) -> Value {
+fn anchored(value: Json, directory: &str) -> Json {
     match value {
-        Value::Array(items) => items.into_iter().map(|item| anchored(item, directory)).collect(),
-        Value::Object(object) => object
+        Json::Array(items) => {
+            Json::Array(items.into_iter().map(|item| anchored(item, directory)).collect())
+        }
+        Json::Object(object) => object
             .into_iter()
             .map(|(key, value)| (anchor(&key, directory), anchored(value, directory)))
-            .collect(),
-        Value::String(text) => anchor(&text, directory).into(),
-        Value::Bool(_) | Value::Null | Value::Number(_) => value,
+            .collect::<JsonObject>()
+            .into(),
+        Json::String(text) => anchor(&text, directory).into(),
+        Json::Bool(_) | Json::Null | Json::Number(_) => value,
     }
 }
 
@@ -37,7 +40,7 @@ fn anchor(text: &str, directory: &str) -> String {
         anchored.push_str(OPEN);
         rest = after;
         if let Some((path, after)) = after.split_once('}').filter(|(path, _)| !path.is_empty()) {
-            // `{file:{env:DIR}/key}`: what the variable holds decides, and OpenCode replaces it first.
+            // `{file:{env:DIR}/key}`: OpenCode replaces the variable first, and its value decides.
             let is_anchored = Path::new(path).is_absolute()
                 || ["~/", "{env:"].iter().any(|start| path.starts_with(start));
             if is_anchored {
@@ -53,7 +56,7 @@ fn anchor(text: &str, directory: &str) -> String {
     anchored
 }
 
-/// `path` seen from `directory`, without `.` and `..`, by text alone as OpenCode does it.
+/// Joins `path` to `directory`, without `.` and `..`, by text alone like OpenCode.
 fn resolve(directory: &str, path: &str) -> String {
     let mut resolved = PathBuf::new();
     for component in Path::new(directory).join(path).components() {

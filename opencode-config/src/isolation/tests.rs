@@ -1,10 +1,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
-
 use super::*;
-use crate::{Permissions, RunConfigError};
+use crate::{Json, JsonObject, Permissions, RunConfigError};
 
 const ROOT: &str = "/run/1";
 
@@ -24,11 +22,11 @@ fn config(isolation: Isolation) -> RunConfig {
 /// A plan in which the sources hold `contents` by path, and nothing else exists.
 fn plan_with(config: &RunConfig, env: &Environment, contents: &[(&str, &str)]) -> IsolationPlan {
     let read = |source: ConfigSource| {
-        let content = contents.iter().find(|(path, _)| source.path == Path::new(path));
+        let content = contents.iter().find(|(path, _)| source.path() == Path::new(path));
         let content = content.map_or(SourceContent::Missing, |(_, text)| {
             SourceContent::Found(Bytes::copy_from_slice(text.as_bytes()))
         });
-        ReadSource { source, content }
+        ReadSource::new(source, content)
     };
     let read = config.sources(env).into_iter().map(read).collect();
     IsolationPlan::new(config, env, ROOT, read).unwrap()
@@ -51,14 +49,14 @@ fn links(plan: &IsolationPlan) -> Vec<(&str, &str)> {
     links.map(|link| (link.at.to_str().unwrap(), link.target.to_str().unwrap())).collect()
 }
 
-fn file(plan: &IsolationPlan, path: &str) -> Option<Value> {
+fn file(plan: &IsolationPlan, path: &str) -> Option<Json> {
     let file = plan.files.iter().find(|file| file.path == Path::new(path))?;
-    Some(serde_json::from_slice(&file.contents).unwrap())
+    Some(std::str::from_utf8(&file.contents).unwrap().parse().unwrap())
 }
 
 fn sources(config: &RunConfig, env: &Environment) -> Vec<String> {
     let sources = config.sources(env).into_iter();
-    sources.map(|source| source.path.to_str().unwrap().to_owned()).collect()
+    sources.map(|source| source.path().to_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -248,13 +246,19 @@ fn config_directories_look_installed() {
         let modules = format!("{directory}/node_modules");
         assert!(directories(&plan).contains(&&*modules), "{modules}");
         let lock = file(&plan, &format!("{directory}/package-lock.json")).unwrap();
-        assert!(lock["packages"][""]["dependencies"].get("@opencode-ai/plugin").is_some());
+        let dependencies = ["packages", "", "dependencies"];
+        let dependencies = dependencies.iter().try_fold(&lock, |value, key| value.get(key));
+        assert!(dependencies.and_then(|names| names.get("@opencode-ai/plugin")).is_some());
     }
 }
 
 #[test]
 fn relative_references_are_anchored_where_they_came_from() {
-    let provider = |reference: &str| json!({"provider": {"x": {"options": {"apiKey": reference}}}});
+    let provider = |reference: &str| {
+        let options = JsonObject::new().with("apiKey", reference);
+        let provider = JsonObject::new().with("x", JsonObject::new().with("options", options));
+        Json::from(JsonObject::new().with("provider", provider))
+    };
     for (written, copied) in [
         ("{file:key}", "{file:/home/me/.config/opencode/key}"),
         ("{file:./a/../key.txt}", "{file:/home/me/.config/opencode/key.txt}"),
@@ -290,7 +294,7 @@ fn files_that_cannot_be_used_are_left_out_with_a_warning() {
         _ => SourceContent::Found(Bytes::from_static(b"{\"provider\": {}}")),
     };
     let sources = config.sources(&user()).into_iter().enumerate();
-    let read = sources.map(|(index, source)| ReadSource { source, content: contents(index) });
+    let read = sources.map(|(index, source)| ReadSource::new(source, contents(index)));
     let plan = IsolationPlan::new(&config, &user(), ROOT, read.collect()).unwrap();
 
     let messages: Vec<_> = plan.warnings.iter().map(ToString::to_string).collect();
@@ -329,7 +333,6 @@ fn variables_of_a_parent_never_reach_a_run() {
         "AGENT",
         "OPENCODE",
         "OPENCODE_PID",
-        "OPENCODE_CLIENT",
         "OPENCODE_SERVER_PASSWORD",
         "OPENCODE_SERVER_USERNAME",
         "OPENCODE_LOG_LEVEL",
@@ -349,6 +352,7 @@ fn variables_of_a_parent_never_reach_a_run() {
 fn settings_of_the_user_reach_a_run_that_inherits_them() {
     let settings = [
         "OPENCODE_AUTO_SHARE",
+        "OPENCODE_CLIENT",
         "OPENCODE_CONFIG",
         "OPENCODE_CONFIG_CONTENT",
         "OPENCODE_CONFIG_CONTENT_0",
@@ -423,32 +427,94 @@ fn the_config_of_the_run_is_a_variable() {
 }
 
 #[test]
-fn an_inherited_config_gives_way_as_a_whole() {
-    let mut env = user();
-    env.set("OPENCODE_CONFIG_CONTENT", "{env:OPENCODE_CONFIG_CONTENT_0}");
-    env.set("OPENCODE_CONFIG_CONTENT_0", "{}");
+fn an_inherited_config_lies_below_that_of_the_run() {
+    let env = user()
+        .with_var("OPENCODE_CONFIG_CONTENT", "{env:OPENCODE_CONFIG_CONTENT_0}")
+        .with_var("OPENCODE_CONFIG_CONTENT_0", r#"{"share": "auto", "username": "me"}"#);
     let inherit = config(Isolation::none());
-    assert_eq!(var(&plan(&inherit, &env), "OPENCODE_CONFIG_CONTENT_0"), Some("{}"));
-    let replaced = plan(&inherit.with_instructions(["a.md"]), &env);
-    assert_eq!(var(&replaced, "OPENCODE_CONFIG_CONTENT"), Some(r#"{"instructions":["a.md"]}"#));
-    assert_eq!(var(&replaced, "OPENCODE_CONFIG_CONTENT_0"), None);
-    assert_eq!(replaced.warnings, [ConfigWarning::ReplacedContent]);
+    let untouched = plan(&inherit, &env);
+    assert_eq!(var(&untouched, "OPENCODE_CONFIG_CONTENT"), Some("{env:OPENCODE_CONFIG_CONTENT_0}"));
+    let merged = plan(&inherit.with_overrides(json!({"username": "ci"})), &env);
+    assert_eq!(
+        var(&merged, "OPENCODE_CONFIG_CONTENT"),
+        Some(r#"{"share":"auto","username":"ci"}"#)
+    );
+    assert_eq!(var(&merged, "OPENCODE_CONFIG_CONTENT_0"), None);
+    assert_eq!(merged.warnings, []);
+}
+
+#[test]
+fn inherited_rules_lie_below_those_of_the_run() {
+    let env = user().with_var("OPENCODE_PERMISSION", r#"{"bash": "allow", "webfetch": "deny"}"#);
+    let inherit = config(Isolation::none());
+    let without_rules = plan(&inherit.clone().with_instructions(["a.md"]), &env);
+    assert_eq!(
+        without_rules.environment.var("OPENCODE_PERMISSION"),
+        env.var("OPENCODE_PERMISSION")
+    );
+    assert_eq!(
+        var(&without_rules, "OPENCODE_CONFIG_CONTENT"),
+        Some(r#"{"instructions":["a.md"]}"#)
+    );
+    let rules = Permissions::new().deny("*").allow("read");
+    let with_rules = plan(&inherit.with_permission(rules.clone()), &env);
+    assert_eq!(
+        var(&with_rules, "OPENCODE_CONFIG_CONTENT"),
+        Some(r#"{"permission":{"bash":"allow","webfetch":"deny","*":"deny","read":"allow"}}"#)
+    );
+    assert_eq!(var(&with_rules, "OPENCODE_PERMISSION"), None, "the variable would win");
+    let private = plan(&RunConfig::new().with_permission(rules), &env);
+    assert_eq!(
+        var(&private, "OPENCODE_CONFIG_CONTENT"),
+        Some(r#"{"permission":{"*":"deny","read":"allow"}}"#)
+    );
+}
+
+#[test]
+fn config_in_variables_of_the_caller_lies_below_that_of_the_run() {
+    let config = RunConfig::new()
+        .with_env("OPENCODE_CONFIG_CONTENT", r#"{"instructions": ["~/a.md"], "share": "auto"}"#)
+        .with_env("OPENCODE_PERMISSION", r#"{"bash": "allow"}"#)
+        .with_permission(Permissions::new().deny("edit"));
+    let env = user().with_var("OPENCODE_CONFIG_CONTENT", r#"{"username": "me"}"#);
+    let plan = plan(&config, &env);
+    assert_eq!(
+        var(&plan, "OPENCODE_CONFIG_CONTENT"),
+        Some(concat!(
+            r#"{"instructions":["/home/me/a.md"],"share":"auto","#,
+            r#""permission":{"bash":"allow","edit":"deny"}}"#,
+        ))
+    );
+}
+
+#[test]
+fn inherited_variables_that_are_no_config_are_left_out_with_a_warning() {
+    let env =
+        user().with_var("OPENCODE_CONFIG_CONTENT", "{").with_var("OPENCODE_PERMISSION", "never");
+    let inherit = config(Isolation::none()).with_permission(Permissions::new().deny("bash"));
+    let plan = plan(&inherit, &env);
+    let messages: Vec<_> = plan.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        messages,
+        [
+            "the inherited variable OPENCODE_CONFIG_CONTENT is left out",
+            "the inherited variable OPENCODE_PERMISSION is left out",
+        ]
+    );
+    assert_eq!(var(&plan, "OPENCODE_CONFIG_CONTENT"), Some(r#"{"permission":{"bash":"deny"}}"#));
 }
 
 #[test]
 fn home_stays_home_where_opencode_would_take_the_private_one() {
-    let overrides: Map<String, Value> = json!({
+    let overrides = json!({
         "instructions": ["~/notes.md", "docs/*.md"],
         "skills": {"paths": ["~/skills", "/x"]},
         "permission": {"edit": {"~/x/**": "deny"}},
-    })
-    .as_object()
-    .cloned()
-    .unwrap();
+    });
     let private = RunConfig::new().with_overrides(overrides.clone());
     let content = |config: &RunConfig| {
         let plan = plan(config, &user());
-        serde_json::from_str::<Value>(var(&plan, "OPENCODE_CONFIG_CONTENT").unwrap()).unwrap()
+        var(&plan, "OPENCODE_CONFIG_CONTENT").unwrap().parse::<Json>().unwrap()
     };
     assert_eq!(
         content(&private),
@@ -459,7 +525,7 @@ fn home_stays_home_where_opencode_would_take_the_private_one() {
         })
     );
     let inheriting = config(Isolation::none()).with_overrides(overrides.clone());
-    assert_eq!(content(&inheriting), Value::Object(overrides));
+    assert_eq!(content(&inheriting), overrides);
 }
 
 #[test]

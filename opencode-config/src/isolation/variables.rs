@@ -1,17 +1,19 @@
-//! Which environment variables a run inherits, and which are its own.
+//! Environment variables that a run inherits, and those that are its own.
 
 use std::ffi::OsStr;
 
-use super::{CacheHome, DataHome, Isolation, ProjectConfig, TempHome, UserConfig, content};
+use super::{CacheHome, DataHome, Isolation, ProjectConfig, TempHome, UserConfig, content, layers};
 use crate::Environment;
+
+/// Name of the client, by which OpenCode chooses tools.
+pub(crate) const CLIENT: &str = "OPENCODE_CLIENT";
 
 pub(super) const TEMP_VARIABLES: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
 
-/// Set by an OpenCode for its own process, or meant for one process.
-const OF_THE_PARENT: [&str; 16] = [
+/// Variables that OpenCode sets for its own process, or that are meant for one process.
+const OF_THE_PARENT: [&str; 15] = [
     "AGENT",
     "OPENCODE",
-    "OPENCODE_CLIENT",
     "OPENCODE_CONSOLE_TOKEN",
     "OPENCODE_DIRECT_TRACE",
     "OPENCODE_EDITOR_SSE_PORT",
@@ -27,22 +29,23 @@ const OF_THE_PARENT: [&str; 16] = [
     "OPENCODE_WORKSPACE_ID",
 ];
 
-/// Config by environment.
-const OF_THE_USER: [&str; 10] = [
+/// Variables with settings of the user.
+const OF_THE_USER: [&str; 11] = [
     "OPENCODE_AUTO_SHARE",
+    CLIENT,
     "OPENCODE_CONFIG",
     "OPENCODE_CONFIG_DIR",
     "OPENCODE_DISABLE_AUTOCOMPACT",
     "OPENCODE_DISABLE_PRUNE",
     "OPENCODE_FAKE_VCS",
-    "OPENCODE_PERMISSION",
+    layers::PERMISSION,
     "OPENCODE_TEST_HOME",
     "OPENCODE_TUI_CONFIG",
     "OPENCODE_WEBSEARCH_PROVIDER",
 ];
 const OF_THE_USER_PREFIXES: [&str; 2] = ["OPENCODE_ENABLE_", "OPENCODE_EXPERIMENTAL"];
 
-/// What of the inherited variables reaches the run.
+/// Returns the inherited variables that reach the run.
 pub(super) fn passed_on(inherited: &Environment, isolation: &Isolation) -> Environment {
     let mut env = inherited.clone();
     env.remove_all(|name| is_one_of(name, &OF_THE_PARENT));
@@ -55,29 +58,25 @@ pub(super) fn passed_on(inherited: &Environment, isolation: &Isolation) -> Envir
     env
 }
 
-/// Variables that callers cannot set, and what they use instead.
+/// Returns the variables that callers cannot set, each with the setting to use instead.
 pub(crate) fn reserved_variables(isolation: &Isolation) -> Vec<(&'static str, &'static str)> {
-    let mut reserved = vec![
-        ("PWD", "the directory of the run"),
-        (content::CONTENT, "`overrides`"),
-        ("OPENCODE_PERMISSION", "`permission`"),
-    ];
+    let mut reserved = vec![("PWD", "the directory of the run")];
     if isolation.cache == CacheHome::Private {
-        reserved.push(("XDG_CACHE_HOME", "`isolation.cache`"));
+        reserved.push(("XDG_CACHE_HOME", "`Isolation::with_cache`"));
     }
     if isolation.data != DataHome::User {
-        reserved.push(("XDG_DATA_HOME", "`isolation.data`"));
+        reserved.push(("XDG_DATA_HOME", "`Isolation::with_data`"));
     }
     if isolation.project_config == ProjectConfig::Ignore {
-        reserved.push(("OPENCODE_DISABLE_PROJECT_CONFIG", "`isolation.project_config`"));
+        reserved.push(("OPENCODE_DISABLE_PROJECT_CONFIG", "`Isolation::with_project_config`"));
     }
     if isolation.temp == TempHome::Private {
-        reserved.extend(TEMP_VARIABLES.map(|name| (name, "`isolation.temp`")));
+        reserved.extend(TEMP_VARIABLES.map(|name| (name, "`Isolation::with_temp`")));
     }
     if isolation.user_config != UserConfig::Inherit {
         reserved.extend(
             ["OPENCODE_TEST_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"]
-                .map(|name| (name, "`isolation.user_config`")),
+                .map(|name| (name, "`Isolation::with_user_config`")),
         );
     }
     reserved

@@ -1,9 +1,7 @@
-use serde_json::json;
-
 use super::*;
 
-fn parse(text: &str) -> Value {
-    Value::Object(parse_jsonc(text.as_bytes()).unwrap())
+fn parse(text: &str) -> Json {
+    parse_jsonc(text.as_bytes()).unwrap().into()
 }
 
 fn error(text: impl AsRef<[u8]>) -> JsoncError {
@@ -20,7 +18,7 @@ fn comments_and_trailing_commas_are_skipped() {
 fn strict_json_is_jsonc() {
     assert_eq!(
         parse(r#"{"a": 1, "b": [true, null, -1.5e3]}"#),
-        json!({"a": 1, "b": [true, null, -1500.0]})
+        json!({"a": 1, "b": [true, null, -1.5e3]})
     );
 }
 
@@ -41,8 +39,7 @@ fn a_byte_order_mark_is_skipped() {
 #[test]
 fn the_order_of_keys_is_kept_and_the_last_of_two_counts() {
     let object = parse_jsonc(br#"{"z": 1, "a": 2, "m": 3, "z": 4}"#).unwrap();
-    assert_eq!(object.keys().collect::<Vec<_>>(), ["z", "a", "m"]);
-    assert_eq!(object["z"], 4);
+    assert_eq!(object.to_string(), r#"{"z":4,"a":2,"m":3}"#);
 }
 
 #[test]

@@ -1,17 +1,20 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
 
 use super::*;
 
-fn object(value: Value) -> Map<String, Value> {
-    let Value::Object(object) = value else { panic!("not an object: {value}") };
+fn object(value: Json) -> JsonObject {
+    let Json::Object(object) = value else { panic!("not an object: {value}") };
     object
 }
 
-/// Merged and printed, so that the order of keys is compared too.
-fn merged(base: Value, over: Value) -> String {
-    serde_json::to_string(&merge(object(base), object(over))).unwrap()
+fn merged(base: Json, over: Json) -> String {
+    merge(object(base), object(over)).to_string()
+}
+
+/// A config with these rules.
+fn rules(permission: Json) -> Json {
+    JsonObject::new().with("permission", permission).into()
 }
 
 #[test]
@@ -42,8 +45,9 @@ fn a_later_permission_moves_to_the_end() {
 #[test]
 fn rules_of_agents_and_modes_are_rules_too() {
     for key in ["agent", "mode"] {
-        let base = json!({key: {"build": {"permission": {"bash": "allow", "*": "deny"}, "x": 1}}});
-        let over = json!({key: {"build": {"permission": {"bash": "deny"}, "x": 2}}});
+        let base = json!({"build": {"permission": {"bash": "allow", "*": "deny"}, "x": 1}});
+        let over = json!({"build": {"permission": {"bash": "deny"}, "x": 2}});
+        let [base, over] = [base, over].map(|agents| JsonObject::new().with(key, agents).into());
         assert_eq!(
             merged(base, over),
             format!(
@@ -96,7 +100,7 @@ fn no_rule_overtakes_one_that_overruled_it() {
             r#"{"github_*":{"a":"deny"},"jira_*":{"a":"allow","b":"deny"}}"#,
         ),
     ] {
-        let merged = merged(json!({ "permission": base }), json!({ "permission": over }));
+        let merged = merged(rules(base), rules(over));
         assert_eq!(merged, format!(r#"{{"permission":{expected}}}"#));
     }
 }
@@ -127,32 +131,31 @@ fn one_action_for_everything_is_a_star_rule() {
     );
 }
 
-/// JSON objects in which a key always has the same kind of value, rules aside: only then is laying layers over
-/// each other associative (a number in the middle layer would cut an object off).
-fn layer() -> impl Strategy<Value = Map<String, Value>> {
-    let action = prop::sample::select(vec!["allow", "ask", "deny"]).prop_map(Value::from);
+/// JSON objects in which a key always has the same kind of value, rules aside: only then is merging
+/// associative (a number in the middle layer would cut an object off).
+fn layer() -> impl Strategy<Value = JsonObject> {
+    let action = prop::sample::select(vec!["allow", "ask", "deny"]).prop_map(Json::from);
     let patterns = entries(["*", "*.py", "src/**"], action.clone());
-    let rule = prop_oneof![patterns.prop_map(Value::Object), action.clone()];
+    let rule = prop_oneof![patterns.prop_map(Json::Object), action.clone()];
     let rules = entries(["*", "bash", "e*", "edit", "read", "webfetch"], rule);
-    let permission = prop_oneof![rules.prop_map(Value::Object), action];
+    let permission = prop_oneof![rules.prop_map(Json::Object), action];
     let agent = (option(permission.clone()), any::<u8>()).prop_map(|(permission, steps)| {
-        let mut agent = object(json!({ "steps": steps }));
-        agent.extend(permission.map(|permission| ("permission".to_owned(), permission)));
-        Value::Object(agent)
+        let mut agent = JsonObject::new().with("steps", steps);
+        agent.extend(permission.map(|permission| ("permission", permission)));
+        Json::Object(agent)
     });
-    let scalar =
-        prop_oneof![any::<i32>().prop_map(Value::from), "[a-z]{0,3}".prop_map(Value::from)];
-    let plain = entries(["b", "a", "c"], scalar.clone()).prop_map(Value::Object);
+    let scalar = prop_oneof![any::<i32>().prop_map(Json::from), "[a-z]{0,3}".prop_map(Json::from)];
+    let plain = entries(["b", "a", "c"], scalar.clone()).prop_map(Json::Object);
     (
         option(permission),
-        option(entries(["build", "plan"], agent).prop_map(Value::Object)),
+        option(entries(["build", "plan"], agent).prop_map(Json::Object)),
         entries(["model", "share"], scalar),
         entries(["provider", "mcp"], plain),
     )
         .prop_map(|(permission, agent, scalars, objects)| {
             let mut layer = scalars;
-            layer.extend(permission.map(|value| ("permission".to_owned(), value)));
-            layer.extend(agent.map(|value| ("agent".to_owned(), value)));
+            layer.extend(permission.map(|value| ("permission", value)));
+            layer.extend(agent.map(|value| ("agent", value)));
             layer.extend(objects);
             layer
         })
@@ -162,32 +165,28 @@ fn option<T: std::fmt::Debug>(inner: impl Strategy<Value = T>) -> impl Strategy<
     prop::option::of(inner)
 }
 
-/// Objects over some of `keys`, in any order.
+/// Objects with some of `keys`, in any order.
 fn entries<const N: usize>(
     keys: [&'static str; N],
-    values: impl Strategy<Value = Value>,
-) -> impl Strategy<Value = Map<String, Value>> {
+    values: impl Strategy<Value = Json>,
+) -> impl Strategy<Value = JsonObject> {
     vec((prop::sample::select(keys.to_vec()), values), 0..=N)
-        .prop_map(|pairs| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+        .prop_map(|pairs| pairs.into_iter().collect())
 }
 
-fn text(layer: &Map<String, Value>) -> String {
-    serde_json::to_string(layer).unwrap()
-}
-
-/// What OpenCode decides: the last rule whose key and pattern match.
-fn decision(permission: Option<&Value>, tool: &str, subject: &str) -> Option<String> {
+/// The decision of OpenCode, by the last rule whose key and pattern match.
+fn decision(permission: Option<&Json>, tool: &str, subject: &str) -> Option<String> {
     let matches = |pattern: &str, text: &str| match pattern.split_once('*') {
         Some((start, end)) => text.starts_with(start) && text.ends_with(end.trim_matches('*')),
         None => pattern == text,
     };
-    let action = |action: &Value| action.as_str().map(str::to_owned);
-    let Value::Object(rules) = permission? else { return action(permission?) };
+    let action = |action: &Json| action.as_str().map(str::to_owned);
+    let Json::Object(rules) = permission? else { return action(permission?) };
     let mut decided = None;
     for (_, rule) in rules.iter().filter(|(key, _)| matches(key, tool)) {
         match rule.as_object() {
             Some(patterns) => {
-                let last = patterns.iter().rfind(|(pattern, _)| matches(pattern, subject));
+                let last = patterns.iter().filter(|(pattern, _)| matches(pattern, subject)).last();
                 decided = last.and_then(|(_, value)| action(value)).or(decided);
             }
             None => decided = action(rule),
@@ -196,12 +195,12 @@ fn decision(permission: Option<&Value>, tool: &str, subject: &str) -> Option<Str
     decided
 }
 
-/// Takes out what is at `path`, leaving null.
-fn take(layer: &mut Map<String, Value>, path: &str) -> Option<Value> {
-    let mut root = Value::Object(std::mem::take(layer));
-    let taken = root.pointer_mut(path).map(Value::take);
-    *layer = object(root);
-    taken
+/// Takes the value at `path` out of the layer and leaves null.
+fn take(layer: &mut JsonObject, path: &[&str]) -> Option<Json> {
+    let (key, parents) = path.split_last()?;
+    let parent =
+        parents.iter().try_fold(layer, |object, key| object.get_mut(key)?.as_object_mut())?;
+    parent.get_mut(key).map(std::mem::take)
 }
 
 fn uses() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -213,8 +212,8 @@ fn uses() -> impl Iterator<Item = (&'static str, &'static str)> {
 proptest! {
     #[test]
     fn merging_with_nothing_changes_nothing(layer in layer()) {
-        prop_assert_eq!(text(&merge(layer.clone(), Map::new())), text(&layer));
-        prop_assert_eq!(text(&merge(Map::new(), layer.clone())), text(&layer));
+        prop_assert_eq!(&merge(layer.clone(), JsonObject::new()), &layer);
+        prop_assert_eq!(&merge(JsonObject::new(), layer.clone()), &layer);
     }
 
     #[test]
@@ -223,14 +222,15 @@ proptest! {
         let mut right = merge(a, merge(b, c));
         // Rules that a later `*` overrules may be left over on one side, so of rules the decisions
         // are compared.
-        for path in ["/permission", "/agent/build/permission", "/agent/plan/permission"] {
+        let agent = |name| ["agent", name, "permission"];
+        for path in [&["permission"][..], &agent("build"), &agent("plan")] {
             let rules = (take(&mut left, path), take(&mut right, path));
             for (tool, subject) in uses() {
                 let left = decision(rules.0.as_ref(), tool, subject);
                 prop_assert_eq!(left, decision(rules.1.as_ref(), tool, subject));
             }
         }
-        prop_assert_eq!(text(&left), text(&right));
+        prop_assert_eq!(left, right);
     }
 
     #[test]
@@ -239,15 +239,15 @@ proptest! {
         for key in ["model", "share"] {
             prop_assert_eq!(merged.get(key), b.get(key).or_else(|| a.get(key)));
         }
-        let kept: Vec<_> = merged.keys().filter(|key| a.contains_key(*key)).collect();
+        let kept: Vec<_> = merged.keys().filter(|key| a.contains_key(key)).collect();
         prop_assert_eq!(kept, a.keys().collect::<Vec<_>>());
     }
 
     #[test]
     fn merged_rules_decide_like_one_list_after_the_other(a in layer(), b in layer()) {
         let (a, b) = (a.get("permission").cloned(), b.get("permission").cloned());
-        let layer = |permission: &Option<Value>| {
-            permission.iter().map(|rules| ("permission".to_owned(), rules.clone())).collect()
+        let layer = |permission: &Option<Json>| {
+            permission.iter().map(|rules| ("permission", rules.clone())).collect()
         };
         let merged = merge(layer(&a), layer(&b));
         for (tool, subject) in uses() {

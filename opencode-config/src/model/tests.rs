@@ -21,7 +21,7 @@ fn empty_names_and_parts_are_refused() {
         let error = ModelRef::new(text).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("`{text}` is not a model: expected `provider/model`")
+            format!("cannot read `{text}` as the name of a model: use `provider/model`")
         );
     }
     assert!(ModelRef::new("provider//model").is_ok());

@@ -1,4 +1,4 @@
-//! What rules say about one use of a tool.
+//! The decision of rules about one use of a tool.
 
 use super::{PermissionAction, Permissions, RulesetRule};
 
@@ -6,14 +6,18 @@ use super::{PermissionAction, Permissions, RulesetRule};
 mod tests;
 
 impl Permissions {
-    /// What happens when `permission` is used on `pattern`; `None` when no rule says. (OpenCode then asks.)
+    /// Decides about the use of `permission` on `pattern`; `None` when no rule matches, in which case
+    /// OpenCode asks.
     ///
     /// The last rule that matches decides, as in OpenCode:
     ///
     /// ```
     /// use opencode_config::{PermissionAction::{Allow, Deny}, Permissions};
     ///
-    /// let permissions = Permissions::new().deny("*").pattern("bash", "git *", Allow).pattern("bash", "git push *", Deny);
+    /// let permissions = Permissions::new()
+    ///     .deny("*")
+    ///     .pattern("bash", "git *", Allow)
+    ///     .pattern("bash", "git push *", Deny);
     /// assert_eq!(permissions.decide("bash", "git log"), Some(Allow));
     /// assert_eq!(permissions.decide("bash", "git push --force"), Some(Deny));
     /// assert_eq!(permissions.decide("webfetch", "https://example.org"), Some(Deny));
@@ -24,7 +28,15 @@ impl Permissions {
         self.deciding(permission, pattern).map(|rule| rule.action)
     }
 
-    /// The rule by which [`decide`](Self::decide) decides.
+    /// Returns the rule by which [`decide`](Self::decide) decides.
+    ///
+    /// ```
+    /// use opencode_config::{PermissionAction::Deny, Permissions};
+    ///
+    /// let permissions = Permissions::new().allow("edit").pattern("edit", "*.lock", Deny);
+    /// let rule = permissions.deciding("edit", "Cargo.lock").expect("a rule for edits");
+    /// assert_eq!((rule.pattern, rule.action), ("*.lock", Deny));
+    /// ```
     #[must_use]
     pub fn deciding(&self, permission: &str, pattern: &str) -> Option<RulesetRule<'_>> {
         self.to_ruleset().into_iter().rev().find(|rule| {
@@ -33,8 +45,10 @@ impl Permissions {
     }
 }
 
-/// Whether a text matches a pattern of a permission rule: `*` stands for any text, of several lines too, `?` for one
-/// UTF-16 unit, `\` for `/`, and ` *` at the end for nothing as well. Case counts.
+/// Returns whether a text matches a pattern of a permission rule.
+///
+/// In patterns, `*` stands for any text, of several lines too, `?` for one UTF-16 unit, `\` for `/`,
+/// and ` *` at the end for nothing as well. Case counts.
 ///
 /// ```
 /// use opencode_config::wildcard_matches;
@@ -57,14 +71,14 @@ const QUESTION_MARK: u16 = b'?' as u16;
 const SPACE: u16 = b' ' as u16;
 const STAR: u16 = b'*' as u16;
 
-/// As JavaScript sees it, which OpenCode's patterns are matched by.
+/// The text in UTF-16, since OpenCode matches patterns in JavaScript.
 fn units(text: &str) -> Vec<u16> {
     text.replace('\\', "/").encode_utf16().collect()
 }
 
 fn matches(text: &[u16], pattern: &[u16]) -> bool {
     let (mut at, mut next) = (0, 0);
-    // The last star, and where in the text what follows it was tried.
+    // The last star, and the offset in the text at which the rest of the pattern was tried.
     let mut star: Option<(usize, usize)> = None;
     while at < text.len() {
         match pattern.get(next) {

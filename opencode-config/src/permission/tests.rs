@@ -1,5 +1,3 @@
-use serde_json::json;
-
 use super::PermissionAction::{Allow, Ask, Deny};
 use super::*;
 
@@ -15,7 +13,7 @@ fn rules_are_written_in_the_order_they_were_made() {
         text(&permissions),
         r#"{"*":"deny","bash":"allow","webfetch":"ask","edit":{"*.py":"deny"}}"#
     );
-    assert_eq!(serde_json::to_string(&permissions.to_json()).unwrap(), text(&permissions));
+    assert_eq!(permissions.to_json().to_string(), text(&permissions));
 }
 
 #[test]
@@ -47,7 +45,7 @@ fn a_pattern_does_not_revive_what_a_star_rule_overruled() {
 }
 
 #[test]
-fn json_is_read_in_order_with_keys_nobody_knows() {
+fn json_is_read_in_order_with_unknown_keys() {
     let source = r#"{"zebra_*":"allow","edit":{"b":"deny","a":"ask"},"bash":"deny"}"#;
     let permissions: Permissions = serde_json::from_str(source).unwrap();
     assert_eq!(text(&permissions), source);
@@ -65,7 +63,7 @@ fn one_action_for_everything_is_a_star_rule() {
 
 #[test]
 fn wrong_rules_are_named_by_their_path() {
-    let error = |value: Value| Permissions::from_json(&value).unwrap_err();
+    let error = |value: Json| Permissions::from_json(&value).unwrap_err();
     assert_eq!(
         error(json!({"edit": {"*.py": "never"}})),
         PermissionError::UnknownAction { path: "edit.*.py".into(), action: "never".into() }
@@ -92,7 +90,8 @@ fn asking_is_refused_for_run_mode_with_its_path() {
         Permissions::new().allow("bash").pattern("edit", "*.py", Ask).check_for_run().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "permission `edit.*.py` is `ask`, but `opencode run` has nobody to ask: use `allow` or `deny`"
+        "the permission rule `edit.*.py` is `ask`, which `opencode run` cannot follow: use `allow` or \
+         `deny`, or run over a server"
     );
 }
 

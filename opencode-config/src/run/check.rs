@@ -1,31 +1,35 @@
-//! What can be known to fail before anything is started.
+//! Checks of a configuration before anything is started.
 
 use std::ffi::OsStr;
 
-use serde_json::{Map, Value};
-
 use crate::flags::check_extra;
-use crate::isolation::reserved_variables;
-use crate::permission::{Asking, check_rules};
-use crate::{Approval, ProjectConfig, ResumeTarget, RunConfig, RunConfigError, RunFlags};
+use crate::isolation::{layered, reserved_variables};
+use crate::permission::{AskSupport, check_rules};
+use crate::{Approval, Json, JsonObject, ProjectConfig, RunConfig, RunConfigError, RunFlags};
 
 pub(super) fn run(config: &RunConfig) -> Result<(), RunConfigError> {
-    let approves = config.flags.approval == Approval::Auto
-        || config.extra_flags.any_on(&["auto", "yolo", "dangerously-skip-permissions"]);
-    common(config, if approves { Asking::Possible } else { Asking::Impossible })?;
+    let has_approval = config.flags.approval() == Approval::Auto
+        || config.extra_flags.has_any_on(&["auto", "yolo", "dangerously-skip-permissions"]);
+    common(config, if has_approval { AskSupport::Present } else { AskSupport::Missing })?;
     not_empty("--agent", config.agent.as_deref())?;
     flags(&config.flags)?;
     config.extra_flags.iter().try_for_each(|(name, _)| check_extra(name))
 }
 
 pub(super) fn serve(config: &RunConfig) -> Result<(), RunConfigError> {
-    common(config, Asking::Possible)
+    common(config, AskSupport::Present)
 }
 
-fn common(config: &RunConfig, asking: Asking) -> Result<(), RunConfigError> {
+fn common(config: &RunConfig, support: AskSupport) -> Result<(), RunConfigError> {
     variables(config)?;
-    let document = config.config_json().unwrap_or_default();
-    permissions(&document, asking)?;
+    if config.overrides.as_object().is_none() {
+        return Err(RunConfigError::OverridesNotAnObject { found: config.overrides.kind() });
+    }
+    // Variables that the caller sets count like the rest of the configuration.
+    let document = layered(&config.env, config.config_json().unwrap_or_default(), |error| {
+        Err(RunConfigError::MalformedVariable { variable: error.variable, source: error.source })
+    })?;
+    permissions(&document, support)?;
     instructions(config, &document)
 }
 
@@ -48,61 +52,59 @@ fn variables(config: &RunConfig) -> Result<(), RunConfigError> {
     Ok(())
 }
 
-/// Every place of a config where permission rules stand.
-fn permissions(document: &Map<String, Value>, asking: Asking) -> Result<(), RunConfigError> {
+/// Checks the permission rules in every place where a config can have rules.
+fn permissions(document: &JsonObject, support: AskSupport) -> Result<(), RunConfigError> {
     if let Some(rules) = document.get("permission") {
-        check_rules(rules, "permission", asking)?;
+        check_rules(rules, "permission", support)?;
     }
     for kind in ["agent", "mode"] {
-        let agents = document.get(kind).and_then(Value::as_object);
+        let agents = document.get(kind).and_then(Json::as_object);
         for (name, agent) in agents.into_iter().flatten() {
             if let Some(rules) = agent.get("permission") {
-                check_rules(rules, &format!("{kind}.{name}.permission"), asking)?;
+                check_rules(rules, &format!("{kind}.{name}.permission"), support)?;
             }
         }
     }
     Ok(())
 }
 
-fn instructions(config: &RunConfig, document: &Map<String, Value>) -> Result<(), RunConfigError> {
-    if config.isolation.project_config != ProjectConfig::Ignore {
+fn instructions(config: &RunConfig, document: &JsonObject) -> Result<(), RunConfigError> {
+    if config.isolation.project_config() != ProjectConfig::Ignore {
         return Ok(());
     }
-    let paths = document.get("instructions").and_then(Value::as_array);
-    let anchored = |path: &&str| {
+    let paths = document.get("instructions").and_then(Json::as_array);
+    let is_anchored = |path: &&str| {
         ["/", "~/", "http://", "https://", "{env:", "{file:"]
             .iter()
             .any(|start| path.starts_with(start))
     };
-    match paths.into_iter().flatten().filter_map(Value::as_str).find(|path| !anchored(path)) {
+    match paths.into_iter().flatten().filter_map(Json::as_str).find(|path| !is_anchored(path)) {
         Some(path) => Err(RunConfigError::RelativeInstructions { path: path.to_owned() }),
         None => Ok(()),
     }
 }
 
 fn flags(flags: &RunFlags) -> Result<(), RunConfigError> {
-    not_empty("--command", flags.command.as_deref())?;
-    not_empty("--variant", flags.variant.as_deref())?;
-    if let Some(resume) = &flags.resume {
-        match &resume.target {
-            ResumeTarget::Latest => {}
-            ResumeTarget::Session(id) => not_empty("--session", Some(id))?,
-        }
+    not_empty("--command", flags.command())?;
+    not_empty("--variant", flags.variant())?;
+    if let Some(resume) = flags.resume() {
+        not_empty("--session", resume.session_id())?;
     }
-    if let Some(attach) = &flags.attach {
-        not_empty("--attach", Some(&attach.url))?;
-        let authority = attach.url.split("://").nth(1).unwrap_or(&attach.url);
+    if let Some(attach) = flags.attach() {
+        not_empty("--attach", Some(attach.url()))?;
+        let url = attach.url();
+        let (_, authority) = url.split_once("://").unwrap_or(("", url));
         if authority.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
         {
             return Err(RunConfigError::CredentialsInUrl);
         }
     }
-    if flags.files.iter().any(|file| file.as_os_str().is_empty()) {
+    if flags.files().iter().any(|file| file.as_os_str().is_empty()) {
         return Err(RunConfigError::EmptyValue { flag: "--file" });
     }
-    match &flags.command {
-        Some(command) if !flags.files.is_empty() => {
-            Err(RunConfigError::CommandWithFiles { command: command.clone() })
+    match flags.command() {
+        Some(command) if !flags.files().is_empty() => {
+            Err(RunConfigError::CommandWithFiles { command: command.to_owned() })
         }
         _ => Ok(()),
     }

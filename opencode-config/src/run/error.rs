@@ -1,91 +1,108 @@
 use std::path::PathBuf;
 
-use crate::PermissionError;
+use crate::{JsoncError, PermissionError};
 
-/// Why a configuration cannot be run. Always the caller's fault; nothing has been started.
+/// A configuration that cannot be run. Nothing has been started.
+///
+/// Every variant is a mistake of the caller, and its message names the way out where there is one.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunConfigError {
-    /// `command` together with `files`: OpenCode would drop the files without a word.
-    #[error("`opencode run --command {command}` ignores files: name them in the prompt instead")]
+    /// A command is combined with attached files, which OpenCode would drop without a word.
+    #[error("`opencode run --command {command}` ignores attached files: name them in the prompt")]
     CommandWithFiles {
-        /// The command.
+        /// Name of the command.
         command: String,
     },
     /// The config is larger than an environment can carry.
     #[error(
-        "the config has {size} bytes, more than {size_max}: put long texts into files and refer to them as `{{file:/path}}`"
+        "the config has {size} bytes, more than {size_max}: put long texts into files and refer to \
+         them as `{{file:/path}}`"
     )]
     ConfigTooLarge {
-        /// Of the config, in bytes.
+        /// Size of the config in bytes.
         size: usize,
-        /// In bytes.
+        /// Largest size in bytes.
         size_max: usize,
     },
-    /// User or password inside a URL, which every user of the machine can read.
-    #[error("the URL for `--attach` carries credentials: pass them as `Credentials`")]
+    /// The URL contains a user or a password, which every user of the machine can read.
+    #[error("the URL for `--attach` contains credentials: use `Attach::with_credentials`")]
     CredentialsInUrl,
-    /// A prompt without any visible character, which OpenCode refuses.
+    /// The prompt has no visible character; OpenCode refuses such prompts.
     #[error("the prompt is empty")]
     EmptyPrompt,
-    /// An empty text where OpenCode would take the flag for absent.
+    /// The value is empty, so that OpenCode would take the flag for absent.
     #[error("the value of `{flag}` is empty")]
     EmptyValue {
-        /// The flag or variable.
+        /// Name of the flag or variable.
         flag: &'static str,
     },
-    /// An environment variable whose name no environment can hold.
+    /// No environment can hold a variable of this name.
     #[error("`{name}` cannot be the name of an environment variable")]
     InvalidVariable {
-        /// As given, with replacements for what is no text.
+        /// Name as given, with replacements for bytes that are not UTF-8.
         name: String,
     },
-    /// A name of an extra flag that is none.
-    #[error("`{flag}` is not the name of a flag: give it without dashes and value")]
+    /// The name of an extra flag is not the bare name of a flag.
+    #[error("`{flag}` is not the name of a flag: use the name without dashes and value")]
     MalformedFlag {
-        /// As given.
+        /// Name as given.
         flag: String,
     },
-    /// A NUL character in what is passed to a process.
+    /// A variable that holds config, set with `RunConfig::with_env`, is not JSON.
+    #[error("cannot read the variable {variable} as config")]
+    MalformedVariable {
+        /// Name of the variable.
+        variable: &'static str,
+        /// Fault of its value.
+        source: JsoncError,
+    },
+    /// An argument or a variable of the process contains a NUL character.
     #[error("{place} contains a NUL character")]
     Nul {
-        /// Which argument or variable, without its value.
+        /// Argument or variable, without its value.
         place: String,
     },
-    /// A permission rule that cannot be used.
+    /// The overrides are not a JSON object.
+    #[error("the overrides are {found}: use a JSON object")]
+    OverridesNotAnObject {
+        /// Kind of the value, such as `an array`.
+        found: &'static str,
+    },
+    /// A permission rule cannot be used.
     #[error(transparent)]
     Permission(PermissionError),
-    /// An extra flag that would break the event stream.
-    #[error("`{flag}` would break the event stream")]
+    /// An extra flag would break the event stream.
+    #[error("the extra flag `{flag}` would break the event stream: leave it out")]
     ProtectedFlag {
-        /// Its name, without dashes.
+        /// Name of the flag, without dashes.
         flag: String,
     },
-    /// A directory that is not absolute.
+    /// A directory is not absolute.
     #[error("`{}` is not an absolute path", .path.display())]
     RelativeDirectory {
-        /// As given.
+        /// Path as given.
         path: PathBuf,
     },
-    /// Relative instructions without a project: OpenCode would look for them in its own config
-    /// directory.
+    /// The instructions are relative and the project is ignored: OpenCode would look for them in its
+    /// own config directory.
     #[error("the instructions `{path}` must be absolute when the project's config is ignored")]
     RelativeInstructions {
-        /// As given.
+        /// Path as given.
         path: String,
     },
-    /// A variable in `env` that the run sets itself.
+    /// The environment sets a variable that the run sets itself.
     #[error("the variable {name} is set by the run itself: use {instead}")]
     ReservedVariable {
-        /// The variable.
+        /// Name of the variable.
         name: String,
-        /// What to use.
+        /// Setting to use instead.
         instead: &'static str,
     },
-    /// An extra flag that has a typed field as well, and both are set.
-    #[error("the flag `{flag}` is set twice")]
+    /// An extra flag repeats a flag that is set by its own method.
+    #[error("the flag `{flag}` is set twice: leave out the extra flag")]
     SetTwice {
-        /// Its long name, without dashes.
+        /// Long name of the flag, without dashes.
         flag: String,
     },
 }

@@ -1,16 +1,10 @@
-use serde_json::json;
-
 use super::*;
 use crate::{
     Approval, Attach, DataHome, FlagValue, PermissionAction, ProjectConfig, Resume, UserConfig,
 };
 
-fn object(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
-}
-
 fn document(config: &RunConfig) -> String {
-    serde_json::to_string(&config.config_json()).unwrap()
+    config.config_json().unwrap().to_string()
 }
 
 #[test]
@@ -29,13 +23,13 @@ fn instructions_are_left_out_empty_or_listed() {
 #[test]
 fn explicit_fields_are_merged_over_the_overrides() {
     let config = RunConfig::new()
-        .with_overrides(object(json!({
+        .with_overrides(json!({
             "instructions": ["old.md"],
             "mcp": {"a": {"type": "local", "enabled": true}},
             "model": "a/b",
             "permission": {"bash": "deny", "read": {"*": "allow", "*.env": "deny"}},
             "tools": {"bash": true},
-        })))
+        }))
         .with_permission(Permissions::new().allow("bash").pattern(
             "external_directory",
             "/opt/**",
@@ -47,7 +41,7 @@ fn explicit_fields_are_merged_over_the_overrides() {
         .with_tool("webfetch", ToolSwitch::Enabled)
         .with_instructions(["new.md"]);
     assert_eq!(
-        Value::Object(config.config_json().unwrap()),
+        Json::from(config.config_json().unwrap()),
         json!({
             "instructions": ["new.md"],
             "mcp": {"a": {"type": "local", "enabled": false}, "b": {"type": "remote"}},
@@ -58,25 +52,63 @@ fn explicit_fields_are_merged_over_the_overrides() {
                 "external_directory": {"/opt/**": "allow"},
             },
             "tools": {"bash": false, "webfetch": true},
-        })
+        }),
+        "explicit rules come last"
     );
-    let permission = config.config_json().unwrap().remove("permission").unwrap();
-    let keys: Vec<_> = permission.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(keys, ["read", "bash", "external_directory"], "explicit rules come last");
 }
 
 #[test]
 fn overrides_stand_where_nothing_explicit_does() {
     let config = RunConfig::new()
-        .with_overrides(object(json!({"instructions": ["old.md"], "share": "auto"})))
-        .with_overrides(object(json!({"share": "disabled"})));
+        .with_overrides(json!({"instructions": ["old.md"], "share": "auto"}))
+        .with_overrides(json!({"share": "disabled"}));
     assert_eq!(document(&config), r#"{"instructions":["old.md"],"share":"disabled"}"#);
+}
+
+#[test]
+fn overrides_are_an_object() {
+    let config = RunConfig::new().with_overrides(json!({"share": "auto"}));
+    for (wrong, found) in [(json!([]), "an array"), (json!("x"), "a string"), (json!(null), "null")]
+    {
+        let config = config.clone().with_overrides(wrong).with_overrides(json!({"a": 1}));
+        assert_eq!(config.check_for_serve(), Err(RunConfigError::OverridesNotAnObject { found }));
+    }
+}
+
+#[test]
+fn config_in_variables_of_the_caller_is_checked() {
+    let with = |name, value| RunConfig::new().with_env(name, value).check();
+    let asks = |path: &str| Err(PermissionError::Ask { path: path.to_owned() }.into());
+    let content = r#"{"agent": {"a": {"permission": {"bash": "ask"}}}}"#;
+    assert_eq!(with("OPENCODE_CONFIG_CONTENT", content), asks("agent.a.permission.bash"));
+    assert_eq!(with("OPENCODE_PERMISSION", r#"{"bash": "ask"}"#), asks("permission.bash"));
+    assert_eq!(with("OPENCODE_PERMISSION", r#""allow""#), Ok(()));
+    for variable in ["OPENCODE_CONFIG_CONTENT", "OPENCODE_PERMISSION"] {
+        let error = with(variable, "{").unwrap_err();
+        assert!(
+            matches!(error, RunConfigError::MalformedVariable { variable: found, .. } if found == variable)
+        );
+        assert_eq!(error.to_string(), format!("cannot read the variable {variable} as config"));
+    }
+}
+
+#[test]
+fn settings_of_prompts_are_removed() {
+    let config = RunConfig::new().with_env("A", "1").with_tool("bash", ToolSwitch::Disabled);
+    let prompting = config
+        .clone()
+        .with_agent("plan")
+        .with_model("a/b".parse().unwrap())
+        .with_flags(RunFlags::new().with_title("x"))
+        .with_extra_flags(ExtraFlags::new().with("y", true));
+    assert_ne!(prompting, config);
+    assert_eq!(prompting.without_prompt_settings(), config);
 }
 
 #[test]
 fn asking_is_refused_wherever_it_is_written() {
     let asks = |path: &str| Err(PermissionError::Ask { path: path.to_owned() }.into());
-    let overrides = |value| RunConfig::new().with_overrides(object(value));
+    let overrides = |value: Json| RunConfig::new().with_overrides(value);
     let field = RunConfig::new().with_permission(Permissions::new().pattern(
         "edit",
         "*.py",
@@ -86,7 +118,8 @@ fn asking_is_refused_wherever_it_is_written() {
     assert_eq!(overrides(json!({"permission": "ask"})).check(), asks("permission"));
     assert_eq!(overrides(json!({"permission": {"bash": "ask"}})).check(), asks("permission.bash"));
     for kind in ["agent", "mode"] {
-        let config = overrides(json!({kind: {"x": {"permission": {"edit": {"*": "ask"}}}}}));
+        let agents = json!({"x": {"permission": {"edit": {"*": "ask"}}}});
+        let config = overrides(JsonObject::new().with(kind, agents).into());
         assert_eq!(config.check(), asks(&format!("{kind}.x.permission.edit.*")));
     }
     assert_eq!(field.check_for_serve(), Ok(()));
@@ -94,7 +127,7 @@ fn asking_is_refused_wherever_it_is_written() {
 
 #[test]
 fn asking_is_fine_when_it_is_approved_or_overruled() {
-    let ask = RunConfig::new().with_overrides(object(json!({"permission": {"bash": "ask"}})));
+    let ask = RunConfig::new().with_overrides(json!({"permission": {"bash": "ask"}}));
     let auto = RunFlags::new().with_approval(Approval::Auto);
     assert_eq!(ask.clone().with_flags(auto).check(), Ok(()));
     let yolo = ExtraFlags::new().with("yolo", FlagValue::On);
@@ -104,10 +137,10 @@ fn asking_is_fine_when_it_is_approved_or_overruled() {
 
 #[test]
 fn malformed_rules_are_refused_even_for_a_server() {
-    let config = RunConfig::new().with_overrides(object(json!({"permission": {"bash": "maybe"}})));
+    let config = RunConfig::new().with_overrides(json!({"permission": {"bash": "maybe"}}));
     assert_eq!(
         config.check_for_serve().unwrap_err().to_string(),
-        "permission `permission.bash` is `maybe`, expected `allow`, `ask` or `deny`"
+        "the permission rule `permission.bash` is `maybe`: use `allow`, `ask` or `deny`"
     );
 }
 
@@ -129,9 +162,7 @@ fn variables_of_the_run_itself_are_refused() {
     };
     let private = RunConfig::new();
     let shared = RunConfig::new().with_isolation(Isolation::none());
-    for name in ["PWD", "OPENCODE_CONFIG_CONTENT", "OPENCODE_PERMISSION"] {
-        assert!(refused(&private, name) && refused(&shared, name), "{name}");
-    }
+    assert!(refused(&private, "PWD") && refused(&shared, "PWD"));
     for name in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "TMPDIR"] {
         assert!(refused(&private, name) && !refused(&shared, name), "{name}");
     }
@@ -207,7 +238,7 @@ fn debug_shows_no_secrets() {
     let config = RunConfig::new()
         .with_env("KEY", "sk-secret")
         .with_mcp("tracker", json!({"headers": {"Authorization": "sk-secret"}}))
-        .with_overrides(object(json!({"provider": {"x": {"options": {"apiKey": "sk-secret"}}}})))
+        .with_overrides(json!({"provider": {"x": {"options": {"apiKey": "sk-secret"}}}}))
         .with_extra_flags(ExtraFlags::new().with("password", "sk-secret"));
     let shown = format!("{config:?}");
     assert!(!shown.contains("secret"), "{shown}");
@@ -218,8 +249,8 @@ fn debug_shows_no_secrets() {
 
 #[test]
 fn the_default_is_private_with_the_users_providers() {
-    let isolation = RunConfig::default().isolation;
-    assert_eq!(isolation.data, DataHome::Private);
-    assert_eq!(isolation.user_config, UserConfig::Providers);
-    assert_eq!(isolation.project_config, ProjectConfig::Inherit);
+    let config = RunConfig::default();
+    assert_eq!(config.isolation().data(), &DataHome::Private);
+    assert_eq!(config.isolation().user_config(), UserConfig::Providers);
+    assert_eq!(config.isolation().project_config(), ProjectConfig::Inherit);
 }

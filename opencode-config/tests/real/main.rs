@@ -1,4 +1,4 @@
-//! What the real OpenCode makes of our plans and command lines.
+//! Plans and command lines, tried on the real OpenCode.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(
@@ -8,22 +8,18 @@
 )]
 
 use opencode_config::{
-    DataHome, ExtraFlags, FlagValue, Isolation, PermissionAction, Permissions, ProjectConfig,
+    DataHome, ExtraFlags, FlagValue, Isolation, Json, PermissionAction, Permissions, ProjectConfig,
     Reasoning, Resume, RunConfig, RunFlags, UserConfig,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use testkit::model::{ModelServer, RequestKind};
 
 mod sandbox;
 
 use sandbox::{Sandbox, files};
 
-fn object(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
-}
-
-fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap().keys().map(String::as_str).collect()
+fn text(value: Option<&Json>) -> String {
+    value.unwrap().to_string()
 }
 
 /// A user with every kind of setting.
@@ -103,21 +99,16 @@ fn a_run_can_see_nothing_but_its_own_config() {
         .allow("glob");
     let config = RunConfig::new().with_isolation(isolation).with_permission(permission.clone());
 
-    let resolved = sandbox.resolved(&config);
+    let resolved = sandbox.resolved_in_order(&config);
 
     let mut seen = resolved.as_object().unwrap().clone();
-    assert!(seen.remove("username").is_some_and(|name| name != "project" && name != "extra"));
+    let username = seen.remove("username").unwrap();
+    assert!(!["project", "extra"].contains(&username.as_str().unwrap()));
+    let rules = seen.remove("permission").unwrap();
+    assert_eq!(rules, permission.to_json(), "the order of rules is their meaning");
     assert_eq!(
-        Value::Object(seen),
-        json!({
-            "agent": {}, "command": {}, "mode": {}, "plugin": [],
-            "permission": permission.to_json(),
-        })
-    );
-    assert_eq!(
-        serde_json::to_string(&resolved["permission"]).unwrap(),
-        serde_json::to_string(&permission).unwrap(),
-        "the order of rules is their meaning"
+        serde_json::to_value(seen).unwrap(),
+        json!({"agent": {}, "command": {}, "mode": {}, "plugin": []})
     );
 }
 
@@ -126,7 +117,7 @@ fn an_inherited_config_is_the_users_own() {
     let sandbox = settled_user();
     let config = RunConfig::new()
         .with_isolation(Isolation::new().with_user_config(UserConfig::Inherit))
-        .with_overrides(object(json!({"model": "run/m2"})));
+        .with_overrides(json!({"model": "run/m2"}));
 
     let resolved = sandbox.resolved(&config);
 
@@ -135,8 +126,51 @@ fn an_inherited_config_is_the_users_own() {
     assert_eq!(resolved["permission"], json!({"bash": "deny", "webfetch": "deny"}));
     assert_eq!(resolved["snapshot"], false);
     assert_eq!(resolved["compaction"]["prune"], false);
-    assert_eq!(keys(&resolved["agent"]), ["user"]);
+    assert_eq!(resolved["agent"].as_object().unwrap().keys().collect::<Vec<_>>(), ["user"]);
     assert_eq!(resolved["instructions"], json!(["user.md"]));
+}
+
+#[test]
+fn config_in_the_users_environment_lies_below_that_of_the_run() {
+    let mut sandbox = settled_user();
+    sandbox
+        .write(sandbox.home().join("more/opencode.json"), r#"{"snapshot": true, "share": "auto"}"#);
+    sandbox.write(sandbox.home().join("more/agent/dir.md"), "---\ndescription: x\n---\nhi");
+    let more = sandbox.home().join("more");
+    sandbox.inherited.set("OPENCODE_CONFIG_DIR", more);
+    let content = r#"{
+        // of the user's shell
+        "username": "content", "instructions": ["content.md"],
+        "permission": {"edit": {"*.md": "deny"}, "read": "deny"},
+    }"#;
+    sandbox.inherited.set("OPENCODE_CONFIG_CONTENT", content);
+    let inheriting =
+        RunConfig::new().with_isolation(Isolation::new().with_user_config(UserConfig::Inherit));
+
+    let alone = sandbox.resolved(&inheriting);
+    assert_eq!(alone["username"], "content");
+
+    let rules = Permissions::new().deny("*").allow("read").allow("webfetch");
+    let config = inheriting
+        .with_permission(rules)
+        .with_instructions(["run.md"])
+        .with_overrides(json!({"username": "run"}));
+    let ordered = sandbox.resolved_in_order(&config);
+    let resolved = serde_json::to_value(&ordered).unwrap();
+
+    assert_eq!(resolved["username"], "run");
+    assert_eq!(resolved["snapshot"], true, "OPENCODE_CONFIG_DIR");
+    assert_eq!(resolved["share"], "auto", "OPENCODE_CONFIG_DIR");
+    let agents: Vec<_> = resolved["agent"].as_object().unwrap().keys().collect();
+    assert_eq!(agents, ["dir", "user"], "OPENCODE_CONFIG_DIR and the global config");
+    assert_eq!(resolved["instructions"], json!(["user.md", "content.md", "run.md"]));
+    assert_eq!(
+        text(ordered.get("permission")),
+        concat!(
+            r#"{"bash":"deny","edit":{"*.md":"deny"},"#,
+            r#""*":"deny","read":"allow","webfetch":"allow"}"#,
+        )
+    );
 }
 
 #[test]
@@ -150,19 +184,20 @@ fn a_config_too_large_for_one_variable_still_beats_the_project() {
     sandbox.write(sandbox.project().join("note.txt"), "beside the project's config");
     let prompt = format!("{}é{{file:note.txt}}{{env:USER_PART}}", "x\"y\n".repeat(50_000));
     let config = RunConfig::new()
-        .with_overrides(object(json!({"username": "run", "agent": {"big": {"prompt": prompt}}})))
+        .with_overrides(json!({"username": "run", "agent": {"big": {"prompt": prompt}}}))
         .with_permission(Permissions::new().deny("*").allow("read"))
         .with_instructions(["run.md"]);
-    assert!(serde_json::to_string(&config.config_json()).unwrap().len() > 200_000);
+    assert!(config.config_json().unwrap().to_string().len() > 200_000);
 
-    let resolved = sandbox.resolved(&config);
+    let ordered = sandbox.resolved_in_order(&config);
+    let resolved = serde_json::to_value(&ordered).unwrap();
 
     let expected = format!("{}ébeside the project's configv1", "x\"y\n".repeat(50_000));
     assert!(resolved["agent"]["big"]["prompt"] == expected.as_str(), "the prompt is another one");
     assert_eq!(resolved["agent"]["big"]["description"], "stays");
     assert_eq!(resolved["username"], "run");
     assert_eq!(resolved["instructions"], json!(["project.md", "run.md"]));
-    assert_eq!(keys(&resolved["permission"]), ["*", "read"]);
+    assert_eq!(text(ordered.get("permission")), r#"{"*":"deny","read":"allow"}"#);
 }
 
 #[test]
@@ -174,7 +209,7 @@ fn a_prompt_reaches_the_model_as_it_is_and_flags_are_only_flags() {
     let config = RunConfig::new()
         .with_model("scripted/m1".parse().unwrap())
         .with_agent("build")
-        .with_overrides(object(model.config()))
+        .with_overrides(model.config())
         .with_flags(
             RunFlags::new()
                 .with_title("--title \"in\" 'quotes'")
@@ -208,7 +243,7 @@ fn a_session_lives_on_in_a_data_home_of_the_caller() {
     let data = sandbox.project().join("kept");
     let isolation = Isolation::new().with_data(DataHome::At(data.clone()));
     let first = RunConfig::new()
-        .with_overrides(object(model.config()))
+        .with_overrides(model.config())
         .with_isolation(isolation)
         .with_flags(RunFlags::new().with_title("kept"));
     let second = first.clone().with_flags(RunFlags::new().with_resume(Resume::latest().forked()));
@@ -232,13 +267,10 @@ fn a_session_lives_on_in_a_data_home_of_the_caller() {
 fn a_command_takes_its_arguments_from_stdin_and_may_have_none() {
     let model = ModelServer::start().unwrap();
     let sandbox = Sandbox::new();
-    let mut overrides = object(model.config());
-    overrides.insert(
-        "command".into(),
-        json!({"greet": {"template": "greet <$ARGUMENTS> now", "description": "x"}}),
-    );
+    let greet = json!({"template": "greet <$ARGUMENTS> now", "description": "x"});
     let config = RunConfig::new()
-        .with_overrides(overrides)
+        .with_overrides(model.config())
+        .with_overrides(json!({"command": {"greet": greet}}))
         .with_flags(RunFlags::new().with_command("greet").with_title("t"));
     for (arguments, said) in
         [("a  \"b\" --c\n", "greet <a  \"b\" --c\n> now"), ("", "greet <> now")]

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use opencode_config::{
-    ConfigWarning, Environment, Existing, Invocation, IsolationPlan, ReadSource, RunConfig,
-    SourceContent,
+    ConfigWarning, Environment, ExistingFile, Invocation, IsolationPlan, Json, ReadSource,
+    RunConfig, SourceContent,
 };
 use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) struct Sandbox {
     directory: TempDir,
-    /// What the process inherits.
+    /// Variables that the process inherits.
     pub(crate) inherited: Environment,
 }
 
@@ -28,7 +28,7 @@ impl Sandbox {
             fs::create_dir_all(path).unwrap();
         }
         for path in [".config/opencode", ".opencode"] {
-            // As if the package that OpenCode installs into each of them were there.
+            // Directories in which OpenCode finds its package already installed.
             let directory = sandbox.home().join(path);
             let lock = r#"{"packages":{"":{"dependencies":{"@opencode-ai/plugin":"1"}}}}"#;
             sandbox.write(directory.join("node_modules/.package-lock.json"), "{}");
@@ -79,12 +79,12 @@ impl Sandbox {
     /// Plans a run and puts the plan on disk.
     pub(crate) fn prepare(&self, config: &RunConfig) -> IsolationPlan {
         let read = config.sources(&self.inherited).into_iter().map(|source| {
-            let content = match fs::read(&source.path) {
+            let content = match fs::read(source.path()) {
                 Ok(bytes) => SourceContent::Found(bytes.into()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => SourceContent::Missing,
                 Err(error) => SourceContent::Unreadable(error.to_string()),
             };
-            ReadSource { source, content }
+            ReadSource::new(source, content)
         });
         let plan =
             IsolationPlan::new(config, &self.inherited, self.root(), read.collect()).unwrap();
@@ -92,10 +92,15 @@ impl Sandbox {
         plan
     }
 
-    /// What OpenCode makes of all configs (`opencode debug config`).
+    /// The merged config of OpenCode (`opencode debug config`).
     pub(crate) fn resolved(&self, config: &RunConfig) -> Value {
+        serde_json::to_value(self.resolved_in_order(config)).unwrap()
+    }
+
+    /// The merged config of OpenCode with its keys in order.
+    pub(crate) fn resolved_in_order(&self, config: &RunConfig) -> Json {
         let output = self.opencode(&["debug", "config"], config);
-        serde_json::from_slice(&output.stdout).unwrap()
+        String::from_utf8(output.stdout).unwrap().parse().unwrap()
     }
 
     /// Any command, in the place of a run.
@@ -143,7 +148,7 @@ fn carry_out(plan: &IsolationPlan) -> io::Result<()> {
         assert_eq!(fs::metadata(&directory.path)?.permissions().mode() & 0o777, 0o700);
     }
     for file in &plan.files {
-        if file.existing == Existing::Keep && file.path.exists() {
+        if file.existing == ExistingFile::Keep && file.path.exists() {
             continue;
         }
         let mut options = OpenOptions::new();

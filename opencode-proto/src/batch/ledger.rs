@@ -15,6 +15,7 @@ pub struct Spend {
     /// Tokens, as the models' providers counted them.
     pub tokens: Tokens,
     /// US dollars, as OpenCode reckons them from the models' prices.
+    #[serde(deserialize_with = "crate::json::exact::deserialize")]
     pub cost: f64,
 }
 

@@ -30,16 +30,6 @@ impl Lenient {
             Self::Whole(number) => number,
         }
     }
-
-    /// Returns the number as an amount of money: not below zero, not infinite.
-    pub(crate) fn amount(self) -> f64 {
-        match self {
-            // `max` may return either zero; the sum with 0.0 is never the negative zero.
-            Self::Float(number) if number.is_finite() => number.max(0.0) + 0.0,
-            Self::Float(_) => 0.0,
-            Self::Whole(number) => number as f64,
-        }
-    }
 }
 
 impl<'de> Deserialize<'de> for Lenient {

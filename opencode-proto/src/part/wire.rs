@@ -16,6 +16,7 @@ use super::{
     FinishReason, PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart, TimeSpan,
     ToolPart, ToolState,
 };
+use crate::json::exact::Amount;
 use crate::json::{RawJson, RawText};
 
 use state::WireToolState;
@@ -51,7 +52,7 @@ pub(crate) struct WirePart<'a> {
     reason: Option<Str<'a>>,
     time: IfObject<WirePartTime>,
     tokens: IfObject<WireTokens>,
-    cost: Lenient,
+    cost: Amount,
 }
 
 /// `time` on the wire: `{start?, end?, compacted?}`, in milliseconds.
@@ -110,7 +111,7 @@ impl<'a> WirePart<'a> {
             key: self.key(),
             reason: self.reason.as_ref().map_or(FinishReason::UNKNOWN, Str::as_str).into(),
             tokens: self.tokens.0.take().unwrap_or_default().into(),
-            cost: self.cost.amount(),
+            cost: self.cost.dollars(),
         }
     }
 

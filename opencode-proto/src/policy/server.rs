@@ -121,7 +121,6 @@ impl PolicySettings {
     #[must_use]
     pub fn server_config(&self, config: RunConfig) -> RunConfig {
         let go_on = json!({ "experimental": { "continue_loop_on_deny": true } });
-        let go_on = go_on.as_object().cloned().unwrap_or_default();
         config.with_overrides(go_on).with_permission(self.server_permissions())
     }
 

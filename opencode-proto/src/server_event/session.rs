@@ -4,6 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::json::exact::Amount;
 use crate::json::{RawJson, string};
 use crate::part::{IfObject, Lenient, Str, Tokens, WireTokens};
 use crate::{MessageId, PartId, SessionId};
@@ -154,7 +155,7 @@ impl SessionInfo {
             created_ms: time.created.map(Lenient::count),
             updated_ms: time.updated.map(Lenient::count),
             archived_ms: time.archived.map(Lenient::count),
-            cost: wire.cost.amount(),
+            cost: wire.cost.dollars(),
             tokens: wire.tokens.unwrap_or_default().into(),
             raw: RawJson::slice(line, raw),
         })
@@ -239,7 +240,7 @@ struct WireSession<'a> {
     #[serde(default)]
     time: IfObject<WireSessionTime>,
     #[serde(default)]
-    cost: Lenient,
+    cost: Amount,
     #[serde(default)]
     tokens: Option<WireTokens>,
 }

@@ -2,7 +2,7 @@
 
 use opencode_tokio::RunFlags;
 use serde_json::json;
-use testkit::conformance::real::runs::{RunWorld, object};
+use testkit::conformance::real::runs::RunWorld;
 use testkit::model::Reply;
 
 use crate::on;
@@ -42,12 +42,13 @@ async fn a_prompt_may_look_like_a_flag() {
 #[tokio::test]
 async fn a_command_gets_the_prompt_as_its_arguments() {
     let world = RunWorld::new(&on());
-    let mut command = world.config().with_flags(RunFlags::new().with_command("greet"));
     // The placeholder with the highest number takes all remaining arguments.
     let template = "Greet $1 and $2: $ARGUMENTS.";
-    command.overrides.extend(object(&json!({
+    let greet = json!({
         "command": { "greet": { "template": template, "description": "greets" } },
-    })));
+    });
+    let flags = RunFlags::new().with_command("greet");
+    let command = world.config().with_flags(flags).with_overrides(greet);
 
     let report = world.run(world.request_with("Ann 'Bob Lee' --loud", command)).await.unwrap();
 

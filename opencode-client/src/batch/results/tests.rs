@@ -37,6 +37,19 @@ fn text(lines: &[Line]) -> Vec<u8> {
 }
 
 #[test]
+fn costs_are_read_as_they_were_written() {
+    // serde_json alone reads some of these one bit off.
+    for cost in [0.000_263_999_999_999_999_97, 1.234_567_890_123_456_7e-5, f64::MIN_POSITIVE] {
+        let mut paid = record("a", Standing::Completed);
+        paid.spend.cost = cost;
+        let line = text(&[Line::Ended(Box::new(paid))]);
+        let (past, _) = read(&line, Path::new("x")).expect("a line");
+        let known = past.of("a", "f").flatten().expect("a record");
+        assert_eq!(known.spend.cost.to_bits(), cost.to_bits());
+    }
+}
+
+#[test]
 fn the_last_word_on_a_job_counts() {
     let broken = record("a", Standing::Broken);
     let done = record("a", Standing::Completed);

@@ -162,7 +162,7 @@ fn a_planted_link_is_not_followed() {
     first.files.clear();
     let private_dir = world.create(&first).expect("created");
     symlink(&precious, &at).expect("planted");
-    plan.files[0].existing = Existing::Replace;
+    plan.files[0].existing = ExistingFile::Replace;
     write_file(&plan.files[0]).expect("written");
     assert_eq!(fs::read_to_string(&precious).expect("there"), "precious");
     assert!(!at.is_symlink());
@@ -183,10 +183,10 @@ fn keeps_or_replaces_a_file() {
     set_mode(&file.path, 0o644);
     file.contents = Bytes::from_static(b"new");
 
-    file.existing = Existing::Keep;
+    file.existing = ExistingFile::Keep;
     write_file(file).expect("kept");
     assert_ne!(fs::read(&file.path).expect("there"), b"new");
-    file.existing = Existing::Replace;
+    file.existing = ExistingFile::Replace;
     write_file(file).expect("replaced");
     assert_eq!(fs::read(&file.path).expect("there"), b"new");
     assert_eq!(mode(&file.path), 0o600, "not the mode of the one before");
@@ -310,8 +310,8 @@ fn tells_missing_sources_from_unreadable_ones() {
     let content = |world: &World| {
         let sources = world.config().sources(&world.environment());
         let path = world.path("home/.config/opencode/opencode.json");
-        let source = sources.into_iter().find(|source| source.path == path);
-        read_source(source.expect("one of them")).content
+        let source = sources.into_iter().find(|source| source.path() == path);
+        read_source(source.expect("one of them")).content().clone()
     };
     assert_eq!(content(&world), SourceContent::Missing);
 

@@ -34,7 +34,7 @@ pub(super) async fn turn(
     request: Arc<RunRequest>,
     delay: Duration,
 ) -> StartPermit {
-    launch::turn(&host, &request.config.isolation.data, delay).await
+    launch::turn(&host, request.config.isolation().data(), delay).await
 }
 
 /// Looks at and makes everything that the run depends on.

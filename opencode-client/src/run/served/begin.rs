@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use opencode_config::ServeFlags;
+use opencode_config::{Questions, ServeFlags};
 use opencode_proto::{
     Deadline, Deadlines, RunEnd, ServeEnd, ServeOutcome, ServeSettings, ServedRun, TurnSettings,
 };
@@ -51,7 +51,7 @@ pub(super) async fn begin(
         unblock(&runtime, move || explore(&request)).await?
     };
     let started = runtime.now();
-    let run = ServedRun::new(&request.settings, &request.config.flags, started);
+    let run = ServedRun::new(&request.settings, request.config.flags(), started);
     let log = log.map(|log| Log::new(log, Arc::clone(&runtime)));
     let command = command(&request.backend);
     let mut running = Running::new(Arc::clone(&host), run, log, command);
@@ -104,7 +104,7 @@ fn explore(request: &RunRequest) -> Result<(Place, Option<EventLog>), RunError> 
         }
     };
     let base = directory.as_deref().unwrap_or_else(|| Path::new(""));
-    let files = request.config.flags.files.iter().map(|file| {
+    let files = request.config.flags().files().iter().map(|file| {
         let path = base.join(file);
         let kind = file_kind(&path);
         (file.clone(), path, kind)
@@ -126,14 +126,11 @@ fn file_kind(path: &Path) -> FileKind {
 /// A server for this run alone.
 fn serve_request(request: &RunRequest) -> ServeRequest {
     let RunRequest { config, settings, .. } = request;
-    let mut config = config.clone();
-    // As a process has it: nobody answers questions.
-    if config.env.var("OPENCODE_CLIENT").is_none() {
-        config.env.set("OPENCODE_CLIENT", "sdk");
-    }
-    let mut flags =
-        ServeFlags::new().with_logs(config.flags.logs).with_plugins(config.flags.plugins);
-    flags.log_level = config.flags.log_level;
+    let flags = ServeFlags::new()
+        .with_log_level(config.flags().log_level())
+        .with_logs(config.flags().logs())
+        .with_plugins(config.flags().plugins())
+        .with_questions(Questions::Hide);
     let served = ServeSettings::default()
         .with_kill_grace(settings.kill_grace)
         .with_drain_limit(settings.drain_limit)
@@ -141,7 +138,7 @@ fn serve_request(request: &RunRequest) -> ServeRequest {
     let start_limit = soonest(&settings.deadlines)
         .map_or(served.start_limit, |(limit, _)| limit.min(served.start_limit));
     let mut serve = ServeRequest::new()
-        .with_config(config)
+        .with_config(config.clone())
         .with_flags(flags)
         .with_settings(served.with_start_limit(start_limit))
         .with_retry(request.retry);

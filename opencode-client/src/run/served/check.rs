@@ -9,20 +9,21 @@ use crate::server::request::needs_its_own;
 pub(super) fn check(request: &RunRequest) -> Result<(), RunError> {
     let config = &request.config;
     config.check()?;
-    if config.flags.command.is_none() && request.prompt.trim().is_empty() {
+    if config.flags().command().is_none() && request.prompt.trim().is_empty() {
         return Err(RunConfigError::EmptyPrompt.into());
     }
     let flag = |flag: String| Err(RunError::Flag { flag });
-    if config.flags.attach.is_some() {
+    if config.flags().attach().is_some() {
         return flag("--attach".to_owned());
     }
-    if let Some((name, _)) = config.extra_flags.iter().find(|(_, value)| **value != FlagValue::Off)
+    if let Some((name, _)) =
+        config.extra_flags().iter().find(|(_, value)| **value != FlagValue::Off)
     {
         let dashes = if name.len() == 1 { "-" } else { "--" };
         return flag(format!("{dashes}{name}"));
     }
     if let Backend::Server(_) = &request.backend {
-        let setting = needs_its_own(config).or_else(|| of_the_process(&config.flags));
+        let setting = needs_its_own(config).or_else(|| of_the_process(config.flags()));
         return setting.map_or(Ok(()), |setting| Err(RunError::Setting { setting }));
     }
     Ok(())
@@ -32,9 +33,9 @@ pub(super) fn check(request: &RunRequest) -> Result<(), RunError> {
 fn of_the_process(flags: &RunFlags) -> Option<&'static str> {
     let default = RunFlags::default();
     let settings = [
-        ("log level", flags.log_level != default.log_level),
-        ("log output", flags.logs != default.logs),
-        ("plugins", flags.plugins != default.plugins),
+        ("log level", flags.log_level() != default.log_level()),
+        ("log output", flags.logs() != default.logs()),
+        ("plugins", flags.plugins() != default.plugins()),
     ];
     settings.into_iter().find(|(_, differs)| *differs).map(|(setting, _)| setting)
 }

@@ -1,6 +1,6 @@
 //! What `opencode run` does before it sends the prompt.
 
-use opencode_config::{Approval, History, Permissions, ResumeTarget, RunFlags, Sharing};
+use opencode_config::{Approval, Permissions, Resume, RunFlags, Sharing};
 use opencode_proto::api::{
     ApiErrorKind, CreateSession, ListAgents, ListSessions, PermissionReply, Prompt, PromptFile,
 };
@@ -25,14 +25,14 @@ pub(super) async fn prepare(
     place: &Place,
     run: &mut ServedRun,
 ) -> Result<(Session, TurnRequest), RunEnd> {
-    let flags = &request.config.flags;
+    let flags = request.config.flags();
     let files = files(server, place)?;
     let agent = agent(server, request, place, run).await?;
     let session = session(server, request, place).await?;
-    if flags.sharing == Sharing::Share {
+    if flags.sharing() == Sharing::Share {
         share(&session, run).await;
     }
-    let mut turn = match &flags.command {
+    let mut turn = match flags.command() {
         Some(command) => TurnRequest::command(command, &*request.prompt),
         None => {
             let prompt = files.into_iter().fold(Prompt::new(), Prompt::with_part);
@@ -42,13 +42,13 @@ pub(super) async fn prepare(
     if let Some(agent) = agent {
         turn = turn.with_agent(agent);
     }
-    if let Some(model) = &request.config.model {
+    if let Some(model) = request.config.model() {
         turn = turn.with_model(model.clone());
     }
-    if let Some(variant) = &flags.variant {
+    if let Some(variant) = flags.variant() {
         turn = turn.with_variant(variant);
     }
-    if flags.approval == Approval::Auto {
+    if flags.approval() == Approval::Auto {
         turn = turn.on_permission(|_| async { PermissionReply::Once });
     }
     Ok((session, turn))
@@ -74,7 +74,7 @@ async fn agent(
     place: &Place,
     run: &mut ServedRun,
 ) -> Result<Option<String>, RunEnd> {
-    let Some(name) = &request.config.agent else { return Ok(None) };
+    let Some(name) = request.config.agent() else { return Ok(None) };
     let agents = server.inner.http.call(&ListAgents::new(), place.directory.as_deref()).await;
     let agents = agents.map_err(|error| call_failed(&error))?;
     let reason = match agents.iter().find(|agent| agent.name == *name) {
@@ -82,7 +82,7 @@ async fn agent(
         Some(agent) if &*agent.mode == "subagent" => {
             format!("agent \"{name}\" is a subagent, not a primary agent")
         }
-        Some(_) => return Ok(Some(name.clone())),
+        Some(_) => return Ok(Some(name.to_owned())),
     };
     run.handle_notice(Notice::agent_replaced(reason.clone()));
     match request.settings.agent_fallback {
@@ -93,13 +93,13 @@ async fn agent(
 
 /// The session to go on with, or a new one.
 async fn session(server: &Server, request: &RunRequest, place: &Place) -> Result<Session, RunEnd> {
-    let flags = &request.config.flags;
+    let flags = request.config.flags();
     let directory = place.directory.as_deref();
-    let resumed = match &flags.resume {
+    let resumed = match flags.resume() {
         None => None,
-        Some(resume) => match &resume.target {
-            ResumeTarget::Latest => latest(server, directory).await?,
-            ResumeTarget::Session(id) => Some(SessionId::from(id.as_str())),
+        Some(resume) => match resume.session_id() {
+            Some(id) => Some(SessionId::from(id)),
+            None => latest(server, directory).await?,
         },
     };
     let Some(id) = resumed else {
@@ -107,10 +107,10 @@ async fn session(server: &Server, request: &RunRequest, place: &Place) -> Result
         return created.map_err(|error| call_failed(&error));
     };
     let session = server.session(id).await.map_err(|error| not_found(&error))?;
-    match flags.resume.as_ref().map(|resume| resume.history) {
-        Some(History::Fork) => session.fork(None).await.map_err(|error| call_failed(&error)),
-        Some(History::Continue) | None => Ok(session),
+    if flags.resume().is_some_and(Resume::is_forked) {
+        return session.fork(None).await.map_err(|error| call_failed(&error));
     }
+    Ok(session)
 }
 
 async fn latest(server: &Server, directory: Option<&str>) -> Result<Option<SessionId>, RunEnd> {
@@ -125,7 +125,7 @@ fn create(flags: &RunFlags, prompt: &str) -> CreateSession {
         .into_iter()
         .fold(Permissions::new(), Permissions::deny);
     let create = CreateSession::new().with_permission(permission);
-    let Some(title) = &flags.title else { return create };
+    let Some(title) = flags.title() else { return create };
     if !title.is_empty() {
         return create.with_title(title);
     }

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use opencode_config::{Json, JsoncError};
 use opencode_proto::RawJson;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::error::SchemaError;
 use super::misfit::{Misfit, Path, Problem};
@@ -76,6 +76,10 @@ impl AnswerSchema {
     /// not know: `#[schemars(range(min = 1))]`, `length`, `regex` and the like.
     ///
     /// Everything is told in place, as providers like it; only types that contain themselves are referred to.
+    ///
+    /// Properties come in the order of schemars: alphabetical, or that of the fields if the program
+    /// enables the feature `preserve_order` of `schemars`. Models tend to write an answer in the
+    /// order of its schema.
     #[cfg(feature = "schema")]
     pub fn derived<T: schemars::JsonSchema + DeserializeOwned>() -> Self {
         let schema = super::validator::derive::<T>();
@@ -181,9 +185,11 @@ fn read<T: DeserializeOwned>(answer: &RawJson, path: Path<'_>) -> Result<(), Pro
 }
 
 fn prepare(schema: &RawJson) -> Result<(RawJson, Wrapping), SchemaError> {
-    let schema: Value =
-        schema.decode().map_err(|error| SchemaError::new(Path::Whole, error.to_string()))?;
-    if !schema.is_object() && !schema.is_boolean() {
+    let schema: Json = schema
+        .as_str()
+        .parse()
+        .map_err(|error: JsoncError| SchemaError::new(Path::Whole, error.to_string()))?;
+    if schema.as_object().is_none() && schema.as_bool().is_none() {
         return Err(SchemaError::new(Path::Whole, "a schema is an object"));
     }
     let (schema, wrapping) = wrap(schema);

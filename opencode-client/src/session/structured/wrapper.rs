@@ -1,9 +1,9 @@
 //! What providers take for the arguments of a tool: an object with properties, and nothing else on top.
 
+use opencode_config::{Json, JsonObject};
 use opencode_proto::RawJson;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 
 /// The property that holds an answer that is no object itself.
 pub(super) const ANSWER: &str = "answer";
@@ -22,29 +22,27 @@ const CHOICES: [&str; 9] =
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
 /// The schema to send for this one.
-pub(super) fn wrap(mut schema: Value) -> (Value, Wrapping) {
-    if let Value::Object(schema) = &mut schema {
+pub(super) fn wrap(mut schema: Json) -> (Json, Wrapping) {
+    if let Json::Object(schema) = &mut schema {
         // OpenCode drops it as well: providers do not know it.
         schema.remove("$schema");
         if is_arguments(schema) {
             return (schema.clone().into(), Wrapping::Bare);
         }
     }
-    let mut definitions = Map::new();
-    if let Value::Object(schema) = &mut schema {
+    let mut definitions = JsonObject::new();
+    if let Json::Object(schema) = &mut schema {
         for name in DEFINITIONS {
-            definitions.extend(schema.shift_remove_entry(name));
+            definitions.extend(schema.remove(name).map(|definition| (name, definition)));
         }
     }
-    let mut outer = json!({
-        "type": "object",
-        "properties": { ANSWER: schema },
-        "required": [ANSWER],
-        "additionalProperties": false,
-    });
-    if let Value::Object(outer) = &mut outer {
-        outer.extend(definitions);
-    }
+    let mut outer = JsonObject::new()
+        .with("type", "object")
+        .with("properties", JsonObject::new().with(ANSWER, schema))
+        .with("required", [ANSWER])
+        .with("additionalProperties", false);
+    outer.extend(definitions);
+    let mut outer = Json::from(outer);
     follow(&mut outer);
     (outer, Wrapping::Wrapped)
 }
@@ -60,18 +58,18 @@ pub(super) fn unwrap(value: &RawJson) -> Option<RawJson> {
     RawJson::parse(answer.get().to_owned()).ok()
 }
 
-fn is_arguments(schema: &Map<String, Value>) -> bool {
-    schema.get("type").is_some_and(|kind| kind == "object")
-        && schema.get("properties").is_some_and(Value::is_object)
-        && CHOICES.iter().all(|choice| !schema.contains_key(*choice))
+fn is_arguments(schema: &JsonObject) -> bool {
+    schema.get("type").and_then(Json::as_str) == Some("object")
+        && schema.get("properties").and_then(Json::as_object).is_some()
+        && CHOICES.iter().all(|choice| !schema.contains_key(choice))
 }
 
 /// Points references to the schema itself to where it is now.
-fn follow(schema: &mut Value) {
+fn follow(schema: &mut Json) {
     match schema {
-        Value::Array(items) => items.iter_mut().for_each(follow),
-        Value::Object(members) => {
-            if let Some(Value::String(target)) = members.get_mut("$ref")
+        Json::Array(items) => items.iter_mut().for_each(follow),
+        Json::Object(members) => {
+            if let Some(Json::String(target)) = members.get_mut("$ref")
                 && let Some(rest) = target.strip_prefix('#')
                 && (rest.is_empty() || rest.starts_with('/'))
                 && !DEFINITIONS.iter().any(|name| is_within(rest, name))
@@ -80,7 +78,7 @@ fn follow(schema: &mut Value) {
             }
             members.values_mut().for_each(follow);
         }
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {}
+        Json::Bool(_) | Json::Null | Json::Number(_) | Json::String(_) => {}
     }
 }
 

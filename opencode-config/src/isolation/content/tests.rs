@@ -1,13 +1,8 @@
 use proptest::prelude::*;
-use serde_json::json;
 
 use super::*;
 
-fn document(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
-}
-
-/// What OpenCode makes of the variables: it replaces references once, as text.
+/// The text that OpenCode makes of the variables, in which references are replaced once.
 fn substituted(variables: &[(String, String)], name: &str) -> String {
     let value = |name: &str| {
         variables.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
@@ -31,14 +26,14 @@ fn substituted(variables: &[(String, String)], name: &str) -> String {
     text
 }
 
-fn assert_carried(document: &Map<String, Value>) {
+fn assert_carried(document: &JsonObject) {
     let mut variables = variables(document).unwrap();
     for (name, value) in &variables {
         assert!(name.len() + value.len() + 2 <= STRING_SIZE_MAX, "{name}: {}", value.len());
         assert!(is_content(name), "{name}");
     }
     // As if one variable could hold it all.
-    variables.push(("WHOLE".to_owned(), Value::Object(document.clone()).to_string()));
+    variables.push(("WHOLE".to_owned(), document.to_string()));
     variables.push(("USER".to_owned(), "me".to_owned()));
     let expected = substituted(&variables, "WHOLE");
     assert!(substituted(&variables, CONTENT) == expected, "the document is another one");
@@ -46,7 +41,7 @@ fn assert_carried(document: &Map<String, Value>) {
 
 #[test]
 fn a_small_document_is_one_variable() {
-    let document = document(json!({"a": "{env:USER}", "b": {"c": [1]}}));
+    let document = r#"{"a": "{env:USER}", "b": {"c": [1]}}"#.parse().unwrap();
     let variables = variables(&document).unwrap();
     assert_eq!(variables, [(CONTENT.to_owned(), r#"{"a":"{env:USER}","b":{"c":[1]}}"#.to_owned())]);
 }
@@ -56,7 +51,7 @@ fn the_limit_of_one_variable_is_exact() {
     let overhead = r#"{"a":""}"#.len();
     let fitting = STRING_SIZE_MAX - CONTENT.len() - 2 - overhead;
     for (size, count) in [(fitting, 1), (fitting + 1, 3)] {
-        let document = document(json!({"a": "x".repeat(size)}));
+        let document = JsonObject::new().with("a", "x".repeat(size));
         assert_eq!(variables(&document).unwrap().len(), count, "{size}");
         assert_carried(&document);
     }
@@ -65,29 +60,31 @@ fn the_limit_of_one_variable_is_exact() {
 #[test]
 fn a_large_document_is_cut_at_characters_and_keeps_its_references() {
     let long = "é{file:note.txt}\"\n".repeat(10_000);
-    let document = document(json!({
-        "a": long, "b": "{env:USER}", "c": format!("{long}{{env:USER}}{long}"), "d": "{env:}",
-    }));
+    let document = JsonObject::new()
+        .with("a", long.as_str())
+        .with("b", "{env:USER}")
+        .with("c", format!("{long}{{env:USER}}{long}"))
+        .with("d", "{env:}");
     assert!(variables(&document).unwrap().len() > 4);
     assert_carried(&document);
 }
 
 #[test]
 fn more_than_an_environment_holds_is_refused() {
-    let large = document(json!({"a": "x".repeat(CONFIG_SIZE_MAX)}));
+    let large = JsonObject::new().with("a", "x".repeat(CONFIG_SIZE_MAX));
     let size = CONFIG_SIZE_MAX + r#"{"a":""}"#.len();
     let error = RunConfigError::ConfigTooLarge { size, size_max: CONFIG_SIZE_MAX };
     assert_eq!(variables(&large), Err(error));
-    let references = document(json!({"a": "{env:SOME_LONG_NAME}".repeat(10_000)}));
+    let references = JsonObject::new().with("a", "{env:SOME_LONG_NAME}".repeat(10_000));
     assert!(matches!(variables(&references), Err(RunConfigError::ConfigTooLarge { .. })));
 }
 
 #[test]
 fn a_reference_without_an_end_is_text() {
     let text = format!("write {{env: {}", "x".repeat(STRING_SIZE_MAX));
-    let document = document(json!({ "a": text }));
+    let document = JsonObject::new().with("a", text);
     let variables = variables(&document).unwrap();
-    assert_eq!(substituted(&variables, CONTENT), Value::Object(document).to_string());
+    assert_eq!(substituted(&variables, CONTENT), document.to_string());
 }
 
 #[test]
@@ -111,7 +108,7 @@ proptest! {
         filler in prop::sample::select(vec![0_usize, 255, 256, 257, 60_000, 130_000]),
     ) {
         let filler = format!("}}{}", "é".repeat(filler / 2));
-        let document = document(json!({ "texts": texts.join(&filler), "more": texts }));
+        let document = JsonObject::new().with("texts", texts.join(&filler)).with("more", texts);
         assert_carried(&document);
     }
 }

@@ -92,7 +92,7 @@ pub(crate) async fn are_hidden_in_debug_output_of_a_running_run(on: &Host) {
     let size = format!("prompt_size: {}", request.prompt.len());
     assert!(format!("{request:?}").contains(&size), "{request:?}");
     assert_debug_hides(&request.config);
-    assert_debug_hides(&request.config.flags);
+    assert_debug_hides(request.config.flags());
 
     let mut run = opencode.stream(request);
     assert_debug_hides(&run);
