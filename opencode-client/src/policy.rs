@@ -65,9 +65,11 @@ pub use error::PolicyError;
 ///   `grep`, `list` and `lsp`, also through links and `..`, and reads of files that the prompt of a
 ///   subagent mentions (`@file`), which OpenCode reads without asking. Paths are looked up on this
 ///   machine: the server has to see the same files.
-/// - Within the directories, writes to files that OpenCode and git run or follow when the project is
-///   used next: `.git`, `.opencode`, `opencode.json`, `opencode.jsonc`; unless the policy names such
-///   a directory itself.
+/// - Within the directories, writes to files that programs run or follow without being asked to, when
+///   the project is used next. [The settings](opencode_proto::policy#guarded-files) list them: files
+///   of git, of agents (`AGENTS.md`, `.opencode`), of direnv, editors, package managers and
+///   continuous integration. [`unguard`](Self::unguard) allows a name, and so does a directory of the
+///   policy that is one of them.
 /// - Subagents with more rights than the session, a subagent that resumes a session other than a
 ///   child of the one that asks (`task_id`), and a confirmation with `Always` that holds for another
 ///   session.
@@ -77,12 +79,12 @@ pub use error::PolicyError;
 ///
 /// - **Effects of commands.** A command can do anything that its user can. So a policy with
 ///   directories refuses `bash` unless a rule names `bash` or `*`. A rule for some commands
-///   (`git *`) is a filter, not a wall. The rule allows no line that redirects, substitutes commands
-///   or does more than OpenCode shows, which has to be confirmed; but `git`, `cargo` and most other
-///   programs can run anything. And a server that does not hide `bash` runs some lines without
-///   asking: those of nothing but `cd` and redirections, which can read any file
-///   (`cd "$(<file)"`) and truncate any file (`> file`). A server with the
-///   [configuration](Self::server_config) of a policy that can allow no command hides `bash`.
+///   (`git *`) is a filter, not a wall: it allows lines of these commands with literal words, joined
+///   by `;`, `&&`, `||` or `|`. Lines that expand, substitute, redirect, assign, or do more than
+///   OpenCode shows have to be confirmed. But `git`, `cargo` and most other programs can run
+///   anything.
+/// - **Code that runs by name:** scripts of `package.json`, `Makefile`, `build.rs`, tests, and
+///   everything else that a person or a command starts. They are files like all others.
 /// - **Changes in between.** A path is looked up when the request comes, and used later. A process
 ///   that can make links in between (a command, another program) can get out. Hard links cannot be
 ///   recognized. `edit` looks for its text in a file before it asks, which reveals that much of a
@@ -176,6 +178,13 @@ impl Policy {
     #[must_use]
     pub fn with_writes_in(self, directory: impl Into<PathBuf>) -> Self {
         self.map(|settings| settings.with_writes_in(directory))
+    }
+
+    /// Allows writes to guarded files and directories of this name, for example `AGENTS.md` or
+    /// `.github`, as far as the rules and directories allow them. Case does not count.
+    #[must_use]
+    pub fn unguard(self, name: &str) -> Self {
+        self.map(|settings| settings.unguard(name))
     }
 
     /// Refuses tool calls after the first `tool_calls_max` calls of the session and its subagents

@@ -113,3 +113,9 @@ pub fn run_machine(data: &[u8], now: Instant) {
     }
     play.end();
 }
+
+/// Reads the commands of a line with literal words: see the tokenizer of policies.
+pub fn command_words(line: &str) -> Option<Vec<Vec<String>>> {
+    let commands = crate::policy::shell::commands(line)?;
+    Some(commands.into_iter().map(|command| command.words).collect())
+}

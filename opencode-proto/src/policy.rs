@@ -53,6 +53,44 @@
 //! OpenCode refuses all pending requests of a session with one of them, so a refusal is held back
 //! until no other request of the session can still be allowed.
 //!
+//! # Commands
+//!
+//! A rule for some commands (`git *`) allows a command line whose words every shell takes
+//! literally, and which is nothing but commands of such rules, joined by `;`, `&&`, `||` or `|`.
+//! Quotes do not count: a rule for `git push *` is also about `git 'push'`. All other lines have to
+//! be confirmed: those with variables, substitutions, arithmetic, redirections (but those to
+//! `/dev/null`), here-documents, braces, tildes, escapes, line breaks, assignments, `cd`, builtins
+//! that evaluate their words, and patterns of files without a directory in front. A rule for all
+//! commands (`*`) allows every line, unless a later rule is stricter.
+//!
+//! # Guarded files
+//!
+//! Where writes are confined, these files and directories may not be written within the directories
+//! either, since programs run or follow them without being asked to. Case does not count.
+//!
+//! - Agents: `.opencode*`, `opencode.json*`, `AGENTS.md`, `AGENT.md`, `CLAUDE.md`, `CLAUDE.local.md`,
+//!   `CONTEXT.md`, `GEMINI.md`, `SKILL.md`, `.agents`, `.aider*`, `.claude`, `.clinerules`, `.codex`,
+//!   `.continue`, `.cursor*`, `.gemini`, `.goosehints`, `.kilocode`, `.mcp.json`, `.openhands`, `.roo`,
+//!   `.roorules`, `.rules`, `.windsurf*`, `.zed`.
+//! - Version control: `.git`, `.gitattributes`, `.gitconfig`, `.gitmodules`, `.lfsconfig`, `.hg`,
+//!   `.hgrc`, `.jj`, `.svn`, `.husky`, `lefthook.yml`, `.pre-commit-config.yaml`, files with the name
+//!   of a git hook wherever they are (`core.hooksPath`), a file named `HEAD`, and everything in a
+//!   directory that has one: git takes such a directory for a repository.
+//! - Continuous integration: `.github`, `.gitlab`, `.gitlab-ci.yml`, `.circleci`, `.buildkite`,
+//!   `.drone.yml`, `.forgejo`, `.gitea`, `.teamcity`, `.travis.yml`, `.woodpecker`,
+//!   `.woodpecker.yml`, `.appveyor.yml`, `appveyor.yml`, `azure-pipelines.yml`,
+//!   `bitbucket-pipelines.yml`, `Jenkinsfile`.
+//! - Shells and environments: `.envrc`, `.direnv`, `.config`, `.devcontainer`, `mise.toml`,
+//!   `.mise.toml`, `.tool-versions`, `.profile`, `.bashrc`, `.bash_profile`, `.bash_login`,
+//!   `.bash_logout`, `.zshrc`, `.zshenv`, `.zprofile`, `.zlogin`, `.zlogout`, `.ssh`, `.gnupg`.
+//! - Package managers and build tools: `.npmrc`, `.yarnrc`, `.yarnrc.yml`, `.yarn`,
+//!   `.pnpmfile.cjs`, `bunfig.toml`, `.bunfig.toml`, `.cargo`, `.pip`, `.bazelrc`.
+//! - Editors and debuggers: `.vscode`, `.idea`, `.exrc`, `.vimrc`, `.nvimrc`, `.nvim.lua`,
+//!   `.lvimrc`, `.dir-locals.el`, `.gdbinit`, `.lldbinit`.
+//!
+//! Not guarded is code that runs when it is started by name: scripts of `package.json`, `Makefile`,
+//! `build.rs`, tests, and programs of the project.
+//!
 //! A policy decides only what the server asks for. [`PolicySettings::server_permissions`] are the
 //! rules that a server needs, and [`PolicySettings::unasked`] checks a server that runs already.
 
@@ -63,11 +101,13 @@ mod files;
 #[cfg(test)]
 mod fixture;
 mod footprint;
+mod guard;
 mod judge;
 mod refusals;
 mod rules;
 mod server;
 mod settings;
+pub(crate) mod shell;
 mod verdict;
 
 pub use action::PolicyAction;

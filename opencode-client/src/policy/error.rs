@@ -21,10 +21,10 @@ use crate::http::CallError;
 #[non_exhaustive]
 pub enum PolicyError {
     /// The server does not list the rights of its agents. Servers before 1.1 cannot.
-    #[error("cannot read the rights of the server's agents")]
+    #[error("cannot read the rights of the server's agents, which takes OpenCode 1.1 or later")]
     Call(#[from] CallError),
     /// A directory of the policy does not exist, or cannot be resolved.
-    #[error("cannot confine the session to {}", .path.display())]
+    #[error("cannot confine the session to {}: create the directory, or name another", .path.display())]
     Directory {
         /// The directory, as an absolute path.
         path: PathBuf,
@@ -32,7 +32,11 @@ pub enum PolicyError {
         source: io::Error,
     },
     /// The policy confines to directories, and the directory of the session is not on this machine.
-    #[error("the directory of the session, {}, is not on this machine", .directory.display())]
+    #[error(
+        "cannot look up paths for the policy, since the directory of the session, {}, is not on this \
+         machine: run where the server runs, or name no directories",
+        .directory.display()
+    )]
     Elsewhere {
         /// The directory, as the server names it.
         directory: PathBuf,
@@ -41,7 +45,11 @@ pub enum PolicyError {
     },
     /// The server would allow a use without a permission request that the policy does not allow as
     /// it is.
-    #[error("agent `{agent}` of the server may use `{permission}` on `{pattern}` without asking")]
+    #[error(
+        "agent `{agent}` of the server may use `{permission}` on `{pattern}` without asking the policy: \
+         start a server with `Policy::server_config`, remove the rule from the agent, allow the use \
+         in the policy, or use a policy without subagents"
+    )]
     Unasked {
         /// Name of the agent.
         agent: String,
@@ -51,6 +59,6 @@ pub enum PolicyError {
         pattern: String,
     },
     /// The rules of the session cannot be read.
-    #[error("cannot read the rules of the session")]
+    #[error("cannot read the rules of the session: create another session")]
     Unreadable,
 }

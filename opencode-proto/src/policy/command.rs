@@ -1,53 +1,93 @@
-//! Command lines of the `bash` tool, beyond the commands that OpenCode asks about.
+//! Commands of the `bash` tool: rules allow what the command line shows to be literal words.
 
+use opencode_config::{PermissionAction, Permissions, wildcard_matches};
 use serde::Deserialize;
 
+use super::shell::{self, Names, SimpleCommand};
 use crate::PermissionRequest;
 
 #[cfg(test)]
 mod tests;
 
-/// Returns whether a permission request for commands shows everything that the command line does.
-pub(super) fn is_plain_request(request: &PermissionRequest) -> bool {
+/// A command of a request, as OpenCode shows it and without quotes.
+pub(super) struct Command {
+    shown: String,
+    unquoted: String,
+    names: Names,
+}
+
+/// Returns the commands of a request for the `bash` tool; `None` when the command line may do more
+/// than run the commands that the request shows, with literal words.
+///
+/// OpenCode 1.18.33 asks for the commands that its parser finds in a line. The request names neither
+/// the redirection of a group (`{ a; } > b`) nor `cd`, and finds no command in `{touch,x}` or
+/// `[[ 'a[$(b)]' -eq 0 ]]`.
+pub(super) fn read(request: &PermissionRequest) -> Option<Vec<Command>> {
     #[derive(Deserialize)]
     struct BashMetadata {
         command: String,
     }
-    let metadata = request.metadata.as_ref();
-    let metadata = metadata.and_then(|metadata| metadata.decode::<BashMetadata>().ok());
-    metadata.is_some_and(|metadata| is_plain(&metadata.command, &request.patterns))
+    let line = request.metadata.as_ref()?.decode::<BashMetadata>().ok()?.command;
+    let commands = shell::commands(&line)?;
+    let shown = |command: &SimpleCommand| {
+        let texts = [&line[command.whole.clone()], &line[command.bare.clone()]];
+        request.patterns.iter().find(|pattern| texts.contains(&pattern.as_str()))
+    };
+    let read: Vec<Command> = commands
+        .iter()
+        .map(|command| {
+            let unquoted = command.words.join(" ");
+            Some(Command { shown: shown(command)?.clone(), unquoted, names: command.names })
+        })
+        .collect::<Option<_>>()?;
+    let is_read = |pattern: &String| read.iter().any(|command| command.shown == *pattern);
+    request.patterns.iter().all(is_read).then_some(read)
 }
 
-/// Returns whether the line only joins these commands, and none of them redirects or substitutes.
-///
-/// OpenCode asks for the commands that it finds in a line. The request names neither the redirection
-/// of a group (`{ a; } > b`) nor `cd`, whose argument can read a file (`cd "$(<a)"`).
-fn is_plain(line: &str, commands: &[String]) -> bool {
-    let mut rest = line.to_owned();
-    let mut longest: Vec<&str> = commands.iter().map(String::as_str).collect();
-    longest.sort_by_key(|command| std::cmp::Reverse(command.len()));
-    for command in longest {
-        rest = rest.replace(command, " ");
+/// Returns the decision of the rules about the commands; `None` when a command has no rule and no
+/// command is denied. `by_patterns` is the decision about the patterns of the request.
+pub(super) fn decide(
+    rules: &Permissions,
+    request: &PermissionRequest,
+    by_patterns: Option<PermissionAction>,
+) -> Option<PermissionAction> {
+    use PermissionAction::{Allow, Ask, Deny};
+    let Some(commands) = read(request) else {
+        let is_allowed = by_patterns == Some(Allow) && !allows_everything(rules);
+        return if is_allowed { Some(Ask) } else { by_patterns };
+    };
+    // A rule for `git push *` is also about `git 'push'`.
+    let of = |command: &Command| rules.decide("bash", &command.unquoted);
+    let unquoted: Vec<_> = commands.iter().map(of).collect();
+    if unquoted.contains(&Some(Deny)) {
+        return Some(Deny);
     }
-    // A redirection may be of a whole list.
-    let is_joined = is_joined(&without_harmless(&rest));
-    is_joined && commands.iter().all(|command| !redirects(command))
+    if by_patterns != Some(Allow) {
+        return by_patterns;
+    }
+    let is_allowed = unquoted.iter().all(|action| *action == Some(Allow))
+        && commands.iter().all(|command| command.is_allowed_with_any_names(rules));
+    Some(if is_allowed { Allow } else { Ask })
 }
 
-fn is_joined(rest: &str) -> bool {
-    rest.chars().all(|char| char.is_whitespace() || "&|;".contains(char))
+/// Returns whether the rules allow every command line, so that the commands do not matter.
+pub(super) fn allows_everything(rules: &Permissions) -> bool {
+    let rules = rules.to_ruleset();
+    let mut of_bash = rules.iter().rev().filter(|rule| wildcard_matches("bash", rule.permission));
+    let last = of_bash.find(|rule| rule.pattern == "*" || rule.action != PermissionAction::Allow);
+    last.is_some_and(|rule| rule.action == PermissionAction::Allow)
 }
 
-fn redirects(command: &str) -> bool {
-    let rest = without_harmless(command);
-    rest.contains(['<', '>', '`']) || rest.contains("$(")
-}
-
-/// Returns the text without redirections that write nothing, as whole words:
-/// `>/dev/null/../x` is another file.
-fn without_harmless(text: &str) -> String {
-    let harmless =
-        ["2>&1", "&>/dev/null", "2>/dev/null", ">/dev/null", "> /dev/null", "</dev/null"];
-    let padded = format!(" {text} ");
-    harmless.iter().fold(padded, |rest, word| rest.replace(&format!(" {word} "), " "))
+impl Command {
+    /// Returns whether the rule that allows the command also allows it with the names of files in
+    /// place of patterns: no later rule may be stricter.
+    fn is_allowed_with_any_names(&self, rules: &Permissions) -> bool {
+        if self.names == Names::Literal {
+            return true;
+        }
+        let rules = rules.to_ruleset();
+        let of_bash = rules.iter().rev().filter(|rule| wildcard_matches("bash", rule.permission));
+        let mut later = of_bash.take_while(|rule| !wildcard_matches(&self.unquoted, rule.pattern));
+        later.all(|rule| rule.action == PermissionAction::Allow)
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::footprint::{Footprint, lexical};
+use super::guard::Guard;
 use super::settings::Confinement;
 use super::verdict::PolicyReason;
 
@@ -115,25 +116,12 @@ impl FileFinding {
     }
 }
 
-/// Names of files and directories that OpenCode or git run or follow when the project is used
-/// again. Compared without case, for file systems that ignore case.
-const GUARDED: [&str; 4] = [".git", ".opencode", "opencode.json", "opencode.jsonc"];
-
-/// Place of a path, relative to a confinement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FilePlace {
-    /// Inside, where a write would change what OpenCode or git run next.
-    Guarded,
-    Inside,
-    /// Outside, or unknown.
-    Outside,
-}
-
 /// Directories that reads and writes are confined to. `None`: anywhere.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FileLimits {
     pub(super) reads: Option<Confinement>,
     pub(super) writes: Option<Confinement>,
+    pub(super) guard: Guard,
 }
 
 /// Paths that are looked up for one permission request.
@@ -147,14 +135,20 @@ impl FileLookup {
     pub(super) fn new(footprint: Footprint) -> Self {
         let Footprint { reads, writes, either, mentions } = &footprint;
         let mut paths = Vec::new();
+        let mut add = |path: PathBuf| {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        };
         for path in [reads, writes, either, mentions].into_iter().flatten() {
             // OpenCode removes `..` in some places and leaves it to the operating system in
             // others, where it is the parent of a link's target.
-            for path in [path.clone(), lexical(path)] {
-                if !paths.contains(&path) {
-                    paths.push(path);
-                }
-            }
+            add(path.clone());
+            add(lexical(path));
+        }
+        for directory in writes.iter().flat_map(|path| directories(path)) {
+            add(directory.join("HEAD"));
+            add(directory);
         }
         Self { footprint, paths }
     }
@@ -170,33 +164,27 @@ impl FileLookup {
         findings: &[FileFinding],
         limits: &FileLimits,
     ) -> Result<(), PolicyReason> {
-        let findings: BTreeMap<&Path, &FileFinding> =
-            self.paths.iter().map(PathBuf::as_path).zip(findings).collect();
+        let findings = Findings(self.paths.iter().map(PathBuf::as_path).zip(findings).collect());
         let is_out = |limit: &Option<Confinement>, path: &Path| {
-            let place = limit.as_ref().map(|limit| place(limit, path, &findings));
-            place == Some(FilePlace::Outside)
-        };
-        let may_be_there = |path: &Path| {
-            [path, &*lexical(path)].into_iter().any(|path| {
-                findings.get(path).is_none_or(|found| found.presence == Presence::Present)
-            })
+            limit.as_ref().is_some_and(|limit| !findings.is_inside(path, limit))
         };
         let Footprint { reads, writes, either, mentions } = &self.footprint;
-        let mentions = mentions.iter().filter(|path| may_be_there(path));
+        let mentions = mentions.iter().filter(|path| findings.may_exist(path));
         for path in reads.iter().chain(mentions) {
             if is_out(&limits.reads, path) {
                 return Err(PolicyReason::Outside { path: path.clone() });
             }
         }
         for path in writes {
-            match limits.writes.as_ref().map(|writes| place(writes, path, &findings)) {
-                Some(FilePlace::Outside) => {
-                    return Err(PolicyReason::Outside { path: path.clone() });
-                }
-                Some(FilePlace::Guarded) => {
-                    return Err(PolicyReason::Guarded { path: path.clone() });
-                }
-                Some(FilePlace::Inside) | None => {}
+            if is_out(&limits.writes, path) {
+                return Err(PolicyReason::Outside { path: path.clone() });
+            }
+            if limits
+                .writes
+                .as_ref()
+                .is_some_and(|writes| findings.is_guarded(path, writes, &limits.guard))
+            {
+                return Err(PolicyReason::Guarded { path: path.clone() });
             }
         }
         for path in either {
@@ -208,30 +196,48 @@ impl FileLookup {
     }
 }
 
-/// Returns the place of a path, which has to be inside both as text and as the operating system
-/// follows it.
-fn place(
-    confinement: &Confinement,
-    path: &Path,
-    findings: &BTreeMap<&Path, &FileFinding>,
-) -> FilePlace {
-    let place_of = |path: &Path| {
-        let real = findings.get(path).and_then(|found| found.real.as_deref());
-        real.map_or(FilePlace::Outside, |real| place_of_real(confinement, real))
-    };
-    match (place_of(path), place_of(&lexical(path))) {
-        (FilePlace::Outside, _) | (_, FilePlace::Outside) => FilePlace::Outside,
-        (FilePlace::Guarded, _) | (_, FilePlace::Guarded) => FilePlace::Guarded,
-        (FilePlace::Inside, FilePlace::Inside) => FilePlace::Inside,
+/// Findings by path.
+struct Findings<'a>(BTreeMap<&'a Path, &'a FileFinding>);
+
+impl Findings<'_> {
+    /// Returns the real path that a path leads to.
+    fn real(&self, path: &Path) -> Option<&Path> {
+        self.0.get(path)?.real.as_deref()
+    }
+
+    fn is_present(&self, path: &Path) -> bool {
+        self.0.get(path).is_none_or(|found| found.presence == Presence::Present)
+    }
+
+    /// A path without a finding may exist.
+    fn may_exist(&self, path: &Path) -> bool {
+        self.is_present(path) || self.is_present(&lexical(path))
+    }
+
+    /// A path has to be inside both as text and as the operating system follows it. A path without
+    /// a finding is outside.
+    fn is_inside(&self, path: &Path, confinement: &Confinement) -> bool {
+        [path, &lexical(path)]
+            .into_iter()
+            .all(|path| self.real(path).is_some_and(|real| confinement.below(real).is_some()))
+    }
+
+    fn is_guarded(&self, path: &Path, confinement: &Confinement, guard: &Guard) -> bool {
+        // The nearest directory counts: one that is guarded below another may be named itself.
+        let below = |path: &Path| Some(confinement.below(self.real(path)?)?.to_path_buf());
+        let is_named = |path: &Path| below(path).is_some_and(|below| guard.covers(&below));
+        // The directory that the policy names may be a repository.
+        let is_repository = |directory: PathBuf| {
+            below(&directory).is_some_and(|below| below != Path::new(""))
+                && self.is_present(&directory.join("HEAD"))
+        };
+        is_named(path)
+            || is_named(&lexical(path))
+            || directories(path).into_iter().any(is_repository)
     }
 }
 
-fn place_of_real(confinement: &Confinement, path: &Path) -> FilePlace {
-    // The nearest directory counts: one that is guarded below another may be named itself.
-    let Some(rest) = confinement.below(path) else { return FilePlace::Outside };
-    let is_guarded = rest.iter().any(|name| {
-        let name = name.to_string_lossy().to_lowercase();
-        GUARDED.contains(&name.as_str())
-    });
-    if is_guarded { FilePlace::Guarded } else { FilePlace::Inside }
+/// Returns the directories that a path is in, as text.
+fn directories(path: &Path) -> Vec<PathBuf> {
+    lexical(path).ancestors().skip(1).map(Path::to_path_buf).collect()
 }

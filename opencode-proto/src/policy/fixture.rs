@@ -82,9 +82,13 @@ impl Links {
         self
     }
 
-    /// The finding of a path. Paths without links and `..` lead to themselves.
+    /// The finding of a path. Paths without links and `..` lead to themselves, and there is no
+    /// repository.
     pub(super) fn find(&self, path: &Path) -> FileFinding {
-        let plain = || FileFinding::found(path);
+        let plain = || match path.file_name() {
+            Some(name) if name == "HEAD" => FileFinding::absent(path),
+            Some(_) | None => FileFinding::found(path),
+        };
         self.0.get(path).cloned().unwrap_or_else(plain)
     }
 

@@ -83,7 +83,10 @@ impl Footprint {
             }
             "lsp" => {
                 let LspMetadata { file_path } = metadata(request)?;
-                footprint.reads.extend(file_path.map(|path| directory.join(path)));
+                // A search for symbols names no file, and finds them in the whole repository.
+                let whole = if worktree == Path::new("/") { directory } else { worktree };
+                let path = file_path.map_or_else(|| whole.into(), |path| directory.join(path));
+                footprint.reads.push(path);
             }
             "read" if is_resource(request) => {}
             "read" => {
@@ -216,7 +219,7 @@ fn mentions(prompt: &str, paths: &ServerPaths) -> Option<Vec<PathBuf>> {
 /// Returns the start of a text, up to the end of a mention. A dot belongs to a mention at its start
 /// and in front of more text.
 fn mention(text: &str) -> &str {
-    let ends = |char: char| char.is_whitespace() || "\u{feff}`,.".contains(char);
+    let ends = |char: char| is_js_space(char) || "`,.".contains(char);
     let run = |text: &str| text.find(ends).unwrap_or(text.len());
     let start = usize::from(text.starts_with('.'));
     let mut end = start + run(&text[start..]);
@@ -227,6 +230,11 @@ fn mention(text: &str) -> &str {
         }
     }
     &text[..end]
+}
+
+/// Returns whether `\s` of JavaScript matches, by which OpenCode splits mentions.
+fn is_js_space(char: char) -> bool {
+    (char.is_whitespace() && char != '\u{85}') || char == '\u{feff}'
 }
 
 /// Returns the path with every `..` applied to the text: the name in front is removed.

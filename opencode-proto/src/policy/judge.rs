@@ -89,11 +89,12 @@ impl PolicyJudge {
         let PolicyScope { session, paths, reads, writes } = scope;
         assert_eq!(settings.reads().is_some(), reads.is_some(), "directories of the reads");
         assert_eq!(settings.writes().is_some(), writes.is_some(), "directories of the writes");
+        let guard = settings.guard().clone();
         Self {
             settings,
             session,
             paths,
-            limits: FileLimits { reads, writes },
+            limits: FileLimits { reads, writes, guard },
             approvals: Approvals::new(),
             tool_calls: BTreeSet::new(),
             requests: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use opencode_config::{PermissionAction, Permissions, wildcard_matches};
 
-use super::command::is_plain_request;
+use super::command;
 use super::settings::Unruled;
 use crate::PermissionRequest;
 
@@ -11,27 +11,27 @@ mod tests;
 
 /// Returns the decision of the rules about everything that one request names; `None` when a part
 /// of it has no rule and no part is denied.
-///
-/// A rule for some commands does not allow a line that does more than run its commands: such a line
-/// has to be confirmed.
 pub(super) fn decide(rules: &Permissions, request: &PermissionRequest) -> Option<PermissionAction> {
+    let by_patterns = decide_patterns(rules, request);
+    match &*request.permission {
+        "bash" => command::decide(rules, request, by_patterns),
+        _ => by_patterns,
+    }
+}
+
+fn decide_patterns(rules: &Permissions, request: &PermissionRequest) -> Option<PermissionAction> {
     use PermissionAction::{Allow, Ask, Deny};
-    let rule_of = |pattern: &String| rules.deciding(&request.permission, pattern);
-    let found: Vec<_> = request.patterns.iter().map(rule_of).collect();
-    if found.iter().flatten().any(|rule| rule.action == Deny) {
-        return Some(Deny);
+    let of = |pattern: &String| rules.decide(&request.permission, pattern);
+    let found: Vec<Option<PermissionAction>> = request.patterns.iter().map(of).collect();
+    if found.contains(&Some(Deny)) {
+        Some(Deny)
+    } else if found.is_empty() || found.contains(&None) {
+        None
+    } else if found.contains(&Some(Ask)) {
+        Some(Ask)
+    } else {
+        Some(Allow)
     }
-    if found.is_empty() || found.iter().any(Option::is_none) {
-        return None;
-    }
-    if found.iter().flatten().any(|rule| rule.action == Ask) {
-        return Some(Ask);
-    }
-    let is_whole = found.iter().flatten().all(|rule| rule.pattern == "*");
-    if request.permission == "bash" && !is_whole && !is_plain_request(request) {
-        return Some(Ask);
-    }
-    Some(Allow)
 }
 
 /// Returns whether the rules allow everything that a rule for `permission` and `pattern` matches.
@@ -126,10 +126,10 @@ impl Approvals {
         }
     }
 
-    /// Returns whether earlier grants cover the whole request. A command line that does more than
-    /// run its commands is never covered.
+    /// Returns whether earlier grants cover the whole request. A command line that may do
+    /// more than run its commands with literal words is never covered.
     pub fn allows(&self, request: &PermissionRequest) -> bool {
-        if request.permission == "bash" && !is_plain_request(request) {
+        if request.permission == "bash" && command::read(request).is_none() {
             return false;
         }
         let is_allowed = |pattern: &String| self.0.decide(&request.permission, pattern).is_some();

@@ -3,6 +3,7 @@
 use opencode_config::{PermissionAction, PermissionRule, Permissions, RunConfig, wildcard_matches};
 use serde_json::json;
 
+use super::command;
 use super::rules::{allow_all, can_allow, covers};
 use super::settings::{PolicySettings, Unruled};
 use crate::api::{AgentInfo, ServerRule};
@@ -225,13 +226,17 @@ impl PolicySettings {
         offered.map(|tool| (tool.clone(), "*".to_owned()))
     }
 
-    /// Returns whether the policy allows a use without confining or counting it.
+    /// Returns whether the policy allows a use without confining, counting or reading it.
     fn allows_as_is(&self, permission: &str, pattern: &str) -> bool {
         let reads = self.reads().is_some() && matches_one_of(permission, &READING);
         let writes = self.writes().is_some() && matches_one_of(permission, &WRITING);
+        // A rule of the server for some commands allows lines that do more than run them.
+        let commands =
+            matches_one_of(permission, &["bash"]) && !command::allows_everything(self.rules());
         let starts = !self.may_have_subagents() && matches_one_of(permission, &["task"]);
         !reads
             && !writes
+            && !commands
             && !starts
             && self.tool_calls_max().is_none()
             && allow_all(self.rules(), permission, pattern)

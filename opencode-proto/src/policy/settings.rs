@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use opencode_config::{PermissionAction, Permissions};
 
+use super::guard::Guard;
 use crate::SessionId;
 use crate::api::ServerPaths;
 
@@ -29,6 +30,7 @@ pub struct PolicySettings {
     tool_calls_max: Option<usize>,
     subagents: Subagents,
     unruled: Unruled,
+    guard: Guard,
 }
 
 /// Decision about permission requests that the rules of a policy leave open.
@@ -135,6 +137,17 @@ impl PolicySettings {
         self
     }
 
+    /// Allows writes to guarded files and directories of this name, for example `AGENTS.md` or
+    /// `.github`, as far as the rules and directories allow them. Case does not count.
+    ///
+    /// A policy with directories guards files that programs run or follow without being asked to:
+    /// see [the module](super).
+    #[must_use]
+    pub fn unguard(mut self, name: &str) -> Self {
+        self.guard.remove(name);
+        self
+    }
+
     /// Refuses tool calls after the first `tool_calls_max` calls of the session and its subagents
     /// together, over all turns.
     ///
@@ -190,6 +203,10 @@ impl PolicySettings {
     /// Returns the decision about requests that the rules leave open.
     pub fn unruled(&self) -> Unruled {
         self.unruled
+    }
+
+    pub(super) fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     pub(super) fn is_confined(&self) -> bool {

@@ -22,13 +22,17 @@ async fn an_agent_of_the_project_with_wider_permissions_is_found() {
     let world = PolicyWorld::with_files("agents", &[(".opencode/agent/rogue.md", agent)]).await;
 
     let error = refused(&world, Policy::new().allow("read")).await;
-    assert_eq!(error, "agent `rogue` of the server may use `bash` on `git *` without asking");
+    let found = "agent `rogue` of the server may use `bash` on `git *` without asking the policy";
+    assert!(error.starts_with(found), "{error}");
     refused(&world, Policy::new().allow("*").with_tool_calls_max(9)).await;
     refused(&world, Policy::new().allow("*").pattern("bash", "git push *", PermissionAction::Ask))
         .await;
 
+    // The server's rule allows lines that do more than run git.
+    refused(&world, Policy::new().within(".").pattern("bash", "git *", PermissionAction::Allow))
+        .await;
     // A policy that allows the same needs no permission requests.
-    let policy = Policy::new().within(".").pattern("bash", "git *", PermissionAction::Allow);
+    let policy = Policy::new().within(".").allow("bash");
     world.session().await.with_policy(policy).await.unwrap();
 }
 
@@ -46,7 +50,8 @@ async fn a_tool_of_the_project_is_hidden_or_found() {
     let files = [(".opencode/tool/greet.ts", TOOL), ("opencode.json", config)];
     let world = PolicyWorld::with_files("tools-shown", &files).await;
     let error = refused(&world, Policy::new()).await;
-    assert_eq!(error, "agent `build` of the server may use `greet` on `*` without asking");
+    let found = "agent `build` of the server may use `greet` on `*` without asking the policy";
+    assert!(error.starts_with(found), "{error}");
     let session = world.session().await.with_policy(Policy::new().allow("greet")).await.unwrap();
     world.play(&session, "tools-shown", [("greet", json!({}))]).await;
     assert_eq!(world.model_requests("tools-shown")[1].tool_results()[0].text, "hello");

@@ -6,7 +6,7 @@ fn limits(reads: &[&str], writes: &[&str]) -> FileLimits {
         let directories = directories.iter().map(PathBuf::from);
         (directories.len() > 0).then(|| Confinement::new(directories))
     };
-    FileLimits { reads: confinement(reads), writes: confinement(writes) }
+    FileLimits { reads: confinement(reads), writes: confinement(writes), guard: Guard::default() }
 }
 
 fn paths(paths: &[&str]) -> Vec<PathBuf> {
@@ -89,6 +89,30 @@ fn writes_that_decide_what_runs_next_are_guarded_unless_named() {
 }
 
 #[test]
+fn a_directory_with_a_head_is_a_repository_unless_named() {
+    let written = |path: &str, limits: &FileLimits| {
+        let lookup = FileLookup::new(write(path));
+        let found = |path: &PathBuf| match path.to_str() {
+            Some("/HEAD" | "/in/HEAD" | "/in/sub/HEAD") => FileFinding::found(path),
+            Some("/in/link/HEAD") => FileFinding::found("/out/head"),
+            Some(_) if path.ends_with("HEAD") => FileFinding::absent(path),
+            Some(_) | None => FileFinding::found(path),
+        };
+        let findings: Vec<_> = lookup.paths().iter().map(found).collect();
+        lookup.judge(&findings, limits)
+    };
+    let guarded = |path: &str| Err(PolicyReason::Guarded { path: path.into() });
+    let project = limits(&[], &["/in"]);
+    for path in ["/in/sub/config", "/in/sub/a/b", "/in/x/../sub/config", "/in/link/config"] {
+        assert_eq!(written(path, &project), guarded(path), "{path}");
+    }
+    for path in ["/in/config", "/in/other/config"] {
+        assert_eq!(written(path, &project), Ok(()), "{path}");
+    }
+    assert_eq!(written("/in/sub/config", &limits(&[], &["/in", "/in/sub"])), Ok(()));
+}
+
+#[test]
 fn mentions_count_where_a_file_is() {
     let mention = |path| Footprint { mentions: paths(&[path]), ..Footprint::default() };
     let limits = limits(&["/in"], &[]);
@@ -124,4 +148,6 @@ fn each_path_is_asked_for_once() {
         ..Footprint::default()
     };
     assert_eq!(FileLookup::new(footprint).paths(), paths(&["/in/x", "/in/../in/x"]));
+    let written = paths(&["/in/x", "/in/HEAD", "/in", "/HEAD", "/"]);
+    assert_eq!(FileLookup::new(write("/in/x")).paths(), written);
 }

@@ -32,6 +32,11 @@ fn reading_tools_name_files_or_need_the_arguments() {
     assert_eq!(of(&path, "{}"), read(&["/w/p/../x"]));
     assert_eq!(of(&asked("glob", &["a"], "{}"), "{}"), read(&["/w/p/"]));
     assert_eq!(of(&asked("lsp", &["*"], r#"{"filePath":"x"}"#), "{}"), read(&["/w/p/x"]));
+    let symbols = asked("lsp", &["*"], r#"{"operation":"workspaceSymbol"}"#);
+    assert_eq!(of(&symbols, "{}"), read(&["/w"]), "of the whole repository");
+    let alone = ServerPaths::new("/w/p", "/");
+    let arguments = arguments("{}");
+    assert_eq!(Footprint::of(&symbols, &arguments, &alone), read(&["/w/p"]));
     assert_eq!(of(&asked("grep", &["a"], r#"{"path":1}"#), "{}"), None, "of another form");
     let ask = asked("read", &["p/x"], "{}");
     assert_eq!(Needs::of(&ask), Needs::Arguments);
@@ -82,6 +87,8 @@ fn mentions_are_found_as_opencode_finds_them() {
     assert_eq!(mentioned("(@~/x) @../../x @.env"), ["/home/x/x)", "/w/../", "/w/.env"]);
     assert_eq!(mentioned("a@b.org `@x` @ _@y"), Vec::<String>::new());
     assert_eq!(mentioned("\u{e9}@x"), ["/w/x"]);
+    assert_eq!(mentioned("@l\u{85}x y"), ["/w/l\u{85}x"], "no space to JavaScript");
+    assert_eq!(mentioned("@a\u{feff}b @c\u{a0}d @e\u{2028}f"), ["/w/a", "/w/c", "/w/e"]);
     let homeless = ServerPaths::new("/w/p", "/w");
     assert_eq!(mentions("@~/x", &homeless), None, "the home is unknown");
     assert_eq!(mentions("@x", &homeless), Some(vec!["/w/x".into()]));

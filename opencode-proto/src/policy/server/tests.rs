@@ -112,3 +112,11 @@ fn rules_of_the_session_hold_for_the_session_only() {
     let found = settings.without_subagents().unasked(&rights(&allowed)).unwrap();
     assert_eq!((&*found.permission, &*found.pattern), ("bash", "*"));
 }
+
+#[test]
+fn unasked_commands_need_a_rule_for_all_commands() {
+    let rules = [("*", "*", Deny), ("bash", "git *", Allow)];
+    let some = PolicySettings::new().pattern("bash", "git *", Allow);
+    assert_eq!(unasked(&some, &rules).as_deref(), Some("bash git *"), "`git $(x)` is unasked");
+    assert_eq!(unasked(&PolicySettings::new().allow("bash"), &rules), None);
+}
