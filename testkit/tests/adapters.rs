@@ -1,15 +1,15 @@
-//! What an adapter is, and that all are the same.
+//! Checks that all adapters have the same API and the same features.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the workspace fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each adapter, with the type that it has for itself.
+/// Every adapter, with the only type that it defines.
 const ADAPTERS: [(&str, &str); 2] =
     [("opencode-tokio", "TokioRuntime"), ("opencode-async-std", "AsyncStdRuntime")];
 
-/// All that an adapter has, besides the features of the client.
+/// Public items of an adapter, besides the features of the client.
 const PUBLIC: [&str; 4] = [
     "pub use opencode_client::*;",
     "pub use runtime::Runtime;",
@@ -24,7 +24,7 @@ const FACADE: &str = "blocking";
 fn adapters_have_the_same_public_names() {
     for (adapter, runtime) in ADAPTERS {
         let root = fs::read_to_string(folder(adapter).join("src/lib.rs")).unwrap();
-        // Private modules have nothing that the root does not name.
+        // Items of private modules are public only through the root.
         let facade = format!("#[cfg(feature = \"{FACADE}\")]\npub mod {FACADE};\n");
         let root = root.replace(&facade, "");
         let public: Vec<_> = root.lines().filter(|line| line.starts_with("pub ")).collect();
@@ -43,16 +43,16 @@ fn adapters_have_the_same_public_names() {
 }
 
 #[test]
-fn async_std_is_known_to_one_module_alone() {
-    let mut knowing = sources("opencode-async-std");
-    knowing.retain(|(_, source)| code(source).contains("async_std"));
-    let [(path, source)] = &knowing[..] else { panic!("{knowing:?}") };
+fn only_the_runtime_module_uses_async_std() {
+    let mut users = sources("opencode-async-std");
+    users.retain(|(_, source)| code(source).contains("async_std"));
+    let [(path, source)] = &users[..] else { panic!("{users:?}") };
     assert_eq!(*path, folder("opencode-async-std").join("src/runtime.rs"));
-    assert!(source.lines().count() < 100, "it is not small any more");
+    assert!(source.lines().count() < 100, "{} has grown", path.display());
 }
 
 #[test]
-fn every_adapter_expands_the_list() {
+fn every_adapter_runs_the_conformance_suite() {
     for (adapter, _) in ADAPTERS {
         let test = fs::read_to_string(folder(adapter).join("tests/conformance.rs")).unwrap();
         assert!(test.contains("\ntestkit::conformance!("), "{adapter}");
@@ -63,7 +63,7 @@ fn folder(adapter: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(adapter)
 }
 
-/// The sources of a crate, with their paths.
+/// Sources of a crate, with their paths.
 fn sources(adapter: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![folder(adapter).join("src")];
@@ -82,13 +82,13 @@ fn sources(adapter: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// What is left of a source without its comments.
+/// A source without comment lines.
 fn code(source: &str) -> String {
     let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The features that a crate has.
+/// Features of a crate, without the blocking API.
 fn features(adapter: &str) -> Vec<String> {
     let manifest = fs::read_to_string(folder(adapter).join("Cargo.toml")).unwrap();
     let lines = manifest.lines().skip_while(|line| *line != "[features]").skip(1);
