@@ -1,6 +1,7 @@
 use bytes::Bytes;
+use opencode_proto::fuzzing::WrittenServer;
 use opencode_proto::{
-    Hub, HubAction, HubSettings, MessageId, Posted, SessionId, Turn, TurnAction, TurnOutcome,
+    Hub, HubAction, HubSettings, MessageId, Session, SessionId, Turn, TurnAction, TurnOutcome,
     TurnSettings,
 };
 use serde_json::{Value, json};
@@ -77,8 +78,9 @@ pub fn drive_turn(workload: &TurnWorkload, chunks: &[Bytes]) -> (String, TurnOut
     let mut hub = Hub::new(HubSettings::default(), now);
     hub.follow(workload.session.clone());
     hub.handle_head(now);
-    let (session, message) = (workload.session.clone(), workload.message.clone());
-    let mut turn = Turn::new(session, message, TurnSettings::default(), now);
+    let (session, message) = (&mut Session::new(workload.session.clone(), None), &workload.message);
+    let mut turn = Turn::new("Go.", TurnSettings::default(), message.clone(), session, now);
+    turn.handle_opened(session, now);
     let mut text = String::new();
     for chunk in chunks {
         hub.handle_chunk(chunk.clone(), now);
@@ -86,7 +88,7 @@ pub fn drive_turn(workload: &TurnWorkload, chunks: &[Bytes]) -> (String, TurnOut
             match hub.poll_action() {
                 HubAction::Deliver { event, root } => {
                     if root.is_some() {
-                        turn.handle_event(&event, now);
+                        turn.handle_event(&event, session, now);
                     }
                 }
                 HubAction::Wait(_) => break,
@@ -100,13 +102,16 @@ pub fn drive_turn(workload: &TurnWorkload, chunks: &[Bytes]) -> (String, TurnOut
                 match turn.poll_action() {
                     TurnAction::Event(event) => text.extend(event.text()),
                     TurnAction::Finished(outcome) => return (text, *outcome),
-                    TurnAction::Post => turn.handle_posted(Posted::Accepted, now),
+                    TurnAction::Call(call) => {
+                        assert!(call.request.uri().path().ends_with("/prompt_async"));
+                        let reply = WrittenServer::default().reply(&call);
+                        turn.handle_reply(call.id, reply, session, now);
+                    }
+                    TurnAction::Ready => turn.post(message.clone(), session, now),
                     TurnAction::Wait(_) => break,
-                    TurnAction::Abort
-                    | TurnAction::AskPermission(_)
+                    TurnAction::AskPermission(_)
                     | TurnAction::AskQuestion(_)
-                    | TurnAction::Look(_)
-                    | TurnAction::Reply(_) => panic!("nothing of this turn needs that"),
+                    | TurnAction::Link { .. } => panic!("nothing of this turn needs that"),
                 }
             }
         }

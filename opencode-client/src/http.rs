@@ -13,6 +13,7 @@ use crate::log::describe;
 use crate::runtime::Runtime;
 
 mod call;
+mod calls;
 mod endpoint;
 mod error;
 mod events;
@@ -24,6 +25,7 @@ pub(crate) mod tests;
 
 use idle::Idle;
 
+pub(crate) use calls::Calls;
 pub use endpoint::{Endpoint, UrlError};
 pub use error::{CallError, Reached};
 pub(crate) use events::EventBody;

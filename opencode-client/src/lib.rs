@@ -162,7 +162,9 @@ pub use session::structured::{
     AnswerSchema, Misfit, Problem, SchemaError, StructuredError, StructuredOutcome,
     StructuredStream,
 };
-pub use session::turn::{Ask, PermissionToken, QuestionToken, TurnError, TurnRequest, TurnStream};
+pub use session::turn::{
+    Ask, AskToken, PermissionToken, QuestionToken, TurnError, TurnRequest, TurnStream,
+};
 
 #[cfg(feature = "schema")]
 pub use schemars;
@@ -177,18 +179,18 @@ pub use opencode_config::{
 pub use opencode_proto::api::{self, CreateSession, ServerHealth};
 pub use opencode_proto::{
     Again, AgentError, AgentFallback, Answer, ApiError, ApiErrorKind, Artifact, ArtifactChange,
-    BatchCounts, BatchSettings, Budget, CallId, Choice, Deadline, Deadlines, DecodeError,
-    Diagnostic, ErrorName, EventStream, Exit, FileDiff, FinishReason, HubEnd, HubSettings,
-    Interruption, JobNo, JobRetry, LineCounts, MessageId, MessageInfo, MessageWithParts, NotRun,
-    Notice, Origin, OutputFormat, OverBudget, Part, PartId, PartKey, Pending, PermissionId,
-    PermissionReply, PermissionRequest, Prompt, PromptFile, PromptPart, PromptReply, Question,
-    QuestionAnswer, QuestionId, QuestionOption, QuestionReply, QuestionRequest, RawJson, RawText,
-    ReasoningPart, Retention, RetryPolicy, Role, RunEnd, RunEvent, RunEventKind, RunOutcome,
-    RunSettings, ServeEnd, ServeOutcome, ServeSettings, ServerEvent, ServerEventKind, ServerNo,
-    SessionId, SessionInfo, SessionRevert, SessionStatus, Spend, Step, StepFinish, StepRole,
-    StepStart, Subtask, TextDelta, TextKind, TextOrigin, TextPart, TimeSpan, Todo, Tokens,
-    ToolPart, ToolRef, ToolState, Transcript, TurnEnd, TurnEvent, TurnEventKind, TurnKind,
-    TurnOutcome, TurnSettings,
+    AskKind, BatchCounts, BatchSettings, Budget, CallId, Choice, CommandRequest, Deadline,
+    Deadlines, DecodeError, Diagnostic, ErrorName, EventStream, Exit, FileDiff, FinishReason,
+    HubEnd, HubSettings, InitRequest, Interruption, JobNo, JobRetry, LineCounts, MessageId,
+    MessageInfo, MessageWithParts, NotRun, Notice, Origin, OutputFormat, OverBudget, Part, PartId,
+    PartKey, Pending, PermissionId, PermissionKind, PermissionReply, PermissionRequest, Prompt,
+    PromptFile, PromptPart, PromptReply, Question, QuestionAnswer, QuestionId, QuestionKind,
+    QuestionOption, QuestionReply, QuestionRequest, RawJson, RawText, ReasoningPart, Retention,
+    RetryPolicy, Role, RunEnd, RunEvent, RunEventKind, RunOutcome, RunSettings, ServeEnd,
+    ServeOutcome, ServeSettings, ServerEvent, ServerEventKind, ServerNo, SessionId, SessionInfo,
+    SessionRevert, SessionStatus, ShellRequest, Spend, Step, StepFinish, StepRole, StepStart,
+    Subtask, TextDelta, TextKind, TextOrigin, TextPart, TimeSpan, Todo, Tokens, ToolPart, ToolRef,
+    ToolState, Transcript, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost, TurnSettings,
 };
 
 #[doc = include_str!("../README.md")]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use opencode_config::{PermissionAction, Permissions, RunConfig};
 use opencode_proto::policy::{PolicySettings, PolicyVerdict, Unruled};
-use opencode_proto::{Pending, PermissionReply, PermissionRequest};
+use opencode_proto::{Pending, PermissionKind, PermissionReply, PermissionRequest};
 
 use crate::session::turn::handler::Handler;
 
@@ -97,7 +97,7 @@ pub use error::PolicyError;
 ///   the project are not confined once they are allowed. (A tool of an MCP server is asked for as
 ///   `SERVER_TOOL`, a resource as `read` of `mcp:SERVER:URI`, which is not a file.)
 /// - **Requests of the application itself:** files and subtasks of its prompts, commands (whose
-///   templates can run programs), [`TurnRequest::shell`](crate::TurnRequest::shell), and every other
+///   templates can run programs), [command lines](crate::ShellRequest), and every other
 ///   call of the API. The same holds for what OpenCode reads on its own: configuration, instructions
 ///   (`AGENTS.md`), skills.
 /// - **Network traffic** of `webfetch`, `websearch` and MCP tools, where the rules allow them.
@@ -107,7 +107,7 @@ pub use error::PolicyError;
 #[derive(Clone, Default)]
 pub struct Policy {
     settings: PolicySettings,
-    confirm: Option<Handler<PermissionRequest, PermissionReply>>,
+    confirm: Option<Handler<PermissionKind>>,
     observer: Option<PolicyObserver>,
 }
 

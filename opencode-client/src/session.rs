@@ -13,15 +13,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use opencode_config::ModelRef;
 use opencode_proto::api::CreateSession;
 use opencode_proto::{
-    Pending, PermissionReply, PermissionRequest, QuestionReply, QuestionRequest, SessionId,
-    SessionInfo,
+    Pending, PermissionKind, PermissionReply, PermissionRequest, QuestionKind, QuestionReply,
+    QuestionRequest, SessionId, SessionInfo,
 };
 
 use crate::http::CallError;
 use crate::log::{EventLogConfig, EventLogMode};
 use crate::server::Server;
 use crate::server::core::ServerInner;
-use crate::session::turn::handler::{Answerers, Handler};
+use crate::session::turn::handler::{AskHandlers, Handler, boxed};
 use crate::session::turn::{TurnRequest, TurnStream};
 
 use self::core::SessionCore;
@@ -42,9 +42,9 @@ use self::core::SessionCore;
 #[derive(Clone)]
 pub struct Session {
     pub(crate) core: SessionCore,
-    answerers: Answerers,
+    handlers: AskHandlers,
     /// A policy, which comes before all handlers.
-    decider: Option<Handler<PermissionRequest, PermissionReply>>,
+    decider: Option<Handler<PermissionKind>>,
     log: Option<SessionLog>,
 }
 
@@ -59,7 +59,7 @@ struct SessionLog {
 impl Session {
     fn new(server: &Arc<ServerInner>, info: &SessionInfo, model: Option<ModelRef>) -> Self {
         let core = SessionCore::new(server, info, model);
-        Self { core, answerers: Answerers::default(), decider: None, log: None }
+        Self { core, handlers: AskHandlers::default(), decider: None, log: None }
     }
 
     /// Its id, by which it can be resumed.
@@ -84,7 +84,7 @@ impl Session {
     where
         R: Future<Output = PermissionReply> + Send + 'static,
     {
-        self.answerers.set_permission(handler);
+        self.handlers.set::<PermissionKind, R>(handler);
         self
     }
 
@@ -96,7 +96,7 @@ impl Session {
     where
         R: Future<Output = PermissionReply> + Send + 'static,
     {
-        self.decider = Some(Arc::new(move |ask| Box::pin(decider(ask))));
+        self.decider = Some(boxed::<PermissionKind, R>(decider));
         self
     }
 
@@ -110,7 +110,7 @@ impl Session {
     where
         R: Future<Output = QuestionReply> + Send + 'static,
     {
-        self.answerers.set_question(handler);
+        self.handlers.set::<QuestionKind, R>(handler);
         self
     }
 
@@ -128,9 +128,9 @@ impl Session {
     /// A session that is at work takes it up after its current step; the turns of both end with the same answer.
     pub fn send(&self, request: impl Into<TurnRequest>) -> TurnStream {
         let mut request = request.into();
-        request.answerers.or(&self.answerers);
+        request.handlers.or(&self.handlers);
         if let Some(decider) = &self.decider {
-            request.answerers.decide_by(decider);
+            request.handlers.decide_by(decider);
             request.keep_rules();
         }
         if request.log.is_none() {

@@ -70,7 +70,10 @@ pub use session::{
     ReadSession, RevertSession, SessionRoots, SessionStatuses, SessionTodos, ShareSession,
     UnrevertSession, UnshareSession, UpdateSession,
 };
-pub use turn::{Command, Init, PromptAsync, SendMessage, Shell, Summarize};
+pub use turn::{
+    Command, CommandRequest, Init, InitRequest, PromptAsync, SendMessage, Shell, ShellRequest,
+    Summarize,
+};
 
 /// One operation of the server's HTTP API.
 ///

@@ -93,7 +93,7 @@ impl<P> Default for OpenCalls<P> {
 
 impl<P> OpenCalls<P> {
     /// Makes a call of `operation`, and remembers its purpose until the reply.
-    pub(crate) fn begin<O: Operation>(
+    pub(crate) fn begin<O: Operation + ?Sized>(
         &mut self,
         operation: &O,
         scope: CallScope,
@@ -114,6 +114,31 @@ impl<P> OpenCalls<P> {
     /// Ends a call, and returns its purpose; `None` for a call that is not open.
     pub(crate) fn end(&mut self, id: ApiCallId) -> Option<P> {
         self.open.remove(&id)
+    }
+
+    /// Returns the purpose of a call that waits for its reply.
+    pub(crate) fn purpose(&self, id: ApiCallId) -> Option<&P> {
+        self.open.get(&id)
+    }
+
+    /// Returns whether the call waits for its reply.
+    pub(crate) fn contains(&self, id: ApiCallId) -> bool {
+        self.open.contains_key(&id)
+    }
+
+    /// Returns whether a call of such a purpose waits for its reply.
+    pub(crate) fn any(&self, is_meant: impl Fn(&P) -> bool) -> bool {
+        self.open.values().any(is_meant)
+    }
+
+    /// Forgets the calls of other purposes. Their replies will be ignored.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(&P) -> bool) {
+        self.open.retain(|_, purpose| is_kept(purpose));
+    }
+
+    /// Returns the purposes of all calls that wait for their replies.
+    pub(crate) fn into_purposes(self) -> impl Iterator<Item = P> {
+        self.open.into_values()
     }
 
     /// Returns whether no call waits for its reply.
@@ -151,7 +176,7 @@ impl fmt::Display for CallFault {
 }
 
 /// Reads the reply to a call of `operation`.
-pub(crate) fn read_reply<O: Operation>(
+pub(crate) fn read_reply<O: Operation + ?Sized>(
     operation: &O,
     reply: ApiReply,
 ) -> Result<O::Output, CallFault> {

@@ -3,6 +3,7 @@
 mod batch;
 pub(crate) mod play;
 pub(crate) mod script;
+mod server;
 mod stream;
 mod turn;
 
@@ -18,6 +19,7 @@ use play::Play;
 use script::Script;
 
 pub use batch::batch_machine;
+pub use server::{WrittenMessage, WrittenServer, not_found};
 pub use stream::{server_events, sse};
 pub use turn::turn_machine;
 

@@ -31,7 +31,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::SessionId;
-use crate::api::{ApiError, ApiErrorKind};
+use crate::api::ApiError;
 use crate::server_event::{ServerEvent, ServerEventKind};
 use crate::sse::{SseEvent, SseFramer};
 
@@ -108,9 +108,7 @@ impl Hub {
         if !matches!(self.state, State::Connecting { .. }) {
             return;
         }
-        let is_unknown = matches!(error.kind, ApiErrorKind::UnknownRoute)
-            || error.status == http::StatusCode::NOT_FOUND;
-        match (is_unknown, self.stream) {
+        match (error.is_unknown_route(), self.stream) {
             // Old servers know one directory's stream only.
             (true, EventStream::Global) => {
                 self.stream = EventStream::Directory;

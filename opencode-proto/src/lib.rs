@@ -66,6 +66,7 @@
 //! - [`Run`]: one `opencode run` process.
 //! - [`Serve`]: one `opencode serve` process, until it listens and until it has ended.
 //! - [`Hub`]: an event stream of a server, connected again when it breaks, told apart by session.
+//! - [`Session`]: what the turns of one session share.
 //! - [`Turn`]: one prompt of a session, posted once, until it has really ended.
 //! - [`ServedRun`]: a turn as `opencode run` would print it.
 //! - [`Retry`]: one call of a server, as often as it may be tried.
@@ -80,6 +81,7 @@ mod ansi;
 mod answer;
 pub mod api;
 mod artifact;
+mod ask;
 mod batch;
 #[allow(dead_code, reason = "the machines move to it one by one")]
 mod call;
@@ -102,6 +104,7 @@ mod run_event;
 mod serve;
 mod served_run;
 mod server_event;
+mod session;
 mod sse;
 mod transcript;
 mod turn;
@@ -109,10 +112,15 @@ mod watchdog;
 
 pub use answer::{Answer, Step, StepRole};
 pub use api::{
-    ApiError, ApiErrorKind, FileDiff, MessageWithParts, OutputFormat, Pending, PermissionReply,
-    Prompt, PromptFile, PromptPart, PromptReply, QuestionAnswer, Subtask,
+    ApiError, ApiErrorKind, CommandRequest, FileDiff, InitRequest, MessageWithParts, OutputFormat,
+    Pending, PermissionReply, Prompt, PromptFile, PromptPart, PromptReply, QuestionAnswer,
+    ShellRequest, Subtask,
 };
 pub use artifact::{Artifact, ArtifactChange};
+pub use ask::{
+    Ask, AskAnswer, AskKind, PermissionAsk, PermissionKind, QuestionAsk, QuestionKind,
+    QuestionReply,
+};
 pub use batch::{
     Again, Batch, BatchAction, BatchCounts, BatchJob, BatchSettings, Budget, Fleet, GroupNo, JobNo,
     JobRetry, JobStop, NotRun, OverBudget, ServerNo, Spend,
@@ -139,12 +147,12 @@ pub use server_event::{
     Choice, MessageInfo, PermissionRequest, Question, QuestionOption, QuestionRequest, Role,
     ServerEvent, ServerEventKind, SessionInfo, SessionRevert, SessionStatus, Todo, ToolRef,
 };
+pub use session::{AbortNo, Session, TurnNo};
 pub use sse::{SseEvent, SseFramer};
 pub use transcript::{AskId, Message, TextKind, Transcript, Transcripts};
 pub use turn::{
-    Arrival, AskReply, ChildSnapshot, Look, LookError, Origin, PermissionAsk, Posted, QuestionAsk,
-    QuestionReply, Snapshot, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind, TurnKind,
-    TurnOutcome, TurnSettings,
+    Origin, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost,
+    TurnSettings,
 };
 pub use watchdog::{Deadline, Deadlines};
 

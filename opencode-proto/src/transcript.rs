@@ -81,12 +81,24 @@ pub struct Transcript {
 /// Id of something that a session asked its user.
 ///
 /// Exhaustive on purpose: code that answers has to know every kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AskId {
     /// A permission.
     Permission(PermissionId),
     /// Answers to questions.
     Question(QuestionId),
+}
+
+impl From<PermissionId> for AskId {
+    fn from(id: PermissionId) -> Self {
+        Self::Permission(id)
+    }
+}
+
+impl From<QuestionId> for AskId {
+    fn from(id: QuestionId) -> Self {
+        Self::Question(id)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -246,21 +258,29 @@ impl Transcript {
         self.activity == Activity::Working
     }
 
+    /// Returns the errors that are known from messages, and that `session.error` has not reported
+    /// yet.
+    pub(crate) fn unreported_errors(&self) -> impl Iterator<Item = &AgentError> {
+        self.unreported.iter().map(|place| &self.errors[*place])
+    }
+
+    /// Returns what is known about a message besides its parts.
+    pub(crate) fn info(&self, message: &MessageId) -> Option<&MessageInfo> {
+        let place = self.place_of_message.get(message)?;
+        self.messages[*place].info()
+    }
+
     pub(crate) fn is_of_user(&self, message: &MessageId) -> bool {
-        let place = self.place_of_message.get(message);
-        let info = place.and_then(|place| self.messages[*place].info());
-        info.is_some_and(|info| info.role == Role::User)
+        self.info(message).is_some_and(|info| info.role == Role::User)
     }
 
     pub(crate) fn assistant_infos(&self) -> impl DoubleEndedIterator<Item = &MessageInfo> {
         self.messages.iter().filter_map(Message::info).filter(|info| info.role == Role::Assistant)
     }
 
-    /// What a message is for, as far as that is known.
+    /// Returns the role of a message, as far as that is known.
     pub(crate) fn step_of(&self, message: &MessageId) -> StepRole {
-        let place = self.place_of_message.get(message);
-        let info = place.and_then(|place| self.messages[*place].info());
-        info.map_or(StepRole::Answer, |info| info.step)
+        self.info(message).map_or(StepRole::Answer, |info| info.step)
     }
 
     fn answers(&self) -> impl DoubleEndedIterator<Item = &Message> {

@@ -1,448 +1,422 @@
-//! One prompt of a session, from posting it until it has really ended.
+//! One prompt of a session, from waiting until it may be posted to its real end.
 //!
 //! # Theory of operation
 //!
 //! ```text
-//!   Post --> the session's events, and what a look at the server finds --> Finished
-//!              |                                        ^
-//!              | cancel, deadline                       | idle, or the abort limit
-//!              +-------------> Abort -------------------+
+//!   Waiting ---> Ready ---> Posted: events, looks, asks ---------> Over
+//!      |  stream open,        |                         ^  idle and answered
+//!      |  no abort            | cancel, deadline        |
+//!      |                      +--> stopping: abort -----+  idle, or the abort limit
+//!      |                      |
+//!      |                      +--> Leaving: the driver is dropped, the post and the abort end
+//!      +--------------------------------------------------------> Over
 //! ```
 //!
-//! Nothing that OpenCode sends says "this turn is over". A session is told to be idle twice after errors and aborts, not
-//! at all when the agent is unknown, and once for two prompts that were queued; an error may be the end or not. So a turn
-//! is over when the session is idle *and* the answer to the turn's own message is complete: found by `parentID`, along
-//! what a compaction inserted. Where the events leave that open, the server is looked at: after an error without an idle,
-//! an idle without an answer, a gap in the events, a long silence.
+//! No event of OpenCode marks the end of a turn. A session is reported idle twice after errors and
+//! aborts, not at all when the agent is unknown, and once for two prompts that were queued; an error
+//! may be the end or not. So a turn is over when the session is idle *and* the answer to the turn's
+//! own message is complete: found by `parentID`, along what a compaction inserted. Where the events
+//! leave that open, the server is looked at: after an error without an idle, an idle without an
+//! answer, a gap in the events, a long silence.
 //!
-//! What belongs to earlier turns is recognised by its message and ignored, so a turn is not confused by what an aborted
-//! one still emits.
+//! What belongs to earlier turns is recognised by its message and ignored, so a turn is not confused
+//! by what an aborted one still emits.
+//!
+//! # The loop
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Instant;
+//! use bytes::Bytes;
+//! use http::Response;
+//! use opencode_proto::{ServerEvent, Session, Turn, TurnAction, TurnSettings};
+//!
+//! let now = Instant::now();
+//! let mut session = Session::new("ses_1".into(), None);
+//! // 1. Begin the turn. Its event stream, which a `Hub` keeps, is open.
+//! let mut turn =
+//!     Turn::new("Hi!", TurnSettings::default(), "msg_1".into(), &mut session, now);
+//! turn.handle_opened(&mut session, now);
+//!
+//! // The server's events, as this example has them.
+//! let mut events = [
+//!     r#"{"type":"message.updated","properties":{"sessionID":"ses_1",
+//!         "info":{"id":"msg_1","role":"user"}}}"#,
+//!     r#"{"type":"message.updated","properties":{"sessionID":"ses_1","info":{"id":"msg_2",
+//!         "role":"assistant","parentID":"msg_1","finish":"stop","time":{"completed":1}}}}"#,
+//!     r#"{"type":"session.idle","properties":{"sessionID":"ses_1"}}"#,
+//! ]
+//! .into_iter()
+//! .map(|json| Arc::new(ServerEvent::decode(json.into())));
+//!
+//! let outcome = loop {
+//!     // 2. Carry out the actions until the turn waits.
+//!     match turn.poll_action() {
+//!         // The id has to be new: OpenCode sorts messages by their ids.
+//!         TurnAction::Ready => turn.post("msg_1".into(), &mut session, now),
+//!         TurnAction::Call(call) => {
+//!             assert_eq!(call.request.uri(), "/session/ses_1/prompt_async");
+//!             let reply = Response::builder().status(204).body(Bytes::new())?;
+//!             turn.handle_reply(call.id, Ok(reply), &mut session, now);
+//!         }
+//!         TurnAction::AskPermission(ask) => turn.answer(ask.refuse(), &mut session, now),
+//!         TurnAction::AskQuestion(ask) => turn.answer(ask.refuse(), &mut session, now),
+//!         TurnAction::Event(event) => print!("{}", event.text().unwrap_or_default()),
+//!         TurnAction::Link { .. } => { /* to the hub */ }
+//!         TurnAction::Finished(outcome) => break outcome,
+//!         // 3. Wait for an event, a reply, or the time.
+//!         TurnAction::Wait(_) => match events.next() {
+//!             Some(event) => turn.handle_event(&event, &mut session, now),
+//!             None => turn.handle_timeout(&mut session, now),
+//!         },
+//!     }
+//! };
+//! assert!(outcome.end.is_completed());
+//! # Ok::<(), http::Error>(())
+//! ```
 
 mod action;
 mod asks;
 mod chain;
+mod core;
 mod event;
 mod follow;
+mod held;
 mod judge;
+mod look;
 mod outcome;
+mod post;
+mod posted;
+mod record;
 mod settings;
-mod snapshot;
 mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::MessageId;
+use crate::ask::AskAnswer;
+use crate::call::{ApiCallId, ApiReply, OpenCalls};
 use crate::hub::{HubEnd, Interruption};
-use crate::server_event::{PermissionRequest, QuestionRequest, ServerEvent, SessionStatus};
-use crate::transcript::{AskId, Transcript};
-use crate::watchdog::{Deadline, Watchdog};
-use crate::{AgentError, MessageId, PermissionReply, SessionId};
+use crate::server_event::ServerEvent;
+use crate::session::{Session, TurnNo};
+use crate::transcript::Transcript;
+use crate::watchdog::Watchdog;
 
-pub use action::{AskReply, Look, PermissionAsk, QuestionAsk, QuestionReply, TurnAction};
-use asks::Asks;
-use chain::Chain;
+pub use action::TurnAction;
+use core::{Purpose, TurnCore, TurnInput};
 pub use event::{Origin, TurnEvent, TurnEventKind};
 pub use outcome::{TurnEnd, TurnOutcome};
-pub use settings::{TurnKind, TurnSettings};
-pub use snapshot::{ChildSnapshot, LookError, Posted, Snapshot};
-use waiting::Waiting;
+pub use post::TurnPost;
+use post::{PostCall, PostReply};
+use posted::PostedTurn;
+pub use settings::TurnSettings;
+use waiting::WaitingTurn;
 
 /// The machine for one turn. Owns no connection, clock or task.
 ///
-/// Inputs never fail and may come in any order; those after the end are ignored. The only contract: take all actions
-/// until [`TurnAction::Wait`] before waiting for anything.
+/// Inputs never fail and may come in any order; those after the end are ignored. All of them take
+/// the [`Session`] that the turn was begun with. The only contract: take all actions until
+/// [`TurnAction::Wait`] before waiting for anything.
 #[derive(Debug)]
 pub struct Turn {
-    settings: TurnSettings,
-    session: SessionId,
-    message: MessageId,
-    started: Instant,
-    actions: VecDeque<TurnAction>,
-    watchdog: Watchdog,
-    posting: Posting,
-    chain: Chain,
-    transcript: Transcript,
-    children: Vec<Transcript>,
-    place_of_child: BTreeMap<SessionId, usize>,
-    /// Events whose message is not known yet.
-    waiting: Waiting,
-    asks: Asks,
-    /// What the session itself was refused last, unless the model was asked again since. A subagent that is refused ends
-    /// alone.
-    refused: Option<String>,
-    /// The errors that the session reported since the prompt was posted.
-    errors: Vec<AgentError>,
-    overflows: u32,
-    /// The calls of the model in a row that ended without a reason and without a tool.
-    unfinished: BTreeSet<MessageId>,
-    status: Option<SessionStatus>,
-    /// Since when the session has been told to be idle.
-    idle: Option<Instant>,
-    /// Counts what happened, to see whether a look is outdated.
-    activity: u64,
-    /// Whether the model has said anything.
-    has_begun: bool,
-    /// When anything was heard last.
-    heard: Instant,
-    look: LookState,
-    /// Since when looks have found nothing going on although the answer is not complete.
-    quiet: Option<Instant>,
-    is_interrupted: bool,
-    gaps: u32,
-    stop: Option<Stopping>,
-    is_over: bool,
+    core: TurnCore,
+    phase: Phase,
 }
 
 #[derive(Debug)]
-enum Posting {
-    Accepted,
-    /// It was sent at some point, and nobody knows whether it arrived.
-    Doubtful {
-        reason: String,
-    },
-    Sent,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum LookState {
-    Due { at: Instant, failures: u32 },
-    Idle,
-    Running { activity: u64, failures: u32 },
-}
-
-#[derive(Debug)]
-struct Stopping {
-    why: Stop,
-    since: Instant,
-    /// Whether the server has replied to the abort.
-    is_aborted: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stop {
-    Cancelled,
-    /// The model would be asked the same again and again.
-    Endless,
-    /// It would summarise and overflow for ever.
-    Overflowed,
-    TimedOut(Deadline),
+enum Phase {
+    Waiting(Box<WaitingTurn>),
+    Posted(Box<PostedTurn>),
+    /// Nobody drives the turn any more. The prompt is on its way, and is aborted when it is there.
+    Leaving(Box<PostCall>),
+    Over,
 }
 
 impl Turn {
-    /// A turn of `session` whose prompt is to be posted as `message`, an id that no other message has.
+    /// Begins a turn, which waits until it may be posted. Its deadlines count from now on.
     ///
-    /// The event stream has to be open, and this session to be followed: from now on, its events are this turn's.
+    /// `message` is an id that no other message has: the one in the outcome of a turn that ends
+    /// before it is posted.
     pub fn new(
-        session: SessionId,
-        message: MessageId,
+        post: impl Into<TurnPost>,
         settings: TurnSettings,
+        message: MessageId,
+        session: &mut Session,
         now: Instant,
     ) -> Self {
+        let post = post.into();
         Self {
-            started: now,
-            actions: VecDeque::from([TurnAction::Post]),
-            watchdog: Watchdog::new(settings.deadlines, now),
-            posting: Posting::Sent,
-            chain: Chain::new(message.clone()),
-            transcript: Transcript::new(session.clone()),
-            children: Vec::new(),
-            place_of_child: BTreeMap::new(),
-            waiting: Waiting::default(),
-            asks: Asks::default(),
-            refused: None,
-            errors: Vec::new(),
-            overflows: 0,
-            unfinished: BTreeSet::new(),
-            status: None,
-            idle: None,
-            activity: 0,
-            has_begun: false,
-            heard: now,
-            look: LookState::Idle,
-            quiet: None,
-            is_interrupted: false,
-            gaps: 0,
-            stop: None,
-            is_over: false,
-            settings,
-            session,
-            message,
+            core: TurnCore {
+                number: session.begin_turn(),
+                session: session.id().clone(),
+                message,
+                kind: post.kind(),
+                started: now,
+                watchdog: Watchdog::new(settings.deadlines, now),
+                settings,
+                actions: VecDeque::new(),
+                calls: OpenCalls::default(),
+                aborts: VecDeque::new(),
+            },
+            phase: Phase::Waiting(Box::new(WaitingTurn::new(post))),
         }
     }
 
-    /// What was gathered so far.
-    pub fn transcript(&self) -> &Transcript {
-        &self.transcript
+    /// Returns the number of the turn in its session.
+    pub fn number(&self) -> TurnNo {
+        self.core.number
     }
 
-    /// The prompt's message.
+    /// Returns whether the prompt waits, and the server has not got it.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting(_))
+    }
+
+    /// Returns whether the turn is over and no abort of it is left: it needs no driver any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+            && self.core.actions.is_empty()
+            && !self.core.is_aborting()
+    }
+
+    /// Returns whether the turn waits for the reply to this call. A call without that may be
+    /// dropped.
+    pub fn awaits(&self, call: ApiCallId) -> bool {
+        self.core.calls.contains(call)
+    }
+
+    /// Returns what was gathered so far; `None` before the prompt is posted and after the end.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        match &self.phase {
+            Phase::Posted(posted) => Some(posted.transcript()),
+            Phase::Waiting(_) | Phase::Leaving(_) | Phase::Over => None,
+        }
+    }
+
+    /// Returns the prompt's message.
     pub fn message(&self) -> &MessageId {
-        &self.message
+        &self.core.message
     }
 
-    /// An event of the session or of one of its descendants.
-    pub fn handle_event(&mut self, event: &Arc<ServerEvent>, now: Instant) {
-        if self.is_over {
-            return;
+    /// Posts the prompt as `message`, the answer to [`TurnAction::Ready`]. The id has to be made
+    /// now: OpenCode takes a message with an older id than an answer for one that is answered.
+    ///
+    /// Ignored when the turn has to wait again: [`Ready`](TurnAction::Ready) comes once more.
+    pub fn post(&mut self, message: MessageId, session: &mut Session, now: Instant) {
+        let Phase::Waiting(waiting) = &mut self.phase else { return };
+        if !waiting.take_ready(session) {
+            return self.handle_timeout(session, now);
         }
-        self.heard = now;
-        self.watchdog.handle_event(now);
-        self.follow(event, now);
-        if self.is_model_silent() {
-            self.watchdog.await_first(now);
-        }
-        self.judge(now);
+        let Phase::Waiting(waiting) = mem::replace(&mut self.phase, Phase::Over) else {
+            unreachable!("the phase was matched above")
+        };
+        self.core.message = message;
+        let core = &mut self.core;
+        let asked_model = waiting.post.model().cloned();
+        let post = PostCall::new(waiting.post, core.session.clone(), core.message.clone());
+        let call = post.begin(&mut core.calls, Purpose::Post);
+        core.actions.push_back(TurnAction::Call(Box::new(call)));
+        let posted = PostedTurn::new(post, asked_model, core, now);
+        self.phase = Phase::Posted(Box::new(posted));
     }
 
-    /// What became of [`TurnAction::Post`].
-    pub fn handle_posted(&mut self, posted: Posted, now: Instant) {
-        if self.is_over {
-            return;
+    /// Handles an event of the session or of one of its descendants. Before the prompt is posted,
+    /// events are those of other turns.
+    pub fn handle_event(&mut self, event: &Arc<ServerEvent>, session: &mut Session, now: Instant) {
+        self.posted(session, now, |posted, input| posted.handle_event(event, input));
+    }
+
+    /// Handles that the event stream is open, for the first time or again after an interruption.
+    pub fn handle_opened(&mut self, session: &mut Session, now: Instant) {
+        self.input(session, now, |phase, input| match phase {
+            Phase::Waiting(waiting) => waiting.handle_opened(input),
+            Phase::Posted(posted) => posted.handle_opened(input),
+            Phase::Leaving(_) | Phase::Over => {}
+        });
+    }
+
+    /// Handles an interruption of the event stream.
+    pub fn handle_interrupted(&mut self, why: &Interruption, session: &mut Session, now: Instant) {
+        self.input(session, now, |phase, input| match phase {
+            Phase::Waiting(waiting) => waiting.handle_interrupted(),
+            Phase::Posted(posted) => posted.handle_interrupted(why, input),
+            Phase::Leaving(_) | Phase::Over => {}
+        });
+    }
+
+    /// Handles the end of the event stream.
+    pub fn handle_lost(&mut self, end: &HubEnd, session: &mut Session, now: Instant) {
+        let reason = end.to_string();
+        self.input(session, now, |phase, input| match phase {
+            Phase::Waiting(_) => input.finish(TurnEnd::NotPosted { reason, is_certain: true }),
+            Phase::Posted(_) => input.finish(TurnEnd::ServerLost { reason }),
+            Phase::Leaving(_) | Phase::Over => {}
+        });
+    }
+
+    /// Handles the reply to a [`TurnAction::Call`].
+    pub fn handle_reply(
+        &mut self,
+        call: ApiCallId,
+        reply: ApiReply,
+        session: &mut Session,
+        now: Instant,
+    ) {
+        let Some(purpose) = self.core.calls.end(call) else { return };
+        if let Purpose::Abort(abort) = purpose {
+            session.end_abort(abort);
         }
-        match posted {
-            Posted::Accepted => {
-                self.posting = Posting::Accepted;
-                // The abort may have been there before the prompt.
-                if let Some(stop) = &mut self.stop {
-                    stop.is_aborted = false;
-                    self.actions.push_back(TurnAction::Abort);
+        self.input(session, now, |phase, input| match phase {
+            Phase::Waiting(waiting) => waiting.handle_reply(&purpose, reply, input),
+            Phase::Posted(posted) => posted.handle_reply(&purpose, reply, input),
+            Phase::Leaving(_) if purpose == Purpose::Post => {
+                let Phase::Leaving(post) = mem::replace(phase, Phase::Over) else {
+                    unreachable!("the phase was matched above")
+                };
+                match post.handle_reply(reply) {
+                    PostReply::Accepted | PostReply::Doubtful { .. } => input.abort(),
+                    PostReply::Again(_) | PostReply::NotSent { .. } | PostReply::Refused(_) => {}
                 }
             }
-            Posted::Failed { reason } => {
-                let end = TurnEnd::NotPosted { reason, is_certain: true };
-                return self.finish(end, now);
-            }
-            Posted::Refused(error) => return self.finish(TurnEnd::Refused(error), now),
-            Posted::Unknown { reason } if !self.chain.is_seen() => {
-                self.posting = Posting::Doubtful { reason };
-                self.look_at(now + self.settings.settle_delay);
-            }
-            Posted::Unknown { .. } => self.posting = Posting::Accepted,
-        }
-        self.judge(now);
+            Phase::Leaving(_) | Phase::Over => {}
+        });
     }
 
-    /// The event stream was interrupted.
-    pub fn handle_interrupted(&mut self, why: &Interruption) {
-        if !self.is_over && !mem::replace(&mut self.is_interrupted, true) {
-            self.gaps += 1;
-            // A look that is under way may have seen the server before what is missed now.
-            self.look = LookState::Idle;
-            self.interrupt();
-            self.emit_own(TurnEventKind::ConnectionLost(why.clone()), None);
-        }
-    }
-
-    /// The event stream is open again.
-    pub fn handle_reopened(&mut self, now: Instant) {
-        if !self.is_over && mem::take(&mut self.is_interrupted) {
-            self.emit_own(TurnEventKind::Reconnected, None);
-            self.look = LookState::Due { at: now, failures: 0 };
-        }
-    }
-
-    /// The event stream is over for good.
-    pub fn handle_lost(&mut self, end: &HubEnd, now: Instant) {
-        if !self.is_over {
-            let lost = TurnEnd::ServerLost { reason: end.to_string() };
-            self.finish(lost, now);
-        }
-    }
-
-    /// What a look found.
-    pub fn handle_look(&mut self, found: Result<Snapshot, LookError>, now: Instant) {
-        let LookState::Running { activity, failures } = self.look else { return };
-        if self.is_over {
-            return;
-        }
-        self.look = LookState::Idle;
-        match found {
-            Ok(snapshot) => {
-                let is_current = activity == self.activity;
-                self.heard = now;
-                self.apply(&snapshot, now);
-                self.looked(&snapshot.status, is_current, now);
-            }
-            Err(LookError::SessionGone) => self.finish(TurnEnd::SessionDeleted, now),
-            Err(LookError::Unavailable { .. }) => {
-                let delay = self.settings.settle_delay.saturating_mul(1 << failures.min(5));
-                self.look = LookState::Due { at: now + delay, failures: failures + 1 };
-            }
-        }
-    }
-
-    /// The server has aborted the session, or could not be told to.
-    pub fn handle_aborted(&mut self, now: Instant) {
-        if let Some(stop) = &mut self.stop {
-            stop.is_aborted = true;
-            self.look_at(now);
-            self.judge(now);
-        }
-    }
-
-    /// Answers a permission.
-    pub fn answer_permission(&mut self, ask: PermissionAsk, reply: PermissionReply, now: Instant) {
-        let PermissionAsk { session, request, .. } = ask;
-        if let PermissionReply::Reject { message: None } = reply
-            && session == self.session
-        {
-            self.refused = Some(describe_permission(&request));
-        }
-        self.answer(AskReply::Permission { session, id: request.id, reply }, now);
-    }
-
-    /// Answers questions, or dismisses them.
-    pub fn answer_question(&mut self, ask: QuestionAsk, reply: QuestionReply, now: Instant) {
-        let QuestionAsk { session, request, .. } = ask;
-        if reply == QuestionReply::Dismiss && session == self.session {
-            self.refused = Some(describe_question(&request));
-        }
-        self.answer(AskReply::Question { session, id: request.id, reply }, now);
-    }
-
-    /// Whether the answer to an ask arrived. (An ask that the server does not know any more has its answer.)
-    pub fn handle_replied(&mut self, id: &AskId, arrived: Arrival, now: Instant) {
-        match arrived {
-            Arrival::Arrived => self.asks.close(id),
-            Arrival::Unknown => self.asks.retry(id, now),
-        }
+    /// Answers an ask: `turn.answer(ask.reply(reply), ..)`. The server is told, unless the ask is
+    /// over.
+    pub fn answer(&mut self, answer: AskAnswer, session: &mut Session, now: Instant) {
+        self.posted(session, now, |posted, input| match answer {
+            AskAnswer::Permission(ask, reply) => posted.answer(ask, reply, input),
+            AskAnswer::Question(ask, reply) => posted.answer(ask, reply, input),
+        });
     }
 
     /// Aborts the turn, if it is not over.
-    pub fn cancel(&mut self, now: Instant) {
-        self.stop(Stop::Cancelled, now);
+    pub fn cancel(&mut self, session: &mut Session, now: Instant) {
+        self.input(session, now, |phase, input| match phase {
+            Phase::Waiting(_) => input.finish(TurnEnd::Cancelled),
+            Phase::Posted(posted) => posted.cancel(input),
+            Phase::Leaving(_) | Phase::Over => {}
+        });
     }
 
-    /// Time has passed. Spurious calls do nothing.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if self.is_over {
-            return;
+    /// Handles that the application has dropped the turn: there is no outcome. What is on its way
+    /// is aborted as soon as the server has it.
+    ///
+    /// Drive the turn on until it [is over](Self::is_over), with calls, replies and wakes alone; or
+    /// call [`release`](Self::release) when that is not possible.
+    pub fn abandon(&mut self, session: &mut Session, now: Instant) {
+        if matches!(self.phase, Phase::Waiting(_) | Phase::Posted(_)) {
+            session.end_turn(self.core.number, std::iter::empty());
         }
-        for reply in self.asks.due(now) {
-            self.actions.push_back(TurnAction::Reply(reply));
+        let is_unsent = self.core.take_unsent_post();
+        let calls = &mut self.core.calls;
+        calls.retain(|purpose| purpose.is_abort() || *purpose == Purpose::Post && !is_unsent);
+        self.core
+            .actions
+            .retain(|action| matches!(action, TurnAction::Call(call) if calls.contains(call.id)));
+        let phase = mem::replace(&mut self.phase, Phase::Over);
+        self.input(session, now, |next, input| match phase {
+            Phase::Posted(posted) if !is_unsent => match posted.into_unsettled_post() {
+                Some(post) => *next = Phase::Leaving(post),
+                None => input.abort(),
+            },
+            Phase::Leaving(post) => *next = Phase::Leaving(post),
+            Phase::Waiting(_) | Phase::Posted(_) | Phase::Over => {}
+        });
+    }
+
+    /// Gives up what the turn holds in its session, when nothing can drive it to its end. Other
+    /// turns go on.
+    pub fn release(&mut self, session: &mut Session) {
+        for abort in mem::take(&mut self.core.aborts) {
+            session.end_abort(abort);
         }
-        if let Some(stop) = &self.stop {
-            if now.saturating_duration_since(stop.since) >= self.settings.abort_limit {
-                return self.finish_stopped(now);
+        for purpose in mem::take(&mut self.core.calls).into_purposes() {
+            if let Purpose::Abort(abort) = purpose {
+                session.end_abort(abort);
             }
-        } else if let Some(deadline) = self.watchdog.passed(now) {
-            self.stop(Stop::TimedOut(deadline), now);
         }
-        self.look_after_silence(now);
-        if let LookState::Due { at, failures } = self.look
-            && at <= now
-            && !self.is_interrupted
-        {
-            self.look = LookState::Running { activity: self.activity, failures };
-            self.asks.look();
-            self.actions.push_back(TurnAction::Look(Look {
-                session: self.session.clone(),
-                message: self.message.clone(),
-                open: self.chain.answer_open().cloned().into_iter().collect(),
-            }));
-        }
+        self.core.actions.clear();
+        self.phase = Phase::Over;
+        session.end_turn(self.core.number, std::iter::empty());
     }
 
-    /// What to do next.
+    /// Handles that time has passed, or that the session named this turn in
+    /// [`poll_woken`](Session::poll_woken). Spurious calls do nothing.
+    pub fn handle_timeout(&mut self, session: &mut Session, now: Instant) {
+        self.input(session, now, |phase, input| {
+            input.resume_aborts();
+            match phase {
+                Phase::Waiting(waiting) => waiting.handle_timeout(input),
+                Phase::Posted(posted) => posted.handle_timeout(input),
+                Phase::Leaving(_) | Phase::Over => {}
+            }
+        });
+    }
+
+    /// Returns the next action.
     pub fn poll_action(&mut self) -> TurnAction {
-        self.actions.pop_front().unwrap_or_else(|| TurnAction::Wait(self.wake()))
+        self.core.actions.pop_front().unwrap_or_else(|| TurnAction::Wait(self.wake()))
     }
 
     fn wake(&self) -> Option<Instant> {
-        if self.is_over {
-            return None;
-        }
-        let look = match self.look {
-            LookState::Due { at, .. } if !self.is_interrupted => Some(at),
-            LookState::Due { .. } | LookState::Running { .. } => None,
-            LookState::Idle => self.heard.checked_add(self.settings.look_interval),
-        };
-        let deadline = match &self.stop {
-            Some(stop) => stop.since.checked_add(self.settings.abort_limit),
-            None => self.watchdog.wake(),
-        };
-        [look, deadline, self.asks.wake()].into_iter().flatten().min()
-    }
-
-    fn answer(&mut self, reply: AskReply, now: Instant) {
-        if !self.is_over && self.asks.answer(&reply) {
-            self.actions.push_back(TurnAction::Reply(reply));
-        }
-        self.watch_asks(now);
-    }
-
-    /// Whether the model was asked and says nothing. That the server has the prompt is no sign of life.
-    fn is_model_silent(&self) -> bool {
-        let is_waiting = matches!(self.status, Some(SessionStatus::Retry { .. }));
-        !self.has_begun && !is_waiting && self.chain.answer_open().is_some()
-    }
-
-    /// Nothing counts while somebody is thinking.
-    fn watch_asks(&mut self, now: Instant) {
-        if self.asks.is_waiting() {
-            self.watchdog.suspend(now);
-        } else {
-            self.watchdog.resume(now);
+        match &self.phase {
+            Phase::Waiting(_) => self.core.watchdog.wake(),
+            Phase::Posted(posted) => posted.wake(&self.core),
+            Phase::Leaving(_) | Phase::Over => None,
         }
     }
 
-    fn stop(&mut self, why: Stop, now: Instant) {
-        if self.is_over || self.stop.is_some() {
-            return;
-        }
-        let post = self.actions.iter().position(|action| matches!(action, TurnAction::Post));
-        self.stop = Some(Stopping { why, since: now, is_aborted: false });
-        if let Some(post) = post {
-            self.actions.remove(post);
-            return self.finish_stopped(now);
-        }
-        self.actions.push_back(TurnAction::Abort);
-    }
-
-    /// Events were missed.
-    fn interrupt(&mut self) {
-        self.chain.interrupt();
-        self.transcript.interrupt();
-        self.children.iter_mut().for_each(Transcript::interrupt);
-    }
-
-    fn look_at(&mut self, at: Instant) {
-        self.look = match self.look {
-            LookState::Due { at: earlier, failures } => {
-                LookState::Due { at: earlier.min(at), failures }
+    fn posted(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        work: impl FnOnce(&mut PostedTurn, &mut TurnInput<'_>),
+    ) {
+        self.input(session, now, |phase, input| {
+            if let Phase::Posted(posted) = phase {
+                work(posted, input);
             }
-            LookState::Idle => LookState::Due { at, failures: 0 },
-            running @ LookState::Running { .. } => running,
+        });
+    }
+
+    /// Handles an input, and the end that it may bring.
+    fn input(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        work: impl FnOnce(&mut Phase, &mut TurnInput<'_>),
+    ) {
+        let mut input = TurnInput { core: &mut self.core, shared: session, now, end: None };
+        work(&mut self.phase, &mut input);
+        let Some(end) = input.end.take() else { return };
+        let outcome = match mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Posted(posted) => posted.end(end, &mut input),
+            Phase::Waiting(_) | Phase::Leaving(_) | Phase::Over => {
+                input.shared.end_turn(input.core.number, std::iter::empty());
+                nothing(end, &input)
+            }
         };
-    }
-
-    fn look_after_silence(&mut self, now: Instant) {
-        let silence = now.saturating_duration_since(self.heard);
-        if matches!(self.look, LookState::Idle) && silence >= self.settings.look_interval {
-            self.look_at(now);
-        }
+        input.core.calls.retain(Purpose::is_abort);
+        input.core.actions.push_back(TurnAction::Finished(Box::new(outcome)));
+        input.resume_aborts();
     }
 }
 
-/// Whether something reached the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
-    /// It did, or does not matter any more.
-    Arrived,
-    /// Nobody knows.
-    Unknown,
-}
-
-fn describe_permission(request: &PermissionRequest) -> String {
-    format!("{} ({})", request.permission, request.patterns.join(", "))
-}
-
-fn describe_question(request: &QuestionRequest) -> String {
-    let questions: Vec<_> =
-        request.questions.iter().map(|question| question.question.as_str()).collect();
-    questions.join(" ")
+/// The outcome of a turn that was not posted.
+fn nothing(end: TurnEnd, input: &TurnInput<'_>) -> TurnOutcome {
+    TurnOutcome {
+        end,
+        message: input.core.message.clone(),
+        transcript: Transcript::new(input.core.session.clone()),
+        children: Vec::new(),
+        gaps: 0,
+        elapsed: input.now.saturating_duration_since(input.core.started),
+    }
 }
 
 #[cfg(test)]

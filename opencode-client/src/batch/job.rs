@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use opencode_config::{ModelRef, RunConfig};
 use opencode_proto::{
-    Deadlines, JobRetry, Pending, PermissionReply, PermissionRequest, Prompt, QuestionReply,
-    QuestionRequest, TurnSettings,
+    Deadlines, JobRetry, Pending, PermissionKind, PermissionReply, PermissionRequest, Prompt,
+    QuestionKind, QuestionReply, QuestionRequest, TurnSettings,
 };
 
 use crate::log::EventLogConfig;
 use crate::policy::Policy;
 use crate::session::structured::AnswerSchema;
-use crate::session::turn::handler::Answerers;
+use crate::session::turn::handler::AskHandlers;
 
 /// One prompt of a batch, in a session of its own.
 ///
@@ -52,7 +52,7 @@ pub struct Job {
     pub retry: JobRetry,
     /// Where to write every event as it comes.
     pub log: Option<EventLogConfig>,
-    pub(super) answerers: Answerers,
+    pub(super) handlers: AskHandlers,
 }
 
 impl Job {
@@ -69,7 +69,7 @@ impl Job {
             settings: TurnSettings::default(),
             retry: JobRetry::default(),
             log: None,
-            answerers: Answerers::default(),
+            handlers: AskHandlers::default(),
         }
     }
 
@@ -161,7 +161,7 @@ impl Job {
     where
         R: Future<Output = PermissionReply> + Send + 'static,
     {
-        self.answerers.set_permission(handler);
+        self.handlers.set::<PermissionKind, R>(handler);
         self
     }
 
@@ -175,7 +175,7 @@ impl Job {
     where
         R: Future<Output = QuestionReply> + Send + 'static,
     {
-        self.answerers.set_question(handler);
+        self.handlers.set::<QuestionKind, R>(handler);
         self
     }
 }

@@ -142,9 +142,9 @@ fn request(job: &Job) -> TurnRequest {
     }
     let mut request = TurnRequest::new(prompt).with_settings(job.settings.clone());
     request.log.clone_from(&job.log);
-    request.answerers = job.answerers.clone();
+    request.handlers = job.handlers.clone();
     // What one job is granted for ever, the server would grant all.
-    request.answerers.remember_always();
+    request.handlers.remember_always();
     request
 }
 

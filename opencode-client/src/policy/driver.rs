@@ -18,7 +18,7 @@ use opencode_proto::policy::{
     FileFinding, FileQuestion, FileQuestionId, PolicyAction, PolicyJudge, PolicyVerdict,
 };
 use opencode_proto::{
-    ApiCallId, ApiReply, Pending, PermissionId, PermissionReply, PermissionRequest,
+    ApiCallId, ApiReply, Pending, PermissionId, PermissionKind, PermissionReply, PermissionRequest,
 };
 
 use super::files::find;
@@ -34,7 +34,7 @@ mod tests;
 
 /// A session's policy at work.
 pub(super) struct PolicyDriver {
-    confirm: Option<Handler<PermissionRequest, PermissionReply>>,
+    confirm: Option<Handler<PermissionKind>>,
     observer: Option<PolicyObserver>,
     inbox: UnboundedSender<JudgeInput>,
     running: Shared<BoxFuture<()>>,

@@ -1,33 +1,48 @@
-//! What a server knows of its sessions besides what it is asked for.
+//! Sessions of a server that have a handle.
 
-mod claims;
-mod gate;
 mod message_id;
-mod model;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::future::poll_fn;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Poll, Waker};
 
 use opencode_config::ModelRef;
-use opencode_proto::{SessionId, SessionInfo};
+use opencode_proto::{AbortNo, Session, SessionId, SessionInfo, TurnNo};
 
-use claims::Claims;
-pub(crate) use gate::Abort;
-use gate::AbortGate;
 pub(crate) use message_id::MessageIds;
-use model::ModelGuard;
 
-/// What all handles of one session share.
+/// State that all handles of one session share.
 pub(crate) struct SessionState {
     pub(crate) id: SessionId,
-    /// Where it works: what is asked about it is asked there.
+    /// The directory that the session works in.
     pub(crate) directory: Option<String>,
-    pub(crate) aborts: AbortGate,
-    pub(crate) claims: Claims,
-    pub(crate) models: ModelGuard,
+    shared: Mutex<SharedSession>,
 }
 
-/// The sessions of a server that somebody has a handle of.
+/// The machine of a session, and the tasks that wait for it.
+struct SharedSession {
+    machine: Session,
+    turns: BTreeMap<TurnNo, TurnTask>,
+    /// Tasks that are about to abort the session.
+    aborting: Vec<Waker>,
+}
+
+/// The task that drives a turn.
+enum TurnTask {
+    /// The session named the turn since it was driven last.
+    Due,
+    Waiting(Waker),
+}
+
+/// An abort of a session that waits, or is on its way. To be dropped when the server has replied.
+pub(crate) struct SessionAbort {
+    session: Arc<SessionState>,
+    abort: AbortNo,
+}
+
+/// The sessions of a server, by their ids, as long as they have a handle.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions(Mutex<BTreeMap<SessionId, Weak<SessionState>>>);
 
@@ -41,11 +56,78 @@ impl Sessions {
         let state = Arc::new(SessionState {
             id: info.id.clone(),
             directory: info.directory.as_deref().map(str::to_owned),
-            aborts: AbortGate::default(),
-            claims: Claims::default(),
-            models: ModelGuard::new(model),
+            shared: Mutex::new(SharedSession {
+                machine: Session::new(info.id.clone(), model),
+                turns: BTreeMap::new(),
+                aborting: Vec::new(),
+            }),
         });
         sessions.insert(info.id.clone(), Arc::downgrade(&state));
         state
+    }
+}
+
+impl SessionState {
+    /// Hands an input to the machine, and wakes the tasks that may go on.
+    pub(crate) fn with<T>(&self, input: impl FnOnce(&mut Session) -> T) -> T {
+        let mut shared = self.lock();
+        let output = input(&mut shared.machine);
+        let wakers = shared.take_woken();
+        // Wakers are run without the lock: they may come back here at once.
+        drop(shared);
+        wakers.into_iter().for_each(Waker::wake);
+        output
+    }
+
+    /// Has the task of a turn woken when the session names the turn. Returns whether the session
+    /// has done so since the last call.
+    pub(crate) fn register(&self, turn: TurnNo, waker: &Waker) -> bool {
+        let task = TurnTask::Waiting(waker.clone());
+        matches!(self.lock().turns.insert(turn, task), Some(TurnTask::Due))
+    }
+
+    /// Ends the registration of a turn.
+    pub(crate) fn forget(&self, turn: TurnNo) {
+        self.lock().turns.remove(&turn);
+    }
+
+    /// Waits until the session may be aborted.
+    pub(crate) async fn begin_abort(self: &Arc<Self>) -> SessionAbort {
+        let abort = self.with(Session::begin_abort);
+        let begun = SessionAbort { session: Arc::clone(self), abort };
+        poll_fn(|cx| {
+            let mut shared = self.lock();
+            if shared.machine.may_abort(abort) {
+                return Poll::Ready(());
+            }
+            shared.aborting.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        begun
+    }
+
+    /// The state is whole between any two statements that change it, so a panic spoils nothing.
+    fn lock(&self) -> MutexGuard<'_, SharedSession> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SharedSession {
+    fn take_woken(&mut self) -> Vec<Waker> {
+        let mut wakers = mem::take(&mut self.aborting);
+        while let Some(turn) = self.machine.poll_woken() {
+            let task = self.turns.get_mut(&turn).map(|task| mem::replace(task, TurnTask::Due));
+            if let Some(TurnTask::Waiting(waker)) = task {
+                wakers.push(waker);
+            }
+        }
+        wakers
+    }
+}
+
+impl Drop for SessionAbort {
+    fn drop(&mut self) {
+        self.session.with(|session| session.end_abort(self.abort));
     }
 }

@@ -45,7 +45,7 @@ impl Session {
 
     /// Aborts whatever it works on, by whose prompt ever. Its turns end. `POST /session/{sessionID}/abort`.
     pub async fn abort(&self) -> Called<()> {
-        let abort = self.core.state.aborts.begin();
+        let abort = self.core.state.begin_abort().await;
         let aborted = self.call(&AbortSession::new(self.id())).await;
         drop(abort);
         aborted

@@ -1,20 +1,19 @@
-//! The pump of a turn: it carries the machine's actions out and tells it what happens. All decisions are the machine's.
+//! Turns of a session, driven by the reader of their events. The decisions are those of
+//! [`opencode_proto::Turn`].
 
-mod answer;
+mod ask_desk;
+mod driven;
+mod driver;
 mod error;
 pub(crate) mod handler;
-mod look;
-mod pending;
-mod post;
 mod request;
-mod running;
-mod starting;
+mod token;
 
 use std::fmt;
 use std::future::poll_fn;
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use opencode_proto::{MessageId, Transcript, TurnEvent, TurnOutcome};
@@ -23,43 +22,41 @@ use crate::log::EventLogError;
 use crate::runtime::wait::BoxFuture;
 use crate::session::core::SessionCore;
 
-pub use answer::{Ask, PermissionToken, QuestionToken};
+use driver::{TurnDriver, TurnProgress};
 pub use error::TurnError;
 pub use request::TurnRequest;
-use running::{Progress, Running};
-use starting::Starting;
+pub use token::{Ask, AskToken, PermissionToken, QuestionToken};
 
-/// What happens in a turn, as it happens.
+/// Events of a turn, as they happen.
 ///
-/// The stream ends when the turn has; [`outcome`](Self::outcome) says how. It drives the turn only while it is polled;
-/// the server works on in the meantime, and what happens is told later.
+/// The stream ends when the turn has; [`outcome`](Self::outcome) says how. The stream drives the
+/// turn only while it is polled; the server works on in the meantime, and its events come later.
 ///
 /// # Cancel safety
 ///
-/// Waiting for the next event loses nothing when it is cancelled. Dropping the stream aborts the turn on the server, in
-/// the background; the next prompt of the session waits for that.
+/// Waiting for the next event loses nothing when it is cancelled. Dropping the stream aborts the
+/// turn on the server, in the background; the next prompt of the session waits for that.
 #[must_use = "a turn does nothing unless it is polled"]
 pub struct TurnStream {
     core: SessionCore,
-    phase: Phase,
-    cancelled: bool,
+    phase: StreamPhase,
 }
 
-enum Phase {
+enum StreamPhase {
     Created(Box<TurnRequest>),
-    Starting(Starting),
-    Running(Box<Running>),
-    Ending(Box<TurnOutcome>, BoxFuture<Result<(), EventLogError>>),
+    Cancelled(Box<TurnRequest>),
+    Running(Box<TurnDriver>),
+    Closing(Box<TurnOutcome>, BoxFuture<Result<(), EventLogError>>),
     Ended(Box<Result<TurnOutcome, TurnError>>),
     Taken,
 }
 
 impl TurnStream {
     pub(crate) fn new(core: SessionCore, request: TurnRequest) -> Self {
-        Self { core, phase: Phase::Created(Box::new(request)), cancelled: false }
+        Self { core, phase: StreamPhase::Created(Box::new(request)) }
     }
 
-    /// The next event, `None` when there are no more.
+    /// Returns the next event, `None` when there are no more.
     ///
     /// # Cancel safety
     ///
@@ -68,109 +65,107 @@ impl TurnStream {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// The ask that the last event told of, when the request was made
-    /// [`with_asks_in_stream`](TurnRequest::with_asks_in_stream). It has to be taken before the next event: what is not
-    /// taken is refused.
+    /// Takes the ask of the last event, when the request was made
+    /// [`with_asks_in_stream`](TurnRequest::with_asks_in_stream). An ask that is not taken before the
+    /// next event is refused.
     pub fn take_ask(&mut self) -> Option<Ask> {
-        match &mut self.phase {
-            Phase::Running(running) => running.take_ask(),
-            Phase::Created(_)
-            | Phase::Starting(_)
-            | Phase::Ending(..)
-            | Phase::Ended(_)
-            | Phase::Taken => None,
-        }
+        if let StreamPhase::Running(driver) = &mut self.phase { driver.take_ask() } else { None }
     }
 
-    /// What was gathered so far; `None` before the prompt is posted and after the end.
+    /// Returns what was gathered so far; `None` before the prompt is posted and after the end.
     pub fn transcript(&self) -> Option<&Transcript> {
-        self.running().map(Running::transcript)
+        self.running()?.transcript()
     }
 
-    /// The prompt's message; `None` before it is posted and after the end.
+    /// Returns the prompt's message; `None` before the prompt is posted and after the end.
     pub fn message(&self) -> Option<&MessageId> {
-        self.running().map(Running::message)
+        let turn = self.running()?.turn();
+        turn.transcript().map(|_| turn.message())
     }
 
     /// Aborts the turn, if it is not over. The stream goes on to its end.
     pub fn cancel(&mut self) {
-        self.cancelled = true;
-        if let Phase::Running(running) = &mut self.phase {
-            running.cancel();
-        }
+        self.phase = match mem::replace(&mut self.phase, StreamPhase::Taken) {
+            StreamPhase::Created(request) => StreamPhase::Cancelled(request),
+            StreamPhase::Running(mut driver) => {
+                driver.cancel();
+                StreamPhase::Running(driver)
+            }
+            phase @ (StreamPhase::Cancelled(_)
+            | StreamPhase::Closing(..)
+            | StreamPhase::Ended(_)
+            | StreamPhase::Taken) => phase,
+        };
     }
 
-    /// Waits for the end of the turn, dropping the events that nobody took.
+    /// Waits for the end of the turn, dropping the events that were not taken.
     ///
     /// # Errors
     ///
-    /// [`TurnError::Ended`] with all that was gathered when the turn ended in any way but with a complete answer; the
-    /// other kinds when it could not be begun or logged.
+    /// [`TurnError::Ended`] with everything that was gathered when the turn ended in any way but with
+    /// a complete answer; the other kinds when the turn could not begin or could not be logged.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future is dropping the stream.
     pub async fn outcome(mut self) -> Result<TurnOutcome, TurnError> {
         while self.next_event().await.is_some() {}
-        match mem::replace(&mut self.phase, Phase::Taken) {
-            Phase::Ended(result) => *result,
-            Phase::Created(_)
-            | Phase::Starting(_)
-            | Phase::Running(_)
-            | Phase::Ending(..)
-            | Phase::Taken => unreachable!("the events have ended"),
+        match mem::replace(&mut self.phase, StreamPhase::Taken) {
+            StreamPhase::Ended(result) => *result,
+            StreamPhase::Created(_)
+            | StreamPhase::Cancelled(_)
+            | StreamPhase::Running(_)
+            | StreamPhase::Closing(..)
+            | StreamPhase::Taken => unreachable!("the events have ended"),
         }
     }
 
-    fn running(&self) -> Option<&Running> {
-        match &self.phase {
-            Phase::Running(running) => Some(running),
-            Phase::Created(_)
-            | Phase::Starting(_)
-            | Phase::Ending(..)
-            | Phase::Ended(_)
-            | Phase::Taken => None,
-        }
+    fn running(&self) -> Option<&TurnDriver> {
+        if let StreamPhase::Running(driver) = &self.phase { Some(driver) } else { None }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
         loop {
-            match &mut self.phase {
-                Phase::Created(_) => {
-                    let Phase::Created(request) = mem::replace(&mut self.phase, Phase::Taken)
-                    else {
-                        unreachable!("it was just looked at")
-                    };
-                    if self.cancelled {
-                        let error = starting::cancelled(&self.core, request.settings);
-                        self.phase = Phase::Ended(Box::new(Err(error)));
-                        continue;
+            self.phase = match mem::replace(&mut self.phase, StreamPhase::Taken) {
+                StreamPhase::Created(request) => {
+                    let driver = TurnDriver::new(self.core.clone(), *request);
+                    StreamPhase::Running(Box::new(driver))
+                }
+                StreamPhase::Cancelled(request) => {
+                    let mut driver = TurnDriver::new(self.core.clone(), *request);
+                    driver.cancel();
+                    StreamPhase::Running(Box::new(driver))
+                }
+                StreamPhase::Running(mut driver) => match driver.poll_progress(cx) {
+                    Poll::Pending => {
+                        self.phase = StreamPhase::Running(driver);
+                        return Poll::Pending;
                     }
-                    self.phase = Phase::Starting(Starting::new(&self.core, *request));
-                }
-                Phase::Starting(starting) => {
-                    self.phase = match ready!(starting.poll(cx, self.cancelled)) {
-                        Ok(running) => Phase::Running(running),
-                        Err(error) => Phase::Ended(Box::new(Err(error))),
-                    };
-                }
-                Phase::Running(running) => match ready!(running.poll_progress(cx)) {
-                    Progress::Event(event) => return Poll::Ready(Some(*event)),
-                    Progress::Finished(outcome) => {
-                        let closing = running.close();
-                        self.phase = Phase::Ending(outcome, Box::pin(closing));
+                    Poll::Ready(TurnProgress::Event(event)) => {
+                        self.phase = StreamPhase::Running(driver);
+                        return Poll::Ready(Some(*event));
+                    }
+                    Poll::Ready(TurnProgress::Failed(error)) => {
+                        StreamPhase::Ended(Box::new(Err(error)))
+                    }
+                    Poll::Ready(TurnProgress::Finished(outcome)) => {
+                        StreamPhase::Closing(outcome, Box::pin(driver.close()))
                     }
                 },
-                Phase::Ending(_, closing) => {
-                    let closed = ready!(closing.as_mut().poll(cx));
-                    let Phase::Ending(outcome, _) = mem::replace(&mut self.phase, Phase::Taken)
-                    else {
-                        unreachable!("it was just looked at")
-                    };
-                    self.phase = Phase::Ended(Box::new(error::conclude(outcome, closed)));
+                StreamPhase::Closing(outcome, mut closing) => match closing.as_mut().poll(cx) {
+                    Poll::Pending => {
+                        self.phase = StreamPhase::Closing(outcome, closing);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(closed) => {
+                        StreamPhase::Ended(Box::new(error::conclude(outcome, closed)))
+                    }
+                },
+                phase @ (StreamPhase::Ended(_) | StreamPhase::Taken) => {
+                    self.phase = phase;
+                    return Poll::Ready(None);
                 }
-                Phase::Ended(_) | Phase::Taken => return Poll::Ready(None),
-            }
+            };
         }
     }
 }
@@ -186,11 +181,11 @@ impl Stream for TurnStream {
 impl fmt::Debug for TurnStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match &self.phase {
-            Phase::Created(_) => "created",
-            Phase::Starting(_) => "starting",
-            Phase::Running(_) => "running",
-            Phase::Ending(..) => "ending",
-            Phase::Ended(_) | Phase::Taken => "ended",
+            StreamPhase::Created(_) | StreamPhase::Cancelled(_) => "created",
+            StreamPhase::Running(driver) if driver.turn().is_waiting() => "waiting",
+            StreamPhase::Running(_) => "running",
+            StreamPhase::Closing(..) => "closing",
+            StreamPhase::Ended(_) | StreamPhase::Taken => "ended",
         };
         f.debug_struct("TurnStream")
             .field("session", &self.core.state.id)

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use bytes::Bytes;
 use http::{Request, Response};
 use opencode_proto::api::{ApiError, Operation};
+use opencode_proto::{ApiCall, ApiReply, CallFailure, Delivery};
 
 /// A server, by address.
 #[derive(Clone)]
@@ -14,6 +15,12 @@ pub(crate) struct Server {
     address: String,
     /// The value of the header.
     authorization: Option<String>,
+}
+
+/// A request without a reply.
+pub(crate) struct HttpFailure {
+    delivery: Delivery,
+    error: io::Error,
 }
 
 /// What a server sends, piece by piece.
@@ -47,18 +54,34 @@ impl Server {
         &self,
         operation: &O,
     ) -> io::Result<Result<O::Output, ApiError>> {
-        let (head, mut body) = self.send(operation.request())?;
+        let reply = self.reply(operation.request()).map_err(|failure| failure.error)?;
+        Ok(operation.decode(reply))
+    }
+
+    /// Sends a request, and returns the whole reply.
+    pub(crate) fn reply(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpFailure> {
+        let failure = |delivery| move |error| HttpFailure { delivery, error };
+        let socket = self.connect().map_err(failure(Delivery::NotSent))?;
+        let sent = self.send(socket, request);
+        let (head, mut body) = sent.map_err(failure(Delivery::Unknown))?;
         let mut whole = Vec::new();
-        while let Some(chunk) = body.next_chunk()? {
+        while let Some(chunk) = body.next_chunk().map_err(failure(Delivery::Received))? {
             whole.extend_from_slice(&chunk);
         }
-        Ok(operation.decode(head.map(|()| whole.into())))
+        Ok(head.map(|()| whole.into()))
+    }
+
+    /// Carries out a call of a machine.
+    pub(crate) fn execute(&self, call: ApiCall) -> ApiReply {
+        let reply = self.reply(call.request);
+        reply.map_err(|failure| CallFailure::new(failure.delivery, failure.error.to_string()))
     }
 
     /// Opens an event stream. The inner error is the server's refusal.
     pub(crate) fn events(&self, path: &str) -> io::Result<Result<Body, ApiError>> {
         let request = Request::get(path).header("accept", "text/event-stream");
-        let (head, body) = self.send(request.body(Bytes::new()).map_err(io::Error::other)?)?;
+        let request = request.body(Bytes::new()).map_err(io::Error::other)?;
+        let (head, body) = self.send(self.connect()?, request)?;
         let content_type = head.headers().get("content-type").and_then(|text| text.to_str().ok());
         let is_stream = content_type.is_some_and(|text| text.starts_with("text/event-stream"));
         if head.status().is_success() && is_stream {
@@ -67,8 +90,15 @@ impl Server {
         Ok(Err(ApiError::no_stream(path, head.map(|()| Bytes::new()))))
     }
 
-    fn send(&self, request: Request<Bytes>) -> io::Result<(Response<()>, Body)> {
-        let mut socket = TcpStream::connect(&self.address)?;
+    fn connect(&self) -> io::Result<TcpStream> {
+        TcpStream::connect(&self.address)
+    }
+
+    fn send(
+        &self,
+        mut socket: TcpStream,
+        request: Request<Bytes>,
+    ) -> io::Result<(Response<()>, Body)> {
         let (head, body) = request.into_parts();
         let mut text =
             format!("{} {} HTTP/1.1\r\nhost: {}\r\n", head.method, head.uri, self.address);

@@ -6,13 +6,9 @@ use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use opencode_proto::api::{
-    AbortSession, ApiError, CreateSession, ListMessages, ListPermissions, ListQuestions,
-    PromptAsync, RejectQuestion, ReplyPermission, ReplyQuestion, SessionStatuses,
-};
+use opencode_proto::api::{ApiError, CreateSession};
 use opencode_proto::{
-    Arrival, AskId, AskReply, Hub, HubAction, HubSettings, Look, LookError, MessageId,
-    PermissionReply, Posted, Prompt, QuestionReply, SessionStatus, Snapshot, Turn, TurnAction,
+    ApiCallId, ApiReply, Hub, HubAction, HubSettings, MessageId, Session, Turn, TurnAction,
     TurnOutcome, TurnSettings,
 };
 
@@ -20,10 +16,7 @@ use crate::http::Server;
 use crate::{Result, wait};
 
 enum Input {
-    Aborted,
-    Found(Result<Snapshot, LookError>),
-    Posted(Posted),
-    Replied(AskId, Arrival),
+    Reply(ApiCallId, ApiReply),
     Stream { number: usize, news: News },
 }
 
@@ -40,12 +33,14 @@ pub(crate) fn turn(address: &str, prompt: &str) -> Result<()> {
     let server = Server::new(address);
     let session = server.call(&CreateSession::new().with_title("blocking"))??;
     let (tell, inputs) = channel();
+    let now = Instant::now();
+    let mut shared = Session::new(session.id.clone(), None);
     let mut driver = Driver {
         server,
         tell,
-        hub: Hub::new(HubSettings::default(), Instant::now()),
-        turn: None,
-        post: PromptAsync::new(session.id.clone(), message_id(), Prompt::from(prompt)),
+        hub: Hub::new(HubSettings::default(), now),
+        turn: Turn::new(prompt, TurnSettings::default(), message_id(), &mut shared, now),
+        session: shared,
         streams: 0,
     };
     driver.hub.follow(session.id);
@@ -58,9 +53,8 @@ struct Driver {
     server: Server,
     tell: Sender<Input>,
     hub: Hub,
-    /// Begun when the event stream is open: before that, events would be missed.
-    turn: Option<Turn>,
-    post: PromptAsync,
+    session: Session,
+    turn: Turn,
     /// How many event streams were opened. What an older one still says is dropped.
     streams: usize,
 }
@@ -68,7 +62,7 @@ struct Driver {
 impl Driver {
     fn drive(&mut self, inputs: &Receiver<Input>) -> Result<TurnOutcome> {
         loop {
-            let hub_wake = self.drive_hub()?;
+            let hub_wake = self.drive_hub();
             let turn_wake = match self.drive_turn()? {
                 Progress::Finished(outcome) => return Ok(*outcome),
                 Progress::Waiting(wake) => wake,
@@ -79,67 +73,45 @@ impl Driver {
             }
             let now = Instant::now();
             self.hub.handle_timeout(now);
-            if let Some(turn) = &mut self.turn {
-                turn.handle_timeout(now);
-            }
+            self.turn.handle_timeout(&mut self.session, now);
         }
     }
 
-    fn drive_hub(&mut self) -> Result<Option<Instant>> {
+    fn drive_hub(&mut self) -> Option<Instant> {
         loop {
             let now = Instant::now();
+            let (turn, session) = (&mut self.turn, &mut self.session);
             match self.hub.poll_action() {
                 HubAction::Connect(stream) => self.open(stream.path()),
                 HubAction::Deliver { event, root } => {
-                    if let (Some(turn), Some(_)) = (&mut self.turn, root) {
-                        turn.handle_event(&event, now);
+                    if root.is_some() {
+                        turn.handle_event(&event, session, now);
                     }
                 }
                 HubAction::Disconnect => self.streams += 1,
-                HubAction::Finished(end) => match &mut self.turn {
-                    Some(turn) => turn.handle_lost(&end, now),
-                    None => return Err(end.into()),
-                },
-                HubAction::Interrupted(why) => {
-                    if let Some(turn) = &mut self.turn {
-                        turn.handle_interrupted(&why);
-                    }
-                }
-                HubAction::Opened => match &mut self.turn {
-                    Some(turn) => turn.handle_reopened(now),
-                    None => {
-                        let (session, message) =
-                            (self.post.session().clone(), self.post.message().clone());
-                        self.turn = Some(Turn::new(session, message, TurnSettings::default(), now));
-                    }
-                },
-                HubAction::Wait(wake) => return Ok(wake),
+                HubAction::Finished(end) => turn.handle_lost(&end, session, now),
+                HubAction::Interrupted(why) => turn.handle_interrupted(&why, session, now),
+                HubAction::Opened => turn.handle_opened(session, now),
+                HubAction::Wait(wake) => return wake,
             }
         }
     }
 
     fn drive_turn(&mut self) -> Result<Progress> {
-        let Some(turn) = &mut self.turn else { return Ok(Progress::Waiting(None)) };
         loop {
             let now = Instant::now();
-            let (server, post) = (self.server.clone(), self.post.clone());
-            // Whatever waits for the server does so on a thread.
-            let later = |work: Box<dyn FnOnce() -> Input + Send>| {
-                let tell = self.tell.clone();
-                thread::spawn(move || drop(tell.send(work())));
-            };
+            let (turn, session) = (&mut self.turn, &mut self.session);
             match turn.poll_action() {
-                TurnAction::Abort => later(Box::new(move || {
-                    // The turn ends by itself when this does not work.
-                    let _ = server.call(&AbortSession::new(post.session()));
-                    Input::Aborted
-                })),
-                // A program would ask somebody.
-                TurnAction::AskPermission(ask) => {
-                    turn.answer_permission(ask, PermissionReply::reject(), now);
-                }
-                TurnAction::AskQuestion(ask) => {
-                    turn.answer_question(ask, QuestionReply::Dismiss, now);
+                // A program would ask its user.
+                TurnAction::AskPermission(ask) => turn.answer(ask.refuse(), session, now),
+                TurnAction::AskQuestion(ask) => turn.answer(ask.refuse(), session, now),
+                // A thread waits for the server.
+                TurnAction::Call(call) => {
+                    let (server, tell) = (self.server.clone(), self.tell.clone());
+                    thread::spawn(move || {
+                        let id = call.id;
+                        drop(tell.send(Input::Reply(id, server.execute(*call))));
+                    });
                 }
                 TurnAction::Event(event) => {
                     if let Some(text) = event.text() {
@@ -148,18 +120,8 @@ impl Driver {
                     }
                 }
                 TurnAction::Finished(outcome) => return Ok(Progress::Finished(outcome)),
-                TurnAction::Look(about) => {
-                    later(Box::new(move || Input::Found(look(&server, &about))));
-                }
-                TurnAction::Post => later(Box::new(move || {
-                    Input::Posted(match server.call(&post) {
-                        Ok(Ok(())) => Posted::Accepted,
-                        Ok(Err(refusal)) => Posted::Refused(Box::new(refusal)),
-                        // It may have arrived. It is not sent again.
-                        Err(error) => Posted::Unknown { reason: error.to_string() },
-                    })
-                })),
-                TurnAction::Reply(answer) => later(Box::new(move || reply(&server, answer))),
+                TurnAction::Link { child, parent } => self.hub.link(&child, &parent),
+                TurnAction::Ready => turn.post(message_id(), session, now),
                 TurnAction::Wait(wake) => return Ok(Progress::Waiting(wake)),
             }
         }
@@ -167,25 +129,18 @@ impl Driver {
 
     fn handle(&mut self, input: Input) {
         let now = Instant::now();
-        if let Input::Stream { number, news } = input {
-            if number != self.streams {
-                return;
+        match input {
+            Input::Reply(call, reply) => {
+                self.turn.handle_reply(call, reply, &mut self.session, now);
             }
-            return match news {
+            Input::Stream { number, .. } if number != self.streams => {}
+            Input::Stream { news, .. } => match news {
                 News::Chunk(chunk) => self.hub.handle_chunk(chunk, now),
                 News::End => self.hub.handle_end(now),
                 News::Head => self.hub.handle_head(now),
                 News::Lost(reason) => self.hub.handle_lost(reason, now),
                 News::Refused(error) => self.hub.handle_refused(*error, now),
-            };
-        }
-        let Some(turn) = &mut self.turn else { return };
-        match input {
-            Input::Aborted => turn.handle_aborted(now),
-            Input::Found(found) => turn.handle_look(found, now),
-            Input::Posted(posted) => turn.handle_posted(posted, now),
-            Input::Replied(id, arrival) => turn.handle_replied(&id, arrival, now),
-            Input::Stream { .. } => {}
+            },
         }
     }
 
@@ -216,52 +171,6 @@ impl Driver {
 enum Progress {
     Finished(Box<TurnOutcome>),
     Waiting(Option<Instant>),
-}
-
-/// What the server knows. (A program that has subagents looks at their sessions as well.)
-fn look(server: &Server, about: &Look) -> Result<Snapshot, LookError> {
-    let away = |error: &dyn std::error::Error| LookError::unavailable(error.to_string());
-    let call = |called: io::Result<Result<_, ApiError>>| match called {
-        Ok(Ok(output)) => Ok(output),
-        Ok(Err(error)) => Err(away(&error)),
-        Err(error) => Err(away(&error)),
-    };
-    let mut statuses = call(server.call(&SessionStatuses::new()))?;
-    let status = statuses.remove(&about.session).unwrap_or(SessionStatus::Idle);
-    let mut snapshot = Snapshot::new(status);
-    let list = ListMessages::new(about.session.clone());
-    let page = server.call(&list).map_err(|error| away(&error))?.map_err(|error| away(&error))?;
-    let own = page.messages.iter().position(|message| message.info.id == about.message);
-    snapshot.messages = page.messages;
-    drop(snapshot.messages.drain(..own.unwrap_or(0)));
-    let asked = server.call(&ListPermissions::new()).map_err(|error| away(&error))?;
-    snapshot.permissions = asked.map_err(|error| away(&error))?;
-    let asked = server.call(&ListQuestions::new()).map_err(|error| away(&error))?;
-    snapshot.questions = asked.map_err(|error| away(&error))?;
-    Ok(snapshot)
-}
-
-fn reply(server: &Server, answer: AskReply) -> Input {
-    let arrival = |called: io::Result<Result<(), ApiError>>| match called {
-        Ok(_) => Arrival::Arrived,
-        Err(_) => Arrival::Unknown,
-    };
-    match answer {
-        AskReply::Permission { id, reply, .. } => {
-            let called = server.call(&ReplyPermission::new(id.clone(), reply));
-            Input::Replied(AskId::Permission(id), arrival(called))
-        }
-        AskReply::Question { id, reply, .. } => {
-            let request = id.clone();
-            let called = match reply {
-                QuestionReply::Answer(answers) => {
-                    server.call(&ReplyQuestion::new(request, answers))
-                }
-                QuestionReply::Dismiss => server.call(&RejectQuestion::new(request)),
-            };
-            Input::Replied(AskId::Question(id), arrival(called))
-        }
-    }
 }
 
 /// An id as OpenCode makes them: the time first.

@@ -7,9 +7,9 @@ mod summarize;
 use bytes::Bytes;
 use http::{Request, Response};
 
-pub use command::Command;
-pub use shell::Shell;
-pub use summarize::{Init, Summarize};
+pub use command::{Command, CommandRequest};
+pub use shell::{Shell, ShellRequest};
+pub use summarize::{Init, InitRequest, Summarize};
 
 use super::call::{Call, nothing};
 use super::message::message;

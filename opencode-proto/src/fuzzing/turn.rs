@@ -1,4 +1,4 @@
-//! A turn to which anything happens, in any order.
+//! Turns of one session to which anything happens, in any order.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "it looks at some of what happens")]
 
@@ -6,22 +6,26 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::{MessageWithParts, Pending, PermissionReply};
-use crate::hub::{HubEnd, Interruption};
-use crate::server_event::{ServerEvent, ServerEventKind, SessionStatus};
-use crate::transcript::AskId;
-use crate::turn::{
-    Arrival, AskReply, LookError, PermissionAsk, Posted, QuestionAsk, QuestionReply, Snapshot,
-    Turn, TurnAction, TurnEventKind, TurnKind, TurnSettings,
-};
+use http::Method;
 
-/// Whatever happens in whatever order, a turn posts once, ends once, within its deadlines, and says nothing twice.
+use super::server::{WrittenMessage, WrittenServer, not_found};
+use crate::api::{Prompt, PromptReply, ShellRequest};
+use crate::ask::AskAnswer;
+use crate::call::{ApiCall, ApiReply, CallFailure, Delivery};
+use crate::hub::{HubEnd, Interruption};
+use crate::server_event::ServerEvent;
+use crate::session::Session;
+use crate::turn::{Turn, TurnAction, TurnEventKind, TurnPost, TurnSettings};
+use crate::{PermissionAsk, PermissionReply, QuestionAsk, TurnEnd};
+
+/// Whatever happens in whatever order, a turn posts once, ends once, within its deadlines, and tells
+/// nothing twice; no prompt is posted while an abort is on its way, aborts of a session go one after
+/// another, and an ask is answered by one turn.
 ///
-/// `data` is the kind of turn, then what happens, two bytes each.
+/// `data` is the kinds and the number of turns, then what happens, two bytes each.
 pub fn turn_machine(data: &[u8], now: Instant) {
-    let Some((kind, steps)) = data.split_first() else { return };
-    let kind = [TurnKind::Prompt, TurnKind::NoReply, TurnKind::Shell][usize::from(*kind % 3)];
-    let mut play = Play::new(kind, now);
+    let Some((kinds, steps)) = data.split_first() else { return };
+    let mut play = Play::new(*kinds, now);
     for step in steps.chunks_exact(2) {
         play.step(step[0], step[1]);
     }
@@ -29,173 +33,273 @@ pub fn turn_machine(data: &[u8], now: Instant) {
 }
 
 struct Play {
-    turn: Turn,
+    session: Session,
+    turns: Vec<PlayedTurn>,
     now: Instant,
+}
+
+struct PlayedTurn {
+    turn: Turn,
+    message: &'static str,
     posts: usize,
     is_over: bool,
-    owed: Vec<Owed>,
+    is_dropped: bool,
+    owed: Vec<ApiCall>,
     permissions: Vec<PermissionAsk>,
     questions: Vec<QuestionAsk>,
     told: BTreeSet<String>,
 }
 
-/// What the machine waits for.
-enum Owed {
-    Aborted,
-    Look,
-    Posted,
-    Replied(AskId),
-}
-
 impl Play {
-    fn new(kind: TurnKind, now: Instant) -> Self {
-        let settings = TurnSettings::default().with_kind(kind);
-        let mut play = Self {
-            turn: Turn::new("s".into(), "m0".into(), settings, now),
-            now,
-            posts: 0,
-            is_over: false,
-            owed: Vec::new(),
-            permissions: Vec::new(),
-            questions: Vec::new(),
-            told: BTreeSet::new(),
-        };
+    fn new(kinds: u8, now: Instant) -> Self {
+        let mut session = Session::new("s".into(), None);
+        let count = if kinds < 128 { 1 } else { 2 };
+        let turns = ["m0", "m1"].into_iter().take(count).map(|message| {
+            let settings = TurnSettings::default();
+            let mut turn = Turn::new(post(kinds), settings, message.into(), &mut session, now);
+            turn.handle_opened(&mut session, now);
+            PlayedTurn {
+                turn,
+                message,
+                posts: 0,
+                is_over: false,
+                is_dropped: false,
+                owed: Vec::new(),
+                permissions: Vec::new(),
+                questions: Vec::new(),
+                told: BTreeSet::new(),
+            }
+        });
+        let turns = turns.collect();
+        let mut play = Self { session, turns, now };
         play.drain();
         play
     }
 
     fn step(&mut self, what: u8, how: u8) {
+        let place = usize::from(what >> 7) % self.turns.len();
         let now = self.now;
+        let (played, session) = (&mut self.turns[place], &mut self.session);
+        let turn = &mut played.turn;
         match what % 16 {
             0..=7 => {
                 let event = Arc::new(ServerEvent::decode(event(what, how).into()));
-                self.turn.handle_event(&event, now);
+                turn.handle_event(&event, session, now);
             }
-            8 => self.pay(how),
-            9 => self.turn.handle_interrupted(&Interruption::Closed),
-            10 => self.turn.handle_reopened(now),
+            8 => self.pay(place, how),
+            9 => turn.handle_interrupted(&Interruption::Closed, session, now),
+            10 => turn.handle_opened(session, now),
             11 => {
                 self.now += Duration::from_millis(u64::from(how) * 20);
-                self.turn.handle_timeout(self.now);
+                turn.handle_timeout(session, self.now);
             }
-            12 => self.answer(how),
-            13 if how.is_multiple_of(16) => self.turn.cancel(now),
-            14 if how.is_multiple_of(64) => self.turn.handle_lost(&HubEnd::Exited, now),
+            12 => played.answer(how, session, now),
+            13 if how.is_multiple_of(16) => turn.cancel(session, now),
+            13 if how % 16 == 1 => played.drop(session, now),
+            14 if how.is_multiple_of(64) => turn.handle_lost(&HubEnd::Exited, session, now),
             15 if how.is_multiple_of(8) => {
                 self.now += Duration::from_secs(u64::from(how) * 10);
-                self.turn.handle_timeout(self.now);
+                turn.handle_timeout(session, self.now);
             }
-            _ => self.turn.handle_timeout(now),
+            _ => turn.handle_timeout(session, now),
         }
         self.drain();
     }
 
     /// Lets a reply come.
-    fn pay(&mut self, how: u8) {
-        if self.owed.is_empty() {
+    fn pay(&mut self, place: usize, how: u8) {
+        let played = &mut self.turns[place];
+        if played.owed.is_empty() {
             return;
         }
-        let owed = self.owed.remove(usize::from(how) % self.owed.len());
-        let now = self.now;
-        match owed {
-            Owed::Aborted => self.turn.handle_aborted(now),
-            Owed::Look => self.turn.handle_look(look(how), now),
-            Owed::Posted => self.turn.handle_posted(
-                match how / 64 {
-                    0 | 1 => Posted::Accepted,
-                    2 => Posted::Unknown { reason: "cut".to_owned() },
-                    _ => Posted::Failed { reason: "refused".to_owned() },
-                },
-                now,
-            ),
-            Owed::Replied(id) => {
-                let arrival =
-                    if how.is_multiple_of(2) { Arrival::Arrived } else { Arrival::Unknown };
-                self.turn.handle_replied(&id, arrival, now);
-            }
+        let call = played.owed.remove(usize::from(how) % played.owed.len());
+        if call.request.uri().path().ends_with("/abort") && !played.turn.awaits(call.id) {
+            panic!("an abort has to be awaited");
         }
-    }
-
-    fn answer(&mut self, how: u8) {
-        if let Some(ask) = self.permissions.pop() {
-            let reply = if how.is_multiple_of(2) {
-                PermissionReply::Once
-            } else {
-                PermissionReply::reject()
-            };
-            self.turn.answer_permission(ask, reply, self.now);
-        }
-        if let Some(ask) = self.questions.pop() {
-            self.turn.answer_question(ask, QuestionReply::Dismiss, self.now);
-        }
+        played.turn.handle_reply(call.id, reply(&call, how), &mut self.session, self.now);
     }
 
     fn drain(&mut self) {
         loop {
-            let action = self.turn.poll_action();
-            if let TurnAction::Wait(wake) = action {
-                assert!(!self.is_over || wake.is_none(), "it waits after the end");
-                return;
+            for place in 0..self.turns.len() {
+                self.drain_turn(place);
             }
-            assert!(!self.is_over, "something after the end: {action:?}");
+            let Some(woken) = self.session.poll_woken() else { return };
+            let woken = self.turns.iter_mut().find(|played| played.turn.number() == woken);
+            if let Some(played) = woken {
+                played.turn.handle_timeout(&mut self.session, self.now);
+            }
+        }
+    }
+
+    fn drain_turn(&mut self, place: usize) {
+        loop {
+            let played = &mut self.turns[place];
+            let action = played.turn.poll_action();
+            match &action {
+                TurnAction::Wait(wake) => {
+                    assert!(!played.is_over || wake.is_none(), "it waits after the end");
+                    return;
+                }
+                TurnAction::Call(call) if is_abort(call) => {}
+                _ => assert!(!played.is_over, "something after the end: {action:?}"),
+            }
             match action {
-                TurnAction::Abort => self.owed.push(Owed::Aborted),
-                TurnAction::AskPermission(ask) => self.permissions.push(ask),
-                TurnAction::AskQuestion(ask) => self.questions.push(ask),
-                TurnAction::Event(event) => {
-                    let told = match &event.kind {
-                        TurnEventKind::Posted(_) => "posted".to_owned(),
-                        TurnEventKind::PermissionAsked(request) => request.id.to_string(),
-                        TurnEventKind::QuestionAsked(request) => request.id.to_string(),
-                        TurnEventKind::MessageUpdated(info) if info.completed_ms.is_some() => {
-                            format!("{} {}", event.session, info.raw)
-                        }
-                        _ => continue,
+                TurnAction::AskPermission(ask) => {
+                    let id = ask.request.id.clone();
+                    played.permissions.push(ask);
+                    let holds = |played: &&PlayedTurn| {
+                        let is_held = |ask: &PermissionAsk| ask.request.id == id;
+                        !played.is_over && played.permissions.iter().any(is_held)
                     };
-                    let is_new = self.told.insert(told.clone());
-                    assert!(is_new || told.contains(' '), "told twice: {told}");
+                    assert_eq!(self.turns.iter().filter(holds).count(), 1, "one turn answers");
                 }
+                TurnAction::AskQuestion(ask) => played.questions.push(ask),
+                TurnAction::Call(call) => self.call(place, *call),
+                TurnAction::Event(event) => played.tell(&event),
                 TurnAction::Finished(outcome) => {
-                    self.is_over = true;
+                    played.is_over = true;
                     assert!(outcome.full_text().ends_with(&*outcome.text()));
+                    assert!(!matches!(outcome.end, TurnEnd::Refused(_)));
                 }
-                TurnAction::Look(_) => {
-                    self.owed.retain(|owed| !matches!(owed, Owed::Look));
-                    self.owed.push(Owed::Look);
+                TurnAction::Link { .. } => {}
+                TurnAction::Ready => {
+                    let message = played.message.into();
+                    played.turn.post(message, &mut self.session, self.now);
                 }
-                TurnAction::Post => {
-                    self.posts += 1;
-                    assert_eq!(self.posts, 1, "posted twice");
-                    self.owed.push(Owed::Posted);
-                }
-                TurnAction::Reply(reply) => self.owed.push(Owed::Replied(match reply {
-                    AskReply::Permission { id, .. } => AskId::Permission(id),
-                    AskReply::Question { id, .. } => AskId::Question(id),
-                })),
                 TurnAction::Wait(_) => unreachable!("it was looked at"),
             }
         }
     }
 
-    /// Nothing happens any more but replies and time: the turn ends.
+    fn call(&mut self, place: usize, call: ApiCall) {
+        let aborts = self.turns.iter().flat_map(|played| &played.owed);
+        let aborts = aborts.filter(|call| is_abort(call)).count();
+        let played = &mut self.turns[place];
+        if is_abort(&call) {
+            assert_eq!(aborts, 0, "aborts go one after another");
+        }
+        if is_post(&call) {
+            assert_eq!(aborts, 0, "an abort is on its way");
+            played.posts += 1;
+            assert_eq!(played.posts, 1, "posted twice");
+        }
+        played.owed.push(call);
+    }
+
+    /// Nothing happens any more but replies and time: the turns end.
     fn end(&mut self) {
-        self.turn.handle_reopened(self.now);
+        for played in &mut self.turns {
+            played.turn.handle_opened(&mut self.session, self.now);
+        }
         for _ in 0..1000 {
             self.drain();
-            if self.is_over {
+            if self.turns.iter().all(|played| played.turn.is_over()) {
                 return;
             }
-            self.answer(1);
-            while !self.owed.is_empty() {
-                self.pay(0);
-                self.drain();
+            for place in 0..self.turns.len() {
+                self.turns[place].answer(1, &mut self.session, self.now);
+                while !self.turns[place].owed.is_empty() {
+                    self.pay(place, 0);
+                    self.drain();
+                }
             }
-            if let TurnAction::Wait(Some(wake)) = self.turn.poll_action() {
+            let wakes =
+                self.turns.iter_mut().filter_map(|played| match played.turn.poll_action() {
+                    TurnAction::Wait(wake) => wake,
+                    action => panic!("not drained: {action:?}"),
+                });
+            if let Some(wake) = wakes.min() {
                 self.now = self.now.max(wake);
-                self.turn.handle_timeout(self.now);
+            }
+            for played in &mut self.turns {
+                played.turn.handle_timeout(&mut self.session, self.now);
             }
         }
-        panic!("the turn does not end");
+        panic!("the turns do not end");
+    }
+}
+
+impl PlayedTurn {
+    fn answer(&mut self, how: u8, session: &mut Session, now: Instant) {
+        let mut answers: Vec<AskAnswer> = Vec::new();
+        if let Some(ask) = self.permissions.pop() {
+            answers.push(match how.is_multiple_of(2) {
+                true => ask.reply(PermissionReply::Once),
+                false => ask.refuse(),
+            });
+        }
+        answers.extend(self.questions.pop().map(QuestionAsk::refuse));
+        for answer in answers {
+            self.turn.answer(answer, session, now);
+        }
+    }
+
+    fn drop(&mut self, session: &mut Session, now: Instant) {
+        if self.is_dropped {
+            return;
+        }
+        (self.is_dropped, self.is_over) = (true, true);
+        self.permissions.clear();
+        self.questions.clear();
+        self.turn.abandon(session, now);
+        let turn = &self.turn;
+        self.owed.retain(|call| turn.awaits(call.id));
+    }
+
+    fn tell(&mut self, event: &crate::TurnEvent) {
+        let told = match &event.kind {
+            TurnEventKind::Posted(_) => "posted".to_owned(),
+            TurnEventKind::PermissionAsked(request) => request.id.to_string(),
+            TurnEventKind::QuestionAsked(request) => request.id.to_string(),
+            TurnEventKind::MessageUpdated(info) if info.completed_ms.is_some() => {
+                format!("{} {}", event.session, info.raw)
+            }
+            _ => return,
+        };
+        let is_new = self.told.insert(told.clone());
+        assert!(is_new || told.contains(' '), "told twice: {told}");
+    }
+}
+
+fn post(kinds: u8) -> TurnPost {
+    match kinds % 3 {
+        0 => TurnPost::from("Go."),
+        1 => Prompt::from("Go.").with_reply(PromptReply::NoReply).into(),
+        _ => ShellRequest::new("build", "true").into(),
+    }
+}
+
+fn is_abort(call: &ApiCall) -> bool {
+    call.request.uri().path().ends_with("/abort")
+}
+
+fn is_post(call: &ApiCall) -> bool {
+    let path = call.request.uri().path();
+    path.ends_with("/prompt_async") || path.ends_with("/shell")
+}
+
+fn reply(call: &ApiCall, how: u8) -> ApiReply {
+    let lost = |delivery| Err(CallFailure::new(delivery, "cut"));
+    if call.request.method() == Method::GET {
+        return match how {
+            254 => Ok(not_found()),
+            _ if how % 16 == 15 => lost(Delivery::NotSent),
+            _ => written(how).reply(call),
+        };
+    }
+    if is_post(call) {
+        return match how / 64 {
+            // An answer that cannot be read is one.
+            0 | 1 => WrittenServer::default().reply(call),
+            2 => lost(Delivery::Unknown),
+            _ => lost(Delivery::NotSent),
+        };
+    }
+    if how.is_multiple_of(2) {
+        WrittenServer::default().reply(call)
+    } else {
+        lost(Delivery::Unknown)
     }
 }
 
@@ -268,34 +372,33 @@ fn event(what: u8, how: u8) -> String {
     format!(r#"{{"type":"{event_type}","properties":{{"sessionID":"{session}",{properties}}}}}"#)
 }
 
-/// What a look finds: little, or some of what could have been told.
-fn look(how: u8) -> Result<Snapshot, LookError> {
-    if how % 16 == 15 {
-        return Err(LookError::unavailable("away"));
+/// A server that knows little, or some of what could have been told.
+fn written(how: u8) -> WrittenServer {
+    let mut server = WrittenServer::default();
+    if how % 4 == 1 {
+        server.statuses.insert("s".to_owned(), r#"{"type":"busy"}"#.to_owned());
     }
-    if how == 254 {
-        return Err(LookError::SessionGone);
-    }
-    let status = if how % 4 == 1 { SessionStatus::Busy } else { SessionStatus::Idle };
-    let mut snapshot = Snapshot::new(status);
-    for (what, how) in [(0, 0), (1, how), (1, how.wrapping_add(17)), (0, how % 4)] {
-        if let ServerEventKind::MessageUpdated(info) =
-            ServerEvent::decode(event(what, how).into()).kind
-            && how & 0x40 == 0
-        {
-            let part = ServerEvent::decode(event(2, how).into());
-            let parts = match part.kind {
-                ServerEventKind::PartUpdated(part) => vec![part],
-                _ => Vec::new(),
-            };
-            snapshot.messages.push(MessageWithParts::new(*info, parts));
+    if how & 0x40 == 0 {
+        let messages = server.messages.entry("s".to_owned()).or_default();
+        for (what, how) in [(0, 0), (1, how), (1, how.wrapping_add(17)), (0, how % 4)] {
+            let (message, part) = (event(what, how), event(2, how));
+            messages.push(WrittenMessage {
+                id: ["m0", "m1", "m2", "m3"][usize::from(how) % 4].to_owned(),
+                info: value(&message, "info"),
+                parts: vec![value(&part, "part")],
+            });
         }
     }
-    if how % 8 == 2
-        && let ServerEventKind::PermissionAsked(request) =
-            ServerEvent::decode(event(6, how & 0xfe).into()).kind
-    {
-        snapshot.permissions.push(Pending::new("s".into(), *request));
+    if how % 8 == 2 {
+        let asked = event(6, how & 0xfe);
+        let (_, properties) = asked.split_once(r#""properties":"#).expect("an event");
+        server.permissions.push(properties[..properties.len() - 1].to_owned());
     }
-    Ok(snapshot)
+    server
+}
+
+/// The value of the last property of an event.
+fn value(event: &str, name: &str) -> String {
+    let (_, value) = event.split_once(&format!(r#""{name}":"#)).expect("the event has it");
+    value[..value.len() - 2].to_owned()
 }

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use crate::answer::join;
+use crate::json::RawJson;
 use crate::part::{Part, TextOrigin, TextPart, ToolPart};
 use crate::server_event::{MessageInfo, Role};
 use crate::{MessageId, StepRole};
@@ -10,6 +11,8 @@ use crate::{MessageId, StepRole};
 pub struct Message {
     id: MessageId,
     info: Option<MessageInfo>,
+    /// The message as a look found it, until the event comes that tells the same.
+    found: Option<RawJson>,
     parts: Vec<Content>,
 }
 
@@ -80,7 +83,7 @@ pub(crate) enum Before {
 
 impl Message {
     pub(super) fn new(id: MessageId) -> Self {
-        Self { id, info: None, parts: Vec::new() }
+        Self { id, info: None, found: None, parts: Vec::new() }
     }
 
     /// The message.
@@ -144,7 +147,12 @@ impl Message {
                 return false;
             }
         }
-        self.info = Some(info.detach());
+        let known = self.info.insert(info.detach());
+        match how {
+            Told::Look => self.found = Some(known.raw.clone()),
+            // A look may find a message as an event will tell it that comes later, after older ones.
+            Told::Event => return self.found.take_if(|found| *found == info.raw).is_none(),
+        }
         true
     }
 

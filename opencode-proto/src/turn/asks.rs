@@ -1,155 +1,257 @@
-//! What a turn was asked, and what was answered.
+//! Asks of a turn, and the replies to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::action::AskReply;
-use crate::{AskId, PermissionId, QuestionId};
+use crate::SessionId;
+use crate::api::Operation;
+use crate::ask::{Ask, AskKind};
+use crate::call::{ApiReply, CallFault, read_reply};
 
-/// How often an answer is sent again when nobody knows whether it arrived. (A second one changes nothing.)
+/// Most times that a reply is sent of which nothing is known. (A second one changes nothing.)
 const SENDS_MAX: u32 = 8;
 
-#[derive(Debug, Default)]
-pub(super) struct Asks {
-    /// Questions sort after permissions, both by their ids, which grow with time.
-    asks: BTreeMap<Key, Ask>,
-    /// What each is about.
-    subjects: BTreeMap<Key, String>,
-    /// Those that were there when the server was looked at last: it knows nothing of later ones.
-    looked_at: BTreeSet<Key>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Permission(PermissionId),
-    Question(QuestionId),
+/// Asks of one kind, by their ids, which grow with time.
+#[derive(Debug)]
+pub(super) struct Asks<K: AskKind> {
+    entries: BTreeMap<K::Id, Entry<K>>,
+    /// Asks that were known when the last look began: its findings say nothing about later ones.
+    looked_at: BTreeSet<K::Id>,
 }
 
 #[derive(Debug)]
-enum Ask {
-    /// It was answered, and the answer is on its way.
-    Answered {
-        reply: AskReply,
-        sends: u32,
-        again_at: Option<Instant>,
-    },
-    Closed,
-    /// Somebody is thinking about it.
-    Open,
+struct Entry<K: AskKind> {
+    /// Description of the request, where one arrived.
+    subject: Option<String>,
+    state: AskState<K>,
 }
 
-impl Asks {
-    /// Whether the ask is new.
-    pub(super) fn open(&mut self, id: &AskId, subject: String) -> bool {
-        let key = Key::from(id);
-        if self.asks.contains_key(&key) {
-            return false;
-        }
-        self.subjects.insert(key.clone(), subject);
-        self.asks.insert(key, Ask::Open);
-        true
+#[derive(Debug)]
+enum AskState<K: AskKind> {
+    Closed,
+    /// Another turn of the session has the ask.
+    Elsewhere(Ask<K>),
+    /// The application has the ask.
+    Open,
+    Replying(AskReplying<K>),
+}
+
+/// A reply on its way to the server.
+#[derive(Debug)]
+struct AskReplying<K: AskKind> {
+    session: SessionId,
+    reply: K::Reply,
+    /// Endpoint: see [`AskKind::operation`].
+    route: usize,
+    sends: u32,
+    /// When to send the reply again. `None`: the server has not replied yet.
+    again_at: Option<Instant>,
+}
+
+/// Course of a reply after the server's answer to it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum AskProgress {
+    /// The reply arrived, or is not needed any more.
+    Arrived,
+    /// The server does not have the endpoint: the next one is to be tried at once.
+    NextRoute,
+    /// The reply may have arrived or not. It will be sent again.
+    Unknown,
+}
+
+impl<K: AskKind> Default for Asks<K> {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new(), looked_at: BTreeSet::new() }
+    }
+}
+
+impl<K: AskKind> Asks<K> {
+    pub(super) fn is_known(&self, id: &K::Id) -> bool {
+        self.entries.contains_key(id)
     }
 
-    /// What it is about, if that was told.
-    pub(super) fn subject(&self, id: &AskId) -> Option<&str> {
-        self.subjects.get(&Key::from(id)).map(String::as_str)
+    /// Adds a new ask, which the application has from now on.
+    pub(super) fn open(&mut self, request: &K::Request) {
+        self.add(request, AskState::Open);
     }
 
-    /// Whether the answer is to be sent: not when the ask is over.
-    pub(super) fn answer(&mut self, reply: &AskReply) -> bool {
-        match self.asks.get_mut(&Key::of(reply)) {
-            Some(ask @ Ask::Open) => {
-                *ask = Ask::Answered { reply: reply.clone(), sends: 1, again_at: None };
-                true
-            }
-            Some(Ask::Answered { .. } | Ask::Closed) | None => false,
-        }
+    /// Adds a new ask that another turn answers.
+    pub(super) fn leave(&mut self, ask: Ask<K>) {
+        let request = ask.request.clone();
+        self.add(&request, AskState::Elsewhere(ask));
     }
 
-    pub(super) fn close(&mut self, id: &AskId) {
-        self.asks.insert(Key::from(id), Ask::Closed);
+    fn add(&mut self, request: &K::Request, state: AskState<K>) {
+        let entry = Entry { subject: Some(K::subject(request)), state };
+        self.entries.insert(K::id(request).clone(), entry);
     }
 
-    /// Whether it was open until then, and is answered by somebody else.
-    pub(super) fn close_by_others(&mut self, id: &AskId) -> bool {
-        let before = self.asks.insert(Key::from(id), Ask::Closed);
-        matches!(before, Some(Ask::Open) | None)
-    }
-
-    /// An answer may not have arrived.
-    pub(super) fn retry(&mut self, id: &AskId, now: Instant) {
-        if let Some(ask @ Ask::Answered { .. }) = self.asks.get_mut(&Key::from(id))
-            && let Ask::Answered { sends, again_at, .. } = ask
-        {
-            if *sends >= SENDS_MAX {
-                *ask = Ask::Closed;
-            } else {
-                *again_at = now.checked_add(Duration::from_millis(250 << (*sends).min(5)));
-            }
-        }
-    }
-
-    /// The answers to send again now.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<AskReply> {
-        let mut due = Vec::new();
-        for ask in self.asks.values_mut() {
-            if let Ask::Answered { reply, sends, again_at } = ask
-                && again_at.is_some_and(|at| at <= now)
+    /// Takes the asks of other turns that `claim` gets. The application has them from now on.
+    pub(super) fn take_left(&mut self, mut claim: impl FnMut(&K::Id) -> bool) -> Vec<Ask<K>> {
+        let mut taken = Vec::new();
+        for (id, entry) in &mut self.entries {
+            if matches!(entry.state, AskState::Elsewhere(_))
+                && claim(id)
+                && let AskState::Elsewhere(ask) =
+                    std::mem::replace(&mut entry.state, AskState::Open)
             {
-                (*sends, *again_at) = (*sends + 1, None);
-                due.push(reply.clone());
+                taken.push(ask);
+            }
+        }
+        taken
+    }
+
+    /// Returns whether another turn has one of the asks.
+    pub(super) fn has_left(&self) -> bool {
+        self.entries.values().any(|entry| matches!(entry.state, AskState::Elsewhere(_)))
+    }
+
+    /// Returns what the request is about, in words.
+    pub(super) fn subject(&self, id: &K::Id) -> &str {
+        let subject = self.entries.get(id).and_then(|entry| entry.subject.as_deref());
+        subject.unwrap_or(K::UNKNOWN_SUBJECT)
+    }
+
+    /// Answers an ask that the application has. Returns the request that carries the reply; `None`
+    /// when the ask is over.
+    pub(super) fn answer(
+        &mut self,
+        session: SessionId,
+        id: &K::Id,
+        reply: K::Reply,
+    ) -> Option<Box<dyn Operation<Output = ()>>> {
+        let entry = self.entries.get_mut(id)?;
+        if !matches!(entry.state, AskState::Open) {
+            return None;
+        }
+        let replying = AskReplying { session, reply, route: 0, sends: 1, again_at: None };
+        let operation = replying.operation(id);
+        entry.state = AskState::Replying(replying);
+        operation
+    }
+
+    /// Reads the server's answer to a reply.
+    pub(super) fn handle_reply(
+        &mut self,
+        id: &K::Id,
+        reply: ApiReply,
+        now: Instant,
+    ) -> AskProgress {
+        let Some(Entry { state: state @ AskState::Replying(_), .. }) = self.entries.get_mut(id)
+        else {
+            return AskProgress::Arrived;
+        };
+        let AskState::Replying(replying) = state else { return AskProgress::Arrived };
+        match replying.handle_reply(id, reply, now) {
+            AskProgress::Arrived => {
+                *state = AskState::Closed;
+                AskProgress::Arrived
+            }
+            progress @ (AskProgress::NextRoute | AskProgress::Unknown) => progress,
+        }
+    }
+
+    /// Returns the request of a reply that is on its way.
+    pub(super) fn operation(&self, id: &K::Id) -> Option<Box<dyn Operation<Output = ()>>> {
+        match &self.entries.get(id)?.state {
+            AskState::Replying(replying) => replying.operation(id),
+            AskState::Closed | AskState::Elsewhere(_) | AskState::Open => None,
+        }
+    }
+
+    /// Closes an ask that the server told an answer to. Returns whether the answer is not ours.
+    pub(super) fn close_by_others(&mut self, id: &K::Id) -> bool {
+        let before = self.replace(id, AskState::Closed);
+        matches!(before, Some(AskState::Open | AskState::Elsewhere(_)) | None)
+    }
+
+    fn replace(&mut self, id: &K::Id, state: AskState<K>) -> Option<AskState<K>> {
+        match self.entries.get_mut(id) {
+            Some(entry) => Some(std::mem::replace(&mut entry.state, state)),
+            None => {
+                self.entries.insert(id.clone(), Entry { subject: None, state });
+                None
+            }
+        }
+    }
+
+    /// Returns the replies that are to be sent again now.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<K::Id> {
+        let mut due = Vec::new();
+        for (id, entry) in &mut self.entries {
+            if let AskState::Replying(replying) = &mut entry.state
+                && replying.again_at.is_some_and(|at| at <= now)
+            {
+                (replying.sends, replying.again_at) = (replying.sends + 1, None);
+                due.push(id.clone());
             }
         }
         due
     }
 
+    /// Returns when the next reply is to be sent again.
     pub(super) fn wake(&self) -> Option<Instant> {
-        let at = |ask: &Ask| match ask {
-            Ask::Answered { again_at, .. } => *again_at,
-            Ask::Closed | Ask::Open => None,
+        let at = |entry: &Entry<K>| match &entry.state {
+            AskState::Replying(replying) => replying.again_at,
+            AskState::Closed | AskState::Elsewhere(_) | AskState::Open => None,
         };
-        self.asks.values().filter_map(at).min()
+        self.entries.values().filter_map(at).min()
     }
 
-    /// Whether somebody is thinking.
+    /// Returns whether an application is deciding, this turn's or that of another one.
     pub(super) fn is_waiting(&self) -> bool {
-        self.asks.values().any(|ask| matches!(ask, Ask::Open))
+        let is_open =
+            |entry: &Entry<K>| matches!(entry.state, AskState::Open | AskState::Elsewhere(_));
+        self.entries.values().any(is_open)
     }
 
-    /// The server is being looked at from now on.
+    /// Notes that a look begins.
     pub(super) fn look(&mut self) {
-        self.looked_at = self.asks.keys().cloned().collect();
+        self.looked_at = self.entries.keys().cloned().collect();
     }
 
-    /// What is still open or on its way, but not among those that the server had pending when it was looked at.
-    pub(super) fn missing(&self, pending: &[AskId]) -> Vec<AskId> {
-        let ids = self.asks.iter().filter(|(_, ask)| !matches!(ask, Ask::Closed));
-        let ids = ids.filter(|(key, _)| self.looked_at.contains(key));
-        ids.map(|(key, _)| key.id()).filter(|id| !pending.contains(id)).collect()
+    /// Closes the asks that the server did not have any more when it was looked at. Returns the
+    /// closed ones.
+    pub(super) fn close_missing(&mut self, pending: &[&K::Id]) -> Vec<K::Id> {
+        let mut missing = Vec::new();
+        for (id, entry) in &mut self.entries {
+            let is_closed = matches!(entry.state, AskState::Closed);
+            if !is_closed && self.looked_at.contains(id) && !pending.contains(&id) {
+                entry.state = AskState::Closed;
+                missing.push(id.clone());
+            }
+        }
+        missing
     }
 }
 
-impl Key {
-    fn of(reply: &AskReply) -> Self {
-        match reply {
-            AskReply::Permission { id, .. } => Self::Permission(id.clone()),
-            AskReply::Question { id, .. } => Self::Question(id.clone()),
-        }
+impl<K: AskKind> AskReplying<K> {
+    fn operation(&self, id: &K::Id) -> Option<Box<dyn Operation<Output = ()>>> {
+        K::operation(&self.session, id, &self.reply, self.route)
     }
 
-    fn id(&self) -> AskId {
-        match self {
-            Self::Permission(id) => AskId::Permission(id.clone()),
-            Self::Question(id) => AskId::Question(id.clone()),
+    fn handle_reply(&mut self, id: &K::Id, reply: ApiReply, now: Instant) -> AskProgress {
+        let Some(operation) = self.operation(id) else { return AskProgress::Arrived };
+        match read_reply(&*operation, reply) {
+            Ok(()) => AskProgress::Arrived,
+            Err(CallFault::Api(error)) if error.is_unknown_route() => {
+                self.route += 1;
+                match self.operation(id) {
+                    Some(_) => AskProgress::NextRoute,
+                    None => AskProgress::Arrived,
+                }
+            }
+            // Another try does not help: the ask has its answer, or is over.
+            Err(CallFault::Api(_)) => AskProgress::Arrived,
+            Err(CallFault::Failed(_)) if self.sends >= SENDS_MAX => AskProgress::Arrived,
+            Err(CallFault::Failed(_)) => {
+                let delay = Duration::from_millis(250 << self.sends.min(5));
+                self.again_at = now.checked_add(delay);
+                AskProgress::Unknown
+            }
         }
     }
 }
 
-impl From<&AskId> for Key {
-    fn from(id: &AskId) -> Self {
-        match id {
-            AskId::Permission(id) => Self::Permission(id.clone()),
-            AskId::Question(id) => Self::Question(id.clone()),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,14 @@ impl Chain {
         self.is_torn = false;
     }
 
+    /// The server lists these messages before the turn's own: they are of earlier turns, also when
+    /// events of them come after the turn's own message.
+    pub(super) fn set_earlier(&mut self, messages: &[MessageId]) {
+        for message in messages {
+            self.members.entry(message.clone()).or_insert(Member::Earlier);
+        }
+    }
+
     pub(super) fn is_superseded(&self) -> bool {
         self.is_superseded
     }

@@ -1,109 +1,113 @@
-//! What events and looks add to a turn.
+//! Additions of events and looks to a turn.
 
 mod ask;
 mod content;
 mod session;
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::{Origin, Snapshot, Turn, TurnAction, TurnEvent, TurnEventKind};
+use ask::ReplyKind;
+
+use super::action::TurnAction;
+use super::core::TurnInput;
+use super::event::{Origin, TurnEvent, TurnEventKind};
+use super::look::Snapshot;
+use super::posted::PostedTurn;
+use super::record::Place;
 use crate::api::MessageWithParts;
+use crate::ask::{PermissionKind, QuestionKind};
 use crate::server_event::{ServerEvent, ServerEventKind, SessionInfo, SessionStatus};
-use crate::transcript::{AskId, Transcript};
 use crate::{SessionId, StepRole};
 
 type Source<'a> = Option<&'a Arc<ServerEvent>>;
 
-/// Where something happened: in the turn's own session, or in that of a subagent.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Child(usize),
-    Own,
-}
-
-impl Turn {
-    pub(super) fn follow(&mut self, event: &Arc<ServerEvent>, now: Instant) {
+impl PostedTurn {
+    pub(super) fn follow(&mut self, event: &Arc<ServerEvent>, input: &mut TurnInput<'_>) {
         let Some(session) = event.session.as_ref() else { return };
         if let ServerEventKind::SessionCreated(info) = &event.kind {
-            self.child_created(info, event);
+            self.child_created(info, event, input);
         }
-        // A subagent may ask before anything else was heard of it.
+        // A subagent may ask before its session is known.
         if let ServerEventKind::PermissionAsked(request) = &event.kind {
-            return self.permission_asked(session, request, Some(event), now);
+            return self.asked::<PermissionKind>(session, request, Some(event), input);
         }
         if let ServerEventKind::QuestionAsked(request) = &event.kind {
-            return self.question_asked(session, request, Some(event), now);
+            return self.asked::<QuestionKind>(session, request, Some(event), input);
         }
-        if self.chain.is_torn() && is_content(&event.kind) {
-            return self.hold(event, now);
+        if self.record.chain.is_torn() && is_content(&event.kind) {
+            return self.hold(event, input);
         }
-        self.follow_now(session, event, now);
+        let was_seen = self.record.chain.is_seen();
+        self.follow_now(session, event, input);
+        if !was_seen && self.record.chain.is_seen() {
+            self.forget_earlier_errors(input);
+        }
     }
 
-    fn follow_now(&mut self, session: &SessionId, event: &Arc<ServerEvent>, now: Instant) {
-        let place = if *session == self.session {
-            Place::Own
-        } else if let Some(place) = self.place_of_child.get(session) {
-            Place::Child(*place)
-        } else {
-            return;
-        };
-        self.told(place, event, now);
+    fn follow_now(
+        &mut self,
+        session: &SessionId,
+        event: &Arc<ServerEvent>,
+        input: &mut TurnInput<'_>,
+    ) {
+        if let Some(place) = self.record.place(session) {
+            self.told(place, event, input);
+        }
     }
 
-    fn told(&mut self, place: Place, event: &Arc<ServerEvent>, now: Instant) {
+    fn told(&mut self, place: Place, event: &Arc<ServerEvent>, input: &mut TurnInput<'_>) {
         let source = Some(event);
         match &event.kind {
-            ServerEventKind::MessageUpdated(info) => self.message_updated(place, info, source, now),
-            ServerEventKind::PartUpdated(part) => self.part_updated(place, part, source),
-            ServerEventKind::PartDelta { .. } => self.part_delta(place, event),
+            ServerEventKind::MessageUpdated(info) => {
+                self.message_updated(place, info, source, input);
+            }
+            ServerEventKind::PartUpdated(part) => self.part_updated(place, part, source, input),
+            ServerEventKind::PartDelta { .. } => self.part_delta(place, event, input),
             ServerEventKind::PartRemoved { part, .. } => {
-                self.transcript_at(place).apply(event);
-                self.emit(place, TurnEventKind::PartRemoved(part.clone()), source);
+                self.record.at_mut(place).apply(event);
+                self.emit(place, TurnEventKind::PartRemoved(part.clone()), source, input);
             }
             ServerEventKind::MessageRemoved { .. } => {
-                self.transcript_at(place).apply(event);
-                self.emit(place, TurnEventKind::Other, source);
+                self.record.at_mut(place).apply(event);
+                self.emit(place, TurnEventKind::Other, source, input);
             }
             ServerEventKind::SessionError(error) => {
-                self.session_error(place, error.as_deref(), event, now);
+                self.session_error(place, error.as_deref(), event, input);
             }
-            ServerEventKind::SessionIdle => self.status(place, &SessionStatus::Idle, event, now),
-            ServerEventKind::SessionStatus(status) => self.status(place, status, event, now),
-            ServerEventKind::SessionUpdated(info) => self.session_updated(place, info, event),
-            ServerEventKind::SessionDeleted(_) => self.session_deleted(place, event, now),
+            ServerEventKind::SessionIdle => {
+                self.status(place, &SessionStatus::Idle, event, input);
+            }
+            ServerEventKind::SessionStatus(status) => self.status(place, status, event, input),
+            ServerEventKind::SessionUpdated(info) => {
+                self.session_updated(place, info, event, input);
+            }
+            ServerEventKind::SessionDeleted(_) => self.session_deleted(place, event, input),
             ServerEventKind::SessionCompacted => {
-                self.emit(place, TurnEventKind::Compacted, source);
+                self.emit(place, TurnEventKind::Compacted, source, input);
             }
             ServerEventKind::TodoUpdated(todos) => {
-                self.transcript_at(place).apply(event);
-                self.emit(place, TurnEventKind::TodosChanged(todos.clone()), source);
+                self.record.at_mut(place).apply(event);
+                self.emit(place, TurnEventKind::TodosChanged(todos.clone()), source, input);
             }
             ServerEventKind::PermissionReplied { request, reply } => {
-                let id = AskId::Permission(request.clone());
-                if self.asks.close_by_others(&id) && &**reply == "reject" {
-                    self.refused(place, &id, "a permission");
-                }
-                let kind = TurnEventKind::PermissionReplied {
-                    request: request.clone(),
-                    reply: reply.clone(),
+                let kind = match &**reply {
+                    "reject" => ReplyKind::Refusal,
+                    _ => ReplyKind::Answer,
                 };
-                self.emit(place, kind, source);
-                self.watch_asks(now);
+                self.replied::<PermissionKind>(place, request, kind, input);
+                let (request, reply) = (request.clone(), reply.clone());
+                let kind = TurnEventKind::PermissionReplied { request, reply };
+                self.emit(place, kind, source, input);
             }
             ServerEventKind::QuestionReplied { request, .. } => {
-                self.asks.close(&AskId::Question(request.clone()));
-                self.emit(place, TurnEventKind::QuestionReplied(request.clone()), source);
-                self.watch_asks(now);
+                self.replied::<QuestionKind>(place, request, ReplyKind::Answer, input);
+                let kind = TurnEventKind::QuestionReplied(request.clone());
+                self.emit(place, kind, source, input);
             }
             ServerEventKind::QuestionRejected { request } => {
-                let id = AskId::Question(request.clone());
-                if self.asks.close_by_others(&id) {
-                    self.refused(place, &id, "a question");
-                }
-                self.emit(place, TurnEventKind::QuestionRejected(request.clone()), source);
-                self.watch_asks(now);
+                self.replied::<QuestionKind>(place, request, ReplyKind::Refusal, input);
+                let kind = TurnEventKind::QuestionRejected(request.clone());
+                self.emit(place, kind, source, input);
             }
             // Asks are followed before, and the rest is not about the turn of a session.
             ServerEventKind::PermissionAsked(_)
@@ -118,84 +122,70 @@ impl Turn {
             | ServerEventKind::Malformed { .. }
             | ServerEventKind::Other { .. }
             | ServerEventKind::SessionDiff { .. }
-            | ServerEventKind::Unknown { .. } => self.emit(place, TurnEventKind::Other, source),
+            | ServerEventKind::Unknown { .. } => {
+                self.emit(place, TurnEventKind::Other, source, input);
+            }
         }
     }
 
-    /// What a look found, as if it had been told.
-    pub(super) fn apply(&mut self, snapshot: &Snapshot, now: Instant) {
-        // Its messages are all there are, from the turn's own on: none of them has to wait for another.
-        self.chain.mend();
-        self.apply_messages(Place::Own, &snapshot.messages, now);
-        for child in &snapshot.children {
-            // Others are of earlier turns: what starts one of this turn's says so.
-            let Some(place) = self.place_of_child.get(&child.session) else { continue };
-            self.apply_messages(Place::Child(*place), &child.messages, now);
+    /// Adds the findings of a look, as if they had been told.
+    pub(super) fn apply(&mut self, found: &Snapshot, input: &mut TurnInput<'_>) {
+        // The messages are all there are, from the turn's own on: none has to wait for another.
+        self.record.chain.mend();
+        self.record.chain.set_earlier(&found.earlier);
+        self.apply_messages(Place::Own, &found.messages, input);
+        for child in &found.children {
+            // Others are of earlier turns: a message that starts one of this turn's names it.
+            let Some(place) = self.record.place(&child.session) else { continue };
+            self.apply_messages(place, &child.messages, input);
         }
-        let order: Vec<_> =
-            snapshot.messages.iter().map(|message| message.info.id.clone()).collect();
-        self.chain.reorder(&order);
-        self.transcript.reorder(&order);
-        for event in self.waiting.take_all() {
+        let order: Vec<_> = found.messages.iter().map(|message| message.info.id.clone()).collect();
+        self.record.chain.reorder(&order);
+        self.record.own.reorder(&order);
+        for event in self.record.held.take_all() {
             if let Some(session) = &event.session {
-                self.follow_now(session, &event, now);
+                self.follow_now(session, &event, input);
             }
         }
-        let mut pending = Vec::new();
-        for ask in &snapshot.permissions {
-            pending.push(AskId::Permission(ask.request.id.clone()));
-            if self.is_of_turn(&ask.session) {
-                self.permission_asked(&ask.session, &ask.request, None, now);
-            }
-        }
-        for ask in &snapshot.questions {
-            pending.push(AskId::Question(ask.request.id.clone()));
-            if self.is_of_turn(&ask.session) {
-                self.question_asked(&ask.session, &ask.request, None, now);
-            }
-        }
-        for id in self.asks.missing(&pending) {
-            self.asks.close(&id);
-        }
-        self.watch_asks(now);
+        self.apply_asks::<PermissionKind>(&found.permissions, input);
+        self.apply_asks::<QuestionKind>(&found.questions, input);
+        self.watch_asks(input);
     }
 
-    fn apply_messages(&mut self, place: Place, messages: &[MessageWithParts], now: Instant) {
+    fn apply_messages(
+        &mut self,
+        place: Place,
+        messages: &[MessageWithParts],
+        input: &mut TurnInput<'_>,
+    ) {
         for MessageWithParts { info, parts, .. } in messages {
-            self.message_updated(place, info, None, now);
+            self.message_updated(place, info, None, input);
             for part in parts {
-                self.part_updated(place, part, None);
+                self.part_updated(place, part, None, input);
             }
         }
     }
 
     fn is_of_turn(&self, session: &SessionId) -> bool {
-        *session == self.session || self.place_of_child.contains_key(session)
+        self.record.place(session).is_some()
     }
 
-    fn child_created(&mut self, info: &SessionInfo, event: &Arc<ServerEvent>) {
+    fn child_created(
+        &mut self,
+        info: &SessionInfo,
+        event: &Arc<ServerEvent>,
+        input: &mut TurnInput<'_>,
+    ) {
         let Some(parent) = &info.parent else { return };
-        if self.chain.is_seen() && self.is_of_turn(parent) {
-            let place = Place::Child(self.child(&info.id));
-            self.transcript_at(place).apply(event);
-            self.emit(place, TurnEventKind::ChildStarted(Box::new(info.clone())), Some(event));
+        if self.record.chain.is_seen() && self.is_of_turn(parent) {
+            let place = self.record.child(&info.id);
+            self.record.at_mut(place).apply(event);
+            let kind = TurnEventKind::ChildStarted(Box::new(info.clone()));
+            self.emit(place, kind, Some(event), input);
         }
     }
 
-    fn child(&mut self, session: &SessionId) -> usize {
-        let next = self.children.len();
-        let place = *self.place_of_child.entry(session.clone()).or_insert(next);
-        if place == next {
-            let mut transcript = Transcript::new(session.clone());
-            if self.gaps > 0 {
-                transcript.interrupt();
-            }
-            self.children.push(transcript);
-        }
-        place
-    }
-
-    /// What the message is for that an event is about.
+    /// Returns the role of the message that an event is about.
     fn step_of(&self, session: &SessionId, kind: &TurnEventKind) -> StepRole {
         let message = match kind {
             TurnEventKind::PartAdded(part) | TurnEventKind::PartFinal { part, .. } => {
@@ -225,41 +215,47 @@ impl Turn {
             | TurnEventKind::TitleChanged(_)
             | TurnEventKind::TodosChanged(_) => return StepRole::Answer,
         };
-        let transcript = match self.place_of_child.get(session) {
-            Some(place) => &self.children[*place],
-            None => &self.transcript,
-        };
+        let place = self.record.place(session).unwrap_or(Place::Own);
+        let transcript = self.record.at(place);
         message.map_or(StepRole::Answer, |message| transcript.step_of(message))
     }
 
-    fn transcript_at(&mut self, place: Place) -> &mut Transcript {
-        match place {
-            Place::Child(place) => &mut self.children[place],
-            Place::Own => &mut self.transcript,
-        }
+    pub(super) fn emit_own(
+        &mut self,
+        kind: TurnEventKind,
+        source: Source<'_>,
+        input: &mut TurnInput<'_>,
+    ) {
+        self.emit(Place::Own, kind, source, input);
     }
 
-    pub(super) fn emit_own(&mut self, kind: TurnEventKind, source: Source<'_>) {
-        self.emit(Place::Own, kind, source);
+    fn emit(
+        &mut self,
+        place: Place,
+        kind: TurnEventKind,
+        source: Source<'_>,
+        input: &mut TurnInput<'_>,
+    ) {
+        let session = self.record.at(place).id().clone();
+        self.emit_in(session, kind, source, input);
     }
 
-    fn emit(&mut self, place: Place, kind: TurnEventKind, source: Source<'_>) {
-        let session = match place {
-            Place::Child(place) => self.children[place].id().clone(),
-            Place::Own => self.session.clone(),
-        };
-        self.emit_in(session, kind, source);
-    }
-
-    fn emit_in(&mut self, session: SessionId, kind: TurnEventKind, source: Source<'_>) {
-        let origin = if session == self.session { Origin::Session } else { Origin::Subagent };
+    fn emit_in(
+        &mut self,
+        session: SessionId,
+        kind: TurnEventKind,
+        source: Source<'_>,
+        input: &mut TurnInput<'_>,
+    ) {
+        let is_own = session == input.core.session;
+        let origin = if is_own { Origin::Session } else { Origin::Subagent };
         let step = self.step_of(&session, &kind);
         let event = TurnEvent { session, origin, step, kind, source: source.cloned() };
-        self.actions.push_back(TurnAction::Event(Box::new(event)));
+        input.core.actions.push_back(TurnAction::Event(Box::new(event)));
     }
 }
 
-/// Whether an event is about what messages hold.
+/// Returns whether an event is about the content of messages.
 fn is_content(kind: &ServerEventKind) -> bool {
     matches!(
         kind,

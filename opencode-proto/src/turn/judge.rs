@@ -1,147 +1,157 @@
-//! Whether a turn is over, and how it ended.
+//! The end of a turn: whether it has come, and which one it is.
 
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Posting, Stop, Turn, TurnEnd, TurnKind, TurnOutcome};
+use super::core::TurnInput;
+use super::outcome::TurnEnd;
+use super::post::TurnKind;
+use super::posted::{Course, Freshness, PostedTurn, Posting, StopCause};
 use crate::error::ErrorName;
 use crate::part::{FinishReason, ToolPart};
 use crate::server_event::{MessageInfo, SessionStatus};
-use crate::turn::TurnAction;
 use crate::{AgentError, MessageId, StepRole};
 
-/// How long nothing may go on at the server before an unfinished answer is taken for the end: after the errors of a
-/// prompt that came to nothing, and otherwise.
+/// Time in which nothing goes on at the server before an unfinished answer counts as the end: after
+/// the errors of a prompt that failed, and otherwise.
 const QUIET_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What the answer says about the end of the turn, given that the session is idle.
+/// Statement of the answer about the end of the turn, given that the session is idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// It is the end.
+    /// The answer is the end.
     Ended,
-    /// It may be the end; the server knows.
+    /// The answer may be the end; the server knows.
     Likely,
     /// Something is missing.
     Unfinished,
 }
 
-impl Turn {
-    /// Ends the turn if it is over, and looks at the server if only that can tell.
-    pub(super) fn judge(&mut self, now: Instant) {
-        // What was missed is a part of it, and is being looked up.
-        if self.is_over || self.chain.is_torn() {
+impl PostedTurn {
+    /// Ends the turn if it is over, and has the server looked at if only that can tell.
+    pub(super) fn judge(&mut self, input: &mut TurnInput<'_>) {
+        // What was missed belongs to the turn, and is being looked up.
+        if input.is_over() || self.record.chain.is_torn() {
             return;
         }
-        if self.settings.kind == TurnKind::NoReply {
+        if input.core.kind == TurnKind::NoReply {
             return if self.is_stored() {
-                self.finish(TurnEnd::Completed, now);
+                input.finish(TurnEnd::Completed);
             } else {
-                self.look_after_errors(now);
+                self.look_after_errors(input);
             };
         }
-        if self.chain.is_superseded() {
-            return self.conclude(now);
+        if self.record.chain.is_superseded() {
+            return self.conclude(input);
         }
-        if self.idle.is_none() {
-            return self.look_after_errors(now);
+        if !self.pulse.is_idle() {
+            return self.look_after_errors(input);
         }
-        match self.verdict() {
-            Verdict::Ended => self.conclude(now),
-            Verdict::Likely => self.look_at(now),
-            Verdict::Unfinished => self.look_at(now + self.settings.settle_delay),
+        match self.verdict(input) {
+            Verdict::Ended => self.conclude(input),
+            Verdict::Likely => self.look_at(input.now),
+            Verdict::Unfinished => self.look_settled(input),
         }
     }
 
-    /// The server was looked at. `is_current`: nothing was heard since it was asked.
-    pub(super) fn looked(&mut self, status: &SessionStatus, is_current: bool, now: Instant) {
-        if self.is_over {
+    /// Judges by the status that a look found.
+    pub(super) fn looked(
+        &mut self,
+        status: &SessionStatus,
+        freshness: Freshness,
+        input: &mut TurnInput<'_>,
+    ) {
+        if input.is_over() {
             return;
         }
-        if !is_current {
-            // What it said about the session is older than what was heard.
-            let may_be_over = self.idle.is_some() || *status == SessionStatus::Idle;
+        if freshness == Freshness::Outdated {
+            let may_be_over = self.pulse.is_idle() || *status == SessionStatus::Idle;
             if may_be_over || self.needs_looks() {
-                self.look_at(now + self.settings.settle_delay);
+                self.look_settled(input);
             }
-            return self.judge(now);
+            return self.judge(input);
         }
         if *status != SessionStatus::Idle {
-            // OpenCode tells that it is idle a moment before it says so when it is asked.
-            if self.idle.take().is_some() {
-                self.look_at(now + self.settings.settle_delay);
+            // OpenCode tells of an idle session a moment before its list of statuses does.
+            if self.pulse.is_idle() {
+                self.look_settled(input);
             }
-            self.quiet = None;
-            self.status = Some(status.clone());
+            self.pulse.quiet = None;
+            self.pulse.status = Some(status.clone());
             return;
         }
-        if self.stop.as_ref().is_some_and(|stop| stop.is_aborted) {
+        if self.course.is_stopping() && !input.core.is_aborting() {
             // A prompt that is still on its way is to be aborted when it is there.
             if !self.is_coming() {
-                self.finish_stopped(now);
+                self.finish_stopped(input);
             }
             return;
         }
-        if self.settings.kind == TurnKind::NoReply {
-            return if self.is_stored() { self.judge(now) } else { self.judge_quiet(now) };
+        if input.core.kind == TurnKind::NoReply {
+            return if self.is_stored() { self.judge(input) } else { self.judge_quiet(input) };
         }
-        match self.verdict() {
-            Verdict::Ended | Verdict::Likely => self.conclude(now),
-            Verdict::Unfinished => self.judge_quiet(now),
+        match self.verdict(input) {
+            Verdict::Ended | Verdict::Likely => self.conclude(input),
+            Verdict::Unfinished => self.judge_quiet(input),
         }
     }
 
-    /// An error without an idle may be the end: a prompt for an unknown agent is never told to be idle.
-    fn look_after_errors(&mut self, now: Instant) {
+    /// An error without an idle may be the end: a session is not reported as idle after a prompt
+    /// for an unknown agent.
+    fn look_after_errors(&mut self, input: &mut TurnInput<'_>) {
         if self.needs_looks() {
-            self.look_at(now + self.settings.settle_delay);
+            self.look_settled(input);
         }
     }
 
-    /// Whether the prompt is still on its way.
+    /// Returns whether the prompt is still on its way.
     fn is_coming(&self) -> bool {
-        matches!(self.posting, Posting::Sent) && !self.chain.is_seen()
+        matches!(self.posting, Posting::Sent(_)) && !self.record.chain.is_seen()
     }
 
     fn is_stored(&self) -> bool {
-        self.chain.is_seen() && matches!(self.posting, Posting::Accepted)
+        self.record.chain.is_seen() && matches!(self.posting, Posting::Accepted)
+    }
+
+    fn is_doubtful(&self) -> bool {
+        matches!(self.posting, Posting::Doubtful { .. }) && !self.record.chain.is_seen()
     }
 
     fn needs_looks(&self) -> bool {
-        let is_lost = !self.chain.is_seen()
-            && (!self.errors.is_empty() || matches!(self.posting, Posting::Doubtful { .. }));
-        is_lost || self.quiet.is_some()
+        let has_errors = !self.record.chain.is_seen() && !self.faults.errors.is_empty();
+        has_errors || self.is_doubtful() || self.pulse.quiet.is_some()
     }
 
     /// The server does nothing, and the answer is not complete.
-    fn judge_quiet(&mut self, now: Instant) {
-        // It cannot have been worked on. What becomes of the request will be told.
+    fn judge_quiet(&mut self, input: &mut TurnInput<'_>) {
+        // The prompt cannot have been worked on. The reply to the post decides.
         if self.is_coming() {
             return;
         }
-        let since = *self.quiet.get_or_insert(now);
+        let since = *self.pulse.quiet.get_or_insert(input.now);
         // One error says that something of the prompt failed; the second that the prompt did.
-        let has_failed = self.errors.len() > 1 || self.idle.is_some() && !self.errors.is_empty();
-        let is_doubtful = matches!(self.posting, Posting::Doubtful { .. }) && !self.chain.is_seen();
-        let is_refused = has_failed || is_doubtful;
+        let errors = self.faults.errors.len();
+        let has_failed = errors > 1 || self.pulse.is_idle() && errors > 0;
+        let is_refused = has_failed || self.is_doubtful();
         let limit = if is_refused { QUIET_AFTER_FAILURE } else { QUIET };
-        if now.saturating_duration_since(since) < limit {
-            return self.look_at(now + self.settings.settle_delay);
+        if input.now.saturating_duration_since(since) < limit {
+            return self.look_settled(input);
         }
-        let end = match (mem::take(&mut self.errors), &self.posting) {
+        let end = match (mem::take(&mut self.faults.errors), &self.posting) {
             (errors, _) if !errors.is_empty() => failed(&errors),
-            (_, Posting::Doubtful { reason }) if !self.chain.is_seen() => {
+            (_, Posting::Doubtful { reason }) if self.is_doubtful() => {
                 TurnEnd::NotPosted { reason: reason.clone(), is_certain: false }
             }
             _ => TurnEnd::Torn,
         };
-        // In case something of it is still to come.
-        self.actions.push_back(TurnAction::Abort);
-        self.finish(end, now);
+        // In case something of the turn is still to come.
+        input.abort();
+        input.finish(end);
     }
 
-    fn verdict(&self) -> Verdict {
-        let Some(answer) = self.chain.last_answer() else { return Verdict::Unfinished };
+    fn verdict(&self, input: &TurnInput<'_>) -> Verdict {
+        let Some(answer) = self.record.chain.last_answer() else { return Verdict::Unfinished };
         if let Some(error) = &answer.error {
             // OpenCode goes on after this one, if it can.
             let goes_on = error.name == ErrorName::CONTEXT_OVERFLOW;
@@ -151,10 +161,10 @@ impl Turn {
             return Verdict::Unfinished;
         }
         let is_over = match &answer.finish {
-            // OpenCode stops there.
+            // OpenCode stops at a refusal.
             Some(finish) if finish.expects_more() => self.refused.is_some(),
             Some(finish) => *finish != FinishReason::UNKNOWN,
-            None => self.settings.kind == TurnKind::Shell,
+            None => input.core.kind == TurnKind::Shell,
         };
         if is_over && answer.step == StepRole::Answer || answer.structured.is_some() {
             Verdict::Ended
@@ -163,23 +173,23 @@ impl Turn {
         }
     }
 
-    /// Ends a turn whose answer is what it is.
-    fn conclude(&mut self, now: Instant) {
-        let end = match self.chain.last_answer() {
-            Some(answer) => self.end_of(answer),
+    /// Ends a turn by its answer.
+    fn conclude(&mut self, input: &mut TurnInput<'_>) {
+        let end = match self.record.chain.last_answer() {
+            Some(answer) => self.end_of(answer, input),
             None => TurnEnd::Torn,
         };
-        // It may have finished by itself before the abort reached it.
-        // A shell command has no end that tells the one from the other.
-        let is_certain = end.is_completed() && self.settings.kind != TurnKind::Shell;
-        if self.stop.is_some() && !is_certain {
-            self.finish_stopped(now);
+        // The turn may have finished by itself before the abort arrived. A command line has no end
+        // that tells the one from the other.
+        let is_certain = end.is_completed() && input.core.kind != TurnKind::Shell;
+        if self.course.is_stopping() && !is_certain {
+            self.finish_stopped(input);
         } else {
-            self.finish(end, now);
+            input.finish(end);
         }
     }
 
-    fn end_of(&self, answer: &MessageInfo) -> TurnEnd {
+    fn end_of(&self, answer: &MessageInfo, input: &TurnInput<'_>) -> TurnEnd {
         if let Some(error) = &answer.error {
             return if error.name == ErrorName::MESSAGE_ABORTED {
                 TurnEnd::Aborted
@@ -187,7 +197,7 @@ impl Turn {
                 TurnEnd::AgentError(error.clone())
             };
         }
-        if answer.structured.is_some() || self.settings.kind == TurnKind::Shell {
+        if answer.structured.is_some() || input.core.kind == TurnKind::Shell {
             return TurnEnd::Completed;
         }
         match (&answer.finish, &self.refused) {
@@ -204,41 +214,29 @@ impl Turn {
         }
     }
 
-    /// A tool of this message that was refused by somebody else, so that the turn ended there.
+    /// Returns a tool of this message that another client refused, so that the turn ended there.
     fn refused_tool(&self, message: &MessageId) -> Option<String> {
-        let message = self.transcript.messages().iter().find(|it| it.id() == message)?;
+        let message = self.record.own.messages().iter().find(|it| it.id() == message)?;
         let stops = |tool: &&ToolPart| tool.state.is_rejected() && !tool.state.is_corrected();
         message.tools().filter(stops).last().map(|tool| tool.tool.to_string())
     }
 
-    /// Ends a turn that was aborted by us.
-    pub(super) fn finish_stopped(&mut self, now: Instant) {
-        let why = self.stop.as_ref().map_or(Stop::Cancelled, |stop| stop.why);
-        let end = match why {
-            Stop::Cancelled => TurnEnd::Cancelled,
-            Stop::Endless => TurnEnd::Endless,
-            Stop::Overflowed => failed(&self.errors),
-            Stop::TimedOut(deadline) => TurnEnd::TimedOut(deadline),
+    /// Ends a turn that was stopped.
+    pub(super) fn finish_stopped(&mut self, input: &mut TurnInput<'_>) {
+        let why = match self.course {
+            Course::Stopping { why, .. } => why,
+            Course::Working => StopCause::Cancelled,
         };
-        self.finish(end, now);
-    }
-
-    pub(super) fn finish(&mut self, end: TurnEnd, now: Instant) {
-        self.is_over = true;
-        let empty = crate::Transcript::new(self.session.clone());
-        let outcome = TurnOutcome {
-            end,
-            message: self.message.clone(),
-            transcript: mem::replace(&mut self.transcript, empty),
-            children: mem::take(&mut self.children),
-            gaps: self.gaps,
-            elapsed: now.saturating_duration_since(self.started),
-        };
-        self.actions.push_back(TurnAction::Finished(Box::new(outcome)));
+        input.finish(match why {
+            StopCause::Cancelled => TurnEnd::Cancelled,
+            StopCause::Endless => TurnEnd::Endless,
+            StopCause::Overflowed => failed(&self.faults.errors),
+            StopCause::TimedOut(deadline) => TurnEnd::TimedOut(deadline),
+        });
     }
 }
 
-/// The first error says what happened; those after it say what that led to.
+/// Returns the end by the first error, which led to the others.
 fn failed(errors: &[AgentError]) -> TurnEnd {
     match errors.first() {
         Some(error) => TurnEnd::AgentError(Box::new(error.clone())),

@@ -175,6 +175,11 @@ impl TurnEnd {
         }
     }
 
+    /// Returns the agent's error that ended the turn.
+    pub fn agent_error(&self) -> Option<&AgentError> {
+        if let Self::AgentError(error) = self { Some(error) } else { None }
+    }
+
     /// Whether the answer is complete.
     pub fn is_completed(&self) -> bool {
         matches!(self, Self::Completed)

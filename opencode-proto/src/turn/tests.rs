@@ -1,48 +1,89 @@
-//! Whole turns in virtual time. The recordings are played in `tests/turns.rs`; here is what they do not have.
+//! Whole turns in virtual time. The recordings are played in `tests/turns.rs`; here is what they do
+//! not have.
 
-use std::time::Duration;
+mod dropped;
+mod looks;
+mod waiting;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::*;
-use crate::api::{MessageWithParts, Pending};
-use crate::server_event::ServerEventKind;
-use crate::{Deadlines, MessageInfo, StepRole};
+use crate::SessionId;
+use crate::call::{ApiCall, ApiReply, CallFailure, Delivery};
+use crate::fuzzing::{WrittenMessage, WrittenServer, not_found};
+use crate::server_event::ServerEvent;
+use crate::{
+    Deadline, Deadlines, PermissionAsk, PermissionReply, Prompt, PromptReply, ShellRequest,
+    StepRole,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A turn of session `s` with the prompt `m1`, and all that it did and told.
+/// A turn of session `s` with the prompt `m1`, and everything that it did and told.
 struct Stage {
+    session: Session,
     turn: Turn,
     now: Instant,
     events: Vec<TurnEvent>,
-    /// The names of the other actions.
+    /// Names of the other actions.
     did: Vec<&'static str>,
+    calls: Vec<ApiCall>,
     asked: Vec<PermissionAsk>,
+    links: Vec<(SessionId, SessionId)>,
     outcome: Option<TurnOutcome>,
 }
 
 impl Stage {
-    fn new(settings: TurnSettings) -> Self {
+    /// A turn that waits for its event stream.
+    fn waiting(post: impl Into<TurnPost>, settings: TurnSettings, mut session: Session) -> Self {
         #[expect(clippy::disallowed_methods, reason = "any instant will do")]
         let now = Instant::now();
-        let turn = Turn::new("s".into(), "m1".into(), settings, now);
-        let (events, did, asked) = (Vec::new(), Vec::new(), Vec::new());
-        let mut stage = Self { turn, now, events, did, asked, outcome: None };
+        let turn = Turn::new(post, settings, "m0".into(), &mut session, now);
+        let mut stage = Self {
+            session,
+            turn,
+            now,
+            events: Vec::new(),
+            did: Vec::new(),
+            calls: Vec::new(),
+            asked: Vec::new(),
+            links: Vec::new(),
+            outcome: None,
+        };
         stage.drain();
+        assert_eq!(stage.did, [""; 0]);
+        stage
+    }
+
+    fn sent(post: impl Into<TurnPost>, settings: TurnSettings) -> Self {
+        let mut stage = Self::waiting(post, settings, Session::new("s".into(), None));
+        stage.does(Turn::handle_opened);
         assert_eq!(stage.did, ["post"]);
         stage
     }
 
+    fn new(settings: TurnSettings) -> Self {
+        Self::sent("Go.", settings)
+    }
+
     /// A turn whose prompt the server has told.
     fn posted(settings: TurnSettings) -> Self {
-        let mut stage = Self::new(settings);
-        stage.does(|turn, now| turn.handle_posted(Posted::Accepted, now));
-        stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
-        stage
+        Self::new(settings).told()
+    }
+
+    fn told(mut self) -> Self {
+        self.accept();
+        self.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
+        self
     }
 
     fn tell(&mut self, event_type: &str, properties: &str) {
-        let event = event(event_type, properties);
-        self.does(|turn, now| turn.handle_event(&event, now));
+        self.hear(event(event_type, properties));
+    }
+
+    fn hear(&mut self, event: Arc<ServerEvent>) {
+        self.does(|turn, session, now| turn.handle_event(&event, session, now));
     }
 
     fn answer(&mut self, rest: &str) {
@@ -54,43 +95,146 @@ impl Stage {
         self.does(Turn::handle_timeout);
     }
 
-    fn find(&mut self, snapshot: Snapshot) {
-        self.does(|turn, now| turn.handle_look(Ok(snapshot), now));
+    fn interrupt(&mut self) {
+        let why = Interruption::Closed;
+        self.does(|turn, session, now| turn.handle_interrupted(&why, session, now));
     }
 
-    fn does(&mut self, input: impl FnOnce(&mut Turn, Instant)) {
-        input(&mut self.turn, self.now);
+    fn reopen(&mut self) {
+        self.does(Turn::handle_opened);
+    }
+
+    /// The stream breaks, and is open again at once.
+    fn gap(&mut self) {
+        self.interrupt();
+        self.reopen();
+    }
+
+    /// The server replies to the call with this end of its path.
+    fn reply(&mut self, path: &str, reply: ApiReply) {
+        let is_meant = |call: &ApiCall| call.request.uri().path().ends_with(path);
+        let place = self.calls.iter().position(is_meant).expect("such a call is on its way");
+        let call = self.calls.remove(place);
+        self.does(|turn, session, now| turn.handle_reply(call.id, reply, session, now));
+    }
+
+    fn replied(&mut self, path: &str) {
+        let call = self.calls.iter().find(|call| call.request.uri().path().ends_with(path));
+        let reply = WrittenServer::default().reply(call.expect("such a call is on its way"));
+        self.reply(path, reply);
+    }
+
+    fn accept(&mut self) {
+        let path = ["/prompt_async", "/shell"].into_iter().find(|path| self.is_calling(path));
+        self.replied(path.expect("a post is on its way"));
+    }
+
+    fn aborted(&mut self) {
+        self.replied("/abort");
+    }
+
+    fn is_calling(&self, path: &str) -> bool {
+        self.calls.iter().any(|call| call.request.uri().path().ends_with(path))
+    }
+
+    /// The server answers the calls of a look, if there is one.
+    fn find(&mut self, server: &WrittenServer) {
+        while let Some(call) = self.look_call() {
+            let reply = server.reply(&call);
+            self.does(|turn, session, now| turn.handle_reply(call.id, reply, session, now));
+        }
+    }
+
+    fn look_call(&mut self) -> Option<ApiCall> {
+        let turn = &self.turn;
+        self.calls.retain(|call| turn.awaits(call.id));
+        let place = self.calls.iter().position(|call| call.request.method() == http::Method::GET);
+        place.map(|place| self.calls.remove(place))
+    }
+
+    fn does(&mut self, input: impl FnOnce(&mut Turn, &mut Session, Instant)) {
+        input(&mut self.turn, &mut self.session, self.now);
         self.drain();
     }
 
     fn drain(&mut self) {
         loop {
-            let name = match self.turn.poll_action() {
-                TurnAction::Abort => "abort",
+            match self.turn.poll_action() {
                 TurnAction::AskPermission(ask) => {
                     self.asked.push(ask);
-                    "ask permission"
+                    self.did.push("ask permission");
                 }
-                TurnAction::AskQuestion(_) => "ask question",
-                TurnAction::Event(event) => {
-                    self.events.push(*event);
-                    continue;
+                TurnAction::AskQuestion(ask) => {
+                    drop(ask);
+                    self.did.push("ask question");
                 }
-                TurnAction::Finished(outcome) => {
-                    self.outcome = Some(*outcome);
-                    continue;
+                TurnAction::Call(call) => {
+                    self.did.extend(name(&call));
+                    self.calls.push(*call);
                 }
-                TurnAction::Look(_) => "look",
-                TurnAction::Post => "post",
-                TurnAction::Reply(_) => "reply",
+                TurnAction::Event(event) => self.events.push(*event),
+                TurnAction::Finished(outcome) => self.outcome = Some(*outcome),
+                TurnAction::Link { child, parent } => self.links.push((child, parent)),
+                TurnAction::Ready => self.turn.post("m1".into(), &mut self.session, self.now),
                 TurnAction::Wait(_) => return,
-            };
-            self.did.push(name);
+            }
         }
     }
 
     fn end(&self) -> Option<&'static str> {
         self.outcome.as_ref().map(|outcome| outcome.end.name())
+    }
+}
+
+/// The name of a call. The calls of a look after its first have none.
+fn name(call: &ApiCall) -> Option<&'static str> {
+    let path: Vec<_> = call.request.uri().path().split('/').skip(1).collect();
+    match path.as_slice() {
+        ["config"] => Some("configured model"),
+        ["session", _, "abort"] => Some("abort"),
+        ["session", _, "prompt_async" | "message" | "shell"]
+            if call.request.method() != http::Method::GET =>
+        {
+            Some("post")
+        }
+        ["session", "status"] => Some("look"),
+        [.., "reply" | "reject"] => Some("reply"),
+        _ => None,
+    }
+}
+
+fn lost() -> ApiReply {
+    Err(CallFailure::new(Delivery::Unknown, "lost"))
+}
+
+/// A server on which the session works.
+fn busy() -> WrittenServer {
+    let mut server = WrittenServer::default();
+    server.statuses.insert("s".to_owned(), r#"{"type":"busy"}"#.to_owned());
+    server
+}
+
+/// A server on which the session is idle.
+fn idle() -> WrittenServer {
+    WrittenServer::default()
+}
+
+fn message(id: &str, info: &str) -> WrittenMessage {
+    WrittenMessage { id: id.to_owned(), info: info.to_owned(), parts: Vec::new() }
+}
+
+fn prompt() -> WrittenMessage {
+    message("m1", r#"{"id":"m1","role":"user"}"#)
+}
+
+trait With: Sized {
+    fn with(self, session: &str, messages: impl IntoIterator<Item = WrittenMessage>) -> Self;
+}
+
+impl With for WrittenServer {
+    fn with(mut self, session: &str, messages: impl IntoIterator<Item = WrittenMessage>) -> Self {
+        self.messages.entry(session.to_owned()).or_default().extend(messages);
+        self
     }
 }
 
@@ -100,16 +244,19 @@ fn answer(rest: &str) -> String {
 }
 
 fn event(event_type: &str, properties: &str) -> Arc<ServerEvent> {
-    let comma = if properties.is_empty() { "" } else { "," };
-    let event =
-        format!(r#"{{"type":"{event_type}","properties":{{"sessionID":"s"{comma}{properties}}}}}"#);
-    Arc::new(ServerEvent::decode(event.into()))
+    event_in("s", event_type, properties)
 }
 
-fn info(message: &str) -> MessageInfo {
-    let event = event("message.updated", &format!(r#""info":{message}"#));
-    let ServerEventKind::MessageUpdated(info) = &event.kind else { panic!("{event:?}") };
-    (**info).clone()
+fn event_of_child(event_type: &str, properties: &str) -> Arc<ServerEvent> {
+    event_in("c", event_type, properties)
+}
+
+fn event_in(session: &str, event_type: &str, properties: &str) -> Arc<ServerEvent> {
+    let comma = if properties.is_empty() { "" } else { "," };
+    let event = format!(
+        r#"{{"type":"{event_type}","properties":{{"sessionID":"{session}"{comma}{properties}}}}}"#
+    );
+    Arc::new(ServerEvent::decode(event.into()))
 }
 
 const DONE: &str = r#","finish":"stop","time":{"completed":1}"#;
@@ -137,20 +284,17 @@ fn a_look_finds_nothing_of_earlier_turns() {
     assert_eq!(stage.did, ["post", "look"]);
 
     let ask = |id: &str, message: &str| {
-        let properties = format!(
-            r#""id":"{id}","permission":"bash","patterns":[],"tool":{{"messageID":"{message}","callID":"c"}}"#
-        );
-        let event = event("permission.asked", &properties);
-        let ServerEventKind::PermissionAsked(request) = &event.kind else { panic!("{event:?}") };
-        Pending::new("s".into(), (**request).clone())
+        format!(
+            r#"{{"id":"{id}","sessionID":"s","permission":"bash","patterns":[],"tool":{{"messageID":"{message}","callID":"c"}}}}"#
+        )
     };
-    let mut found = Snapshot::new(SessionStatus::Busy);
-    found.messages = vec![MessageWithParts::new(info(&answer("")), Vec::new())];
-    found.permissions = vec![ask("per_1", "m0"), ask("per_2", "m2")];
-    let child = info(r#"{"id":"c2","role":"assistant","parentID":"c1","tokens":{"input":5}}"#);
-    let child = MessageWithParts::new(child, Vec::new());
-    found.children = vec![ChildSnapshot { session: "child".into(), messages: vec![child] }];
-    stage.find(found);
+    let child = r#"{"id":"c2","role":"assistant","parentID":"c1","tokens":{"input":5}}"#;
+    let mut server = busy()
+        .with("s", [prompt(), message("m2", &answer(""))])
+        .with("child", [message("c2", child)]);
+    server.children.insert("s".to_owned(), vec!["child".to_owned()]);
+    server.permissions = vec![ask("per_1", "m0"), ask("per_2", "m2")];
+    stage.find(&server);
 
     assert_eq!(stage.did, ["post", "look", "ask permission"]);
     let asked = stage.events.iter().filter_map(|event| {
@@ -158,7 +302,10 @@ fn a_look_finds_nothing_of_earlier_turns() {
         Some(request.id.as_str())
     });
     assert!(asked.eq(["per_2"]), "{:#?}", stage.events);
-    stage.does(|turn, now| turn.handle_lost(&HubEnd::Exited, now));
+    // The hub learns of the child all the same.
+    assert_eq!(stage.links, [("child".into(), "s".into())]);
+    let exited = HubEnd::Exited;
+    stage.does(|turn, session, now| turn.handle_lost(&exited, session, now));
     assert!(stage.outcome.unwrap().children.is_empty());
 }
 
@@ -170,18 +317,18 @@ fn a_session_that_was_told_to_be_idle_and_is_found_busy_is_looked_at_once_more()
         stage.answer(r#","finish":"unknown","time":{"completed":1}"#);
         stage.tell("session.status", IDLE);
         stage.wait(Duration::ZERO);
-        stage.find(Snapshot::new(SessionStatus::Busy));
+        stage.find(&busy());
         stage.wait(settings().settle_delay);
         assert_eq!(stage.did, ["post", "look", "look"]);
         stage
     };
     let mut stage = idle_and_found_busy();
-    stage.find(Snapshot::new(SessionStatus::Idle));
+    stage.find(&idle());
     assert_eq!(stage.end(), Some("completed"));
 
     // One that is busy twice is at work, and says so itself.
     let mut stage = idle_and_found_busy();
-    stage.find(Snapshot::new(SessionStatus::Busy));
+    stage.find(&busy());
     stage.wait(settings().look_interval - SECOND);
     assert_eq!((stage.did.len(), stage.end()), (3, None));
 }
@@ -191,17 +338,16 @@ fn what_a_look_finds_while_the_stream_is_broken_does_not_count() {
     let mut stage = Stage::posted(TurnSettings::default());
     stage.answer("");
     stage.wait(TurnSettings::default().look_interval);
-    let why = Interruption::Closed;
-    stage.does(|turn, _| turn.handle_interrupted(&why));
-    let mut found = Snapshot::new(SessionStatus::Busy);
-    found.messages = vec![MessageWithParts::new(info(&answer("")), Vec::new())];
-    stage.find(found);
+    stage.interrupt();
+    assert_eq!(stage.look_call().map(|call| call.id), None, "the driver may drop the call");
 
-    stage.does(Turn::handle_reopened);
-    stage.does(Turn::handle_timeout);
+    stage.reopen();
+    stage.wait(Duration::ZERO);
     stage.answer(DONE);
     stage.tell("session.status", IDLE);
-    assert_eq!((stage.did, stage.outcome.is_none()), (vec!["post", "look", "look"], true));
+    assert_eq!((&*stage.did, stage.end()), (&["post", "look", "look"][..], None));
+    stage.find(&idle().with("s", [prompt(), message("m2", &answer(DONE))]));
+    assert_eq!(stage.end(), Some("completed"));
 }
 
 const ASK: &str =
@@ -224,7 +370,7 @@ fn refused(error: &str, is_told: bool) -> Option<TurnEnd> {
     stage.tell("session.status", IDLE);
     for _ in 0..60 {
         stage.wait(SECOND);
-        stage.find(Snapshot::new(SessionStatus::Idle));
+        stage.find(&idle());
     }
     stage.outcome.map(|outcome| outcome.end)
 }
@@ -249,17 +395,14 @@ fn a_refusal_is_the_end_unless_the_model_was_told_why() {
 #[test]
 fn a_prompt_that_comes_while_it_is_looked_for_is_waited_for() {
     let mut stage = Stage::new(TurnSettings::default());
-    let lost = Posted::Unknown { reason: "lost".to_owned() };
-    stage.does(|turn, now| turn.handle_posted(lost, now));
+    stage.reply("/prompt_async", lost());
     stage.wait(SECOND);
-    stage.find(Snapshot::new(SessionStatus::Idle));
+    stage.find(&idle());
     stage.wait(SECOND);
-    // It was idle when that was asked, and a while later, when the messages were, there it was.
+    // The session was idle when the status was read, and a while later the prompt was there.
     stage.now += 20 * SECOND;
-    let mut found = Snapshot::new(SessionStatus::Idle);
-    let prompt = info(r#"{"id":"m1","role":"user"}"#);
-    found.messages = vec![MessageWithParts::new(prompt, Vec::new())];
-    stage.find(found);
+    stage.find(&idle().with("s", [prompt()]));
+    stage.wait(SECOND);
     assert_eq!((stage.did.last(), stage.end()), (Some(&"look"), None));
     stage.answer(DONE);
     stage.tell("session.status", IDLE);
@@ -277,7 +420,7 @@ fn a_refusal_that_the_model_went_on_after_is_not_the_end() {
     stage.tell("message.updated", &format!(r#""info":{{{next}}}"#));
     stage.tell("session.status", IDLE);
     stage.wait(Duration::ZERO);
-    stage.find(Snapshot::new(SessionStatus::Idle));
+    stage.find(&idle());
     assert_eq!(stage.end(), Some("torn"));
 }
 
@@ -336,24 +479,25 @@ fn a_model_that_says_nothing_has_not_begun() {
 fn a_prompt_that_is_cancelled_on_its_way_is_aborted_where_it_arrives() {
     let mut stage = Stage::new(TurnSettings::default());
     stage.does(Turn::cancel);
-    stage.does(Turn::handle_aborted);
+    stage.aborted();
     stage.wait(Duration::ZERO);
     assert_eq!(stage.did, ["post", "abort", "look"]);
-    stage.find(Snapshot::new(SessionStatus::Idle));
+    stage.find(&idle());
     assert_eq!(stage.end(), None, "the prompt may still arrive");
 
-    stage.does(|turn, now| turn.handle_posted(Posted::Accepted, now));
+    stage.accept();
     assert_eq!(stage.did, ["post", "abort", "look", "abort"]);
-    stage.does(Turn::handle_aborted);
+    stage.aborted();
     stage.wait(Duration::ZERO);
-    stage.find(Snapshot::new(SessionStatus::Idle));
+    stage.find(&idle());
     assert_eq!(stage.end(), Some("cancelled"));
 }
 
 #[test]
 fn a_shell_command_that_was_cancelled_is_not_complete() {
     for (is_cancelled, end) in [(true, "cancelled"), (false, "completed")] {
-        let mut stage = Stage::posted(TurnSettings::default().with_kind(TurnKind::Shell));
+        let shell = ShellRequest::new("build", "sleep 9");
+        let mut stage = Stage::sent(shell, TurnSettings::default()).told();
         stage.answer("");
         if is_cancelled {
             stage.does(Turn::cancel);
@@ -393,7 +537,7 @@ fn a_model_that_is_never_done_is_stopped() {
     assert_eq!(stage.did, ["post"], "not yet");
     unknown(&mut stage, limit);
     assert_eq!(stage.did, ["post", "abort"]);
-    stage.does(Turn::handle_aborted);
+    stage.aborted();
     stage.wait(TurnSettings::default().abort_limit);
     assert_eq!(stage.end(), Some("endless"));
 
@@ -414,20 +558,19 @@ fn a_model_that_is_never_done_is_stopped() {
 #[test]
 fn a_prompt_that_is_on_its_way_is_not_torn() {
     let mut stage = Stage::new(TurnSettings::default());
-    stage.does(|turn, _| turn.handle_interrupted(&Interruption::Closed));
-    stage.does(Turn::handle_reopened);
+    stage.gap();
     for _ in 0..30 {
         stage.wait(SECOND);
         if stage.did.last() == Some(&"look") {
-            stage.find(Snapshot::new(SessionStatus::Idle));
+            stage.find(&idle());
         }
     }
     assert_eq!(stage.end(), None, "nobody knows yet whether it arrives");
 
-    stage.does(|turn, now| turn.handle_posted(Posted::Unknown { reason: "late".into() }, now));
+    stage.reply("/prompt_async", lost());
     for _ in 0..5 {
         stage.wait(SECOND);
-        stage.find(Snapshot::new(SessionStatus::Idle));
+        stage.find(&idle());
     }
     assert_eq!(stage.end(), Some("not_posted"));
 }
@@ -435,29 +578,27 @@ fn a_prompt_that_is_on_its_way_is_not_torn() {
 #[test]
 fn a_look_finds_the_answer_to_the_prompt_that_came_meanwhile() {
     let mut stage = Stage::posted(TurnSettings::default());
-    stage.does(|turn, _| turn.handle_interrupted(&Interruption::Closed));
-    stage.does(Turn::handle_reopened);
+    stage.gap();
     stage.wait(Duration::ZERO);
     assert_eq!(stage.did, ["post", "look"]);
 
-    let message = |json: &str, part: &str| {
-        let part = format!(r#""part":{{"id":"p","type":"text","text":"hi",{part}}}"#);
-        let event = event("message.part.updated", &part);
-        let ServerEventKind::PartUpdated(part) = &event.kind else { panic!("{event:?}") };
-        MessageWithParts::new(info(json), vec![part.clone()])
+    let spoken = |id: &str, info: &str| {
+        let part = format!(r#"{{"id":"p{id}","type":"text","text":"hi","messageID":"{id}"}}"#);
+        WrittenMessage { parts: vec![part], ..message(id, info) }
     };
-    let mut found = Snapshot::new(SessionStatus::Idle);
     let tools = answer(r#","finish":"tool-calls","time":{"completed":1}"#);
-    found.messages = vec![
-        message(r#"{"id":"m1","role":"user"}"#, r#""messageID":"m1""#),
-        message(&tools, r#""messageID":"m2""#),
-        message(r#"{"id":"m3","role":"user"}"#, r#""messageID":"m3""#),
-        message(
-            r#"{"id":"m4","role":"assistant","parentID":"m3","finish":"stop","time":{"completed":1}}"#,
-            r#""messageID":"m4""#,
-        ),
-    ];
-    stage.find(found);
+    stage.find(&idle().with(
+        "s",
+        [
+            spoken("m1", r#"{"id":"m1","role":"user"}"#),
+            spoken("m2", &tools),
+            spoken("m3", r#"{"id":"m3","role":"user"}"#),
+            spoken(
+                "m4",
+                r#"{"id":"m4","role":"assistant","parentID":"m3","finish":"stop","time":{"completed":1}}"#,
+            ),
+        ],
+    ));
     assert_eq!(stage.end(), Some("completed"));
 }
 
@@ -479,29 +620,23 @@ fn what_a_subagent_was_refused_does_not_end_the_turn() {
     for is_told in [true, false] {
         let mut stage = Stage::posted(TurnSettings::default());
         stage.answer("");
-        let child = r#"{"type":"session.created","properties":{"sessionID":"c","info":{"id":"c","parentID":"s"}}}"#;
-        let ask = r#"{"type":"permission.asked","properties":{"sessionID":"c","id":"per_1","permission":"bash","patterns":[]}}"#;
-        for event in [child, ask] {
-            let event = Arc::new(ServerEvent::decode(event.into()));
-            stage.does(|turn, now| turn.handle_event(&event, now));
-        }
+        stage.hear(event_of_child("session.created", r#""info":{"id":"c","parentID":"s"}"#));
+        let ask = r#""id":"per_1","permission":"bash","patterns":[]"#;
+        stage.hear(event_of_child("permission.asked", ask));
         assert_eq!(stage.did, ["post", "ask permission"]);
         if is_told {
-            let told = r#"{"type":"permission.replied","properties":{"sessionID":"c","requestID":"per_1","reply":"reject"}}"#;
-            let event = Arc::new(ServerEvent::decode(told.into()));
-            stage.does(|turn, now| turn.handle_event(&event, now));
+            let told = r#""requestID":"per_1","reply":"reject""#;
+            stage.hear(event_of_child("permission.replied", told));
         } else {
-            let ask = stage.asked.pop().unwrap();
-            let refusal = PermissionReply::reject();
-            stage.does(|turn, now| turn.answer_permission(ask, refusal, now));
+            let refusal = stage.asked.pop().unwrap().refuse();
+            stage.does(|turn, session, now| turn.answer(refusal, session, now));
         }
         stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
         // The server is started anew.
-        stage.does(|turn, _| turn.handle_interrupted(&Interruption::Closed));
-        stage.does(Turn::handle_reopened);
+        stage.gap();
         for _ in 0..20 {
             stage.wait(SECOND);
-            stage.find(Snapshot::new(SessionStatus::Idle));
+            stage.find(&idle());
         }
         assert_eq!(stage.end(), Some("torn"));
     }

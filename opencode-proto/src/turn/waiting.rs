@@ -1,73 +1,118 @@
-//! Events that came before it was known whose message they are about.
+//! A prompt that waits until it may be posted.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use super::action::TurnAction;
+use super::core::{Purpose, TurnInput};
+use super::outcome::TurnEnd;
+use super::post::TurnPost;
+use crate::api::ConfiguredModel;
+use crate::call::{ApiReply, read_reply};
+use crate::session::{ModelAdvice, Session};
 
-use crate::MessageId;
-use crate::server_event::{ServerEvent, ServerEventKind};
-
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    events: BTreeMap<MessageId, Vec<Arc<ServerEvent>>>,
-    /// Events that came while others were being looked up, which come first.
-    held: Vec<Arc<ServerEvent>>,
-    /// Of all their bytes.
-    size: usize,
+#[derive(Debug)]
+pub(super) struct WaitingTurn {
+    pub(super) post: TurnPost,
+    stream: StreamState,
+    step: WaitingStep,
 }
 
-impl Waiting {
-    pub(super) fn size(&self) -> usize {
-        self.size
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StreamState {
+    Closed,
+    Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WaitingStep {
+    /// The model of the prompt is not decided yet.
+    Model,
+    /// The server is asked for its configured model.
+    ConfiguredModel,
+    /// The event stream, or an abort, holds the prompt back.
+    Gate,
+    /// The driver is to call `post`.
+    Ready,
+}
+
+impl WaitingTurn {
+    pub(super) fn new(post: TurnPost) -> Self {
+        Self { post, stream: StreamState::Closed, step: WaitingStep::Model }
     }
 
-    pub(super) fn push(&mut self, message: &MessageId, event: &Arc<ServerEvent>) {
-        self.size += event.raw.len();
-        self.events.entry(message.clone()).or_default().push(Arc::clone(event));
+    pub(super) fn handle_opened(&mut self, input: &mut TurnInput<'_>) {
+        self.stream = StreamState::Open;
+        self.advance(input);
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    pub(super) fn forget(&mut self, message: &MessageId) {
-        if !self.events.is_empty() {
-            drop(self.take(message));
+    pub(super) fn handle_interrupted(&mut self) {
+        self.stream = StreamState::Closed;
+        if self.step == WaitingStep::Ready {
+            self.step = WaitingStep::Gate;
         }
     }
 
-    /// The events about the message, in order.
-    pub(super) fn take(&mut self, message: &MessageId) -> Vec<Arc<ServerEvent>> {
-        if self.events.is_empty() {
-            return Vec::new();
+    pub(super) fn handle_reply(
+        &mut self,
+        purpose: &Purpose,
+        reply: ApiReply,
+        input: &mut TurnInput<'_>,
+    ) {
+        if *purpose != Purpose::ConfiguredModel {
+            return;
         }
-        let events = self.events.remove(message).unwrap_or_default();
-        self.size -= events.iter().map(|event| event.raw.len()).sum::<usize>();
-        events
+        // Without an answer the prompt is posted as it is: the server says what is wrong with it.
+        let configured = read_reply(&ConfiguredModel, reply).ok().flatten();
+        if let (Some(model), Some(place)) = (configured, self.post.missing_model()) {
+            *place = Some(model);
+        }
+        self.step = WaitingStep::Gate;
+        self.advance(input);
     }
 
-    pub(super) fn hold(&mut self, event: &Arc<ServerEvent>) {
-        self.size += event.raw.len();
-        self.held.push(Arc::clone(event));
+    pub(super) fn handle_timeout(&mut self, input: &mut TurnInput<'_>) {
+        match input.core.watchdog.passed(input.now) {
+            Some(deadline) => input.finish(TurnEnd::TimedOut(deadline)),
+            None => self.advance(input),
+        }
     }
 
-    /// All events: those about messages, in order for each, then those that were held.
-    pub(super) fn take_all(&mut self) -> Vec<Arc<ServerEvent>> {
-        let Self { events, held, .. } = std::mem::take(self);
-        events.into_values().flatten().chain(held).collect()
+    /// Takes the permission to post. `false`: something holds the prompt back again.
+    pub(super) fn take_ready(&mut self, session: &Session) -> bool {
+        if self.step != WaitingStep::Ready {
+            return false;
+        }
+        self.step = WaitingStep::Gate;
+        session.may_post()
     }
 
-    /// The events that tell of answers to the message.
-    pub(super) fn answers_to(&mut self, prompt: &MessageId) -> Vec<Arc<ServerEvent>> {
-        let is_answer = |event: &Arc<ServerEvent>| {
-            matches!(&event.kind, ServerEventKind::MessageUpdated(info)
-                if info.parent.as_ref() == Some(prompt))
-        };
-        let answers: Vec<_> = self
-            .events
-            .iter()
-            .filter(|(_, events)| events.iter().any(is_answer))
-            .map(|(message, _)| message.clone())
-            .collect();
-        answers.iter().flat_map(|message| self.take(message)).collect()
+    fn advance(&mut self, input: &mut TurnInput<'_>) {
+        if self.stream == StreamState::Closed {
+            return;
+        }
+        if self.step == WaitingStep::Model {
+            self.decide_model(input);
+        }
+        if self.step != WaitingStep::Gate {
+            return;
+        }
+        if input.shared.may_post() {
+            self.step = WaitingStep::Ready;
+            input.core.actions.push_back(TurnAction::Ready);
+        } else {
+            input.shared.wait(input.core.number);
+        }
+    }
+
+    /// Names a model where the session's own is one that does not exist.
+    fn decide_model(&mut self, input: &mut TurnInput<'_>) {
+        self.step = WaitingStep::Gate;
+        let Some(place) = self.post.missing_model() else { return };
+        match input.shared.model_advice() {
+            ModelAdvice::Unneeded => {}
+            ModelAdvice::Name(model) => *place = Some(model),
+            ModelAdvice::Configured => {
+                self.step = WaitingStep::ConfiguredModel;
+                input.call(&ConfiguredModel, Purpose::ConfiguredModel);
+            }
+        }
     }
 }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use opencode_proto::{
-    Arrival, AskId, AskReply, Hub, HubAction, HubSettings, Interruption, MessageId, Posted,
-    SessionId, Snapshot, Turn, TurnAction, TurnEvent, TurnEventKind, TurnKind, TurnOutcome,
-    TurnSettings,
+    ApiCallId, ApiReply, Hub, HubAction, HubSettings, Interruption, MessageId, Prompt, PromptReply,
+    Session, SessionId, ShellRequest, Turn, TurnAction, TurnEvent, TurnEventKind, TurnOutcome,
+    TurnPost, TurnSettings,
 };
 
 use super::server::{Recording, Server};
@@ -61,14 +61,14 @@ pub(crate) struct Ended {
 pub(crate) fn play(name: &str, prompt: usize, play: &Play) -> Ended {
     let recording = Recording::load(name);
     let (session, message, told) = recording.prompts().swap_remove(prompt);
-    let kind = match name {
-        "srv_noreply" => TurnKind::NoReply,
-        "srv_shell" => TurnKind::Shell,
-        _ => TurnKind::Prompt,
+    let post = match name {
+        "srv_noreply" => Prompt::from("Go.").with_reply(PromptReply::NoReply).into(),
+        "srv_shell" => ShellRequest::new("build", "true").into(),
+        _ => TurnPost::from("Go."),
     };
     let mut play = Play { random: play.random, gaps: play.gaps };
     let start = told.saturating_sub(play.pick(4));
-    let mut player = Player::new(session, message, kind, play);
+    let mut player = Player::new(session, message, post, play);
     player.run(&recording, start);
     if name.starts_with("srv_kill") {
         player.hub.handle_exit();
@@ -83,26 +83,20 @@ struct Player {
     turn: Option<Turn>,
     outcome: Option<TurnOutcome>,
     session: SessionId,
+    shared: Session,
     message: MessageId,
-    kind: TurnKind,
+    post: TurnPost,
     server: Server,
-    /// What is on its way to us, and how many frames it takes.
-    replies: Vec<(usize, Reply)>,
+    /// Replies on their way to us, and how many frames each takes.
+    replies: Vec<(usize, ApiCallId, ApiReply)>,
     events: Vec<TurnEvent>,
     looks: usize,
     now: Instant,
     play: Play,
 }
 
-enum Reply {
-    Aborted,
-    Look(Box<Snapshot>),
-    Posted,
-    Replied(AskId),
-}
-
 impl Player {
-    fn new(session: SessionId, message: MessageId, kind: TurnKind, play: Play) -> Self {
+    fn new(session: SessionId, message: MessageId, post: TurnPost, play: Play) -> Self {
         let now = Instant::now();
         let mut hub = Hub::new(HubSettings::default().with_seed(7), now);
         hub.follow(session.clone());
@@ -110,9 +104,10 @@ impl Player {
             hub,
             turn: None,
             outcome: None,
+            shared: Session::new(session.clone(), None),
             session,
             message,
-            kind,
+            post,
             server: Server::new(),
             replies: Vec::new(),
             events: Vec::new(),
@@ -136,13 +131,12 @@ impl Player {
         let mut rest = Bytes::new();
         for (index, frame) in frames.iter().enumerate() {
             if index == start {
-                let settings = TurnSettings::default().with_kind(self.kind);
-                let mut turn =
-                    Turn::new(self.session.clone(), self.message.clone(), settings, self.now);
+                self.begin();
                 if !gap.is_empty() && index > gap.start && index <= gap.end {
-                    turn.handle_interrupted(&Interruption::Closed);
+                    self.turn(|turn, session, now| {
+                        turn.handle_interrupted(&Interruption::Closed, session, now);
+                    });
                 }
-                self.turn = Some(turn);
                 self.drive();
             }
             self.server.apply(&frame.event);
@@ -179,6 +173,23 @@ impl Player {
         self.drive();
     }
 
+    fn begin(&mut self) {
+        let (post, message) = (self.post.clone(), self.message.clone());
+        let settings = TurnSettings::default();
+        self.turn = Some(Turn::new(post, settings, message, &mut self.shared, self.now));
+        self.turn(Turn::handle_opened);
+        let turn = self.turn.as_mut().unwrap();
+        assert!(matches!(turn.poll_action(), TurnAction::Ready));
+        let message = self.message.clone();
+        self.turn(|turn, session, now| turn.post(message, session, now));
+    }
+
+    fn turn(&mut self, input: impl FnOnce(&mut Turn, &mut Session, Instant)) {
+        if let Some(turn) = &mut self.turn {
+            input(turn, &mut self.shared, self.now);
+        }
+    }
+
     /// The stream is opened, as the hub has asked.
     fn connect(&mut self, connected: &Bytes) {
         self.drive();
@@ -191,24 +202,13 @@ impl Player {
 
     /// Replies that are due, and time.
     fn tick(&mut self) {
-        for (frames, _) in &mut self.replies {
+        for (frames, ..) in &mut self.replies {
             *frames = frames.saturating_sub(1);
         }
-        while let Some(due) = self.replies.iter().position(|(frames, _)| *frames == 0) {
-            let (_, reply) = self.replies.remove(due);
-            self.reply(reply);
-        }
-        self.drive();
-    }
-
-    fn reply(&mut self, reply: Reply) {
-        let now = self.now;
-        let Some(turn) = &mut self.turn else { return };
-        match reply {
-            Reply::Aborted => turn.handle_aborted(now),
-            Reply::Look(snapshot) => turn.handle_look(Ok(*snapshot), now),
-            Reply::Posted => turn.handle_posted(Posted::Accepted, now),
-            Reply::Replied(id) => turn.handle_replied(&id, Arrival::Arrived, now),
+        while let Some(due) = self.replies.iter().position(|(frames, ..)| *frames == 0) {
+            let (_, call, reply) = self.replies.remove(due);
+            self.turn(|turn, session, now| turn.handle_reply(call, reply, session, now));
+            self.drive();
         }
         self.drive();
     }
@@ -216,7 +216,7 @@ impl Player {
     /// Time passes until the turn is over.
     fn wait(&mut self) {
         for _ in 0..200 {
-            self.replies.iter_mut().for_each(|(frames, _)| *frames = 0);
+            self.replies.iter_mut().for_each(|(frames, ..)| *frames = 0);
             self.tick();
             if !self.replies.is_empty() {
                 continue;
@@ -227,7 +227,7 @@ impl Player {
                 TurnAction::Wait(None) => {}
                 action => panic!("not drained: {action:?}"),
             }
-            turn.handle_timeout(self.now);
+            self.turn(Turn::handle_timeout);
             self.drive();
         }
     }
@@ -236,22 +236,16 @@ impl Player {
         loop {
             match self.hub.poll_action() {
                 HubAction::Deliver { event, root } => {
-                    if let (Some(turn), true) =
-                        (&mut self.turn, root.as_ref() == Some(&self.session))
-                    {
-                        turn.handle_event(&event, self.now);
+                    if root.as_ref() == Some(&self.session) {
+                        self.turn(|turn, session, now| turn.handle_event(&event, session, now));
                     }
                 }
                 HubAction::Interrupted(why) => {
-                    self.turn.iter_mut().for_each(|turn| turn.handle_interrupted(&why));
+                    self.turn(|turn, session, now| turn.handle_interrupted(&why, session, now));
                 }
-                HubAction::Opened => {
-                    let now = self.now;
-                    self.turn.iter_mut().for_each(|turn| turn.handle_reopened(now));
-                }
+                HubAction::Opened => self.turn(Turn::handle_opened),
                 HubAction::Finished(end) => {
-                    let now = self.now;
-                    self.turn.iter_mut().for_each(|turn| turn.handle_lost(&end, now));
+                    self.turn(|turn, session, now| turn.handle_lost(&end, session, now));
                 }
                 HubAction::Connect(_) | HubAction::Disconnect => {}
                 HubAction::Wait(_) => break,
@@ -262,37 +256,34 @@ impl Player {
     }
 
     fn drive_turn(&mut self) {
-        if let Some(turn) = &mut self.turn {
-            turn.handle_timeout(self.now);
-        }
+        self.turn(Turn::handle_timeout);
         while let Some(turn) = &mut self.turn {
-            let reply = match turn.poll_action() {
-                TurnAction::Abort => Reply::Aborted,
+            match turn.poll_action() {
                 // The recording has the answer.
-                TurnAction::AskPermission(_) | TurnAction::AskQuestion(_) => continue,
-                TurnAction::Event(event) => {
-                    self.events.push(*event);
-                    continue;
+                TurnAction::AskPermission(_) | TurnAction::AskQuestion(_) => {}
+                TurnAction::Call(call) => {
+                    let path = call.request.uri().path();
+                    self.looks += usize::from(path == "/session/status");
+                    // A look makes several calls, and the first takes the longest.
+                    let frames = match call.request.method() == "GET" && path != "/session/status" {
+                        true => self.play.pick(3),
+                        false => self.play.pick(12) + 1,
+                    };
+                    self.replies.push((frames, call.id, self.server.reply(&call)));
                 }
+                TurnAction::Event(event) => self.events.push(*event),
                 TurnAction::Finished(outcome) => {
                     self.outcome = Some(*outcome);
                     self.turn = None;
                     return;
                 }
-                TurnAction::Look(look) => {
-                    self.looks += 1;
-                    self.replies.retain(|(_, reply)| !matches!(reply, Reply::Look(_)));
-                    Reply::Look(Box::new(self.server.snapshot(&look.session, &look.message)))
+                TurnAction::Link { child, parent } => self.hub.link(&child, &parent),
+                TurnAction::Ready => panic!("it is posted"),
+                TurnAction::Wait(_) => {
+                    self.replies.retain(|(_, call, _)| turn.awaits(*call));
+                    return;
                 }
-                TurnAction::Post => Reply::Posted,
-                TurnAction::Reply(reply) => Reply::Replied(match reply {
-                    AskReply::Permission { id, .. } => AskId::Permission(id),
-                    AskReply::Question { id, .. } => AskId::Question(id),
-                }),
-                TurnAction::Wait(_) => return,
-            };
-            let frames = self.play.pick(12);
-            self.replies.push((frames + 1, reply));
+            }
         }
     }
 

@@ -1,14 +1,16 @@
-//! What a server would answer at any point of a recording.
+//! Recordings, and the server at any point of one.
+
+#![allow(clippy::disallowed_types, reason = "a recording is JSON of any kind")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use opencode_proto::api::{MessageWithParts, Pending};
+use opencode_proto::fuzzing::{WrittenMessage, WrittenServer};
 use opencode_proto::{
-    ChildSnapshot, MessageId, Part, PermissionRequest, QuestionRequest, Role, ServerEvent,
-    ServerEventKind, SessionId, SessionStatus, Snapshot, SseEvent, SseFramer,
+    ApiCall, ApiReply, MessageId, Role, ServerEvent, ServerEventKind, SessionId, SessionStatus,
+    SseEvent, SseFramer,
 };
 
 /// The names of all recordings.
@@ -91,100 +93,83 @@ impl Recording {
     }
 }
 
-/// What the server knows.
-#[derive(Clone)]
+/// A server as far as the recording has gone.
 pub(crate) struct Server {
-    sessions: Vec<Session>,
-    permissions: Vec<Pending<PermissionRequest>>,
-    questions: Vec<Pending<QuestionRequest>>,
-}
-
-#[derive(Clone)]
-struct Session {
-    id: SessionId,
-    parent: Option<SessionId>,
-    status: SessionStatus,
-    messages: Vec<MessageWithParts>,
+    written: WrittenServer,
 }
 
 impl Server {
     pub(crate) fn new() -> Self {
-        Self { sessions: Vec::new(), permissions: Vec::new(), questions: Vec::new() }
+        Self { written: WrittenServer::default() }
+    }
+
+    /// Returns the reply to a call.
+    pub(crate) fn reply(&self, call: &ApiCall) -> ApiReply {
+        self.written.reply(call)
     }
 
     /// The recording goes on by one event.
     pub(crate) fn apply(&mut self, event: &ServerEvent) {
         let Some(id) = &event.session else { return };
-        let place = self.sessions.iter().position(|session| session.id == *id);
-        let place = place.unwrap_or_else(|| {
-            self.sessions.push(Session {
-                id: id.clone(),
-                parent: None,
-                status: SessionStatus::Idle,
-                messages: Vec::new(),
-            });
-            self.sessions.len() - 1
-        });
-        let session = &mut self.sessions[place];
+        let (session, server) = (id.to_string(), &mut self.written);
+        let json: serde_json::Value = serde_json::from_slice(&event.raw).unwrap();
+        let properties = &json["properties"];
         match &event.kind {
-            ServerEventKind::SessionCreated(info) => session.parent.clone_from(&info.parent),
-            ServerEventKind::SessionStatus(status) => session.status = status.clone(),
-            ServerEventKind::SessionIdle => session.status = SessionStatus::Idle,
-            ServerEventKind::MessageUpdated(info) => {
-                match session.messages.iter_mut().find(|known| known.info.id == info.id) {
-                    Some(known) => known.info = (**info).clone(),
-                    None => {
-                        session.messages.push(MessageWithParts::new((**info).clone(), Vec::new()))
-                    }
+            ServerEventKind::SessionCreated(info) => {
+                if let Some(parent) = &info.parent {
+                    server.children.entry(parent.to_string()).or_default().push(session);
                 }
             }
-            ServerEventKind::PartUpdated(part) => session.update_part(part),
-            ServerEventKind::PermissionAsked(request) => {
-                self.permissions.push(Pending::new(id.clone(), (**request).clone()));
+            ServerEventKind::SessionStatus(SessionStatus::Idle) | ServerEventKind::SessionIdle => {
+                server.statuses.remove(&session);
             }
+            ServerEventKind::SessionStatus(_) => {
+                server.statuses.insert(session, properties["status"].to_string());
+            }
+            ServerEventKind::MessageUpdated(info) => {
+                let messages = server.messages.entry(session).or_default();
+                let json = info.raw.to_string();
+                match messages.iter_mut().find(|known| info.id == *known.id) {
+                    Some(known) => known.info = json,
+                    None => messages.push(WrittenMessage {
+                        id: info.id.to_string(),
+                        info: json,
+                        parts: Vec::new(),
+                    }),
+                }
+            }
+            ServerEventKind::PartUpdated(part) => {
+                let messages = server.messages.entry(session).or_default();
+                let Some(message) = &part.key().message else { return };
+                let Some(known) = messages.iter_mut().find(|known| *message == *known.id) else {
+                    return;
+                };
+                set_part(&mut known.parts, &properties["part"]);
+            }
+            ServerEventKind::PermissionAsked(_) => server.permissions.push(properties.to_string()),
             ServerEventKind::PermissionReplied { request, .. } => {
-                self.permissions.retain(|ask| ask.request.id != *request);
+                remove(&mut server.permissions, request.as_str());
             }
-            ServerEventKind::QuestionAsked(request) => {
-                self.questions.push(Pending::new(id.clone(), (**request).clone()));
-            }
+            ServerEventKind::QuestionAsked(_) => server.questions.push(properties.to_string()),
             ServerEventKind::QuestionReplied { request, .. }
             | ServerEventKind::QuestionRejected { request, .. } => {
-                self.questions.retain(|ask| ask.request.id != *request);
+                remove(&mut server.questions, request.as_str());
             }
             _ => {}
         }
     }
+}
 
-    pub(crate) fn snapshot(&self, session: &SessionId, message: &MessageId) -> Snapshot {
-        let mut snapshot = Snapshot::new(SessionStatus::Idle);
-        for known in &self.sessions {
-            if known.id == *session {
-                snapshot.status = known.status.clone();
-                let from = known.messages.iter().position(|known| known.info.id == *message);
-                snapshot.messages = known.messages[from.unwrap_or(0)..].to_vec();
-            } else if known.parent.as_ref() == Some(session) {
-                snapshot.children.push(ChildSnapshot {
-                    session: known.id.clone(),
-                    messages: known.messages.clone(),
-                });
-            }
-        }
-        snapshot.permissions.clone_from(&self.permissions);
-        snapshot.questions.clone_from(&self.questions);
-        snapshot
+fn set_part(parts: &mut Vec<String>, part: &serde_json::Value) {
+    let id = format!("\"id\":{}", part["id"]);
+    let json = part.to_string();
+    match parts.iter_mut().find(|known| known.contains(&id)) {
+        Some(known) => *known = json,
+        None => parts.push(json),
     }
 }
 
-impl Session {
-    fn update_part(&mut self, part: &Part) {
-        let Some(message) = &part.key().message else { return };
-        let Some(known) = self.messages.iter_mut().find(|known| known.info.id == *message) else {
-            return;
-        };
-        match known.parts.iter_mut().find(|known| known.key() == part.key()) {
-            Some(known) => *known = part.clone(),
-            None => known.parts.push(part.clone()),
-        }
-    }
+fn remove(asks: &mut Vec<String>, request: &str) {
+    let id = format!("\"id\":\"{request}\"");
+    asks.retain(|ask| !ask.contains(&id));
 }

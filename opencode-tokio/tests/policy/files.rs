@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use opencode_tokio::{Policy, TurnRequest};
+use opencode_tokio::{Policy, Prompt};
 use serde_json::json;
 use testkit::model::{Reply, Script};
 
@@ -97,8 +97,8 @@ async fn no_patch_writes_outside() {
         .then(Reply::new().text("Done."));
     world.model().script("patches", script);
 
-    let request = prompt(TurnRequest::from("Go [[patches]]"))
-        .with_model("scripted/gpt-patches".parse().unwrap());
+    let request =
+        prompt(Prompt::from("Go [[patches]]").with_model("scripted/gpt-patches".parse().unwrap()));
     let outcome = session.send(request).outcome().await.unwrap();
 
     let statuses: Vec<_> = tools(&outcome).into_iter().map(|(_, status)| status).collect();

@@ -4,7 +4,7 @@
 //! answer.
 
 use opencode_tokio::{
-    AnswerSchema, Ask, CreateSession, Misfit, PermissionReply, Permissions, RawJson,
+    AnswerSchema, Ask, CreateSession, Misfit, PermissionReply, Permissions, Prompt, RawJson,
     StructuredError, TurnRequest,
 };
 use serde_json::json;
@@ -23,7 +23,7 @@ async fn an_answer_that_does_not_fit_is_asked_for_again() {
     world.model().script("again-wrong", wrong);
     world.model().script("again-right", gives(json!({ "name": "MIT", "stars": 5 })));
     let session = world.session().await;
-    let request = prompt("Which? [[again-wrong]]").with_agent("plan");
+    let request = prompt(Prompt::from("Which? [[again-wrong]]").with_agent("plan"));
     let schema = AnswerSchema::derived::<Licence>();
 
     let mut stream = session.send_structured(request, &schema);

@@ -1,6 +1,9 @@
 //! Requests for typed answers that are refused before the post.
 
-use opencode_tokio::{AnswerSchema, Prompt, PromptReply, RawJson, StructuredError, TurnRequest};
+use opencode_tokio::{
+    AnswerSchema, CommandRequest, Prompt, PromptReply, RawJson, ShellRequest, StructuredError,
+    TurnRequest,
+};
 use serde_json::{Value, json};
 
 use crate::on;
@@ -13,8 +16,8 @@ async fn only_prompts_have_typed_answers() {
     let session = world.session().await;
     let schema = AnswerSchema::derived::<String>();
     let requests = [
-        TurnRequest::shell("build", "echo one"),
-        TurnRequest::command("greet", "me"),
+        ShellRequest::new("build", "echo one").into(),
+        CommandRequest::new("greet").with_arguments("me").into(),
         TurnRequest::new(Prompt::from("Note this.").with_reply(PromptReply::NoReply)),
     ];
     for request in requests {

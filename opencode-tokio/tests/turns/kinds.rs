@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use opencode_tokio::{
-    ApiErrorKind, ModelRef, Origin, OutputFormat, Prompt, PromptReply, RawJson, Role, TurnEnd,
-    TurnEventKind, TurnRequest,
+    ApiErrorKind, CommandRequest, InitRequest, ModelRef, Origin, OutputFormat, Prompt, PromptReply,
+    RawJson, Role, ShellRequest, TurnEnd, TurnEventKind,
 };
 use serde_json::json;
 use testkit::conformance::real::live::{
@@ -42,7 +42,7 @@ async fn a_shell_command_is_run_and_remembered() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
-    let turn = run_turn(&session, TurnRequest::shell("build", "echo out; exit 3")).await;
+    let turn = run_turn(&session, ShellRequest::new("build", "echo out; exit 3")).await;
 
     assert_eq!(turn.end(), "completed");
     assert_eq!(turn.tools(), [("bash", "completed")]);
@@ -61,7 +61,7 @@ async fn a_shell_command_is_refused_while_the_session_is_at_work() {
     let mut turn = LiveTurn::new(session.send(prompt("Go [[kinds-busy]]")));
     turn.until_text("One ").await;
 
-    let refused = turn.during(run_turn(&session, TurnRequest::shell("build", "echo out"))).await;
+    let refused = turn.during(run_turn(&session, ShellRequest::new("build", "echo out"))).await;
 
     let TurnEnd::Refused(error) = &refused.outcome.end else { panic!("{:?}", refused.outcome) };
     assert!(matches!(error.kind, ApiErrorKind::Busy { .. }), "{error:?}");
@@ -76,7 +76,7 @@ async fn a_shell_command_is_refused_while_the_session_is_at_work() {
 async fn a_shell_command_can_be_cancelled() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
-    let mut turn = LiveTurn::new(session.send(prompt(TurnRequest::shell("build", "sleep 86414"))));
+    let mut turn = LiveTurn::new(session.send(prompt(ShellRequest::new("build", "sleep 86414"))));
     turn.during(wait_for_sleepers(&on(), "86414", 1)).await;
     turn.stream.cancel();
     let turn = turn.end().await;
@@ -92,7 +92,7 @@ async fn a_command_is_a_prompt() {
     world.model().script("kinds-command", Reply::new().text("Hello, Ada."));
     let session = world.session().await;
 
-    let turn = run_turn(&session, TurnRequest::command("greet", "Ada")).await;
+    let turn = run_turn(&session, CommandRequest::new("greet").with_arguments("Ada")).await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "Hello, Ada."));
     let asked = world.model_requests("kinds-command");
@@ -107,7 +107,7 @@ async fn a_command_can_be_cancelled() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("kinds-command-slow", Reply::new().text("Begun ").stall());
     let session = world.session().await;
-    let command = TurnRequest::command("greet", "[[kinds-command-slow]]");
+    let command = CommandRequest::new("greet").with_arguments("[[kinds-command-slow]]");
     let mut turn = LiveTurn::new(session.send(prompt(command)));
     turn.until_text("Begun ").await;
     turn.stream.cancel();
@@ -121,7 +121,7 @@ async fn an_unknown_command_is_refused() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
-    let turn = run_turn(&session, TurnRequest::command("nonsense", "")).await;
+    let turn = run_turn(&session, CommandRequest::new("nonsense")).await;
 
     let TurnEnd::Refused(error) = &turn.outcome.end else { panic!("{:?}", turn.outcome) };
     assert!(matches!(error.kind, ApiErrorKind::Server { .. }), "{error:?}");
@@ -140,7 +140,7 @@ async fn init_is_a_prompt_about_the_project() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
-    let turn = run_turn(&session, TurnRequest::init(model())).await;
+    let turn = run_turn(&session, InitRequest::new(model())).await;
 
     assert_eq!(turn.end(), "completed", "{:?}", turn.outcome);
     assert_eq!(turn.outcome.text(), "Hello from the scripted model.");

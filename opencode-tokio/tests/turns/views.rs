@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use opencode_tokio::{
-    Artifact, ArtifactChange, EventLogConfig, ModelRef, Part, TextKind, ToolState, TurnEvent,
-    TurnEventKind, TurnStream,
+    Artifact, ArtifactChange, EventLogConfig, ModelRef, Part, Prompt, TextKind, ToolState,
+    TurnEvent, TurnEventKind, TurnStream,
 };
 use serde_json::{Value, json};
 use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
@@ -204,9 +204,9 @@ async fn artifacts_are_what_tools_wrote() {
     let ArtifactChange::Patch(patch) = &artifacts[2].change else { panic!("{artifacts:?}") };
     assert!(patch.contains("-old\n+new"), "{patch}");
 
-    let turn =
-        prompt("Go [[views-patch]]").with_model(ModelRef::new("scripted/gpt-patches").unwrap());
-    let (_, outcome) = play(session.send(turn)).await;
+    let model = ModelRef::new("scripted/gpt-patches").unwrap();
+    let turn = Prompt::from("Go [[views-patch]]").with_model(model);
+    let (_, outcome) = play(session.send(prompt(turn))).await;
     let mut told: Vec<_> = outcome
         .tools()
         .flat_map(|tool| Artifact::of(tool, usize::MAX))

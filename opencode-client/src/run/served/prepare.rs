@@ -4,7 +4,7 @@ use opencode_config::{Approval, Permissions, Resume, RunFlags, Sharing};
 use opencode_proto::api::{
     ApiErrorKind, CreateSession, ListAgents, ListSessions, PermissionReply, Prompt, PromptFile,
 };
-use opencode_proto::{AgentFallback, Notice, RunEnd, ServedRun, SessionId};
+use opencode_proto::{AgentFallback, CommandRequest, Notice, RunEnd, ServedRun, SessionId};
 
 use crate::http::CallError;
 use crate::log::describe;
@@ -32,22 +32,23 @@ pub(super) async fn prepare(
     if flags.sharing() == Sharing::Share {
         share(&session, run).await;
     }
+    let model = request.config.model().cloned();
     let mut turn = match flags.command() {
-        Some(command) => TurnRequest::command(command, &*request.prompt),
+        Some(command) => {
+            let command = CommandRequest::new(command).with_arguments(&*request.prompt);
+            let command = agent.into_iter().fold(command, CommandRequest::with_agent);
+            let command = model.into_iter().fold(command, CommandRequest::with_model);
+            let variant = flags.variant().into_iter();
+            TurnRequest::new(variant.fold(command, CommandRequest::with_variant))
+        }
         None => {
             let prompt = files.into_iter().fold(Prompt::new(), Prompt::with_part);
+            let prompt = agent.into_iter().fold(prompt, Prompt::with_agent);
+            let prompt = model.into_iter().fold(prompt, Prompt::with_model);
+            let prompt = flags.variant().into_iter().fold(prompt, Prompt::with_variant);
             TurnRequest::new(prompt.with_part(&*request.prompt))
         }
     };
-    if let Some(agent) = agent {
-        turn = turn.with_agent(agent);
-    }
-    if let Some(model) = request.config.model() {
-        turn = turn.with_model(model.clone());
-    }
-    if let Some(variant) = flags.variant() {
-        turn = turn.with_variant(variant);
-    }
     if flags.approval() == Approval::Auto {
         turn = turn.on_permission(|_| async { PermissionReply::Once });
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use opencode_proto::{
-    ErrorName, OutputFormat, RawJson, Transcript, TurnEnd, TurnEvent, TurnKind, TurnOutcome,
+    ErrorName, OutputFormat, Prompt, PromptReply, RawJson, Transcript, TurnEnd, TurnEvent,
+    TurnOutcome,
 };
 
 use super::error::StructuredError;
@@ -212,8 +213,8 @@ impl StructuredStream {
 
 /// Gives the request its format, if it can have one.
 fn prepare(request: &mut TurnRequest, schema: &AnswerSchema) -> Result<(), StructuredError> {
-    let is_answered = request.settings.kind == TurnKind::Prompt;
-    let Some(prompt) = request.prompt_mut().filter(|_| is_answered) else {
+    let is_answered = |prompt: &&mut Prompt| prompt.reply() == PromptReply::Reply;
+    let Some(prompt) = request.prompt_mut().filter(is_answered) else {
         return Err(StructuredError::Unsuitable);
     };
     let schema = schema.schema().map_err(Clone::clone)?;

@@ -1,54 +1,98 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use opencode_proto::api::{Pending, PermissionReply};
 use opencode_proto::policy::Approvals;
-use opencode_proto::{PermissionRequest, QuestionReply, QuestionRequest};
+use opencode_proto::{AskKind, Pending, PermissionKind, PermissionReply, QuestionKind};
 
+use super::token::{Ask, AskToken};
 use crate::runtime::wait::BoxFuture;
 
-/// What decides about a permission, or answers questions.
-pub(crate) type Handler<Request, Reply> =
-    Arc<dyn Fn(Pending<Request>) -> BoxFuture<Reply> + Send + Sync>;
+/// Function of the application that answers asks of one kind.
+pub(crate) type Handler<K> =
+    Arc<dyn Fn(Pending<<K as AskKind>::Request>) -> BoxFuture<<K as AskKind>::Reply> + Send + Sync>;
 
-/// Who answers what a turn asks.
+/// Handlers of a turn's asks.
 #[derive(Clone, Default)]
-pub(crate) struct Answerers {
-    pub(super) permission: Option<Handler<PermissionRequest, PermissionReply>>,
-    pub(super) question: Option<Handler<QuestionRequest, QuestionReply>>,
-    pub(super) taker: Taker,
+pub(crate) struct AskHandlers {
+    permission: Option<Handler<PermissionKind>>,
+    question: Option<Handler<QuestionKind>>,
+    pub(super) unhandled: UnhandledAsks,
 }
 
-/// Whether asks are handed to who reads the stream.
+/// Policy for asks without a handler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Taker {
+pub(super) enum UnhandledAsks {
+    /// They are refused.
     #[default]
-    Nobody,
-    Reader,
+    Reject,
+    /// The reader of the stream may take them.
+    Stream,
 }
 
-impl Answerers {
-    pub(crate) fn set_permission<R>(
-        &mut self,
-        handler: impl Fn(Pending<PermissionRequest>) -> R + Send + Sync + 'static,
-    ) where
-        R: Future<Output = PermissionReply> + Send + 'static,
-    {
-        self.permission = Some(Arc::new(move |ask| Box::pin(handler(ask))));
+/// A kind of ask, as a client has it.
+pub(crate) trait HandledAsk: AskKind {
+    fn handler(handlers: &AskHandlers) -> Option<&Handler<Self>>;
+    fn handler_mut(handlers: &mut AskHandlers) -> &mut Option<Handler<Self>>;
+    fn offer(token: AskToken<Self>) -> Ask;
+}
+
+impl HandledAsk for PermissionKind {
+    fn handler(handlers: &AskHandlers) -> Option<&Handler<Self>> {
+        handlers.permission.as_ref()
     }
 
-    pub(crate) fn set_question<R>(
-        &mut self,
-        handler: impl Fn(Pending<QuestionRequest>) -> R + Send + Sync + 'static,
-    ) where
-        R: Future<Output = QuestionReply> + Send + 'static,
-    {
-        self.question = Some(Arc::new(move |ask| Box::pin(handler(ask))));
+    fn handler_mut(handlers: &mut AskHandlers) -> &mut Option<Handler<Self>> {
+        &mut handlers.permission
     }
 
-    /// Has all permissions decided by this, whoever would be asked else.
-    pub(crate) fn decide_by(&mut self, decider: &Handler<PermissionRequest, PermissionReply>) {
+    fn offer(token: AskToken<Self>) -> Ask {
+        Ask::Permission(token)
+    }
+}
+
+impl HandledAsk for QuestionKind {
+    fn handler(handlers: &AskHandlers) -> Option<&Handler<Self>> {
+        handlers.question.as_ref()
+    }
+
+    fn handler_mut(handlers: &mut AskHandlers) -> &mut Option<Handler<Self>> {
+        &mut handlers.question
+    }
+
+    fn offer(token: AskToken<Self>) -> Ask {
+        Ask::Question(token)
+    }
+}
+
+/// Boxes the futures of a handler.
+pub(crate) fn boxed<K: AskKind, R>(
+    handler: impl Fn(Pending<K::Request>) -> R + Send + Sync + 'static,
+) -> Handler<K>
+where
+    R: Future<Output = K::Reply> + Send + 'static,
+{
+    Arc::new(move |ask| Box::pin(handler(ask)))
+}
+
+impl AskHandlers {
+    /// Sets the handler of a kind.
+    pub(crate) fn set<K: HandledAsk, R>(
+        &mut self,
+        handler: impl Fn(Pending<K::Request>) -> R + Send + Sync + 'static,
+    ) where
+        R: Future<Output = K::Reply> + Send + 'static,
+    {
+        *K::handler_mut(self) = Some(boxed::<K, R>(handler));
+    }
+
+    /// Has all permissions decided by this, whatever handlers there are.
+    pub(crate) fn decide_by(&mut self, decider: &Handler<PermissionKind>) {
         self.permission = Some(Arc::clone(decider));
+    }
+
+    /// Hands asks without a handler to the reader of the stream.
+    pub(super) fn offer_unhandled(&mut self) {
+        self.unhandled = UnhandledAsks::Stream;
     }
 
     /// Remembers the permissions that the handler grants with `Always`, and answers `once`: the
@@ -57,7 +101,7 @@ impl Answerers {
     pub(crate) fn remember_always(&mut self) {
         let Some(handler) = self.permission.take() else { return };
         let approvals = Arc::new(Mutex::new(Approvals::new()));
-        self.set_permission(move |ask| {
+        self.set::<PermissionKind, _>(move |ask| {
             let (handler, approvals) = (Arc::clone(&handler), Arc::clone(&approvals));
             async move {
                 if lock(&approvals).allows(&ask.request) {
@@ -73,9 +117,9 @@ impl Answerers {
         });
     }
 
-    /// Those of the session, where the turn has none of its own.
+    /// Adds the handlers of the session where the turn has none of its own.
     pub(crate) fn or(&mut self, others: &Self) {
-        if self.taker == Taker::Reader {
+        if self.unhandled == UnhandledAsks::Stream {
             return;
         }
         if self.permission.is_none() {

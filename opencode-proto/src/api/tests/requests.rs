@@ -144,21 +144,21 @@ fn of_what_a_turn_waits_for() {
 
 #[test]
 fn of_turns() {
-    let command = || Command::new("ses_1", "msg_1", "review");
-    let full = command()
+    let command = |request| Command::new("ses_1", "msg_1", request);
+    let full = CommandRequest::new("review")
         .with_arguments("HEAD~1")
         .with_agent("plan")
         .with_model(model("p/m/n"))
         .with_variant("low")
         .with_file(PromptFile::path("/a"));
-    let shell = || Shell::new("ses_1", "msg_1", "build", "ls -l");
+    let shell = || Shell::new("ses_1", "msg_1", ShellRequest::new("build", "ls -l"));
     sends! {
         PromptAsync::new("ses_1", "msg_1", "Hi") => ONCE,
             r#"POST /session/ses_1/prompt_async {"messageID":"msg_1","parts":[{"type":"text","text":"Hi"}]}"#;
         SendMessage::new("ses_1", "msg_1", "Hi") => TURN,
             r#"POST /session/ses_1/message {"messageID":"msg_1","parts":[{"type":"text","text":"Hi"}]}"#;
-        command() => TURN, r#"POST /session/ses_1/command {"messageID":"msg_1","arguments":"","command":"review"}"#;
-        full => TURN, concat!(
+        command(CommandRequest::new("review")) => TURN, r#"POST /session/ses_1/command {"messageID":"msg_1","arguments":"","command":"review"}"#;
+        command(full) => TURN, concat!(
             r#"POST /session/ses_1/command {"messageID":"msg_1","agent":"plan","model":"p/m/n","arguments":"HEAD~1","#,
             r#""command":"review","variant":"low","#,
             r#""parts":[{"type":"file","mime":"text/plain","filename":"a","url":"file:///a"}]}"#,
@@ -170,7 +170,7 @@ fn of_turns() {
         );
         Summarize::new("ses_1", model("p/m")) => TURN,
             r#"POST /session/ses_1/summarize {"providerID":"p","modelID":"m"}"#;
-        Init::new("ses_1", "msg_1", model("p/m")) => TURN,
+        Init::new("ses_1", "msg_1", InitRequest::new(model("p/m"))) => TURN,
             r#"POST /session/ses_1/init {"providerID":"p","modelID":"m","messageID":"msg_1"}"#;
     }
 }
@@ -179,8 +179,8 @@ fn of_turns() {
 fn what_people_write_is_not_shown() {
     let secret = "hunter2";
     for shown in [
-        format!("{:?}", Command::new("ses_1", "msg_1", "x").with_arguments(secret)),
-        format!("{:?}", Shell::new("ses_1", "msg_1", "build", secret)),
+        format!("{:?}", CommandRequest::new("x").with_arguments(secret)),
+        format!("{:?}", ShellRequest::new("build", secret)),
         format!("{:?}", PromptAsync::new("ses_1", "msg_1", secret)),
     ] {
         assert!(!shown.contains(secret) && shown.contains("7 bytes"), "{shown}");

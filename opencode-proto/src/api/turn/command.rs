@@ -11,41 +11,36 @@ use crate::api::prompt::WirePart;
 use crate::api::{ApiError, MessageWithParts, Operation, Pace, PromptFile};
 use crate::{MessageId, SessionId};
 
-/// Runs a command (`/review` and the like) and waits for the answer. `POST /session/{sessionID}/command`.
+/// A command (`/review` and the like) for a session to run.
 ///
-/// The result is the last message of the model. A command that does not exist is
-/// [`Server`](crate::ApiErrorKind::Server). `Debug` shows the size of the arguments only.
+/// ```
+/// use opencode_proto::CommandRequest;
+///
+/// let review = CommandRequest::new("review").with_arguments("HEAD~3").with_agent("plan");
+/// ```
+///
+/// `Debug` shows the size of the arguments only.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Command {
-    /// The session.
-    pub(crate) session: SessionId,
-    /// The id that the message is to have (`msg_…`), by which its turn is told from others.
-    pub(crate) message: MessageId,
-    /// The command's name, without the slash.
+pub struct CommandRequest {
+    /// Name of the command, without the slash.
     pub(crate) command: String,
-    /// What follows the name.
+    /// Text after the name.
     pub(crate) arguments: String,
     /// The agent to answer. `None`: the command's.
     pub(crate) agent: Option<String>,
     /// The model to ask. `None`: the command's.
     pub(crate) model: Option<ModelRef>,
-    /// The variant of the model, for example `high`.
+    /// Variant of the model, for example `high`.
     pub(crate) variant: Option<String>,
-    /// Files to go with it.
+    /// Files to go with the command.
     pub(crate) files: Vec<PromptFile>,
 }
 
-impl Command {
+impl CommandRequest {
     /// Runs this command, without arguments.
-    pub fn new(
-        session: impl Into<SessionId>,
-        message: impl Into<MessageId>,
-        command: impl Into<String>,
-    ) -> Self {
+    pub fn new(command: impl Into<String>) -> Self {
         Self {
-            session: session.into(),
-            message: message.into(),
             command: command.into(),
             arguments: String::new(),
             agent: None,
@@ -55,7 +50,7 @@ impl Command {
         }
     }
 
-    /// What follows the name.
+    /// Adds the text after the name.
     #[must_use]
     pub fn with_arguments(mut self, arguments: impl Into<String>) -> Self {
         self.arguments = arguments.into();
@@ -89,6 +84,32 @@ impl Command {
         self.files.push(file);
         self
     }
+}
+
+/// Runs a command and waits for the answer. `POST /session/{sessionID}/command`.
+///
+/// The result is the last message of the model. A command that does not exist is
+/// [`Server`](crate::ApiErrorKind::Server).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Command {
+    /// The session.
+    pub(crate) session: SessionId,
+    /// The id that the message is to have (`msg_…`), by which its turn is told from others.
+    pub(crate) message: MessageId,
+    /// The command.
+    pub(crate) request: CommandRequest,
+}
+
+impl Command {
+    /// Runs this command.
+    pub fn new(
+        session: impl Into<SessionId>,
+        message: impl Into<MessageId>,
+        request: CommandRequest,
+    ) -> Self {
+        Self { session: session.into(), message: message.into(), request }
+    }
 
     fn call(&self) -> Call {
         Call::post(["session", self.session.as_str(), "command"])
@@ -99,14 +120,15 @@ impl Operation for Command {
     type Output = MessageWithParts;
 
     fn request(&self) -> Request<Bytes> {
+        let request = &self.request;
         self.call().json(&WireCommand {
             message_id: &self.message,
-            agent: self.agent.as_deref(),
-            model: self.model.as_ref().map(ModelRef::as_str),
-            arguments: &self.arguments,
-            command: &self.command,
-            variant: self.variant.as_deref(),
-            parts: self.files.iter().map(WirePart::from).collect(),
+            agent: request.agent.as_deref(),
+            model: request.model.as_ref().map(ModelRef::as_str),
+            arguments: &request.arguments,
+            command: &request.command,
+            variant: request.variant.as_deref(),
+            parts: request.files.iter().map(WirePart::from).collect(),
         })
     }
 
@@ -119,11 +141,9 @@ impl Operation for Command {
     }
 }
 
-impl fmt::Debug for Command {
+impl fmt::Debug for CommandRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Command")
-            .field("session", &self.session)
-            .field("message", &self.message)
+        f.debug_struct("CommandRequest")
             .field("command", &self.command)
             .field("arguments", &format_args!("{} bytes", self.arguments.len()))
             .field("agent", &self.agent)

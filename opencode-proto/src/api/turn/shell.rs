@@ -11,23 +11,40 @@ use crate::api::prompt::WireModel;
 use crate::api::{ApiError, MessageWithParts, Operation, Pace};
 use crate::{MessageId, SessionId};
 
-/// Runs a command line in the session's directory, puts it and its output into the conversation, and waits for its end.
-/// No model and no permission is asked. `POST /session/{sessionID}/shell`.
+/// A command line for a session to run, whose output becomes part of the conversation.
 ///
-/// The result is a message of the model's with a part of tool `bash`. [`Busy`](crate::ApiErrorKind::Busy) while the
-/// session works on a prompt. `Debug` shows the size of the command line only.
+/// `Debug` shows the size of the command line only.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShellRequest {
+    /// The agent in whose name the command line runs.
+    pub(crate) agent: String,
+    /// The command line.
+    pub(crate) command: String,
+}
+
+impl ShellRequest {
+    /// Runs this command line in the name of `agent`.
+    pub fn new(agent: impl Into<String>, command: impl Into<String>) -> Self {
+        Self { agent: agent.into(), command: command.into() }
+    }
+}
+
+/// Runs a command line in the session's directory, puts it and its output into the conversation,
+/// and waits for its end. No model and no permission is asked. `POST /session/{sessionID}/shell`.
+///
+/// The result is a message of the model's with a part of tool `bash`.
+/// [`Busy`](crate::ApiErrorKind::Busy) while the session works on a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shell {
     /// The session.
     pub(crate) session: SessionId,
     /// The id that the message is to have (`msg_…`), by which its turn is told from others.
     pub(crate) message: MessageId,
-    /// The agent in whose name it runs.
-    pub(crate) agent: String,
     /// The command line.
-    pub(crate) command: String,
-    /// The model in whose name it runs. `None`: the agent's, or the session's.
+    pub(crate) request: ShellRequest,
+    /// The model that the message names. `None`: the agent's, or the session's.
     pub(crate) model: Option<ModelRef>,
 }
 
@@ -36,19 +53,12 @@ impl Shell {
     pub fn new(
         session: impl Into<SessionId>,
         message: impl Into<MessageId>,
-        agent: impl Into<String>,
-        command: impl Into<String>,
+        request: ShellRequest,
     ) -> Self {
-        Self {
-            session: session.into(),
-            message: message.into(),
-            agent: agent.into(),
-            command: command.into(),
-            model: None,
-        }
+        Self { session: session.into(), message: message.into(), request, model: None }
     }
 
-    /// In the name of this model.
+    /// Names this model in the message.
     #[must_use]
     pub fn with_model(mut self, model: ModelRef) -> Self {
         self.model = Some(model);
@@ -75,9 +85,9 @@ impl Operation for Shell {
         }
         self.call().json(&Body {
             message_id: &self.message,
-            agent: &self.agent,
+            agent: &self.request.agent,
             model: self.model.as_ref().map(WireModel::from),
-            command: &self.command,
+            command: &self.request.command,
         })
     }
 
@@ -90,14 +100,11 @@ impl Operation for Shell {
     }
 }
 
-impl fmt::Debug for Shell {
+impl fmt::Debug for ShellRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shell")
-            .field("session", &self.session)
-            .field("message", &self.message)
+        f.debug_struct("ShellRequest")
             .field("agent", &self.agent)
             .field("command", &format_args!("{} bytes", self.command.len()))
-            .field("model", &self.model)
             .finish()
     }
 }

@@ -46,7 +46,23 @@ impl Operation for Summarize {
     }
 }
 
-/// Has a model write `AGENTS.md` for the project, and waits for it. `POST /session/{sessionID}/init`.
+/// A request to write `AGENTS.md` for the project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InitRequest {
+    /// The model to ask.
+    pub(crate) model: ModelRef,
+}
+
+impl InitRequest {
+    /// Has this model look at the project and write the file.
+    pub fn new(model: ModelRef) -> Self {
+        Self { model }
+    }
+}
+
+/// Has a model write `AGENTS.md` for the project, and waits for it.
+/// `POST /session/{sessionID}/init`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Init {
@@ -55,17 +71,17 @@ pub struct Init {
     /// The id that the message is to have (`msg_…`), by which its turn is told from others.
     pub(crate) message: MessageId,
     /// The model to ask.
-    pub(crate) model: ModelRef,
+    pub(crate) request: InitRequest,
 }
 
 impl Init {
-    /// Writes `AGENTS.md` with this model; `message` becomes the id of the user message.
+    /// Writes `AGENTS.md`; `message` becomes the id of the user message.
     pub fn new(
         session: impl Into<SessionId>,
         message: impl Into<MessageId>,
-        model: ModelRef,
+        request: InitRequest,
     ) -> Self {
-        Self { session: session.into(), message: message.into(), model }
+        Self { session: session.into(), message: message.into(), request }
     }
 
     fn call(&self) -> Call {
@@ -84,7 +100,8 @@ impl Operation for Init {
             #[serde(rename = "messageID")]
             message_id: &'a MessageId,
         }
-        self.call().json(&Body { model: WireModel::from(&self.model), message_id: &self.message })
+        self.call()
+            .json(&Body { model: WireModel::from(&self.request.model), message_id: &self.message })
     }
 
     fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {

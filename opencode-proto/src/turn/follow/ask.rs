@@ -1,85 +1,108 @@
-//! What a session asks.
+//! Asks of a session and of its subagents.
 
-use std::time::Instant;
-
-use super::{Place, Source};
+use super::Source;
 use crate::SessionId;
-use crate::server_event::{PermissionRequest, QuestionRequest, ToolRef};
-use crate::transcript::AskId;
+use crate::api::Pending;
+use crate::ask::Ask;
+use crate::server_event::ToolRef;
 use crate::turn::chain::Belongs;
-use crate::turn::{
-    PermissionAsk, QuestionAsk, Turn, TurnAction, TurnEventKind, describe_permission,
-    describe_question,
-};
+use crate::turn::core::TurnInput;
+use crate::turn::posted::{PostedTurn, TurnAsk};
+use crate::turn::record::Place;
 
-impl Turn {
-    pub(super) fn permission_asked(
+/// Reply to an ask, as the server reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReplyKind {
+    Answer,
+    Refusal,
+}
+
+impl PostedTurn {
+    pub(super) fn asked<K: TurnAsk>(
         &mut self,
         session: &SessionId,
-        request: &PermissionRequest,
+        request: &K::Request,
         source: Source<'_>,
-        now: Instant,
+        input: &mut TurnInput<'_>,
     ) {
-        let id = AskId::Permission(request.id.clone());
-        if !self.is_asked(session, request.tool.as_ref(), source)
-            || !self.asks.open(&id, describe_permission(request))
-        {
+        let id = K::id(request);
+        if !self.is_asked(session, K::tool(request), source, input) || K::asks(self).is_known(id) {
             return;
         }
         let request = Box::new(request.clone());
-        let ask = PermissionAsk { session: session.clone(), request: request.clone() };
-        self.actions.push_back(TurnAction::AskPermission(ask));
-        self.emit_in(session.clone(), TurnEventKind::PermissionAsked(request), source);
-        self.watch_asks(now);
+        let ask = Ask::<K>::new(session.clone(), request.clone());
+        if input.shared.claim(id.clone().into(), input.core.number) {
+            K::asks(self).open(&request);
+            input.core.actions.push_back(K::action(ask));
+        } else {
+            K::asks(self).leave(ask);
+            input.shared.wait(input.core.number);
+        }
+        self.emit_in(session.clone(), K::event(request), source, input);
+        self.watch_asks(input);
     }
 
-    pub(super) fn question_asked(
+    /// The server reports a reply to an ask.
+    pub(super) fn replied<K: TurnAsk>(
         &mut self,
-        session: &SessionId,
-        request: &QuestionRequest,
-        source: Source<'_>,
-        now: Instant,
+        place: Place,
+        id: &K::Id,
+        reply: ReplyKind,
+        input: &mut TurnInput<'_>,
     ) {
-        let id = AskId::Question(request.id.clone());
-        if !self.is_asked(session, request.tool.as_ref(), source)
-            || !self.asks.open(&id, describe_question(request))
+        input.shared.settle(id.clone().into());
+        let is_by_others = K::asks(self).close_by_others(id);
+        // What was refused before led to later refusals.
+        if is_by_others
+            && reply == ReplyKind::Refusal
+            && self.refused.is_none()
+            && matches!(place, Place::Own)
         {
-            return;
+            self.refused = Some(K::asks(self).subject(id).to_owned());
         }
-        let request = Box::new(request.clone());
-        let ask = QuestionAsk { session: session.clone(), request: request.clone() };
-        self.actions.push_back(TurnAction::AskQuestion(ask));
-        self.emit_in(session.clone(), TurnEventKind::QuestionAsked(request), source);
-        self.watch_asks(now);
+        self.watch_asks(input);
     }
 
-    /// Something was refused. What was refused before led to it.
-    pub(super) fn refused(&mut self, place: Place, id: &AskId, unknown: &str) {
-        if self.refused.is_none() && matches!(place, Place::Own) {
-            self.refused = Some(self.asks.subject(id).unwrap_or(unknown).to_owned());
+    /// Adds the asks that a look found, and closes those that it did not find any more.
+    pub(super) fn apply_asks<K: TurnAsk>(
+        &mut self,
+        found: &[Pending<K::Request>],
+        input: &mut TurnInput<'_>,
+    ) {
+        for ask in found {
+            if self.is_of_turn(&ask.session) {
+                self.asked::<K>(&ask.session, &ask.request, None, input);
+            }
+        }
+        let pending: Vec<_> = found.iter().map(|ask| K::id(&ask.request)).collect();
+        for id in K::asks(self).close_missing(&pending) {
+            input.shared.settle(id.into());
         }
     }
 
-    /// Whether the turn has to do with an ask: not when it is one that an earlier turn left, nor when it is aborted.
+    /// Returns whether the turn has to do with an ask: not when an earlier turn left the ask, nor
+    /// when the turn is being aborted.
     fn is_asked(
         &mut self,
         session: &SessionId,
         tool: Option<&ToolRef>,
         source: Source<'_>,
+        input: &TurnInput<'_>,
     ) -> bool {
-        if self.stop.is_some() {
+        if self.course.is_stopping() {
             return false;
         }
-        if *session != self.session {
+        if *session != input.core.session {
             return true;
         }
+        let chain = &mut self.record.chain;
         let Some(message) = tool.and_then(|tool| tool.message.as_ref()) else {
-            return self.chain.is_seen();
+            return chain.is_seen();
         };
-        match (self.chain.part(message, None), source) {
+        match (chain.part(message, None), source) {
             (Belongs::Yes, _) => true,
-            // It is told before the answer that asks. What is found by looking may be older than the turn.
-            (Belongs::Unknown, Some(_)) => self.chain.is_seen(),
+            // The event precedes the answer that asks. A look may find asks older than the turn.
+            (Belongs::Unknown, Some(_)) => chain.is_seen(),
             (Belongs::Unknown, None) | (Belongs::No, _) => false,
         }
     }

@@ -1,98 +1,107 @@
-//! What messages hold.
+//! Content of messages.
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::{Place, Source};
+use super::Source;
 use crate::hub::child_of;
 use crate::part::{FinishReason, Part, PartKey, TextOrigin};
 use crate::server_event::{MessageInfo, ServerEvent, ServerEventKind};
 use crate::transcript::{Before, Message, Told};
 use crate::turn::chain::Belongs;
-use crate::turn::{LookState, Stop, Turn, TurnEventKind};
+use crate::turn::core::TurnInput;
+use crate::turn::event::TurnEventKind;
+use crate::turn::posted::{PostedTurn, StopCause};
+use crate::turn::record::{Place, Record};
 use crate::{MessageId, RawText, Role, StepRole, TextKind};
 
-impl Turn {
+impl PostedTurn {
     pub(super) fn message_updated(
         &mut self,
         place: Place,
         info: &MessageInfo,
         source: Source<'_>,
-        now: Instant,
+        input: &mut TurnInput<'_>,
     ) {
         if let Place::Own = place {
-            let was_seen = self.chain.is_seen();
-            let answers = self.chain.answer_count();
-            let belongs = self.chain.message(info);
-            if self.chain.answer_count() > answers {
-                // It went on after that.
+            let was_seen = self.record.chain.is_seen();
+            let answers = self.record.chain.answer_count();
+            let belongs = self.record.chain.message(info);
+            if self.record.chain.answer_count() > answers {
+                // The agent went on after the refusal.
                 self.refused = None;
             }
-            if !was_seen && self.chain.is_seen() {
-                // What was found before it was there says nothing about it.
-                self.quiet = None;
-                self.activity += 1;
-                self.emit_own(TurnEventKind::Posted(self.message.clone()), source);
+            if !was_seen && self.record.chain.is_seen() {
+                // Earlier looks say nothing about the prompt.
+                self.pulse.quiet = None;
+                self.pulse.activity += 1;
+                let message = input.core.message.clone();
+                self.emit_own(TurnEventKind::Posted(message), source, input);
             }
             match belongs {
-                Belongs::No => return self.waiting.forget(&info.id),
-                Belongs::Unknown => return self.wait_for(&info.id, source, now),
+                Belongs::No => return self.record.held.forget(&info.id),
+                Belongs::Unknown => return self.wait_for(&info.id, source, input),
                 Belongs::Yes => {}
             }
         }
-        if self.transcript_at(place).update_message(info, how(source)) {
-            self.activity += 1;
-            self.count_calls(place, info, now);
+        if self.record.at_mut(place).update_message(info, how(source)) {
+            self.pulse.activity += 1;
+            self.count_calls(place, info, input);
             let kind = TurnEventKind::MessageUpdated(Box::new(info.clone()));
-            self.emit(place, kind, source);
+            self.emit(place, kind, source, input);
         }
         if let Place::Own = place {
-            self.resume_waiting(&info.id, now);
+            self.resume_held(&info.id, input);
         }
     }
 
-    pub(super) fn part_updated(&mut self, place: Place, part: &Part, source: Source<'_>) {
+    pub(super) fn part_updated(
+        &mut self,
+        place: Place,
+        part: &Part,
+        source: Source<'_>,
+        input: &mut TurnInput<'_>,
+    ) {
         let Some(message) = part.key().message.clone() else { return };
         if let Place::Own = place {
-            let was_undecided = self.chain.part(&message, None) == Belongs::Unknown;
-            match self.chain.part(&message, Some(part)) {
-                Belongs::No => return self.waiting.forget(&message),
-                Belongs::Unknown => return self.wait_for(&message, source, self.heard),
-                Belongs::Yes if was_undecided => self.resume_waiting(&message, self.heard),
+            let was_undecided = self.record.chain.part(&message, None) == Belongs::Unknown;
+            match self.record.chain.part(&message, Some(part)) {
+                Belongs::No => return self.record.held.forget(&message),
+                Belongs::Unknown => return self.wait_for(&message, source, input),
+                Belongs::Yes if was_undecided => self.resume_held(&message, input),
                 Belongs::Yes => {}
             }
         }
-        // What the user said, or the task that a subagent was given, is not what the model answers.
-        if self.is_prompt(place, &message) {
-            let change = self.transcript_at(place).update_part(part, how(source));
+        // The user's words, and the task of a subagent, are no answer of the model.
+        if self.record.is_prompt(place, &message) {
+            let change = self.record.at_mut(place).update_part(part, how(source));
             if let Part::Text(text) = part
                 && text.origin == TextOrigin::Continuation
                 && change.is_some_and(|change| change.before != Before::Known)
             {
-                self.emit(place, TurnEventKind::Continued(text.clone()), source);
+                self.emit(place, TurnEventKind::Continued(text.clone()), source, input);
             }
             return;
         }
-        self.has_begun = true;
+        self.pulse.has_begun = true;
         if let Part::Tool(tool) = part {
             if let Some(child) = child_of(tool) {
-                self.child(&child);
+                self.record.child(&child);
             }
             if tool.state.is_corrected() {
                 self.refused = None;
             }
         }
-        self.activity += 1;
-        let Some(change) = self.transcript_at(place).update_part(part, how(source)) else { return };
+        self.pulse.activity += 1;
+        let Some(change) = self.record.at_mut(place).update_part(part, how(source)) else { return };
         let told = match change.before {
             Before::Known => return,
             Before::New { text } => {
-                let told = self.part_added(place, part, &text, source);
+                let told = self.part_added(place, part, &text, source, input);
                 if !change.is_final {
-                    // What was looked up may be older than the next delta.
+                    // The next delta may not follow what was found.
                     if let (None, Some(id)) = (source, &part.key().part) {
-                        self.transcript_at(place).interrupt_part(id);
+                        self.record.at_mut(place).interrupt_part(id);
                     }
                     return;
                 }
@@ -111,11 +120,18 @@ impl Turn {
             }
             Part::Other { .. } | Part::StepFinish(_) | Part::StepStart(_) => return,
         };
-        self.emit(place, kind, source);
+        self.emit(place, kind, source, input);
     }
 
-    /// How many bytes of its text are told by that.
-    fn part_added(&mut self, place: Place, part: &Part, held: &str, source: Source<'_>) -> usize {
+    /// Tells of a new part. Returns how many bytes of its text that tells.
+    fn part_added(
+        &mut self,
+        place: Place,
+        part: &Part,
+        held: &str,
+        source: Source<'_>,
+        input: &mut TurnInput<'_>,
+    ) -> usize {
         let kind = match part {
             Part::StepStart(step) => TurnEventKind::StepStarted(step.clone()),
             Part::StepFinish(step) => TurnEventKind::StepFinished(step.clone()),
@@ -123,100 +139,101 @@ impl Turn {
                 TurnEventKind::PartAdded(part.clone())
             }
         };
-        self.emit(place, kind, source);
+        self.emit(place, kind, source, input);
         let Some((kind, text)) = text_of(part) else { return 0 };
         // Deltas that overtook the part.
         if let Some(rest) = held.strip_prefix(&*text)
             && let Some(kind) = delta(part, kind, rest)
         {
-            self.emit(place, kind, source);
+            self.emit(place, kind, source, input);
         }
         text.len()
     }
 
-    pub(super) fn part_delta(&mut self, place: Place, event: &Arc<ServerEvent>) {
+    pub(super) fn part_delta(
+        &mut self,
+        place: Place,
+        event: &Arc<ServerEvent>,
+        input: &mut TurnInput<'_>,
+    ) {
         let ServerEventKind::PartDelta { message, part, field, delta } = &event.kind else {
             return;
         };
         if *field != "text" {
-            return self.emit(place, TurnEventKind::Other, Some(event));
+            return self.emit(place, TurnEventKind::Other, Some(event), input);
         }
         if let (Place::Own, Some(message)) = (place, message) {
-            match self.chain.part(message, None) {
+            match self.record.chain.part(message, None) {
                 Belongs::No => return,
-                Belongs::Unknown => return self.wait_for(message, Some(event), self.heard),
+                Belongs::Unknown => return self.wait_for(message, Some(event), input),
                 Belongs::Yes => {}
             }
         }
-        self.activity += 1;
-        if let Some(kind) = self.transcript_at(place).append(message.as_ref(), part, delta) {
+        self.pulse.activity += 1;
+        if let Some(kind) = self.record.at_mut(place).append(message.as_ref(), part, delta) {
             let (message, part, delta) = (message.clone(), part.clone(), delta.clone());
             let kind = TurnEventKind::PartDelta { message, part, kind, delta };
-            self.emit(place, kind, Some(event));
+            self.emit(place, kind, Some(event), input);
         }
     }
 
-    /// Counts what OpenCode would repeat for ever. An answer ends the row of overflows. (One that overflowed is completed
-    /// as well, but the model never finished it.)
-    fn count_calls(&mut self, place: Place, info: &MessageInfo, now: Instant) {
+    /// Counts calls that OpenCode would repeat for ever. An answer ends the row of overflows. (One
+    /// that overflowed is completed as well, but the model never finished it.)
+    fn count_calls(&mut self, place: Place, info: &MessageInfo, input: &mut TurnInput<'_>) {
         let is_answer = info.step == StepRole::Answer
             && info.error.is_none()
             && info.completed_ms.is_some()
             && info.role == Role::Assistant;
         let (true, Place::Own, Some(finish)) = (is_answer, place, &info.finish) else { return };
-        self.overflows = 0;
+        self.faults.overflows = 0;
         let has_tools = |message: &Message| message.tools().next().is_some();
-        let message = self.transcript.messages().iter().rfind(|message| *message.id() == info.id);
+        let messages = self.record.own.messages();
+        let message = messages.iter().rfind(|message| *message.id() == info.id);
         if *finish != FinishReason::UNKNOWN || message.is_some_and(has_tools) {
-            self.unfinished.clear();
+            self.faults.unfinished.clear();
         } else {
-            self.unfinished.insert(info.id.clone());
-            if self.unfinished.len() > self.settings.unfinished_max {
-                self.stop(Stop::Endless, now);
+            self.faults.unfinished.insert(info.id.clone());
+            if self.faults.unfinished.len() > input.core.settings.unfinished_max {
+                self.stop(StopCause::Endless, input);
             }
         }
     }
 
-    /// Keeps an event until what was missed before it is looked up.
-    pub(super) fn hold(&mut self, event: &Arc<ServerEvent>, now: Instant) {
-        self.activity += 1;
-        if self.waiting.size() + event.raw.len() <= self.settings.waiting_size_max {
-            return self.waiting.hold(event);
+    /// Keeps an event until the gap before it is looked up.
+    pub(super) fn hold(&mut self, event: &Arc<ServerEvent>, input: &mut TurnInput<'_>) {
+        self.pulse.activity += 1;
+        let held = &mut self.record.held;
+        if held.size() + event.raw.len() <= input.core.settings.held_size_max {
+            return held.hold(event);
         }
-        // Too much: it is missed as well, and looked up.
-        self.waiting.clear();
-        self.interrupt();
-        self.look = LookState::Due { at: now, failures: 0 };
+        // Too much: the events count as missed as well, and are looked up.
+        held.clear();
+        self.record.interrupt();
+        self.look_now(input);
     }
 
     /// Keeps an event until its message is known.
-    fn wait_for(&mut self, message: &MessageId, source: Source<'_>, now: Instant) {
+    fn wait_for(&mut self, message: &MessageId, source: Source<'_>, input: &TurnInput<'_>) {
         let Some(event) = source else { return };
-        if !self.chain.is_seen() && !self.chain.is_torn() {
+        let Record { chain, held, .. } = &mut self.record;
+        if !chain.is_seen() && !chain.is_torn() {
             return;
         }
-        if self.waiting.size() + event.raw.len() > self.settings.waiting_size_max {
-            // Whatever it was can be looked up.
-            self.waiting.clear();
-            return self.look_at(now);
+        if held.size() + event.raw.len() > input.core.settings.held_size_max {
+            // A look finds the content.
+            held.clear();
+            return self.look_at(input.now);
         }
-        self.waiting.push(message, event);
+        held.push(message, event);
     }
 
-    pub(super) fn resume_waiting(&mut self, message: &MessageId, now: Instant) {
-        for event in self.waiting.take(message) {
-            self.told(Place::Own, &event, now);
+    fn resume_held(&mut self, message: &MessageId, input: &mut TurnInput<'_>) {
+        for event in self.record.held.take(message) {
+            self.told(Place::Own, &event, input);
         }
-        // Answers to what has just turned out to be a prompt.
-        for event in self.waiting.answers_to(message) {
-            self.told(Place::Own, &event, now);
-        }
-    }
-
-    fn is_prompt(&self, place: Place, message: &MessageId) -> bool {
-        match place {
-            Place::Child(place) => self.children[place].is_of_user(message),
-            Place::Own => self.chain.is_prompt(message),
+        // Answers to a message that has just turned out to be a prompt.
+        for event in self.record.held.answers_to(message) {
+            self.told(Place::Own, &event, input);
         }
     }
 }
@@ -225,7 +242,7 @@ fn how(source: Source<'_>) -> Told {
     if source.is_some() { Told::Event } else { Told::Look }
 }
 
-/// What a text that is not final grew by, if it did.
+/// Returns the growth of a text that is not final.
 fn grown(part: &Part, told: usize) -> Option<TurnEventKind> {
     let (kind, text) = text_of(part)?;
     delta(part, kind, text.get(told..)?)

@@ -1,45 +1,56 @@
-//! What is told of a session as a whole.
+//! Events about a session as a whole.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::Place;
 use crate::AgentError;
 use crate::error::ErrorName;
 use crate::server_event::{ServerEvent, ServerEventKind, SessionInfo, SessionStatus};
-use crate::turn::{LookState, Stop, Turn, TurnAction, TurnEnd, TurnEventKind};
+use crate::turn::core::TurnInput;
+use crate::turn::event::TurnEventKind;
+use crate::turn::outcome::TurnEnd;
+use crate::turn::posted::{PostedTurn, StopCause};
+use crate::turn::record::Place;
 
-impl Turn {
+impl PostedTurn {
     pub(super) fn session_error(
         &mut self,
         place: Place,
         error: Option<&AgentError>,
         event: &Arc<ServerEvent>,
-        now: Instant,
+        input: &mut TurnInput<'_>,
     ) {
         let Some(error) = error else { return };
-        if matches!(place, Place::Own) && self.is_of_earlier_turn(error) {
+        let is_own = matches!(place, Place::Own);
+        if is_own && (self.is_late_abort(error) || input.shared.is_late_error(error)) {
             return;
         }
-        self.transcript_at(place).apply(event);
-        if let Place::Own = place {
-            self.activity += 1;
-            self.errors.push(error.detach());
+        self.record.at_mut(place).apply(event);
+        if is_own {
+            self.pulse.activity += 1;
+            self.faults.errors.push(error.detach());
         }
         let kind = TurnEventKind::Failed(Box::new(error.clone()));
-        self.emit(place, kind, Some(event));
-        if error.name == ErrorName::CONTEXT_OVERFLOW && matches!(place, Place::Own) {
-            self.overflows += 1;
-            if self.overflows > self.settings.overflows_max {
-                self.stop(Stop::Overflowed, now);
+        self.emit(place, kind, Some(event), input);
+        if is_own && error.name == ErrorName::CONTEXT_OVERFLOW {
+            self.faults.overflows += 1;
+            if self.faults.overflows > input.core.settings.overflows_max {
+                self.stop(StopCause::Overflowed, input);
             }
         }
     }
 
-    /// A turn that was aborted tells of it late, and does not say whose error it is. The turn's own is also told with its
-    /// answer.
-    fn is_of_earlier_turn(&self, error: &AgentError) -> bool {
-        error.name == ErrorName::MESSAGE_ABORTED && self.chain.last_answer().is_none()
+    /// Returns whether the error is that of an earlier turn, which was aborted and reports it late.
+    /// The turn's own is also part of its answer.
+    fn is_late_abort(&self, error: &AgentError) -> bool {
+        error.name == ErrorName::MESSAGE_ABORTED && self.record.chain.last_answer().is_none()
+    }
+
+    /// The stream told of the prompt just now: errors before it do not decide about the turn. Most
+    /// are those of an earlier turn. (A file that cannot be read is reported before its prompt, and
+    /// does not end the turn.)
+    pub(super) fn forget_earlier_errors(&mut self, input: &mut TurnInput<'_>) {
+        self.faults.errors.clear();
+        input.shared.forget_late_errors();
     }
 
     pub(super) fn status(
@@ -47,26 +58,26 @@ impl Turn {
         place: Place,
         status: &SessionStatus,
         event: &Arc<ServerEvent>,
-        now: Instant,
+        input: &mut TurnInput<'_>,
     ) {
         if let Place::Own = place {
-            // Until the prompt is told, what is told is about an earlier turn.
-            if !self.chain.is_seen() {
+            let chain = &self.record.chain;
+            // Until the server tells of the prompt, the status is that of an earlier turn.
+            if !chain.is_seen() {
                 // Unless the prompt was missed: then a look that is under way is older than this.
-                if self.chain.is_torn() && *status == SessionStatus::Idle {
-                    self.look = LookState::Due { at: now, failures: 0 };
+                if chain.is_torn() && *status == SessionStatus::Idle {
+                    self.look_now(input);
                 }
                 return;
             }
-            self.activity += 1;
-            self.idle = (*status == SessionStatus::Idle).then_some(self.idle.unwrap_or(now));
-            if self.idle.is_none() {
-                self.quiet = None;
+            self.pulse.activity += 1;
+            if *status != SessionStatus::Idle {
+                self.pulse.quiet = None;
             }
-            if self.status.as_ref() == Some(status) {
+            if self.pulse.status.as_ref() == Some(status) {
                 return;
             }
-            self.status = Some(status.clone());
+            self.pulse.status = Some(status.clone());
         } else if matches!(event.kind, ServerEventKind::SessionIdle) {
             // `session.status` has told it.
             return;
@@ -81,7 +92,7 @@ impl Turn {
                 TurnEventKind::StatusChanged(status.clone())
             }
         };
-        self.emit(place, kind, Some(event));
+        self.emit(place, kind, Some(event), input);
     }
 
     pub(super) fn session_updated(
@@ -89,21 +100,28 @@ impl Turn {
         place: Place,
         info: &SessionInfo,
         event: &Arc<ServerEvent>,
+        input: &mut TurnInput<'_>,
     ) {
-        let transcript = self.transcript_at(place);
+        let transcript = self.record.at_mut(place);
         let is_new = transcript.title().is_some_and(|title| title != info.title);
         transcript.apply(event);
         if is_new {
-            self.emit(place, TurnEventKind::TitleChanged(info.title.clone()), Some(event));
+            let kind = TurnEventKind::TitleChanged(info.title.clone());
+            self.emit(place, kind, Some(event), input);
         }
     }
 
-    pub(super) fn session_deleted(&mut self, place: Place, event: &Arc<ServerEvent>, now: Instant) {
-        self.emit(place, TurnEventKind::Other, Some(event));
+    pub(super) fn session_deleted(
+        &mut self,
+        place: Place,
+        event: &Arc<ServerEvent>,
+        input: &mut TurnInput<'_>,
+    ) {
+        self.emit(place, TurnEventKind::Other, Some(event), input);
         if let Place::Own = place {
-            // It would go on writing into nowhere, and pay for it.
-            self.actions.push_back(TurnAction::Abort);
-            self.finish(TurnEnd::SessionDeleted, now);
+            // OpenCode works on for a session that it deleted, and pays for it.
+            input.abort();
+            input.finish(TurnEnd::SessionDeleted);
         }
     }
 }

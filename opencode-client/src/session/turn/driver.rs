@@ -1,0 +1,225 @@
+//! Drives the machine of a turn: carries out its actions and hands it what happens.
+
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use opencode_proto::{Transcript, Turn, TurnAction, TurnEvent, TurnOutcome};
+
+use super::ask_desk::AskDesk;
+use super::driven::{AbortOnDrop, DrivenTurn};
+use super::error::TurnError;
+use super::request::TurnRequest;
+use super::token::Ask;
+use crate::http::Calls;
+use crate::log::{EventLog, EventLogError, Log};
+use crate::runtime::Timer;
+use crate::runtime::blocking::unblock;
+use crate::runtime::wait::{BoxFuture, poll_timer};
+use crate::server::hub::{Delivery, Follower};
+use crate::session::core::SessionCore;
+
+pub(super) struct TurnDriver {
+    core: SessionCore,
+    driven: AbortOnDrop,
+    source: EventSource,
+    log: Option<Log>,
+    asks: AskDesk,
+    timer: Option<Pin<Box<dyn Timer>>>,
+}
+
+/// Events of the session.
+enum EventSource {
+    /// The log is opened first: nothing is posted when that fails.
+    OpeningLog(BoxFuture<Result<Log, EventLogError>>),
+    Unopened,
+    Following(Follower),
+}
+
+pub(super) enum TurnProgress {
+    Event(Box<TurnEvent>),
+    /// Nothing was posted.
+    Failed(TurnError),
+    Finished(Box<TurnOutcome>),
+}
+
+impl TurnDriver {
+    pub(super) fn new(core: SessionCore, request: TurnRequest) -> Self {
+        let TurnRequest { post, settings, log, handlers } = request;
+        let (server, state) = (&core.server, &core.state);
+        let runtime = Arc::clone(&server.host.runtime);
+        let calls = Calls::new(server.http.clone(), state.directory.clone());
+        // The id for a turn that ends before it is posted.
+        let message = server.next_message_id();
+        let source = match log {
+            Some(config) => {
+                let runtime = Arc::clone(&runtime);
+                EventSource::OpeningLog(Box::pin(async move {
+                    let log = unblock(&runtime, move || EventLog::open(config)).await?;
+                    Ok(Log::new(log, runtime))
+                }))
+            }
+            None => EventSource::Unopened,
+        };
+        let driven = DrivenTurn::new(calls, Arc::clone(state), runtime, |session, now| {
+            Turn::new(post, settings, message, session, now)
+        });
+        Self {
+            driven: AbortOnDrop::new(driven),
+            source,
+            log: None,
+            asks: AskDesk::new(handlers),
+            timer: None,
+            core,
+        }
+    }
+
+    pub(super) fn turn(&self) -> &Turn {
+        self.driven.turn()
+    }
+
+    pub(super) fn transcript(&self) -> Option<&Transcript> {
+        self.turn().transcript()
+    }
+
+    pub(super) fn cancel(&mut self) {
+        self.driven.input(Turn::cancel);
+    }
+
+    pub(super) fn take_ask(&mut self) -> Option<Ask> {
+        self.asks.take_offered()
+    }
+
+    /// Carries out actions until there is something to hand out.
+    pub(super) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<TurnProgress> {
+        // What was not taken with its event is refused.
+        drop(self.asks.take_offered());
+        self.driven.poll_session(cx);
+        loop {
+            match self.driven.poll_action() {
+                TurnAction::AskPermission(ask) => self.asks.ask(ask),
+                TurnAction::AskQuestion(ask) => self.asks.ask(ask),
+                TurnAction::Call(_) => unreachable!("calls are sent by the driven turn"),
+                TurnAction::Event(event) => return Poll::Ready(TurnProgress::Event(event)),
+                TurnAction::Finished(outcome) => {
+                    let (session, end) = (&self.core.state.id, outcome.end.name());
+                    tracing::debug!(%session, end, "turn ended");
+                    self.asks.close();
+                    return Poll::Ready(TurnProgress::Finished(outcome));
+                }
+                TurnAction::Link { child, parent } => {
+                    if let EventSource::Following(follower) = &self.source {
+                        follower.link(&child, &parent);
+                    }
+                }
+                TurnAction::Ready => {
+                    if let Err(error) = self.post() {
+                        return Poll::Ready(TurnProgress::Failed(error));
+                    }
+                }
+                TurnAction::Wait(wake) => {
+                    let has_moved = match self.poll_world(cx) {
+                        Ok(has_moved) => has_moved,
+                        Err(error) => return Poll::Ready(TurnProgress::Failed(error)),
+                    };
+                    let is_due = wake.is_some_and(|at| {
+                        let runtime = &*self.core.server.host.runtime;
+                        poll_timer(runtime, &mut self.timer, at, cx).is_ready()
+                    });
+                    if !has_moved && !is_due {
+                        return Poll::Pending;
+                    }
+                    // The clock decides, not the timer: runtimes wake timers late, and for other
+                    // reasons.
+                    self.driven.input(Turn::handle_timeout);
+                }
+            }
+        }
+    }
+
+    /// Hands everything that has happened to the machine. Returns whether anything has.
+    fn poll_world(&mut self, cx: &mut Context<'_>) -> Result<bool, TurnError> {
+        let has_written = self.log.as_mut().is_some_and(|log| log.poll(cx));
+        let has_events = self.poll_source(cx)?;
+        let has_replies = self.driven.poll_replies(cx);
+        let answers = self.asks.poll_answers(cx);
+        let has_answers = !answers.is_empty();
+        for answer in answers {
+            self.driven.input(|turn, session, now| turn.answer(answer, session, now));
+        }
+        Ok(has_written || has_events || has_replies || has_answers)
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Result<bool, TurnError> {
+        let delivery = match &mut self.source {
+            EventSource::OpeningLog(opening) => {
+                let Poll::Ready(log) = opening.as_mut().poll(cx) else { return Ok(false) };
+                self.log = Some(log.map_err(TurnError::LogOpen)?);
+                self.source = EventSource::Unopened;
+                return Ok(true);
+            }
+            EventSource::Unopened => {
+                let state = &self.core.state;
+                let follower = self.core.server.follow(state.id.clone(), state.directory.clone());
+                self.source = EventSource::Following(follower);
+                return Ok(true);
+            }
+            // A log that cannot keep up holds the events back.
+            EventSource::Following(_) if self.log.as_ref().is_some_and(Log::is_full) => {
+                return Ok(false);
+            }
+            EventSource::Following(follower) => follower.mailbox().poll_take(cx),
+        };
+        let Poll::Ready(delivery) = delivery else { return Ok(false) };
+        self.deliver(&delivery)?;
+        Ok(true)
+    }
+
+    fn deliver(&mut self, delivery: &Delivery) -> Result<(), TurnError> {
+        let is_waiting = self.turn().is_waiting();
+        match delivery {
+            Delivery::Event(event) => {
+                // Here, since an event may say several things of the turn, or nothing.
+                if let Some(log) = self.log.as_mut().filter(|_| !is_waiting) {
+                    log.add(event.event_type(), event.raw.clone());
+                }
+                self.driven.input(|turn, session, now| turn.handle_event(event, session, now));
+            }
+            Delivery::Finished(end) if is_waiting => return Err(TurnError::Events(end.clone())),
+            Delivery::Finished(end) => {
+                self.driven.input(|turn, session, now| turn.handle_lost(end, session, now));
+            }
+            Delivery::Interrupted(why) => {
+                self.driven.input(|turn, session, now| turn.handle_interrupted(why, session, now));
+            }
+            Delivery::Opened => self.driven.input(Turn::handle_opened),
+        }
+        Ok(())
+    }
+
+    /// Posts the prompt, after the events that are there: those are not about it.
+    fn post(&mut self) -> Result<(), TurnError> {
+        while let EventSource::Following(follower) = &self.source
+            && let Some(delivery) = follower.mailbox().take_waiting()
+        {
+            self.deliver(&delivery)?;
+        }
+        let message = self.core.server.next_message_id();
+        self.driven.input(|turn, session, now| turn.post(message, session, now));
+        Ok(())
+    }
+
+    pub(super) fn close(
+        &mut self,
+    ) -> impl Future<Output = Result<(), EventLogError>> + Send + use<> {
+        let log = mem::take(&mut self.log);
+        async move {
+            match log {
+                Some(log) => log.close().await,
+                None => Ok(()),
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+use std::collections::BTreeMap;
+
+use super::TurnNo;
+use crate::transcript::AskId;
+
+/// Asks of a session, each with the turn that answers it: several turns that run at once are all
+/// asked the same.
+#[derive(Debug, Default)]
+pub(super) struct Claims(BTreeMap<AskId, Claim>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// The turn has the ask, and the server does not have the answer yet.
+    Held(TurnNo),
+    /// The server has an answer.
+    Settled,
+}
+
+impl Claims {
+    /// Claims an ask. `false`: another turn has claimed it, or the server has an answer.
+    pub(super) fn claim(&mut self, ask: AskId, turn: TurnNo) -> bool {
+        *self.0.entry(ask).or_insert(Claim::Held(turn)) == Claim::Held(turn)
+    }
+
+    pub(super) fn settle(&mut self, ask: AskId) {
+        self.0.insert(ask, Claim::Settled);
+    }
+
+    /// Frees the asks that the turn has claimed and not settled, answered or not: an answer that has
+    /// not arrived is lost with its turn.
+    pub(super) fn give_up(&mut self, turn: TurnNo) {
+        self.0.retain(|_, claim| *claim != Claim::Held(turn));
+    }
+}

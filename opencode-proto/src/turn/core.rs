@@ -1,0 +1,106 @@
+//! State that a turn has in all its phases.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::action::TurnAction;
+use super::outcome::TurnEnd;
+use super::post::TurnKind;
+use super::settings::TurnSettings;
+use crate::api::{AbortSession, Operation};
+use crate::call::{CallScope, OpenCalls};
+use crate::session::{AbortNo, Session, TurnNo};
+use crate::watchdog::Watchdog;
+use crate::{MessageId, PermissionId, QuestionId, SessionId};
+
+#[derive(Debug)]
+pub(super) struct TurnCore {
+    pub(super) number: TurnNo,
+    pub(super) session: SessionId,
+    pub(super) message: MessageId,
+    pub(super) kind: TurnKind,
+    pub(super) settings: TurnSettings,
+    pub(super) started: Instant,
+    pub(super) watchdog: Watchdog,
+    pub(super) actions: VecDeque<TurnAction>,
+    pub(super) calls: OpenCalls<Purpose>,
+    /// Aborts that wait for others of the session, the oldest first.
+    pub(super) aborts: VecDeque<AbortNo>,
+}
+
+/// Purpose of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Abort(AbortNo),
+    ConfiguredModel,
+    Look,
+    Permission(PermissionId),
+    Post,
+    Question(QuestionId),
+}
+
+/// One input to a turn, with everything besides the phase that the input may change.
+pub(super) struct TurnInput<'a> {
+    pub(super) core: &'a mut TurnCore,
+    pub(super) shared: &'a mut Session,
+    pub(super) now: Instant,
+    /// The end of the turn, when the input ends it.
+    pub(super) end: Option<TurnEnd>,
+}
+
+impl TurnCore {
+    /// Returns whether an abort of the turn waits, or is on its way.
+    pub(super) fn is_aborting(&self) -> bool {
+        !self.aborts.is_empty() || self.calls.any(Purpose::is_abort)
+    }
+
+    /// Takes back the post that the driver has not seen yet.
+    pub(super) fn take_unsent_post(&mut self) -> bool {
+        let post = self.actions.iter().position(
+            |action| matches!(action, TurnAction::Call(call) if self.calls.purpose(call.id) == Some(&Purpose::Post)),
+        );
+        post.map(|post| self.actions.remove(post)).is_some()
+    }
+}
+
+impl TurnInput<'_> {
+    /// Makes a call.
+    pub(super) fn call<O: Operation + ?Sized>(&mut self, operation: &O, purpose: Purpose) {
+        let call = self.core.calls.begin(operation, CallScope::Directory, purpose);
+        self.core.actions.push_back(TurnAction::Call(Box::new(call)));
+    }
+
+    /// Aborts the session, after other aborts that are on their way: until they have ended, the
+    /// turn may be winding down.
+    pub(super) fn abort(&mut self) {
+        self.core.aborts.push_back(self.shared.begin_abort());
+        self.resume_aborts();
+    }
+
+    /// Sends the aborts whose turn has come.
+    pub(super) fn resume_aborts(&mut self) {
+        let Some(abort) = self.core.aborts.front().copied() else { return };
+        if self.shared.may_abort(abort) {
+            self.core.aborts.pop_front();
+            let session = self.core.session.clone();
+            self.call(&AbortSession { session }, Purpose::Abort(abort));
+        } else {
+            self.shared.wait(self.core.number);
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Ends the turn with the current input. The first end counts.
+    pub(super) fn finish(&mut self, end: TurnEnd) {
+        self.end.get_or_insert(end);
+    }
+}
+
+impl Purpose {
+    pub(super) fn is_abort(&self) -> bool {
+        matches!(self, Self::Abort(_))
+    }
+}

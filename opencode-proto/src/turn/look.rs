@@ -1,0 +1,332 @@
+//! A look at the server: what it knows about a turn's session and the sessions of its subagents.
+//!
+//! ```text
+//!   status -> messages -> children and their messages -> permissions -> questions
+//!                |  ^
+//!                v  | session with structured output, whose messages cannot be listed
+//!             one by one
+//! ```
+//!
+//! The status comes first: a session that is idle has stored all its messages by then.
+
+use std::collections::VecDeque;
+
+use crate::api::{
+    ApiErrorKind, ListChildren, ListMessages, ListPermissions, ListQuestions, MessagePage,
+    MessageWithParts, Pending, ReadMessage, ReadSession, SessionStatuses,
+};
+use crate::call::{ApiCall, ApiReply, CallFault, CallScope, OpenCalls, read_reply};
+use crate::server_event::{PermissionRequest, QuestionRequest, SessionStatus};
+use crate::{MessageId, SessionId};
+
+/// Messages per page.
+const PAGE: u32 = 100;
+/// Most sessions of subagents, and of theirs, that are looked at.
+const CHILDREN_MAX: usize = 1000;
+
+/// State of a look.
+#[derive(Debug)]
+pub(super) struct Look {
+    session: SessionId,
+    /// The turn's own message: earlier ones do not matter.
+    message: MessageId,
+    step: Step,
+    found: Snapshot,
+    /// Sessions whose children are not listed yet.
+    parents: Vec<SessionId>,
+    /// Children that were listed and whose messages were not.
+    children: VecDeque<SessionId>,
+}
+
+/// The call that is on its way, and what it needs.
+#[derive(Debug)]
+enum Step {
+    Status,
+    Messages(Pages),
+    /// Whether the session can be read at all, although its messages cannot be listed.
+    Session,
+    Message(MessageId),
+    Children(SessionId),
+    ChildMessages(SessionId, Pages),
+    Permissions,
+    Questions,
+}
+
+/// Knowledge of the server about a turn's session, in the order in which it was asked.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    /// Status of the session. The server lists only those that do something.
+    pub(super) status: SessionStatus,
+    /// Messages that the server lists before the turn's own, as far as they were read.
+    pub(super) earlier: Vec<MessageId>,
+    /// Messages from the turn's own on, in order; fewer when the server cannot list them, and none
+    /// when the turn's own is not there.
+    pub(super) messages: Vec<MessageWithParts>,
+    /// Sessions of subagents, and of theirs.
+    pub(super) children: Vec<ChildSnapshot>,
+    /// Permission requests of any session of the directory.
+    pub(super) permissions: Vec<Pending<PermissionRequest>>,
+    /// Questions of any session of the directory.
+    pub(super) questions: Vec<Pending<QuestionRequest>>,
+}
+
+/// A subagent's session in a [`Snapshot`].
+#[derive(Debug)]
+pub(super) struct ChildSnapshot {
+    pub(super) session: SessionId,
+    pub(super) parent: SessionId,
+    pub(super) messages: Vec<MessageWithParts>,
+}
+
+/// Progress of a look after a reply.
+#[derive(Debug)]
+pub(super) enum LookProgress {
+    /// The next call has to be made.
+    Next(Box<Look>),
+    Done(Box<Snapshot>),
+    /// The session does not exist any more.
+    SessionGone,
+    /// The server did not answer, or not with an answer; another try may help.
+    Failed,
+}
+
+/// Why a look cannot go on.
+enum LookFault {
+    SessionGone,
+    Failed,
+}
+
+impl Look {
+    /// Looks at `session`, whose turn is that of `message`. `open`: answers that are not complete,
+    /// for servers that cannot list the messages of the session.
+    pub(super) fn new(session: SessionId, message: MessageId) -> Self {
+        Self {
+            parents: vec![session.clone()],
+            session,
+            message,
+            step: Step::Status,
+            found: Snapshot {
+                status: SessionStatus::Idle,
+                earlier: Vec::new(),
+                messages: Vec::new(),
+                children: Vec::new(),
+                permissions: Vec::new(),
+                questions: Vec::new(),
+            },
+            children: VecDeque::new(),
+        }
+    }
+
+    /// Makes the next call.
+    pub(super) fn begin<P>(&self, calls: &mut OpenCalls<P>, purpose: P) -> ApiCall {
+        let scope = CallScope::Directory;
+        match &self.step {
+            Step::Status => calls.begin(&SessionStatuses, scope, purpose),
+            Step::Messages(pages) | Step::ChildMessages(_, pages) => {
+                calls.begin(&pages.list, scope, purpose)
+            }
+            Step::Session => calls.begin(&self.read_session(), scope, purpose),
+            Step::Message(message) => calls.begin(&self.read_message(message), scope, purpose),
+            Step::Children(parent) => calls.begin(&list_children(parent), scope, purpose),
+            Step::Permissions => calls.begin(&ListPermissions, scope, purpose),
+            Step::Questions => calls.begin(&ListQuestions, scope, purpose),
+        }
+    }
+
+    /// Goes on with the reply to the call. `open`: an answer of the turn that is not complete.
+    pub(super) fn handle_reply(
+        mut self,
+        reply: ApiReply,
+        open: Option<&MessageId>,
+    ) -> LookProgress {
+        match self.read(reply, open) {
+            Ok(Some(step)) => {
+                self.step = step;
+                LookProgress::Next(Box::new(self))
+            }
+            Ok(None) => LookProgress::Done(Box::new(self.found)),
+            Err(LookFault::SessionGone) => LookProgress::SessionGone,
+            Err(LookFault::Failed) => LookProgress::Failed,
+        }
+    }
+
+    /// Reads a reply and returns the next step; `None` at the end.
+    fn read(
+        &mut self,
+        reply: ApiReply,
+        open: Option<&MessageId>,
+    ) -> Result<Option<Step>, LookFault> {
+        match &mut self.step {
+            Step::Status => {
+                let mut statuses = required(read_reply(&SessionStatuses, reply))?;
+                self.found.status = statuses.remove(&self.session).unwrap_or(SessionStatus::Idle);
+                Ok(Some(Step::Messages(Pages::new(&self.session))))
+            }
+            Step::Messages(pages) => {
+                let page = match read_reply(&pages.list, reply) {
+                    Ok(page) => page,
+                    Err(fault) => return self.without_list(&fault),
+                };
+                if let Some(next) = pages.add(page, Some(&self.message)) {
+                    return Ok(Some(Step::Messages(next)));
+                }
+                (self.found.earlier, self.found.messages) = pages.split_at(&self.message);
+                Ok(Some(self.next_child()))
+            }
+            Step::Session => {
+                required(read_reply(&self.read_session(), reply))?;
+                Ok(Some(match open {
+                    Some(message) => Step::Message(message.clone()),
+                    None => self.next_child(),
+                }))
+            }
+            Step::Message(message) => {
+                let message = message.clone();
+                let read = required(read_reply(&self.read_message(&message), reply))?;
+                self.found.messages.push(read);
+                Ok(Some(self.next_child()))
+            }
+            Step::Children(parent) => {
+                let parent = parent.clone();
+                let listed = match required(read_reply(&list_children(&parent), reply)) {
+                    // A subagent's session that was deleted meanwhile.
+                    Err(LookFault::SessionGone) if parent != self.session => Vec::new(),
+                    listed => listed?,
+                };
+                self.add_children(&parent, listed.into_iter().map(|info| info.id));
+                Ok(Some(self.next_child()))
+            }
+            Step::ChildMessages(child, pages) => {
+                let messages = match read_reply(&pages.list, reply) {
+                    Ok(page) => match pages.add(page, None) {
+                        Some(next) => return Ok(Some(Step::ChildMessages(child.clone(), next))),
+                        None => std::mem::take(&mut pages.messages),
+                    },
+                    // A list that this server cannot make: the child's events tell the rest.
+                    Err(CallFault::Api(_)) => Vec::new(),
+                    Err(CallFault::Failed(_)) => return Err(LookFault::Failed),
+                };
+                let place = self.found.children.iter_mut().find(|known| known.session == *child);
+                if let Some(known) = place {
+                    known.messages = messages;
+                }
+                Ok(Some(self.next_child()))
+            }
+            Step::Permissions => {
+                self.found.permissions = optional(read_reply(&ListPermissions, reply))?;
+                Ok(Some(Step::Questions))
+            }
+            Step::Questions => {
+                self.found.questions = optional(read_reply(&ListQuestions, reply))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Goes on where the messages of the session cannot be listed.
+    fn without_list(&self, fault: &CallFault) -> Result<Option<Step>, LookFault> {
+        match fault.api().map(|error| &error.kind) {
+            Some(ApiErrorKind::NotFound { .. }) => Err(LookFault::SessionGone),
+            // OpenCode 1.18.33 cannot list the messages of sessions with structured output.
+            Some(_) => Ok(Some(Step::Session)),
+            None => Err(LookFault::Failed),
+        }
+    }
+
+    fn add_children(&mut self, parent: &SessionId, children: impl Iterator<Item = SessionId>) {
+        for session in children {
+            let is_known = self.found.children.iter().any(|known| known.session == session);
+            if is_known || self.found.children.len() >= CHILDREN_MAX {
+                continue;
+            }
+            self.children.push_back(session.clone());
+            self.parents.push(session.clone());
+            let parent = parent.clone();
+            self.found.children.push(ChildSnapshot { session, parent, messages: Vec::new() });
+        }
+    }
+
+    /// Returns the step after the messages of a session.
+    fn next_child(&mut self) -> Step {
+        if let Some(child) = self.children.pop_front() {
+            let pages = Pages::new(&child);
+            return Step::ChildMessages(child, pages);
+        }
+        match self.parents.pop() {
+            Some(parent) if self.found.children.len() < CHILDREN_MAX => Step::Children(parent),
+            Some(_) | None => Step::Permissions,
+        }
+    }
+
+    fn read_session(&self) -> ReadSession {
+        ReadSession { session: self.session.clone() }
+    }
+
+    fn read_message(&self, message: &MessageId) -> ReadMessage {
+        ReadMessage { session: self.session.clone(), message: message.clone() }
+    }
+}
+
+/// Messages of a session, page by page from the newest back.
+#[derive(Debug)]
+struct Pages {
+    list: ListMessages,
+    messages: Vec<MessageWithParts>,
+}
+
+impl Pages {
+    fn new(session: &SessionId) -> Self {
+        Self { list: ListMessages::new(session.clone()).with_limit(PAGE), messages: Vec::new() }
+    }
+
+    /// Adds a page. Returns the pages with the next call, unless the last page was there, or the
+    /// message that is looked for.
+    fn add(&mut self, page: MessagePage, from: Option<&MessageId>) -> Option<Self> {
+        let MessagePage { mut messages, next, .. } = page;
+        messages.append(&mut self.messages);
+        let is_found = messages.iter().any(|message| Some(&message.info.id) == from);
+        match next {
+            Some(next) if !is_found => {
+                let list = self.list.clone().with_before(next);
+                Some(Self { list, messages })
+            }
+            Some(_) | None => {
+                self.messages = messages;
+                None
+            }
+        }
+    }
+
+    /// Splits the messages at this one: the ids before it, and the messages from it on. Both are
+    /// empty when it is not there.
+    fn split_at(&mut self, from: &MessageId) -> (Vec<MessageId>, Vec<MessageWithParts>) {
+        let mut messages = std::mem::take(&mut self.messages);
+        let Some(first) = messages.iter().position(|message| message.info.id == *from) else {
+            return (Vec::new(), Vec::new());
+        };
+        let rest = messages.split_off(first);
+        (messages.into_iter().map(|message| message.info.id).collect(), rest)
+    }
+}
+
+fn list_children(parent: &SessionId) -> ListChildren {
+    ListChildren { session: parent.clone() }
+}
+
+fn required<T>(read: Result<T, CallFault>) -> Result<T, LookFault> {
+    read.map_err(|fault| match fault.api().map(|error| &error.kind) {
+        Some(ApiErrorKind::NotFound { .. }) => LookFault::SessionGone,
+        Some(_) | None => LookFault::Failed,
+    })
+}
+
+/// Reads a list that old servers do not have. It is empty there.
+fn optional<T: Default>(read: Result<T, CallFault>) -> Result<T, LookFault> {
+    read.or_else(|fault| match fault.api() {
+        Some(error) if error.is_unknown_route() => Ok(T::default()),
+        Some(_) | None => Err(LookFault::Failed),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,525 @@
+//! A turn whose prompt was sent.
+
+use std::collections::BTreeSet;
+use std::mem;
+use std::sync::Arc;
+use std::time::Instant;
+
+use opencode_config::ModelRef;
+
+use super::asks::{AskProgress, Asks};
+use super::core::{Purpose, TurnCore, TurnInput};
+use super::event::TurnEventKind;
+use super::look::{Look, LookProgress, Snapshot};
+use super::outcome::{TurnEnd, TurnOutcome};
+use super::post::{PostCall, PostReply};
+use super::record::Record;
+use crate::api::Operation;
+use crate::ask::{Ask, AskKind, PermissionKind, QuestionKind};
+use crate::call::ApiReply;
+use crate::hub::Interruption;
+use crate::server_event::{ServerEvent, SessionStatus};
+use crate::transcript::Transcript;
+use crate::watchdog::Deadline;
+use crate::{AgentError, MessageId};
+
+#[derive(Debug)]
+pub(super) struct PostedTurn {
+    pub(super) posting: Posting,
+    /// The model that the prompt named.
+    asked_model: Option<ModelRef>,
+    pub(super) course: Course,
+    stream: StreamState,
+    gaps: u32,
+    pub(super) look: LookState,
+    pub(super) record: Record,
+    pub(super) permissions: Asks<PermissionKind>,
+    pub(super) questions: Asks<QuestionKind>,
+    /// The last refusal in the session itself, unless the model was asked again since. A subagent
+    /// that is refused ends alone.
+    pub(super) refused: Option<String>,
+    pub(super) faults: Faults,
+    pub(super) pulse: Pulse,
+}
+
+/// Whether the server has the prompt.
+#[derive(Debug)]
+pub(super) enum Posting {
+    Accepted,
+    /// The call failed, and the server may have the prompt.
+    Doubtful {
+        reason: String,
+    },
+    Sent(Box<PostCall>),
+}
+
+#[derive(Debug)]
+pub(super) enum Course {
+    /// The session is to be aborted. The turn ends when the server has replied and the session is
+    /// idle, or when the abort limit is over.
+    Stopping {
+        why: StopCause,
+        since: Instant,
+    },
+    Working,
+}
+
+/// Why a turn stops before its answer is complete.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum StopCause {
+    Cancelled,
+    /// The model would be asked the same for ever.
+    Endless,
+    /// The session would summarise and overflow for ever.
+    Overflowed,
+    TimedOut(Deadline),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StreamState {
+    Interrupted,
+    Open,
+}
+
+/// Looks at the server, one at a time.
+#[derive(Debug)]
+pub(super) enum LookState {
+    Due {
+        at: Instant,
+        failures: u32,
+    },
+    Idle,
+    Running {
+        look: Box<Look>,
+        /// [`Pulse::activity`] when the look began.
+        activity: u64,
+        failures: u32,
+    },
+}
+
+/// Whether anything was heard since a look began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    Current,
+    Outdated,
+}
+
+/// Signs that the turn fails, or would never end.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// Errors that the session reported since its prompt is known.
+    pub(super) errors: Vec<AgentError>,
+    pub(super) overflows: u32,
+    /// Calls of the model in a row that ended without a reason and without a tool.
+    pub(super) unfinished: BTreeSet<MessageId>,
+}
+
+/// Signs of life of the session.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    /// The last status that was told or found.
+    pub(super) status: Option<SessionStatus>,
+    /// Counts what happened, to see whether a look is outdated.
+    pub(super) activity: u64,
+    /// Whether the model has said anything.
+    pub(super) has_begun: bool,
+    /// When anything was heard last.
+    pub(super) heard: Instant,
+    /// Since when looks have found nothing going on although the answer is not complete.
+    pub(super) quiet: Option<Instant>,
+}
+
+impl Pulse {
+    pub(super) fn is_idle(&self) -> bool {
+        self.status == Some(SessionStatus::Idle)
+    }
+}
+
+impl Course {
+    pub(super) fn is_stopping(&self) -> bool {
+        matches!(self, Self::Stopping { .. })
+    }
+}
+
+/// A kind of ask, as a turn has it.
+pub(super) trait TurnAsk: AskKind {
+    fn asks(turn: &mut PostedTurn) -> &mut Asks<Self>;
+    fn purpose(id: Self::Id) -> Purpose;
+    fn action(ask: Ask<Self>) -> super::TurnAction;
+    fn event(request: Box<Self::Request>) -> TurnEventKind;
+}
+
+impl TurnAsk for PermissionKind {
+    fn asks(turn: &mut PostedTurn) -> &mut Asks<Self> {
+        &mut turn.permissions
+    }
+
+    fn purpose(id: Self::Id) -> Purpose {
+        Purpose::Permission(id)
+    }
+
+    fn action(ask: Ask<Self>) -> super::TurnAction {
+        super::TurnAction::AskPermission(ask)
+    }
+
+    fn event(request: Box<Self::Request>) -> TurnEventKind {
+        TurnEventKind::PermissionAsked(request)
+    }
+}
+
+impl TurnAsk for QuestionKind {
+    fn asks(turn: &mut PostedTurn) -> &mut Asks<Self> {
+        &mut turn.questions
+    }
+
+    fn purpose(id: Self::Id) -> Purpose {
+        Purpose::Question(id)
+    }
+
+    fn action(ask: Ask<Self>) -> super::TurnAction {
+        super::TurnAction::AskQuestion(ask)
+    }
+
+    fn event(request: Box<Self::Request>) -> TurnEventKind {
+        TurnEventKind::QuestionAsked(request)
+    }
+}
+
+impl PostedTurn {
+    pub(super) fn new(
+        post: PostCall,
+        asked_model: Option<ModelRef>,
+        core: &TurnCore,
+        now: Instant,
+    ) -> Self {
+        Self {
+            posting: Posting::Sent(Box::new(post)),
+            asked_model,
+            course: Course::Working,
+            stream: StreamState::Open,
+            gaps: 0,
+            look: LookState::Idle,
+            record: Record::new(core.session.clone(), core.message.clone()),
+            permissions: Asks::default(),
+            questions: Asks::default(),
+            refused: None,
+            faults: Faults::default(),
+            pulse: Pulse { status: None, activity: 0, has_begun: false, heard: now, quiet: None },
+        }
+    }
+
+    pub(super) fn transcript(&self) -> &Transcript {
+        &self.record.own
+    }
+
+    pub(super) fn handle_event(&mut self, event: &Arc<ServerEvent>, input: &mut TurnInput<'_>) {
+        self.pulse.heard = input.now;
+        input.core.watchdog.handle_event(input.now);
+        self.follow(event, input);
+        if self.is_model_silent() {
+            input.core.watchdog.await_first(input.now);
+        }
+        self.judge(input);
+    }
+
+    pub(super) fn handle_interrupted(&mut self, why: &Interruption, input: &mut TurnInput<'_>) {
+        if mem::replace(&mut self.stream, StreamState::Interrupted) == StreamState::Interrupted {
+            return;
+        }
+        self.gaps += 1;
+        // A look that is under way may have seen the server before what is missed now.
+        self.set_look(LookState::Idle, input);
+        self.record.interrupt();
+        self.emit_own(TurnEventKind::ConnectionLost(why.clone()), None, input);
+    }
+
+    pub(super) fn handle_opened(&mut self, input: &mut TurnInput<'_>) {
+        if mem::replace(&mut self.stream, StreamState::Open) == StreamState::Open {
+            return;
+        }
+        self.emit_own(TurnEventKind::Reconnected, None, input);
+        self.look_now(input);
+    }
+
+    pub(super) fn handle_reply(
+        &mut self,
+        purpose: &Purpose,
+        reply: ApiReply,
+        input: &mut TurnInput<'_>,
+    ) {
+        match purpose {
+            Purpose::Abort(_) => self.aborted(input),
+            Purpose::ConfiguredModel => {}
+            Purpose::Look => self.look_replied(reply, input),
+            Purpose::Permission(id) => self.ask_replied::<PermissionKind>(id, reply, input),
+            Purpose::Post => self.post_replied(reply, input),
+            Purpose::Question(id) => self.ask_replied::<QuestionKind>(id, reply, input),
+        }
+    }
+
+    fn post_replied(&mut self, reply: ApiReply, input: &mut TurnInput<'_>) {
+        let Posting::Sent(post) = mem::replace(&mut self.posting, Posting::Accepted) else {
+            return;
+        };
+        match post.handle_reply(reply) {
+            PostReply::Accepted => {
+                // The abort may have been there before the prompt.
+                if self.course.is_stopping() {
+                    input.abort();
+                }
+            }
+            PostReply::Again(post) => {
+                let call = post.begin(&mut input.core.calls, Purpose::Post);
+                input.core.actions.push_back(super::TurnAction::Call(Box::new(call)));
+                self.posting = Posting::Sent(Box::new(post));
+            }
+            PostReply::Doubtful { reason } if !self.record.chain.is_seen() => {
+                self.posting = Posting::Doubtful { reason };
+                self.look_at(input.now + input.core.settings.settle_delay);
+            }
+            PostReply::Doubtful { .. } => {}
+            PostReply::NotSent { reason } => {
+                return input.finish(TurnEnd::NotPosted { reason, is_certain: true });
+            }
+            PostReply::Refused(error) => return input.finish(TurnEnd::Refused(error)),
+        }
+        self.judge(input);
+    }
+
+    fn look_replied(&mut self, reply: ApiReply, input: &mut TurnInput<'_>) {
+        let LookState::Running { look, activity, failures } =
+            mem::replace(&mut self.look, LookState::Idle)
+        else {
+            return;
+        };
+        match look.handle_reply(reply, self.record.chain.answer_open()) {
+            LookProgress::Next(look) => {
+                let call = look.begin(&mut input.core.calls, Purpose::Look);
+                input.core.actions.push_back(super::TurnAction::Call(Box::new(call)));
+                self.look = LookState::Running { look, activity, failures };
+            }
+            LookProgress::Done(found) => self.found(&found, activity, input),
+            LookProgress::SessionGone => input.finish(TurnEnd::SessionDeleted),
+            LookProgress::Failed => {
+                let delay = input.core.settings.settle_delay.saturating_mul(1 << failures.min(5));
+                self.look = LookState::Due { at: input.now + delay, failures: failures + 1 };
+            }
+        }
+    }
+
+    fn found(&mut self, found: &Snapshot, activity: u64, input: &mut TurnInput<'_>) {
+        let freshness = match activity == self.pulse.activity {
+            true => Freshness::Current,
+            false => Freshness::Outdated,
+        };
+        self.pulse.heard = input.now;
+        for child in &found.children {
+            let (child, parent) = (child.session.clone(), child.parent.clone());
+            input.core.actions.push_back(super::TurnAction::Link { child, parent });
+        }
+        self.apply(found, input);
+        self.looked(&found.status, freshness, input);
+    }
+
+    /// The server has replied to an abort, or could not be reached.
+    fn aborted(&mut self, input: &mut TurnInput<'_>) {
+        if self.course.is_stopping() {
+            self.look_at(input.now);
+            self.judge(input);
+        }
+    }
+
+    pub(super) fn answer<K: TurnAsk>(
+        &mut self,
+        ask: Ask<K>,
+        reply: K::Reply,
+        input: &mut TurnInput<'_>,
+    ) {
+        if K::is_refusal(&reply) && ask.session == input.core.session {
+            self.refused = Some(K::subject(&ask.request));
+        }
+        let id = K::id(&ask.request);
+        if let Some(operation) = K::asks(self).answer(ask.session, id, reply) {
+            send_reply::<K>(&*operation, id, input);
+        }
+        self.watch_asks(input);
+    }
+
+    fn ask_replied<K: TurnAsk>(&mut self, id: &K::Id, reply: ApiReply, input: &mut TurnInput<'_>) {
+        match K::asks(self).handle_reply(id, reply, input.now) {
+            AskProgress::Arrived => input.shared.settle(id.clone().into()),
+            AskProgress::NextRoute => self.send_again::<K>(id, input),
+            AskProgress::Unknown => {}
+        }
+    }
+
+    fn send_again<K: TurnAsk>(&mut self, id: &K::Id, input: &mut TurnInput<'_>) {
+        if let Some(operation) = K::asks(self).operation(id) {
+            send_reply::<K>(&*operation, id, input);
+        }
+    }
+
+    pub(super) fn cancel(&mut self, input: &mut TurnInput<'_>) {
+        self.stop(StopCause::Cancelled, input);
+    }
+
+    pub(super) fn handle_timeout(&mut self, input: &mut TurnInput<'_>) {
+        self.resume_asks::<PermissionKind>(input);
+        self.resume_asks::<QuestionKind>(input);
+        match self.course {
+            Course::Stopping { since, .. } => {
+                if input.now.saturating_duration_since(since) >= input.core.settings.abort_limit {
+                    return self.finish_stopped(input);
+                }
+            }
+            Course::Working => {
+                if let Some(deadline) = input.core.watchdog.passed(input.now) {
+                    self.stop(StopCause::TimedOut(deadline), input);
+                }
+            }
+        }
+        self.look_after_silence(input);
+        if let LookState::Due { at, failures } = self.look
+            && at <= input.now
+            && self.stream == StreamState::Open
+        {
+            self.begin_look(failures, input);
+        }
+    }
+
+    /// Sends replies that are due again, and takes what other turns have given up.
+    fn resume_asks<K: TurnAsk>(&mut self, input: &mut TurnInput<'_>) {
+        for id in K::asks(self).due(input.now) {
+            self.send_again::<K>(&id, input);
+        }
+        if !K::asks(self).has_left() {
+            return;
+        }
+        let number = input.core.number;
+        let claim = |id: &K::Id| input.shared.claim(id.clone().into(), number);
+        let taken = K::asks(self).take_left(claim);
+        input.core.actions.extend(taken.into_iter().map(K::action));
+        if K::asks(self).has_left() {
+            input.shared.wait(number);
+        }
+    }
+
+    fn begin_look(&mut self, failures: u32, input: &mut TurnInput<'_>) {
+        self.permissions.look();
+        self.questions.look();
+        let look = Look::new(input.core.session.clone(), input.core.message.clone());
+        let look = Box::new(look);
+        let call = look.begin(&mut input.core.calls, Purpose::Look);
+        input.core.actions.push_back(super::TurnAction::Call(Box::new(call)));
+        self.look = LookState::Running { look, activity: self.pulse.activity, failures };
+    }
+
+    pub(super) fn wake(&self, core: &TurnCore) -> Option<Instant> {
+        let look = match (&self.look, self.stream) {
+            (LookState::Due { at, .. }, StreamState::Open) => Some(*at),
+            (LookState::Due { .. }, StreamState::Interrupted) | (LookState::Running { .. }, _) => {
+                None
+            }
+            (LookState::Idle, _) => self.pulse.heard.checked_add(core.settings.look_interval),
+        };
+        let deadline = match self.course {
+            Course::Stopping { since, .. } => since.checked_add(core.settings.abort_limit),
+            Course::Working => core.watchdog.wake(),
+        };
+        let (permission, question) = (self.permissions.wake(), self.questions.wake());
+        [look, deadline, permission, question].into_iter().flatten().min()
+    }
+
+    /// Returns whether the model was asked and says nothing. That the server has the prompt is no
+    /// sign of life.
+    fn is_model_silent(&self) -> bool {
+        let is_waiting = matches!(self.pulse.status, Some(SessionStatus::Retry { .. }));
+        !self.pulse.has_begun && !is_waiting && self.record.chain.answer_open().is_some()
+    }
+
+    /// Suspends the deadlines while the application decides.
+    pub(super) fn watch_asks(&self, input: &mut TurnInput<'_>) {
+        if self.permissions.is_waiting() || self.questions.is_waiting() {
+            input.core.watchdog.suspend(input.now);
+        } else {
+            input.core.watchdog.resume(input.now);
+        }
+    }
+
+    pub(super) fn stop(&mut self, why: StopCause, input: &mut TurnInput<'_>) {
+        if input.is_over() || self.course.is_stopping() {
+            return;
+        }
+        self.course = Course::Stopping { why, since: input.now };
+        if input.core.take_unsent_post() {
+            return self.finish_stopped(input);
+        }
+        input.abort();
+    }
+
+    /// Replaces a look that is under way.
+    fn set_look(&mut self, look: LookState, input: &mut TurnInput<'_>) {
+        self.look = look;
+        input.core.calls.retain(|purpose| *purpose != Purpose::Look);
+    }
+
+    /// Has the server looked at now. What a look that is under way finds does not count.
+    pub(super) fn look_now(&mut self, input: &mut TurnInput<'_>) {
+        self.set_look(LookState::Due { at: input.now, failures: 0 }, input);
+    }
+
+    /// Has the server looked at, unless a look is under way.
+    pub(super) fn look_at(&mut self, at: Instant) {
+        match &mut self.look {
+            LookState::Due { at: earlier, .. } => *earlier = at.min(*earlier),
+            LookState::Idle => self.look = LookState::Due { at, failures: 0 },
+            LookState::Running { .. } => {}
+        }
+    }
+
+    pub(super) fn look_settled(&mut self, input: &TurnInput<'_>) {
+        self.look_at(input.now + input.core.settings.settle_delay);
+    }
+
+    fn look_after_silence(&mut self, input: &TurnInput<'_>) {
+        let silence = input.now.saturating_duration_since(self.pulse.heard);
+        let is_idle = matches!(self.look, LookState::Idle);
+        if is_idle && silence >= input.core.settings.look_interval {
+            self.look_at(input.now);
+        }
+    }
+
+    /// Returns the post, unless the server has the prompt or it cannot be told.
+    pub(super) fn into_unsettled_post(self) -> Option<Box<PostCall>> {
+        match self.posting {
+            Posting::Sent(post) if !self.record.chain.is_seen() => Some(post),
+            Posting::Accepted | Posting::Doubtful { .. } | Posting::Sent(_) => None,
+        }
+    }
+
+    pub(super) fn end(self, end: TurnEnd, input: &mut TurnInput<'_>) -> TurnOutcome {
+        let Self { record, asked_model, gaps, .. } = self;
+        let outcome = TurnOutcome {
+            end,
+            message: input.core.message.clone(),
+            transcript: record.own,
+            children: record.children,
+            gaps,
+            elapsed: input.now.saturating_duration_since(input.core.started),
+        };
+        let used = outcome.answers().last().and_then(|answer| answer.model.as_ref());
+        let error = outcome.end.agent_error();
+        input.shared.learn_model(asked_model.as_ref(), used, error);
+        let unreported = outcome.transcript.unreported_errors().cloned();
+        input.shared.end_turn(input.core.number, unreported);
+        outcome
+    }
+}
+
+fn send_reply<K: TurnAsk>(
+    operation: &dyn Operation<Output = ()>,
+    id: &K::Id,
+    input: &mut TurnInput<'_>,
+) {
+    input.call(operation, K::purpose(id.clone()));
+}

@@ -1,0 +1,169 @@
+//! Looks at the server, and the ends that only they can tell.
+
+use super::*;
+
+/// Time passes in which the server is idle, until the turn is over or this many seconds.
+fn quiet(stage: &mut Stage, server: &WrittenServer, seconds: u64) -> Option<u64> {
+    for second in 0..seconds {
+        if stage.end().is_some() {
+            return Some(second);
+        }
+        stage.wait(SECOND);
+        stage.find(server);
+    }
+    None
+}
+
+const FAILED: &str = r#""error":{"name":"UnknownError","data":{"message":"It failed."}}"#;
+
+#[test]
+fn the_second_error_says_that_the_prompt_failed() {
+    // A prompt for an unknown agent has no message, no idle, and two errors.
+    for (errors, seconds_max) in [(2, 4), (1, 20)] {
+        let mut stage = Stage::new(TurnSettings::default());
+        stage.accept();
+        for error in 0..errors {
+            stage.tell("session.error", &FAILED.replace("It", &format!("{error}: it")));
+        }
+        let seconds = quiet(&mut stage, &idle(), 40).expect("the turn ends");
+        assert!(seconds <= seconds_max, "{errors} errors: {seconds} s");
+        assert!(errors > 1 || seconds > 8, "one error may be of a part of the prompt");
+        assert_eq!(stage.end(), Some("agent_error"));
+    }
+}
+
+#[test]
+fn a_look_puts_the_answers_into_the_servers_order() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.gap();
+    stage.wait(Duration::ZERO);
+    // What was told of first is the last answer, and the complete one.
+    let info = |id: &str, rest: &str| {
+        let info = format!(r#"{{"id":"{id}","role":"assistant","parentID":"m1"{rest}}}"#);
+        message(id, &info)
+    };
+    let tools = r#","finish":"tool-calls","time":{"completed":1}"#;
+    stage.find(&busy().with("s", [prompt(), info("m3", DONE)]));
+    stage.wait(TurnSettings::default().look_interval);
+    stage.find(&idle().with("s", [prompt(), info("m2", tools), info("m3", DONE)]));
+    assert_eq!(stage.end(), Some("completed"));
+    let outcome = stage.outcome.unwrap();
+    let order: Vec<_> = outcome.answers().map(|answer| answer.id.as_str()).collect();
+    assert_eq!(order, ["m2", "m3"]);
+}
+
+#[test]
+fn an_answer_that_may_be_lost_wakes_the_turn_to_send_it_again() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    stage.tell("permission.asked", ASK);
+    let answer = stage.asked.pop().unwrap().reply(PermissionReply::Once);
+    stage.does(|turn, session, now| turn.answer(answer, session, now));
+    stage.reply("/reply", lost());
+    let TurnAction::Wait(Some(wake)) = stage.turn.poll_action() else { panic!("it waits") };
+    assert_eq!(wake, stage.now + SECOND / 2, "and not for the next look");
+    stage.wait(SECOND / 2);
+    assert_eq!(stage.did, ["post", "ask permission", "reply", "reply"]);
+    stage.replied("/reply");
+    assert!(!stage.is_calling("/reply"));
+}
+
+#[test]
+fn text_of_a_subagent_that_is_known_after_a_gap_begins_with_a_snapshot() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    stage.gap();
+    stage.wait(Duration::ZERO);
+    stage.find(&busy().with("s", [prompt(), message("m2", &answer(""))]));
+    // The subagent was started in the gap: its text has a beginning that nobody heard.
+    let tool = r#""id":"p","messageID":"m2","type":"tool","tool":"task","callID":"c""#;
+    let state = r#""state":{"status":"running","input":{},"metadata":{"sessionId":"c"}}"#;
+    stage.tell("message.part.updated", &format!(r#""part":{{{tool},{state}}}"#));
+    let delta = r#""messageID":"c2","partID":"p2","field":"text","delta":"the rest""#;
+    stage.hear(event_of_child("message.part.delta", delta));
+    let child = |event: &&TurnEvent| event.session == "c";
+    assert_eq!(stage.events.iter().filter(child).count(), 0, "{:#?}", stage.events);
+}
+
+#[test]
+fn an_abort_that_was_before_the_prompt_does_not_count_for_it() {
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.does(Turn::cancel);
+    stage.aborted();
+    stage.wait(Duration::ZERO);
+    stage.find(&idle());
+    stage.accept();
+    stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
+    // The session is idle, and the second abort has no reply yet.
+    stage.wait(SECOND);
+    stage.find(&idle().with("s", [prompt()]));
+    assert_eq!(stage.end(), None);
+    stage.aborted();
+    stage.wait(SECOND);
+    stage.find(&idle().with("s", [prompt()]));
+    assert_eq!(stage.end(), Some("cancelled"));
+}
+
+#[test]
+fn a_look_that_fails_is_repeated_less_and_less_often() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    stage.gap();
+    let mut times = Vec::new();
+    for _ in 0..4 {
+        let begun = stage.now;
+        while !stage.is_calling("/session/status") {
+            let TurnAction::Wait(Some(wake)) = stage.turn.poll_action() else { panic!("it waits") };
+            stage.now = stage.now.max(wake);
+            stage.does(Turn::handle_timeout);
+        }
+        times.push((stage.now - begun).as_millis());
+        stage.reply("/session/status", lost());
+    }
+    assert_eq!(times, [0, 500, 1000, 2000]);
+}
+
+#[test]
+fn a_session_that_is_gone_ends_the_turn() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.gap();
+    stage.wait(Duration::ZERO);
+    stage.replied("/session/status");
+    stage.reply("/session/s/message", Ok(not_found()));
+    assert_eq!(stage.end(), Some("session_deleted"));
+}
+
+#[test]
+fn messages_that_the_server_lists_before_the_prompt_are_not_the_turns() {
+    // Another prompt came before this one, and its events after a gap.
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.accept();
+    stage.gap();
+    stage.wait(Duration::ZERO);
+    let told = |stage: &mut Stage, id: &str, rest: &str| {
+        let info = format!(r#""info":{{"id":"{id}"{rest}}}"#);
+        stage.tell("message.updated", &info);
+    };
+    let answer_to = |parent: &str| format!(r#","role":"assistant","parentID":"{parent}"{DONE}"#);
+    let text = r#""part":{"id":"p0","messageID":"m0","type":"text","text":"Before."}"#;
+    told(&mut stage, "m0", r#","role":"user""#);
+    stage.tell("message.part.updated", text);
+    told(&mut stage, "m1", r#","role":"user""#);
+    stage.find(&busy().with("s", [message("m0", r#"{"id":"m0","role":"user"}"#), prompt()]));
+    told(&mut stage, "a0", &answer_to("m0"));
+    told(&mut stage, "a1", &answer_to("m1"));
+    stage.tell("session.status", IDLE);
+    let outcome = stage.outcome.unwrap();
+    let answers: Vec<_> = outcome.answers().map(|answer| answer.id.as_str()).collect();
+    assert_eq!((outcome.end.name(), &*answers), ("completed", &["a1"][..]));
+}
+
+#[test]
+fn a_message_that_is_only_stored_is_complete_when_both_say_so() {
+    let post = || Prompt::from("Note this.").with_reply(PromptReply::NoReply);
+    let mut stage = Stage::sent(post(), TurnSettings::default());
+    stage.accept();
+    assert_eq!(stage.end(), None);
+    stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
+    assert_eq!(stage.end(), Some("completed"));
+}
