@@ -68,7 +68,7 @@ pub enum Standing {
 }
 
 /// A line of a results file.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Line {
     /// The prompt of a job is about to be sent.
@@ -82,11 +82,34 @@ pub(super) enum Line {
 }
 
 impl Line {
+    /// Reads one line.
+    ///
+    /// serde buffers the fields beside a tag, and would read costs inexactly from the buffer.
     pub(super) fn read(text: &[u8]) -> Result<Self, serde_json::Error> {
-        match serde_json::from_slice(text)? {
-            // serde buffers the fields beside a tag, and costs would be read inexactly.
-            Self::Ended(_) => Ok(Self::Ended(serde_json::from_slice(text)?)),
-            started @ Self::Started { .. } => Ok(started),
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum LineType {
+            Started,
+            Ended,
+        }
+        #[derive(Deserialize)]
+        struct Tagged {
+            #[serde(rename = "type")]
+            line_type: LineType,
+        }
+        #[derive(Deserialize)]
+        struct Started {
+            job: String,
+            fingerprint: String,
+            attempt: u32,
+            session: SessionId,
+        }
+        match serde_json::from_slice::<Tagged>(text)?.line_type {
+            LineType::Ended => Ok(Self::Ended(serde_json::from_slice(text)?)),
+            LineType::Started => {
+                let Started { job, fingerprint, attempt, session } = serde_json::from_slice(text)?;
+                Ok(Self::Started { job, fingerprint, attempt, session })
+            }
         }
     }
 }

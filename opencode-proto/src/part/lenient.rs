@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 /// A number. Anything else reads as zero.
 #[derive(Clone, Copy, Debug)]
@@ -30,55 +31,25 @@ impl Lenient {
             Self::Whole(number) => number,
         }
     }
+
+    /// Returns the number as an amount of money: not below zero, not infinite.
+    pub(crate) fn amount(self) -> f64 {
+        match self {
+            // `max` may return either zero; the sum with 0.0 is never the negative zero.
+            Self::Float(number) if number.is_finite() => number.max(0.0) + 0.0,
+            Self::Float(_) => 0.0,
+            Self::Whole(number) => number as f64,
+        }
+    }
 }
 
+/// The text of the number is read, since `serde_json` hands over numbers in different ways that depend
+/// on the features that a program enables.
 impl<'de> Deserialize<'de> for Lenient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NumberVisitor;
-
-        impl<'de> Visitor<'de> for NumberVisitor {
-            type Value = Lenient;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number")
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<Lenient, E> {
-                Ok(Lenient::Float(number))
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Lenient, E> {
-                Ok(Lenient::Float(number as f64))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Lenient, E> {
-                Ok(Lenient::Whole(number))
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Lenient, E> {
-                Ok(Lenient::default())
-            }
-
-            fn visit_str<E>(self, _: &str) -> Result<Lenient, E> {
-                Ok(Lenient::default())
-            }
-
-            fn visit_unit<E>(self) -> Result<Lenient, E> {
-                Ok(Lenient::default())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Lenient, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Lenient::default())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Lenient, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Lenient::default())
-            }
-        }
-
-        deserializer.deserialize_any(NumberVisitor)
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        let float = || text.parse().map_or_else(|_| Self::default(), Self::Float);
+        Ok(text.parse().map_or_else(|_| float(), Self::Whole))
     }
 }
 
@@ -138,5 +109,39 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for IfObject<T> {
         }
 
         deserializer.deserialize_any(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Lenient {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn counts_are_whole_and_not_below_zero() {
+        for (json, count) in
+            [("7", 7), ("18446744073709551615", u64::MAX), ("1.9", 1), ("2e3", 2000)]
+        {
+            assert_eq!(read(json).count(), count, "{json}");
+        }
+        for other in ["-1", "null", "true", r#""5""#, r#"{"a":1}"#, "[1]"] {
+            assert_eq!(read(other).count(), 0, "{other}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_exact_and_not_below_zero() {
+        for (json, amount) in
+            [("0.00014", 0.00014), ("0.00026399999999999997", 0.00026399999999999997)]
+        {
+            assert_eq!(read(json).amount().to_bits(), f64::to_bits(amount), "{json}");
+        }
+        assert_eq!(read("3").amount(), 3.0);
+        for other in ["-1", "1e999", "null", "true", r#""5""#, r#"{"a":1}"#, "[1]", "-0.0"] {
+            assert_eq!(read(other).amount().to_bits(), 0, "{other}");
+        }
     }
 }

@@ -16,7 +16,6 @@ use super::{
     FinishReason, PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart, TimeSpan,
     ToolPart, ToolState,
 };
-use crate::json::exact::Amount;
 use crate::json::{RawJson, RawText};
 
 use state::WireToolState;
@@ -52,7 +51,7 @@ pub(crate) struct WirePart<'a> {
     reason: Option<Str<'a>>,
     time: IfObject<WirePartTime>,
     tokens: IfObject<WireTokens>,
-    cost: Amount,
+    cost: Lenient,
 }
 
 /// `time` on the wire: `{start?, end?, compacted?}`, in milliseconds.
@@ -111,7 +110,7 @@ impl<'a> WirePart<'a> {
             key: self.key(),
             reason: self.reason.as_ref().map_or(FinishReason::UNKNOWN, Str::as_str).into(),
             tokens: self.tokens.0.take().unwrap_or_default().into(),
-            cost: self.cost.dollars(),
+            cost: self.cost.amount(),
         }
     }
 

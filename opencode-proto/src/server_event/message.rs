@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::json::RawJson;
-use crate::json::exact::Amount;
 use crate::part::{FinishReason, Lenient, Str, Tokens, WireTokens};
 use crate::{AgentError, MessageId, SessionId, StepRole};
 
@@ -121,7 +120,7 @@ impl MessageInfo {
                 Some(_) | None => StepRole::Answer,
             },
             tokens: wire.tokens.unwrap_or_default().into(),
-            cost: wire.cost.dollars(),
+            cost: wire.cost.amount(),
             finish: wire.finish.map(|finish| finish.as_str().into()),
             error: present(wire.error).map(|error| Box::new(AgentError::decode(error))),
             structured: present(wire.structured),
@@ -160,7 +159,7 @@ struct WireMessage<'a> {
     #[serde(default)]
     tokens: Option<WireTokens>,
     #[serde(default)]
-    cost: Amount,
+    cost: Lenient,
     #[serde(borrow, default)]
     finish: Option<Str<'a>>,
     #[serde(borrow, default)]

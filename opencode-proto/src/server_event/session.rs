@@ -4,7 +4,6 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::json::exact::Amount;
 use crate::json::{RawJson, string};
 use crate::part::{IfObject, Lenient, Str, Tokens, WireTokens};
 use crate::{MessageId, PartId, SessionId};
@@ -155,7 +154,7 @@ impl SessionInfo {
             created_ms: time.created.map(Lenient::count),
             updated_ms: time.updated.map(Lenient::count),
             archived_ms: time.archived.map(Lenient::count),
-            cost: wire.cost.dollars(),
+            cost: wire.cost.amount(),
             tokens: wire.tokens.unwrap_or_default().into(),
             raw: RawJson::slice(line, raw),
         })
@@ -240,7 +239,7 @@ struct WireSession<'a> {
     #[serde(default)]
     time: IfObject<WireSessionTime>,
     #[serde(default)]
-    cost: Amount,
+    cost: Lenient,
     #[serde(default)]
     tokens: Option<WireTokens>,
 }
