@@ -4,6 +4,7 @@
 pub(crate) mod binary;
 pub(crate) mod child;
 pub(crate) mod cleanup;
+pub(crate) mod drop_order;
 pub(crate) mod guardian;
 pub(crate) mod host;
 pub(crate) mod launch;

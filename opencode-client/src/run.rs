@@ -1,4 +1,4 @@
-//! The pump of run mode, over a process or over a server.
+//! Runs, as a process or over a server.
 
 mod end;
 mod error;
@@ -24,24 +24,26 @@ pub use report::RunReport;
 pub use request::{Backend, RunRequest};
 use served::ServerRun;
 
-/// The events of a run, as they come.
+/// Events of one run, in order of arrival.
 ///
-/// The stream ends when the run has; [`outcome`](Self::outcome) says how. It drives the run only while it is polled:
-/// a program that does not read makes a process wait. A server works on, and what happened is told later.
+/// The stream ends with the run, and [`outcome`](Self::outcome) returns the result. The run makes
+/// progress only while the stream is polled: a process waits for a program that does not read, and a
+/// server works on, with its events kept for later.
 ///
 /// # Cancel safety
 ///
-/// Waiting for the next event loses nothing when it is cancelled. Dropping the stream ends the process, or the
-/// server that was started for the run, and everything that its tools started, and removes its private files, before the
-/// drop returns. That blocks the thread for some milliseconds; [`cancel`](Self::cancel) and then waiting for the outcome
-/// does not. On a server that was there already, the turn is aborted in the background.
+/// Waiting for the next event can be cancelled without loss. Dropping the stream ends the process, or
+/// the server that was started for the run, with everything that tools started, and removes the private
+/// files, before the drop returns. The drop blocks the thread for some milliseconds; to avoid that, call
+/// [`cancel`](Self::cancel) and wait for the outcome. On a shared server, the turn is aborted in the
+/// background.
 #[must_use = "a run does nothing unless it is polled"]
 pub struct RunStream {
     request: Arc<RunRequest>,
-    run: Run,
+    driver: RunDriver,
 }
 
-enum Run {
+enum RunDriver {
     Process(Box<ProcessRun>),
     Server(Box<ServerRun>),
 }
@@ -49,64 +51,66 @@ enum Run {
 impl RunStream {
     pub(crate) fn new(host: Arc<Host>, request: RunRequest) -> Self {
         let request = Arc::new(request);
-        let run = match request.backend {
-            Backend::Process => Run::Process(Box::new(ProcessRun::new(host, Arc::clone(&request)))),
+        let driver = match request.backend {
+            Backend::Process => {
+                RunDriver::Process(Box::new(ProcessRun::new(host, Arc::clone(&request))))
+            }
             Backend::NewServer | Backend::Server(_) => {
-                Run::Server(Box::new(ServerRun::new(host, Arc::clone(&request))))
+                RunDriver::Server(Box::new(ServerRun::new(host, Arc::clone(&request))))
             }
         };
-        Self { request, run }
+        Self { request, driver }
     }
 
-    /// The next event, `None` when there are no more.
+    /// Returns the next event, or `None` at the end.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// No event is lost.
     pub async fn next_event(&mut self) -> Option<RunEvent> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// Waits for the end of the run, dropping the events that nobody took.
+    /// Waits for the end of the run, and drops the events that were not taken.
     ///
     /// # Errors
     ///
-    /// As [`OpenCode::run`](crate::OpenCode::run).
+    /// Returns the errors of [`OpenCode::run`](crate::OpenCode::run).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future is dropping the stream.
+    /// Dropping the future drops the stream.
     pub async fn outcome(mut self) -> Result<RunReport, RunError> {
         while self.next_event().await.is_some() {}
-        let result = match &mut self.run {
-            Run::Process(run) => run.take_result(),
-            Run::Server(run) => run.take_result(),
+        let result = match &mut self.driver {
+            RunDriver::Process(run) => run.take_result(),
+            RunDriver::Server(run) => run.take_result(),
         };
         result.expect("the stream ends when the run has ended")
     }
 
-    /// Ends the run. The stream goes on until it has ended; its end is then
-    /// [`RunEnd::Cancelled`](opencode_proto::RunEnd::Cancelled), unless it had ended by itself before. A run that waits
-    /// for its turn is not started any more.
+    /// Ends the run. The stream goes on until the run has ended, as
+    /// [`RunEnd::Cancelled`](opencode_proto::RunEnd::Cancelled) unless the run ended by itself before. A
+    /// run that waits for its turn to start is not started.
     pub fn cancel(&mut self) {
-        match &mut self.run {
-            Run::Process(run) => run.cancel(),
-            Run::Server(run) => run.cancel(),
+        match &mut self.driver {
+            RunDriver::Process(run) => run.cancel(),
+            RunDriver::Server(run) => run.cancel(),
         }
     }
 
-    /// What was gathered so far; `None` before the process was started, or the server told what to do.
+    /// Returns the answer so far; `None` before the process was started or the server was ready.
     pub fn answer(&self) -> Option<&Answer> {
-        match &self.run {
-            Run::Process(run) => run.answer(),
-            Run::Server(run) => run.answer(),
+        match &self.driver {
+            RunDriver::Process(run) => run.answer(),
+            RunDriver::Server(run) => run.answer(),
         }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
-        match &mut self.run {
-            Run::Process(run) => run.poll_event(cx),
-            Run::Server(run) => run.poll_event(cx),
+        match &mut self.driver {
+            RunDriver::Process(run) => run.poll_event(cx),
+            RunDriver::Server(run) => run.poll_event(cx),
         }
     }
 }
@@ -121,9 +125,9 @@ impl Stream for RunStream {
 
 impl fmt::Debug for RunStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let phase = match &self.run {
-            Run::Process(run) => run.phase(),
-            Run::Server(run) => run.phase(),
+        let phase = match &self.driver {
+            RunDriver::Process(run) => run.phase(),
+            RunDriver::Server(run) => run.phase(),
         };
         f.debug_struct("RunStream")
             .field("request", &self.request)

@@ -62,6 +62,14 @@ impl Session {
         Self { core, handlers: AskHandlers::default(), decider: None, log: None }
     }
 
+    /// Creates a handle of a session that the server has described.
+    pub(crate) fn found(server: &Arc<ServerInner>, info: &SessionInfo) -> Self {
+        if let Some(created_ms) = info.created_ms {
+            server.observe_time(created_ms);
+        }
+        Self::new(server, info, None)
+    }
+
     /// Its id, by which it can be resumed.
     pub fn id(&self) -> &SessionId {
         &self.core.state.id

@@ -4,6 +4,7 @@
 //! [`ApiReply`] back under the same [`ApiCallId`]. One executor serves every machine.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 
 use bytes::Bytes;
@@ -169,7 +170,11 @@ impl CallFault {
 impl fmt::Display for CallFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Api(error) => error.fmt(f),
+            Self::Api(error) => {
+                error.fmt(f)?;
+                // The reader of a machine's end sees no chain of causes.
+                error.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+            }
             Self::Failed(failure) => failure.fmt(f),
         }
     }

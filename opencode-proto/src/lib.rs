@@ -142,7 +142,9 @@ pub use run::{
 };
 pub use run_event::{DecodeError, Diagnostic, Notice, RunEvent, RunEventKind, TextDelta};
 pub use serve::{Serve, ServeAction, ServeEnd, ServeOutcome, ServeSettings};
-pub use served_run::ServedRun;
+pub use served_run::{
+    ServedFile, ServedFileKind, ServedRun, ServedRunAction, ServedRunRequest, ServedTurn,
+};
 pub use server_event::{
     Choice, MessageInfo, PermissionRequest, Question, QuestionOption, QuestionRequest, Role,
     ServerEvent, ServerEventKind, SessionInfo, SessionRevert, SessionStatus, Todo, ToolRef,

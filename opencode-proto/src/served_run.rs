@@ -1,234 +1,264 @@
-//! A run over a server: what happens in a turn, as `opencode run --format json` would print it.
+//! A run over a server, with the events and the end of `opencode run --format json`.
+//!
+//! # Theory of operation
+//!
+//! The driver owns the server and the turn. [`ServedRun`] finds agent and session as `opencode run`
+//! does, asks for one turn, and makes the lines of a process of the events of that turn.
+//!
+//! ```text
+//!   Starting -- server ready --> Preparing -- agent and session found --> Following
+//!      | server failed,             | refused, deadline, cancel              | the turn has ended
+//!      | cancel                     v                                        v
+//!      +-------------------------> Over <------------------------------------+
+//! ```
+//!
+//! Deadlines are watched here until the turn begins; the turn is given the rest of them.
 
+mod action;
 mod end;
 mod part;
-#[cfg(test)]
-mod tests;
+mod prepare;
+mod record;
+mod request;
 
 use std::collections::VecDeque;
+use std::mem;
 use std::time::Instant;
-
-use bytes::Bytes;
-use opencode_config::{Approval, Reasoning, RunFlags};
-use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::SessionId;
 use crate::answer::Answer;
-use crate::json::RawJson;
-use crate::part::{Part, PartKey};
-use crate::run::{LineCounts, Retention, RunEnd, RunOutcome, RunSettings};
-use crate::run_event::{Notice, RunEvent, Telling};
-use crate::server_event::PermissionRequest;
-use crate::turn::{Origin, TurnEnd, TurnEvent, TurnEventKind};
+use crate::call::{ApiCallId, ApiReply};
+use crate::hub::HubEnd;
+use crate::run::{RunEnd, RunOutcome};
+use crate::serve::{ServeEnd, ServeOutcome};
+use crate::turn::{TurnEnd, TurnEvent};
 
-/// The machine that makes a run of a turn: its events are those of the process that would have run the same prompt, with
-/// the same lines, and so are its answer and its end.
+pub use action::{ServedRunAction, ServedTurn};
+use prepare::{Preparation, Prepared};
+use record::ServedRecord;
+pub use request::{ServedFile, ServedFileKind, ServedRunRequest};
+
+/// Machine for one run over a server: its events are those of the process that would have run the
+/// same prompt, with the same lines, and so are its answer and its end.
 ///
-/// In addition, it tells text while it is written ([`RunEventKind::TextDelta`](crate::RunEventKind::TextDelta)). What
-/// the process would have said on standard error is a [`Notice`] as well. Inputs never fail. After each, take all events.
+/// A run over a server has text deltas as well
+/// ([`RunEventKind::TextDelta`](crate::RunEventKind::TextDelta)). Facts that the process would have
+/// printed on standard error are [`Notice`](crate::Notice)s.
+///
+/// Inputs never fail and may come in any order; input after the end is ignored. The only contract:
+/// take all actions until [`ServedRunAction::Wait`] before you wait.
+///
+/// ```
+/// use std::time::Instant;
+/// use http::Response;
+/// use opencode_config::RunConfig;
+/// use opencode_proto::{
+///     RunEnd, RunSettings, ServedRun, ServedRunAction, ServedRunRequest, TurnEnd,
+/// };
+///
+/// let now = Instant::now();
+/// let request = ServedRunRequest::new("Hello!", &RunConfig::new(), RunSettings::new());
+/// let mut run = ServedRun::new(request, now);
+/// // The server listens since this moment.
+/// run.handle_server_ready(now, now);
+/// let outcome = loop {
+///     match run.poll_action() {
+///         ServedRunAction::Call(call) => {
+///             // Send `call.request` to the server. This is the reply to `POST /session`.
+///             assert_eq!(call.request.uri(), "/session");
+///             let reply = Ok(Response::new(r#"{"id":"ses_1"}"#.into()));
+///             run.handle_reply(call.id, reply, now);
+///         }
+///         ServedRunAction::Send(turn) => {
+///             // Drive a `Turn` of the session, and pass on its events. This is its end.
+///             run.handle_turn_end(&turn.session.id, &TurnEnd::Completed, 1_700_000_000_000, now);
+///         }
+///         ServedRunAction::CancelTurn => { /* cancel the turn, and go on until it has ended */ }
+///         ServedRunAction::Event(event) => println!("{}", event.event_type()),
+///         // Wait for input or for the time, and look at the clock.
+///         ServedRunAction::Wait(_at) => run.handle_timeout(Instant::now()),
+///         ServedRunAction::Finished(outcome) => break outcome,
+///     }
+/// };
+/// assert_eq!(outcome.end, RunEnd::Completed);
+/// ```
 #[derive(Debug)]
 pub struct ServedRun {
-    approval: Approval,
-    reasoning: Reasoning,
-    retention: Retention,
-    started: Instant,
-    events: VecDeque<RunEvent>,
-    answer: Answer,
-    lines: LineCounts,
-    notices: Vec<Notice>,
-    raw_lines: Vec<Bytes>,
+    state: ServedState,
+    record: ServedRecord,
+    actions: VecDeque<ServedRunAction>,
 }
 
-/// A line, as OpenCode prints it.
-#[derive(Serialize)]
-struct WireLine<'a> {
-    r#type: &'a str,
-    timestamp: u64,
-    #[serde(rename = "sessionID")]
-    session: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    part: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a RawValue>,
+#[derive(Debug)]
+enum ServedState {
+    /// The turn runs.
+    Following,
+    Over,
+    /// Agent and session are searched for.
+    Preparing(Box<Preparation>),
+    /// The server is not ready.
+    Starting(Box<ServedRunRequest>),
 }
 
 impl ServedRun {
-    /// A run that begins. Of the settings, it follows what to keep, of the flags, whether to show reasoning and whether
-    /// permissions are granted.
-    pub fn new(settings: &RunSettings, flags: &RunFlags, now: Instant) -> Self {
+    /// Creates a run that waits for its server.
+    pub fn new(request: ServedRunRequest, now: Instant) -> Self {
         Self {
-            approval: flags.approval(),
-            reasoning: flags.reasoning(),
-            retention: settings.raw_lines,
-            started: now,
-            events: VecDeque::new(),
-            answer: Answer::new(),
-            lines: LineCounts::default(),
-            notices: Vec::new(),
-            raw_lines: Vec::new(),
+            record: ServedRecord::new(&request, now),
+            state: ServedState::Starting(Box::new(request)),
+            actions: VecDeque::new(),
         }
     }
 
-    /// Something happened in the turn, at `now_ms`, in milliseconds since 1970.
-    pub fn handle_event(&mut self, event: &TurnEvent, now_ms: u64) {
-        if let TurnEventKind::PermissionAsked(request) = &event.kind {
-            self.permission_asked(request);
-        }
-        if event.origin == Origin::Subagent {
-            return;
-        }
-        self.text(event, now_ms);
-        let session = &event.session;
-        match &event.kind {
-            TurnEventKind::StepStarted(step) => {
-                self.part("step_start", event, &Part::StepStart(step.clone()), now_ms);
+    /// Takes a server that is ready. The deadlines count from `since`: the start of a server of the
+    /// run's own, or the start of the run.
+    pub fn handle_server_ready(&mut self, since: Instant, now: Instant) {
+        match mem::replace(&mut self.state, ServedState::Over) {
+            ServedState::Starting(request) => {
+                let mut preparation = Box::new(Preparation::new(*request, since));
+                let step = preparation.begin();
+                self.state = ServedState::Preparing(preparation);
+                self.prepared(step, now);
+                self.advance(now);
             }
-            TurnEventKind::StepFinished(step) => {
-                self.part("step_finish", event, &Part::StepFinish(step.clone()), now_ms);
+            other @ (ServedState::Following | ServedState::Over | ServedState::Preparing(_)) => {
+                self.state = other;
             }
-            TurnEventKind::PartFinal { part, .. } => match part {
-                Part::Reasoning(_) if self.reasoning == Reasoning::Hide => {}
-                Part::Reasoning(_) => self.part("reasoning", event, part, now_ms),
-                Part::Text(_) => self.part("text", event, part, now_ms),
-                Part::Tool(_) => self.part("tool_use", event, part, now_ms),
-                Part::Other { .. } | Part::StepFinish(_) | Part::StepStart(_) => {}
-            },
-            TurnEventKind::Continued(text) => {
-                self.part("text", event, &Part::Text(text.clone()), now_ms);
-            }
-            TurnEventKind::Failed(error) => self.error(session, &error.raw, now_ms),
-            TurnEventKind::ChildStarted(_)
-            | TurnEventKind::Compacted
-            | TurnEventKind::ConnectionLost(_)
-            | TurnEventKind::MessageUpdated(_)
-            | TurnEventKind::Other
-            | TurnEventKind::PartAdded(_)
-            | TurnEventKind::PartDelta { .. }
-            | TurnEventKind::PartRemoved(_)
-            | TurnEventKind::PermissionAsked(_)
-            | TurnEventKind::PermissionReplied { .. }
-            | TurnEventKind::Posted(_)
-            | TurnEventKind::QuestionAsked(_)
-            | TurnEventKind::QuestionRejected(_)
-            | TurnEventKind::QuestionReplied(_)
-            | TurnEventKind::Reconnected
-            | TurnEventKind::Retrying { .. }
-            | TurnEventKind::StatusChanged(_)
-            | TurnEventKind::TitleChanged(_)
-            | TurnEventKind::TodosChanged(_)
-            | TurnEventKind::ToolProgressed(_) => {}
         }
     }
 
-    /// What the process would have said on standard error.
-    pub fn handle_notice(&mut self, notice: Notice) {
-        self.notices.push(notice.clone());
-        self.emit(RunEvent::notice(notice.to_line().into(), notice));
+    /// Takes the end of the run's own server, which was never ready.
+    ///
+    /// A server that was not ready in time ends the run as
+    /// [`RunEnd::TimedOut`] where a deadline limited the start.
+    pub fn handle_server_failed(&mut self, server: &ServeOutcome, now: Instant) {
+        let ServedState::Starting(request) = &self.state else { return };
+        let end = match (&server.end, request.start_deadline()) {
+            (ServeEnd::TimedOut, Some(deadline)) => RunEnd::TimedOut(deadline),
+            (failure, _) => end::of_server(failure),
+        };
+        self.record.server_failed(server.exit, server.stderr.clone());
+        self.finish(end, now);
     }
 
-    /// The turn has ended. Returns what that end is for the run; events may follow.
-    pub fn handle_end(&mut self, session: &SessionId, end: &TurnEnd, now_ms: u64) -> RunEnd {
-        if let TurnEnd::Refused(error) = end {
-            self.error(session, &end::refusal(error), now_ms);
+    /// Takes the reply to [`ServedRunAction::Call`].
+    pub fn handle_reply(&mut self, id: ApiCallId, reply: ApiReply, now: Instant) {
+        let ServedState::Preparing(preparation) = &mut self.state else { return };
+        if let Some(step) = preparation.handle_reply(id, reply, now) {
+            self.prepared(step, now);
         }
-        end::end(end)
+        self.advance(now);
     }
 
-    /// What to tell next.
-    pub fn poll_event(&mut self) -> Option<RunEvent> {
-        self.events.pop_front()
+    /// Takes an event of the turn. `now_ms` is the time of day, in milliseconds since 1970.
+    pub fn handle_turn_event(&mut self, event: &TurnEvent, now_ms: u64) {
+        if let ServedState::Following = self.state {
+            self.record.event(event, now_ms);
+            self.tell();
+        }
     }
 
-    /// What was gathered so far.
+    /// Takes the end of the turn of this session. `now_ms` is the time of day, in milliseconds since
+    /// 1970.
+    pub fn handle_turn_end(
+        &mut self,
+        session: &SessionId,
+        end: &TurnEnd,
+        now_ms: u64,
+        now: Instant,
+    ) {
+        if let ServedState::Following = self.state {
+            if let TurnEnd::Refused(error) = end {
+                self.record.error(session, &end::refusal(error), now_ms);
+            }
+            self.finish(end::of_turn(end), now);
+        }
+    }
+
+    /// Takes the end of the server's event stream, which could not be opened for the turn.
+    pub fn handle_lost(&mut self, end: &HubEnd, now: Instant) {
+        if let ServedState::Following = self.state {
+            self.finish(RunEnd::ServerLost { reason: end.to_string() }, now);
+        }
+    }
+
+    /// Takes the time. Calls that come early do nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// Ends the run for the application. The outcome holds what was gathered.
+    pub fn cancel(&mut self, now: Instant) {
+        match self.state {
+            ServedState::Following => self.actions.push_back(ServedRunAction::CancelTurn),
+            ServedState::Over => {}
+            ServedState::Preparing(_) | ServedState::Starting(_) => {
+                self.finish(RunEnd::Cancelled, now);
+            }
+        }
+    }
+
+    /// Returns the next action. After [`ServedRunAction::Finished`], always returns
+    /// [`ServedRunAction::Wait`].
+    pub fn poll_action(&mut self) -> ServedRunAction {
+        self.actions.pop_front().unwrap_or_else(|| ServedRunAction::Wait(self.wake()))
+    }
+
+    /// Returns the answer so far. After the end, the answer is in the outcome, and this one is empty.
     pub fn answer(&self) -> &Answer {
-        &self.answer
+        &self.record.answer
     }
 
-    /// What the run came to.
-    pub fn into_outcome(self, end: RunEnd, now: Instant) -> RunOutcome {
-        RunOutcome {
-            end,
-            answer: self.answer,
-            exit: None,
-            stderr: String::new(),
-            notices: self.notices,
-            lines: self.lines,
-            raw_lines: self.raw_lines,
-            elapsed: now.saturating_duration_since(self.started),
+    /// Returns the outcome of a run that was cancelled before it had a server.
+    pub fn not_started(request: ServedRunRequest, now: Instant) -> RunOutcome {
+        Self::new(request, now).record.take_outcome(RunEnd::Cancelled, now)
+    }
+
+    fn prepared(&mut self, step: Result<Prepared, RunEnd>, now: Instant) {
+        if let ServedState::Preparing(preparation) = &mut self.state {
+            for notice in preparation.take_notices() {
+                self.record.notice(notice);
+            }
+        }
+        self.tell();
+        match step {
+            Ok(Prepared::Call(call)) => self.actions.push_back(ServedRunAction::Call(call)),
+            Ok(Prepared::Turn(turn)) => {
+                self.state = ServedState::Following;
+                self.actions.push_back(ServedRunAction::Send(turn));
+            }
+            Err(end) => self.finish(end, now),
         }
     }
 
-    /// Nobody is there to ask. The driver answers accordingly.
-    fn permission_asked(&mut self, request: &PermissionRequest) {
-        if self.approval == Approval::Reject {
-            self.handle_notice(Notice::PermissionRejected {
-                permission: request.permission.clone(),
-                patterns: request.patterns.join(", "),
-            });
+    /// Does what is due.
+    fn advance(&mut self, now: Instant) {
+        if let ServedState::Preparing(preparation) = &self.state
+            && let Some(deadline) = preparation.passed(now)
+        {
+            self.finish(RunEnd::TimedOut(deadline), now);
         }
     }
 
-    /// Text that is new.
-    fn text(&mut self, event: &TurnEvent, now_ms: u64) {
-        let Some(text) = event.text().filter(|text| !text.is_empty()) else { return };
-        let Some(key) = key_of(event) else { return };
-        let raw = part::text_json(&key, &text);
-        let line = line("text_delta", &event.session, now_ms, Some(&raw), None);
-        self.emit(RunEvent::decode(line));
+    fn tell(&mut self) {
+        let events = self.record.events.drain(..);
+        self.actions.extend(events.map(|event| ServedRunAction::Event(Box::new(event))));
     }
 
-    fn part(&mut self, event_type: &str, event: &TurnEvent, part: &Part, now_ms: u64) {
-        let told = event.source.as_deref().and_then(part::told_json);
-        let raw = told.unwrap_or_else(|| part::part_json(part));
-        self.line(line(event_type, &event.session, now_ms, Some(&raw), None));
+    fn finish(&mut self, end: RunEnd, now: Instant) {
+        self.tell();
+        self.state = ServedState::Over;
+        let outcome = self.record.take_outcome(end, now);
+        self.actions.push_back(ServedRunAction::Finished(Box::new(outcome)));
     }
 
-    fn error(&mut self, session: &SessionId, raw: &RawJson, now_ms: u64) {
-        self.line(line("error", session, now_ms, None, Some(raw)));
-    }
-
-    fn line(&mut self, line: Bytes) {
-        if self.retention == Retention::Keep {
-            self.raw_lines.push(line.clone());
+    fn wake(&self) -> Option<Instant> {
+        match &self.state {
+            ServedState::Preparing(preparation) => preparation.wake(),
+            ServedState::Following | ServedState::Over | ServedState::Starting(_) => None,
         }
-        let event = RunEvent::decode(line);
-        self.lines.add(&event.kind);
-        self.emit(event);
-    }
-
-    fn emit(&mut self, mut event: RunEvent) {
-        event.telling = Telling::Deltas;
-        self.answer.apply(&event);
-        self.events.push_back(event);
     }
 }
 
-/// The part that an event is about.
-fn key_of(event: &TurnEvent) -> Option<PartKey> {
-    if let TurnEventKind::PartDelta { message, part, .. } = &event.kind {
-        let (part, session) = (Some(part.clone()), Some(event.session.clone()));
-        return Some(PartKey { part, message: message.clone(), session });
-    }
-    if let TurnEventKind::PartAdded(part) | TurnEventKind::PartFinal { part, .. } = &event.kind {
-        return Some(part.key().clone());
-    }
-    None
-}
-
-fn line(
-    event_type: &str,
-    session: &SessionId,
-    now_ms: u64,
-    part: Option<&RawJson>,
-    error: Option<&RawJson>,
-) -> Bytes {
-    let wire = WireLine {
-        r#type: event_type,
-        timestamp: now_ms,
-        session: session.as_str(),
-        part: part.map(RawJson::as_value),
-        error: error.map(RawJson::as_value),
-    };
-    serde_json::to_vec(&wire).expect("strings, numbers and JSON are JSON").into()
-}
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,13 @@ impl Deadlines {
     /// Value without any deadline.
     pub const NONE: Self = Self { overall: None, first_event: None, idle: None };
 
+    /// Returns the deadline that passes first while no event comes.
+    pub(crate) fn soonest(&self) -> Option<(Duration, Deadline)> {
+        let overall = self.overall.map(|limit| (limit, Deadline::Overall));
+        let first = self.first_event.map(|limit| (limit, Deadline::FirstEvent));
+        overall.into_iter().chain(first).min_by_key(|(limit, _)| *limit)
+    }
+
     /// Sets [`overall`](Self::overall).
     #[must_use]
     pub fn with_overall(mut self, limit: Duration) -> Self {
@@ -135,6 +142,19 @@ impl Watchdog {
         self.all().find(|(_, at)| at.is_some_and(|at| at <= now)).map(|(deadline, _)| deadline)
     }
 
+    /// Returns the deadlines of what is still to come: each limit without the time that is used up.
+    pub(crate) fn remaining(&self, now: Instant) -> Deadlines {
+        let left = |limit: Duration, since: Instant| {
+            limit.saturating_sub(now.saturating_duration_since(since))
+        };
+        let Deadlines { overall, first_event, idle } = self.deadlines;
+        Deadlines {
+            overall: overall.map(|limit| left(limit, self.started)),
+            first_event: first_event.map(|limit| left(limit, self.waiting)),
+            idle,
+        }
+    }
+
     fn all(&self) -> impl Iterator<Item = (Deadline, Option<Instant>)> {
         let Deadlines { overall, first_event, idle } = self.deadlines;
         let after = |start: Instant, limit: Option<Duration>| start.checked_add(limit?);
@@ -143,5 +163,64 @@ impl Watchdog {
             Some(active) => (Deadline::Idle, after(active, idle)),
         };
         [(Deadline::Overall, after(self.started, overall)), silence].into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    // A test needs an `Instant` to start from; only the time that the test adds passes.
+    #![allow(clippy::disallowed_methods)]
+
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_shorter_of_the_first_deadlines_is_the_soonest() {
+        let (overall, first) = (seconds(60), seconds(20));
+        let deadlines = Deadlines::NONE.with_idle(seconds(1));
+        assert_eq!(deadlines.soonest(), None, "the idle deadline needs an event");
+        let deadlines = deadlines.with_overall(overall);
+        assert_eq!(deadlines.soonest(), Some((overall, Deadline::Overall)));
+        let deadlines = deadlines.with_first_event(first);
+        assert_eq!(deadlines.soonest(), Some((first, Deadline::FirstEvent)));
+        let deadlines = deadlines.with_first_event(seconds(61));
+        assert_eq!(deadlines.soonest(), Some((overall, Deadline::Overall)));
+    }
+
+    #[test]
+    fn the_remaining_time_goes_down_to_zero() {
+        let start = Instant::now();
+        let deadlines = Deadlines::NONE
+            .with_overall(seconds(60))
+            .with_first_event(seconds(20))
+            .with_idle(seconds(30));
+        let watchdog = Watchdog::new(deadlines, start);
+        let left = watchdog.remaining(start + seconds(15));
+        assert_eq!((left.overall, left.first_event), (Some(seconds(45)), Some(seconds(5))));
+        assert_eq!(left.idle, Some(seconds(30)));
+        let left = watchdog.remaining(start + seconds(99));
+        assert_eq!((left.overall, left.first_event), (Some(seconds(0)), Some(seconds(0))));
+        let none = Watchdog::new(Deadlines::NONE, start).remaining(start + seconds(99));
+        assert_eq!(none, Deadlines::NONE);
+    }
+
+    #[test]
+    fn suspended_time_counts_for_no_deadline() {
+        let start = Instant::now();
+        let deadlines = Deadlines::NONE.with_overall(seconds(60)).with_idle(seconds(30));
+        let mut watchdog = Watchdog::new(deadlines, start);
+        watchdog.handle_event(start + seconds(10));
+        assert_eq!(watchdog.wake(), Some(start + seconds(40)));
+        watchdog.suspend(start + seconds(20));
+        watchdog.suspend(start + seconds(25));
+        assert_eq!((watchdog.wake(), watchdog.passed(start + seconds(999))), (None, None));
+        watchdog.resume(start + seconds(120));
+        assert_eq!(watchdog.passed(start + seconds(139)), None);
+        assert_eq!(watchdog.passed(start + seconds(140)), Some(Deadline::Idle));
+        watchdog.handle_event(start + seconds(140));
+        assert_eq!(watchdog.passed(start + seconds(160)), Some(Deadline::Overall));
     }
 }

@@ -1,4 +1,4 @@
-//! Output and exit of a process, as inputs of the machines.
+//! Output and exit of a child process, as inputs of a machine.
 
 use std::process::ExitStatus;
 use std::task::{Context, Poll};
@@ -8,9 +8,69 @@ use opencode_proto::Exit;
 
 use crate::runtime::{ByteSource, ProcessExit};
 
-/// Returns `None` while there is no chunk, and `Some(None)` at the end, which also removes the
-/// source.
-pub(crate) fn poll_chunk(
+/// Both outputs and the exit of a child process.
+pub(crate) struct ChildOutput {
+    stdout: Option<Box<dyn ByteSource>>,
+    stderr: Option<Box<dyn ByteSource>>,
+    exit: Option<Box<dyn ProcessExit>>,
+}
+
+/// Event of a child process.
+#[derive(Debug)]
+pub(crate) enum ChildEvent {
+    /// The process has exited; `None` when its status could not be observed.
+    Exit(Option<Exit>),
+    Stderr(Bytes),
+    StderrEnd,
+    Stdout(Bytes),
+    StdoutEnd,
+}
+
+/// Pace at which standard output is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StdoutPace {
+    /// Nothing is read, which makes a process that prints wait.
+    Hold,
+    /// What is there is read.
+    Read,
+}
+
+impl ChildOutput {
+    pub(crate) fn new(
+        stdout: Box<dyn ByteSource>,
+        stderr: Box<dyn ByteSource>,
+        exit: Box<dyn ProcessExit>,
+    ) -> Self {
+        Self { stdout: Some(stdout), stderr: Some(stderr), exit: Some(exit) }
+    }
+
+    /// Passes on what is ready, at most one event of each kind. Returns whether anything was.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        pace: StdoutPace,
+        mut take: impl FnMut(ChildEvent),
+    ) -> bool {
+        let mut is_ready = false;
+        let stdout = if pace == StdoutPace::Read { poll_chunk(&mut self.stdout, cx) } else { None };
+        if let Some(chunk) = stdout {
+            is_ready = true;
+            take(chunk.map_or(ChildEvent::StdoutEnd, ChildEvent::Stdout));
+        }
+        if let Some(chunk) = poll_chunk(&mut self.stderr, cx) {
+            is_ready = true;
+            take(chunk.map_or(ChildEvent::StderrEnd, ChildEvent::Stderr));
+        }
+        if let Some(exit) = poll_exit(&mut self.exit, cx) {
+            is_ready = true;
+            take(ChildEvent::Exit(exit));
+        }
+        is_ready
+    }
+}
+
+/// Returns the next chunk, `Some(None)` at the end of the source, and `None` before either.
+fn poll_chunk(
     source: &mut Option<Box<dyn ByteSource>>,
     cx: &mut Context<'_>,
 ) -> Option<Option<Bytes>> {
@@ -25,8 +85,8 @@ pub(crate) fn poll_chunk(
     Some(chunk)
 }
 
-/// Returns `None` before the exit, and `Some(None)` when the exit status is unknown.
-pub(crate) fn poll_exit(
+/// Returns the exit status, `Some(None)` when it could not be observed, and `None` before the exit.
+fn poll_exit(
     exit: &mut Option<Box<dyn ProcessExit>>,
     cx: &mut Context<'_>,
 ) -> Option<Option<Exit>> {

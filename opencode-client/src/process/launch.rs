@@ -12,6 +12,7 @@ use opencode_config::{DataHome, Invocation, IsolationPlan, RunConfig, RunConfigE
 
 use crate::process::binary::BinaryNotFound;
 use crate::process::cleanup::Remains;
+use crate::process::drop_order::DropOrder;
 
 use crate::process::host::{Host, NoDirectory, existing, os_command};
 use crate::process::pacing::{StartPermit, StartPoll};
@@ -116,11 +117,11 @@ impl Prepared {
     }
 }
 
-/// A started process. The fields are dropped in this order, so that the process has ended when
-/// its exit is dropped, which then leaves no zombie.
+/// A started process.
 pub(crate) struct StartedProcess {
-    pub(crate) remains: Remains,
-    pub(crate) process: Process,
+    /// The remains go first: then the process has ended when its exit is dropped, which leaves no
+    /// zombie.
+    pub(crate) process: DropOrder<Remains, Process>,
     pub(crate) invocation: Invocation,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -137,7 +138,8 @@ pub(crate) async fn spawn(host: &Host, prepared: Prepared) -> Result<StartedProc
     match host.runtime.process(os_command(&invocation)) {
         Ok(process) => {
             let remains = remains.with_tree(RunTree::new(&*host.runtime, process.id, marker));
-            Ok(StartedProcess { remains, process, invocation, warnings })
+            let process = DropOrder::new(remains, process);
+            Ok(StartedProcess { process, invocation, warnings })
         }
         Err(source) => {
             // The caller gets the error of the start; the guardian still knows the directory.

@@ -1,19 +1,17 @@
-//! What is left to do when a run is over.
+//! Work that is left when a run is over.
 
 use std::time::Instant;
 
 use opencode_proto::{Run, RunAction, RunSettings};
 
-use crate::log::EventLogError;
-use crate::log::Log;
-use crate::process::cleanup::CleanupError;
-use crate::process::cleanup::Remains;
+use crate::log::{EventLogError, Log};
+use crate::process::cleanup::{CleanupError, Remains};
 use crate::process::run_tree::RunningJob;
 use crate::process::warning::Warning;
-use crate::run::error::RunError;
+use crate::run::error::{RunError, RunResult};
 use crate::run::report::RunReport;
 
-/// How the end went.
+/// Result of the cleanup after a run.
 pub(super) struct CleanUp {
     pub(super) removed: Result<(), CleanupError>,
     pub(super) logged: Result<(), EventLogError>,
@@ -36,8 +34,9 @@ pub(super) async fn clean_up(
 }
 
 impl CleanUp {
-    /// What is told of the run. Its own failure says most and comes first, then what it left; the rest are warnings.
-    pub(super) fn conclude(self, mut report: Box<RunReport>) -> Result<RunReport, RunError> {
+    /// Returns the result of the run. The run's own failure comes first, then a failed cleanup; any
+    /// further failure is a warning.
+    pub(super) fn conclude(self, mut report: Box<RunReport>) -> RunResult {
         let Self { removed, logged } = self;
         if !report.outcome.end.is_completed() {
             report.warnings.extend(removed.err().map(Warning::Leftovers));
@@ -55,7 +54,7 @@ impl CleanUp {
     }
 }
 
-/// What is told of a run that was cancelled before anything was started.
+/// Returns the report of a run that was cancelled before anything was started.
 pub(super) fn not_started(settings: &RunSettings, now: Instant) -> RunReport {
     let mut run = Run::new(settings.clone(), now);
     run.cancel(now);

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -5,84 +6,85 @@ use opencode_config::RunConfigError;
 use opencode_proto::RunEnd;
 
 use super::report::RunReport;
-use crate::log::EventLogError;
+use crate::log::{EventLogError, describe};
 use crate::process::binary::BinaryNotFound;
 use crate::process::cleanup::CleanupError;
-use crate::process::launch::GroundError;
-use crate::process::launch::SpawnError;
+use crate::process::launch::{GroundError, SpawnError};
 use crate::process::private_dir::PrivateDirError;
 use crate::server::ServeError;
 
-/// Why a run gave no complete answer.
-#[derive(Debug, thiserror::Error)]
+/// Error of a run that gave no complete answer.
+///
+/// `Debug` prints the message with its causes, and leaves the report out.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// OpenCode is not installed where it was looked for.
+    /// OpenCode is not installed in any place that was searched.
     #[error(transparent)]
     Binary(#[from] BinaryNotFound),
-    /// The configuration cannot be run.
-    #[error("the run's configuration is not usable")]
+    /// The configuration of the run is not usable.
+    #[error("the configuration of the run is not usable")]
     Config(#[from] RunConfigError),
-    /// The project's directory is not there.
+    /// The project's directory does not exist or cannot be read.
     #[error("cannot run in {}", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// A flag of `opencode run` that has no meaning over a server. Nothing was started.
-    #[error("`{flag}` has no meaning for a run over a server")]
+    /// A flag of `opencode run` is not supported by a run over a server. Nothing was started.
+    #[error("flag `{flag}` is not supported by the server backend")]
     Flag {
-        /// The flag.
+        /// Name of the flag, with its dashes.
         flag: String,
     },
-    /// It ran, and its end is not [`RunEnd::Completed`]. All that was gathered is in the report.
+    /// The run ended, and not as [`RunEnd::Completed`]. The report holds what was gathered.
     #[error("`{}`: {}", .0.command, .0.outcome.end)]
     Ended(Box<RunReport>),
-    /// It ran, but not all of it could be removed afterwards.
-    #[error("`{}`: cannot clean up after it", report.command)]
+    /// The run completed, and not everything could be removed afterwards.
+    #[error("cannot clean up after `{}`", report.command)]
     Leftovers {
-        /// What it came to.
+        /// Report of the run.
         report: Box<RunReport>,
-        /// What is left.
+        /// Processes or files that are left.
         source: CleanupError,
     },
-    /// It ran, but its events could not all be written to the log.
-    #[error("`{}`: its event log is not complete", report.command)]
+    /// The run completed, and not all of its events could be written to the log.
+    #[error("the event log of `{}` is not complete", report.command)]
     Log {
-        /// What it came to.
+        /// Report of the run.
         report: Box<RunReport>,
-        /// What failed.
+        /// Error of the log.
         source: EventLogError,
     },
-    /// The log could not be opened, so nothing was started.
+    /// The log could not be opened. Nothing was started.
     #[error("cannot write an event log")]
     LogOpen(#[source] EventLogError),
-    /// The private directory could not be made.
+    /// The private directory of the run could not be created.
     #[error("cannot isolate the run")]
     PrivateDir(#[from] PrivateDirError),
-    /// The run's own server did not get to work.
+    /// The run's own server did not start.
     #[error("cannot start a server for the run")]
     Serve(#[source] Box<ServeError>),
-    /// It asks for something that a server which runs already cannot be told. Nothing was asked of it.
-    #[error("a server that runs already cannot be told its {setting}")]
+    /// The run needs a setting that a server takes at its start only. Nothing was sent.
+    #[error("`{setting}` cannot be changed on a running server")]
     Setting {
-        /// What.
+        /// Name of the setting.
         setting: &'static str,
     },
     /// The process could not be started.
     #[error("cannot start `{command}`")]
     Spawn {
-        /// The command, as a shell would take it.
+        /// The command in the form of a shell.
         command: String,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
 impl RunError {
-    /// What was gathered, when there was a run at all.
+    /// Returns the report of the run, if anything was started.
     pub fn report(&self) -> Option<&RunReport> {
         match self {
             Self::Ended(report) | Self::Leftovers { report, .. } | Self::Log { report, .. } => {
@@ -100,9 +102,15 @@ impl RunError {
         }
     }
 
-    /// How the run ended, when there was a run at all.
+    /// Returns the end of the run, if anything was started.
     pub fn end(&self) -> Option<&RunEnd> {
         self.report().map(|report| &report.outcome.end)
+    }
+}
+
+impl fmt::Debug for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&describe(self))
     }
 }
 
@@ -122,5 +130,5 @@ impl From<SpawnError> for RunError {
     }
 }
 
-/// How a run ends for its caller.
+/// Result of a run for its caller.
 pub(super) type RunResult = Result<RunReport, RunError>;

@@ -1,4 +1,4 @@
-//! A run as a process: it carries the machine's actions out and tells it what happens. All decisions are the machine's.
+//! Driver of a run as a process. The machine decides; the driver starts, retries and cleans up.
 
 mod attempt;
 mod input;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use opencode_proto::{Answer, RunEnd, RunEvent};
 
+use crate::log::EventLogMode;
 use crate::process::host::Host;
 use crate::process::pacing::StartPermit;
 use crate::run::error::RunError;
@@ -20,182 +21,220 @@ use crate::run::request::RunRequest;
 use super::end::{self, CleanUp};
 use super::error::RunResult;
 use crate::runtime::wait::BoxFuture;
-use attempt::{Attempt, Progress};
-use start::Ready;
+use attempt::{Attempt, AttemptProgress};
+use start::ReadyRun;
 
+/// A run as a process, in as many attempts as [`RunRequest::retry`] allows.
 pub(super) struct ProcessRun {
     host: Arc<Host>,
     request: Arc<RunRequest>,
-    phase: Phase,
-    /// How often the run was started.
+    /// How often a process was started.
     attempts: u32,
-    /// What the try before this one came to.
-    before: Option<Box<RunReport>>,
-    cancelled: bool,
+    state: ProcessRunState,
 }
 
-enum Phase {
+enum ProcessRunState {
     Created,
-    /// For its turn to start.
-    Waiting(BoxFuture<StartPermit>),
-    Preparing(BoxFuture<Result<Ready, RunError>>),
-    Starting(BoxFuture<Result<Attempt, RunError>>),
+    /// The run waits for its turn to start, after the attempt that failed, if any.
+    Waiting {
+        turn: BoxFuture<StartPermit>,
+        failed: Option<Box<RunReport>>,
+    },
+    Preparing {
+        ready: BoxFuture<Result<ReadyRun, RunError>>,
+        intent: Intent,
+        failed: Option<Box<RunReport>>,
+    },
+    Starting {
+        attempt: BoxFuture<Result<Attempt, RunError>>,
+        intent: Intent,
+    },
     Running(Box<Attempt>),
-    Ending(Box<RunReport>, BoxFuture<CleanUp>),
+    Ending {
+        report: Box<RunReport>,
+        clean_up: BoxFuture<CleanUp>,
+    },
     Ended(Box<RunResult>),
     Taken,
 }
 
+/// What follows a step that cannot be broken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intent {
+    Cancel,
+    GoOn,
+}
+
 impl ProcessRun {
     pub(super) fn new(host: Arc<Host>, request: Arc<RunRequest>) -> Self {
-        Self { host, request, phase: Phase::Created, attempts: 0, before: None, cancelled: false }
+        Self { host, request, attempts: 0, state: ProcessRunState::Created }
     }
 
-    /// How it ended, once.
+    /// Returns the result, once.
     pub(super) fn take_result(&mut self) -> Option<RunResult> {
-        match mem::replace(&mut self.phase, Phase::Taken) {
-            Phase::Ended(result) => Some(*result),
-            Phase::Created
-            | Phase::Waiting(_)
-            | Phase::Preparing(_)
-            | Phase::Starting(_)
-            | Phase::Running(_)
-            | Phase::Ending(..)
-            | Phase::Taken => None,
+        match mem::replace(&mut self.state, ProcessRunState::Taken) {
+            ProcessRunState::Ended(result) => Some(*result),
+            ProcessRunState::Created
+            | ProcessRunState::Waiting { .. }
+            | ProcessRunState::Preparing { .. }
+            | ProcessRunState::Starting { .. }
+            | ProcessRunState::Running(_)
+            | ProcessRunState::Ending { .. }
+            | ProcessRunState::Taken => None,
         }
     }
 
     pub(super) fn cancel(&mut self) {
-        self.cancelled = true;
-        if let Phase::Running(attempt) = &mut self.phase {
-            attempt.cancel();
+        match &mut self.state {
+            ProcessRunState::Created => self.state = self.not_started(None),
+            ProcessRunState::Waiting { failed, .. } => {
+                let failed = failed.take();
+                self.state = self.not_started(failed);
+            }
+            ProcessRunState::Preparing { intent, .. }
+            | ProcessRunState::Starting { intent, .. } => {
+                *intent = Intent::Cancel;
+            }
+            ProcessRunState::Running(attempt) => attempt.cancel(),
+            ProcessRunState::Ending { .. } | ProcessRunState::Ended(_) | ProcessRunState::Taken => {
+            }
         }
     }
 
+    /// Returns the name of the state.
     pub(super) fn phase(&self) -> &'static str {
-        self.phase.name()
+        match self.state {
+            ProcessRunState::Created => "created",
+            ProcessRunState::Waiting { .. } => "waiting",
+            ProcessRunState::Preparing { .. } => "preparing",
+            ProcessRunState::Starting { .. } => "starting",
+            ProcessRunState::Running(_) => "running",
+            ProcessRunState::Ending { .. } => "ending",
+            ProcessRunState::Ended(_) | ProcessRunState::Taken => "ended",
+        }
     }
 
     pub(super) fn answer(&self) -> Option<&Answer> {
-        match &self.phase {
-            Phase::Running(attempt) => Some(attempt.answer()),
-            Phase::Ended(result) => match &**result {
+        match &self.state {
+            ProcessRunState::Running(attempt) => Some(attempt.answer()),
+            ProcessRunState::Ended(result) => match &**result {
                 Ok(report) => Some(report.answer()),
                 Err(error) => error.report().map(RunReport::answer),
             },
-            Phase::Ending(report, _) => Some(report.answer()),
-            Phase::Created
-            | Phase::Waiting(_)
-            | Phase::Preparing(_)
-            | Phase::Starting(_)
-            | Phase::Taken => None,
+            ProcessRunState::Ending { report, .. } => Some(report.answer()),
+            ProcessRunState::Created
+            | ProcessRunState::Waiting { .. }
+            | ProcessRunState::Preparing { .. }
+            | ProcessRunState::Starting { .. }
+            | ProcessRunState::Taken => None,
         }
     }
 
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
         loop {
-            match &mut self.phase {
-                Phase::Created => self.wait(Duration::ZERO),
-                Phase::Waiting(_) if self.cancelled => {
-                    let report = self.not_started();
-                    self.phase = Phase::Ended(Box::new(Err(RunError::Ended(report))));
-                }
-                Phase::Waiting(turn) => {
+            let next = match &mut self.state {
+                ProcessRunState::Created => self.wait(Duration::ZERO, None),
+                ProcessRunState::Waiting { turn, failed } => {
                     let permit = ready!(turn.as_mut().poll(cx));
-                    self.prepare(permit);
+                    let failed = failed.take();
+                    self.prepare(permit, failed)
                 }
-                Phase::Preparing(ready) => match ready!(ready.as_mut().poll(cx)) {
-                    Ok(ready) if self.cancelled => {
-                        let report = self.not_started();
-                        self.phase = Phase::Ending(report, Box::pin(ready.clean_up()));
-                    }
-                    Ok(ready) => self.start(ready),
-                    Err(error) => self.phase = Phase::Ended(Box::new(Err(error))),
-                },
-                Phase::Starting(start) => match ready!(start.as_mut().poll(cx)) {
-                    Ok(mut attempt) => {
-                        if self.cancelled {
-                            attempt.cancel();
+                ProcessRunState::Preparing { ready, intent, failed } => {
+                    match (ready!(ready.as_mut().poll(cx)), *intent) {
+                        (Ok(ready), Intent::GoOn) => self.start(ready),
+                        (Ok(ready), Intent::Cancel) => {
+                            let report = cancelled(&self.host, &self.request, failed.take());
+                            let clean_up = Box::pin(ready.clean_up());
+                            ProcessRunState::Ending { report, clean_up }
                         }
-                        self.phase = Phase::Running(Box::new(attempt));
+                        (Err(error), _) => ProcessRunState::ended(Err(error)),
                     }
-                    Err(error) => self.phase = Phase::Ended(Box::new(Err(error))),
-                },
-                Phase::Running(attempt) => match ready!(attempt.poll_progress(cx)) {
-                    Progress::Event(event) => return Poll::Ready(Some(*event)),
-                    Progress::Finished(outcome) => {
-                        let (report, clean_up) = attempt.end(*outcome, self.attempts);
-                        self.phase = Phase::Ending(Box::new(report), Box::pin(clean_up));
-                    }
-                },
-                Phase::Ending(_, clean_up) => {
-                    let clean_up = ready!(clean_up.as_mut().poll(cx));
-                    self.end(clean_up);
                 }
-                Phase::Ended(_) | Phase::Taken => return Poll::Ready(None),
-            }
+                ProcessRunState::Starting { attempt, intent } => {
+                    match ready!(attempt.as_mut().poll(cx)) {
+                        Ok(mut attempt) => {
+                            if *intent == Intent::Cancel {
+                                attempt.cancel();
+                            }
+                            ProcessRunState::Running(Box::new(attempt))
+                        }
+                        Err(error) => ProcessRunState::ended(Err(error)),
+                    }
+                }
+                ProcessRunState::Running(attempt) => match ready!(attempt.poll_progress(cx)) {
+                    AttemptProgress::Event(event) => return Poll::Ready(Some(*event)),
+                    AttemptProgress::Finished(outcome) => {
+                        let (report, clean_up) = attempt.end(*outcome, self.attempts);
+                        let (report, clean_up) = (Box::new(report), Box::pin(clean_up));
+                        ProcessRunState::Ending { report, clean_up }
+                    }
+                },
+                ProcessRunState::Ending { clean_up, .. } => {
+                    let clean_up = ready!(clean_up.as_mut().poll(cx));
+                    self.end(clean_up)
+                }
+                ProcessRunState::Ended(_) | ProcessRunState::Taken => return Poll::Ready(None),
+            };
+            self.state = next;
         }
     }
 
-    fn wait(&mut self, delay: Duration) {
+    fn wait(&self, delay: Duration, failed: Option<Box<RunReport>>) -> ProcessRunState {
         let turn = start::turn(Arc::clone(&self.host), Arc::clone(&self.request), delay);
-        self.phase = Phase::Waiting(Box::pin(turn));
+        ProcessRunState::Waiting { turn: Box::pin(turn), failed }
     }
 
-    fn prepare(&mut self, permit: StartPermit) {
+    fn prepare(&self, permit: StartPermit, failed: Option<Box<RunReport>>) -> ProcessRunState {
         let (host, request) = (Arc::clone(&self.host), Arc::clone(&self.request));
-        let is_first = self.attempts == 0;
-        self.phase = Phase::Preparing(Box::pin(start::prepare(host, request, permit, is_first)));
+        // A further attempt continues the log: the one before printed no event.
+        let log_mode = (self.attempts > 0).then_some(EventLogMode::Append);
+        let ready = Box::pin(start::prepare(host, request, permit, log_mode));
+        ProcessRunState::Preparing { ready, intent: Intent::GoOn, failed }
     }
 
-    fn start(&mut self, ready: Ready) {
+    fn start(&mut self, ready: ReadyRun) -> ProcessRunState {
         self.attempts += 1;
         let (host, request) = (Arc::clone(&self.host), Arc::clone(&self.request));
-        self.phase = Phase::Starting(Box::pin(start::start(host, request, ready)));
+        let attempt = Box::pin(start::start(host, request, ready));
+        ProcessRunState::Starting { attempt, intent: Intent::GoOn }
     }
 
-    /// What is told when it was cancelled before it was started, perhaps once more.
-    fn not_started(&mut self) -> Box<RunReport> {
-        let not_started = || end::not_started(&self.request.settings, self.host.runtime.now());
-        let mut report = self.before.take().unwrap_or_else(|| Box::new(not_started()));
-        report.outcome.end = RunEnd::Cancelled;
-        report
+    fn not_started(&self, failed: Option<Box<RunReport>>) -> ProcessRunState {
+        let report = cancelled(&self.host, &self.request, failed);
+        ProcessRunState::ended(Err(RunError::Ended(report)))
     }
 
-    /// Starts once more when that can help: then no event was handed out.
-    fn end(&mut self, clean_up: CleanUp) {
-        let Phase::Ending(report, _) = mem::replace(&mut self.phase, Phase::Taken) else {
-            unreachable!("it was ending");
+    /// Starts another attempt when that can help: then no event was handed out.
+    fn end(&mut self, clean_up: CleanUp) -> ProcessRunState {
+        let ending = mem::replace(&mut self.state, ProcessRunState::Taken);
+        let ProcessRunState::Ending { report, .. } = ending else {
+            unreachable!("only an ending run is cleaned up")
         };
         let retries = self.attempts.saturating_sub(1);
         let delay = self.request.retry.delay_before(retries);
-        self.phase = match (clean_up.conclude(report), delay) {
+        match (clean_up.conclude(report), delay) {
             (Err(RunError::Ended(report)), Some(delay))
                 if matches!(report.outcome.end, RunEnd::StartupDatabase { .. }) =>
             {
-                tracing::debug!(
-                    attempts = self.attempts,
-                    ?delay,
-                    "the database was in use at the start"
-                );
-                self.before = Some(report);
-                return self.wait(delay);
+                let attempts = self.attempts;
+                tracing::debug!(attempts, ?delay, "database was in use, run is started again");
+                self.wait(delay, Some(report))
             }
-            (result, _) => Phase::Ended(Box::new(result)),
-        };
+            (result, _) => ProcessRunState::ended(result),
+        }
     }
 }
 
-impl Phase {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Waiting(_) => "waiting",
-            Self::Preparing(_) => "preparing",
-            Self::Starting(_) => "starting",
-            Self::Running(_) => "running",
-            Self::Ending(..) => "ending",
-            Self::Ended(_) | Self::Taken => "ended",
-        }
+/// Returns the report of a run that was cancelled before its start, or before its next attempt.
+fn cancelled(host: &Host, request: &RunRequest, failed: Option<Box<RunReport>>) -> Box<RunReport> {
+    let not_started = || end::not_started(&request.settings, host.runtime.now());
+    let mut report = failed.unwrap_or_else(|| Box::new(not_started()));
+    report.outcome.end = RunEnd::Cancelled;
+    report
+}
+
+impl ProcessRunState {
+    fn ended(result: RunResult) -> Self {
+        Self::Ended(Box::new(result))
     }
 }

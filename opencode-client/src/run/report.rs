@@ -4,30 +4,32 @@ use opencode_proto::{Answer, RunOutcome};
 
 use crate::process::warning::Warning;
 
-/// What a run came to, and what is worth knowing about how it was run.
+/// Report of a run: the outcome, and facts about the process or the server.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RunReport {
-    /// How it ended and what was gathered.
+    /// End of the run, and everything gathered until then.
     pub outcome: RunOutcome,
-    /// The command, as a shell would take it. It shows neither the prompt nor any secret. Over a server, the one that
-    /// started it, or that would run the same on it.
+    /// Command of the process in the form of a shell, without the prompt and without secrets. Over a
+    /// server: the command that started the server, or that would run the same there.
     pub command: String,
-    /// What was not as it should be and did not stop the run.
+    /// Problems that did not stop the run.
     pub warnings: Vec<Warning>,
-    /// How often it was started: more than once only after
-    /// [`RunEnd::StartupDatabase`](opencode_proto::RunEnd::StartupDatabase), and not at all when it
-    /// was cancelled before. How often a server of its own was started shows only when all of these failed.
+    /// Number of processes that were started: more than one only after
+    /// [`RunEnd::StartupDatabase`](opencode_proto::RunEnd::StartupDatabase), and none for a run that
+    /// was cancelled before.
+    ///
+    /// Over a server of the run's own, 1, or the number of failed starts when none succeeded.
     pub attempts: u32,
 }
 
 impl RunReport {
-    /// What was gathered.
+    /// Returns the answer of the run.
     pub fn answer(&self) -> &Answer {
         &self.outcome.answer
     }
 
-    /// The answer: see [`Answer::text`].
+    /// Returns the text of the answer: see [`Answer::text`].
     pub fn text(&self) -> Cow<'_, str> {
         self.outcome.answer.text()
     }

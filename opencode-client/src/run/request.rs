@@ -7,7 +7,7 @@ use crate::log::EventLogConfig;
 use crate::process::startup_retry::StartupRetry;
 use crate::server::Server;
 
-/// One prompt and how to run it.
+/// Request for one run: a prompt, and how to run the prompt.
 ///
 /// ```
 /// use opencode_client::{Deadlines, RunRequest};
@@ -20,24 +20,25 @@ use crate::server::Server;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RunRequest {
-    /// What the agent is told, verbatim: there is no limit on its length, and nothing in it is taken for a flag.
+    /// Prompt for the agent, verbatim. The length has no limit, and no part is taken for a flag.
     pub prompt: String,
-    /// The project's directory. Default: the current one; that of the server, with [`Backend::Server`].
+    /// Directory of the project. Default: the current directory; with [`Backend::Server`], that of the
+    /// server.
     pub directory: Option<PathBuf>,
-    /// What runs it.
+    /// Process or server that runs the prompt. Default: a process.
     pub backend: Backend,
-    /// What to run.
+    /// Configuration of the agent.
     pub config: RunConfig,
-    /// How it is watched.
+    /// Deadlines and limits of the run.
     pub settings: RunSettings,
-    /// What to do when several processes begin to use one database at once.
+    /// Retries when several processes begin to use one database at the same time.
     pub retry: StartupRetry,
-    /// Where to write every event as it comes.
+    /// File for every event. Default: no file.
     pub log: Option<EventLogConfig>,
 }
 
 impl RunRequest {
-    /// A prompt with the defaults for everything else.
+    /// Creates a request for this prompt, with the defaults for everything else.
     pub fn new(prompt: impl Into<String>) -> Self {
         Self {
             prompt: prompt.into(),
@@ -50,56 +51,56 @@ impl RunRequest {
         }
     }
 
-    /// In this project.
+    /// Sets [`directory`](Self::directory).
     #[must_use]
     pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
-    /// On this: a process of its own, a server of its own, or a server that is there already.
+    /// Sets [`backend`](Self::backend): a process, a server for this run, or a running server.
     #[must_use]
     pub fn with_backend(mut self, backend: impl Into<Backend>) -> Self {
         self.backend = backend.into();
         self
     }
 
-    /// With this configuration.
+    /// Sets [`config`](Self::config).
     #[must_use]
     pub fn with_config(mut self, config: RunConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// With this model.
+    /// Sets the model of [`config`](Self::config).
     #[must_use]
     pub fn with_model(mut self, model: ModelRef) -> Self {
         self.config = self.config.with_model(model);
         self
     }
 
-    /// With these deadlines.
+    /// Sets the deadlines of [`settings`](Self::settings).
     #[must_use]
     pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
         self.settings.deadlines = deadlines;
         self
     }
 
-    /// With these settings, deadlines included.
+    /// Sets [`settings`](Self::settings), deadlines included.
     #[must_use]
     pub fn with_settings(mut self, settings: RunSettings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// With this many more tries when the database was in use at the start.
+    /// Sets [`retry`](Self::retry).
     #[must_use]
     pub fn with_retry(mut self, retry: StartupRetry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// With every event written to a file.
+    /// Sets [`log`](Self::log).
     #[must_use]
     pub fn with_log(mut self, log: EventLogConfig) -> Self {
         self.log = Some(log);
@@ -143,18 +144,18 @@ impl std::fmt::Debug for RunRequest {
     }
 }
 
-/// What runs a prompt. Events, answer and end are the same whichever it is: see
+/// Process or server that runs a prompt. Events, answer and end are the same for all of them: see
 /// [the crate's page](crate#how-a-run-goes-over-a-server).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Backend {
-    /// A server that is started for this run and stopped at its end: as hermetic as a process.
+    /// A server is started for this run and stopped at its end, as hermetic as a process.
     NewServer,
-    /// A process of its own, `opencode run`.
+    /// The run is a process, `opencode run`.
     #[default]
     Process,
-    /// A server that is there already and that any number of runs may share. A configuration that it would have to be
-    /// started with is refused ([`RunError::Setting`](crate::RunError::Setting)). The session stays when the run is over.
+    /// Any number of runs share a running server. Configuration that a server takes at its start only
+    /// is refused ([`RunError::Setting`](crate::RunError::Setting)). The session stays after the run.
     Server(Server),
 }
 

@@ -1,151 +1,162 @@
-//! A run over a server: a turn, told as the process would have told it.
+//! Driver of a run over a server. The machine decides; the driver starts, stops and cleans up.
 
 mod begin;
 mod check;
-mod prepare;
-mod running;
+mod driver;
 
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use opencode_proto::{Answer, RunEnd, RunEvent, ServedRun};
+use opencode_proto::{Answer, RunEvent, RunOutcome, ServedRun};
 
 use crate::process::host::Host;
 use crate::run::error::RunError;
 use crate::run::report::RunReport;
 use crate::run::request::{Backend, RunRequest};
 use crate::runtime::blocking::unblock;
+use crate::runtime::wait::BoxFuture;
 
 use super::error::RunResult;
-use crate::runtime::wait::BoxFuture;
-use running::{Closed, Progress, Running};
+use driver::{ClosedRun, ServedDriver, ServedProgress};
 
+/// A run over a server.
 pub(super) struct ServerRun {
     host: Arc<Host>,
     request: Arc<RunRequest>,
-    phase: Phase,
-    cancelled: bool,
+    state: ServerRunState,
 }
 
-enum Phase {
+enum ServerRunState {
     Created,
-    Starting(BoxFuture<Result<Box<Running>, RunError>>),
-    /// Cancelled before the prompt was sent.
+    Starting(BoxFuture<Result<Box<ServedDriver>, RunError>>),
+    /// The run was cancelled before its server was ready, which is dropped.
     Abandoning(BoxFuture<()>),
-    Running(Box<Running>),
-    Ending(Box<RunReport>, BoxFuture<Closed>),
+    Running(Box<ServedDriver>),
+    Ending {
+        report: Box<RunReport>,
+        closing: BoxFuture<ClosedRun>,
+    },
     Ended(Box<RunResult>),
     Taken,
 }
 
 impl ServerRun {
     pub(super) fn new(host: Arc<Host>, request: Arc<RunRequest>) -> Self {
-        Self { host, request, phase: Phase::Created, cancelled: false }
+        Self { host, request, state: ServerRunState::Created }
     }
 
-    /// How it ended, once.
+    /// Returns the result, once.
     pub(super) fn take_result(&mut self) -> Option<RunResult> {
-        match mem::replace(&mut self.phase, Phase::Taken) {
-            Phase::Ended(result) => Some(*result),
-            Phase::Created
-            | Phase::Starting(_)
-            | Phase::Abandoning(_)
-            | Phase::Running(_)
-            | Phase::Ending(..)
-            | Phase::Taken => None,
+        match mem::replace(&mut self.state, ServerRunState::Taken) {
+            ServerRunState::Ended(result) => Some(*result),
+            ServerRunState::Created
+            | ServerRunState::Starting(_)
+            | ServerRunState::Abandoning(_)
+            | ServerRunState::Running(_)
+            | ServerRunState::Ending { .. }
+            | ServerRunState::Taken => None,
         }
     }
 
     pub(super) fn cancel(&mut self) {
-        self.cancelled = true;
-        if let Phase::Running(running) = &mut self.phase {
-            running.cancel();
-        }
+        self.state = match mem::replace(&mut self.state, ServerRunState::Taken) {
+            ServerRunState::Created => ServerRunState::ended(self.cancelled()),
+            // The drop of a server that is about to work blocks.
+            ServerRunState::Starting(start) => {
+                let runtime = Arc::clone(&self.host.runtime);
+                ServerRunState::Abandoning(Box::pin(async move {
+                    unblock(&runtime, move || drop(start)).await;
+                }))
+            }
+            ServerRunState::Running(mut driver) => {
+                driver.cancel();
+                ServerRunState::Running(driver)
+            }
+            other @ (ServerRunState::Abandoning(_)
+            | ServerRunState::Ending { .. }
+            | ServerRunState::Ended(_)
+            | ServerRunState::Taken) => other,
+        };
     }
 
+    /// Returns the name of the state.
     pub(super) fn phase(&self) -> &'static str {
-        match self.phase {
-            Phase::Created => "created",
-            Phase::Starting(_) => "starting",
-            Phase::Running(_) => "running",
-            Phase::Abandoning(_) | Phase::Ending(..) => "ending",
-            Phase::Ended(_) | Phase::Taken => "ended",
+        match self.state {
+            ServerRunState::Created => "created",
+            ServerRunState::Starting(_) => "starting",
+            ServerRunState::Running(_) => "running",
+            ServerRunState::Abandoning(_) | ServerRunState::Ending { .. } => "ending",
+            ServerRunState::Ended(_) | ServerRunState::Taken => "ended",
         }
     }
 
     pub(super) fn answer(&self) -> Option<&Answer> {
-        match &self.phase {
-            Phase::Running(running) => Some(running.answer()),
-            Phase::Ended(result) => match &**result {
+        match &self.state {
+            ServerRunState::Running(driver) => Some(driver.answer()),
+            ServerRunState::Ended(result) => match &**result {
                 Ok(report) => Some(report.answer()),
                 Err(error) => error.report().map(RunReport::answer),
             },
-            Phase::Ending(report, _) => Some(report.answer()),
-            Phase::Created | Phase::Starting(_) | Phase::Abandoning(_) | Phase::Taken => None,
+            ServerRunState::Ending { report, .. } => Some(report.answer()),
+            ServerRunState::Created
+            | ServerRunState::Starting(_)
+            | ServerRunState::Abandoning(_)
+            | ServerRunState::Taken => None,
         }
     }
 
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
         loop {
-            match &mut self.phase {
-                Phase::Created if self.cancelled => self.phase = Phase::ended(self.cancelled()),
-                Phase::Created => {
+            let next = match &mut self.state {
+                ServerRunState::Created => {
                     let (host, request) = (Arc::clone(&self.host), Arc::clone(&self.request));
-                    self.phase = Phase::Starting(Box::pin(begin::begin(host, request)));
+                    ServerRunState::Starting(Box::pin(begin::begin(host, request)))
                 }
-                Phase::Starting(_) if self.cancelled => self.abandon(),
-                Phase::Starting(start) => {
-                    self.phase = match ready!(start.as_mut().poll(cx)) {
-                        Ok(running) => Phase::Running(running),
-                        Err(error) => Phase::ended(Err(error)),
-                    };
-                }
-                Phase::Abandoning(gone) => {
-                    ready!(gone.as_mut().poll(cx));
-                    self.phase = Phase::ended(self.cancelled());
-                }
-                Phase::Running(running) => match ready!(running.poll_progress(cx)) {
-                    Progress::Event(event) => return Poll::Ready(Some(*event)),
-                    Progress::Finished(end) => self.close(end),
+                ServerRunState::Starting(start) => match ready!(start.as_mut().poll(cx)) {
+                    Ok(driver) => ServerRunState::Running(driver),
+                    Err(error) => ServerRunState::ended(Err(error)),
                 },
-                Phase::Ending(_, closing) => {
-                    let closed = ready!(closing.as_mut().poll(cx));
-                    let Phase::Ending(report, _) = mem::replace(&mut self.phase, Phase::Taken)
-                    else {
-                        unreachable!("it was just looked at")
-                    };
-                    self.phase = Phase::ended(closed.conclude(report));
+                ServerRunState::Abandoning(gone) => {
+                    ready!(gone.as_mut().poll(cx));
+                    ServerRunState::ended(self.cancelled())
                 }
-                Phase::Ended(_) | Phase::Taken => return Poll::Ready(None),
-            }
+                ServerRunState::Running(driver) => match ready!(driver.poll_progress(cx)) {
+                    ServedProgress::Event(event) => return Poll::Ready(Some(*event)),
+                    ServedProgress::Finished(outcome) => self.close(*outcome),
+                },
+                ServerRunState::Ending { closing, .. } => {
+                    let closed = ready!(closing.as_mut().poll(cx));
+                    self.conclude(closed)
+                }
+                ServerRunState::Ended(_) | ServerRunState::Taken => return Poll::Ready(None),
+            };
+            self.state = next;
         }
     }
 
-    /// Drops what was begun, a server that is about to work among it. That blocks.
-    fn abandon(&mut self) {
-        let Phase::Starting(start) = mem::replace(&mut self.phase, Phase::Taken) else {
-            unreachable!("it was starting")
+    fn close(&mut self, outcome: RunOutcome) -> ServerRunState {
+        let running = mem::replace(&mut self.state, ServerRunState::Taken);
+        let ServerRunState::Running(driver) = running else {
+            unreachable!("only a running run finishes")
         };
-        let runtime = Arc::clone(&self.host.runtime);
-        let gone = async move { unblock(&runtime, move || drop(start)).await };
-        self.phase = Phase::Abandoning(Box::pin(gone));
+        let (report, closing) = driver.close(outcome);
+        ServerRunState::Ending { report: Box::new(report), closing: Box::pin(closing) }
     }
 
-    fn close(&mut self, end: RunEnd) {
-        let Phase::Running(running) = mem::replace(&mut self.phase, Phase::Taken) else {
-            unreachable!("it was running")
+    fn conclude(&mut self, closed: ClosedRun) -> ServerRunState {
+        let ending = mem::replace(&mut self.state, ServerRunState::Taken);
+        let ServerRunState::Ending { report, .. } = ending else {
+            unreachable!("only an ending run is closed")
         };
-        let (report, closing) = running.close(end);
-        self.phase = Phase::Ending(Box::new(report), Box::pin(closing));
+        ServerRunState::ended(closed.conclude(report))
     }
 
-    /// What is told of a run that was cancelled before its prompt was sent.
+    /// Returns the result of a run that was cancelled before its server was ready.
     fn cancelled(&self) -> RunResult {
-        let now = self.host.runtime.now();
-        let run = ServedRun::new(&self.request.settings, self.request.config.flags(), now);
+        let request = begin::served_request(&self.request, Vec::new());
         Err(RunError::Ended(Box::new(RunReport {
-            outcome: run.into_outcome(RunEnd::Cancelled, now),
+            outcome: ServedRun::not_started(request, self.host.runtime.now()),
             command: command(&self.request.backend),
             warnings: Vec::new(),
             attempts: 0,
@@ -153,13 +164,13 @@ impl ServerRun {
     }
 }
 
-impl Phase {
+impl ServerRunState {
     fn ended(result: RunResult) -> Self {
         Self::Ended(Box::new(result))
     }
 }
 
-/// A command that would do the same.
+/// Returns a command that would do the same.
 fn command(backend: &Backend) -> String {
     match backend {
         Backend::NewServer => "opencode serve".to_owned(),

@@ -8,6 +8,7 @@ use opencode_proto::{ServeOutcome, ServeSettings, SessionId};
 
 use crate::process::cleanup::CleanupError;
 use crate::process::cleanup::Remains;
+use crate::process::drop_order::DropOrder;
 use crate::process::launch::StartedProcess;
 use crate::process::warning::Warning;
 use crate::runtime::Runtime;
@@ -19,9 +20,8 @@ use super::pump::Watch;
 
 /// Dropping it ends the process and everything that its tools started, and removes its private files, on the spot.
 pub(super) struct Local {
-    /// Dropped first: then the process has ended when the watch over it does.
-    remains: Mutex<Option<Remains>>,
-    watch: Watch,
+    /// The remains go first: then the process has ended when the watch over the process does.
+    process: DropOrder<Mutex<Option<Remains>>, Watch>,
     removed: Latch<Option<Arc<CleanupError>>>,
     is_aborting: AtomicBool,
     aborted: Latch<Vec<SessionId>>,
@@ -37,12 +37,15 @@ impl Local {
         started: StartedProcess,
         settings: ServeSettings,
     ) -> Self {
-        let StartedProcess { remains, process, invocation, warnings } = started;
+        let StartedProcess { process, invocation, warnings } = started;
+        let (remains, process) = process.into_parts();
         let process_id = process.id;
         let tree = remains.tree().expect("a process that was started has a tree");
         Self {
-            remains: Mutex::new(Some(remains)),
-            watch: Watch::spawn(runtime, process, tree, settings),
+            process: DropOrder::new(
+                Mutex::new(Some(remains)),
+                Watch::spawn(runtime, process, tree, settings),
+            ),
             removed: Latch::default(),
             is_aborting: AtomicBool::new(false),
             aborted: Latch::default(),
@@ -75,7 +78,7 @@ impl Local {
     }
 
     pub(super) fn life(&self) -> &Arc<Life> {
-        self.watch.life()
+        self.process.second().life()
     }
 
     /// Waits until it listens, and says where; or until it has ended.
@@ -100,19 +103,19 @@ impl Local {
 
     /// Asks the process to end, and waits until it has.
     pub(super) async fn end(&self) -> Arc<ServeOutcome> {
-        self.watch.stop();
+        self.process.second().stop();
         self.life().ended.wait().await
     }
 
     /// Ends the process without much ado, and removes what it left.
     pub(super) async fn abandon(&self) -> Result<(), Arc<CleanupError>> {
-        self.watch.stop();
+        self.process.second().stop();
         self.remove().await
     }
 
     /// Ends what still runs and removes what was written. The result is the same for all that ask.
     pub(super) async fn remove(&self) -> Result<(), Arc<CleanupError>> {
-        let remains = self.remains.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let remains = self.process.first().lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(remains) = remains {
             // Others wait for this, also when it is cancelled: then the drop has removed everything.
             let _told = SetOnDrop(&self.removed, || None);

@@ -8,11 +8,11 @@ use std::task::{Context, Poll, Waker};
 use opencode_proto::{Serve, ServeAction, ServeOutcome, ServeSettings};
 
 use super::life::Life;
-use crate::process::child::{poll_chunk, poll_exit};
+use crate::process::child::{ChildEvent, ChildOutput, StdoutPace};
 use crate::process::run_tree::RunTree;
 use crate::process::run_tree::TreeJobs;
 use crate::runtime::wait::poll_timer;
-use crate::runtime::{ByteSource, Process, ProcessExit, Runtime, Timer};
+use crate::runtime::{Process, Runtime, Timer};
 
 /// The task that watches a server's process and drains its output. It holds nothing that keeps the process alive, and
 /// ends with it, or when this is dropped.
@@ -35,9 +35,7 @@ impl Watch {
             runtime: Arc::clone(runtime),
             tree,
             jobs: TreeJobs::default(),
-            stdout: Some(stdout),
-            stderr: Some(stderr),
-            exit: Some(exit),
+            output: ChildOutput::new(stdout, stderr, exit),
             timer: None,
             waker: None,
             finished: false,
@@ -107,9 +105,7 @@ struct Pump {
     runtime: Arc<dyn Runtime>,
     tree: Arc<Mutex<RunTree>>,
     jobs: TreeJobs,
-    stdout: Option<Box<dyn ByteSource>>,
-    stderr: Option<Box<dyn ByteSource>>,
-    exit: Option<Box<dyn ProcessExit>>,
+    output: ChildOutput,
     timer: Option<Pin<Box<dyn Timer>>>,
     /// Of the task.
     waker: Option<Waker>,
@@ -134,7 +130,7 @@ impl Pump {
                 }
                 ServeAction::Sweep => self.jobs.sweep(),
                 ServeAction::Wait(wake) => {
-                    let moved = self.poll_world(cx);
+                    let moved = self.poll_inputs(cx);
                     let woken = wake.is_some_and(|wake| {
                         poll_timer(&*self.runtime, &mut self.timer, wake, cx).is_ready()
                     });
@@ -151,39 +147,21 @@ impl Pump {
         }
     }
 
-    /// Looks at everything that can happen. Says whether anything did.
-    fn poll_world(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Polls everything that can happen. Returns whether anything did.
+    fn poll_inputs(&mut self, cx: &mut Context<'_>) -> bool {
         let jobs = self.jobs.poll(cx, &self.runtime, &self.tree);
-        let stdout = self.poll_stdout(cx);
-        let stderr = self.poll_stderr(cx);
-        let exit = self.poll_exit(cx);
-        jobs || stdout || stderr || exit
-    }
-
-    fn poll_stdout(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(chunk) = poll_chunk(&mut self.stdout, cx) else { return false };
-        let now = self.runtime.now();
-        match chunk {
-            Some(chunk) => self.serve.handle_stdout(chunk, now),
-            None => self.serve.handle_stdout_end(now),
-        }
-        true
-    }
-
-    fn poll_stderr(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(chunk) = poll_chunk(&mut self.stderr, cx) else { return false };
-        let now = self.runtime.now();
-        match chunk {
-            Some(chunk) => self.serve.handle_stderr(chunk, now),
-            None => self.serve.handle_stderr_end(now),
-        }
-        true
-    }
-
-    fn poll_exit(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(exit) = poll_exit(&mut self.exit, cx) else { return false };
-        self.serve.handle_exit(exit, self.runtime.now());
-        true
+        let (serve, runtime) = (&mut self.serve, &self.runtime);
+        let output = self.output.poll(cx, StdoutPace::Read, |event| {
+            let now = runtime.now();
+            match event {
+                ChildEvent::Exit(exit) => serve.handle_exit(exit, now),
+                ChildEvent::Stderr(chunk) => serve.handle_stderr(chunk, now),
+                ChildEvent::StderrEnd => serve.handle_stderr_end(now),
+                ChildEvent::Stdout(chunk) => serve.handle_stdout(chunk, now),
+                ChildEvent::StdoutEnd => serve.handle_stdout_end(now),
+            }
+        });
+        jobs || output
     }
 
     /// What became of a process that was ended without the machine; `None` when that was told already.

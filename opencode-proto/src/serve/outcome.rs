@@ -21,6 +21,26 @@ pub struct ServeOutcome {
     pub elapsed: Duration,
 }
 
+impl ServeOutcome {
+    /// Creates the outcome of a process of which only the end is known.
+    pub fn new(end: ServeEnd) -> Self {
+        let (stdout, stderr) = (String::new(), String::new());
+        Self { end, exit: None, url: None, stdout, stderr, elapsed: Duration::ZERO }
+    }
+
+    /// Sets [`exit`](Self::exit).
+    #[must_use]
+    pub fn with_exit(self, exit: Exit) -> Self {
+        Self { exit: Some(exit), ..self }
+    }
+
+    /// Sets [`stderr`](Self::stderr).
+    #[must_use]
+    pub fn with_stderr(self, stderr: impl Into<String>) -> Self {
+        Self { stderr: stderr.into(), ..self }
+    }
+}
+
 /// End of a server's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,11 +1,13 @@
 use crate::api::ApiError;
 use crate::json::RawJson;
-use crate::run::RunEnd;
+use crate::process::Exit;
+use crate::run::{RunEnd, RunOutcome};
+use crate::serve::{ServeEnd, ServeOutcome};
 use crate::turn::TurnEnd;
 use crate::{AgentError, ErrorName};
 
-/// What the end of a turn is for the run that it was.
-pub(super) fn end(end: &TurnEnd) -> RunEnd {
+/// Returns the end of a run for the end of its turn.
+pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
     match end {
         TurnEnd::Aborted => RunEnd::Aborted,
         TurnEnd::AgentError(error) => RunEnd::AgentError(error.clone()),
@@ -22,7 +24,8 @@ pub(super) fn end(end: &TurnEnd) -> RunEnd {
     }
 }
 
-/// The error that the process would have printed: the body of the reply, where that is one.
+/// Returns the error that the process would have printed: the body of the reply, where the body is an
+/// object.
 pub(super) fn refusal(error: &ApiError) -> RawJson {
     let body = RawJson::parse(error.body().clone()).ok();
     let body = body.filter(|body| body.as_str().starts_with('{'));
@@ -31,4 +34,40 @@ pub(super) fn refusal(error: &ApiError) -> RawJson {
         let error = serde_json::json!({ "name": ErrorName::UNKNOWN, "data": data });
         RawJson::whole(error.to_string().into())
     })
+}
+
+/// Returns the end of a run whose own server did not start.
+pub(super) fn of_server(end: &ServeEnd) -> RunEnd {
+    match end {
+        ServeEnd::StartupDatabase { message } => {
+            RunEnd::StartupDatabase { message: message.clone() }
+        }
+        ServeEnd::InvalidConfig { message } | ServeEnd::StartupError { message } => {
+            RunEnd::StartupError { message: message.clone() }
+        }
+        ServeEnd::CannotListen { .. }
+        | ServeEnd::Exited
+        | ServeEnd::Stopped
+        | ServeEnd::TimedOut => RunEnd::StartupError { message: end.to_string() },
+    }
+}
+
+impl RunOutcome {
+    /// Adds the end of the run's own server: its standard error, and its exit where the server went
+    /// before the run did.
+    #[must_use]
+    pub fn with_server(mut self, server: &ServeOutcome) -> Self {
+        if let (ServeEnd::Exited, RunEnd::ServerLost { .. }) = (&server.end, &self.end) {
+            self.exit = server.exit;
+            match server.exit {
+                Some(Exit::Signal(signal)) => self.end = RunEnd::Interrupted { signal },
+                Some(Exit::Code(code)) => {
+                    self.end = RunEnd::Crashed { code, message: String::new() };
+                }
+                None => {}
+            }
+        }
+        self.stderr.clone_from(&server.stderr);
+        self
+    }
 }

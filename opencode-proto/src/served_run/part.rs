@@ -1,4 +1,4 @@
-//! Parts as JSON.
+//! Parts as JSON, in the form of `opencode run`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -7,10 +7,10 @@ use crate::json::RawJson;
 use crate::part::{Part, PartKey, TextOrigin, TimeSpan, Tokens, ToolState};
 use crate::server_event::ServerEvent;
 
-/// The part that an event tells, as the server wrote it.
-pub(super) fn told_json(event: &ServerEvent) -> Option<RawJson> {
+/// Returns the part of an event as the server wrote it.
+pub(super) fn written_json(event: &ServerEvent) -> Option<RawJson> {
     #[derive(Deserialize)]
-    struct Told<'a> {
+    struct WireEvent<'a> {
         #[serde(borrow)]
         properties: Option<Properties<'a>>,
         #[serde(borrow)]
@@ -23,14 +23,14 @@ pub(super) fn told_json(event: &ServerEvent) -> Option<RawJson> {
         #[serde(borrow)]
         part: Option<&'a RawValue>,
     }
-    let told: Told<'_> = serde_json::from_slice(&event.raw).ok()?;
-    let told = told.payload.map_or(Told { payload: None, ..told }, |payload| *payload);
-    let part = told.properties.or(told.data)?.part?;
+    let wire: WireEvent<'_> = serde_json::from_slice(&event.raw).ok()?;
+    let wire = wire.payload.map_or(WireEvent { payload: None, ..wire }, |payload| *payload);
+    let part = wire.properties.or(wire.data)?.part?;
     // A line is one line.
     (!part.get().contains('\n')).then(|| RawJson::slice(&event.raw, part))
 }
 
-/// A part that was looked up, written anew.
+/// Returns a part that was read from a list of messages.
 pub(super) fn part_json(part: &Part) -> RawJson {
     let key = WirePart::new(part.key());
     let wire = match part {
@@ -69,12 +69,12 @@ pub(super) fn part_json(part: &Part) -> RawJson {
     wire.json()
 }
 
-/// A text part with this text.
+/// Returns a text part with this text.
 pub(super) fn text_json(key: &PartKey, text: &str) -> RawJson {
     WirePart { text: Some(text.into()), ..WirePart::new(key) }.json()
 }
 
-/// Any part.
+/// Part of any kind.
 #[derive(Default, Serialize)]
 struct WirePart<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,7 +155,7 @@ struct WireCache {
 }
 
 impl<'a> WirePart<'a> {
-    /// A text part without a text.
+    /// Creates a text part without a text.
     fn new(key: &'a PartKey) -> Self {
         Self {
             id: key.part.as_ref().map(|id| id.as_str()),

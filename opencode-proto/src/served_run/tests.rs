@@ -1,13 +1,19 @@
-//! What the recordings do not have.
+//! Behaviour that the recordings do not show.
 
 #![allow(clippy::disallowed_methods, reason = "a test needs an instant to start from")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
 
+mod prepare;
+
+use bytes::Bytes;
+use opencode_config::RunConfig;
+
 use super::*;
 use crate::part::{Part, TextOrigin};
-use crate::run_event::RunEventKind;
+use crate::run::RunSettings;
+use crate::run_event::{Notice, RunEvent, RunEventKind, Telling};
 
-/// The part of a line.
+/// Returns the part of a line.
 fn part_of(line: &str) -> Part {
     match RunEvent::decode(Bytes::copy_from_slice(line.as_bytes())).kind {
         RunEventKind::Reasoning(part) => Part::Reasoning(part),
@@ -20,7 +26,7 @@ fn part_of(line: &str) -> Part {
 }
 
 #[test]
-fn a_part_that_was_looked_up_is_written_with_all_that_is_known() {
+fn a_part_from_a_list_is_written_with_all_its_fields() {
     let key = r#""id":"prt_1","messageID":"msg_1","sessionID":"ses_1""#;
     let parts = [
         r#""type":"text","text":"a \"b\"\n\\ \u00e4 \ud83d\ude00","time":{"start":1,"end":5},"metadata":{"x":[1]}"#,
@@ -52,12 +58,12 @@ fn part_type(part: &str) -> &str {
 }
 
 #[test]
-fn text_is_told_by_deltas_or_by_parts_but_once() {
+fn text_is_shown_by_deltas_or_by_parts_but_once() {
     let line = r#"{"type":"text","part":{"type":"text","text":"Hello"}}"#;
     let mut event = RunEvent::decode(Bytes::from_static(line.as_bytes()));
-    assert_eq!(event.text().as_deref(), Some("Hello"), "of a process");
+    assert_eq!(event.text().as_deref(), Some("Hello"), "a process prints whole parts");
     event.telling = Telling::Deltas;
-    assert_eq!(event.text(), None, "told before");
+    assert_eq!(event.text(), None, "the deltas came before");
 
     let delta = r#"{"type":"text_delta","part":{"id":"prt_1","type":"text","text":"Hel"}}"#;
     let event = RunEvent::decode(Bytes::from_static(delta.as_bytes()));
@@ -76,7 +82,7 @@ fn text_is_told_by_deltas_or_by_parts_but_once() {
 }
 
 #[test]
-fn a_notice_reads_as_what_it_was_written_from() {
+fn a_notice_survives_its_line() {
     let notices = [
         Notice::AgentReplaced { reason: "agent \"x\" not found".into() },
         Notice::PermissionRejected { permission: "bash".into(), patterns: "a (b), c\nd".into() },
@@ -85,15 +91,14 @@ fn a_notice_reads_as_what_it_was_written_from() {
     for notice in notices {
         assert_eq!(Notice::read(&notice.to_line()), Some(notice.clone()));
         let now = Instant::now();
-        let mut run = ServedRun::new(&RunSettings::default(), &RunFlags::new(), now);
-        run.handle_notice(notice.clone());
-        let event = run.poll_event().unwrap();
-        assert_eq!(
-            RunEvent::decode(event.to_json_line()).kind,
-            RunEventKind::Notice(notice.clone())
-        );
-        assert_eq!(run.poll_event(), None);
-        let outcome = run.into_outcome(RunEnd::Completed, now);
+        let request = ServedRunRequest::new("", &RunConfig::new(), RunSettings::new());
+        let mut record = ServedRecord::new(&request, now);
+        record.notice(notice.clone());
+        let events = mem::take(&mut record.events);
+        assert_eq!(events.len(), 1);
+        let logged = RunEvent::decode(events[0].to_json_line());
+        assert_eq!(logged.kind, RunEventKind::Notice(notice.clone()));
+        let outcome = record.take_outcome(RunEnd::Completed, now);
         assert_eq!((outcome.notices, outcome.lines.events), (vec![notice], 0));
     }
 }

@@ -1,11 +1,12 @@
-//! What a turn is as a run: line by line what `opencode run --format json` would have printed.
+//! A turn as a run: line by line what `opencode run --format json` would have printed.
 
 #![allow(clippy::disallowed_types, reason = "a test compares lines whatever they say")]
 
-use opencode_config::{Reasoning, RunFlags};
+use http::Response;
+use opencode_config::{Reasoning, RunConfig, RunFlags};
 use opencode_proto::{
     Answer, Exit, Run, RunAction, RunEvent, RunEventKind, RunOutcome, RunSettings, ServedRun,
-    ServerEventKind, SessionId, SessionStatus,
+    ServedRunAction, ServedRunRequest, ServerEventKind, SessionId, SessionStatus,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -62,15 +63,31 @@ struct Told {
 }
 
 fn told(ended: &Ended) -> Told {
-    let settings = RunSettings::default();
     let now = std::time::Instant::now();
     let flags = RunFlags::new().with_reasoning(Reasoning::Show);
-    let mut run = ServedRun::new(&settings, &flags, now);
-    let (mut lines, mut streamed) = (Vec::new(), String::new());
+    let config = RunConfig::new().with_flags(flags);
+    let mut run = ServedRun::new(ServedRunRequest::new("", &config, RunSettings::new()), now);
+    run.handle_server_ready(now, now);
+    let session = ended.outcome.transcript.id();
+    let (mut lines, mut streamed, mut outcome) = (Vec::new(), String::new(), None);
     let mut take = |run: &mut ServedRun| {
-        while let Some(event) = run.poll_event() {
+        loop {
+            let event = match run.poll_action() {
+                ServedRunAction::Call(call) => {
+                    let created = json!({ "id": session.as_str() }).to_string();
+                    run.handle_reply(call.id, Ok(Response::new(created.into())), now);
+                    continue;
+                }
+                ServedRunAction::CancelTurn | ServedRunAction::Send(_) => continue,
+                ServedRunAction::Event(event) => event,
+                ServedRunAction::Finished(finished) => {
+                    outcome = Some(*finished);
+                    continue;
+                }
+                ServedRunAction::Wait(_) => return,
+            };
             streamed.extend(event.text());
-            // Whoever reads a log of it reads the same.
+            // A log of the run reads the same.
             let again = RunEvent::decode(event.to_json_line());
             assert_eq!((&again.kind, &again.session), (&event.kind, &event.session));
             assert!(!event.raw.contains(&b'\n'), "a line is one line");
@@ -81,14 +98,14 @@ fn told(ended: &Ended) -> Told {
             }
         }
     };
+    take(&mut run);
     for event in &ended.events {
-        run.handle_event(event, NOW_MS);
+        run.handle_turn_event(event, NOW_MS);
         take(&mut run);
     }
-    let session = ended.outcome.transcript.id();
-    let end = run.handle_end(session, &ended.outcome.end, NOW_MS);
+    run.handle_turn_end(session, &ended.outcome.end, NOW_MS, now);
     take(&mut run);
-    Told { lines, streamed, outcome: run.into_outcome(end, now) }
+    Told { lines, streamed, outcome: outcome.expect("the run is over") }
 }
 
 /// What a process comes to that prints these lines.

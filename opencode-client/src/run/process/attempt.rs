@@ -1,4 +1,4 @@
-//! One process and its machine.
+//! Driver of one process and its machine.
 
 use std::mem;
 use std::pin::Pin;
@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 use opencode_proto::{Answer, Run, RunAction, RunEvent, RunEventKind, RunOutcome};
 
 use crate::log::Log;
-use crate::process::child::{poll_chunk, poll_exit};
+use crate::process::child::{ChildEvent, ChildOutput, StdoutPace};
 use crate::process::cleanup::Remains;
+use crate::process::drop_order::DropOrder;
 use crate::process::host::Host;
 use crate::process::launch::StartedProcess;
 use crate::process::pacing::StartPermit;
@@ -18,30 +19,30 @@ use crate::process::warning::Warning;
 use crate::run::report::RunReport;
 use crate::run::request::RunRequest;
 use crate::runtime::wait::poll_timer;
-use crate::runtime::{ByteSource, Process, ProcessExit, Timer};
+use crate::runtime::{Process, Timer};
 
 use super::end::{self, CleanUp};
 use super::input::Input;
 
+/// One process of a run, with the machine that watches the process.
 pub(super) struct Attempt {
-    /// Dropped first: the process has ended when `exit` is dropped, which then leaves no zombie.
-    remains: Option<Remains>,
+    /// The remains go first: then the process has ended when its exit is dropped, which leaves no
+    /// zombie.
+    process: DropOrder<Option<Remains>, ChildOutput>,
     run: Run,
     host: Arc<Host>,
     command: String,
     warnings: Vec<Warning>,
     stdin: Option<Input>,
-    stdout: Option<Box<dyn ByteSource>>,
-    stderr: Option<Box<dyn ByteSource>>,
-    exit: Option<Box<dyn ProcessExit>>,
     timer: Option<Pin<Box<dyn Timer>>>,
     log: Option<Log>,
-    /// Held until the run has started for good.
+    /// Held until the process cannot fail at its start any more.
     permit: Option<StartPermit>,
     jobs: TreeJobs,
 }
 
-pub(super) enum Progress {
+/// Progress of an [`Attempt`].
+pub(super) enum AttemptProgress {
     Event(Box<RunEvent>),
     Finished(Box<RunOutcome>),
 }
@@ -54,17 +55,14 @@ impl Attempt {
         log: Option<Log>,
         permit: StartPermit,
     ) -> Self {
-        let StartedProcess { remains, process, invocation, warnings } = started;
-        let Process { stdin, stdout, stderr, exit, .. } = process;
+        let StartedProcess { process, invocation, warnings } = started;
+        let (remains, Process { stdin, stdout, stderr, exit, .. }) = process.into_parts();
         Self {
-            remains: Some(remains),
+            process: DropOrder::new(Some(remains), ChildOutput::new(stdout, stderr, exit)),
             run: Run::new(request.run_settings(), host.runtime.now()),
             command: invocation.command_line(),
             warnings,
             stdin: Some(Input::new(stdin, invocation.stdin)),
-            stdout: Some(stdout),
-            stderr: Some(stderr),
-            exit: Some(exit),
             timer: None,
             log,
             permit: Some(permit),
@@ -81,8 +79,8 @@ impl Attempt {
         self.run.answer()
     }
 
-    /// Does what the machine says until there is something to hand out.
-    pub(super) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+    /// Carries out the actions of the machine until there is something to hand out.
+    pub(super) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<AttemptProgress> {
         loop {
             match self.run.poll_action() {
                 RunAction::Event(event) => {
@@ -92,89 +90,74 @@ impl Attempt {
                     if let Some(log) = &mut self.log {
                         log.add(event.event_type(), event.to_json_line());
                     }
-                    return Poll::Ready(Progress::Event(event));
+                    return Poll::Ready(AttemptProgress::Event(event));
                 }
                 RunAction::Finished(outcome) => {
-                    tracing::debug!(command = %self.command, end = %outcome.end.name(), "ended");
-                    return Poll::Ready(Progress::Finished(outcome));
+                    let end = outcome.end.name();
+                    tracing::debug!(command = %self.command, end, "run ended");
+                    return Poll::Ready(AttemptProgress::Finished(outcome));
                 }
                 RunAction::Signal(signal) => {
-                    tracing::debug!(command = %self.command, ?signal, "ending");
+                    tracing::debug!(command = %self.command, ?signal, "run signalled");
                     self.jobs.signal(signal);
                 }
                 RunAction::Sweep => {
                     self.permit = None;
                     self.jobs.sweep();
                 }
-                RunAction::Wait(wake) => {
-                    let moved = self.poll_world(cx);
-                    let woken = wake.is_some_and(|wake| {
-                        poll_timer(&*self.host.runtime, &mut self.timer, wake, cx).is_ready()
+                RunAction::Wait(at) => {
+                    let is_moved = self.poll_inputs(cx);
+                    let is_due = at.is_some_and(|at| {
+                        poll_timer(&*self.host.runtime, &mut self.timer, at, cx).is_ready()
                     });
-                    // The clock is asked, not the timer: runtimes wake timers late and for other reasons.
-                    if moved || woken {
-                        self.run.handle_timeout(self.host.runtime.now());
-                    } else {
+                    if !is_moved && !is_due {
                         return Poll::Pending;
                     }
+                    // The clock decides, not the timer: runtimes wake timers late and early.
+                    self.run.handle_timeout(self.host.runtime.now());
                 }
             }
         }
     }
 
-    /// Looks at everything that can happen. Says whether anything did.
-    fn poll_world(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Polls everything that can happen. Returns whether anything did.
+    fn poll_inputs(&mut self, cx: &mut Context<'_>) -> bool {
         let jobs = self.poll_jobs(cx);
         let log = self.log.as_mut().is_some_and(|log| log.poll(cx));
         let stdin = self.poll_stdin(cx);
         // A log that cannot keep up holds the run back.
-        let full = self.log.as_ref().is_some_and(Log::is_full);
-        let stdout = !full && self.poll_stdout(cx);
-        let stderr = self.poll_stderr(cx);
-        let exit = self.poll_exit(cx);
-        jobs || log || stdin || stdout || stderr || exit
+        let is_full = self.log.as_ref().is_some_and(Log::is_full);
+        let pace = if is_full { StdoutPace::Hold } else { StdoutPace::Read };
+        let (run, runtime) = (&mut self.run, &self.host.runtime);
+        let output = self.process.second_mut().poll(cx, pace, |event| {
+            let now = runtime.now();
+            match event {
+                ChildEvent::Exit(exit) => run.handle_exit(exit, now),
+                ChildEvent::Stderr(chunk) => run.handle_stderr(chunk, now),
+                ChildEvent::StderrEnd => run.handle_stderr_end(now),
+                ChildEvent::Stdout(chunk) => run.handle_stdout(chunk, now),
+                ChildEvent::StdoutEnd => run.handle_stdout_end(now),
+            }
+        });
+        jobs || log || stdin || output
     }
 
     fn poll_jobs(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(tree) = self.remains.as_ref().and_then(Remains::tree) else { return false };
+        let Some(tree) = self.process.first().as_ref().and_then(Remains::tree) else {
+            return false;
+        };
         self.jobs.poll(cx, &self.host.runtime, &tree)
     }
 
     fn poll_stdin(&mut self, cx: &mut Context<'_>) -> bool {
-        let done = self.stdin.as_mut().is_some_and(|stdin| stdin.poll(cx).is_ready());
-        if done {
+        let is_written = self.stdin.as_mut().is_some_and(|stdin| stdin.poll(cx).is_ready());
+        if is_written {
             self.stdin = None;
         }
-        done
+        is_written
     }
 
-    fn poll_stdout(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(chunk) = poll_chunk(&mut self.stdout, cx) else { return false };
-        let now = self.host.runtime.now();
-        match chunk {
-            Some(chunk) => self.run.handle_stdout(chunk, now),
-            None => self.run.handle_stdout_end(now),
-        }
-        true
-    }
-
-    fn poll_stderr(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(chunk) = poll_chunk(&mut self.stderr, cx) else { return false };
-        let now = self.host.runtime.now();
-        match chunk {
-            Some(chunk) => self.run.handle_stderr(chunk, now),
-            None => self.run.handle_stderr_end(now),
-        }
-        true
-    }
-
-    fn poll_exit(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(exit) = poll_exit(&mut self.exit, cx) else { return false };
-        self.run.handle_exit(exit, self.host.runtime.now());
-        true
-    }
-
-    /// What it came to, and what is left to do after the machine has finished.
+    /// Returns the report, and the work that is left when the machine has finished.
     pub(super) fn end(
         &mut self,
         outcome: RunOutcome,
@@ -186,12 +169,12 @@ impl Attempt {
             warnings: mem::take(&mut self.warnings),
             attempts,
         };
-        let remains = self.remains.take().expect("a run ends once");
+        let remains = self.process.first_mut().take().expect("a run ends once");
         (report, end::clean_up(remains, self.log.take(), mem::take(&mut self.jobs).into_running()))
     }
 }
 
-/// Whether OpenCode printed it as an event.
+/// Returns whether OpenCode printed the line as an event.
 fn is_event(event: &RunEvent) -> bool {
     !matches!(event.kind, RunEventKind::Diagnostic(_) | RunEventKind::Notice(_))
 }

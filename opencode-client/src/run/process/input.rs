@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 
 use crate::runtime::ByteSink;
 
-/// What is still to be written to the process. Dropping it closes its standard input.
+/// Standard input of a process. Dropping the value closes the input.
 pub(super) struct Input {
     sink: Box<dyn ByteSink>,
     rest: Bytes,
@@ -15,12 +15,12 @@ impl Input {
         Self { sink, rest: bytes }
     }
 
-    /// Ready when all is written, or nothing more can be.
+    /// Writes on. Ready when all is written, or nothing more can be.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.rest.is_empty() {
             match ready!(self.sink.poll_write(cx, &self.rest)) {
                 Ok(written) if written > 0 => self.rest.advance(written),
-                // The process ended before it read all: how it ended says why.
+                // The process ended before it read all: its end shows the reason.
                 Ok(_) | Err(_) => break,
             }
         }

@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use opencode_config::{Invocation, IsolationPlan};
 
-use crate::log::Log;
-use crate::log::{EventLog, EventLogMode};
+use crate::log::{EventLog, EventLogMode, Log};
 use crate::process::host::Host;
-use crate::process::launch;
-use crate::process::launch::Ground;
-use crate::process::launch::Prepared;
+use crate::process::launch::{self, Ground, Prepared};
 use crate::process::pacing::StartPermit;
 use crate::process::process_tree::Marker;
 use crate::run::end::{self, CleanUp};
@@ -20,12 +17,19 @@ use crate::runtime::blocking::{unblock, unblock_bound};
 
 use super::attempt::Attempt;
 
-/// Everything that is known before anything is made that has to be removed again.
-struct Planned {
+/// Everything that is resolved before the first side effect.
+struct RunPlan {
     invocation: Invocation,
     marker: Marker,
     plan: IsolationPlan,
     log: Option<EventLog>,
+}
+
+/// Everything that a process needs before its start.
+pub(super) struct ReadyRun {
+    prepared: Prepared,
+    log: Option<Log>,
+    permit: StartPermit,
 }
 
 /// Waits for `delay`, and then for this run's turn to start.
@@ -37,62 +41,57 @@ pub(super) async fn turn(
     launch::turn(&host, request.config.isolation().data(), delay).await
 }
 
-/// Looks at and makes everything that the run depends on.
+/// Resolves and makes everything that the run depends on.
 pub(super) async fn prepare(
     host: Arc<Host>,
     request: Arc<RunRequest>,
     permit: StartPermit,
-    is_first: bool,
-) -> Result<Ready, RunError> {
+    log_mode: Option<EventLogMode>,
+) -> Result<ReadyRun, RunError> {
     let runtime = Arc::clone(&host.runtime);
     let planned = {
         let host = Arc::clone(&host);
-        unblock(&runtime, move || plan(&host, &request, is_first)).await?
+        unblock(&runtime, move || plan(&host, &request, log_mode)).await?
     };
-    let Planned { invocation, marker, plan, log } = planned;
+    let RunPlan { invocation, marker, plan, log } = planned;
     let prepared =
         unblock_bound(&runtime, move || Prepared::make(&host, invocation, marker, plan)).await?;
-    Ok(Ready { prepared, log: log.map(|log| Log::new(log, runtime)), permit })
+    Ok(ReadyRun { prepared, log: log.map(|log| Log::new(log, runtime)), permit })
 }
 
-/// All that is left is to start the process.
-pub(super) struct Ready {
-    prepared: Prepared,
-    log: Option<Log>,
-    permit: StartPermit,
+/// Starts the process.
+pub(super) async fn start(
+    host: Arc<Host>,
+    request: Arc<RunRequest>,
+    ready: ReadyRun,
+) -> Result<Attempt, RunError> {
+    let ReadyRun { prepared, log, permit } = ready;
+    let started = launch::spawn(&host, prepared).await?;
+    Ok(Attempt::new(host, &request, started, log, permit))
 }
 
-impl Ready {
-    /// Leaves nothing of what was made, when nothing is to be started any more.
+impl ReadyRun {
+    /// Removes everything that was made, in place of a start.
     pub(super) fn clean_up(self) -> impl Future<Output = CleanUp> + Send {
         end::clean_up(self.prepared.remains, self.log, None)
     }
 }
 
-pub(super) async fn start(
-    host: Arc<Host>,
-    request: Arc<RunRequest>,
-    ready: Ready,
-) -> Result<Attempt, RunError> {
-    let Ready { prepared, log, permit } = ready;
-    let started = launch::spawn(&host, prepared).await?;
-    Ok(Attempt::new(host, &request, started, log, permit))
-}
-
-/// Looks at everything that the run depends on. Blocks, perhaps for long: on files of the caller's.
-fn plan(host: &Host, request: &RunRequest, is_first: bool) -> Result<Planned, RunError> {
+/// Resolves everything that the run depends on. Blocks, perhaps for long: on files of the caller's.
+fn plan(
+    host: &Host,
+    request: &RunRequest,
+    log_mode: Option<EventLogMode>,
+) -> Result<RunPlan, RunError> {
     let ground = Ground::explore(host, &request.config, request.directory.as_deref())?;
     let Ground { program, directory, marker, plan } = ground;
     let prompt = request.prompt.clone();
     let invocation = Invocation::run(program, prompt, directory, &request.config, &plan)?;
 
     let log = request.log.clone().map(|mut log| {
-        // A retry goes on where the first try left off: it left off before the first event.
-        if !is_first {
-            log.mode = EventLogMode::Append;
-        }
+        log.mode = log_mode.unwrap_or(log.mode);
         EventLog::open(log)
     });
     let log = log.transpose().map_err(RunError::LogOpen)?;
-    Ok(Planned { invocation, marker, plan, log })
+    Ok(RunPlan { invocation, marker, plan, log })
 }

@@ -1,4 +1,4 @@
-//! What can be known to fail before anything is started or asked.
+//! Checks of a request before anything is started or sent.
 
 use opencode_config::{FlagValue, RunConfigError, RunFlags};
 
@@ -29,7 +29,7 @@ pub(super) fn check(request: &RunRequest) -> Result<(), RunError> {
     Ok(())
 }
 
-/// The flags of `opencode run` that `opencode serve` has as well.
+/// Returns the first setting that `opencode serve` takes at its start.
 fn of_the_process(flags: &RunFlags) -> Option<&'static str> {
     let default = RunFlags::default();
     let settings = [

@@ -1,0 +1,284 @@
+//! Finds the agent and the session of a run, and puts the turn together, as `opencode run` does.
+
+use std::mem;
+use std::time::Instant;
+
+use opencode_config::{Permissions, Resume, Sharing};
+
+use super::action::ServedTurn;
+use super::request::{ServedFile, ServedFileKind, ServedRunRequest};
+use crate::api::{
+    AgentInfo, ApiErrorKind, CommandRequest, CreateSession, ForkSession, ListAgents, ListSessions,
+    Operation, Prompt, PromptFile, ReadSession, ShareSession,
+};
+use crate::call::{ApiCall, ApiCallId, ApiReply, CallFault, CallScope, OpenCalls, read_reply};
+use crate::run::{AgentFallback, RunEnd};
+use crate::run_event::Notice;
+use crate::server_event::SessionInfo;
+use crate::turn::{TurnPost, TurnSettings};
+use crate::watchdog::{Deadline, Watchdog};
+
+/// Length of a title that is made of a prompt, in characters.
+const TITLE_SIZE_MAX: usize = 50;
+
+/// A run between the start of its server and its turn.
+#[derive(Debug)]
+pub(super) struct Preparation {
+    request: ServedRunRequest,
+    deadlines: Watchdog,
+    /// The agent of the turn, once the server is known to have the agent.
+    agent: Option<String>,
+    calls: OpenCalls<PrepareCall>,
+    notices: Vec<Notice>,
+}
+
+/// Call that a preparation waits for. There is one at a time.
+#[derive(Debug)]
+enum PrepareCall {
+    Agents { name: String },
+    Create(CreateSession),
+    Fork(ForkSession),
+    Latest(ListSessions),
+    Read(ReadSession),
+    Share(ShareSession, Box<SessionInfo>),
+}
+
+/// Next step of a preparation.
+#[derive(Debug)]
+pub(super) enum Prepared {
+    /// The preparation waits for the reply to this call.
+    Call(Box<ApiCall>),
+    /// The turn can begin.
+    Turn(Box<ServedTurn>),
+}
+
+impl Preparation {
+    /// Creates a preparation, of which the deadlines count from `since`.
+    pub(super) fn new(request: ServedRunRequest, since: Instant) -> Self {
+        Self {
+            deadlines: Watchdog::new(request.settings.deadlines, since),
+            agent: None,
+            calls: OpenCalls::default(),
+            notices: Vec::new(),
+            request,
+        }
+    }
+
+    /// Returns the first step, or the end of a run that cannot have a turn.
+    pub(super) fn begin(&mut self) -> Result<Prepared, RunEnd> {
+        let mut files = self.request.files.iter();
+        if let Some(missing) = files.find(|file| file.kind == ServedFileKind::Missing) {
+            return Err(failed(format!("File not found: {}", missing.given.display())));
+        }
+        match self.request.agent.clone() {
+            Some(name) => {
+                let purpose = PrepareCall::Agents { name };
+                Ok(self.call(&ListAgents::new(), CallScope::Directory, purpose))
+            }
+            None => Ok(self.find_session()),
+        }
+    }
+
+    /// Takes a reply, and returns the next step; `None` for a reply that is not waited for.
+    pub(super) fn handle_reply(
+        &mut self,
+        id: ApiCallId,
+        reply: ApiReply,
+        now: Instant,
+    ) -> Option<Result<Prepared, RunEnd>> {
+        let call = self.calls.end(id)?;
+        Some(self.next_step(call, reply, now))
+    }
+
+    pub(super) fn take_notices(&mut self) -> Vec<Notice> {
+        mem::take(&mut self.notices)
+    }
+
+    /// Returns when the next deadline passes.
+    pub(super) fn wake(&self) -> Option<Instant> {
+        self.deadlines.wake()
+    }
+
+    /// Returns the deadline that has passed.
+    pub(super) fn passed(&self, now: Instant) -> Option<Deadline> {
+        self.deadlines.passed(now)
+    }
+
+    fn next_step(
+        &mut self,
+        call: PrepareCall,
+        reply: ApiReply,
+        now: Instant,
+    ) -> Result<Prepared, RunEnd> {
+        match call {
+            PrepareCall::Agents { name } => {
+                let agents =
+                    read_reply(&ListAgents::new(), reply).map_err(|fault| call_failed(&fault))?;
+                self.agent = self.choose_agent(name, &agents)?;
+                Ok(self.find_session())
+            }
+            PrepareCall::Create(create) => {
+                let session = read_reply(&create, reply).map_err(|fault| call_failed(&fault))?;
+                Ok(self.share(session, now))
+            }
+            PrepareCall::Fork(fork) => {
+                let session = read_reply(&fork, reply).map_err(|fault| call_failed(&fault))?;
+                Ok(self.share(session, now))
+            }
+            PrepareCall::Latest(list) => {
+                let sessions = read_reply(&list, reply).map_err(|fault| call_failed(&fault))?;
+                match sessions.into_iter().find(|session| session.parent.is_none()) {
+                    Some(session) => Ok(self.resume(session, now)),
+                    None => Ok(self.create_session()),
+                }
+            }
+            PrepareCall::Read(read) => {
+                let session = read_reply(&read, reply).map_err(|fault| not_found(&fault))?;
+                Ok(self.resume(session, now))
+            }
+            PrepareCall::Share(share, session) => {
+                // OpenCode goes on without a public page as well.
+                if let Ok(SessionInfo { share_url: Some(url), .. }) = read_reply(&share, reply) {
+                    self.notices.push(Notice::shared(&*url));
+                }
+                Ok(self.turn(*session, now))
+            }
+        }
+    }
+
+    /// Returns the agent of the turn, where the server has the agent and a prompt may name the agent.
+    fn choose_agent(
+        &mut self,
+        name: String,
+        agents: &[AgentInfo],
+    ) -> Result<Option<String>, RunEnd> {
+        let reason = match agents.iter().find(|agent| agent.name == name) {
+            None => format!("agent \"{name}\" not found"),
+            Some(agent) if &*agent.mode == "subagent" => {
+                format!("agent \"{name}\" is a subagent, not a primary agent")
+            }
+            Some(_) => return Ok(Some(name)),
+        };
+        self.notices.push(Notice::agent_replaced(&*reason));
+        match self.request.settings.agent_fallback {
+            AgentFallback::Accept => Ok(None),
+            AgentFallback::Refuse => Err(RunEnd::AgentReplaced { reason }),
+        }
+    }
+
+    fn find_session(&mut self) -> Prepared {
+        let Some(resume) = self.request.flags.resume() else { return self.create_session() };
+        match resume.session_id() {
+            Some(id) => {
+                let read = ReadSession::new(id);
+                self.call(&read.clone(), CallScope::Session, PrepareCall::Read(read))
+            }
+            None => {
+                let list = ListSessions::new();
+                self.call(&list.clone(), CallScope::Directory, PrepareCall::Latest(list))
+            }
+        }
+    }
+
+    /// Creates a session as `opencode run` does: no one can answer its questions or leave a plan.
+    fn create_session(&mut self) -> Prepared {
+        let rules = ["question", "plan_enter", "plan_exit"]
+            .into_iter()
+            .fold(Permissions::new(), Permissions::deny);
+        let mut create = CreateSession::new().with_permission(rules);
+        if let Some(title) = self.request.flags.title() {
+            create = create.with_title(title_of(title, &self.request.prompt));
+        }
+        self.call(&create.clone(), CallScope::Directory, PrepareCall::Create(create))
+    }
+
+    fn resume(&mut self, session: SessionInfo, now: Instant) -> Prepared {
+        if self.request.flags.resume().is_some_and(Resume::is_forked) {
+            let fork = ForkSession::new(session.id);
+            return self.call(&fork.clone(), CallScope::Session, PrepareCall::Fork(fork));
+        }
+        self.share(session, now)
+    }
+
+    fn share(&mut self, session: SessionInfo, now: Instant) -> Prepared {
+        if self.request.flags.sharing() != Sharing::Share {
+            return self.turn(session, now);
+        }
+        let share = ShareSession::new(session.id.clone());
+        let purpose = PrepareCall::Share(share.clone(), Box::new(session));
+        self.call(&share, CallScope::Session, purpose)
+    }
+
+    fn turn(&mut self, session: SessionInfo, now: Instant) -> Prepared {
+        let run = &self.request.settings;
+        let mut settings = TurnSettings::default().with_deadlines(self.deadlines.remaining(now));
+        (settings.overflows_max, settings.unfinished_max) = (run.overflows_max, run.unfinished_max);
+        let (post, approval) = (self.post(), self.request.flags.approval());
+        Prepared::Turn(Box::new(ServedTurn { session, post, settings, approval }))
+    }
+
+    fn post(&mut self) -> TurnPost {
+        let agent = self.agent.take().into_iter();
+        let model = self.request.model.take().into_iter();
+        let text = mem::take(&mut self.request.prompt);
+        let variant = self.request.flags.variant().into_iter();
+        if let Some(command) = self.request.flags.command() {
+            let command = CommandRequest::new(command).with_arguments(text);
+            let command = agent.fold(command, CommandRequest::with_agent);
+            let command = model.fold(command, CommandRequest::with_model);
+            return variant.fold(command, CommandRequest::with_variant).into();
+        }
+        let files = self.request.files.iter().map(attached);
+        let prompt = files.fold(Prompt::new(), Prompt::with_part).with_part(text);
+        let prompt = agent.fold(prompt, Prompt::with_agent);
+        let prompt = model.fold(prompt, Prompt::with_model);
+        variant.fold(prompt, Prompt::with_variant).into()
+    }
+
+    fn call<O: Operation>(
+        &mut self,
+        operation: &O,
+        scope: CallScope,
+        purpose: PrepareCall,
+    ) -> Prepared {
+        Prepared::Call(Box::new(self.calls.begin(operation, scope, purpose)))
+    }
+}
+
+fn attached(file: &ServedFile) -> PromptFile {
+    let mime = match file.kind {
+        ServedFileKind::Directory => "application/x-directory",
+        ServedFileKind::File | ServedFileKind::Missing => "text/plain",
+    };
+    PromptFile::path(&file.path).with_mime(mime)
+}
+
+/// Returns the title of a new session: an empty title stands for the beginning of the prompt.
+fn title_of(title: &str, prompt: &str) -> String {
+    if !title.is_empty() {
+        return title.to_owned();
+    }
+    match prompt.char_indices().nth(TITLE_SIZE_MAX) {
+        Some((end, _)) => format!("{}...", &prompt[..end]),
+        None => prompt.to_owned(),
+    }
+}
+
+fn not_found(fault: &CallFault) -> RunEnd {
+    match fault.api().map(|error| &error.kind) {
+        Some(ApiErrorKind::NotFound { .. }) => failed("Session not found".to_owned()),
+        Some(_) | None => call_failed(fault),
+    }
+}
+
+/// Returns the end of a run whose preparation the server refused, or could not answer.
+fn call_failed(fault: &CallFault) -> RunEnd {
+    match fault {
+        CallFault::Api(_) => failed(fault.to_string()),
+        CallFault::Failed(_) => RunEnd::ServerLost { reason: fault.to_string() },
+    }
+}
+
+fn failed(message: String) -> RunEnd {
+    RunEnd::StartupError { message }
+}

@@ -1,0 +1,102 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use opencode_config::{ModelRef, RunConfig, RunFlags};
+
+use crate::run::RunSettings;
+use crate::serve::ServeSettings;
+use crate::watchdog::Deadline;
+
+/// A run over a server: what `opencode run` has in its arguments.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServedRunRequest {
+    /// Prompt, or arguments of the command.
+    pub prompt: String,
+    /// Agent of the turn. Default: the server's default agent.
+    pub agent: Option<String>,
+    /// Model of the turn. Default: the server's default model.
+    pub model: Option<ModelRef>,
+    /// Flags of `opencode run`. Those of the process itself have no effect here.
+    pub flags: RunFlags,
+    /// Settings of the run.
+    pub settings: RunSettings,
+    /// Files of [`RunFlags::files`], as the driver found them.
+    pub files: Vec<ServedFile>,
+}
+
+/// File to attach to the prompt of a run over a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServedFile {
+    /// Path as the caller wrote it.
+    pub given: PathBuf,
+    /// Absolute path on the server's machine.
+    pub path: PathBuf,
+    /// Kind of the file.
+    pub kind: ServedFileKind,
+}
+
+/// Kind of a file that a run attaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServedFileKind {
+    /// A directory.
+    Directory,
+    /// Anything else that exists, or a path on another machine.
+    File,
+    /// Nothing exists at the path. The run ends before it asks for anything.
+    Missing,
+}
+
+impl ServedRunRequest {
+    /// Creates a request for this prompt with the agent, the model and the flags of `config`.
+    pub fn new(prompt: impl Into<String>, config: &RunConfig, settings: RunSettings) -> Self {
+        Self {
+            prompt: prompt.into(),
+            agent: config.agent().map(str::to_owned),
+            model: config.model().cloned(),
+            flags: config.flags().clone(),
+            settings,
+            files: Vec::new(),
+        }
+    }
+
+    /// Adds a file to [`files`](Self::files).
+    #[must_use]
+    pub fn with_file(mut self, file: ServedFile) -> Self {
+        self.files.push(file);
+        self
+    }
+
+    /// Returns the settings of a server that is started for this run alone.
+    ///
+    /// The server has as long to start as the deadlines of the run allow.
+    pub fn serve_settings(&self) -> ServeSettings {
+        let served = ServeSettings::new()
+            .with_kill_grace(self.settings.kill_grace)
+            .with_drain_limit(self.settings.drain_limit)
+            .with_output_size_max(self.settings.stderr_size_max);
+        match self.start_limit() {
+            Some((limit, _)) => served.with_start_limit(limit),
+            None => served,
+        }
+    }
+
+    /// Returns the deadline that limits the start of the run's own server; `None` when the limit of
+    /// [`ServeSettings::start_limit`] is shorter.
+    pub fn start_deadline(&self) -> Option<Deadline> {
+        self.start_limit().map(|(_, deadline)| deadline)
+    }
+
+    fn start_limit(&self) -> Option<(Duration, Deadline)> {
+        let soonest = self.settings.deadlines.soonest()?;
+        (soonest.0 <= ServeSettings::new().start_limit).then_some(soonest)
+    }
+}
+
+impl ServedFile {
+    /// Creates a file that the caller gave as `given` and the server finds at `path`.
+    pub fn new(given: impl Into<PathBuf>, path: impl Into<PathBuf>, kind: ServedFileKind) -> Self {
+        Self { given: given.into(), path: path.into(), kind }
+    }
+}
