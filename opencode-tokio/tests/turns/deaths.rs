@@ -1,4 +1,4 @@
-//! What becomes of turns when their server dies, or is stopped.
+//! Turns whose server dies or is stopped.
 
 use std::env;
 use std::fs;
@@ -15,15 +15,15 @@ use testkit::conformance::real::sessions::{LONG, credentials, object, prompt};
 use testkit::model::{Gate, ModelServer, Reply};
 use testkit::processes::eventually;
 
-/// A model, a project, and data that outlives a server.
-struct Ground {
+/// A model, a project, and a data directory that outlives the servers.
+struct DeathWorld {
     model: ModelServer,
     opencode: OpenCode,
     root: PathBuf,
     _directory: TempDir,
 }
 
-impl Ground {
+impl DeathWorld {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().canonicalize().unwrap();
@@ -71,92 +71,93 @@ fn pid(server: &Server) -> String {
     server.process_id().unwrap().to_string()
 }
 
-/// It was told until there, and that is kept.
-fn assert_kept(told: &FollowedTurn, text: &str) {
-    let outcome = told.outcome();
-    assert_eq!((&*told.text(), &*outcome.text()), (text, text), "{:#?}", told.events);
-    told.assert_no_repeats();
+/// Checks that events and outcome keep the text, without repetitions.
+fn assert_kept(turn: &FollowedTurn, text: &str) {
+    let outcome = turn.outcome();
+    assert_eq!((&*turn.text(), &*outcome.text()), (text, text), "{:#?}", turn.events);
+    turn.assert_no_repeats();
 }
 
 #[tokio::test]
-async fn killed_and_restarted_in_the_middle_of_turns() {
-    let ground = Ground::new();
-    let server = ground.serve(ground.request()).await;
+async fn turns_end_when_their_server_is_killed_and_restarted() {
+    let world = DeathWorld::new();
+    let server = world.serve(world.request()).await;
     let port = server.url().rsplit(':').next().unwrap().parse().unwrap();
     let attached = AttachRequest::new(server.url())
         .with_credentials(credentials())
-        .with_directory(ground.root.join("project").to_str().unwrap());
-    let attached = ground.opencode.attach(attached).await.unwrap();
-    for name in ["ours", "others"] {
-        ground.model.script(name, Reply::new().text("one ").stall());
+        .with_directory(world.root.join("project").to_str().unwrap());
+    let attached = world.opencode.attach(attached).await.unwrap();
+    for name in ["started", "attached"] {
+        world.model.script(name, Reply::new().text("one ").stall());
     }
-    let (ours, others) = (ground.session(&server).await, ground.session(&attached).await);
-    let mut our_turn = follow(ours.send(prompt("Go [[ours]]")));
-    let mut other_turn = follow(others.send(prompt("Go [[others]]")));
-    our_turn.until_text("one ").await;
-    other_turn.until_text("one ").await;
+    let started_session = world.session(&server).await;
+    let attached_session = world.session(&attached).await;
+    let mut started_turn = follow(started_session.send(prompt("Go [[started]]")));
+    let mut attached_turn = follow(attached_session.send(prompt("Go [[attached]]")));
+    started_turn.until_text("one ").await;
+    attached_turn.until_text("one ").await;
 
     kill(&server);
-    let told = our_turn.end().await;
-    let TurnEnd::ServerLost { reason, .. } = &told.outcome().end else {
-        panic!("{:?}", told.result)
+    let turn = started_turn.end().await;
+    let TurnEnd::ServerLost { reason, .. } = &turn.outcome().end else {
+        panic!("{:?}", turn.result)
     };
-    // Known from the process: nobody has tried for minutes to get the stream back.
+    // Known from the process, without minutes of attempts to reconnect.
     assert_eq!(reason, "the server has ended");
-    assert_kept(&told, "one ");
+    assert_kept(&turn, "one ");
     assert_eq!(server.exited().await.end, ServeEnd::Exited);
-    // What is left of it goes with it.
-    let (session, message) = (ours.id().clone(), told.outcome().message.clone());
-    drop((server, ours));
+    // The last handles of the server remove its temporary files.
+    let (session, message) = (started_session.id().clone(), turn.outcome().message.clone());
+    drop((server, started_session));
 
-    let server = ground.serve(ground.request().with_port(port)).await;
-    let told = other_turn.end().await;
-    assert!(matches!(told.outcome().end, TurnEnd::Torn), "{:?}", told.result);
-    assert_kept(&told, "one ");
-    assert_eq!(told.outcome().gaps, 1);
+    let server = world.serve(world.request().with_port(port)).await;
+    let turn = attached_turn.end().await;
+    assert!(matches!(turn.outcome().end, TurnEnd::Torn), "{:?}", turn.result);
+    assert_kept(&turn, "one ");
+    assert_eq!(turn.outcome().gaps, 1);
 
     let resumed = server.session(session).await.unwrap();
     assert!(resumed.messages().await.unwrap().iter().any(|known| known.info.id == message));
-    for (session, name) in [(&resumed, "resumed"), (&others, "attached")] {
-        ground.model.script(name, Reply::new().text("Here I am."));
-        let told = follow(session.send(prompt(format!("And now? [[{name}]]")))).end().await;
-        told.assert_answer("Here I am.");
+    for (session, name) in [(&resumed, "resumed"), (&attached_session, "attached-again")] {
+        world.model.script(name, Reply::new().text("Here I am."));
+        let turn = follow(session.send(prompt(format!("And now? [[{name}]]")))).end().await;
+        turn.assert_answer("Here I am.");
     }
-    // The model is told what was said before.
-    let requests = ground.model.requests();
+    // The model receives the earlier turn.
+    let requests = world.model.requests();
     let last = requests.iter().find(|request| request.script() == Some("resumed")).unwrap();
-    let told = last.messages().iter().map(ToString::to_string).collect::<String>();
-    assert!(told.contains("Go [[ours]]"), "{told}");
+    let history = last.messages().iter().map(ToString::to_string).collect::<String>();
+    assert!(history.contains("Go [[started]]"), "{history}");
     server.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn stopped_in_the_middle_of_a_turn() {
-    let ground = Ground::new();
-    let server = ground.serve(ground.request()).await;
-    ground.model.script("stop", Reply::new().text("one ").stall());
-    let session = ground.session(&server).await;
+async fn stopping_a_server_aborts_its_turns() {
+    let world = DeathWorld::new();
+    let server = world.serve(world.request()).await;
+    world.model.script("stop", Reply::new().text("one ").stall());
+    let session = world.session(&server).await;
     let mut turn = follow(session.send(prompt("Go [[stop]]")));
     turn.until_text("one ").await;
-    let (told, report) = tokio::join!(turn.end(), server.stop());
+    let (turn, report) = tokio::join!(turn.end(), server.stop());
     let report = report.unwrap();
     assert_eq!(report.aborted, [session.id().clone()]);
     assert_eq!(report.outcome.unwrap().end, ServeEnd::Stopped);
-    let end = told.outcome().end.name();
-    assert!(["aborted", "server_lost"].contains(&end), "{:?}", told.result);
-    assert_kept(&told, "one ");
-    // Nothing comes of a prompt for a server that is no more.
-    let told = follow(session.send(prompt("Again? [[stop]]"))).end().await;
-    assert!(told.events.is_empty() && told.result.is_err(), "{:?}", told.result);
+    let end = turn.outcome().end.name();
+    assert!(["aborted", "server_lost"].contains(&end), "{:?}", turn.result);
+    assert_kept(&turn, "one ");
+    // A prompt to a stopped server fails without an event.
+    let turn = follow(session.send(prompt("Again? [[stop]]"))).end().await;
+    assert!(turn.events.is_empty() && turn.result.is_err(), "{:?}", turn.result);
 }
 
 #[tokio::test]
 async fn a_turn_keeps_its_server_alive() {
-    let ground = Ground::new();
-    let server = ground.serve(ground.request()).await;
+    let world = DeathWorld::new();
+    let server = world.serve(world.request()).await;
     let gate = Gate::new();
-    ground.model.script("alive", Reply::new().text("one ").pause_until(&gate).text("two"));
-    let session = ground.session(&server).await;
+    world.model.script("alive", Reply::new().text("one ").pause_until(&gate).text("two"));
+    let session = world.session(&server).await;
     let mut turn = follow(session.send(prompt("Go [[alive]]")));
     turn.until_text("one ").await;
     let process = PathBuf::from("/proc").join(pid(&server));
@@ -165,7 +166,7 @@ async fn a_turn_keeps_its_server_alive() {
     turn.until_text("one two").await;
     assert!(process.exists());
     turn.end().await.assert_answer("one two");
-    // With the turn, the last that needed it is gone.
+    // The turn held the last handle of the server.
     let gone = move || eventually(LONG, || if process.exists() { Err(&process) } else { Ok(()) });
     tokio::task::spawn_blocking(gone).await.unwrap();
 }

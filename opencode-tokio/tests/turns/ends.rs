@@ -1,4 +1,4 @@
-//! Turns that end by themselves, by a deadline, or with others.
+//! Ends of turns: completed, timed out, or together with other turns.
 
 use std::time::Duration;
 
@@ -15,7 +15,13 @@ use testkit::model::{Gate, Reply, Script};
 
 use crate::on;
 
-async fn timed_out(script: &'static str, reply: Reply, deadlines: Deadlines, which: Deadline) {
+/// Plays a turn that must end by the deadline `which`.
+async fn assert_times_out(
+    script: &'static str,
+    reply: Reply,
+    deadlines: Deadlines,
+    which: Deadline,
+) {
     let world = SessionWorld::new(&on()).await;
     world.model().script(script, reply);
     let session = world.session().await;
@@ -30,36 +36,37 @@ async fn timed_out(script: &'static str, reply: Reply, deadlines: Deadlines, whi
 }
 
 #[tokio::test]
-async fn a_turn_may_take_so_long_and_no_longer() {
+async fn the_overall_deadline_ends_a_turn() {
     let deadlines = Deadlines::NONE.with_overall(Duration::from_secs(3));
     let endless = std::iter::repeat_n("and on ", 10_000);
     let reply = Reply::new().deltas(endless).slow(Duration::from_millis(50));
-    timed_out("ends-overall", reply, deadlines, Deadline::Overall).await;
+    assert_times_out("ends-overall", reply, deadlines, Deadline::Overall).await;
 }
 
 #[tokio::test]
-async fn a_model_that_does_not_begin_is_given_up() {
+async fn a_model_that_never_answers_times_out() {
     let deadlines = Deadlines::NONE
         .with_first_event(Duration::from_secs(3))
         .with_idle(Duration::from_secs(240))
         .with_overall(testkit::conformance::real::sessions::LONG);
-    timed_out("ends-first", Reply::new().stall(), deadlines, Deadline::FirstEvent).await;
+    assert_times_out("ends-first", Reply::new().stall(), deadlines, Deadline::FirstEvent).await;
 }
 
 #[tokio::test]
-async fn a_model_that_falls_silent_is_given_up() {
+async fn a_silent_model_times_out() {
     let deadlines = Deadlines::NONE.with_idle(Duration::from_secs(3));
-    timed_out("ends-idle", Reply::new().text("Begun ").stall(), deadlines, Deadline::Idle).await;
+    assert_times_out("ends-idle", Reply::new().text("Begun ").stall(), deadlines, Deadline::Idle)
+        .await;
 }
 
-/// The user's messages of a session.
+/// Number of prompts in a session.
 async fn prompts(session: &Session) -> usize {
     let messages = session.messages().await.unwrap();
     messages.iter().filter(|message| message.info.role == Role::User).count()
 }
 
 #[tokio::test]
-async fn a_prompt_to_a_busy_session_has_an_answer_of_its_own() {
+async fn a_prompt_to_a_busy_session_is_answered_separately() {
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let first = Reply::new().text("First ").pause_until(&gate).text("answer.");
@@ -84,7 +91,7 @@ async fn a_prompt_to_a_busy_session_has_an_answer_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_prompt_between_two_steps_is_answered_with_the_first() {
+async fn a_prompt_between_two_steps_joins_the_answer() {
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let first = Script::new()
@@ -109,7 +116,7 @@ async fn a_prompt_between_two_steps_is_answered_with_the_first() {
 }
 
 #[tokio::test]
-async fn prompts_that_are_sent_together_are_all_answered() {
+async fn simultaneous_prompts_are_all_answered() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("ends-together-1", Reply::new().text("First answer."));
     world.model().script("ends-together-2", Reply::new().text("Second answer."));
@@ -129,7 +136,7 @@ async fn prompts_that_are_sent_together_are_all_answered() {
 }
 
 #[tokio::test]
-async fn a_prompt_before_the_first_has_begun_to_answer() {
+async fn a_prompt_before_the_answer_begins_is_answered_separately() {
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     world.model().script("ends-early-1", Reply::new().pause_until(&gate).text("First answer."));
@@ -150,7 +157,7 @@ async fn a_prompt_before_the_first_has_begun_to_answer() {
     assert_session_continues(&world, &session).await;
 }
 
-/// Plays a turn of one answer, and says how it ended and why the model stopped.
+/// Plays a turn of one answer. Returns the turn and the finish reason of the answer.
 async fn finished(
     script: &str,
     reply: Reply,
@@ -165,7 +172,7 @@ async fn finished(
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_long_is_cut() {
+async fn a_truncated_answer_completes_the_turn() {
     let reply = Reply::new().text("Too lo").finish("length");
     let (turn, finish) = finished("ends-length", reply).await;
     assert_eq!((turn.end(), finish.unwrap()), ("completed", FinishReason::LENGTH.into()));
@@ -186,7 +193,7 @@ async fn a_filtered_answer_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_is_one() {
+async fn an_empty_answer_completes_the_turn() {
     let (turn, finish) = finished("ends-empty", Reply::new()).await;
     assert_eq!((turn.end(), finish.unwrap()), ("completed", FinishReason::STOP.into()));
     assert_eq!(turn.outcome.text(), "");
@@ -194,7 +201,7 @@ async fn an_empty_answer_is_one() {
 }
 
 #[tokio::test]
-async fn a_model_that_stops_for_no_known_reason_is_asked_a_few_times() {
+async fn an_unknown_finish_reason_is_endless_after_a_few_calls() {
     let world = SessionWorld::new(&on()).await;
     let tired = Script::from(Reply::new().text("So.").finish("tired")).repeat_last();
     world.model().script("ends-unknown", tired);
@@ -204,15 +211,15 @@ async fn a_model_that_stops_for_no_known_reason_is_asked_a_few_times() {
 
     assert_eq!(turn.end(), "endless");
     assert!(turn.outcome.text().starts_with("So."), "{}", turn.outcome.text());
-    let asked = world.model_requests("ends-unknown").len();
-    assert!((9..=11).contains(&asked), "asked {asked} times: the ninth is one too many");
+    let calls = world.model_requests("ends-unknown").len();
+    assert!((9..=11).contains(&calls), "{calls} calls: the ninth exceeds the limit");
     assert_eq!(turn.outcome.answers().next().unwrap().finish, Some(FinishReason::UNKNOWN.into()));
     until_idle(&session).await;
     assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_finish_is_asked_for_again() {
+async fn an_answer_without_a_finish_reason_is_followed_by_another_call() {
     let world = SessionWorld::new(&on()).await;
     let attempts = [Reply::new().text("Begun ").close(), Reply::new().text("Done.")];
     world.model().script("ends-close", Script::new().then(attempts));
@@ -227,7 +234,7 @@ async fn an_answer_that_does_not_finish_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn tools_that_fail_do_not_fail_the_turn() {
+async fn failing_tools_do_not_fail_the_turn() {
     let world = SessionWorld::new(&on()).await;
     let calls = Reply::new()
         .tool("bash", bash("echo out; exit 3"))

@@ -1,4 +1,4 @@
-//! What goes wrong before or while the model answers, and whether the turn survives it.
+//! Failures before or during an answer, and the turns that survive them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,12 +35,12 @@ async fn a_refusal_of_the_provider_ends_the_turn() {
     assert_eq!(turn.failures(), ["no such key"]);
     assert_eq!((turn.outcome.errors().len(), turn.outcome.tokens().total), (1, 0));
     assert_eq!(world.model_requests("errors-refused").len(), 1);
-    // It is told to be idle twice: the second time must not end the next turn.
+    // The server reports the session as idle twice. The second report must not end the next turn.
     assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
-async fn an_unknown_agent_ends_the_turn_although_it_is_never_idle() {
+async fn an_unknown_agent_ends_the_turn_without_a_status() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
@@ -49,12 +49,12 @@ async fn an_unknown_agent_ends_the_turn_although_it_is_never_idle() {
     assert!(agent_error(&turn).message.contains("nobody"), "{:?}", turn.outcome);
     assert_eq!(turn.outcome.answers().count(), 0);
     let is_status = |kind: &_| matches!(kind, TurnEventKind::StatusChanged(_));
-    assert_eq!(turn.count(is_status), 0, "neither busy nor idle");
+    assert_eq!(turn.count(is_status), 0, "OpenCode reports no status");
     assert_session_continues(&world, &session).await;
 }
 
 #[tokio::test]
-async fn an_unknown_model_is_not_taken_for_the_next_turn() {
+async fn an_unknown_model_is_not_kept_for_the_next_turn() {
     let world = SessionWorld::new(&on()).await;
     let unknown = || Prompt::from("Hello").with_model(ModelRef::new("scripted/none").unwrap());
     let small = CreateSession::new().with_model(ModelRef::new("scripted/small").unwrap());
@@ -77,7 +77,7 @@ async fn an_unknown_model_is_not_taken_for_the_next_turn() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_told_and_survived() {
+async fn a_missing_file_is_reported_and_survived() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("errors-file", Reply::new().text("I see no file."));
     let session = world.session().await;
@@ -96,7 +96,7 @@ async fn a_file_that_is_not_there_is_told_and_survived() {
 }
 
 #[tokio::test]
-async fn what_passes_is_told_and_tried_again() {
+async fn temporary_failures_are_reported_and_retried() {
     let world = SessionWorld::new(&on()).await;
     let attempts = [
         Reply::error(429, "slow down").header("retry-after-ms", 20),
@@ -125,7 +125,7 @@ async fn what_passes_is_told_and_tried_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_given_again() {
+async fn an_answer_that_breaks_off_is_retried() {
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let half = Reply::new().text("Half").pause_until(&gate).hang_up();
@@ -145,7 +145,7 @@ async fn an_answer_that_breaks_off_is_given_again() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_none_ends_the_turn() {
+async fn a_malformed_stream_ends_the_turn() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("errors-malformed", Reply::new().text("Begun ").malformed().text("not"));
     let session = world.session().await;
@@ -163,15 +163,16 @@ async fn a_stream_that_is_none_ends_the_turn() {
 async fn an_overflow_is_survived_by_a_summary_that_is_not_the_answer() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
-    // With an earlier prompt in the session, OpenCode repeats the last one instead of saying that it goes on.
+    // With an earlier prompt in the session, OpenCode repeats the last prompt instead of its own
+    // text.
     for name in ["errors-overflow-first", "errors-overflow-second"] {
-        let said = format!("Answer of {name}.");
-        let answers = [Reply::context_overflow(), Reply::new().text(&said)];
+        let text = format!("Answer of {name}.");
+        let answers = [Reply::context_overflow(), Reply::new().text(&text)];
         world.model().script(name, Script::new().then(answers));
 
         let turn = run_turn(&session, format!("A long question [[{name}]]")).await;
 
-        assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", &*said));
+        assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", &*text));
         assert_eq!(turn.count(|kind| matches!(kind, TurnEventKind::Compacted)), 1);
         assert_eq!(turn.outcome.errors()[0].name, ErrorName::CONTEXT_OVERFLOW);
         turn.assert_calls(2);
@@ -180,7 +181,7 @@ async fn an_overflow_is_survived_by_a_summary_that_is_not_the_answer() {
 }
 
 #[tokio::test]
-async fn overflows_without_end_are_ended() {
+async fn endless_overflows_end_the_turn() {
     let world = SessionWorld::new(&on()).await;
     let forever = Script::new().then(Reply::context_overflow()).repeat_last();
     world.model().script("errors-forever", forever);
@@ -194,15 +195,15 @@ async fn overflows_without_end_are_ended() {
 
     assert_eq!(agent_error(&turn).name, ErrorName::CONTEXT_OVERFLOW);
     assert_eq!(turn.outcome.text(), "");
-    let asked = world.model_requests("errors-forever").len();
-    assert!((3..=4).contains(&asked), "asked {asked} times: the third is one too many");
-    // It goes on, with the summary first that it was about to make, if it was.
+    let calls = world.model_requests("errors-forever").len();
+    assert!((3..=4).contains(&calls), "{calls} calls: the third exceeds the limit");
+    // The session continues, possibly with the summary that OpenCode was about to make.
     let next = Script::from(Reply::new().text("The next answer.")).repeat_last();
     world.model().script("errors-after-forever", next);
     let next = run_turn(&session, "And now? [[errors-after-forever]]").await;
     assert_eq!((next.end(), &*next.outcome.text()), ("completed", "The next answer."));
     let later = world.model_requests("errors-forever").len();
-    assert!(later <= asked + 1, "it is aborted");
+    assert!(later <= calls + 1, "the aborted turn called the model again");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What of a prompt gets to the model, and how.
+//! Inputs of a prompt as they reach the model.
 
 use std::fs;
 use std::sync::Arc;
@@ -14,10 +14,12 @@ use testkit::model::{ModelRequest, Reply, Script};
 use crate::on;
 
 /// An image of one pixel.
-const DOT: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\x0dIDATx\xdacd\xf8\xcfP\x0f\x00\x03\x86\x01\x80Z4}k\x00\x00\x00\x00IEND\xaeB`\x82";
+const DOT: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\
+    \x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\x0dIDATx\xdacd\xf8\xcfP\x0f\x00\x03\x86\
+    \x01\x80Z4}k\x00\x00\x00\x00IEND\xaeB`\x82";
 
-/// Plays a turn and returns what the model was asked in it, which is one call.
-async fn asked(
+/// Plays a turn of one model call. Returns the request of the call.
+async fn model_request(
     world: &SessionWorld,
     script: &str,
     request: impl Into<TurnRequest>,
@@ -26,12 +28,12 @@ async fn asked(
     let session = world.session().await;
     let (text, _) = play(session.send(prompt(request))).await;
     assert_eq!(text, "Read.");
-    let [asked] = &world.model_requests(script)[..] else { panic!("one call") };
-    Arc::clone(asked)
+    let [request] = &world.model_requests(script)[..] else { panic!("not one call") };
+    Arc::clone(request)
 }
 
-/// The last message of the user, with all its parts.
-fn last(request: &ModelRequest) -> Value {
+/// Last message of the user, with all parts.
+fn last_prompt(request: &ModelRequest) -> Value {
     let user = |message: &&Value| message["role"] == "user";
     request.messages().iter().rfind(user).unwrap().clone()
 }
@@ -58,7 +60,7 @@ async fn a_turn_chooses_model_agent_variant_and_system_prompt() {
     assert_eq!(answer.agent.as_deref(), Some("plan"));
     assert_eq!(answer.model, Some(ModelRef::new("scripted/small").unwrap()));
 
-    // The next turn says nothing: the model stays, the system prompt does not.
+    // The next turn chooses nothing: the model stays, the system prompt does not.
     play(session.send(prompt("Go [[inputs-after]]"))).await;
     let after = &world.model_requests("inputs-after")[0];
     assert_eq!(after.model(), "small");
@@ -66,7 +68,7 @@ async fn a_turn_chooses_model_agent_variant_and_system_prompt() {
 }
 
 #[tokio::test]
-async fn tools_are_switched_off_for_good() {
+async fn disabled_tools_stay_disabled() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     world.model().script("inputs-tools", Reply::new().text("One."));
@@ -83,7 +85,7 @@ async fn tools_are_switched_off_for_good() {
 }
 
 #[tokio::test]
-async fn a_session_may_forbid_tools() {
+async fn a_session_can_deny_tools() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("inputs-deny", Reply::new().text("One."));
     let create = CreateSession::new().with_permission(Permissions::new().deny("bash"));
@@ -97,14 +99,14 @@ async fn a_text_file_is_read_by_its_path() {
     let path = world.project().join("notes of #1 (50%).txt");
     fs::write(&path, "first\nsecond\nthird\n").unwrap();
     let whole = Prompt::from("Go [[inputs-path]]").with_part(PromptFile::path(&path));
-    let said = last(&*asked(&world, "inputs-path", whole).await).to_string();
-    assert!(said.contains("first") && said.contains("third"), "{said}");
+    let arrived = last_prompt(&*model_request(&world, "inputs-path", whole).await).to_string();
+    assert!(arrived.contains("first") && arrived.contains("third"), "{arrived}");
 
     let lines = Prompt::from("Go [[inputs-lines]]")
         .with_part(PromptFile::lines("notes of #1 (50%).txt", 2..=2))
         .with_files_in(world.project());
-    let said = last(&*asked(&world, "inputs-lines", lines).await).to_string();
-    assert!(said.contains("second") && !said.contains("third"), "{said}");
+    let arrived = last_prompt(&*model_request(&world, "inputs-lines", lines).await).to_string();
+    assert!(arrived.contains("second") && !arrived.contains("third"), "{arrived}");
 }
 
 #[tokio::test]
@@ -114,21 +116,21 @@ async fn files_are_sent_with_the_prompt() {
         .with_model(ModelRef::new("scripted/sees").unwrap())
         .with_part(PromptFile::bytes("a note.txt", "what the note says \u{1f980}"))
         .with_part(PromptFile::bytes("dot.png", DOT));
-    let said = last(&*asked(&world, "inputs-bytes", request).await);
-    assert!(said.to_string().contains("what the note says \u{1f980}"), "{said}");
-    let images: Vec<_> = said["content"]
+    let arrived = last_prompt(&*model_request(&world, "inputs-bytes", request).await);
+    assert!(arrived.to_string().contains("what the note says \u{1f980}"), "{arrived}");
+    let images: Vec<_> = arrived["content"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|part| part["type"] == "image_url")
         .filter_map(|part| part["image_url"]["url"].as_str())
         .collect();
-    let [image] = images[..] else { panic!("{said}") };
+    let [image] = images[..] else { panic!("{arrived}") };
     assert!(image.starts_with("data:image/png;base64,iVBORw0KGgo"), "{image}");
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_told_to_the_model() {
+async fn a_missing_file_is_reported_to_the_model() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("inputs-missing", Reply::new().text("Missing."));
     let request = Prompt::from("Go [[inputs-missing]]")
@@ -139,16 +141,16 @@ async fn a_file_that_is_not_there_is_told_to_the_model() {
 }
 
 #[tokio::test]
-async fn an_agent_is_named() {
+async fn a_prompt_can_name_an_agent() {
     let world = SessionWorld::new(&on()).await;
     let request =
         Prompt::from("Go [[inputs-agent]]").with_part(PromptPart::Agent("asker".to_owned()));
-    let said = last(&*asked(&world, "inputs-agent", request).await).to_string();
-    assert!(said.contains("call the task tool with subagent: asker"), "{said}");
+    let arrived = last_prompt(&*model_request(&world, "inputs-agent", request).await).to_string();
+    assert!(arrived.contains("call the task tool with subagent: asker"), "{arrived}");
 }
 
 #[tokio::test]
-async fn a_task_is_given_to_a_subagent() {
+async fn a_subtask_runs_in_a_subagent() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("inputs-child", Reply::new().text("The child says so."));
     world
@@ -160,7 +162,7 @@ async fn a_task_is_given_to_a_subagent() {
 
     let [child] = &outcome.children[..] else { panic!("{:?}", outcome.children) };
     assert_eq!(child.text(), "The child says so.");
-    let [tool] = &outcome.tools().collect::<Vec<_>>()[..] else { panic!("one tool") };
+    let [tool] = &outcome.tools().collect::<Vec<_>>()[..] else { panic!("not one tool") };
     assert_eq!((&*tool.tool, tool.state.status()), ("task", "completed"));
     assert!(tool.state.output().unwrap().to_str().contains("The child says so."));
     assert_eq!(outcome.text(), "I see.");
@@ -168,37 +170,43 @@ async fn a_task_is_given_to_a_subagent() {
 }
 
 #[tokio::test]
-async fn odd_text_arrives_unchanged() {
+async fn special_characters_arrive_unchanged() {
     let world = SessionWorld::new(&on()).await;
-    let odd = "[[inputs-odd]] -x \"double\" 'single' \\n \\\\ `x` $HOME ${X} %s \u{1f980}\u{200d}e\u{301}\r\n\t{env:HOME} \\ud800 \u{0}\u{7f}\u{2028}</s> \n \n";
-    let request = asked(&world, "inputs-odd", odd).await;
+    let odd = "[[inputs-odd]] -x \"double\" 'single' \\n \\\\ `x` $HOME ${X} %s \
+               \u{1f980}\u{200d}e\u{301}\r\n\t{env:HOME} \\ud800 \u{0}\u{7f}\u{2028}</s> \n \n";
+    let request = model_request(&world, "inputs-odd", odd).await;
     assert_eq!(request.prompt().unwrap(), odd);
 }
 
 #[tokio::test]
-async fn a_long_prompt_arrives_whole() {
+async fn a_long_prompt_arrives_complete() {
     let world = SessionWorld::new(&on()).await;
     let long =
         format!("[[inputs-long]]\n{}the end", "A line of the prompt, \u{e4}.\n".repeat(12_000));
     assert!(long.len() > 300_000);
-    let request = asked(&world, "inputs-long", &*long).await;
+    let request = model_request(&world, "inputs-long", &*long).await;
     assert_eq!(request.prompt().unwrap().len(), long.len());
     assert!(request.prompt().unwrap() == *long);
 }
 
 #[tokio::test]
-async fn half_a_character_is_replaced() {
+async fn unpaired_surrogates_are_replaced() {
     let world = SessionWorld::new(&on()).await;
-    // As JavaScript prints it: half of a pair, alone, in an answer and in the arguments of a tool.
+    // JavaScript prints a lone half of a surrogate pair as an escape. Here it is in an answer and
+    // in the arguments of a tool.
     let event = |delta: &str, finish: &str| {
         format!(
-            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":\"m1\",\
-             \"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":0,\
+             \"model\":\"m1\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
         )
     };
-    let call = r#"{"role":"assistant","tool_calls":[{"index":0,"id":"call_odd","type":"function","function":{"name":"bash","arguments":"{\"command\":\"echo one\",\"description\":\"a \\ud83e b\"}"}}]}"#;
+    let arguments = r#"{\"command\":\"echo one\",\"description\":\"a \\ud83e b\"}"#;
+    let call = format!(
+        "{{\"role\":\"assistant\",\"tool_calls\":[{{\"index\":0,\"id\":\"call_odd\",\
+         \"type\":\"function\",\"function\":{{\"name\":\"bash\",\"arguments\":\"{arguments}\"}}}}]}}"
+    );
     let script =
-        Script::new().then(Reply::new().raw(event(call, "null")).finish("tool_calls")).then(
+        Script::new().then(Reply::new().raw(event(&call, "null")).finish("tool_calls")).then(
             Reply::new()
                 .raw(event(r#"{"role":"assistant","content":"a \ud83e b \udd80"}"#, "null")),
         );

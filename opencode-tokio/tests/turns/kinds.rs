@@ -1,4 +1,4 @@
-//! Turns that are not a plain prompt.
+//! Turns of other kinds than a plain prompt.
 
 use std::time::Duration;
 
@@ -21,19 +21,19 @@ fn model() -> ModelRef {
 }
 
 #[tokio::test]
-async fn what_needs_no_reply_is_remembered() {
+async fn a_prompt_without_reply_is_remembered() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
-    let told = Prompt::from("The number is 42.").with_reply(PromptReply::NoReply);
-    let turn = run_turn(&session, told).await;
+    let note = Prompt::from("The number is 42.").with_reply(PromptReply::NoReply);
+    let turn = run_turn(&session, note).await;
 
     assert_eq!((turn.end(), turn.outcome.answers().count()), ("completed", 0));
     assert_eq!(turn.outcome.tokens().total, 0);
     assert_eq!(requests_of(&world, &session).len(), 0);
     assert_session_continues(&world, &session).await;
-    let asked = requests_of(&world, &session);
-    let conversation = serde_json::to_string(asked[0].messages()).unwrap();
+    let requests = requests_of(&world, &session);
+    let conversation = serde_json::to_string(requests[0].messages()).unwrap();
     assert!(conversation.contains("The number is 42."), "{conversation}");
 }
 
@@ -53,7 +53,7 @@ async fn a_shell_command_is_run_and_remembered() {
 }
 
 #[tokio::test]
-async fn a_shell_command_is_refused_while_the_session_is_at_work() {
+async fn a_busy_session_refuses_shell_commands() {
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     world.model().script("kinds-busy", Reply::new().text("One ").pause_until(&gate).text("two."));
@@ -87,7 +87,7 @@ async fn a_shell_command_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_command_is_a_prompt() {
+async fn a_command_becomes_a_prompt() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("kinds-command", Reply::new().text("Hello, Ada."));
     let session = world.session().await;
@@ -95,9 +95,9 @@ async fn a_command_is_a_prompt() {
     let turn = run_turn(&session, CommandRequest::new("greet").with_arguments("Ada")).await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "Hello, Ada."));
-    let asked = world.model_requests("kinds-command");
-    assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].prompt().unwrap(), "Greet Ada. [[kinds-command]]");
+    let requests = world.model_requests("kinds-command");
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].prompt().unwrap(), "Greet Ada. [[kinds-command]]");
     turn.assert_calls(1);
     assert_session_continues(&world, &session).await;
 }
@@ -126,7 +126,7 @@ async fn an_unknown_command_is_refused() {
     let TurnEnd::Refused(error) = &turn.outcome.end else { panic!("{:?}", turn.outcome) };
     assert!(matches!(error.kind, ApiErrorKind::Server { .. }), "{error:?}");
     assert_eq!(turn.outcome.answers().count(), 0);
-    // The error is told as well, perhaps only when the next turn has begun.
+    // The error also arrives as an event, perhaps only after the next turn has begun.
     let next = run_turn(&session, "Hello").await;
     assert_eq!(
         (next.end(), &*next.outcome.text()),
@@ -136,7 +136,7 @@ async fn an_unknown_command_is_refused() {
 }
 
 #[tokio::test]
-async fn init_is_a_prompt_about_the_project() {
+async fn init_becomes_a_prompt_about_the_project() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
 
@@ -145,8 +145,8 @@ async fn init_is_a_prompt_about_the_project() {
     assert_eq!(turn.end(), "completed", "{:?}", turn.outcome);
     assert_eq!(turn.outcome.text(), "Hello from the scripted model.");
     turn.assert_calls(1);
-    let asked = requests_of(&world, &session);
-    assert!(asked[0].prompt().unwrap().contains("AGENTS.md"));
+    let requests = requests_of(&world, &session);
+    assert!(requests[0].prompt().unwrap().contains("AGENTS.md"));
     assert_session_continues(&world, &session).await;
 }
 
@@ -176,7 +176,7 @@ fn structured(text: &str) -> Prompt {
 }
 
 #[tokio::test]
-async fn an_answer_can_have_a_form() {
+async fn a_structured_answer_follows_its_schema() {
     let world = SessionWorld::new(&on()).await;
     let script = Script::new().then(Reply::new().tool("StructuredOutput", json!({ "x": 42 })));
     world.model().script("kinds-form", script);
@@ -191,11 +191,11 @@ async fn an_answer_can_have_a_form() {
     assert_eq!(turn.end(), "completed", "{:#?}", turn.outcome);
     assert_eq!(turn.outcome.structured().unwrap().as_str(), r#"{"x":42}"#);
     turn.assert_calls(1);
-    // From now on, the server cannot list the messages of the session.
+    // From here on, OpenCode cannot list the messages of the session.
     session.messages().await.unwrap_err();
     assert_session_continues(&world, &session).await;
 
-    // Nor does a turn depend on it that looks.
+    // A turn with frequent looks completes nevertheless.
     let mut request = prompt(structured("How many now? [[kinds-form-slow]]"));
     request.settings.look_interval = Duration::from_millis(50);
     let mut turn = LiveTurn::new(session.send(request));
@@ -209,7 +209,7 @@ async fn an_answer_can_have_a_form() {
 }
 
 #[tokio::test]
-async fn an_answer_without_the_form_that_was_asked_for_is_an_error() {
+async fn a_missing_structured_answer_is_an_error() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("kinds-formless", Reply::new().text("Forty-two."));
     let session = world.session().await;
@@ -239,7 +239,7 @@ fn assert_child(turn: &EndedTurn, text: &str, calls: u64) {
 }
 
 #[tokio::test]
-async fn a_subagent_works_in_a_session_of_its_own() {
+async fn a_subagent_works_in_a_child_session() {
     let world = SessionWorld::new(&on()).await;
     let script = Script::new()
         .then(Reply::new().text("I ask.").tool("task", task("Look [[kinds-child]]")))
@@ -262,7 +262,7 @@ async fn a_subagent_works_in_a_session_of_its_own() {
     assert!(turn.events.iter().any(|event| matches!(&event.kind,
         TurnEventKind::PartDelta { .. } if event.origin == Origin::Subagent)));
 
-    // The next turn has nothing to do with it, also when it looks at the session.
+    // The next turn ignores the child session, even with frequent looks.
     let gate = Gate::new();
     world.model().script("kinds-after", Reply::new().text("One ").pause_until(&gate).text("two."));
     let mut request = prompt("Next [[kinds-after]]");
@@ -278,7 +278,7 @@ async fn a_subagent_works_in_a_session_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_subagent_goes_with_its_turn() {
+async fn a_subagent_is_cancelled_with_its_turn() {
     let world = SessionWorld::new(&on()).await;
     let script = Script::new().then(Reply::new().tool("task", task("Look [[kinds-child-slow]]")));
     world.model().script("kinds-parent-slow", script);
@@ -300,7 +300,7 @@ async fn a_subagent_goes_with_its_turn() {
 }
 
 #[tokio::test]
-async fn a_subagent_in_the_background_outlives_the_turn_that_started_it() {
+async fn a_background_subagent_outlives_its_turn() {
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let mut background = task("Look [[kinds-background-child]]");
@@ -319,7 +319,7 @@ async fn a_subagent_in_the_background_outlives_the_turn_that_started_it() {
     assert_eq!(turn.tools(), [("task", "completed")]);
     turn.assert_calls(2);
     gate.open();
-    // Its result is a prompt, and the session goes on by itself.
+    // The result of the subagent is a prompt, which the session answers by itself.
     testkit::conformance::real::live::wait_for_model_request(&world, {
         let id = session.id().clone();
         move |request| {

@@ -1,4 +1,4 @@
-//! Many turns, long answers, and readers that are slow.
+//! Parallel turns, long answers and slow readers.
 
 use std::sync::Arc;
 
@@ -55,25 +55,25 @@ async fn many_sessions_share_one_event_stream() {
     let streams = ["/event", "/global/event"].map(|path| proxy.requests_to("GET", path).len());
     assert_eq!(streams.into_iter().sum::<usize>(), 1);
     assert_eq!(proxy.requests_to("POST", "/session/{id}/prompt_async").len(), 20);
-    // With the last session goes the stream.
+    // The stream is closed with the last session.
     let proxy = Arc::new(proxy);
     drop(world);
     tokio::task::spawn_blocking(move || proxy.wait_for_open_events(0)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_long_answer_comes_in_many_pieces() {
+async fn every_piece_of_a_long_answer_is_an_event() {
     const PIECES: usize = 16_000;
     let world = SessionWorld::new(&on()).await;
     let piece = |number: usize| format!("{number:063}\n");
     world.model().script("load-pieces", Reply::new().deltas((0..PIECES).map(piece)));
 
     let mut turn = world.session().await.send(prompt("Go [[load-pieces]]"));
-    let (mut text, mut told) = (String::new(), 0);
+    let (mut text, mut pieces) = (String::new(), 0);
     while let Some(event) = turn.next_event().await {
         if let Some(more) = event.text() {
             text.push_str(&more);
-            told += 1;
+            pieces += 1;
         }
     }
     let outcome = turn.outcome().await.unwrap();
@@ -81,12 +81,12 @@ async fn a_long_answer_comes_in_many_pieces() {
     let expected: String = (0..PIECES).map(piece).collect();
     assert!(text == expected, "{} of {} bytes", text.len(), expected.len());
     assert!(outcome.text() == expected);
-    assert!(told >= PIECES, "{told} pieces");
+    assert!(pieces >= PIECES, "{pieces} pieces");
     assert_eq!(outcome.gaps, 0);
 }
 
 #[tokio::test]
-async fn an_event_may_be_large() {
+async fn an_event_can_be_large() {
     const SIZE: usize = 8 << 20;
     let world = SessionWorld::new(&on()).await;
     let large = "0123456789abcde\n".repeat(SIZE / 16);
@@ -101,7 +101,7 @@ async fn an_event_may_be_large() {
 }
 
 #[tokio::test]
-async fn a_turn_that_nobody_reads_for_a_while_is_told_later() {
+async fn a_turn_without_a_reader_loses_no_events() {
     const PIECES: usize = 2_000;
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
@@ -117,13 +117,13 @@ async fn a_turn_that_nobody_reads_for_a_while_is_told_later() {
         if text == "begin\n" && event.text().is_some() {
             gate.open();
             let recorder = world.model().recorder();
-            let said = move || {
+            let answered = move || {
                 recorder.wait_for(LONG, |request| {
                     request.script() == Some("load-unread")
                         && request.outcome() == Some(Outcome::Answered)
                 })
             };
-            tokio::task::spawn_blocking(said).await.unwrap().unwrap();
+            tokio::task::spawn_blocking(answered).await.unwrap().unwrap();
         }
     }
     let outcome = turn.outcome().await.unwrap();

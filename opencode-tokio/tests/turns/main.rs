@@ -1,7 +1,7 @@
-//! Sessions and turns, end to end: on the real OpenCode, where only the model is scripted.
+//! Sessions and turns, on the real OpenCode with a scripted model.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
-#![allow(clippy::wildcard_enum_match_arm, reason = "each test looks at some of the events")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names only the variants it is about")]
 
 #[path = "../common/adapter.rs"]
 mod adapter;

@@ -1,4 +1,4 @@
-//! What can be done with sessions besides prompting them.
+//! Operations on sessions besides prompts.
 
 mod changes;
 mod history;
@@ -18,16 +18,16 @@ use testkit::model::{Gate, Reply};
 
 use crate::on;
 
-/// What the server answered in place of what was wanted.
-fn refusal<T: std::fmt::Debug>(called: Result<T, CallError>) -> ApiErrorKind {
-    match called.unwrap_err() {
+/// Kind of the error that the server returned.
+fn refusal<T: std::fmt::Debug>(result: Result<T, CallError>) -> ApiErrorKind {
+    match result.unwrap_err() {
         CallError::Api(error) => error.kind,
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test]
-async fn a_session_is_made_as_it_was_asked_for() {
+async fn a_session_has_the_requested_settings() {
     let world = SessionWorld::new(&on()).await;
     let parent = world.session().await;
     let create = CreateSession::new()
@@ -54,11 +54,11 @@ async fn a_session_is_made_as_it_was_asked_for() {
     assert_eq!(raw["permission"], json!([rule]));
     assert_eq!(raw["metadata"], json!({ "ticket": 7 }));
 
-    // Its prompts name neither agent nor model.
+    // A prompt that names no model uses the model of the session.
     world.model().script("operations-made", Reply::new().text("Made."));
     play(session.send(prompt("Go [[operations-made]]"))).await;
-    let asked = &world.model_requests("operations-made")[0];
-    assert_eq!((asked.model(), asked.session()), ("small", Some(session.id().as_str())));
+    let request = &world.model_requests("operations-made")[0];
+    assert_eq!((request.model(), request.session()), ("small", Some(session.id().as_str())));
 
     let children = parent.children().await.unwrap();
     assert_eq!(children.into_iter().map(|child| child.id).collect::<Vec<_>>(), [info.id]);
@@ -85,7 +85,7 @@ async fn a_session_without_a_title_gets_one() {
 }
 
 #[tokio::test]
-async fn a_session_is_resumed_by_its_id() {
+async fn a_session_can_be_resumed_by_its_id() {
     let world = SessionWorld::new(&on()).await;
     let id = {
         let session = world.session().await;
@@ -94,7 +94,7 @@ async fn a_session_is_resumed_by_its_id() {
     };
     world.model().script("operations-resumed", Reply::new().text("Ann."));
 
-    // By another program, in another directory.
+    // By another client, in another directory.
     let elsewhere = SessionWorld::in_directory(&on(), "resumed").await;
     let session = elsewhere.server.session(&*id).await.unwrap();
 
@@ -107,7 +107,7 @@ async fn a_session_is_resumed_by_its_id() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_there_is_not_found() {
+async fn a_missing_session_is_not_found() {
     let world = SessionWorld::new(&on()).await;
     let missing = refusal(world.server.session("ses_0000000000ffffffffffffffff").await);
     assert!(matches!(missing, ApiErrorKind::NotFound { .. }), "{missing:?}");
@@ -138,7 +138,11 @@ async fn sessions_are_listed() {
     made.sort();
     assert_eq!(all, made);
     assert_eq!(list(here().with_search("100%")).await, [second.id().clone()]);
-    assert_eq!(list(here().with_limit(1)).await, [second.id().clone()], "it changed last");
+    assert_eq!(
+        list(here().with_limit(1)).await,
+        [second.id().clone()],
+        "the session that changed last"
+    );
     let mut roots = list(here().with_roots(SessionRoots::Only)).await;
     roots.sort();
     let mut expected = [first.id().clone(), second.id().clone()];
@@ -149,7 +153,7 @@ async fn sessions_are_listed() {
 }
 
 #[tokio::test]
-async fn a_session_is_changed_and_deleted() {
+async fn a_session_can_be_changed_and_deleted() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let changed = session
@@ -166,7 +170,7 @@ async fn a_session_is_changed_and_deleted() {
     let turn =
         prompt("Go [[operations-rules]]").on_permission(|_| async { PermissionReply::reject() });
     let error = session.send(turn).outcome().await.unwrap_err();
-    assert_eq!(error.end().unwrap().name(), "rejected", "the new rules hold");
+    assert_eq!(error.end().unwrap().name(), "rejected", "the new rules apply");
 
     let child = world.session_with(CreateSession::new().with_parent(session.id().clone())).await;
     session.delete().await.unwrap();
@@ -179,7 +183,7 @@ async fn a_session_is_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_title_that_changes_is_told_to_the_turn() {
+async fn a_changed_title_is_an_event_of_the_turn() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let gate = Gate::new();
@@ -200,7 +204,7 @@ async fn a_title_that_changes_is_told_to_the_turn() {
     assert_eq!(titles, ["renamed"]);
 }
 
-/// An endpoint that no server has.
+/// An endpoint that OpenCode does not have.
 struct Weather;
 
 impl Operation for Weather {
@@ -211,13 +215,13 @@ impl Operation for Weather {
     }
 
     fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {
-        // The only way to an `ApiError` is an operation that there is.
+        // Only an existing operation creates an `ApiError`.
         opencode_tokio::api::Health::new().decode(response).map(drop)
     }
 }
 
 #[tokio::test]
-async fn an_endpoint_that_the_server_does_not_have_is_told_apart() {
+async fn an_unknown_endpoint_has_an_error_kind() {
     let world = SessionWorld::new(&on()).await;
     assert_eq!(refusal(world.server.call(&Weather).await), ApiErrorKind::UnknownRoute);
 }

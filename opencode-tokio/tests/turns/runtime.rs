@@ -1,4 +1,4 @@
-//! What needs tokio's own: a runtime that is not there, and a clock that is moved.
+//! Turns outside a runtime of tokio, and on a clock that the test moves.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use testkit::model::{Gate, Reply};
 use crate::on;
 
 #[test]
-fn a_stream_can_be_dropped_where_nothing_can_be_spawned() {
+fn a_stream_can_be_dropped_outside_a_runtime() {
     let gate = Gate::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (world, session, mut turn) = runtime.block_on(async {
@@ -30,7 +30,7 @@ fn a_stream_can_be_dropped_where_nothing_can_be_spawned() {
                 return;
             }
         }
-        panic!("it was not begun");
+        panic!("the turn ended without the text");
     });
     drop(turn);
     let outcome = runtime.block_on(session.send(prompt("Next [[answers-after]]")).outcome());
@@ -44,11 +44,11 @@ fn a_stream_can_be_dropped_where_nothing_can_be_spawned() {
     drop(world);
 }
 
-/// Longer than this test may take, and shorter than the pause that it makes of it.
+/// Deadline that is longer than the test takes, and shorter than the pauses on the moved clock.
 const LIMIT: Duration = Duration::from_secs(600);
 
 #[tokio::test]
-async fn no_deadline_counts_while_a_handler_thinks() {
+async fn no_deadline_counts_time_in_a_handler() {
     let world = SessionWorld::attached(&on(), "project", |request| {
         let day = Duration::from_secs(86_400);
         request
@@ -72,9 +72,9 @@ async fn no_deadline_counts_while_a_handler_thinks() {
     });
     let (_, outcome) = play(session.send(turn)).await;
     assert_eq!(tools(&outcome), [completed("one\n"), completed("two\n")]);
-    assert!(outcome.elapsed > 4 * LIMIT, "the time has passed");
+    assert!(outcome.elapsed > 4 * LIMIT, "the clock did not move");
 
-    // The same pause where nobody is asked.
+    // The same pause outside a handler times out.
     let mut turn = session.send(limited("Go [[permissions-stalled]]"));
     while let Some(event) = turn.next_event().await {
         if event.text().is_some_and(|text| text == "I") {

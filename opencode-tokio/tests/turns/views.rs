@@ -1,4 +1,4 @@
-//! A turn, event by event.
+//! Events of turns, and views of outcomes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,7 +33,7 @@ fn kind(part: &Part) -> &'static str {
 }
 
 #[tokio::test]
-async fn a_turn_is_told_in_order_and_whole() {
+async fn events_of_a_turn_are_ordered_and_complete() {
     let world = SessionWorld::new(&on()).await;
     let command = json!({ "command": "echo out", "description": "d" });
     let script = Script::new()
@@ -50,10 +50,10 @@ async fn a_turn_is_told_in_order_and_whole() {
 
     let (events, outcome) = events(world.session().await.send(prompt("Go [[views-order]]"))).await;
 
-    // What was told of parts, in a few words.
-    let mut told: Vec<String> = Vec::new();
+    // A short line for every event of a part.
+    let mut lines: Vec<String> = Vec::new();
     for event in &events {
-        let said = match &event.kind {
+        let line = match &event.kind {
             TurnEventKind::Posted(message) => {
                 assert_eq!(*message, outcome.message);
                 "posted".to_owned()
@@ -75,22 +75,22 @@ async fn a_turn_is_told_in_order_and_whole() {
                 format!("text: {}", delta.to_str())
             }
             TurnEventKind::PartFinal { part, .. } => format!("{} is over", kind(part)),
-            TurnEventKind::ToolProgressed(_) => "tool goes on".to_owned(),
+            TurnEventKind::ToolProgressed(_) => "tool progresses".to_owned(),
             _ => continue,
         };
-        // How often a tool goes on is a matter of time.
-        if said != "tool goes on" || !told.contains(&said) {
-            told.push(said);
+        // The number of progress events depends on timing.
+        if line != "tool progresses" || !lines.contains(&line) {
+            lines.push(line);
         }
     }
-    // Tools run beside the rest of their step.
-    let place = |said: &str| told.iter().position(|told| told.starts_with(said));
-    assert!(place("tool is over") < place("step over: tool-calls"), "{told:?}");
-    let (of_tool, told): (Vec<_>, Vec<_>) =
-        told.into_iter().partition(|said| said.starts_with("tool"));
-    assert_eq!(of_tool, ["tool begins", "tool goes on", "tool is over"]);
+    // Tools run in parallel with the rest of their step.
+    let place = |start: &str| lines.iter().position(|line| line.starts_with(start));
+    assert!(place("tool is over") < place("step over: tool-calls"), "{lines:?}");
+    let (of_tool, others): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| line.starts_with("tool"));
+    assert_eq!(of_tool, ["tool begins", "tool progresses", "tool is over"]);
     assert_eq!(
-        told,
+        others,
         [
             "posted",
             "step",
@@ -120,7 +120,7 @@ async fn a_turn_is_told_in_order_and_whole() {
     assert_eq!(outcome.full_text(), text);
     assert_eq!(outcome.reasoning(), "Hm, so.Ah.");
     assert_eq!((outcome.tokens().total, outcome.answers().count()), (180, 2));
-    // Every part is added once and final once.
+    // Every part has one event as added and one as final.
     let mut parts: BTreeMap<String, (u32, u32)> = BTreeMap::new();
     for event in &events {
         let (part, place) = match &event.kind {
@@ -135,7 +135,7 @@ async fn a_turn_is_told_in_order_and_whole() {
 }
 
 #[tokio::test]
-async fn the_output_of_a_command_grows() {
+async fn the_growing_output_of_a_command_is_visible() {
     let world = SessionWorld::new(&on()).await;
     let gate = world.project().join("views-gate");
     let command = format!(
@@ -168,7 +168,7 @@ async fn the_output_of_a_command_grows() {
 }
 
 #[tokio::test]
-async fn artifacts_are_what_tools_wrote() {
+async fn artifacts_are_written_files() {
     let world = SessionWorld::new(&on()).await;
     let (one, two) = (world.project().join("a/same.txt"), world.project().join("b/same.txt"));
     let write = |path: &std::path::Path, content: &str| {
@@ -194,12 +194,13 @@ async fn artifacts_are_what_tools_wrote() {
         outcome.tools().flat_map(|tool| Artifact::of(tool, size_max)).collect()
     };
     let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
-    let told: Vec<_> = artifacts(9).into_iter().map(|it| (it.path, it.change)).collect();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert_eq!(told[0], (path(&one), ArtifactChange::Content("old\n".to_owned())));
-    assert_eq!(told[1].0, path(&two));
-    assert!(matches!(told[1].1, ArtifactChange::TooLarge { size: 10, .. }), "{told:?}");
-    assert_eq!(told[2].0, path(&one));
+    let written = artifacts(9).into_iter().map(|artifact| (artifact.path, artifact.change));
+    let written: Vec<_> = written.collect();
+    assert_eq!(written.len(), 3, "{written:?}");
+    assert_eq!(written[0], (path(&one), ArtifactChange::Content("old\n".to_owned())));
+    assert_eq!(written[1].0, path(&two));
+    assert!(matches!(written[1].1, ArtifactChange::TooLarge { size: 10, .. }), "{written:?}");
+    assert_eq!(written[2].0, path(&one));
     let artifacts = artifacts(usize::MAX);
     let ArtifactChange::Patch(patch) = &artifacts[2].change else { panic!("{artifacts:?}") };
     assert!(patch.contains("-old\n+new"), "{patch}");
@@ -207,27 +208,29 @@ async fn artifacts_are_what_tools_wrote() {
     let model = ModelRef::new("scripted/gpt-patches").unwrap();
     let turn = Prompt::from("Go [[views-patch]]").with_model(model);
     let (_, outcome) = play(session.send(prompt(turn))).await;
-    let mut told: Vec<_> = outcome
+    let mut patched: Vec<_> = outcome
         .tools()
         .flat_map(|tool| Artifact::of(tool, usize::MAX))
-        .map(|it| (it.path, it.change))
+        .map(|artifact| (artifact.path, artifact.change))
         .collect();
-    told.sort_by(|a, b| a.0.cmp(&b.0));
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert_eq!(told[0].0, path(&one));
-    assert!(matches!(&told[0].1, ArtifactChange::Patch(patch) if patch.contains("-new\n+newer")));
-    assert_eq!(told[1], (path(&two), ArtifactChange::Deleted));
-    assert_eq!(told[2].0, path(&world.project().join("c/same.txt")));
-    assert!(matches!(&told[2].1, ArtifactChange::Patch(patch) if patch.contains("+added")));
+    patched.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(patched.len(), 3, "{patched:?}");
+    assert_eq!(patched[0].0, path(&one));
+    assert!(
+        matches!(&patched[0].1, ArtifactChange::Patch(patch) if patch.contains("-new\n+newer"))
+    );
+    assert_eq!(patched[1], (path(&two), ArtifactChange::Deleted));
+    assert_eq!(patched[2].0, path(&world.project().join("c/same.txt")));
+    assert!(matches!(&patched[2].1, ArtifactChange::Patch(patch) if patch.contains("+added")));
 }
 
 #[tokio::test]
-async fn a_log_has_what_the_server_sent() {
+async fn a_log_contains_the_events_of_the_server() {
     let world = SessionWorld::new(&on()).await;
     world.model().script("views-log", Reply::new().reasoning("Hm.").deltas(["Hel", "lo."]));
     let path = world.project().join("views.jsonl");
     fs::write(&path, "of another day\n").unwrap();
-    // The first turn drops what was there, the second does not.
+    // The first turn truncates the file, the second appends.
     let log = EventLogConfig::new(&path).without_type("message.part.delta");
     let session = world.session().await.with_log(log);
 
@@ -242,22 +245,22 @@ async fn a_log_has_what_the_server_sent() {
     let count = ids.len();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), count, "no event is there twice");
+    assert_eq!(ids.len(), count, "an event was logged twice");
     let types: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
     assert!(!types.contains(&"message.part.delta"), "{types:?}");
     for line in &lines {
         assert_eq!(line["properties"]["sessionID"], json!(session.id().as_str()));
     }
-    // What the user said is there, and how it ended.
-    let told = |line: &&Value, text: &str| line["properties"]["part"]["text"] == text;
-    assert_eq!(lines.iter().filter(|line| told(line, "Go [[views-log]]")).count(), 2);
-    assert_eq!(lines.iter().filter(|line| told(line, "Hello.")).count(), 2);
+    // The log contains the prompts, the answers and the end.
+    let has_text = |line: &&Value, text: &str| line["properties"]["part"]["text"] == text;
+    assert_eq!(lines.iter().filter(|line| has_text(line, "Go [[views-log]]")).count(), 2);
+    assert_eq!(lines.iter().filter(|line| has_text(line, "Hello.")).count(), 2);
     assert_eq!(types.last(), Some(&"session.status"));
     assert_eq!(outcome.text(), "Hello.");
 }
 
 #[tokio::test]
-async fn a_transcript_is_there_while_it_grows() {
+async fn a_transcript_is_available_during_the_turn() {
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();
     let reply = Reply::new().deltas(["a", "b"]).pause_until(&gate).text("c");

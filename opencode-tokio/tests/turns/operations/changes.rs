@@ -1,4 +1,4 @@
-//! What turns change in files, and what becomes of it when they are taken back.
+//! Changes of files by turns, and their reversal.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use testkit::model::{Reply, Script};
 
 use crate::on;
 
-/// OpenCode sees changes in repositories only.
+/// Runs git: OpenCode sees changes only in repositories.
 fn git(directory: &Path, arguments: &[&str]) {
     let identity = ["-c", "user.name=n", "-c", "user.email=e@example.com"];
     let status = Command::new("git")
@@ -24,9 +24,10 @@ fn git(directory: &Path, arguments: &[&str]) {
     assert!(status.success(), "git {arguments:?}");
 }
 
-/// Asks until the turn of this message has changed files: OpenCode looks after the turn.
+/// Repeats the request until the turn of a message has changes, which OpenCode computes after the
+/// turn.
 async fn changed(session: &Session, message: &MessageId) -> Vec<FileDiff> {
-    let asked = async {
+    let poll = async {
         loop {
             let diff = session.diff(Some(message.clone())).await.unwrap();
             if !diff.is_empty() {
@@ -34,11 +35,11 @@ async fn changed(session: &Session, message: &MessageId) -> Vec<FileDiff> {
             }
         }
     };
-    tokio::time::timeout(LONG, asked).await.unwrap()
+    tokio::time::timeout(LONG, poll).await.unwrap()
 }
 
 #[tokio::test]
-async fn changes_of_files_are_told_and_taken_back() {
+async fn changes_of_files_are_listed_and_reverted() {
     let world = SessionWorld::in_directory(&on(), "changes").await;
     let project = world.project();
     fs::write(project.join("old.txt"), "one\ntwo\n").unwrap();
@@ -72,7 +73,7 @@ async fn changes_of_files_are_told_and_taken_back() {
     assert_eq!(of_first.iter().map(summary).collect::<Vec<_>>(), [new_file]);
     let old_file = ("old.txt".to_owned(), "modified".to_owned(), 1, 1);
     assert_eq!(of_second.iter().map(summary).collect::<Vec<_>>(), [old_file]);
-    assert_eq!(session.diff(None).await.unwrap(), [], "OpenCode keeps none of the whole session");
+    assert_eq!(session.diff(None).await.unwrap(), [], "OpenCode has no diff of a whole session");
     let patch = of_second[0].patch.as_ref().unwrap().to_str().into_owned();
     assert!(patch.contains("-two\n+2\n"), "{patch}");
 

@@ -1,4 +1,4 @@
-//! Forks, and what is taken back.
+//! Forks and reverts.
 
 use opencode_tokio::{MessageWithParts, Part, Session};
 use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
@@ -7,7 +7,7 @@ use testkit::model::Reply;
 use crate::on;
 
 /// A session with two turns.
-async fn told(world: &SessionWorld) -> Session {
+async fn session_of_two_turns(world: &SessionWorld) -> Session {
     world.model().script("history-one", Reply::new().text("First."));
     world.model().script("history-two", Reply::new().text("Second."));
     let session = world.session().await;
@@ -16,7 +16,7 @@ async fn told(world: &SessionWorld) -> Session {
     session
 }
 
-/// The first text of each message.
+/// First text of every message.
 fn texts(messages: &[MessageWithParts]) -> Vec<String> {
     let text = |part: &Part| match part {
         Part::Text(part) => Some(part.text.to_str().into_owned()),
@@ -28,9 +28,9 @@ fn texts(messages: &[MessageWithParts]) -> Vec<String> {
 const ALL: [&str; 4] = ["One [[history-one]]", "First.", "Two [[history-two]]", "Second."];
 
 #[tokio::test]
-async fn a_fork_has_all_messages_or_those_before_one() {
+async fn a_fork_has_all_messages_or_the_messages_before_another() {
     let world = SessionWorld::new(&on()).await;
-    let session = told(&world).await;
+    let session = session_of_two_turns(&world).await;
     let messages = session.messages().await.unwrap();
     assert_eq!(texts(&messages), ALL);
 
@@ -47,14 +47,14 @@ async fn a_fork_has_all_messages_or_those_before_one() {
     world.model().script("history-fork", Reply::new().text("Forked."));
     let (text, _) = play(half.send(prompt("Three [[history-fork]]"))).await;
     assert_eq!(text, "Forked.");
-    assert_eq!(session.messages().await.unwrap().len(), 4, "the first is left alone");
+    assert_eq!(session.messages().await.unwrap().len(), 4, "the fork changed its origin");
     assert_eq!(half.messages().await.unwrap().len(), 4);
 }
 
 #[tokio::test]
-async fn what_is_taken_back_can_be_had_back() {
+async fn a_revert_can_be_undone() {
     let world = SessionWorld::new(&on()).await;
-    let session = told(&world).await;
+    let session = session_of_two_turns(&world).await;
     let messages = session.messages().await.unwrap();
     let second = messages[2].info.id.clone();
 
@@ -64,15 +64,15 @@ async fn what_is_taken_back_can_be_had_back() {
     assert_eq!(info.revert, None);
     assert_eq!(texts(&session.messages().await.unwrap()), ALL);
 
-    // What is not there is not taken back, and that is no error.
+    // The revert of an unknown message does nothing and is no error.
     let info = session.revert("msg_00000000000000000000000000".into(), None).await.unwrap();
     assert_eq!(info.revert, None);
 }
 
 #[tokio::test]
-async fn what_is_taken_back_is_gone_with_the_next_prompt() {
+async fn reverted_messages_vanish_with_the_next_prompt() {
     let world = SessionWorld::new(&on()).await;
-    let session = told(&world).await;
+    let session = session_of_two_turns(&world).await;
     let messages = session.messages().await.unwrap();
     session.revert(messages[2].info.id.clone(), None).await.unwrap();
 
@@ -89,13 +89,13 @@ async fn what_is_taken_back_is_gone_with_the_next_prompt() {
 }
 
 #[tokio::test]
-async fn a_part_is_taken_back_with_all_that_followed() {
+async fn the_revert_of_a_part_covers_all_later_parts() {
     let world = SessionWorld::new(&on()).await;
-    let session = told(&world).await;
+    let session = session_of_two_turns(&world).await;
     let messages = session.messages().await.unwrap();
     let part = messages[3].parts.iter().find(|part| matches!(part, Part::Text(_))).unwrap();
     let info = session.revert(messages[3].info.id.clone(), part.key().part.clone()).await.unwrap();
     let revert = info.revert.unwrap();
-    // Nothing of the answer would be left, so its prompt goes as well.
+    // No part of the answer would be left, so OpenCode reverts the prompt as well.
     assert_eq!((revert.message, revert.part), (messages[2].info.id.clone(), None));
 }

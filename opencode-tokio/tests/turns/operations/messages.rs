@@ -1,4 +1,4 @@
-//! The messages of a session.
+//! Messages of sessions.
 
 use opencode_tokio::api::{ListMessages, PromptReply};
 use opencode_tokio::{ApiErrorKind, Part, Prompt, Role, SessionStatus, TurnEventKind};
@@ -10,11 +10,11 @@ use super::refusal;
 use crate::on;
 
 #[tokio::test]
-async fn messages_of_several_pages_come_in_order() {
+async fn messages_of_several_pages_are_in_order() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
-    let said: Vec<_> = (0..103).map(|number| format!("Number {number}.")).collect();
-    for text in &said {
+    let notes: Vec<_> = (0..103).map(|number| format!("Number {number}.")).collect();
+    for text in &notes {
         let note = Prompt::from(&**text).with_reply(PromptReply::NoReply);
         let outcome = session.send(prompt(note)).outcome().await.unwrap();
         assert_eq!(outcome.text(), "");
@@ -28,7 +28,7 @@ async fn messages_of_several_pages_come_in_order() {
             parts => panic!("{parts:?}"),
         })
         .collect();
-    assert_eq!(texts, said);
+    assert_eq!(texts, notes);
     assert!(messages.iter().all(|message| message.info.role == Role::User));
 
     let list = ListMessages::new(session.id().clone()).with_limit(2);
@@ -40,15 +40,15 @@ async fn messages_of_several_pages_come_in_order() {
 }
 
 #[tokio::test]
-async fn a_message_is_read_and_deleted() {
+async fn a_message_can_be_read_and_deleted() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let reply = Reply::new().reasoning("Hm.").text("Hello.");
     world.model().script("messages-read", reply);
     let (_, outcome) = play(session.send(prompt("Hi [[messages-read]]"))).await;
 
-    let asked = session.message(outcome.message.clone()).await.unwrap();
-    assert_eq!((&asked.info.id, &asked.info.role), (&outcome.message, &Role::User));
+    let question = session.message(outcome.message.clone()).await.unwrap();
+    assert_eq!((&question.info.id, &question.info.role), (&outcome.message, &Role::User));
     let answer = outcome.answers().last().unwrap().id.clone();
     let read = session.message(answer.clone()).await.unwrap();
     assert_eq!((&read.info.parent, &read.info.role), (&Some(outcome.message), &Role::Assistant));
@@ -78,7 +78,7 @@ async fn a_message_is_read_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_session_at_work_is_busy() {
+async fn a_session_is_busy_during_a_turn() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     assert_eq!(session.status().await.unwrap(), SessionStatus::Idle);
@@ -99,7 +99,7 @@ async fn a_session_at_work_is_busy() {
             }
             gate.open();
         }
-        // The server is told to be idle before the turn ends.
+        // OpenCode reports the session as idle before the turn ends.
         if let TurnEventKind::StatusChanged(SessionStatus::Idle) = event.kind {
             until_idle(&session).await;
         }

@@ -1,4 +1,4 @@
-//! Aborts, summaries, lists of things to do, sharing.
+//! Aborts, summaries, todo lists and sharing.
 
 use opencode_tokio::{ApiErrorKind, ModelRef, Todo, TurnEventKind};
 use serde_json::json;
@@ -21,7 +21,7 @@ async fn an_abort_of_an_idle_session_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_conversation_is_summarised() {
+async fn a_summary_replaces_the_conversation() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     play(session.send(prompt("My name is Ann."))).await;
@@ -36,7 +36,7 @@ async fn a_conversation_is_summarised() {
         .collect();
     assert_eq!(summaries.len(), 1);
     assert_eq!(summaries[0].model(), "small");
-    // The next prompt has the summary in place of what was said.
+    // The next prompt is sent with the summary in place of the earlier messages.
     world.model().script("work-summary", Reply::new().text("Ann, I think."));
     let (text, outcome) = play(session.send(prompt("Who? [[work-summary]]"))).await;
     assert_eq!((&*text, &*outcome.text()), ("Ann, I think.", "Ann, I think."));
@@ -45,7 +45,7 @@ async fn a_conversation_is_summarised() {
 }
 
 #[tokio::test]
-async fn things_to_do_are_told_and_kept() {
+async fn todos_are_events_and_are_kept() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let todo = |content: &str, status: &str, priority: &str| json!({ "content": content, "status": status, "priority": priority });
@@ -58,34 +58,34 @@ async fn things_to_do_are_told_and_kept() {
     world.model().script("work-todos", script);
 
     let mut turn = session.send(prompt("Go [[work-todos]]"));
-    let mut told = Vec::new();
+    let mut changes = Vec::new();
     while let Some(event) = turn.next_event().await {
         if let TurnEventKind::TodosChanged(todos) = event.kind {
-            told.push(statuses(&todos));
+            changes.push(statuses(&todos));
         }
     }
     let outcome = turn.outcome().await.unwrap();
 
     let expected = [("Look", "completed", "high"), ("Leap", "in_progress", "low")]
         .map(|(content, status, priority)| (content.into(), status.into(), priority.into()));
-    assert_eq!(told.len(), 2);
-    assert_eq!(told[0][0].1, "in_progress");
-    assert_eq!(told[1], expected);
+    assert_eq!(changes.len(), 2);
+    assert_eq!(changes[0][0].1, "in_progress");
+    assert_eq!(changes[1], expected);
     assert_eq!(statuses(outcome.todos()), expected);
     assert_eq!(statuses(&session.todos().await.unwrap()), expected);
-    // The next turn tells of none.
+    // The next turn has no todos.
     let (_, outcome) = play(session.send(prompt("Hello"))).await;
     assert_eq!(outcome.todos(), []);
 }
 
 fn statuses(todos: &[Todo]) -> Vec<(String, String, String)> {
-    let told =
+    let fields =
         |todo: &Todo| (todo.content.clone(), todo.status.to_string(), todo.priority.to_string());
-    todos.iter().map(told).collect()
+    todos.iter().map(fields).collect()
 }
 
 #[tokio::test]
-async fn sharing_that_is_disabled_is_an_error_of_the_server() {
+async fn disabled_sharing_is_an_error_of_the_server() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     let kind = refusal(session.share().await);
