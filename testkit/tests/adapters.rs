@@ -17,7 +17,8 @@ const PUBLIC: [&str; 4] = [
     "pub fn builder() -> Builder {",
 ];
 
-/// For programs that are not async, which need no choice of runtimes: one adapter has it, behind a feature.
+/// The blocking API, for programs that are not async and choose no runtime: one adapter has it,
+/// behind a feature.
 const FACADE: &str = "blocking";
 
 #[test]
