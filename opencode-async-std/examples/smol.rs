@@ -11,7 +11,8 @@
 use std::error::Error;
 use std::io::{self, Write};
 
-use opencode_async_std::{Binary, CreateSession, RunConfig, ServeRequest};
+use opencode_async_std::process::Binary;
+use opencode_async_std::{CreateSession, RunConfig, ServeRequest};
 use testkit::model::{ModelServer, Reply};
 
 fn main() -> Result<(), Box<dyn Error>> {

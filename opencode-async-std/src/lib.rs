@@ -25,12 +25,10 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod process;
-mod runtime;
-mod socket;
+mod adapter;
 
+pub use adapter::AsyncStdRuntime;
 pub use opencode_client::*;
-pub use runtime::AsyncStdRuntime;
 
 /// An [`OpenCode`] on async-std, with the defaults.
 pub fn opencode() -> OpenCode {

@@ -3,7 +3,8 @@
 
 use std::future::Future;
 
-use opencode_async_std::{AsyncStdRuntime, Runtime};
+use opencode_async_std::AsyncStdRuntime;
+use opencode_async_std::runtime::Runtime;
 use testkit::conformance::Adapter;
 
 struct AsyncStd;

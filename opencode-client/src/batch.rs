@@ -1,4 +1,11 @@
-//! Many jobs on few servers: the pump of a batch. What begins where and when is decided by [`opencode_proto::Batch`].
+//! Batches: many jobs on few servers.
+//!
+//! [`OpenCode::batch`](crate::OpenCode::batch) runs many [`Job`]s, each with a prompt, directory,
+//! configuration, [`Policy`](crate::Policy) and [`AnswerSchema`](crate::AnswerSchema) of its own, on
+//! as few servers as their configurations allow. [`opencode_proto::Batch`] decides which job begins
+//! where and when; the [`BatchStream`] yields the events, [`BatchResults`] records the results and
+//! resumes from them, and the [`BatchReport`] lists all jobs in order. A failed job
+//! ([`JobReport::error`]) does not fail the batch.
 
 mod ending;
 mod error;
@@ -27,3 +34,7 @@ pub use report::{BatchReport, JobReport};
 pub use request::{BatchRequest, BatchServers, GivenServer};
 pub use results::{BatchResults, Earlier, ResultsError};
 pub use stream::BatchStream;
+
+pub use opencode_proto::{
+    Again, BatchCounts, BatchSettings, Budget, JobNo, JobRetry, NotRun, OverBudget, ServerNo, Spend,
+};

@@ -18,8 +18,8 @@ use crate::server::{self, AttachError, AttachRequest, ServeError, ServeRequest, 
 /// Handle to OpenCode, with which a program begins. Clones are cheap and share the start pacing.
 ///
 /// ```no_run
-/// # async fn example(runtime: impl opencode_client::Runtime) -> Result<(), Box<dyn std::error::Error>> {
-/// use opencode_client::OpenCode;
+/// # async fn example(runtime: impl opencode_tokio::runtime::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+/// use opencode_tokio::OpenCode;
 ///
 /// let opencode = OpenCode::new(runtime);
 /// let report = opencode.run("Which licence does this project have?").await?;
@@ -104,8 +104,8 @@ impl OpenCode {
     /// polled.
     ///
     /// ```no_run
-    /// # async fn example(opencode: opencode_client::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
-    /// use opencode_client::BatchRequest;
+    /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
+    /// use opencode_tokio::BatchRequest;
     ///
     /// let files = ["lib.rs", "main.rs"].map(|file| format!("What does {file} do?"));
     /// let report = opencode.batch(BatchRequest::new(files)).outcome().await?;

@@ -11,18 +11,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use opencode_config::{PermissionAction, Permissions, RunConfig};
-use opencode_proto::policy::{PolicySettings, PolicyVerdict, Unruled};
 use opencode_proto::{Pending, PermissionKind, PermissionReply, PermissionRequest};
 
 use crate::session::turn::handler::Handler;
 
 pub use error::PolicyError;
 
+pub use opencode_proto::policy::{PolicyReason, PolicySettings, PolicyVerdict, Unruled};
+
 /// Rules, directories and limits of a session and its subagents. A policy decides each of their
 /// permission requests in place of the server's rules.
 ///
 /// ```
-/// use opencode_client::{PermissionAction, PermissionReply, Policy, RunConfig, ServeRequest};
+/// use opencode_tokio::config::PermissionAction;
+/// use opencode_tokio::{PermissionReply, Policy, RunConfig, ServeRequest};
 ///
 /// let policy = Policy::new()
 ///     .within("/src/project")
@@ -97,7 +99,7 @@ pub use error::PolicyError;
 ///   the project are not confined once they are allowed. (A tool of an MCP server is asked for as
 ///   `SERVER_TOOL`, a resource as `read` of `mcp:SERVER:URI`, which is not a file.)
 /// - **Requests of the application itself:** files and subtasks of its prompts, commands (whose
-///   templates can run programs), [command lines](crate::ShellRequest), and every other
+///   templates can run programs), [command lines](crate::turn::ShellRequest), and every other
 ///   call of the API. The same holds for what OpenCode reads on its own: configuration, instructions
 ///   (`AGENTS.md`), skills.
 /// - **Network traffic** of `webfetch`, `websearch` and MCP tools, where the rules allow them.

@@ -15,3 +15,13 @@ pub(crate) mod run_tree;
 pub(crate) mod startup_retry;
 pub(crate) mod version;
 pub(crate) mod warning;
+
+pub use binary::{Binary, BinaryFault, BinaryNotFound, Tried, Version, parse_version};
+pub use cleanup::CleanupError;
+pub use guardian::GuardianError;
+pub use pacing::StartPacing;
+pub use private_dir::PrivateDirError;
+pub use process_tree::{ProcessTreeError, Survivor, Survivors, SweepError};
+pub use startup_retry::StartupRetry;
+pub use version::VersionError;
+pub use warning::Warning;

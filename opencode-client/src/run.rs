@@ -1,4 +1,53 @@
-//! Runs, as a process or over a server.
+//! Runs: one prompt by `opencode run`, over a process or over a server.
+//!
+//! [`OpenCode::stream`](crate::OpenCode::stream) takes a [`RunRequest`] and yields the events of the
+//! run; [`OpenCode::run`](crate::OpenCode::run) waits for the end. Both locate the program, lay out
+//! the run's private directory, start `opencode run --format json` with the prompt on standard
+//! input, and drive [`opencode_proto::Run`], which makes every decision. At the end the processes
+//! and files of the run are gone, and the [`RunReport`] holds everything gathered, also when the run
+//! failed ([`RunError::report`]).
+//!
+//! # Over a server
+//!
+//! A process takes seconds and half a gigabyte. With [`RunRequest::with_backend`], a run is a turn
+//! of a server instead: one that is started for the run ([`Backend::NewServer`]), or one that any
+//! number of runs share ([`Backend::Server`]). Events, [`RunReport`] and [`RunError`] are the same,
+//! and a log holds the same lines.
+//!
+//! ```no_run
+//! use opencode_tokio::{RunRequest, ServeRequest};
+//!
+//! # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
+//! let server = opencode.serve(ServeRequest::new().with_directory("/src/project")).await?;
+//! let request = RunRequest::new("Which licence does this project have?").with_backend(&server);
+//! let mut run = opencode.stream(request);
+//! while let Some(event) = run.next_event().await {
+//!     if let Some(text) = event.text() {
+//!         print!("{text}");
+//!     }
+//! }
+//! let report = run.outcome().await?;
+//! println!("{} tool calls, {} USD", report.answer().tools().len(), report.answer().cost());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The differences:
+//!
+//! - Text arrives while the model writes ([`RunEventKind::TextDelta`]); [`RunEvent::text`] yields
+//!   each piece once over both.
+//! - A turn that is aborted, by a deadline for example, ends with the text written until then and
+//!   with an error that gives the reason. A process that is ended prints neither.
+//! - For an unknown model, a server names the model; a process reports a failure without a cause.
+//! - Some ends exist over a server only ([`RunEnd::ServerLost`], [`RunEnd::Aborted`]); a resumed run
+//!   may belong to another directory.
+//! - Permission requests are refused unless [`Approval::Auto`](crate::config::Approval::Auto) grants
+//!   them; a new session never asks questions, and other questions are dismissed. The agent is
+//!   looked up before the prompt is sent ([`AgentFallback`]).
+//! - Settings that a server gets at its start cannot be changed on a shared server: environment,
+//!   isolation, MCP servers, permissions and the like ([`RunError::Setting`]). Extra flags are not
+//!   supported over any server ([`RunError::Flag`]).
+//! - [`RunSettings::linger_limit`] and [`RunSettings::line_size_max`] apply to processes only.
 
 mod end;
 mod error;
@@ -14,7 +63,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use opencode_proto::{Answer, RunEvent};
 
 use crate::process::host::Host;
 
@@ -22,6 +70,13 @@ pub use error::RunError;
 use process::ProcessRun;
 pub use report::RunReport;
 pub use request::{Backend, RunRequest};
+
+pub use opencode_proto::{
+    AgentFallback, Answer, Deadlines, Diagnostic, Exit, LineCounts, Notice, Retention, RunEnd,
+    RunEvent, RunEventKind, RunOutcome, RunSettings, Step, StepRole, TextDelta,
+};
+
+pub use crate::process::{StartPacing, StartupRetry, Warning};
 use served::ServerRun;
 
 /// Events of one run, in order of arrival.
@@ -89,9 +144,8 @@ impl RunStream {
         result.expect("the stream ends when the run has ended")
     }
 
-    /// Ends the run. The stream goes on until the run has ended, as
-    /// [`RunEnd::Cancelled`](opencode_proto::RunEnd::Cancelled) unless the run ended by itself before. A
-    /// run that waits for its turn to start is not started.
+    /// Ends the run. The stream goes on until the run has ended, as [`RunEnd::Cancelled`] unless the
+    /// run ended by itself before. A run that waits for its turn to start is not started.
     pub fn cancel(&mut self) {
         match &mut self.driver {
             RunDriver::Process(run) => run.cancel(),

@@ -1,4 +1,37 @@
-//! Requirements on an async runtime, and waiting on any runtime.
+//! Requirements on an async runtime, and how to write an adapter.
+//!
+//! `opencode-tokio` and `opencode-async-std` are adapters; a third is one type and one test, about
+//! two hundred lines.
+//!
+//! 1. Implement [`Runtime`]. [`now`](Runtime::now) and [`timer`](Runtime::timer) share one clock. A
+//!    [`timer`](Runtime::timer) can be reset, also after it was ready.
+//!    [`blocking`](Runtime::blocking) and [`spawn`](Runtime::spawn) finish the work they are given
+//!    even when the caller stops waiting.
+//! 2. Start processes ([`process`](Runtime::process)): return the three pipes as [`ByteSink`] and
+//!    [`ByteSource`], and the end as [`ProcessExit`]. [`ChunkBuffer`] reads without copying. A
+//!    dropped [`Process`] runs on and is reaped; one that has ended is reaped before the drop
+//!    returns.
+//! 3. Connect ([`connect`](Runtime::connect)): a [`Connection`] is a socket with the byte traits of
+//!    `hyper`. Disable the delay of small writes (`TCP_NODELAY`).
+//! 4. Re-export this crate, and add `opencode()` and `builder()`, so that a program changes its
+//!    runtime by changing one name.
+//! 5. Expand the list of conformance tests in `tests/conformance.rs`, which finds omissions.
+//!
+//! ```ignore
+//! struct Mine;
+//!
+//! impl testkit::conformance::Adapter for Mine {
+//!     fn runtime() -> impl Runtime {
+//!         MyRuntime::new()
+//!     }
+//!
+//!     fn block_on<F: Future>(future: F) -> F::Output {
+//!         my_runtime::block_on(future)
+//!     }
+//! }
+//!
+//! testkit::conformance!(Mine);
+//! ```
 
 pub(crate) mod blocking;
 pub(crate) mod latch;

@@ -1,4 +1,8 @@
-//! Servers: started by us, or attached to.
+//! Servers: started by this library, or attached.
+//!
+//! [`OpenCode::serve`](crate::OpenCode::serve) starts a [`Server`],
+//! [`OpenCode::attach`](crate::OpenCode::attach) uses one that is running. [`Server::call`] carries
+//! out any operation of [`api`](crate::api).
 
 mod attach;
 pub(crate) mod core;
@@ -20,10 +24,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use opencode_proto::ServeOutcome;
-use opencode_proto::api::{Health, Operation, ServerHealth};
+use opencode_proto::api::{Health, Operation};
 
-use crate::http::CallError;
 use crate::process::binary::Version;
 use crate::process::host::NoDirectory;
 use crate::process::host::existing;
@@ -39,6 +41,13 @@ pub(crate) use request::Place;
 pub use request::{AttachRequest, ServeRequest};
 pub(crate) use start::serve;
 pub use stop::{ServerReport, StopError};
+
+pub use crate::http::{CallError, Endpoint, HttpLimits, Reached, UrlError};
+pub use opencode_proto::api::ServerHealth;
+pub use opencode_proto::{
+    EventStream, HubEnd, HubSettings, Interruption, RetryPolicy, ServeEnd, ServeOutcome,
+    ServeSettings,
+};
 
 /// A running server. Cloning it is cheap.
 ///

@@ -1,4 +1,28 @@
-//! A session of a server.
+//! Conversations: sessions of a server, their state, and typed answers.
+//!
+//! [`Server::create_session`](crate::Server::create_session) makes a [`Session`], and
+//! [`Session::send`] a [`TurnStream`]: the events of one turn, until [`opencode_proto::Turn`]
+//! decides that the turn has ended. All sessions of a directory share one event stream, which is
+//! reopened when the connection breaks.
+//!
+//! ```no_run
+//! use opencode_tokio::{CreateSession, PermissionReply, ServeRequest};
+//!
+//! # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
+//! let server = opencode.serve(ServeRequest::new().with_directory("/src/project")).await?;
+//! let session = server.create_session(CreateSession::new().with_title("tidy")).await?;
+//! let session = session.on_permission(|_| async { PermissionReply::Once });
+//! let mut turn = session.send("Tidy up.");
+//! while let Some(event) = turn.next_event().await {
+//!     if let Some(text) = event.text() {
+//!         print!("{text}");
+//!     }
+//! }
+//! let outcome = turn.outcome().await?;
+//! println!("{} tool calls, {} USD", outcome.tools().count(), outcome.cost());
+//! # Ok(())
+//! # }
+//! ```
 
 pub(crate) mod core;
 mod operations;
@@ -11,10 +35,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opencode_config::ModelRef;
-use opencode_proto::api::CreateSession;
 use opencode_proto::{
     Pending, PermissionKind, PermissionReply, PermissionRequest, QuestionKind, QuestionReply,
-    QuestionRequest, SessionId, SessionInfo,
+    QuestionRequest,
 };
 
 use crate::http::CallError;
@@ -26,10 +49,22 @@ use crate::session::turn::{TurnRequest, TurnStream};
 
 use self::core::SessionCore;
 
+pub use opencode_proto::api::CreateSession;
+pub use opencode_proto::{
+    Artifact, ArtifactChange, FileDiff, MessageInfo, MessageWithParts, Role, SessionId,
+    SessionInfo, SessionRevert, SessionStatus, Todo,
+};
+#[cfg(feature = "schema")]
+pub use schemars;
+pub use structured::{
+    AnswerSchema, Misfit, Problem, SchemaError, StructuredError, StructuredOutcome,
+    StructuredStream,
+};
+
 /// A session of a server. Cloning it is cheap.
 ///
 /// ```no_run
-/// # async fn example(server: opencode_client::Server) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example(server: opencode_tokio::Server) -> Result<(), Box<dyn std::error::Error>> {
 /// let session = server.create_session(Default::default()).await?;
 /// let outcome = session.send("Which licence does this project have?").outcome().await?;
 /// println!("{}", outcome.text());

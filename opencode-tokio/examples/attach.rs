@@ -19,7 +19,9 @@ use std::env;
 
 use backend::{Backend, Result, open};
 use opencode_tokio::api::ListSessions;
-use opencode_tokio::{AttachRequest, CreateSession, Credentials, Permissions, Server, ServerNews};
+use opencode_tokio::config::Credentials;
+use opencode_tokio::server::ServerNews;
+use opencode_tokio::{AttachRequest, CreateSession, Permissions, Server};
 use testkit::model::{Reply, Script};
 
 #[tokio::main]

@@ -23,9 +23,9 @@ use std::fs;
 
 use backend::{Result, open};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use opencode_tokio::batch::{BatchResults, JobNo};
 use opencode_tokio::{
-    BatchEvent, BatchReport, BatchRequest, BatchResults, Job, JobNo, ModelRef, RunConfig,
-    TurnEventKind,
+    BatchEvent, BatchReport, BatchRequest, Job, ModelRef, RunConfig, TurnEventKind,
 };
 use serde_json::json;
 use testkit::model::{ModelServer, Reply, Script};

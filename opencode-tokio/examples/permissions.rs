@@ -16,7 +16,8 @@ mod backend;
 use std::io::{self, Write};
 
 use backend::{Backend, Result, line, show};
-use opencode_tokio::{CreateSession, Pending, PermissionReply, PermissionRequest, Permissions};
+use opencode_tokio::turn::{Pending, PermissionRequest};
+use opencode_tokio::{CreateSession, PermissionReply, Permissions};
 use serde_json::json;
 use testkit::model::{Reply, Script};
 

@@ -16,10 +16,10 @@ mod backend;
 use std::io::{self, Write};
 
 use backend::{Backend, Result, line, show};
-use opencode_tokio::{
-    CreateSession, Pending, PermissionAction, PermissionReply, PermissionRequest, Policy,
-    PolicyVerdict,
-};
+use opencode_tokio::config::PermissionAction;
+use opencode_tokio::policy::PolicyVerdict;
+use opencode_tokio::turn::{Pending, PermissionRequest};
+use opencode_tokio::{CreateSession, PermissionReply, Policy};
 use serde_json::json;
 use testkit::model::{Reply, Script};
 

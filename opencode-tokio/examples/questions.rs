@@ -16,9 +16,8 @@ mod backend;
 use std::io::{self, Write};
 
 use backend::{Backend, Result, line, show};
-use opencode_tokio::{
-    Ask, CreateSession, Permissions, Question, QuestionAnswer, QuestionReply, TurnRequest,
-};
+use opencode_tokio::turn::{Question, QuestionAnswer};
+use opencode_tokio::{Ask, CreateSession, Permissions, QuestionReply, TurnRequest};
 use serde_json::json;
 use testkit::model::{Reply, Script};
 

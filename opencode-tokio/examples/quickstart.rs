@@ -16,8 +16,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 use std::{env, fs};
 
+use opencode_tokio::process::Binary;
 use opencode_tokio::{
-    BatchEvent, BatchReport, BatchRequest, Binary, Deadlines, Job, ModelRef, OpenCode, Permissions,
+    BatchEvent, BatchReport, BatchRequest, Deadlines, Job, ModelRef, OpenCode, Permissions,
     RunConfig, RunEventKind, RunReport, RunRequest,
 };
 use serde_json::json;

@@ -16,7 +16,7 @@
 mod backend;
 
 use backend::{Backend, Result, show};
-use opencode_tokio::schemars::{self, JsonSchema};
+use opencode_tokio::session::schemars::{self, JsonSchema};
 use opencode_tokio::{AnswerSchema, CreateSession, Permissions};
 use serde::Deserialize;
 use serde_json::{Value, json};

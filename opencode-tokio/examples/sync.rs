@@ -11,9 +11,10 @@
 use std::error::Error;
 use std::io::{self, Write};
 
+use opencode_tokio::process::Binary;
 use opencode_tokio::{
-    Binary, CreateSession, PermissionReply, Permissions, RunConfig, RunRequest, ServeRequest,
-    blocking, builder,
+    CreateSession, PermissionReply, Permissions, RunConfig, RunRequest, ServeRequest, blocking,
+    builder,
 };
 use serde_json::json;
 use testkit::model::{ModelServer, Reply, Script};

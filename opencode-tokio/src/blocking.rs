@@ -39,9 +39,10 @@ mod worker;
 use std::io;
 use std::path::PathBuf;
 
+use opencode_client::process::{BinaryNotFound, Version, VersionError};
 use opencode_client::{
-    AttachError, AttachRequest, BatchRequest, BinaryNotFound, RunError, RunReport, RunRequest,
-    ServeError, ServeRequest, Version, VersionError,
+    AttachError, AttachRequest, BatchRequest, RunError, RunReport, RunRequest, ServeError,
+    ServeRequest,
 };
 
 pub use server::Server;

@@ -41,12 +41,11 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
-mod process;
-mod runtime;
-mod socket;
 
+mod adapter;
+
+pub use adapter::TokioRuntime;
 pub use opencode_client::*;
-pub use runtime::TokioRuntime;
 
 /// An [`OpenCode`] on tokio, with the defaults.
 pub fn opencode() -> OpenCode {

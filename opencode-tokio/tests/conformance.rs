@@ -11,7 +11,8 @@ testkit::conformance!(adapter::Tokio);
 mod on_many_threads {
     use std::future::Future;
 
-    use opencode_tokio::{Runtime, TokioRuntime};
+    use opencode_tokio::TokioRuntime;
+    use opencode_tokio::runtime::Runtime;
     use testkit::conformance::Adapter;
 
     struct ManyThreads;

@@ -50,7 +50,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use opencode_client::Runtime;
+use opencode_client::runtime::Runtime;
 
 pub(crate) use self::host::yield_now;
 pub use self::host::{AnyRuntime, Host, SpawnedTask};

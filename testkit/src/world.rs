@@ -1,6 +1,6 @@
 //! A world in memory with virtual time, in which one seed makes every choice.
 //!
-//! A [`World`] has servers, processes, a network, and a [`Runtime`](opencode_client::Runtime) that
+//! A [`World`] has servers, processes, a network, and a [`Runtime`](opencode_client::runtime::Runtime) that
 //! shows the client nothing else: no real time passes, no socket is opened, no process is started.
 //! Directories are the exception: they are real, and the client has to remove the ones that it
 //! made. [`Weather`] says which faults occur and how often. One thread does everything, and the
@@ -46,7 +46,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use opencode_client::{Binary, Environment, OpenCode};
+use opencode_client::OpenCode;
+use opencode_client::config::Environment;
+use opencode_client::process::Binary;
 use tempfile::TempDir;
 
 use self::core::{Core, Owner, lock};

@@ -20,10 +20,10 @@ use std::error::Error;
 use std::num::NonZeroUsize;
 
 use futures_util::future::join_all;
-use opencode_tokio::{
-    BatchRequest, BatchSettings, Binary, Environment, Job, OpenCode, RunConfig, RunFlags,
-    RunRequest,
-};
+use opencode_tokio::batch::BatchSettings;
+use opencode_tokio::config::{Environment, RunFlags};
+use opencode_tokio::process::Binary;
+use opencode_tokio::{BatchRequest, Job, OpenCode, RunConfig, RunRequest};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -16,7 +16,7 @@ use crate::session::turn::handler::AskHandlers;
 /// One prompt of a batch, in a session of its own.
 ///
 /// ```
-/// use opencode_client::{Job, Permissions, RunConfig};
+/// use opencode_tokio::{Job, Permissions, RunConfig};
 ///
 /// let config = RunConfig::new().with_permission(Permissions::new().deny("*").allow("read"));
 /// let job = Job::new("Which licence does this project have?")

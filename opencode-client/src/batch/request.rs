@@ -11,7 +11,8 @@ use crate::server::{AttachRequest, ServeRequest};
 /// Jobs, and how to run them.
 ///
 /// ```
-/// use opencode_client::{BatchRequest, BatchResults, Budget};
+/// use opencode_tokio::batch::{BatchResults, Budget};
+/// use opencode_tokio::BatchRequest;
 ///
 /// let files = ["lib.rs", "main.rs"];
 /// let request = BatchRequest::new(files.map(|file| format!("Review {file}.")))

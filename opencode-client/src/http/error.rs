@@ -18,7 +18,7 @@ pub enum CallError {
     Connect {
         /// Method and URL of the request.
         request: String,
-        /// The cause: [`io::ErrorKind::TimedOut`] when [`HttpLimits::connect`](crate::HttpLimits)
+        /// The cause: [`io::ErrorKind::TimedOut`] when [`HttpLimits::connect`](crate::server::HttpLimits)
         /// has passed.
         source: io::Error,
     },

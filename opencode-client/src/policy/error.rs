@@ -6,7 +6,7 @@ use crate::http::CallError;
 /// Failure to put a session under a policy. The session may have got rules of its own by then.
 ///
 /// ```
-/// use opencode_client::PolicyError;
+/// use opencode_tokio::PolicyError;
 ///
 /// fn hint(error: &PolicyError) -> &'static str {
 ///     match error {

@@ -10,7 +10,7 @@ use crate::server::Server;
 /// Request for one run: a prompt, and how to run the prompt.
 ///
 /// ```
-/// use opencode_client::{Deadlines, RunRequest};
+/// use opencode_tokio::{Deadlines, RunRequest};
 /// use std::time::Duration;
 ///
 /// let request = RunRequest::new("What does this crate do?")

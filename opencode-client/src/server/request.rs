@@ -12,7 +12,7 @@ use crate::process::startup_retry::StartupRetry;
 /// with private directories.
 ///
 /// ```
-/// use opencode_client::{Permissions, RunConfig, ServeRequest};
+/// use opencode_tokio::{Permissions, RunConfig, ServeRequest};
 ///
 /// let config = RunConfig::new().with_permission(Permissions::new().ask("bash"));
 /// let request = ServeRequest::new().with_directory("/src/crate").with_config(config);
@@ -132,7 +132,8 @@ impl Default for ServeRequest {
 /// A server that runs already, here or elsewhere.
 ///
 /// ```
-/// use opencode_client::{AttachRequest, Credentials};
+/// use opencode_tokio::config::Credentials;
+/// use opencode_tokio::AttachRequest;
 ///
 /// let request = AttachRequest::new("http://127.0.0.1:4096")
 ///     .with_credentials(Credentials::new("its password"))

@@ -4,9 +4,10 @@ use std::env;
 use std::error::Error;
 use std::io;
 
+use opencode_tokio::event::Part;
+use opencode_tokio::process::Binary;
 use opencode_tokio::{
-    Binary, ModelRef, OpenCode, Part, Permissions, RunConfig, ServeRequest, Server, TurnEvent,
-    TurnEventKind,
+    ModelRef, OpenCode, Permissions, RunConfig, ServeRequest, Server, TurnEvent, TurnEventKind,
 };
 use tempfile::TempDir;
 use testkit::model::{ModelServer, Script};

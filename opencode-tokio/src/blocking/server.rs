@@ -1,7 +1,6 @@
 use opencode_client::api::Operation;
-use opencode_client::{
-    CallError, CreateSession, ServeOutcome, ServerHealth, ServerReport, SessionId, StopError,
-};
+use opencode_client::server::{ServeOutcome, ServerHealth, ServerReport, StopError};
+use opencode_client::{CallError, CreateSession, SessionId};
 
 use super::worker::Held;
 use super::{ServerEvents, Session};

@@ -2,9 +2,10 @@ use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use opencode_client::log::EventLogConfig;
+use opencode_client::turn::{Pending, PermissionRequest, QuestionRequest};
 use opencode_client::{
-    EventLogConfig, Pending, PermissionReply, PermissionRequest, Policy, PolicyError,
-    QuestionReply, QuestionRequest, SessionId, TurnRequest,
+    PermissionReply, Policy, PolicyError, QuestionReply, SessionId, TurnRequest,
 };
 
 use super::TurnStream;

@@ -1,6 +1,11 @@
+use opencode_client::batch::{BatchCounts, Spend};
+use opencode_client::event::MessageId;
+use opencode_client::run::Answer;
+use opencode_client::server::ServerNews;
+use opencode_client::turn::Transcript;
 use opencode_client::{
-    Answer, Ask, BatchCounts, BatchError, BatchEvent, BatchReport, MessageId, RunError, RunEvent,
-    RunReport, ServerNews, Spend, Transcript, TurnError, TurnEvent, TurnOutcome,
+    Ask, BatchError, BatchEvent, BatchReport, RunError, RunEvent, RunReport, TurnError, TurnEvent,
+    TurnOutcome,
 };
 
 use super::worker::Held;
@@ -122,15 +127,15 @@ impl Iterator for BatchStream {
     }
 }
 
-/// [`ServerEvents`](crate::ServerEvents) as an iterator.
+/// [`ServerEvents`](crate::server::ServerEvents) as an iterator.
 #[derive(Debug)]
 #[must_use = "events wait until they are read"]
-pub struct ServerEvents(pub(super) Held<crate::ServerEvents>);
+pub struct ServerEvents(pub(super) Held<crate::server::ServerEvents>);
 
 impl Iterator for ServerEvents {
     type Item = ServerNews;
 
     fn next(&mut self) -> Option<ServerNews> {
-        self.0.wait_mut(crate::ServerEvents::next)
+        self.0.wait_mut(crate::server::ServerEvents::next)
     }
 }

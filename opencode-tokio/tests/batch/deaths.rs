@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use opencode_tokio::{
-    Again, BatchEvent, BatchRequest, BatchSettings, JobError, JobRetry, RunConfig, TurnEnd,
-};
+use opencode_tokio::batch::{Again, BatchSettings, JobError, JobRetry};
+use opencode_tokio::{BatchEvent, BatchRequest, RunConfig, TurnEnd};
 use testkit::model::{Reply, Script};
 
 use crate::world::{BatchWorld, object, until};

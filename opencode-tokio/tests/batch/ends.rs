@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use opencode_tokio::batch::{Budget, JobError, NotRun, OverBudget};
+use opencode_tokio::event::{Deadline, RawJson};
 use opencode_tokio::{
-    AnswerSchema, BatchEvent, BatchRequest, Budget, Deadline, Deadlines, JobError, NotRun,
-    OverBudget, PermissionReply, Permissions, Policy, RawJson, TurnEnd, TurnEventKind,
+    AnswerSchema, BatchEvent, BatchRequest, Deadlines, PermissionReply, Permissions, Policy,
+    TurnEnd, TurnEventKind,
 };
 use serde::Deserialize;
 use serde_json::json;

@@ -1,8 +1,9 @@
 //! Batches on running servers.
 
+use opencode_tokio::batch::{GivenServer, JobError};
+use opencode_tokio::config::{Credentials, ServeFlags};
 use opencode_tokio::{
-    AttachRequest, BatchEvent, BatchRequest, Credentials, GivenServer, Job, JobError, Permissions,
-    ServeFlags, ServeRequest, Server,
+    AttachRequest, BatchEvent, BatchRequest, Job, Permissions, ServeRequest, Server,
 };
 use testkit::model::{Reply, Script};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use opencode_tokio::{
-    BatchEvent, BatchRequest, BatchSettings, JobError, Permissions, Retention, TurnEventKind,
-};
+use opencode_tokio::batch::{BatchSettings, JobError};
+use opencode_tokio::run::Retention;
+use opencode_tokio::{BatchEvent, BatchRequest, Permissions, TurnEventKind};
 use serde_json::json;
 use testkit::model::{Reply, Script};
 

@@ -7,9 +7,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use opencode_tokio::batch::{BatchResults, Earlier, JobError, JobRecord, ResultsError, Standing};
 use opencode_tokio::{
-    BatchError, BatchEvent, BatchRequest, BatchResults, Earlier, Job, JobError, JobRecord,
-    OpenCode, ResultsError, RunConfig, Standing, TokioRuntime,
+    BatchError, BatchEvent, BatchRequest, Job, OpenCode, RunConfig, TokioRuntime,
 };
 use serde_json::Value;
 use testkit::model::{Reply, Script};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs, thread};
 
+use opencode_tokio::process::Binary;
 use opencode_tokio::{
-    BatchEvent, BatchReport, BatchRequest, BatchStream, Binary, Deadlines, Job, OpenCode, RunConfig,
+    BatchEvent, BatchReport, BatchRequest, BatchStream, Deadlines, Job, OpenCode, RunConfig,
 };
 use serde_json::{Map, Value};
 use tempfile::TempDir;

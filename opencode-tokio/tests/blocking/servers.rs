@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use opencode_tokio::{
-    AttachRequest, BatchEvent, BatchRequest, CreateSession, GivenServer, ServeEnd, ServerEventKind,
-    ServerNews, TurnEnd, blocking,
-};
+use opencode_tokio::batch::GivenServer;
+use opencode_tokio::event::ServerEventKind;
+use opencode_tokio::server::{ServeEnd, ServerNews};
+use opencode_tokio::{AttachRequest, BatchEvent, BatchRequest, CreateSession, TurnEnd, blocking};
 use testkit::conformance::serve::{answering, request, stubborn};
 use testkit::server::{FakeServer, ServerScript, turn_events};
 

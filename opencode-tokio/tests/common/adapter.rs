@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use opencode_tokio::{Runtime, TokioRuntime};
+use opencode_tokio::TokioRuntime;
+use opencode_tokio::runtime::Runtime;
 use testkit::conformance::Adapter;
 
 pub(crate) struct Tokio;

@@ -11,8 +11,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use opencode_tokio::{
-    ByteSink, ByteSource, Connecting, Process, ProcessExit, Runtime, Timer, TokioRuntime,
+use opencode_tokio::TokioRuntime;
+use opencode_tokio::runtime::{
+    ByteSink, ByteSource, Connecting, Process, ProcessExit, Runtime, Timer,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use opencode_tokio::{
-    Deadline, Deadlines, Exit, RunEnd, RunError, RunReport, RunSettings, StartPacing, StartupRetry,
-    Version, VersionError,
-};
+use opencode_tokio::event::Deadline;
+use opencode_tokio::process::{Version, VersionError};
+use opencode_tokio::run::{Exit, RunSettings, StartPacing, StartupRetry};
+use opencode_tokio::{Deadlines, RunEnd, RunError, RunReport};
 use testkit::conformance::lines::{DATABASE_LOCKED, START, answer, text};
 use testkit::conformance::world::settings;
 use tokio::time::Instant;

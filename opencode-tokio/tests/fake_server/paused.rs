@@ -11,7 +11,9 @@ use std::sync::mpsc::{self, Sender};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use opencode_tokio::{Connecting, HttpLimits, Process, Runtime, Timer, TokioRuntime};
+use opencode_tokio::TokioRuntime;
+use opencode_tokio::runtime::{Connecting, Process, Runtime, Timer};
+use opencode_tokio::server::HttpLimits;
 use testkit::conformance::SpawnedTask;
 use testkit::conformance::turn::world::PlayedTurn;
 use tokio::sync::Notify;

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use opencode_tokio::{
-    Deadline, Deadlines, HubSettings, Interruption, TurnEnd, TurnEventKind, TurnRequest,
-};
+use opencode_tokio::event::Deadline;
+use opencode_tokio::server::{HubSettings, Interruption};
+use opencode_tokio::{Deadlines, TurnEnd, TurnEventKind, TurnRequest};
 use serde_json::json;
 use testkit::conformance::Host;
 use testkit::conformance::turn::world::{TurnWorld, patient};

@@ -1,6 +1,7 @@
 //! Commands: a policy can reject them, but not confine them.
 
-use opencode_tokio::{PermissionAction, PermissionReply, Policy};
+use opencode_tokio::config::PermissionAction;
+use opencode_tokio::{PermissionReply, Policy};
 use serde_json::{Value, json};
 
 use crate::world::{PolicyWorld, Verdicts};

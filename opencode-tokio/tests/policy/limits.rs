@@ -3,9 +3,10 @@
 use std::future::ready;
 use std::sync::{Arc, Mutex};
 
-use opencode_tokio::{
-    Pending, PermissionReply, PermissionRequest, Policy, PolicyReason, Prompt, ToolSwitch,
-};
+use opencode_tokio::config::ToolSwitch;
+use opencode_tokio::policy::PolicyReason;
+use opencode_tokio::turn::{Pending, PermissionRequest};
+use opencode_tokio::{PermissionReply, Policy, Prompt};
 use serde_json::{Value, json};
 use testkit::model::{Reply, Script};
 use tokio::sync::Semaphore;

@@ -1,6 +1,7 @@
 //! Tools and resources of MCP servers.
 
-use opencode_tokio::{PermissionAction, Policy};
+use opencode_tokio::Policy;
+use opencode_tokio::config::PermissionAction;
 use serde_json::{Value, json};
 
 use crate::world::{PolicyWorld, Verdicts, tools};

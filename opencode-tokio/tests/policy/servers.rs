@@ -1,6 +1,7 @@
 //! Servers whose agents may act without permission.
 
-use opencode_tokio::{PermissionAction, Policy, PolicyError};
+use opencode_tokio::config::PermissionAction;
+use opencode_tokio::{Policy, PolicyError};
 use serde_json::json;
 
 use crate::world::PolicyWorld;

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use std::{env, fs};
 
+use opencode_tokio::config::{Credentials, ServeFlags};
+use opencode_tokio::policy::PolicyVerdict;
 use opencode_tokio::{
-    AttachRequest, CreateSession, Credentials, Deadlines, PermissionReply, Policy, PolicyVerdict,
-    RunConfig, ServeFlags, ServeRequest, Server, Session, TurnOutcome, TurnRequest,
+    AttachRequest, CreateSession, Deadlines, PermissionReply, Policy, RunConfig, ServeRequest,
+    Server, Session, TurnOutcome, TurnRequest,
 };
 use serde_json::{Value, json};
 use testkit::conformance::real::kept;
@@ -171,8 +173,9 @@ pub(crate) fn prompt(request: impl Into<TurnRequest>) -> TurnRequest {
 
 /// Tools that were called, with their states.
 pub(crate) fn tools(outcome: &TurnOutcome) -> Vec<(String, String)> {
-    let of =
-        |tool: &opencode_tokio::ToolPart| (tool.tool.to_string(), tool.state.status().to_owned());
+    let of = |tool: &opencode_tokio::event::ToolPart| {
+        (tool.tool.to_string(), tool.state.status().to_owned())
+    };
     outcome.tools().map(of).collect()
 }
 

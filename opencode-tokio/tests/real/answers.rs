@@ -1,6 +1,6 @@
 //! Answers of runs.
 
-use opencode_tokio::{Reasoning, RunFlags};
+use opencode_tokio::config::{Reasoning, RunFlags};
 use testkit::conformance::real::runs::{RunWorld, types};
 use testkit::model::{Reply, RequestKind};
 

@@ -1,8 +1,9 @@
 //! Conversations that exceed the context of the model.
 
-use opencode_tokio::{
-    DataHome, ErrorName, Exit, Isolation, Resume, RunEnd, RunError, RunFlags, StepRole,
-};
+use opencode_tokio::config::{DataHome, Isolation, Resume, RunFlags};
+use opencode_tokio::event::ErrorName;
+use opencode_tokio::run::{Exit, StepRole};
+use opencode_tokio::{RunEnd, RunError};
 use testkit::conformance::real::runs::RunWorld;
 use testkit::model::{Reply, RequestKind, Script};
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use opencode_tokio::{Deadline, Deadlines, RunEnd, RunError, RunEventKind};
+use opencode_tokio::event::Deadline;
+use opencode_tokio::{Deadlines, RunEnd, RunError, RunEventKind};
 use testkit::conformance::real::runs::{RunWorld, bash};
 use testkit::model::{Reply, Script};
 

@@ -4,7 +4,9 @@ use std::fs;
 use std::time::Instant;
 
 use opencode_proto::{Run, RunAction, RunSettings};
-use opencode_tokio::{AgentFallback, EventLogConfig, EventLogMode, RunError, RunEvent, RunOutcome};
+use opencode_tokio::log::{EventLogConfig, EventLogMode};
+use opencode_tokio::run::{AgentFallback, RunOutcome};
+use opencode_tokio::{RunError, RunEvent};
 use testkit::conformance::real::runs::{RunWorld, bash, types};
 use testkit::model::{Reply, Script};
 

@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use opencode_tokio::{
-    Binary, ConfigWarning, Isolation, ProjectConfig, RunConfig, RunFlags, Warning, parse_version,
-};
+use opencode_tokio::RunConfig;
+use opencode_tokio::config::{ConfigWarning, Isolation, ProjectConfig, RunFlags};
+use opencode_tokio::process::{Binary, parse_version};
+use opencode_tokio::run::Warning;
 use serde_json::json;
 use testkit::conformance::real::runs::{OF_THE_PROJECT, RunWorld, bash, project, seen};
 use testkit::model::{Gate, Reply, Script};

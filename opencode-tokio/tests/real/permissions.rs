@@ -1,9 +1,10 @@
 //! Permissions in run mode, which no one can grant.
 
-use opencode_tokio::{
-    Approval, Exit, Notice, PermissionAction, PermissionError, Permissions, RunConfigError, RunEnd,
-    RunError, RunFlags,
+use opencode_tokio::config::{
+    Approval, PermissionAction, PermissionError, RunConfigError, RunFlags,
 };
+use opencode_tokio::run::{Exit, Notice};
+use opencode_tokio::{Permissions, RunEnd, RunError};
 use serde_json::json;
 use testkit::conformance::real::runs::{RunWorld, bash};
 use testkit::model::{Reply, Script};

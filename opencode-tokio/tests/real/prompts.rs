@@ -1,6 +1,6 @@
 //! Prompts as they reach the model.
 
-use opencode_tokio::RunFlags;
+use opencode_tokio::config::RunFlags;
 use serde_json::json;
 use testkit::conformance::real::runs::RunWorld;
 use testkit::model::Reply;

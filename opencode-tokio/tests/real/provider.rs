@@ -1,6 +1,8 @@
 //! Failures of the model's provider.
 
-use opencode_tokio::{ErrorName, Exit, RunEnd, RunError, RunReport};
+use opencode_tokio::event::ErrorName;
+use opencode_tokio::run::Exit;
+use opencode_tokio::{RunEnd, RunError, RunReport};
 use testkit::conformance::real::runs::RunWorld;
 use testkit::model::{Reply, Script};
 

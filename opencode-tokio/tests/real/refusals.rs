@@ -1,9 +1,9 @@
 //! Runs that OpenCode refuses to start, or starts with another agent.
 
-use opencode_tokio::{
-    AgentFallback, ErrorName, Exit, Notice, RunConfig, RunEnd, RunError, RunFlags, RunReport,
-    RunRequest,
-};
+use opencode_tokio::config::RunFlags;
+use opencode_tokio::event::ErrorName;
+use opencode_tokio::run::{AgentFallback, Exit, Notice};
+use opencode_tokio::{RunConfig, RunEnd, RunError, RunReport, RunRequest};
 use serde_json::json;
 use testkit::conformance::real::runs::{RunWorld, object};
 use testkit::model::Reply;

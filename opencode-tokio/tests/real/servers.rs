@@ -2,7 +2,8 @@
 
 use std::net::TcpListener;
 
-use opencode_tokio::{Isolation, RunConfig, ServeError, ServeRequest, UserConfig};
+use opencode_tokio::config::{Isolation, UserConfig};
+use opencode_tokio::{RunConfig, ServeError, ServeRequest};
 use testkit::conformance::real::runs::{RunWorld, object, permit};
 
 use crate::on;

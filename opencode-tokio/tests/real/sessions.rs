@@ -1,6 +1,7 @@
 //! Sessions that several runs share, in a data directory of the caller.
 
-use opencode_tokio::{DataHome, Isolation, Resume, RunConfig, RunEnd, RunFlags};
+use opencode_tokio::config::{DataHome, Isolation, Resume, RunFlags};
+use opencode_tokio::{RunConfig, RunEnd};
 use testkit::conformance::real::runs::RunWorld;
 use testkit::model::{ModelRequest, Reply};
 

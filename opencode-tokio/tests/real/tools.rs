@@ -1,6 +1,7 @@
 //! Tool calls in run mode.
 
-use opencode_tokio::{RunEventKind, ToolPart, ToolState};
+use opencode_tokio::RunEventKind;
+use opencode_tokio::event::{ToolPart, ToolState};
 use serde::Deserialize;
 use serde_json::json;
 use testkit::conformance::real::runs::{RunWorld, bash, types};

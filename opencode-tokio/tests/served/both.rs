@@ -1,9 +1,8 @@
 //! The same prompt over a server and as a process has the same events and results.
 
-use opencode_tokio::{
-    Approval, EventLogConfig, PermissionAction, Permissions, Reasoning, RunEnd, RunError, RunEvent,
-    RunFlags,
-};
+use opencode_tokio::config::{Approval, PermissionAction, Reasoning, RunFlags};
+use opencode_tokio::log::EventLogConfig;
+use opencode_tokio::{Permissions, RunEnd, RunError, RunEvent};
 use serde_json::{Value, json};
 use testkit::conformance::real::runs::bash;
 use testkit::model::{Reply, Script};

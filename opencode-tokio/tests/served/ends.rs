@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use opencode_tokio::{Deadline, Deadlines, RunEnd, RunEvent, RunStream};
+use opencode_tokio::event::Deadline;
+use opencode_tokio::{Deadlines, RunEnd, RunEvent, RunStream};
 use testkit::conformance::real::live::wait_for_model_disconnect;
 use testkit::conformance::real::runs::bash;
 use testkit::conformance::real::sessions::wait_for_sleepers;

@@ -1,6 +1,9 @@
 //! Runs that start a server of their own.
 
-use opencode_tokio::{Backend, Deadline, Deadlines, Exit, RunEnd, RunEvent, RunFlags, RunRequest};
+use opencode_tokio::config::RunFlags;
+use opencode_tokio::event::Deadline;
+use opencode_tokio::run::{Backend, Exit};
+use opencode_tokio::{Deadlines, RunEnd, RunEvent, RunRequest};
 use serde_json::json;
 use testkit::conformance::real::runs::{RunWorld, bash, object, types};
 use testkit::model::{Reply, Script};

@@ -1,9 +1,10 @@
 //! Runs that share a server.
 
-use opencode_tokio::{
-    Backend, ExtraFlags, FlagValue, Isolation, LogLevel, Permissions, ProjectConfig, Resume,
-    RunConfig, RunEnd, RunError, RunFlags, RunRequest, ServeRequest, ToolSwitch,
+use opencode_tokio::config::{
+    ExtraFlags, FlagValue, Isolation, LogLevel, ProjectConfig, Resume, RunFlags, ToolSwitch,
 };
+use opencode_tokio::run::Backend;
+use opencode_tokio::{Permissions, RunConfig, RunEnd, RunError, RunRequest, ServeRequest};
 use serde_json::json;
 use testkit::conformance::real::runs;
 use testkit::model::{ModelRequest, Reply};
@@ -26,7 +27,7 @@ async fn settings_of_a_running_server_are_refused() {
         ("permissions", config().with_permission(Permissions::new().deny("bash"))),
         ("tools", config().with_tool("bash", ToolSwitch::Disabled)),
         ("log level", flags(RunFlags::new().with_log_level(LogLevel::Debug))),
-        ("plugins", flags(RunFlags::new().with_plugins(opencode_tokio::Plugins::BuiltIn))),
+        ("plugins", flags(RunFlags::new().with_plugins(opencode_tokio::config::Plugins::BuiltIn))),
     ];
     for (expected, config) in settings {
         let request = world.request("shared-never", Reply::new()).with_config(config);

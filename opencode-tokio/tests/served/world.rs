@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use opencode_tokio::config::RunFlags;
+use opencode_tokio::run::{Answer, Backend};
 use opencode_tokio::{
-    Answer, Backend, Deadlines, RunConfig, RunError, RunEvent, RunEventKind, RunFlags, RunReport,
-    RunRequest, RunStream,
+    Deadlines, RunConfig, RunError, RunEvent, RunEventKind, RunReport, RunRequest, RunStream,
 };
 use testkit::conformance::real::sessions::object;
 use testkit::conformance::real::{runs, sessions};

@@ -3,9 +3,10 @@
 //! Such a prompt quotes the answer. A script therefore selects the next script by a marker in its
 //! answer.
 
+use opencode_tokio::event::RawJson;
+use opencode_tokio::session::{Misfit, StructuredError};
 use opencode_tokio::{
-    AnswerSchema, Ask, CreateSession, Misfit, PermissionReply, Permissions, Prompt, RawJson,
-    StructuredError, TurnRequest,
+    AnswerSchema, Ask, CreateSession, PermissionReply, Permissions, Prompt, TurnRequest,
 };
 use serde_json::json;
 use testkit::model::{Gate, Reply, Script};

@@ -1,9 +1,9 @@
 //! Requests for typed answers that are refused before the post.
 
-use opencode_tokio::{
-    AnswerSchema, CommandRequest, Prompt, PromptReply, RawJson, ShellRequest, StructuredError,
-    TurnRequest,
-};
+use opencode_tokio::event::RawJson;
+use opencode_tokio::session::StructuredError;
+use opencode_tokio::turn::{CommandRequest, PromptReply, ShellRequest};
+use opencode_tokio::{AnswerSchema, Prompt, TurnRequest};
 use serde_json::{Value, json};
 
 use crate::on;
@@ -46,6 +46,8 @@ async fn a_schema_that_cannot_be_validated_is_not_sent() {
 
 /// Checks at compile time that a stream can move to a task.
 #[expect(dead_code, reason = "compiling the function is the check")]
-fn streams_are_send_and_static(stream: opencode_tokio::StructuredStream) -> impl Send + 'static {
+fn streams_are_send_and_static(
+    stream: opencode_tokio::session::StructuredStream,
+) -> impl Send + 'static {
     stream
 }

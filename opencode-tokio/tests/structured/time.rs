@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opencode_tokio::{
-    AnswerSchema, Deadline, Deadlines, PermissionReply, StructuredError, StructuredOutcome,
-    TurnEnd, TurnRequest,
-};
+use opencode_tokio::event::Deadline;
+use opencode_tokio::session::{StructuredError, StructuredOutcome};
+use opencode_tokio::{AnswerSchema, Deadlines, PermissionReply, TurnEnd, TurnRequest};
 use serde_json::json;
 use testkit::conformance::Host;
 use testkit::conformance::turn::world::{TurnWorld, patient};

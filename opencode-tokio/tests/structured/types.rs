@@ -1,7 +1,8 @@
 //! Types of answers.
 
-use opencode_tokio::schemars::{self, JsonSchema};
-use opencode_tokio::{Misfit, StructuredError, StructuredStream, TurnOutcome};
+use opencode_tokio::TurnOutcome;
+use opencode_tokio::session::schemars::{self, JsonSchema};
+use opencode_tokio::session::{Misfit, StructuredError, StructuredStream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::model::{ModelRequest, Reply};

@@ -5,9 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use opencode_tokio::config::{DataHome, Environment, Isolation};
+use opencode_tokio::process::Binary;
+use opencode_tokio::server::ServeEnd;
 use opencode_tokio::{
-    AttachRequest, Binary, CreateSession, DataHome, Environment, Isolation, OpenCode, RunConfig,
-    ServeEnd, ServeRequest, Server, Session, TurnEnd,
+    AttachRequest, CreateSession, OpenCode, RunConfig, ServeRequest, Server, Session, TurnEnd,
 };
 use tempfile::TempDir;
 use testkit::conformance::real::behind::{FollowedTurn, follow};

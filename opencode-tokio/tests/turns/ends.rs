@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use opencode_tokio::{
-    Deadline, Deadlines, ErrorName, FinishReason, Role, Session, TurnEnd, TurnEventKind,
-    TurnRequest,
-};
+use opencode_tokio::event::{Deadline, ErrorName, FinishReason};
+use opencode_tokio::session::Role;
+use opencode_tokio::{Deadlines, Session, TurnEnd, TurnEventKind, TurnRequest};
 use testkit::conformance::real::live::{
     LiveTurn, assert_session_continues, run_turn, until_idle, wait_for_model_disconnect,
 };

@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use opencode_tokio::{
-    CreateSession, ErrorName, ModelRef, Prompt, PromptFile, TurnEnd, TurnEventKind, TurnSettings,
-};
+use opencode_tokio::event::ErrorName;
+use opencode_tokio::turn::{PromptFile, TurnSettings};
+use opencode_tokio::{CreateSession, ModelRef, Prompt, TurnEnd, TurnEventKind};
 use testkit::conformance::real::live::{
     EndedTurn, LiveTurn, assert_session_continues, requests_of, run_turn,
 };

@@ -3,10 +3,10 @@
 use std::fs;
 use std::sync::Arc;
 
-use opencode_tokio::{
-    CreateSession, ModelRef, Permissions, Prompt, PromptFile, PromptPart, Subtask, ToolState,
-    ToolSwitch, TurnRequest,
-};
+use opencode_tokio::config::ToolSwitch;
+use opencode_tokio::event::ToolState;
+use opencode_tokio::turn::{PromptFile, PromptPart, Subtask};
+use opencode_tokio::{CreateSession, ModelRef, Permissions, Prompt, TurnRequest};
 use serde_json::{Value, json};
 use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::{ModelRequest, Reply, Script};

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use opencode_tokio::{
-    ApiErrorKind, CommandRequest, InitRequest, ModelRef, Origin, OutputFormat, Prompt, PromptReply,
-    RawJson, Role, ShellRequest, TurnEnd, TurnEventKind,
+use opencode_tokio::event::{ApiErrorKind, RawJson};
+use opencode_tokio::session::Role;
+use opencode_tokio::turn::{
+    CommandRequest, InitRequest, Origin, OutputFormat, PromptReply, ShellRequest,
 };
+use opencode_tokio::{ModelRef, Prompt, TurnEnd, TurnEventKind};
 use serde_json::json;
 use testkit::conformance::real::live::{
     CALL_TOKENS, EndedTurn, LiveTurn, assert_session_continues, requests_of, run_turn, until_idle,
@@ -217,7 +219,7 @@ async fn a_missing_structured_answer_is_an_error() {
     let turn = run_turn(&session, structured("How many? [[kinds-formless]]")).await;
 
     let TurnEnd::AgentError(error) = &turn.outcome.end else { panic!("{:#?}", turn.outcome) };
-    assert_eq!(error.name, opencode_tokio::ErrorName::STRUCTURED_OUTPUT);
+    assert_eq!(error.name, opencode_tokio::event::ErrorName::STRUCTURED_OUTPUT);
     assert_eq!(turn.outcome.text(), "Forty-two.");
     assert_session_continues(&world, &session).await;
 }

@@ -8,9 +8,9 @@ mod work;
 use bytes::Bytes;
 use http::{Request, Response};
 use opencode_tokio::api::{ApiError, ListSessions, Operation, SessionRoots};
+use opencode_tokio::event::{ApiErrorKind, RawJson};
 use opencode_tokio::{
-    ApiErrorKind, CallError, CreateSession, ModelRef, PermissionReply, Permissions, RawJson,
-    SessionId, TurnEventKind,
+    CallError, CreateSession, ModelRef, PermissionReply, Permissions, SessionId, TurnEventKind,
 };
 use serde_json::{Value, json};
 use testkit::conformance::real::sessions::{SessionWorld, play, prompt};

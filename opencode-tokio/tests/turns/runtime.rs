@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use opencode_tokio::{
-    Deadline, Deadlines, ErrorName, HttpLimits, HubSettings, PermissionReply, TurnEnd,
-};
+use opencode_tokio::event::{Deadline, ErrorName};
+use opencode_tokio::server::{HttpLimits, HubSettings};
+use opencode_tokio::{Deadlines, PermissionReply, TurnEnd};
 use testkit::conformance::real::asking::{asking, commands, completed, tools};
 use testkit::conformance::real::sessions::{SessionWorld, failed_outcome, play, prompt};
 use testkit::model::{Gate, Reply};

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use opencode_tokio::{
-    Artifact, ArtifactChange, EventLogConfig, ModelRef, Part, Prompt, TextKind, ToolState,
-    TurnEvent, TurnEventKind, TurnStream,
-};
+use opencode_tokio::event::{Part, ToolState};
+use opencode_tokio::log::EventLogConfig;
+use opencode_tokio::session::{Artifact, ArtifactChange};
+use opencode_tokio::turn::TextKind;
+use opencode_tokio::{ModelRef, Prompt, TurnEvent, TurnEventKind, TurnStream};
 use serde_json::{Value, json};
 use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::{Gate, Reply, Script, Usage};

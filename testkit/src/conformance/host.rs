@@ -12,9 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures_channel::oneshot;
 use futures_util::future::{AbortHandle, Abortable, Either, select};
-use opencode_client::{
-    Builder, Connecting, OpenCode, Process, ProcessControl, RunStream, Runtime, Timer,
-};
+use opencode_client::runtime::{Connecting, Process, ProcessControl, Runtime, Timer};
+use opencode_client::{Builder, OpenCode, RunStream};
 
 use super::{Adapter, CaseFuture};
 

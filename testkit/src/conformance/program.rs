@@ -8,7 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::{env, fs, process};
 
-use opencode_client::{Binary, RunEventKind, RunRequest, ServeRequest};
+use opencode_client::process::Binary;
+use opencode_client::{RunEventKind, RunRequest, ServeRequest};
 
 use super::Host;
 use super::world::ProgramWorld;

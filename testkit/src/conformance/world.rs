@@ -7,10 +7,11 @@ use std::process::Command;
 use std::task::{Context, Poll, Waker};
 use std::{fs, thread};
 
-use opencode_client::{
-    Binary, Builder, Deadlines, Environment, OpenCode, RunEvent, RunRequest, RunSettings,
-    RunStream, Runtime,
-};
+use opencode_client::config::Environment;
+use opencode_client::process::Binary;
+use opencode_client::run::RunSettings;
+use opencode_client::runtime::Runtime;
+use opencode_client::{Builder, Deadlines, OpenCode, RunEvent, RunRequest, RunStream};
 use tempfile::TempDir;
 
 use crate::conformance::{Host, LONG};

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use opencode_client::{Connecting, Connection};
+use opencode_client::runtime::{Connecting, Connection};
 
 use super::core::{Core, lock};
 use super::link::{LinkFaults, ServerEnd, connection};

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use opencode_client::{ByteSink, ByteSource, Process, ProcessExit};
+use opencode_client::runtime::{ByteSink, ByteSource, Process, ProcessExit};
 
 use super::WorldState;
 use super::core::{Owner, lock};

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use opencode_client::{Connecting, Process, ProcessControl, Runtime, Timer};
+use opencode_client::runtime::{Connecting, Process, ProcessControl, Runtime, Timer};
 
 use super::WorldState;
 use super::core::{BoxFuture, Core, Owner, Sleep};

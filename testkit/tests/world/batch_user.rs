@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use opencode_client::{
-    BatchEvent, BatchRequest, BatchSettings, Deadlines, GivenServer, Job, JobReport, OpenCode,
-    ServeRequest,
-};
+use opencode_client::batch::{BatchSettings, GivenServer, JobReport};
+use opencode_client::{BatchEvent, BatchRequest, Deadlines, Job, OpenCode, ServeRequest};
 use testkit::world::{Inhabitant, PromptEnd, Weather};
 
 use crate::check::Ledger;

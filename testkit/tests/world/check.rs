@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use opencode_client::{Deadline, TurnEnd, TurnError, TurnEvent, TurnEventKind, TurnOutcome};
+use opencode_client::event::Deadline;
+use opencode_client::{TurnEnd, TurnError, TurnEvent, TurnEventKind, TurnOutcome};
 use testkit::world::{AskReply, Inhabitant, PromptEnd, PromptTruth, Weather, WorldServer};
 
 use crate::plan::{Answering, Logging, Reading, TurnPlan};

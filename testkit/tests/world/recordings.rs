@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use opencode_client::api::AbortSession;
+use opencode_client::event::ServerEvent;
+use opencode_client::server::ServerNews;
 use opencode_client::{
-    AttachRequest, CreateSession, PermissionReply, QuestionReply, ServerEvent, ServerNews, Session,
-    TurnRequest,
+    AttachRequest, CreateSession, PermissionReply, QuestionReply, Session, TurnRequest,
 };
 use serde_json::Value;
 use testkit::world::{AgentScript, AgentStep, AgentTool, AskKind, Weather, World};

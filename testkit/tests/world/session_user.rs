@@ -3,9 +3,9 @@
 use std::panic;
 use std::time::Duration;
 
+use opencode_client::log::EventLogConfig;
 use opencode_client::{
-    Ask, Deadlines, EventLogConfig, PermissionReply, QuestionReply, Session, TurnRequest,
-    TurnStream,
+    Ask, Deadlines, PermissionReply, QuestionReply, Session, TurnRequest, TurnStream,
 };
 use testkit::world::{AskReply, Inhabitant, Weather};
 

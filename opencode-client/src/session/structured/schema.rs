@@ -14,7 +14,8 @@ use super::wrapper::{ANSWER, Wrapping, unwrap, wrap};
 /// What an answer has to look like, how it is checked, and how often the model is asked again. Cloning it is cheap.
 ///
 /// ```
-/// use opencode_client::{AnswerSchema, RawJson};
+/// use opencode_tokio::event::RawJson;
+/// use opencode_tokio::AnswerSchema;
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Licence {

@@ -14,7 +14,8 @@ use crate::log::EventLogConfig;
 ///
 /// ```
 /// use std::time::Duration;
-/// use opencode_client::{CommandRequest, Deadlines, PermissionReply, Prompt, TurnRequest};
+/// use opencode_tokio::turn::CommandRequest;
+/// use opencode_tokio::{Deadlines, PermissionReply, Prompt, TurnRequest};
 ///
 /// let request = TurnRequest::from(Prompt::from("Tidy up.").with_agent("build"))
 ///     .with_deadlines(Deadlines::default().with_overall(Duration::from_secs(300)))

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use opencode_tokio::{FileDiff, MessageId, Session};
+use opencode_tokio::Session;
+use opencode_tokio::event::MessageId;
+use opencode_tokio::session::FileDiff;
 use serde_json::json;
 use testkit::conformance::real::sessions::{LONG, SessionWorld, play, prompt};
 use testkit::model::{Reply, Script};

@@ -1,6 +1,8 @@
 //! Forks and reverts.
 
-use opencode_tokio::{MessageWithParts, Part, Session};
+use opencode_tokio::Session;
+use opencode_tokio::event::Part;
+use opencode_tokio::session::MessageWithParts;
 use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::Reply;
 

@@ -1,7 +1,9 @@
 //! Messages of sessions.
 
 use opencode_tokio::api::{ListMessages, PromptReply};
-use opencode_tokio::{ApiErrorKind, Part, Prompt, Role, SessionStatus, TurnEventKind};
+use opencode_tokio::event::{ApiErrorKind, Part};
+use opencode_tokio::session::{Role, SessionStatus};
+use opencode_tokio::{Prompt, TurnEventKind};
 use testkit::conformance::real::live::until_idle;
 use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::{Gate, Reply};

@@ -1,6 +1,8 @@
 //! Aborts, summaries, todo lists and sharing.
 
-use opencode_tokio::{ApiErrorKind, ModelRef, Todo, TurnEventKind};
+use opencode_tokio::event::ApiErrorKind;
+use opencode_tokio::session::Todo;
+use opencode_tokio::{ModelRef, TurnEventKind};
 use serde_json::json;
 use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::{Reply, RequestKind, Script};

@@ -4,7 +4,8 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use opencode_client::{HttpLimits, Runtime};
+use opencode_client::runtime::Runtime;
+use opencode_client::server::HttpLimits;
 use serde_json::json;
 
 use super::kept::install_nothing;

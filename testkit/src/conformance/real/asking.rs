@@ -3,9 +3,11 @@
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
 
+use opencode_client::event::ToolPart;
+use opencode_client::turn::{Pending, PermissionRequest};
 use opencode_client::{
-    CreateSession, Pending, PermissionReply, PermissionRequest, Permissions, Session, ToolPart,
-    TurnEnd, TurnOutcome, api::ListPermissions,
+    CreateSession, PermissionReply, Permissions, Session, TurnEnd, TurnOutcome,
+    api::ListPermissions,
 };
 use serde_json::json;
 

@@ -1,8 +1,9 @@
 //! Batches of several jobs on shared servers.
 
+use opencode_client::batch::BatchResults;
+use opencode_client::event::RawJson;
 use opencode_client::{
-    AnswerSchema, BatchEvent, BatchRequest, BatchResults, Job, Permissions, Policy, RawJson,
-    TurnEventKind,
+    AnswerSchema, BatchEvent, BatchRequest, Job, Permissions, Policy, TurnEventKind,
 };
 use serde_json::{Value, json};
 

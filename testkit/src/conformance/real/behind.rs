@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use opencode_client::server::HubSettings;
 use opencode_client::{
-    AttachRequest, CreateSession, HubSettings, Session, TurnError, TurnEvent, TurnEventKind,
-    TurnOutcome, TurnStream,
+    AttachRequest, CreateSession, Session, TurnError, TurnEvent, TurnEventKind, TurnOutcome,
+    TurnStream,
 };
 
 use super::sessions::{LONG, SessionWorld, credentials};

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::{env, fs, thread};
 
-use opencode_client::{Binary, Environment, OpenCode, ServeRequest};
+use opencode_client::config::Environment;
+use opencode_client::process::Binary;
+use opencode_client::{OpenCode, ServeRequest};
 
 use crate::conformance::Host;
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::{Either, select};
+use opencode_client::event::PartId;
+use opencode_client::session::SessionStatus;
+use opencode_client::turn::Origin;
 use opencode_client::{
-    Origin, PartId, Session, SessionStatus, TurnError, TurnEvent, TurnEventKind, TurnOutcome,
-    TurnRequest, TurnStream,
+    Session, TurnError, TurnEvent, TurnEventKind, TurnOutcome, TurnRequest, TurnStream,
 };
 
 use super::sessions::{LONG, SessionWorld, prompt};

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use opencode_client::api::ListPermissions;
-use opencode_client::{
-    CreateSession, HubSettings, PermissionReply, Permissions, TurnEventKind, TurnRequest,
-};
+use opencode_client::server::HubSettings;
+use opencode_client::{CreateSession, PermissionReply, Permissions, TurnEventKind, TurnRequest};
 use serde_json::json;
 
 use super::behind::{ProxiedSession, TurnFollower, follow};

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use opencode_client::{CreateSession, HubSettings, Interruption, Origin, Part, TurnEventKind};
+use opencode_client::event::Part;
+use opencode_client::server::{HubSettings, Interruption};
+use opencode_client::turn::Origin;
+use opencode_client::{CreateSession, TurnEventKind};
 use serde_json::json;
 
 use super::behind::{ProxiedSession, follow, is_lost};

@@ -2,7 +2,8 @@
 
 use std::future::Ready;
 
-use opencode_client::{Pending, PermissionReply, PermissionRequest, TurnEventKind};
+use opencode_client::turn::{Pending, PermissionRequest};
+use opencode_client::{PermissionReply, TurnEventKind};
 use serde_json::json;
 
 use super::asking::{PermissionLog, asking, commands, completed, pending, refused, tools};

@@ -2,9 +2,8 @@
 
 use futures_channel::mpsc;
 use futures_util::StreamExt;
-use opencode_client::{
-    Ask, PermissionReply, PermissionToken, TurnEventKind, TurnOutcome, TurnStream,
-};
+use opencode_client::turn::PermissionToken;
+use opencode_client::{Ask, PermissionReply, TurnEventKind, TurnOutcome, TurnStream};
 
 use super::asking::{PermissionLog, asking, commands, completed, refused, tools};
 use super::sessions::{SessionWorld, failed_outcome, prompt};

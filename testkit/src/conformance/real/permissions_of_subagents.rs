@@ -1,6 +1,7 @@
 //! Permission requests of subagents.
 
-use opencode_client::{Origin, PermissionReply, TurnEventKind};
+use opencode_client::turn::Origin;
+use opencode_client::{PermissionReply, TurnEventKind};
 use serde_json::json;
 
 use super::asking::{PermissionLog, commands, completed, tools};

@@ -4,10 +4,8 @@ use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
 
 use opencode_client::api::ListQuestions;
-use opencode_client::{
-    Ask, Choice, Origin, Pending, QuestionAnswer, QuestionReply, QuestionRequest, TurnEnd,
-    TurnEventKind, TurnOutcome,
-};
+use opencode_client::turn::{Choice, Origin, Pending, QuestionAnswer, QuestionRequest};
+use opencode_client::{Ask, QuestionReply, TurnEnd, TurnEventKind, TurnOutcome};
 use serde_json::{Value, json};
 
 use super::sessions::{SessionWorld, failed_outcome, play, prompt};

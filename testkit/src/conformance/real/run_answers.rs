@@ -1,6 +1,7 @@
 //! The answer and the report of a run.
 
-use opencode_client::{Exit, RunEventKind, StepRole};
+use opencode_client::RunEventKind;
+use opencode_client::run::{Exit, StepRole};
 
 use super::runs::{RunWorld, types};
 use crate::conformance::Host;

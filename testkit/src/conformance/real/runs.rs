@@ -8,9 +8,10 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use futures_util::future::{Either, select};
+use opencode_client::config::{Environment, RunFlags};
+use opencode_client::process::Binary;
 use opencode_client::{
-    Binary, Deadlines, Environment, OpenCode, RunConfig, RunError, RunEvent, RunFlags, RunReport,
-    RunRequest, RunStream,
+    Deadlines, OpenCode, RunConfig, RunError, RunEvent, RunReport, RunRequest, RunStream,
 };
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;

@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use futures_util::future::join;
-use opencode_client::{
-    AttachError, AttachRequest, Credentials, ServeEnd, ServeRequest, Server, Version,
-};
+use opencode_client::config::Credentials;
+use opencode_client::process::Version;
+use opencode_client::server::ServeEnd;
+use opencode_client::{AttachError, AttachRequest, ServeRequest, Server};
 
 use super::runs::{LONG, RunWorld, bash, permit, processes_of};
 use crate::conformance::Host;

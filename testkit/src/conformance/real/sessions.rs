@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use opencode_client::config::{Credentials, ServeFlags};
 use opencode_client::{
-    AttachRequest, CreateSession, Credentials, Deadlines, RunConfig, ServeFlags, ServeRequest,
-    Server, Session, TurnError, TurnOutcome, TurnRequest, TurnStream,
+    AttachRequest, CreateSession, Deadlines, RunConfig, ServeRequest, Server, Session, TurnError,
+    TurnOutcome, TurnRequest, TurnStream,
 };
 use serde_json::{Value, json};
 

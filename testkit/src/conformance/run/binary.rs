@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use opencode_client::{Binary, BinaryFault, Environment, OpenCode, RunError};
+use opencode_client::config::Environment;
+use opencode_client::process::{Binary, BinaryFault};
+use opencode_client::{OpenCode, RunError};
 
 use crate::conformance::Host;
 use crate::conformance::lines::answer;

@@ -3,9 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use opencode_client::{
-    Builder, Exit, RunEnd, RunError, RunReport, RunStream, StartPacing, StartupRetry,
-};
+use opencode_client::run::{Exit, StartPacing, StartupRetry};
+use opencode_client::{Builder, RunEnd, RunError, RunReport, RunStream};
 
 use super::held::HeldRuntime;
 use crate::conformance::lines::{DATABASE_LOCKED, START, answer, text};

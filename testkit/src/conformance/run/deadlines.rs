@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use opencode_client::{Deadline, Deadlines, Exit, RunEnd};
+use opencode_client::event::Deadline;
+use opencode_client::run::Exit;
+use opencode_client::{Deadlines, RunEnd};
 
 use crate::conformance::Host;
 use crate::conformance::lines::{START, answer, text};

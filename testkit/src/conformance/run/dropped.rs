@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use opencode_client::{RunStream, StartupRetry};
+use opencode_client::RunStream;
+use opencode_client::run::StartupRetry;
 
 use super::cancel::one_at_a_time;
 use super::held::HeldRuntime;

@@ -1,6 +1,7 @@
 //! Ends of runs, and their reports.
 
-use opencode_client::{Exit, RunEnd, RunError};
+use opencode_client::run::Exit;
+use opencode_client::{RunEnd, RunError};
 
 use crate::conformance::Host;
 use crate::conformance::lines::{FINISH, START, answer, text};

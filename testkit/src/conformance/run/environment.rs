@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use opencode_client::{CacheHome, DataHome, Isolation, RunConfig, TempHome, UserConfig};
+use opencode_client::RunConfig;
+use opencode_client::config::{CacheHome, DataHome, Isolation, TempHome, UserConfig};
 
 use crate::conformance::Host;
 use crate::conformance::lines::{START, answer};

@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
-use opencode_client::{GuardianError, RunConfig, Warning};
+use opencode_client::RunConfig;
+use opencode_client::process::GuardianError;
+use opencode_client::run::Warning;
 
 use crate::conformance::lines::{START, answer};
 use crate::conformance::program::{self, ClientProcess, ClientRole};

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
-use opencode_client::{Connecting, Process, ProcessControl, RunEvent, RunStream, Runtime, Timer};
+use opencode_client::runtime::{Connecting, Process, ProcessControl, Runtime, Timer};
+use opencode_client::{RunEvent, RunStream};
 
 use crate::conformance::Host;
 use crate::conformance::world::until_phase;

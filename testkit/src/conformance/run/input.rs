@@ -1,6 +1,7 @@
 //! The prompt on standard input.
 
-use opencode_client::{Exit, RunEnd, RunRequest};
+use opencode_client::run::Exit;
+use opencode_client::{RunEnd, RunRequest};
 
 use crate::conformance::lines::{START, answer, text};
 use crate::conformance::world::{ProgramWorld, rest, types};

@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use opencode_client::{EventLogConfig, EventLogError, EventLogMode, RunEnd, RunError};
+use opencode_client::log::{EventLogConfig, EventLogError, EventLogMode};
+use opencode_client::{RunEnd, RunError};
 use serde_json::Value;
 
 use crate::conformance::Host;

@@ -4,7 +4,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::Duration;
 
-use opencode_client::{Diagnostic, Exit, RunEnd, RunEvent, RunEventKind};
+use opencode_client::run::{Diagnostic, Exit};
+use opencode_client::{RunEnd, RunEvent, RunEventKind};
 
 use crate::conformance::lines::{FINISH, START, answer, text};
 use crate::conformance::program::{self, ClientRole};

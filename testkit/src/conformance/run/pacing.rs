@@ -2,9 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use opencode_client::{
-    DataHome, Isolation, RunConfig, RunError, RunRequest, RunStream, StartPacing,
-};
+use opencode_client::config::{DataHome, Isolation};
+use opencode_client::run::StartPacing;
+use opencode_client::{RunConfig, RunError, RunRequest, RunStream};
 
 use super::cancel::one_at_a_time;
 use super::held::HeldRuntime;

@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use opencode_client::{EventLogConfig, RunEnd, RunError, StartupRetry};
+use opencode_client::log::EventLogConfig;
+use opencode_client::run::StartupRetry;
+use opencode_client::{RunEnd, RunError};
 
 use crate::conformance::Host;
 use crate::conformance::lines::{DATABASE_LOCKED, START, answer};

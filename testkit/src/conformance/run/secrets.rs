@@ -4,10 +4,11 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::fs;
 
-use opencode_client::{
-    Attach, Binary, Credentials, Environment, EventLogConfig, OpenCode, RunConfig, RunFlags,
-    RunRequest, StartupRetry,
-};
+use opencode_client::config::{Attach, Credentials, Environment, RunFlags};
+use opencode_client::log::EventLogConfig;
+use opencode_client::process::Binary;
+use opencode_client::run::StartupRetry;
+use opencode_client::{OpenCode, RunConfig, RunRequest};
 use serde_json::json;
 
 use crate::conformance::Host;

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::io;
 
-use opencode_client::{EventLogConfig, RunConfig, RunError};
+use opencode_client::log::EventLogConfig;
+use opencode_client::{RunConfig, RunError};
 
 use crate::conformance::Host;
 use crate::conformance::world::{ProgramWorld, error_chain};

@@ -1,6 +1,6 @@
 //! The version of the program.
 
-use opencode_client::{Version, VersionError};
+use opencode_client::process::{Version, VersionError};
 
 use crate::conformance::Host;
 use crate::conformance::lines::answer;

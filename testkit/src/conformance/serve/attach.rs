@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use opencode_client::{AttachError, AttachRequest, HealthError, HttpLimits, UrlError};
+use opencode_client::server::{HealthError, HttpLimits, UrlError};
+use opencode_client::{AttachError, AttachRequest};
 use serde_json::json;
 
 use crate::conformance::Host;

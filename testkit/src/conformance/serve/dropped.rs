@@ -2,7 +2,8 @@
 
 use std::pin::pin;
 
-use opencode_client::{Exit, ServeEnd};
+use opencode_client::run::Exit;
+use opencode_client::server::ServeEnd;
 
 use super::fake_program::{answering, request, serve, stubborn};
 use crate::conformance::world::{ProgramWorld, poll_once, send};

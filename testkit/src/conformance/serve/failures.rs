@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::time::Duration;
 
-use opencode_client::{
-    Credentials, HealthError, ServeEnd, ServeError, ServeRequest, ServeSettings, StartupRetry,
-    UrlError,
-};
+use opencode_client::config::Credentials;
+use opencode_client::run::StartupRetry;
+use opencode_client::server::{HealthError, ServeEnd, ServeSettings, UrlError};
+use opencode_client::{ServeError, ServeRequest};
 use serde_json::json;
 
 use super::fake_program::{answering, answering_with, ready, request, request_with};

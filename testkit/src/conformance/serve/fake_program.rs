@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use opencode_client::{ServeRequest, ServeSettings, Server};
+use opencode_client::server::ServeSettings;
+use opencode_client::{ServeRequest, Server};
 use serde_json::json;
 
 use crate::conformance::world::ProgramWorld;

@@ -1,6 +1,7 @@
 //! Stopping a server.
 
-use opencode_client::{Exit, ServeEnd, ServeSettings};
+use opencode_client::run::Exit;
+use opencode_client::server::{ServeEnd, ServeSettings};
 
 use super::fake_program::{
     answering, answering_with, ready, request, request_with, serve, stubborn,

@@ -3,7 +3,8 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use opencode_client::{Interruption, TurnEventKind, TurnRequest};
+use opencode_client::server::Interruption;
+use opencode_client::{TurnEventKind, TurnRequest};
 use serde_json::json;
 
 use super::world::{TurnWorld, patient, play};

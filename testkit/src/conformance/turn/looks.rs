@@ -1,6 +1,7 @@
 //! Looks at the state of a session after a gap, under difficult conditions.
 
-use opencode_client::{TurnEnd, TurnRequest, TurnSettings};
+use opencode_client::turn::TurnSettings;
+use opencode_client::{TurnEnd, TurnRequest};
 use serde_json::json;
 
 use super::world::TurnWorld;

@@ -110,7 +110,7 @@ pub(crate) async fn a_permission_is_replied_to_on_the_old_route(on: &Host) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let request = TurnRequest::new(Prompt::from("Go.")).on_permission({
             let asked = Arc::clone(&asked);
-            move |ask: opencode_client::Pending<opencode_client::PermissionRequest>| {
+            move |ask: opencode_client::turn::Pending<opencode_client::turn::PermissionRequest>| {
                 asked.lock().unwrap().push(ask.request.permission);
                 std::future::ready(PermissionReply::Once)
             }

@@ -1,9 +1,9 @@
 //! Event streams and prompts that the server refuses or does not reply to.
 
-use opencode_client::{
-    ApiErrorKind, AttachError, AttachRequest, Credentials, EventStream, HubEnd, ServerNews,
-    TurnEnd, TurnError,
-};
+use opencode_client::config::Credentials;
+use opencode_client::event::ApiErrorKind;
+use opencode_client::server::{EventStream, HubEnd, ServerNews};
+use opencode_client::{AttachError, AttachRequest, TurnEnd, TurnError};
 use serde_json::json;
 
 use super::world::{TurnWorld, patient};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opencode_client::server::{HttpLimits, HubSettings, RetryPolicy};
 use opencode_client::{
-    AttachRequest, CreateSession, HttpLimits, HubSettings, RetryPolicy, Server, Session, TurnError,
-    TurnEvent, TurnEventKind, TurnOutcome, TurnRequest, TurnStream,
+    AttachRequest, CreateSession, Server, Session, TurnError, TurnEvent, TurnEventKind,
+    TurnOutcome, TurnRequest, TurnStream,
 };
 use serde_json::{Value, json};
 

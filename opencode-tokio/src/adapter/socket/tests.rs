@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
 
-use opencode_client::Runtime;
+use opencode_client::runtime::Runtime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;

@@ -1,3 +1,6 @@
+mod process;
+mod socket;
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -7,9 +10,7 @@ use std::time::Instant;
 
 use async_std::net::TcpStream;
 use async_std::task;
-use opencode_client::{Connecting, Process, Runtime, Timer};
-
-use crate::{process, socket};
+use opencode_client::runtime::{Connecting, Process, Runtime, Timer};
 
 /// [`Runtime`] for async-std: tasks and blocking work run on its threads, whoever polls.
 #[derive(Clone, Copy, Debug, Default)]

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use async_process::{Child, ChildStdin};
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
-use opencode_client::{ByteSink, ByteSource, ChunkBuffer, Process, ProcessExit};
+use opencode_client::runtime::{ByteSink, ByteSource, ChunkBuffer, Process, ProcessExit};
 
 pub(crate) fn start(command: Command) -> io::Result<Process> {
     let mut command = async_process::Command::from(command);

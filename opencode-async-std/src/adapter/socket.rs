@@ -1,5 +1,5 @@
 use futures_io::{AsyncRead, AsyncWrite};
-use opencode_client::Connection;
+use opencode_client::runtime::Connection;
 use smol_hyper::rt::FuturesIo;
 
 pub(crate) fn connection<S>(stream: S) -> Box<dyn Connection>

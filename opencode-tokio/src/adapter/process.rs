@@ -5,7 +5,7 @@ use std::process::{Command, ExitStatus};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use opencode_client::{ByteSink, ByteSource, ChunkBuffer, Process, ProcessExit};
+use opencode_client::runtime::{ByteSink, ByteSource, ChunkBuffer, Process, ProcessExit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin};
 

@@ -1,3 +1,6 @@
+mod process;
+mod socket;
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -5,9 +8,7 @@ use std::process::Command;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use opencode_client::{Connecting, Process, Runtime, Timer};
-
-use crate::{process, socket};
+use opencode_client::runtime::{Connecting, Process, Runtime, Timer};
 
 /// [`Runtime`] for tokio: everything happens on the runtime that polls, whose I/O and time drivers must be enabled
 /// (`enable_all`).

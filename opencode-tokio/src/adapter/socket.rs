@@ -4,7 +4,7 @@ mod tests;
 use std::io;
 
 use hyper_util::rt::TokioIo;
-use opencode_client::Connection;
+use opencode_client::runtime::Connection;
 use tokio::net::TcpStream;
 
 pub(crate) async fn connect(host: String, port: u16) -> io::Result<Box<dyn Connection>> {
