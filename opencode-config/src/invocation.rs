@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::isolation::CLIENT;
+use crate::isolation::variables::CLIENT;
 use crate::{
     Attach, Credentials, Environment, IsolationPlan, Questions, RunConfig, RunConfigError,
     ServeFlags,

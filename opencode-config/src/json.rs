@@ -1,7 +1,6 @@
 //! JSON values that keep the order of their keys and the spelling of their numbers.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde_json::Value;
 
@@ -13,9 +12,6 @@ mod tests;
 
 pub use number::{JsonNumber, JsonNumberError};
 pub use object::{JsonEntries, JsonObject};
-
-use crate::JsoncError;
-use crate::jsonc;
 
 /// A JSON value, such as a setting of OpenCode that this crate has no type for.
 ///
@@ -135,15 +131,6 @@ impl Json {
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
         }
-    }
-}
-
-/// Reads JSON, also with comments and trailing commas, like [`parse_jsonc`](crate::parse_jsonc).
-impl FromStr for Json {
-    type Err = JsoncError;
-
-    fn from_str(text: &str) -> Result<Self, JsoncError> {
-        jsonc::parse_value(text.as_bytes())
     }
 }
 

@@ -1,5 +1,7 @@
 //! JSON with comments and trailing commas, the way OpenCode reads its config files.
 
+use std::str::FromStr;
+
 use jsonc_parser::ast::Value as Node;
 use jsonc_parser::errors::{ParseError, ParseErrorKind};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
@@ -56,6 +58,25 @@ pub fn parse_jsonc(text: &[u8]) -> Result<JsonObject, JsoncError> {
         Some(Json::Object(object)) => Ok(object),
         Some(Json::Null) | None => Err(JsoncError::NotAnObject { found: "null or empty" }),
         Some(other) => Err(JsoncError::NotAnObject { found: other.kind() }),
+    }
+}
+
+/// Reads JSON, also with comments and trailing commas, like [`parse_jsonc`](crate::parse_jsonc).
+impl FromStr for Json {
+    type Err = JsoncError;
+
+    fn from_str(text: &str) -> Result<Self, JsoncError> {
+        parse_value(text.as_bytes())
+    }
+}
+
+/// Reads a JSON object, also with comments and trailing commas, like
+/// [`parse_jsonc`](crate::parse_jsonc).
+impl FromStr for JsonObject {
+    type Err = JsoncError;
+
+    fn from_str(text: &str) -> Result<Self, JsoncError> {
+        parse_jsonc(text.as_bytes())
     }
 }
 

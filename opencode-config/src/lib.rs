@@ -90,6 +90,7 @@ mod testing;
 
 mod credentials;
 mod environment;
+mod error;
 mod flags;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -100,20 +101,18 @@ mod jsonc;
 mod merge;
 mod model;
 mod permission;
+mod plan;
 mod run;
 
 pub use credentials::Credentials;
 pub use environment::Environment;
+pub use error::RunConfigError;
 pub use flags::{
     Approval, Attach, ExtraFlags, FlagValue, LogLevel, LogOutput, Plugins, Questions, Reasoning,
     Resume, RunFlags, ServeFlags, Sharing,
 };
 pub use invocation::Invocation;
-pub use isolation::{
-    CacheHome, ConfigSource, ConfigWarning, DataHome, ExistingFile, Isolation, IsolationPlan,
-    PlannedDirectory, PlannedFile, PlannedLink, ProjectConfig, ReadSource, SourceContent, TempHome,
-    UserConfig,
-};
+pub use isolation::{CacheHome, DataHome, Isolation, ProjectConfig, TempHome, UserConfig};
 pub use json::{Json, JsonEntries, JsonNumber, JsonNumberError, JsonObject};
 pub use jsonc::{CONFIG_FILE_SIZE_MAX, JsoncError, parse_jsonc};
 pub use merge::merge;
@@ -122,7 +121,11 @@ pub use permission::{
     PermissionAction, PermissionError, PermissionRule, Permissions, RulesetRule, UnknownAction,
     wildcard_matches,
 };
-pub use run::{RunConfig, RunConfigError, ToolSwitch};
+pub use plan::{
+    ConfigSource, ConfigWarning, ExistingFile, IsolationPlan, PlannedDirectory, PlannedFile,
+    PlannedLink, ReadSource, SourceContent,
+};
+pub use run::{RunConfig, ToolSwitch};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

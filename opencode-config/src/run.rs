@@ -4,16 +4,13 @@ use std::ffi::OsString;
 use std::fmt;
 
 use crate::{
-    Environment, ExtraFlags, Isolation, Json, JsonObject, ModelRef, PermissionError, Permissions,
+    Environment, ExtraFlags, Isolation, Json, JsonObject, ModelRef, Permissions, RunConfigError,
     RunFlags, merge,
 };
 
 mod check;
-mod error;
 #[cfg(test)]
 mod tests;
-
-pub use error::RunConfigError;
 
 /// Configuration of one run, or of one server: model, permissions, config, flags, isolation.
 ///
@@ -378,11 +375,5 @@ impl fmt::Debug for RunConfig {
             .field("permission", &self.permission)
             .field("tools", &self.tools)
             .finish()
-    }
-}
-
-impl From<PermissionError> for RunConfigError {
-    fn from(error: PermissionError) -> Self {
-        Self::Permission(error)
     }
 }

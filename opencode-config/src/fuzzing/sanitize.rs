@@ -1,6 +1,6 @@
 //! The reduction of a user's config.
 
-use crate::isolation::sanitized;
+use crate::plan::sanitized;
 use crate::{Json, JsonObject};
 
 const KEPT: [&str; 4] = ["$schema", "provider", "disabled_providers", "enabled_providers"];

@@ -2,14 +2,14 @@
 
 use crate::{JsonObject, RunConfigError};
 
-pub(super) const CONTENT: &str = "OPENCODE_CONFIG_CONTENT";
+pub(crate) const CONTENT: &str = "OPENCODE_CONFIG_CONTENT";
 
 /// Linux refuses to start a process when one string of its environment, name and NUL included, is
 /// longer than this (`MAX_ARG_STRLEN`).
 const STRING_SIZE_MAX: usize = 128 * 1024;
 
 /// All strings of an environment together may have about 1 MB on macOS and 2 MB on Linux.
-pub(super) const CONFIG_SIZE_MAX: usize = 768 * 1024;
+pub(crate) const CONFIG_SIZE_MAX: usize = 768 * 1024;
 
 /// Bytes of config per additional variable, well below the limit with its name.
 const PART_SIZE_MAX: usize = 120 * 1024;
@@ -27,7 +27,7 @@ const INLINE_SIZE_MAX: usize = 256;
 /// is the whole document again, with the precedence and the relative references of the one variable.
 /// (A private `OPENCODE_CONFIG_DIR` would rank as high, but it also takes the place of the user's
 /// directory of that name and of their global `AGENTS.md`, and moves relative references.)
-pub(super) fn variables(document: &JsonObject) -> Result<Vec<(String, String)>, RunConfigError> {
+pub(crate) fn variables(document: &JsonObject) -> Result<Vec<(String, String)>, RunConfigError> {
     let text = document.to_string();
     if text.len() > CONFIG_SIZE_MAX {
         return Err(too_large(&text));
@@ -59,7 +59,7 @@ pub(super) fn variables(document: &JsonObject) -> Result<Vec<(String, String)>, 
 }
 
 /// Whether a variable carries config, or a part of one.
-pub(super) fn is_content(name: &str) -> bool {
+pub(crate) fn is_content(name: &str) -> bool {
     name.strip_prefix(CONTENT).is_some_and(|rest| {
         rest.is_empty()
             || rest.strip_prefix('_').is_some_and(|digits| {

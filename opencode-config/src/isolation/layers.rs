@@ -14,7 +14,7 @@ mod tests;
 const CONCATENATED: [&str; 2] = ["instructions", "plugin"];
 
 /// The variable with rules that OpenCode lays over all configs.
-pub(super) const PERMISSION: &str = "OPENCODE_PERMISSION";
+pub(crate) const PERMISSION: &str = "OPENCODE_PERMISSION";
 
 /// A variable that cannot be read as config.
 pub(crate) struct VariableFault {

@@ -2,13 +2,14 @@
 
 use std::ffi::OsStr;
 
-use super::{CacheHome, DataHome, Isolation, ProjectConfig, TempHome, UserConfig, content, layers};
+use super::{CacheHome, DataHome, Isolation, ProjectConfig, TempHome, UserConfig};
+use super::{content, layers};
 use crate::Environment;
 
 /// Name of the client, by which OpenCode chooses tools.
 pub(crate) const CLIENT: &str = "OPENCODE_CLIENT";
 
-pub(super) const TEMP_VARIABLES: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
+pub(crate) const TEMP_VARIABLES: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
 
 /// Variables that OpenCode sets for its own process, or that are meant for one process.
 const OF_THE_PARENT: [&str; 15] = [
@@ -46,7 +47,7 @@ const OF_THE_USER: [&str; 11] = [
 const OF_THE_USER_PREFIXES: [&str; 2] = ["OPENCODE_ENABLE_", "OPENCODE_EXPERIMENTAL"];
 
 /// Returns the inherited variables that reach the run.
-pub(super) fn passed_on(inherited: &Environment, isolation: &Isolation) -> Environment {
+pub(crate) fn passed_on(inherited: &Environment, isolation: &Isolation) -> Environment {
     let mut env = inherited.clone();
     env.remove_all(|name| is_one_of(name, &OF_THE_PARENT));
     if isolation.user_config != UserConfig::Inherit {

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
-use std::str::FromStr;
 use std::{slice, vec};
 
 use serde_json::Value;
 
 use super::{Json, write_string};
-use crate::JsoncError;
-use crate::jsonc;
 
 /// A JSON object: values by key, in the order in which the keys were added.
 ///
@@ -188,16 +185,6 @@ impl<K: Into<String>, V: Into<Json>> Extend<(K, V)> for JsonObject {
 impl From<serde_json::Map<String, Value>> for JsonObject {
     fn from(object: serde_json::Map<String, Value>) -> Self {
         object.into_iter().collect()
-    }
-}
-
-/// Reads a JSON object, also with comments and trailing commas, like
-/// [`parse_jsonc`](crate::parse_jsonc).
-impl FromStr for JsonObject {
-    type Err = JsoncError;
-
-    fn from_str(text: &str) -> Result<Self, JsoncError> {
-        jsonc::parse_jsonc(text.as_bytes())
     }
 }
 

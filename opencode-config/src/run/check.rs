@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 
 use crate::flags::check_extra;
-use crate::isolation::{layered, reserved_variables};
+use crate::isolation::layers::layered;
+use crate::isolation::variables::reserved_variables;
 use crate::permission::{AskSupport, check_rules};
 use crate::{Approval, Json, JsonObject, ProjectConfig, RunConfig, RunConfigError, RunFlags};
 

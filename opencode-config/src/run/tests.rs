@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    Approval, Attach, DataHome, FlagValue, PermissionAction, ProjectConfig, Resume, UserConfig,
+    Approval, Attach, DataHome, FlagValue, PermissionAction, PermissionError, ProjectConfig,
+    Resume, UserConfig,
 };
 
 fn document(config: &RunConfig) -> String {

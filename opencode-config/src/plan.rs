@@ -1,18 +1,27 @@
 //! Files and variables that a run needs before its start.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::homes::UserHomes;
-use super::sanitize::sanitized;
-use super::variables::{TEMP_VARIABLES, passed_on};
-use super::{
-    CacheHome, ConfigSource, ConfigWarning, DataHome, ProjectConfig, ReadSource, SourceContent,
-    SourceDirectory, TempHome, UserConfig, content, layers, sources,
-};
+mod homes;
+mod planned;
+mod sanitize;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod warning;
+
+use homes::UserHomes;
+pub use planned::{ExistingFile, PlannedDirectory, PlannedFile, PlannedLink};
+pub(crate) use sanitize::sanitized;
+use sources::SourceDirectory;
+pub use sources::{ConfigSource, ReadSource, SourceContent};
+pub use warning::ConfigWarning;
+
+use crate::isolation::variables::{TEMP_VARIABLES, passed_on};
+use crate::isolation::{CacheHome, DataHome, ProjectConfig, TempHome, UserConfig, content, layers};
 use crate::{Environment, Json, JsonObject, RunConfig, RunConfigError, parse_jsonc};
 
 const DIRECTORY_MODE: u32 = 0o700;
@@ -67,49 +76,6 @@ pub struct IsolationPlan {
     pub warnings: Vec<ConfigWarning>,
 }
 
-/// A directory to create unless it exists.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct PlannedDirectory {
-    /// Absolute path.
-    pub path: PathBuf,
-    /// Unix permission bits for a new directory.
-    pub mode: u32,
-}
-
-/// A file to write.
-#[derive(Clone, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct PlannedFile {
-    /// Absolute path, in one of the planned directories.
-    pub path: PathBuf,
-    /// Contents of the whole file.
-    pub contents: Bytes,
-    /// Unix permission bits.
-    pub mode: u32,
-    /// Treatment of a file that exists at the path.
-    pub existing: ExistingFile,
-}
-
-/// Treatment of a file that exists where another one is planned.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ExistingFile {
-    /// The existing file stays.
-    Keep,
-    /// The existing file is overwritten.
-    Replace,
-}
-
-/// A symbolic link to make, if its target exists and nothing is in its place.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct PlannedLink {
-    /// Absolute path of the link, in one of the planned directories.
-    pub at: PathBuf,
-    /// Absolute path that the link points to.
-    pub target: PathBuf,
-}
-
 impl IsolationPlan {
     /// Plans one run, or one server, of `config`.
     ///
@@ -141,20 +107,21 @@ impl IsolationPlan {
             },
         };
         let isolation = config.isolation();
-        planner.data(&isolation.data)?;
-        planner.cache(isolation.cache);
-        planner.temp(isolation.temp);
-        if isolation.user_config != UserConfig::Inherit {
-            planner.user_config(isolation.user_config, read);
-            let is_shared = isolation.data == DataHome::User || isolation.cache == CacheHome::User;
+        planner.data(isolation.data())?;
+        planner.cache(isolation.cache());
+        planner.temp(isolation.temp());
+        if isolation.user_config() != UserConfig::Inherit {
+            planner.user_config(isolation.user_config(), read);
+            let is_shared =
+                *isolation.data() == DataHome::User || isolation.cache() == CacheHome::User;
             planner.state(if is_shared { LockFiles::Shared } else { LockFiles::Private });
         }
-        planner.settings(isolation.project_config);
+        planner.settings(isolation.project_config());
         let mut plan = planner.plan;
         plan.environment.extend(config.env().clone());
         if let Some(document) = config.config_json() {
             let document = plan.layered(document);
-            plan.carry(match isolation.user_config {
+            plan.carry(match isolation.user_config() {
                 UserConfig::Inherit => document,
                 UserConfig::Ignore | UserConfig::Providers => with_home_anchored(document, homes),
             })?;
@@ -190,17 +157,6 @@ impl IsolationPlan {
             self.environment.set(name, value);
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for PlannedFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlannedFile")
-            .field("path", &self.path)
-            .field("size", &self.contents.len())
-            .field("mode", &self.mode)
-            .field("existing", &self.existing)
-            .finish()
     }
 }
 
@@ -303,7 +259,7 @@ impl Planner<'_> {
     }
 
     fn providers_of(&mut self, source: &ConfigSource, content: SourceContent) -> Option<String> {
-        let path = || source.path.clone();
+        let path = || source.path().to_owned();
         let unreadable = |reason: String| ConfigWarning::Unreadable { path: path(), reason };
         let read = match content {
             SourceContent::Found(bytes) if bytes.is_empty() => return None,
@@ -312,7 +268,7 @@ impl Planner<'_> {
             SourceContent::Missing => return None,
             SourceContent::Unreadable(reason) => Err(unreadable(reason)),
         };
-        let directory = source.path.parent().and_then(Path::to_str);
+        let directory = source.path().parent().and_then(Path::to_str);
         let config = read.and_then(|config| match directory {
             Some(directory) => Ok(sanitized(config, directory)),
             None => Err(unreadable("its path is not UTF-8".to_owned())),

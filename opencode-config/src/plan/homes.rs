@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ConfigWarning;
+use super::warning::ConfigWarning;
 use crate::Environment;
 
 /// The user's directories according to an environment. All are absolute.

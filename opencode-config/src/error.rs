@@ -106,3 +106,9 @@ pub enum RunConfigError {
         flag: String,
     },
 }
+
+impl From<PermissionError> for RunConfigError {
+    fn from(error: PermissionError) -> Self {
+        Self::Permission(error)
+    }
+}

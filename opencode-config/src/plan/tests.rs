@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::*;
-use crate::{Json, JsonObject, Permissions, RunConfigError};
+use crate::{Isolation, Json, JsonObject, Permissions, RunConfigError};
 
 const ROOT: &str = "/run/1";
 
