@@ -12,12 +12,13 @@ use async_std::net::TcpStream;
 use async_std::task;
 use opencode_client::runtime::{Connecting, Process, Runtime, Timer};
 
-/// [`Runtime`] for async-std: tasks and blocking work run on its threads, whoever polls.
+/// [`Runtime`] for async-std. Tasks and blocking work run on the threads of async-std, on whatever
+/// executor the futures are polled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsyncStdRuntime(());
 
 impl AsyncStdRuntime {
-    /// The runtime of this process: async-std has one.
+    /// Creates the adapter of the process-wide runtime of async-std.
     pub fn new() -> Self {
         Self(())
     }
@@ -33,7 +34,7 @@ impl Runtime for AsyncStdRuntime {
     }
 
     fn blocking(&self, work: Box<dyn FnOnce() + Send>) {
-        // A task that is not waited for goes on.
+        // A detached task runs on.
         drop(task::spawn_blocking(work));
     }
 
@@ -44,7 +45,7 @@ impl Runtime for AsyncStdRuntime {
     fn connect(&self, host: &str, port: u16) -> Connecting {
         let host = host.to_owned();
         Box::pin(async move {
-            // Tries one address of a name after the other.
+            // `connect` tries every address of a name in order.
             let stream = TcpStream::connect((host.as_str(), port)).await?;
             stream.set_nodelay(true)?;
             Ok(socket::connection(stream))

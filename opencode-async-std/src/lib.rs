@@ -1,4 +1,5 @@
-//! Drive [OpenCode](https://opencode.ai) from async-std, and from any executor that has no adapter of its own.
+//! Drives [OpenCode](https://opencode.ai) from async-std, and from executors without an adapter of
+//! their own.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), opencode_async_std::RunError> {
@@ -11,17 +12,18 @@
 //! # }
 //! ```
 //!
-//! The names are those of `opencode-tokio`, and so is everything they do: they are `opencode-client`'s, and this crate
-//! brings the runtime.
+//! All types come from `opencode-client`, as in `opencode-tokio`, with the same names and
+//! behaviour; this crate adds the runtime.
 //!
 //! # async-std is discontinued
 //!
-//! Its last release recommends smol. Programs that use it still do, so this crate does too: in one small module
-//! (`runtime.rs`), and nowhere else. Timers and processes come from `async-io` and `async-process`, which are cared for.
+//! The last release of async-std recommends smol. This crate serves the programs that still use
+//! async-std; one small module (`adapter.rs`) depends on the runtime. Timers and processes come
+//! from the maintained crates `async-io` and `async-process`.
 //!
-//! async-std brings its reactor and its worker threads with it, wherever the futures of this crate are polled: `smol::block_on`
-//! or the executor of `futures` does as well. The conformance tests run on all three. New programs should choose a runtime
-//! that is cared for.
+//! async-std starts a reactor and worker threads wherever the futures of this crate are polled, so
+//! `smol::block_on` and the executor of `futures` work too. The conformance tests run on all three.
+//! New programs should choose a maintained runtime.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -30,12 +32,12 @@ mod adapter;
 pub use adapter::AsyncStdRuntime;
 pub use opencode_client::*;
 
-/// An [`OpenCode`] on async-std, with the defaults.
+/// Returns an [`OpenCode`] on async-std with the default settings.
 pub fn opencode() -> OpenCode {
     OpenCode::new(AsyncStdRuntime::new())
 }
 
-/// An [`OpenCode`] on async-std, with choices.
+/// Returns the builder of an [`OpenCode`] on async-std.
 pub fn builder() -> Builder {
     OpenCode::builder(AsyncStdRuntime::new())
 }

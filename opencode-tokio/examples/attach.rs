@@ -1,4 +1,5 @@
-//! Attaches to a server that runs already, asks it something, and shows everything that it tells meanwhile.
+//! Attaches to a server that runs already, asks it something, and shows everything that it tells
+//! meanwhile.
 //!
 //! ```text
 //! OPENCODE_SERVER_PASSWORD=... cargo run -p opencode-tokio --example attach -- http://127.0.0.1:4096

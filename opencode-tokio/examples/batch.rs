@@ -7,8 +7,9 @@
 //! cargo run -p opencode-tokio --example batch -- --model anthropic/claude-haiku-4-5 --concurrency 4 "Hello!"
 //! ```
 //!
-//! A file has one prompt on each line. With `--results`, a batch that was broken off goes on where it was. Without
-//! `--model` a scripted model on this machine answers: no key, no account, no internet.
+//! A file has one prompt on each line. With `--results`, a batch that was broken off goes on where
+//! it was. Without `--model` a scripted model on this machine answers: no key, no account, no
+//! internet.
 
 #![allow(clippy::print_stdout, reason = "an example talks to people")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "it shows some of the events")]

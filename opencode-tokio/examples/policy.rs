@@ -5,7 +5,8 @@
 //! cargo run -p opencode-tokio --example policy -- --model anthropic/claude-haiku-4-5
 //! ```
 //!
-//! Without `--model` a scripted model on this machine tries to get out: no key, no account, no internet.
+//! Without `--model` a scripted model on this machine tries to get out: no key, no account, no
+//! internet.
 
 #![allow(clippy::print_stdout, reason = "an example talks to people")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "it shows some of the events")]

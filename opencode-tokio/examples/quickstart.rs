@@ -1,12 +1,13 @@
-//! Streams one prompt with a tool call, then runs a batch: several agents side by side on one server.
+//! Streams one prompt with a tool call, then runs a batch: several agents side by side on one
+//! server.
 //!
 //! ```text
 //! cargo run --release -p opencode-tokio --example quickstart
 //! cargo run --release -p opencode-tokio --example quickstart -- --model anthropic/claude-haiku-4-5
 //! ```
 //!
-//! Without `--model` a scripted model on this machine answers: no key, no account, no internet. OpenCode itself is
-//! installed by npm when it is missing.
+//! Without `--model` a scripted model on this machine answers: no key, no account, no internet.
+//! OpenCode itself is installed by npm when it is missing.
 
 #![allow(clippy::print_stdout, reason = "an example talks to people")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "it shows some of the events")]

@@ -5,8 +5,8 @@
 //! cargo run -p opencode-tokio --example structured -- --model anthropic/claude-haiku-4-5
 //! ```
 //!
-//! Without `--model` a scripted model on this machine answers: no key, no account, no internet. Its first answer is wrong.
-//! Programs of your own need the feature `schema` of `opencode-tokio`.
+//! Without `--model` a scripted model on this machine answers: no key, no account, no internet. Its
+//! first answer is wrong. Programs of your own need the feature `schema` of `opencode-tokio`.
 
 #![allow(clippy::print_stdout, reason = "an example talks to people")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "it shows some of the events")]

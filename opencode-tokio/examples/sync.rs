@@ -1,4 +1,5 @@
-//! A program that is not async: a run, and a conversation in which it asks before it touches anything.
+//! A program that is not async: a run, and a conversation in which it asks before it touches
+//! anything.
 //!
 //! ```text
 //! cargo run -p opencode-tokio --features blocking --example sync

@@ -10,13 +10,13 @@ use std::time::Instant;
 
 use opencode_client::runtime::{Connecting, Process, Runtime, Timer};
 
-/// [`Runtime`] for tokio: everything happens on the runtime that polls, whose I/O and time drivers must be enabled
-/// (`enable_all`).
+/// [`Runtime`] for tokio. All work happens on the tokio runtime that polls, whose I/O and time
+/// drivers must be enabled (`enable_all`).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioRuntime(());
 
 impl TokioRuntime {
-    /// The runtime that polls.
+    /// Creates the adapter of the tokio runtime that polls.
     pub fn new() -> Self {
         Self(())
     }
@@ -62,7 +62,7 @@ impl Future for TokioTimer {
 impl Timer for TokioTimer {
     fn reset(mut self: Pin<&mut Self>, at: Instant) {
         let at = at.into();
-        // Setting a timer to what it is set to would cost a lock.
+        // Resetting a timer to the same instant would cost a lock.
         if self.0.deadline() != at {
             self.0.as_mut().reset(at);
         }

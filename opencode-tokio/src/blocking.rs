@@ -1,4 +1,5 @@
-//! The same for programs that are not async: calls wait, and streams are iterators.
+//! Blocking forms of the handles, for programs that are not async. Calls wait, and streams are
+//! iterators.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -8,7 +9,8 @@
 //! println!("{}", opencode.run("Which licence does this project have?")?.text());
 //!
 //! let server = opencode.serve(ServeRequest::new())?;
-//! let session = server.create_session(CreateSession::new())?.on_permission(|_| PermissionReply::Once);
+//! let session = server.create_session(CreateSession::new())?;
+//! let session = session.on_permission(|_| PermissionReply::Once);
 //! let mut turn = session.send("Tidy up.");
 //! for event in &mut turn {
 //!     print!("{}", event.text().unwrap_or_default());
@@ -18,18 +20,20 @@
 //! # }
 //! ```
 //!
-//! The types have the names, errors, outcomes and events of the async ones, which [`OpenCode::as_async`] and its like lead
-//! to. It is here and not in `opencode-client` because event streams, servers and aborts go on between two calls: it takes
-//! a runtime with a thread of its own, not just something that waits for a future.
+//! The types share names, errors, outcomes and events with the async types, which
+//! [`OpenCode::as_async`] and similar methods return. The module belongs to this crate and not to
+//! `opencode-client` because event streams, servers and aborts continue between two calls, which
+//! takes a runtime with a thread of its own.
 //!
-//! An [`OpenCode`] has one such thread, shared with all that is made from it. When the last of them is dropped, the thread
-//! ends, after what it is still removing (one second at most). A turn whose stream is dropped is aborted by that thread
-//! in the background, as in async programs: who ends at once should cancel it and wait for its outcome.
+//! An [`OpenCode`] has one such thread, shared with every handle made from the [`OpenCode`]. The
+//! drop of the last handle ends the thread, after cleanup in progress (one second at most). A turn
+//! whose stream is dropped is aborted by that thread in the background, as in async programs: a
+//! program that exits right afterwards should cancel the turn and wait for the outcome.
 //!
 //! # Panics
 //!
-//! Whatever waits panics inside of an async runtime of tokio, since it would hold up everybody else there: use the async
-//! types, or `tokio::task::spawn_blocking`. Dropping does not.
+//! A waiting call panics inside an async runtime of tokio, where waiting would block other tasks:
+//! use the async types, or `tokio::task::spawn_blocking`. Dropping a handle does not panic.
 
 mod server;
 mod session;
@@ -51,11 +55,11 @@ pub use streams::{BatchStream, RunStream, ServerEvents, TurnStream};
 
 use worker::{Held, Worker};
 
-/// An [`OpenCode`] with the defaults.
+/// Returns an [`OpenCode`] with the default settings.
 ///
 /// # Errors
 ///
-/// When its thread cannot be started.
+/// The thread of the runtime cannot be started.
 pub fn opencode() -> io::Result<OpenCode> {
     OpenCode::new(crate::opencode())
 }
@@ -65,73 +69,76 @@ pub fn opencode() -> io::Result<OpenCode> {
 pub struct OpenCode(Held<crate::OpenCode>);
 
 impl OpenCode {
-    /// Makes a handle wait: one of [`builder`](crate::builder) that nobody else uses.
+    /// Creates the blocking form of a handle from [`builder`](crate::builder) that is not used
+    /// elsewhere.
     ///
     /// # Errors
     ///
-    /// When its thread cannot be started.
+    /// The thread of the runtime cannot be started.
     pub fn new(opencode: crate::OpenCode) -> io::Result<Self> {
         Ok(Self(Worker::start()?.hold(opencode)))
     }
 
-    /// As [`OpenCode::run`](crate::OpenCode::run).
+    /// Blocking form of [`OpenCode::run`](crate::OpenCode::run).
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn run(&self, request: impl Into<RunRequest>) -> Result<RunReport, RunError> {
         self.stream(request).outcome()
     }
 
-    /// As [`OpenCode::stream`](crate::OpenCode::stream). Nothing happens until the first event is asked for.
+    /// Blocking form of [`OpenCode::stream`](crate::OpenCode::stream). The run starts with the
+    /// first call of `next`.
     pub fn stream(&self, request: impl Into<RunRequest>) -> RunStream {
         RunStream(self.0.beside(self.0.stream(request)))
     }
 
-    /// As [`OpenCode::serve`](crate::OpenCode::serve).
+    /// Blocking form of [`OpenCode::serve`](crate::OpenCode::serve).
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn serve(&self, request: impl Into<ServeRequest>) -> Result<Server, ServeError> {
         let server = self.0.wait(self.0.serve(request))?;
         Ok(Server(self.0.beside(server)))
     }
 
-    /// As [`OpenCode::attach`](crate::OpenCode::attach).
+    /// Blocking form of [`OpenCode::attach`](crate::OpenCode::attach).
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn attach(&self, request: impl Into<AttachRequest>) -> Result<Server, AttachError> {
         let server = self.0.wait(self.0.attach(request))?;
         Ok(Server(self.0.beside(server)))
     }
 
-    /// As [`OpenCode::batch`](crate::OpenCode::batch). Nothing happens until the first event is asked for.
+    /// Blocking form of [`OpenCode::batch`](crate::OpenCode::batch). The batch starts with the
+    /// first call of `next`.
     pub fn batch(&self, request: BatchRequest) -> BatchStream {
         BatchStream(self.0.beside(self.0.batch(request)))
     }
 
-    /// As [`OpenCode::binary`](crate::OpenCode::binary).
+    /// Blocking form of [`OpenCode::binary`](crate::OpenCode::binary).
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn binary(&self) -> Result<PathBuf, BinaryNotFound> {
         self.0.wait(self.0.binary())
     }
 
-    /// As [`OpenCode::version`](crate::OpenCode::version).
+    /// Blocking form of [`OpenCode::version`](crate::OpenCode::version).
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn version(&self) -> Result<Version, VersionError> {
         self.0.wait(self.0.version())
     }
 
-    /// The async handle.
+    /// Returns the async handle.
     pub fn as_async(&self) -> &crate::OpenCode {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Drive [OpenCode](https://opencode.ai) from tokio.
+//! Drives [OpenCode](https://opencode.ai) from tokio.
 //!
 //! ```no_run
 //! # #[tokio::main(flavor = "current_thread")]
@@ -14,7 +14,7 @@
 //! # }
 //! ```
 //!
-//! One prompt is a run; a conversation is a session of a server:
+//! A single prompt is a run; a conversation is a session of a server:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,14 +28,22 @@
 //! # }
 //! ```
 //!
-//! [`OpenCode`] is the handle, [`RunRequest`] what it runs, [`RunStream`] the events of a run (also a
-//! [`Stream`](https://docs.rs/futures-core)), [`RunReport`] its end, [`RunError`] its failure; [`Server`], [`Session`],
-//! [`TurnRequest`], [`TurnStream`], [`TurnOutcome`] and [`TurnError`] are the same for conversations. All of them are
-//! `opencode-client`'s; this crate brings the runtime.
+//! # From this page to a working program
 //!
-//! Programs that are not async use `blocking`, behind the feature of that name.
+//! 1. [`opencode`] returns the handle, an [`OpenCode`].
+//! 2. [`OpenCode::stream`] takes a [`RunRequest`] and yields the events of a run (a
+//!    [`Stream`](https://docs.rs/futures-core) too); [`RunReport`] is the result, [`RunError`] the
+//!    failure.
+//! 3. [`OpenCode::serve`] starts a [`Server`] for conversations: [`Session`], [`TurnRequest`],
+//!    [`TurnStream`], [`TurnOutcome`] and [`TurnError`] are the counterparts there.
 //!
-//! The tokio runtime needs its I/O and time drivers (`enable_all`), of either flavour. Its paused clock works.
+//! All types come from `opencode-client`, sorted by topic in its modules ([`run`], [`session`],
+//! [`turn`], [`batch`], [`policy`], [`config`] and more); this crate adds the runtime.
+//!
+//! Programs that are not async use the module `blocking`, behind the feature of that name.
+//!
+//! The tokio runtime needs the I/O and time drivers (`enable_all`) and may be of either flavour. A
+//! paused clock works.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -47,17 +55,17 @@ mod adapter;
 pub use adapter::TokioRuntime;
 pub use opencode_client::*;
 
-/// An [`OpenCode`] on tokio, with the defaults.
+/// Returns an [`OpenCode`] on tokio with the default settings.
 pub fn opencode() -> OpenCode {
     OpenCode::new(TokioRuntime::new())
 }
 
-/// An [`OpenCode`] on tokio, with choices.
+/// Returns the builder of an [`OpenCode`] on tokio.
 pub fn builder() -> Builder {
     OpenCode::builder(TokioRuntime::new())
 }
 
-// The page of the workspace, which is not part of the package.
+// The README of the workspace, which is not part of the package.
 #[doc = include_str!("../../README.md")]
 #[cfg(doctest)]
 struct WorkspaceReadme;

@@ -11,7 +11,7 @@ use opencode_client::runtime::{ByteSink, ByteSource, ChunkBuffer, Process, Proce
 
 pub(crate) fn start(command: Command) -> io::Result<Process> {
     let mut command = async_process::Command::from(command);
-    // It forgets what the command says about them.
+    // The conversion drops the pipes that the command was configured with.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let piped = "a pipe was asked for";
@@ -26,7 +26,7 @@ pub(crate) fn start(command: Command) -> io::Result<Process> {
 
 struct Exit {
     status: Pin<Box<dyn Future<Output = io::Result<ExitStatus>> + Send>>,
-    /// A child that is dropped goes on, and is reaped when it ends.
+    /// A dropped child runs on, and is reaped at its exit.
     child: Child,
 }
 
@@ -44,7 +44,7 @@ impl ProcessExit for Exit {
 
 impl Drop for Exit {
     fn drop(&mut self) {
-        // One that has ended is reaped now: the thread that does it otherwise may come late.
+        // Reaps a child that has exited at once: the reaper thread may run late.
         let _ = self.child.try_status();
     }
 }

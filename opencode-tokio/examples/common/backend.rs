@@ -23,8 +23,8 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// Starts a server. `--model provider/model` asks that model; otherwise `script` is what a model on this machine
-    /// answers.
+    /// Starts a server. `--model provider/model` asks that model; otherwise `script` is what a
+    /// model on this machine answers.
     pub(crate) async fn start(script: Script, permissions: Permissions) -> Result<Self> {
         let project = tempfile::tempdir()?;
         let mut arguments = env::args().skip(1);
@@ -45,8 +45,8 @@ impl Backend {
         Ok(Self { server, _project: project, model })
     }
 
-    /// What the scripted model answers to prompts that end with what this returns. A real model does what it wants, and
-    /// nothing is to be added for it.
+    /// What the scripted model answers to prompts that end with what this returns. A real model
+    /// does what it wants, and nothing is to be added for it.
     #[allow(dead_code, reason = "not all examples need it")]
     pub(crate) fn script(&self, name: &str, script: impl Into<Script>) -> String {
         let Some(model) = &self.model else { return String::new() };

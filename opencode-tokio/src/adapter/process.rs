@@ -13,7 +13,7 @@ pub(crate) fn start(command: Command) -> io::Result<Process> {
     let mut child = tokio::process::Command::from(command).spawn()?;
     let piped = "the client makes pipes of all three";
     Ok(Process {
-        id: child.id().expect("a child that was not waited for has an id"),
+        id: child.id().expect("a child has an id until it is reaped"),
         stdin: Box::new(Sink(child.stdin.take().expect(piped))),
         stdout: Box::new(Source::new(child.stdout.take().expect(piped))),
         stderr: Box::new(Source::new(child.stderr.take().expect(piped))),

@@ -12,7 +12,7 @@ pub(crate) async fn connect(host: String, port: u16) -> io::Result<Box<dyn Conne
 }
 
 async fn open(host: &str, port: u16) -> io::Result<TcpStream> {
-    // Tries one address of a name after the other.
+    // `connect` tries every address of a name in order.
     let socket = TcpStream::connect((host, port)).await?;
     socket.set_nodelay(true)?;
     Ok(socket)

@@ -11,18 +11,19 @@ use opencode_client::{
 use super::TurnStream;
 use super::worker::Held;
 
-/// [`Session`](crate::Session) for programs that are not async. Cloning it is cheap.
+/// Blocking form of [`Session`](crate::Session). Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct Session(pub(super) Held<crate::Session>);
 
 impl Session {
-    /// As [`Session::id`](crate::Session::id).
+    /// Blocking form of [`Session::id`](crate::Session::id).
     pub fn id(&self) -> &SessionId {
         self.0.id()
     }
 
-    /// As [`Session::on_permission`](crate::Session::on_permission). The handler may take its time: it has a thread of its
-    /// own, for each ask. What the turn tells goes on meanwhile.
+    /// Blocking form of [`Session::on_permission`](crate::Session::on_permission). The
+    /// handler may block: each request is handled on a thread of its own, while the events of the
+    /// turn continue.
     #[must_use]
     pub fn on_permission(
         self,
@@ -34,7 +35,8 @@ impl Session {
         }))
     }
 
-    /// As [`Session::on_question`](crate::Session::on_question), on a thread like [`on_permission`](Self::on_permission).
+    /// Blocking form of [`Session::on_question`](crate::Session::on_question), on a thread like
+    /// [`on_permission`](Self::on_permission).
     #[must_use]
     pub fn on_question(
         self,
@@ -48,34 +50,35 @@ impl Session {
         )
     }
 
-    /// As [`Session::with_policy`](crate::Session::with_policy).
+    /// Blocking form of [`Session::with_policy`](crate::Session::with_policy).
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn with_policy(self, policy: Policy) -> Result<Self, PolicyError> {
         let session = self.0.wait(crate::Session::clone(&self.0).with_policy(policy))?;
         Ok(Self(self.0.beside(session)))
     }
 
-    /// As [`Session::with_log`](crate::Session::with_log).
+    /// Blocking form of [`Session::with_log`](crate::Session::with_log).
     #[must_use]
     pub fn with_log(self, log: EventLogConfig) -> Self {
         Self(self.0.map(|session| session.with_log(log)))
     }
 
-    /// As [`Session::send`](crate::Session::send). Nothing happens until the first event is asked for.
+    /// Blocking form of [`Session::send`](crate::Session::send). The turn starts
+    /// with the first call of `next`.
     pub fn send(&self, request: impl Into<TurnRequest>) -> TurnStream {
         TurnStream(self.0.beside(self.0.send(request)))
     }
 
-    /// The async handle, for all the rest that a session can do.
+    /// Returns the async handle, which has every other operation of a session.
     pub fn as_async(&self) -> &crate::Session {
         &self.0
     }
 }
 
-/// Asks a handler where it holds nobody up. That it panics is passed on.
+/// Calls a handler on a thread of its own, and passes a panic of the handler on.
 async fn on_a_thread<A, R>(handler: Arc<impl Fn(A) -> R + Send + Sync + 'static>, ask: A) -> R
 where
     A: Send + 'static,
@@ -85,7 +88,7 @@ where
         Ok(reply) => reply,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            // The program ends.
+            // The program is ending.
             Err(_) => pending().await,
         },
     }

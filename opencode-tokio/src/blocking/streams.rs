@@ -10,27 +10,27 @@ use opencode_client::{
 
 use super::worker::Held;
 
-/// [`RunStream`](crate::RunStream) as an iterator.
+/// Blocking form of [`RunStream`](crate::RunStream), an iterator of events.
 #[derive(Debug)]
 #[must_use = "a run does nothing unless it is read"]
 pub struct RunStream(pub(super) Held<crate::RunStream>);
 
 impl RunStream {
-    /// As [`RunStream::outcome`](crate::RunStream::outcome).
+    /// Blocking form of [`RunStream::outcome`](crate::RunStream::outcome).
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn outcome(self) -> Result<RunReport, RunError> {
         self.0.end(crate::RunStream::outcome)
     }
 
-    /// As [`RunStream::cancel`](crate::RunStream::cancel).
+    /// Blocking form of [`RunStream::cancel`](crate::RunStream::cancel).
     pub fn cancel(&mut self) {
         self.0.cancel();
     }
 
-    /// As [`RunStream::answer`](crate::RunStream::answer).
+    /// Blocking form of [`RunStream::answer`](crate::RunStream::answer).
     pub fn answer(&self) -> Option<&Answer> {
         self.0.answer()
     }
@@ -44,37 +44,37 @@ impl Iterator for RunStream {
     }
 }
 
-/// [`TurnStream`](crate::TurnStream) as an iterator.
+/// Blocking form of [`TurnStream`](crate::TurnStream), an iterator of events.
 #[derive(Debug)]
 #[must_use = "a turn does nothing unless it is read"]
 pub struct TurnStream(pub(super) Held<crate::TurnStream>);
 
 impl TurnStream {
-    /// As [`TurnStream::outcome`](crate::TurnStream::outcome).
+    /// Blocking form of [`TurnStream::outcome`](crate::TurnStream::outcome).
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn outcome(self) -> Result<TurnOutcome, TurnError> {
         self.0.end(crate::TurnStream::outcome)
     }
 
-    /// As [`TurnStream::cancel`](crate::TurnStream::cancel).
+    /// Blocking form of [`TurnStream::cancel`](crate::TurnStream::cancel).
     pub fn cancel(&mut self) {
         self.0.cancel();
     }
 
-    /// As [`TurnStream::take_ask`](crate::TurnStream::take_ask).
+    /// Blocking form of [`TurnStream::take_ask`](crate::TurnStream::take_ask).
     pub fn take_ask(&mut self) -> Option<Ask> {
         self.0.take_ask()
     }
 
-    /// As [`TurnStream::transcript`](crate::TurnStream::transcript).
+    /// Blocking form of [`TurnStream::transcript`](crate::TurnStream::transcript).
     pub fn transcript(&self) -> Option<&Transcript> {
         self.0.transcript()
     }
 
-    /// As [`TurnStream::message`](crate::TurnStream::message).
+    /// Blocking form of [`TurnStream::message`](crate::TurnStream::message).
     pub fn message(&self) -> Option<&MessageId> {
         self.0.message()
     }
@@ -88,32 +88,32 @@ impl Iterator for TurnStream {
     }
 }
 
-/// [`BatchStream`](crate::BatchStream) as an iterator.
+/// Blocking form of [`BatchStream`](crate::BatchStream), an iterator of events.
 #[derive(Debug)]
 #[must_use = "a batch does nothing unless it is read"]
 pub struct BatchStream(pub(super) Held<crate::BatchStream>);
 
 impl BatchStream {
-    /// As [`BatchStream::outcome`](crate::BatchStream::outcome).
+    /// Blocking form of [`BatchStream::outcome`](crate::BatchStream::outcome).
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn outcome(self) -> Result<BatchReport, BatchError> {
         self.0.end(crate::BatchStream::outcome)
     }
 
-    /// As [`BatchStream::cancel`](crate::BatchStream::cancel).
+    /// Blocking form of [`BatchStream::cancel`](crate::BatchStream::cancel).
     pub fn cancel(&mut self) {
         self.0.cancel();
     }
 
-    /// As [`BatchStream::spend`](crate::BatchStream::spend).
+    /// Blocking form of [`BatchStream::spend`](crate::BatchStream::spend).
     pub fn spend(&self) -> Spend {
         self.0.spend()
     }
 
-    /// As [`BatchStream::counts`](crate::BatchStream::counts).
+    /// Blocking form of [`BatchStream::counts`](crate::BatchStream::counts).
     pub fn counts(&self) -> Option<BatchCounts> {
         self.0.counts()
     }
@@ -127,7 +127,7 @@ impl Iterator for BatchStream {
     }
 }
 
-/// [`ServerEvents`](crate::server::ServerEvents) as an iterator.
+/// Blocking form of [`ServerEvents`](crate::server::ServerEvents), an iterator of events.
 #[derive(Debug)]
 #[must_use = "events wait until they are read"]
 pub struct ServerEvents(pub(super) Held<crate::server::ServerEvents>);

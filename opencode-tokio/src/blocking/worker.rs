@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// How long a program waits in the end for what is still being removed.
+/// Limit on the wait for cleanup in progress when the last handle is dropped.
 const ENDING_MAX: Duration = Duration::from_secs(1);
 
-/// A runtime with one thread, for what goes on between two calls.
+/// Runtime with one thread, for work that continues between two calls.
 #[derive(Clone)]
 pub(super) struct Worker(Arc<Owned>);
 
-/// The runtime; `None` when it is being dropped.
+/// The runtime; `None` while the runtime is being dropped.
 struct Owned(Option<Runtime>);
 
 impl Worker {
@@ -29,7 +29,7 @@ impl Worker {
     }
 
     fn handle(&self) -> &Handle {
-        self.0.0.as_ref().expect("it is there as long as it is shared").handle()
+        self.0.0.as_ref().expect("the runtime lives as long as its handles").handle()
     }
 }
 
@@ -37,7 +37,7 @@ impl Drop for Owned {
     fn drop(&mut self) {
         let Some(runtime) = self.0.take() else { return };
         if Handle::try_current().is_ok() {
-            // Nobody may wait here.
+            // A drop inside an async runtime may not wait.
             runtime.shutdown_background();
         } else {
             runtime.shutdown_timeout(ENDING_MAX);
@@ -45,15 +45,15 @@ impl Drop for Owned {
     }
 }
 
-/// Something async with the runtime it lives on, where it is dropped too.
+/// An async handle with the runtime that drives and drops the handle.
 pub(super) struct Held<T> {
-    /// `None` when it is being dropped.
+    /// `None` while the handle is being dropped.
     value: Option<T>,
     worker: Worker,
 }
 
 impl<T> Held<T> {
-    /// Something made from this, on the same runtime.
+    /// Wraps a value made from this handle, on the same runtime.
     pub(super) fn beside<U>(&self, value: U) -> Held<U> {
         self.worker.clone().hold(value)
     }
@@ -62,19 +62,19 @@ impl<T> Held<T> {
         self.worker.handle().block_on(future)
     }
 
-    /// Waits for something that needs the value.
+    /// Waits for a future that borrows the value.
     pub(super) fn wait_mut<'a, R>(&'a mut self, wait: impl AsyncFnOnce(&'a mut T) -> R) -> R {
         let value = self.value.as_mut().expect(THERE);
         self.worker.handle().block_on(wait(value))
     }
 
-    /// Waits for something that uses the value up.
+    /// Waits for a future that consumes the value.
     pub(super) fn end<R>(mut self, wait: impl AsyncFnOnce(T) -> R) -> R {
         let value = self.value.take().expect(THERE);
         self.worker.handle().block_on(wait(value))
     }
 
-    /// Changes it into something else.
+    /// Converts the value.
     pub(super) fn map<U>(mut self, change: impl FnOnce(T) -> U) -> Held<U> {
         let value = self.value.take().expect(THERE);
         self.beside(change(value))
@@ -111,7 +111,7 @@ impl<T: fmt::Debug> fmt::Debug for Held<T> {
 
 impl<T> Drop for Held<T> {
     fn drop(&mut self) {
-        // What ends in the background does so there.
+        // Aborts in the background need the runtime.
         let _entered = self.worker.handle().enter();
         drop(self.value.take());
     }
