@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use http::Response;
 use opencode_config::{Approval, ModelRef, Resume, RunFlags, Sharing};
-use serde_json::json;
 
 use super::*;
 use crate::api::{CommandRequest, Prompt, PromptPart};
@@ -134,9 +133,10 @@ fn failed(message: &str) -> RunEnd {
 fn a_new_session_asks_no_questions() {
     let mut stage = Stage::ready(|_| {});
     assert_eq!(stage.did, ["POST /session"]);
-    let denied = |permission| json!({ "permission": permission, "pattern": "*", "action": "deny" });
-    let rules = ["question", "plan_enter", "plan_exit"].map(denied);
-    assert_eq!(stage.body(), json!({ "permission": rules }).to_string());
+    let denied =
+        |permission| format!(r#"{{"permission":"{permission}","pattern":"*","action":"deny"}}"#);
+    let rules = ["question", "plan_enter", "plan_exit"].map(denied).join(",");
+    assert_eq!(stage.body(), format!(r#"{{"permission":[{rules}]}}"#));
     stage.answers(200, r#"{"id":"ses_1","directory":"/p"}"#);
     let turn = stage.turn();
     assert_eq!((turn.session.id.as_str(), turn.approval), ("ses_1", Approval::Reject));
