@@ -191,10 +191,9 @@ impl Graph {
         self.imports.values().map(BTreeMap::len).sum()
     }
 
-    /// The modules of the root, with the number of their files.
+    /// The modules of the root that have files, with the number of their files.
     pub(crate) fn rooms(&self) -> BTreeMap<String, usize> {
-        let mut rooms: BTreeMap<String, usize> =
-            self.modules[0].children.keys().map(|name| (name.clone(), 0)).collect();
+        let mut rooms = BTreeMap::new();
         for (no, module) in self.modules.iter().enumerate() {
             if let Some(room) = module.path.first()
                 && module.file == no
