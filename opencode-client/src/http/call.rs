@@ -11,7 +11,7 @@ use opencode_proto::{Retry, RetryCause, RetryPolicy};
 use super::Inner;
 use super::error::{CallError, Reached};
 use super::link::{Gathered, Link};
-use crate::runtime::wait::{Late, within};
+use crate::runtime::wait::{Elapsed, within};
 
 impl Inner {
     pub(super) async fn reply(
@@ -104,14 +104,14 @@ impl Inner {
         };
         let connected = within(&*self.runtime, Some(self.limits.connect), connecting).await;
         connected
-            .unwrap_or_else(|Late(limit)| Err(late(limit)))
+            .unwrap_or_else(|Elapsed(limit)| Err(late(limit)))
             .map_err(|source| CallError::Connect { request: self.name(request), source })
     }
 
     /// Turns a missing or late reply into an error.
     pub(super) fn complete<T>(
         &self,
-        reply: Result<io::Result<T>, Late>,
+        reply: Result<io::Result<T>, Elapsed>,
         request: &Request<Bytes>,
         reached: Reached,
     ) -> Result<T, CallError> {
@@ -120,7 +120,7 @@ impl Inner {
             Ok(Err(source)) => {
                 Err(CallError::Lost { request: self.name(request), reached, source })
             }
-            Err(Late(limit)) => {
+            Err(Elapsed(limit)) => {
                 Err(CallError::TimedOut { request: self.name(request), reached, limit })
             }
         }

@@ -27,14 +27,14 @@ pub enum CleanupError {
 }
 
 /// Processes and files to remove when a run ends. A drop removes them before it returns.
-pub(crate) struct Remains {
+pub(crate) struct CleanupGuard {
     host: Arc<Host>,
     token: String,
     tree: Option<Arc<Mutex<RunTree>>>,
     private_dir: Option<PrivateDir>,
 }
 
-impl Remains {
+impl CleanupGuard {
     /// Creates the private directory for a process that starts later, and registers the directory
     /// with the guardian. A failed registration is the inner error. Blocks.
     pub(crate) fn create(
@@ -53,13 +53,13 @@ impl Remains {
             // Without this message, the guardian would later find nothing to remove.
             let _ = host.guardian.done(token);
         })?;
-        let remains = Self {
+        let cleanup = Self {
             host: Arc::clone(host),
             token: token.to_owned(),
             tree: None,
             private_dir: Some(private_dir),
         };
-        Ok((remains, guarded))
+        Ok((cleanup, guarded))
     }
 
     /// Adds the processes of the run.
@@ -77,8 +77,8 @@ impl Remains {
     pub(crate) async fn remove(self) -> Result<(), CleanupError> {
         let runtime = Arc::clone(&self.host.runtime);
         unblock_bound(&runtime, move || {
-            let mut remains = self;
-            remains.remove_now()
+            let mut cleanup = self;
+            cleanup.remove_now()
         })
         .await
     }
@@ -105,7 +105,7 @@ impl Remains {
     }
 }
 
-impl Drop for Remains {
+impl Drop for CleanupGuard {
     fn drop(&mut self) {
         if let Some(tree) = &self.tree {
             let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);

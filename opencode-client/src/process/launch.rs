@@ -11,7 +11,7 @@ use std::time::Duration;
 use opencode_config::{DataHome, Invocation, IsolationPlan, RunConfig, RunConfigError};
 
 use crate::process::binary::BinaryNotFound;
-use crate::process::cleanup::Remains;
+use crate::process::cleanup::CleanupGuard;
 use crate::process::drop_order::DropOrder;
 
 use crate::process::host::{Host, NoDirectory, existing, os_command};
@@ -53,41 +53,41 @@ pub(crate) async fn turn(host: &Host, data_home: &DataHome, delay: Duration) -> 
 }
 
 /// Everything resolved before the first side effect.
-pub(crate) struct Ground {
+pub(crate) struct LaunchPlan {
     pub(crate) program: PathBuf,
     pub(crate) directory: PathBuf,
     pub(crate) marker: Marker,
     pub(crate) plan: IsolationPlan,
 }
 
-/// Error of [`Ground::explore`].
-pub(crate) enum GroundError {
+/// Error of [`LaunchPlan::explore`].
+pub(crate) enum LaunchPlanError {
     Binary(BinaryNotFound),
     Config(RunConfigError),
     Directory { path: PathBuf, source: io::Error },
 }
 
-impl Ground {
+impl LaunchPlan {
     /// Resolves everything that a process depends on. Blocks, and may block for long on files of
     /// the caller.
     pub(crate) fn explore(
         host: &Host,
         config: &RunConfig,
         directory: Option<&Path>,
-    ) -> Result<Self, GroundError> {
-        let program = host.binary.locate(&host.environment).map_err(GroundError::Binary)?;
+    ) -> Result<Self, LaunchPlanError> {
+        let program = host.binary.locate(&host.environment).map_err(LaunchPlanError::Binary)?;
         let directory = existing(directory)?;
         let marker = Marker::new(host.environment.var(Marker::NAME), host.runtime.secret());
         let root = PrivateDir::root(&host.temp_dir, marker.token());
         let sources = config.sources(&host.environment);
         let read = sources.into_iter().map(private_dir::read_source).collect();
         let plan = IsolationPlan::new(config, &host.environment, &root, read)
-            .map_err(GroundError::Config)?;
+            .map_err(LaunchPlanError::Config)?;
         Ok(Self { program, directory, marker, plan })
     }
 }
 
-impl From<NoDirectory> for GroundError {
+impl From<NoDirectory> for LaunchPlanError {
     fn from(NoDirectory { path, source }: NoDirectory) -> Self {
         Self::Directory { path, source }
     }
@@ -97,7 +97,7 @@ impl From<NoDirectory> for GroundError {
 pub(crate) struct Prepared {
     pub(crate) invocation: Invocation,
     pub(crate) marker: Marker,
-    pub(crate) remains: Remains,
+    pub(crate) cleanup: CleanupGuard,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -110,10 +110,10 @@ impl Prepared {
         plan: IsolationPlan,
     ) -> Result<Self, PrivateDirError> {
         invocation.env.set(Marker::NAME, marker.value());
-        let (remains, guarded) = Remains::create(host, &marker, &plan)?;
+        let (cleanup, guarded) = CleanupGuard::create(host, &marker, &plan)?;
         let mut warnings: Vec<_> = plan.warnings.into_iter().map(Warning::Config).collect();
         warnings.extend(guarded.err().map(Warning::Guardian));
-        Ok(Self { invocation, marker, remains, warnings })
+        Ok(Self { invocation, marker, cleanup, warnings })
     }
 }
 
@@ -121,7 +121,7 @@ impl Prepared {
 pub(crate) struct StartedProcess {
     /// The remains go first: then the process has ended when its exit is dropped, which leaves no
     /// zombie.
-    pub(crate) process: DropOrder<Remains, Process>,
+    pub(crate) process: DropOrder<CleanupGuard, Process>,
     pub(crate) invocation: Invocation,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -133,17 +133,17 @@ pub(crate) struct SpawnError {
 }
 
 pub(crate) async fn spawn(host: &Host, prepared: Prepared) -> Result<StartedProcess, SpawnError> {
-    let Prepared { invocation, marker, remains, warnings } = prepared;
+    let Prepared { invocation, marker, cleanup, warnings } = prepared;
     tracing::debug!(command = %invocation, "process starting");
     match host.runtime.process(os_command(&invocation)) {
         Ok(process) => {
-            let remains = remains.with_tree(RunTree::new(&*host.runtime, process.id, marker));
-            let process = DropOrder::new(remains, process);
+            let cleanup = cleanup.with_tree(RunTree::new(&*host.runtime, process.id, marker));
+            let process = DropOrder::new(cleanup, process);
             Ok(StartedProcess { process, invocation, warnings })
         }
         Err(source) => {
             // The caller gets the error of the start; the guardian still knows the directory.
-            if let Err(error) = remains.remove().await {
+            if let Err(error) = cleanup.remove().await {
                 tracing::warn!(%error, "cannot clean up after a process that did not start");
             }
             Err(SpawnError { command: invocation.command_line(), source })

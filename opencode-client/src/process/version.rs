@@ -11,7 +11,7 @@ use bytes::Bytes;
 use opencode_config::{Invocation, IsolationPlan, RunConfig, RunConfigError};
 
 use crate::process::binary::{BinaryNotFound, Version, parse_version};
-use crate::process::cleanup::{CleanupError, Remains};
+use crate::process::cleanup::{CleanupError, CleanupGuard};
 use crate::process::host::{Host, os_command};
 use crate::process::private_dir::{PrivateDir, PrivateDirError};
 use crate::process::process_tree::Marker;
@@ -65,7 +65,7 @@ pub enum VersionError {
 }
 
 pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
-    let (invocation, marker, remains) = {
+    let (invocation, marker, cleanup) = {
         let host = Arc::clone(host);
         unblock_bound(&host.runtime.clone(), move || prepare(&host)).await?
     };
@@ -73,7 +73,7 @@ pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
     let process = match host.runtime.process(os_command(&invocation)) {
         Ok(process) => process,
         Err(source) => {
-            remains.remove().await?;
+            cleanup.remove().await?;
             return Err(VersionError::Process { command, source });
         }
     };
@@ -81,11 +81,11 @@ pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
     drop(stdin);
     // Declared after `exit`, so that the process has ended when `exit` is dropped, which leaves no
     // zombie.
-    let remains = remains.with_tree(RunTree::new(&*host.runtime, id, marker));
+    let cleanup = cleanup.with_tree(RunTree::new(&*host.runtime, id, marker));
     let printed = printed(host, stdout, stderr, &mut *exit, &command).await;
     // The drop ends a process that did not exit in time.
     if printed.is_ok() {
-        remains.remove().await?;
+        cleanup.remove().await?;
     }
     let printed = printed?;
     let text = String::from_utf8_lossy(&printed);
@@ -94,7 +94,7 @@ pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
 }
 
 /// Creates a private directory, because even `--version` writes to its directories. Blocks.
-fn prepare(host: &Arc<Host>) -> Result<(Invocation, Marker, Remains), VersionError> {
+fn prepare(host: &Arc<Host>) -> Result<(Invocation, Marker, CleanupGuard), VersionError> {
     let program = host.binary.locate(&host.environment)?;
     let marker = Marker::new(host.environment.var(Marker::NAME), host.runtime.secret());
     let root = PrivateDir::root(&host.temp_dir, marker.token());
@@ -105,11 +105,11 @@ fn prepare(host: &Arc<Host>) -> Result<(Invocation, Marker, Remains), VersionErr
     invocation.stdin = Bytes::new();
     invocation.env.set(Marker::NAME, marker.value());
     invocation.directory = root;
-    let (remains, guarded) = Remains::create(host, &marker, &plan)?;
+    let (cleanup, guarded) = CleanupGuard::create(host, &marker, &plan)?;
     if let Err(error) = guarded {
         tracing::warn!(%error, "`--version` is not guarded");
     }
-    Ok((invocation, marker, remains))
+    Ok((invocation, marker, cleanup))
 }
 
 /// Returns the output of the process, up to the exit.

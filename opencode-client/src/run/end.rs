@@ -5,7 +5,7 @@ use std::time::Instant;
 use opencode_proto::{Run, RunAction, RunSettings};
 
 use crate::log::{EventLogError, Log};
-use crate::process::cleanup::{CleanupError, Remains};
+use crate::process::cleanup::{CleanupError, CleanupGuard};
 use crate::process::run_tree::RunningJob;
 use crate::process::warning::Warning;
 use crate::run::error::{RunError, RunResult};
@@ -18,14 +18,14 @@ pub(super) struct CleanUp {
 }
 
 pub(super) async fn clean_up(
-    remains: Remains,
+    cleanup: CleanupGuard,
     log: Option<Log>,
     job: Option<RunningJob>,
 ) -> CleanUp {
     if let Some(job) = job {
         job.await;
     }
-    let removed = remains.remove().await;
+    let removed = cleanup.remove().await;
     let logged = match log {
         Some(log) => log.close().await,
         None => Ok(()),

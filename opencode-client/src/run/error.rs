@@ -9,7 +9,7 @@ use super::report::RunReport;
 use crate::log::{EventLogError, describe};
 use crate::process::binary::BinaryNotFound;
 use crate::process::cleanup::CleanupError;
-use crate::process::launch::{GroundError, SpawnError};
+use crate::process::launch::{LaunchPlanError, SpawnError};
 use crate::process::private_dir::PrivateDirError;
 use crate::server::ServeError;
 
@@ -114,12 +114,12 @@ impl fmt::Debug for RunError {
     }
 }
 
-impl From<GroundError> for RunError {
-    fn from(error: GroundError) -> Self {
+impl From<LaunchPlanError> for RunError {
+    fn from(error: LaunchPlanError) -> Self {
         match error {
-            GroundError::Binary(error) => Self::Binary(error),
-            GroundError::Config(error) => Self::Config(error),
-            GroundError::Directory { path, source } => Self::Directory { path, source },
+            LaunchPlanError::Binary(error) => Self::Binary(error),
+            LaunchPlanError::Config(error) => Self::Config(error),
+            LaunchPlanError::Directory { path, source } => Self::Directory { path, source },
         }
     }
 }

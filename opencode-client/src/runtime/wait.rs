@@ -29,14 +29,14 @@ pub(crate) async fn race<A: Future, B: Future>(one: A, other: B) -> First<A::Out
 }
 
 /// The future did not complete within this limit.
-pub(crate) struct Late(pub(crate) Duration);
+pub(crate) struct Elapsed(pub(crate) Duration);
 
 /// Waits for `future`, up to `limit`. Without a limit, waits until the future completes.
 pub(crate) async fn within<F: Future>(
     runtime: &dyn Runtime,
     limit: Option<Duration>,
     future: F,
-) -> Result<F::Output, Late> {
+) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut timer = limit.and_then(|limit| {
         let at = runtime.now().checked_add(limit)?;
@@ -47,7 +47,7 @@ pub(crate) async fn within<F: Future>(
             return Poll::Ready(Ok(output));
         }
         match &mut timer {
-            Some((timer, limit)) => timer.as_mut().poll(cx).map(|()| Err(Late(*limit))),
+            Some((timer, limit)) => timer.as_mut().poll(cx).map(|()| Err(Elapsed(*limit))),
             None => Poll::Pending,
         }
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::http::{Endpoint, Http};
 use crate::process::host::Host;
-use crate::runtime::wait::{Late, within};
+use crate::runtime::wait::{Elapsed, within};
 
 use super::core::ServerInner;
 use super::error::AttachError;
@@ -27,6 +27,6 @@ pub(crate) async fn attach(host: Arc<Host>, request: AttachRequest) -> Result<Se
         }
         Ok(Err(error)) if error.is_unauthorized() => Err(AttachError::Unauthorized { url }),
         Ok(Err(source)) => Err(AttachError::Unhealthy { url, source }),
-        Err(Late(limit)) => Err(AttachError::TimedOut { url, limit }),
+        Err(Elapsed(limit)) => Err(AttachError::TimedOut { url, limit }),
     }
 }

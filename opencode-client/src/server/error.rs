@@ -7,7 +7,7 @@ use opencode_proto::ServeOutcome;
 
 use crate::http::{CallError, UrlError};
 use crate::process::binary::BinaryNotFound;
-use crate::process::launch::GroundError;
+use crate::process::launch::LaunchPlanError;
 use crate::process::launch::SpawnError;
 use crate::process::private_dir::PrivateDirError;
 
@@ -148,12 +148,12 @@ impl ServeError {
     }
 }
 
-impl From<GroundError> for ServeError {
-    fn from(error: GroundError) -> Self {
+impl From<LaunchPlanError> for ServeError {
+    fn from(error: LaunchPlanError) -> Self {
         match error {
-            GroundError::Binary(error) => Self::Binary(error),
-            GroundError::Config(error) => Self::Config(error),
-            GroundError::Directory { path, source } => Self::Directory { path, source },
+            LaunchPlanError::Binary(error) => Self::Binary(error),
+            LaunchPlanError::Config(error) => Self::Config(error),
+            LaunchPlanError::Directory { path, source } => Self::Directory { path, source },
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use opencode_proto::{ServeOutcome, ServeSettings, SessionId};
 
 use crate::process::cleanup::CleanupError;
-use crate::process::cleanup::Remains;
+use crate::process::cleanup::CleanupGuard;
 use crate::process::drop_order::DropOrder;
 use crate::process::launch::StartedProcess;
 use crate::process::warning::Warning;
@@ -21,7 +21,7 @@ use super::pump::Watch;
 /// Dropping it ends the process and everything that its tools started, and removes its private files, on the spot.
 pub(super) struct Local {
     /// The remains go first: then the process has ended when the watch over the process does.
-    process: DropOrder<Mutex<Option<Remains>>, Watch>,
+    process: DropOrder<Mutex<Option<CleanupGuard>>, Watch>,
     removed: Latch<Option<Arc<CleanupError>>>,
     is_aborting: AtomicBool,
     aborted: Latch<Vec<SessionId>>,
@@ -38,12 +38,12 @@ impl Local {
         settings: ServeSettings,
     ) -> Self {
         let StartedProcess { process, invocation, warnings } = started;
-        let (remains, process) = process.into_parts();
+        let (cleanup, process) = process.into_parts();
         let process_id = process.id;
-        let tree = remains.tree().expect("a process that was started has a tree");
+        let tree = cleanup.tree().expect("a process that was started has a tree");
         Self {
             process: DropOrder::new(
-                Mutex::new(Some(remains)),
+                Mutex::new(Some(cleanup)),
                 Watch::spawn(runtime, process, tree, settings),
             ),
             removed: Latch::default(),
@@ -115,11 +115,11 @@ impl Local {
 
     /// Ends what still runs and removes what was written. The result is the same for all that ask.
     pub(super) async fn remove(&self) -> Result<(), Arc<CleanupError>> {
-        let remains = self.process.first().lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(remains) = remains {
+        let cleanup = self.process.first().lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(cleanup) = cleanup {
             // Others wait for this, also when it is cancelled: then the drop has removed everything.
             let _told = SetOnDrop(&self.removed, || None);
-            self.removed.set(remains.remove().await.err().map(Arc::new));
+            self.removed.set(cleanup.remove().await.err().map(Arc::new));
         }
         match &*self.removed.wait().await {
             None => Ok(()),

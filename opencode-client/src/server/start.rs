@@ -10,7 +10,7 @@ use crate::http::{Endpoint, Http};
 use crate::process::binary::Version;
 use crate::process::host::Host;
 use crate::process::launch;
-use crate::process::launch::Ground;
+use crate::process::launch::LaunchPlan;
 use crate::process::launch::Prepared;
 use crate::process::private_dir::PrivateDir;
 use crate::process::process_tree::Marker;
@@ -72,8 +72,8 @@ fn is_database_race(error: &ServeError) -> bool {
         if matches!(outcome.end, ServeEnd::StartupDatabase { .. }))
 }
 
-/// Everything that is known before anything is made that has to be removed again.
-struct Planned {
+/// Everything resolved before the first side effect of a server start.
+struct ServerLaunch {
     invocation: Invocation,
     marker: Marker,
     plan: IsolationPlan,
@@ -91,7 +91,7 @@ async fn attempt(
         let (host, request) = (Arc::clone(host), Arc::clone(request));
         unblock(&runtime, move || plan(&host, &request)).await?
     };
-    let Planned { invocation, marker, plan, flags, directory } = planned;
+    let ServerLaunch { invocation, marker, plan, flags, directory } = planned;
     let prepared = {
         let host = Arc::clone(host);
         unblock_bound(&runtime, move || Prepared::make(&host, invocation, marker, plan)).await?
@@ -141,13 +141,13 @@ async fn attempt(
 }
 
 /// Looks at everything that the server depends on. Blocks.
-fn plan(host: &Host, request: &ServeRequest) -> Result<Planned, ServeError> {
+fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError> {
     let directory = match request.place {
         Place::Directory => request.directory.as_deref(),
         Place::Nowhere => Some(&*host.temp_dir),
     };
-    let ground = Ground::explore(host, &request.config, directory)?;
-    let Ground { program, directory, marker, plan } = ground;
+    let launch = LaunchPlan::explore(host, &request.config, directory)?;
+    let LaunchPlan { program, directory, marker, plan } = launch;
     let directory = match request.place {
         Place::Directory => directory,
         Place::Nowhere => PrivateDir::root(&host.temp_dir, marker.token()),
@@ -162,7 +162,7 @@ fn plan(host: &Host, request: &ServeRequest) -> Result<Planned, ServeError> {
     }
     let served = directory.to_string_lossy().into_owned();
     let invocation = Invocation::serve(program, directory, &request.config, &flags, &plan)?;
-    Ok(Planned { invocation, marker, plan, flags, directory: served })
+    Ok(ServerLaunch { invocation, marker, plan, flags, directory: served })
 }
 
 async fn check(http: &Http, directory: &str) -> Result<Option<Version>, HealthError> {

@@ -9,7 +9,7 @@ use opencode_proto::{Answer, Run, RunAction, RunEvent, RunEventKind, RunOutcome}
 
 use crate::log::Log;
 use crate::process::child::{ChildEvent, ChildOutput, StdoutPace};
-use crate::process::cleanup::Remains;
+use crate::process::cleanup::CleanupGuard;
 use crate::process::drop_order::DropOrder;
 use crate::process::host::Host;
 use crate::process::launch::StartedProcess;
@@ -28,7 +28,7 @@ use super::input::Input;
 pub(super) struct Attempt {
     /// The remains go first: then the process has ended when its exit is dropped, which leaves no
     /// zombie.
-    process: DropOrder<Option<Remains>, ChildOutput>,
+    process: DropOrder<Option<CleanupGuard>, ChildOutput>,
     run: Run,
     host: Arc<Host>,
     command: String,
@@ -56,9 +56,9 @@ impl Attempt {
         permit: StartPermit,
     ) -> Self {
         let StartedProcess { process, invocation, warnings } = started;
-        let (remains, Process { stdin, stdout, stderr, exit, .. }) = process.into_parts();
+        let (cleanup, Process { stdin, stdout, stderr, exit, .. }) = process.into_parts();
         Self {
-            process: DropOrder::new(Some(remains), ChildOutput::new(stdout, stderr, exit)),
+            process: DropOrder::new(Some(cleanup), ChildOutput::new(stdout, stderr, exit)),
             run: Run::new(request.run_settings(), host.runtime.now()),
             command: invocation.command_line(),
             warnings,
@@ -143,7 +143,7 @@ impl Attempt {
     }
 
     fn poll_jobs(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(tree) = self.process.first().as_ref().and_then(Remains::tree) else {
+        let Some(tree) = self.process.first().as_ref().and_then(CleanupGuard::tree) else {
             return false;
         };
         self.jobs.poll(cx, &self.host.runtime, &tree)
@@ -169,8 +169,8 @@ impl Attempt {
             warnings: mem::take(&mut self.warnings),
             attempts,
         };
-        let remains = self.process.first_mut().take().expect("a run ends once");
-        (report, end::clean_up(remains, self.log.take(), mem::take(&mut self.jobs).into_running()))
+        let cleanup = self.process.first_mut().take().expect("a run ends once");
+        (report, end::clean_up(cleanup, self.log.take(), mem::take(&mut self.jobs).into_running()))
     }
 }
 

@@ -7,7 +7,7 @@ use opencode_config::{Invocation, IsolationPlan};
 
 use crate::log::{EventLog, EventLogMode, Log};
 use crate::process::host::Host;
-use crate::process::launch::{self, Ground, Prepared};
+use crate::process::launch::{self, LaunchPlan, Prepared};
 use crate::process::pacing::StartPermit;
 use crate::process::process_tree::Marker;
 use crate::run::end::{self, CleanUp};
@@ -73,7 +73,7 @@ pub(super) async fn start(
 impl ReadyRun {
     /// Removes everything that was made, in place of a start.
     pub(super) fn clean_up(self) -> impl Future<Output = CleanUp> + Send {
-        end::clean_up(self.prepared.remains, self.log, None)
+        end::clean_up(self.prepared.cleanup, self.log, None)
     }
 }
 
@@ -83,8 +83,8 @@ fn plan(
     request: &RunRequest,
     log_mode: Option<EventLogMode>,
 ) -> Result<RunPlan, RunError> {
-    let ground = Ground::explore(host, &request.config, request.directory.as_deref())?;
-    let Ground { program, directory, marker, plan } = ground;
+    let launch = LaunchPlan::explore(host, &request.config, request.directory.as_deref())?;
+    let LaunchPlan { program, directory, marker, plan } = launch;
     let prompt = request.prompt.clone();
     let invocation = Invocation::run(program, prompt, directory, &request.config, &plan)?;
 

@@ -10,7 +10,7 @@ use opencode_proto::{
 
 use crate::log::{EventLog, Log};
 use crate::process::host::{Host, existing};
-use crate::process::launch::GroundError;
+use crate::process::launch::LaunchPlanError;
 use crate::run::error::RunError;
 use crate::run::request::{Backend, RunRequest};
 use crate::runtime::blocking::unblock;
@@ -69,10 +69,10 @@ pub(super) fn served_request(request: &RunRequest, files: Vec<ServedFile>) -> Se
 fn explore(request: &RunRequest) -> Result<RunGround, RunError> {
     let directory = match &request.backend {
         Backend::Server(server) => {
-            server.place_of(request.directory.as_deref()).map_err(GroundError::from)?
+            server.place_of(request.directory.as_deref()).map_err(LaunchPlanError::from)?
         }
         Backend::NewServer | Backend::Process => {
-            Some(existing(request.directory.as_deref()).map_err(GroundError::from)?)
+            Some(existing(request.directory.as_deref()).map_err(LaunchPlanError::from)?)
         }
     };
     let is_local = match &request.backend {
