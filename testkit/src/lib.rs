@@ -8,6 +8,8 @@
 //! - [`server`]: a scripted fake of an OpenCode server, whose events the test sends.
 //! - `world` (Unix): an imagined machine for a client, with servers and processes in virtual time,
 //!   made from one seed.
+//! - `scenario` (Unix): users of the client in such worlds, and the checks of everything that the
+//!   client reports to them.
 //! - `conformance` (Linux): the required behaviour of every adapter, as one list of cases.
 //! - [`opencode`]: the real program, installed once per machine at a pinned version.
 //! - `fake` (Unix): a stand-in for the program, for faults that the real program does not show on
@@ -101,6 +103,8 @@ pub mod opencode;
 pub mod processes;
 pub mod proxy;
 mod request;
+#[cfg(unix)]
+pub mod scenario;
 pub mod server;
 mod traffic;
 mod watched;

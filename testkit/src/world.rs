@@ -37,6 +37,7 @@ mod server;
 mod trace;
 mod weather;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::future::Future;
@@ -95,7 +96,7 @@ impl World {
             servers: Mutex::default(),
             runs: Mutex::default(),
         };
-        // WorldState memory where there is any, so that no disk is waited for.
+        // In shared memory where there is any, so that no disk is waited for.
         let memory = Path::new("/dev/shm");
         let directory = match memory.is_dir() {
             true => tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()),
@@ -251,6 +252,12 @@ impl World {
     #[must_use]
     pub fn trace(&self, lines_max: usize) -> String {
         self.shared.core.trace_tail(lines_max)
+    }
+
+    /// Number of faults and other occurrences so far, by kind.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.shared.core.occurrences()
     }
 
     /// Hash of the trace, which differs when anything happened differently.

@@ -3,7 +3,7 @@ use serde_json::Value;
 use crate::http::response;
 use crate::model::Gate;
 
-/// ServerReply to one request.
+/// Reply to one request.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ServerReply {

@@ -6,7 +6,7 @@ use super::reply::ServerReply;
 use super::state::FakeServerState;
 use super::turn::{CREATED, VERSION, session_info};
 
-/// ServerReply to a request without a route.
+/// Reply to a request without a route.
 pub(super) enum Unscripted {
     Reply(ServerReply),
     Events(EventStream),

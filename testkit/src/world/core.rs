@@ -1,4 +1,4 @@
-//! TaskTable, time and chance of a world: one thread, and the seed makes every choice.
+//! Tasks, time and chance of a world: one thread, and the seed makes every choice.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,6 +44,8 @@ pub(super) struct Core {
     client_skew_ms: i64,
     trace: Mutex<Trace>,
     weather: Mutex<Weather>,
+    /// Number of occurrences, by kind.
+    occurrences: Mutex<BTreeMap<&'static str, u64>>,
     pub(super) counts: Counts,
 }
 
@@ -116,6 +118,7 @@ impl Core {
             client_skew_ms: skew_ms - CLIENT_SKEW_MAX_MS.cast_signed(),
             trace: Mutex::default(),
             weather: Mutex::new(weather),
+            occurrences: Mutex::default(),
             counts: Counts::default(),
         }
     }
@@ -145,6 +148,15 @@ impl Core {
     pub(super) fn trace(&self, line: fmt::Arguments<'_>) {
         let now = self.now();
         lock(&self.trace).add(now, line);
+    }
+
+    /// Counts an occurrence of this kind.
+    pub(super) fn count(&self, kind: &'static str) {
+        *lock(&self.occurrences).entry(kind).or_default() += 1;
+    }
+
+    pub(super) fn occurrences(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.occurrences).clone()
     }
 
     pub(super) fn fingerprint(&self) -> u64 {
@@ -286,6 +298,7 @@ impl Core {
         let due = mem::replace(&mut clock.timers, later);
         drop(clock);
         if !jump.is_zero() {
+            self.count("clock: jump");
             self.trace(format_args!("the clock jumps by {jump:?}"));
         }
         due.into_values().for_each(Waker::wake);

@@ -50,6 +50,12 @@ impl LinkState {
         let before = usize::try_from(after.saturating_sub(to.written)).unwrap_or(0);
         to.push(now, InFlight::Bytes(bytes.split_to(before)));
         core.trace(format_args!("connection {number}: {accident:?} of the data from the {from:?}"));
+        core.count(match accident {
+            LinkAccident::Cut => "connection: cut",
+            LinkAccident::Reset => "connection: reset",
+            LinkAccident::Silence => "connection: silent for good",
+            LinkAccident::Stall(_) => "connection: silent for a while",
+        });
         match accident {
             LinkAccident::Cut => to.push(now, InFlight::End),
             LinkAccident::Reset => to.push(now, InFlight::Reset),

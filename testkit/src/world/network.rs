@@ -76,11 +76,13 @@ pub(super) fn connect(core: &Arc<Core>, network: &Arc<Network>, port: u16) -> Co
         let accept = lock(&network.state).listeners.get(&port).cloned();
         let accept = match (fate, accept) {
             (ConnectionFate::Hung, _) => {
+                core.count("connection: never established");
                 core.trace(format_args!("connection {number} to {port} is never established"));
                 return std::future::pending().await;
             }
             (ConnectionFate::Made, Some(accept)) => accept,
             (ConnectionFate::Made | ConnectionFate::Refused, _) => {
+                core.count("connection: refused");
                 core.trace(format_args!("connection {number} to {port} is refused"));
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }

@@ -1,4 +1,4 @@
-//! SimulatedProcess processes.
+//! Simulated processes.
 
 mod run;
 mod serve;
@@ -91,6 +91,7 @@ enum OutputStream {
 pub(super) fn start(shared: &Arc<WorldState>, command: &Command) -> io::Result<Process> {
     let sick = shared.core.weather().sick;
     if shared.core.random(|random| random.happens(sick / 20)) {
+        shared.core.count("process: cannot be started");
         shared.core.trace(format_args!("a process cannot be started"));
         return Err(io::ErrorKind::OutOfMemory.into());
     }

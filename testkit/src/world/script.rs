@@ -23,7 +23,7 @@ pub struct AgentStep {
     pub reasoning: Vec<String>,
     /// Text of the answer, one delta per piece.
     pub text: Vec<String>,
-    /// AgentTool calls, in order.
+    /// Tool calls, in order.
     pub tools: Vec<AgentTool>,
     /// Time until the model begins to answer.
     pub delay: Duration,
@@ -38,7 +38,7 @@ pub struct AgentTool {
     pub time: Duration,
     /// Output of the tool, one update of the part per piece.
     pub output: Vec<String>,
-    /// AgentScript of the subagent that this call starts.
+    /// Script of the subagent that this call starts.
     pub subagent: Option<Box<AgentScript>>,
     /// Set when the tool call fails.
     pub fails: bool,

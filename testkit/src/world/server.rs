@@ -48,7 +48,7 @@ pub struct AnswerTruth {
     pub text: String,
     /// Text of all messages.
     pub full_text: String,
-    /// AgentTool calls: call id and status.
+    /// Tool calls: call id and status.
     pub tools: Vec<(String, String)>,
     /// Sum of the tokens of all messages.
     pub tokens: u64,
@@ -134,6 +134,7 @@ impl WorldServer {
             ask.is_waiting = false;
         }
         drop(store);
+        shared.core.count("server: dies");
         shared.core.trace(format_args!("server {} dies", self.inner.port));
         shared.network.close(self.inner.port);
         let host = live.host;

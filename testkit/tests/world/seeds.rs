@@ -1,15 +1,11 @@
 //! The seeds that are played.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use opencode_client::{RunError, RunRequest, ServeError, ServeRequest};
+use testkit::scenario::{SeedResult, play, soak};
 use testkit::world::{AgentScript, Weather, World};
-
-use crate::scenario::{SeedResult, nowhere, play};
 
 /// Seeds that failed once, by fault:
 ///
@@ -44,20 +40,13 @@ fn seeds_that_failed_once_pass() {
 
 #[test]
 fn two_thousand_seeds_pass() {
-    if std::env::var_os("OPENCODE_WORLD_SEEDS").is_none() {
-        play_all(0..SEEDS);
-    }
-}
-
-/// Plays the seeds that the environment names: see the top of this test.
-#[test]
-fn soak() {
-    let Ok(seeds) = std::env::var("OPENCODE_WORLD_SEEDS") else { return };
-    let number = |text: &str| text.parse::<u64>().expect("a number or a range `first..end`");
-    match seeds.split_once("..") {
-        Some((first, end)) => play_all(number(first)..number(end)),
-        None => drop(check(number(&seeds))),
-    }
+    let report = soak(0..SEEDS, |_| {});
+    let failed: Vec<_> =
+        report.failures.iter().map(|(seed, panic)| format!("{seed}: {panic}\n")).collect();
+    assert!(failed.is_empty(), "{} of {SEEDS} seeds fail:\n{}", failed.len(), failed.concat());
+    println!("{SEEDS} seeds: {:#?}", report.counts);
+    let peak = peak_memory();
+    assert!(peak < MEMORY_MAX, "all worlds together took {peak} bytes");
 }
 
 #[test]
@@ -107,7 +96,7 @@ fn one_seed_gives_the_same_ids_and_times() {
 #[test]
 fn temporary_files_without_a_directory_are_an_error() {
     let world = World::new(1, Weather::CALM);
-    let opencode = nowhere(&world);
+    let opencode = world.opencode_in(Path::new("/dev/null/nowhere"));
     let directory = world.directory();
     world.run(async move {
         let run = opencode.run(RunRequest::new("Go.").with_directory(&directory)).await;
@@ -123,53 +112,12 @@ fn check(seed: u64) -> SeedResult {
     play(seed).unwrap_or_else(|broken| panic!("{broken}"))
 }
 
-fn play_all(seeds: Range<u64>) {
-    let next = AtomicU64::new(seeds.start);
-    let counts = Mutex::new(BTreeMap::<String, u64>::new());
-    let broken = Mutex::new(Vec::new());
-    let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        break;
-                    }
-                    let played = match play(seed) {
-                        Ok(played) => played,
-                        Err(one) => {
-                            broken.lock().unwrap_or_else(PoisonError::into_inner).push(one);
-                            continue;
-                        }
-                    };
-                    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (kind, count) in played.counts {
-                        *counts.entry(kind).or_default() += count;
-                    }
-                }
-            });
-        }
-    });
-    let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut broken = broken.into_inner().unwrap_or_else(PoisonError::into_inner);
-    broken.sort_by_key(|broken| broken.seed);
-    let list: String =
-        broken.iter().map(|broken| format!("seed {}: {}\n", broken.seed, broken.panic)).collect();
-    if let Some(first) = broken.first() {
-        panic!("{first}\n{} of {} seeds fail:\n{list}", broken.len(), seeds.end - seeds.start);
-    }
-    println!("{} seeds: {counts:#?}", seeds.end - seeds.start);
-    let most = memory_most();
-    assert!(most < MEMORY_MAX, "all worlds together took {most} bytes");
-}
-
 /// Limit on the memory of the process. One world takes some megabytes, so that leaks of thousands
 /// of worlds, or one that grows without bound, exceed this.
 const MEMORY_MAX: u64 = 192 << 20;
 
 /// Peak memory of this process in bytes, or 0 on systems without `/proc`.
-fn memory_most() -> u64 {
+fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());

@@ -13,7 +13,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use super::direction::InFlight;
 use super::{LinkEnd, MemoryLink};
 
-/// LinkEnd of a connection at the client.
+/// End of a connection at the client.
 pub(in crate::world) struct ClientEnd {
     pub(super) link: Arc<MemoryLink>,
     pub(super) rest: Bytes,
@@ -65,7 +65,7 @@ impl Drop for ClientEnd {
     }
 }
 
-/// LinkEnd of a connection at the server.
+/// End of a connection at the server.
 pub(in crate::world) struct ServerEnd {
     pub(super) link: Arc<MemoryLink>,
     /// Bytes that were read from the connection and are not parsed yet.

@@ -49,6 +49,13 @@ pub(super) fn start(shared: &Arc<WorldState>, process: &Arc<SimulatedProcess>) {
             _ => RunFate::ExitsEarly,
         },
     });
+    shared.core.count(match fate {
+        RunFate::ExitsEarly => "run process: exits early",
+        RunFate::Hangs => "run process: hangs",
+        RunFate::Killed => "run process: killed",
+        RunFate::Lingers => "run process: lingers",
+        RunFate::Works => "run process: works",
+    });
     shared.core.trace(format_args!("process {}: {fate:?}", process.id));
     let (shared, process) = (Arc::clone(shared), Arc::clone(process));
     let owner = Owner::Host(process.id);

@@ -51,6 +51,12 @@ pub(super) fn start(
             random.milliseconds(10, 90_000),
         )
     });
+    shared.core.count(match fate {
+        ServeFate::DiesLate => "serve: dies late",
+        ServeFate::ExitsEarly => "serve: exits early",
+        ServeFate::Hangs => "serve: hangs",
+        ServeFate::Works => "serve: works",
+    });
     shared.core.trace(format_args!("process {}: {fate:?}", process.id));
     lock(&process.state).sigterms_to_ignore = u32::try_from(sigterms_to_ignore).unwrap_or(0);
     let (shared, process) = (Arc::clone(shared), Arc::clone(process));

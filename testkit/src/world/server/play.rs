@@ -297,6 +297,10 @@ impl TurnPlayer {
         })
     }
 
+    fn count(&self, kind: &'static str) {
+        self.server.shared().core.count(kind);
+    }
+
     fn happens(&self, per_mille: u64) -> bool {
         self.server.shared().core.random(|random| random.happens(per_mille))
     }

@@ -62,9 +62,9 @@ pub(super) struct SessionRun {
     /// Set when all events of the run are published.
     pub(super) is_over: bool,
     pub(super) wakers: Vec<Waker>,
-    /// StoredMessage ids of the prompts without a complete answer.
+    /// Ids of the prompts without a complete answer.
     pub(super) open: Vec<String>,
-    /// StoredMessage id of the last prompt.
+    /// Id of the last prompt.
     pub(super) latest: String,
 }
 
@@ -111,7 +111,7 @@ pub enum AskReply {
 /// Record of a prompt.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PromptTruth {
-    /// StoredSession that the prompt was posted to.
+    /// Session that the prompt was posted to.
     pub session: String,
     /// Text of the prompt.
     pub text: String,
@@ -148,7 +148,7 @@ pub enum PromptEnd {
 pub struct AskTruth {
     /// Id of the ask.
     pub id: String,
-    /// StoredSession that asks: a child session for an ask of a subagent.
+    /// Session that asks: a child session for an ask of a subagent.
     pub session: String,
     /// Open prompts of the root session at the time of the ask.
     pub prompts: Vec<String>,

@@ -30,6 +30,7 @@ impl TurnPlayer {
 
     /// Completes the open message and publishes the end of an aborted session.
     pub(super) async fn finish_abort(&mut self) {
+        self.count("agent: aborted");
         if mem::take(&mut self.is_retrying) {
             let completed = self.server.now_ms();
             self.change_answer(|info| info["time"]["completed"] = json!(completed));

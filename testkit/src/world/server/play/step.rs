@@ -40,6 +40,7 @@ impl TurnPlayer {
         self.pause(step.delay).await?;
         for attempt in 1..=step.retries {
             self.is_retrying = true;
+            self.count("agent: retry");
             let next = self.server.now_ms() + 2_000;
             let retry = json!({ "type": "retry", "attempt": attempt, "message": "slow down",
                 "next": next });
@@ -49,6 +50,7 @@ impl TurnPlayer {
         }
         self.is_retrying = false;
         if let Some(message) = &step.fails {
+            self.count("agent: refused by the provider");
             self.fail_run(message).await;
             return Ok(StepEnd::Failed);
         }

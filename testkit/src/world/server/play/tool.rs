@@ -1,4 +1,4 @@
-//! AgentTool calls: asks, execution, and subagents.
+//! Tool calls: asks, execution, and subagents.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -101,6 +101,7 @@ impl TurnPlayer {
         running: Value,
         script: AgentScript,
     ) -> PlayResult<String> {
+        self.count("agent: subagent");
         let child = self.server.id("ses");
         let now = self.server.now_ms();
         let (info, run, message) = {
@@ -140,6 +141,10 @@ impl TurnPlayer {
     }
 
     pub(super) fn ask(&self, kind: AskKind, message: &str, call: &str) -> String {
+        self.count(match kind {
+            AskKind::Permission => "agent: permission request",
+            AskKind::Question => "agent: question",
+        });
         let tool = json!({ "messageID": message, "callID": call });
         let (id, event, mut body) = match kind {
             AskKind::Permission => (

@@ -7,29 +7,29 @@ use opencode_client::log::EventLogConfig;
 use opencode_client::{
     Ask, Deadlines, PermissionReply, QuestionReply, Session, TurnRequest, TurnStream,
 };
-use testkit::world::{AskReply, Inhabitant, Weather};
 
-use crate::check::{EndedTurn, Ledger, StreamRecord};
-use crate::plan::{Answering, Interference, Logging, Reading, Size, TurnPlan};
+use super::check::{EndedTurn, Ledger, StreamRecord};
+use super::plan::{Answering, Interference, Logging, Reading, Size, TurnPlan};
+use crate::world::{AskReply, Inhabitant, Weather};
 
 /// Limit on the duration of a turn, far above any real one.
 const TURN_LIMIT: Duration = Duration::from_secs(4 * 60 * 60);
 
 #[derive(Clone)]
-pub(crate) struct SessionUser {
-    pub(crate) world: Inhabitant,
-    pub(crate) ledger: Ledger,
-    pub(crate) weather: Weather,
-    pub(crate) size: Size,
-    pub(crate) port: u16,
-    pub(crate) session: Session,
-    pub(crate) name: String,
-    pub(crate) log: std::path::PathBuf,
+pub(super) struct SessionUser {
+    pub(super) world: Inhabitant,
+    pub(super) ledger: Ledger,
+    pub(super) weather: Weather,
+    pub(super) size: Size,
+    pub(super) port: u16,
+    pub(super) session: Session,
+    pub(super) name: String,
+    pub(super) log: std::path::PathBuf,
 }
 
 impl SessionUser {
     /// Runs some turns, one after the other, now and then two at once.
-    pub(crate) async fn run(self) {
+    pub(super) async fn run(self) {
         let turns = self.world.random(|random| random.range(1, self.size.turns_max()));
         for number in 0..turns {
             let (plan, beside) = self.world.random(|random| {
@@ -53,7 +53,7 @@ impl SessionUser {
         }
     }
 
-    pub(crate) async fn turn(&self, text: &str, plan: &TurnPlan, is_alone: bool) {
+    pub(super) async fn turn(&self, text: &str, plan: &TurnPlan, is_alone: bool) {
         let world = &self.world;
         world.note(format_args!("{text}: {plan:?}"));
         let (begun, jumped) = (world.now(), world.jumped());

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use opencode_client::event::Deadline;
 use opencode_client::{TurnEnd, TurnError, TurnEvent, TurnEventKind, TurnOutcome};
-use testkit::world::{AskReply, Inhabitant, PromptEnd, PromptTruth, Weather, WorldServer};
 
-use crate::plan::{Answering, Logging, Reading, TurnPlan};
+use super::plan::{Answering, Logging, Reading, TurnPlan};
+use crate::world::{AskReply, Inhabitant, PromptEnd, PromptTruth, Weather, WorldServer};
 
 /// Decisions and counts that all users of a world record.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ledger(Arc<Mutex<LedgerPages>>);
+pub(super) struct Ledger(Arc<Mutex<LedgerPages>>);
 
 #[derive(Debug, Default)]
 struct LedgerPages {
@@ -27,31 +27,31 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn decide(&self, ask: &str, reply: AskReply) {
+    pub(super) fn decide(&self, ask: &str, reply: AskReply) {
         self.lock().decisions.entry(ask.to_owned()).or_default().push(reply);
     }
 
-    pub(crate) fn count(&self, kind: impl Into<String>) {
+    pub(super) fn count(&self, kind: impl Into<String>) {
         *self.lock().counts.entry(kind.into()).or_default() += 1;
     }
 
-    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
         self.lock().counts.clone()
     }
 }
 
 /// Events of a turn's stream, as far as the checks need them.
 #[derive(Debug, Default)]
-pub(crate) struct StreamRecord {
+pub(super) struct StreamRecord {
     text: String,
     /// Events that may occur once.
     once: BTreeSet<String>,
-    pub(crate) asked: u64,
+    pub(super) asked: u64,
     gaps: u32,
 }
 
 impl StreamRecord {
-    pub(crate) fn add(&mut self, event: &TurnEvent) {
+    pub(super) fn add(&mut self, event: &TurnEvent) {
         if let Some(text) = event.text() {
             self.text.push_str(&text);
         }
@@ -81,25 +81,25 @@ impl StreamRecord {
 }
 
 /// A turn that ended, and its circumstances.
-pub(crate) struct EndedTurn<'a> {
-    pub(crate) world: &'a Inhabitant,
+pub(super) struct EndedTurn<'a> {
+    pub(super) world: &'a Inhabitant,
     /// Port of the server that ran the turn.
-    pub(crate) port: u16,
-    pub(crate) weather: Weather,
-    pub(crate) text: &'a str,
-    pub(crate) plan: &'a TurnPlan,
-    pub(crate) record: Option<StreamRecord>,
-    pub(crate) is_cancelled: bool,
+    pub(super) port: u16,
+    pub(super) weather: Weather,
+    pub(super) text: &'a str,
+    pub(super) plan: &'a TurnPlan,
+    pub(super) record: Option<StreamRecord>,
+    pub(super) is_cancelled: bool,
     /// Set when no other turn of the session ran at the same time.
-    pub(crate) is_alone: bool,
-    pub(crate) elapsed: Duration,
+    pub(super) is_alone: bool,
+    pub(super) elapsed: Duration,
     /// Sum of the clock jumps during the turn.
-    pub(crate) jumped: Duration,
+    pub(super) jumped: Duration,
 }
 
 impl EndedTurn<'_> {
     /// Compares the outcome with the record of the server.
-    pub(crate) fn check(self, result: Result<TurnOutcome, TurnError>, ledger: &Ledger) {
+    pub(super) fn check(self, result: Result<TurnOutcome, TurnError>, ledger: &Ledger) {
         let text = self.text;
         let is_calm = self.weather == Weather::CALM;
         let outcome = match &result {
@@ -116,6 +116,7 @@ impl EndedTurn<'_> {
             Err(error) => panic!("{text}: {error}"),
         };
         ledger.count(format!("turn: {}", outcome.end.name()));
+        (0..outcome.gaps).for_each(|_| ledger.count("turn: gap in the events"));
         self.world.note(format_args!("{text} ends: {}", outcome.end.name()));
         let truth = self.truth(outcome);
         match &outcome.end {
@@ -230,13 +231,13 @@ const ABORT_LIMIT: Duration = Duration::from_secs(10);
 const SLACK: Duration = Duration::from_secs(12);
 
 /// Checks the records of a server at the end of a world.
-pub(crate) fn server(model: &WorldServer, ledger: &Ledger) {
+pub(super) fn server(model: &WorldServer, ledger: &Ledger) {
     let mut texts = BTreeMap::new();
     for (message, prompt) in model.prompts() {
         assert_eq!(prompt.posts, 1, "{:?} was posted {} times", prompt.text, prompt.posts);
         let before = texts.insert(prompt.text.clone(), message);
         assert_eq!(before, None, "{:?} was posted as two messages", prompt.text);
-        ledger.count(format!("server: {:?}", prompt.end));
+        ledger.count(format!("prompt: {:?}", prompt.end));
     }
     let pages = ledger.lock();
     for ask in model.asks() {

@@ -1,34 +1,74 @@
-//! One world from its beginning to its end.
+//! The client in worlds that are made from seeds.
+//!
+//! A seed decides on the servers, users and faults of a [`World`], and on the course of every turn,
+//! run and batch. The outcomes that the client reports are compared with the records of the
+//! simulated servers, and at the end nothing of the client may be left.
+//!
+//! `cargo test -p testkit --test world` plays 2,000 seeds, and the seeds that failed once. The
+//! program `soak` plays any range on all cores, and prints failures, seeds per second and counts of
+//! what happened:
+//!
+//! ```sh
+//! OPENCODE_WORLD_SEEDS=1000000..2000000 cargo run --release -p testkit --example soak
+//! ```
+//!
+//! With a single number, such as `OPENCODE_WORLD_SEEDS=17`, the program prints the trace of a seed
+//! that fails, the last 60 lines or as many as `OPENCODE_WORLD_TRACE` says.
+#![allow(clippy::unwrap_used, reason = "a panic fails the seed")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a check names only the variants that it is about"
+)]
+
+mod batch_user;
+mod check;
+mod plan;
+mod run_user;
+mod server_user;
+mod session_user;
+mod soak;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use opencode_client::{OpenCode, Server};
-use testkit::world::{Inhabitant, Random, Weather, World, WorldServer};
+use opencode_client::Server;
 
-use crate::batch_user::BatchUser;
-use crate::check::{self, Ledger};
-use crate::plan::{Batching, Outages, Plan};
-use crate::run_user::RunUser;
-use crate::server_user::ServerUser;
+use crate::world::{Inhabitant, Random, Weather, World, WorldServer};
+use batch_user::BatchUser;
+use check::Ledger;
+use plan::{Batching, Outages, Plan};
+use run_user::RunUser;
+use server_user::ServerUser;
+
+pub use soak::{SoakReport, soak};
 
 /// Result of a seed.
 #[derive(Debug, PartialEq)]
-pub(crate) struct SeedResult {
-    pub(crate) fingerprint: u64,
-    pub(crate) steps: usize,
-    pub(crate) counts: BTreeMap<String, u64>,
+#[non_exhaustive]
+pub struct SeedResult {
+    /// Hash of everything that happened.
+    pub fingerprint: u64,
+    /// Number of polls of tasks and moves of the clock.
+    pub steps: usize,
+    /// Number of occurrences, by kind.
+    pub counts: BTreeMap<String, u64>,
 }
 
-/// Plays a seed. A broken promise is an error with the trace before it.
-pub(crate) fn play(seed: u64) -> Result<SeedResult, Box<FailedSeed>> {
+/// Plays a seed.
+///
+/// # Errors
+///
+/// When the client breaks a promise, with the trace before it.
+pub fn play(seed: u64) -> Result<SeedResult, Box<FailedSeed>> {
     let mut random = Random::new(seed);
     let plan = Plan::any(&mut random);
     let world = World::new(random.bits(), plan.weather);
     let lived = catch_unwind(AssertUnwindSafe(|| {
-        let counts = live(&world, &plan);
+        let mut counts = live(&world, &plan);
         world.check_end();
+        let occurrences = world.counts().into_iter();
+        counts.extend(occurrences.map(|(kind, count)| (kind.to_owned(), count)));
         SeedResult { fingerprint: world.fingerprint(), steps: world.steps(), counts }
     }));
     let trace = if lived.is_err() { world.trace(trace_lines()) } else { String::new() };
@@ -43,10 +83,15 @@ pub(crate) fn play(seed: u64) -> Result<SeedResult, Box<FailedSeed>> {
     })
 }
 
-/// A seed that broke a promise, with its plan and trace.
-pub(crate) struct FailedSeed {
-    pub(crate) seed: u64,
-    pub(crate) panic: String,
+/// A seed in which the client broke a promise. The display form contains the trace before the
+/// failure, and the plan.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FailedSeed {
+    /// The seed.
+    pub seed: u64,
+    /// The broken promise.
+    pub panic: String,
     plan: Plan,
     trace: String,
 }
@@ -222,9 +267,4 @@ async fn host(user: ServerUser) {
     }
     drop(server);
     assert!(!world.is_process_running(id), "process {id} runs after its server was dropped");
-}
-
-/// A client whose directory for temporary files cannot be created.
-pub(crate) fn nowhere(world: &World) -> OpenCode {
-    world.opencode_in(std::path::Path::new("/dev/null/nowhere"))
 }

@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use testkit::world::{Random, Weather};
+use crate::world::{Random, Weather};
 
 /// Users and servers of a world.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) weather: Weather,
+pub(super) struct Plan {
+    pub(super) weather: Weather,
     /// Running servers to attach to, each with its outages.
-    pub(crate) attached: Vec<Outages>,
+    pub(super) attached: Vec<Outages>,
     /// Number of servers that are started.
-    pub(crate) served: usize,
+    pub(super) served: usize,
     /// Number of processes `opencode run`.
-    pub(crate) runs: usize,
-    pub(crate) batch: Batching,
-    pub(crate) size: Size,
+    pub(super) runs: usize,
+    pub(super) batch: Batching,
+    pub(super) size: Size,
 }
 
 /// Server of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Batching {
+pub(super) enum Batching {
     /// The running servers, shared with all other users.
     Given,
     None,
@@ -30,14 +30,14 @@ pub(crate) enum Batching {
 
 /// Amount of work per server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Size {
+pub(super) enum Size {
     Large,
     Small,
 }
 
 impl Size {
     /// Largest number of sessions per server.
-    pub(crate) fn sessions_max(self) -> u64 {
+    pub(super) fn sessions_max(self) -> u64 {
         match self {
             Self::Large => 3,
             Self::Small => 1,
@@ -45,7 +45,7 @@ impl Size {
     }
 
     /// Largest number of turns per session.
-    pub(crate) fn turns_max(self) -> u64 {
+    pub(super) fn turns_max(self) -> u64 {
         match self {
             Self::Large => 3,
             Self::Small => 2,
@@ -54,25 +54,25 @@ impl Size {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outages {
+pub(super) enum Outages {
     None,
     Some,
 }
 
 /// Course of one turn on the side of the client.
 #[derive(Clone, Debug)]
-pub(crate) struct TurnPlan {
-    pub(crate) asks: Answering,
-    pub(crate) reading: Reading,
+pub(super) struct TurnPlan {
+    pub(super) asks: Answering,
+    pub(super) reading: Reading,
     /// Cancel or drop of the turn, and its time.
-    pub(crate) interference: Option<(Interference, Duration)>,
-    pub(crate) overall: Option<Duration>,
-    pub(crate) log: Logging,
+    pub(super) interference: Option<(Interference, Duration)>,
+    pub(super) overall: Option<Duration>,
+    pub(super) log: Logging,
 }
 
 /// Way in which asks are replied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answering {
+pub(super) enum Answering {
     /// The reader of the stream takes the asks, and replies to some of them.
     ByReader,
     /// Handlers reply after a while.
@@ -87,20 +87,20 @@ pub(crate) enum Answering {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(super) enum Reading {
     Outcome,
     Prompt,
     Slow,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Interference {
+pub(super) enum Interference {
     Cancel,
     Drop,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Logging {
+pub(super) enum Logging {
     /// To a disk that is full.
     Full,
     Off,
@@ -108,7 +108,7 @@ pub(crate) enum Logging {
 }
 
 impl Plan {
-    pub(crate) fn any(random: &mut Random) -> Self {
+    pub(super) fn any(random: &mut Random) -> Self {
         let weather = Weather::any(random);
         let is_calm = weather == Weather::CALM;
         let size = if random.happens(250) { Size::Large } else { Size::Small };
@@ -137,7 +137,7 @@ impl Plan {
 }
 
 impl TurnPlan {
-    pub(crate) fn any(random: &mut Random) -> Self {
+    pub(super) fn any(random: &mut Random) -> Self {
         let interference = random.happens(250).then(|| {
             let kind = if random.happens(500) { Interference::Cancel } else { Interference::Drop };
             let time = match random.below(3) {

@@ -6,27 +6,27 @@ use std::time::Duration;
 
 use opencode_client::batch::{BatchSettings, GivenServer, JobReport};
 use opencode_client::{BatchEvent, BatchRequest, Deadlines, Job, OpenCode, ServeRequest};
-use testkit::world::{Inhabitant, PromptEnd, Weather};
 
-use crate::check::Ledger;
-use crate::plan::Interference;
+use super::check::Ledger;
+use super::plan::Interference;
+use crate::world::{Inhabitant, PromptEnd, Weather};
 
-pub(crate) struct BatchUser {
-    pub(crate) world: Inhabitant,
-    pub(crate) opencode: OpenCode,
-    pub(crate) ledger: Ledger,
-    pub(crate) weather: Weather,
+pub(super) struct BatchUser {
+    pub(super) world: Inhabitant,
+    pub(super) opencode: OpenCode,
+    pub(super) ledger: Ledger,
+    pub(super) weather: Weather,
     /// Ports of running servers. When empty, the batch starts a server on `own_port`.
-    pub(crate) ports: Vec<u16>,
-    pub(crate) own_port: u16,
-    pub(crate) directory: std::path::PathBuf,
+    pub(super) ports: Vec<u16>,
+    pub(super) own_port: u16,
+    pub(super) directory: std::path::PathBuf,
 }
 
 /// Overall deadline of every job.
 const OVERALL: Duration = Duration::from_secs(900);
 
 impl BatchUser {
-    pub(crate) async fn run(self) {
+    pub(super) async fn run(self) {
         let (jobs, concurrency, interference) = self.world.random(|random| {
             let kind = if random.happens(500) { Interference::Cancel } else { Interference::Drop };
             let when = (kind, random.milliseconds(0, 60_000));

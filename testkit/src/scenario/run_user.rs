@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use opencode_client::{OpenCode, RunEnd, RunError, RunRequest};
-use testkit::world::{Inhabitant, Weather};
 
-use crate::check::Ledger;
-use crate::plan::Interference;
+use super::check::Ledger;
+use super::plan::Interference;
+use crate::world::{Inhabitant, Weather};
 
-pub(crate) struct RunUser {
-    pub(crate) world: Inhabitant,
-    pub(crate) opencode: OpenCode,
-    pub(crate) ledger: Ledger,
-    pub(crate) weather: Weather,
-    pub(crate) number: usize,
-    pub(crate) directory: std::path::PathBuf,
+pub(super) struct RunUser {
+    pub(super) world: Inhabitant,
+    pub(super) opencode: OpenCode,
+    pub(super) ledger: Ledger,
+    pub(super) weather: Weather,
+    pub(super) number: usize,
+    pub(super) directory: std::path::PathBuf,
 }
 
 impl RunUser {
-    pub(crate) async fn run(self) {
+    pub(super) async fn run(self) {
         let prompt = format!("run {}", self.number);
         let interference = self.world.random(|random| {
             let kind = if random.happens(500) { Interference::Cancel } else { Interference::Drop };

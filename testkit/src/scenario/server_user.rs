@@ -5,30 +5,30 @@ use std::time::Duration;
 use opencode_client::{
     AttachRequest, CreateSession, OpenCode, ServeRequest, Server, Session, TurnRequest,
 };
-use testkit::world::{Inhabitant, Weather};
 
-use crate::check::Ledger;
-use crate::plan::Size;
-use crate::session_user::SessionUser;
+use super::check::Ledger;
+use super::plan::Size;
+use super::session_user::SessionUser;
+use crate::world::{Inhabitant, Weather};
 
 #[derive(Clone)]
-pub(crate) struct ServerUser {
-    pub(crate) world: Inhabitant,
-    pub(crate) opencode: OpenCode,
-    pub(crate) ledger: Ledger,
-    pub(crate) weather: Weather,
-    pub(crate) size: Size,
-    pub(crate) port: u16,
-    pub(crate) directory: std::path::PathBuf,
+pub(super) struct ServerUser {
+    pub(super) world: Inhabitant,
+    pub(super) opencode: OpenCode,
+    pub(super) ledger: Ledger,
+    pub(super) weather: Weather,
+    pub(super) size: Size,
+    pub(super) port: u16,
+    pub(super) directory: std::path::PathBuf,
 }
 
 impl ServerUser {
-    pub(crate) fn is_calm(&self) -> bool {
+    pub(super) fn is_calm(&self) -> bool {
         self.weather == Weather::CALM
     }
 
     /// Attaches to the running server.
-    pub(crate) async fn attach(&self) -> Option<Server> {
+    pub(super) async fn attach(&self) -> Option<Server> {
         for _ in 0..4 {
             let directory = format!("/src/{}", self.world.random(|random| random.below(2)));
             let request = AttachRequest::new(format!("http://127.0.0.1:{}", self.port));
@@ -42,7 +42,7 @@ impl ServerUser {
     }
 
     /// Starts a server.
-    pub(crate) async fn serve(&self) -> Option<Server> {
+    pub(super) async fn serve(&self) -> Option<Server> {
         let request = ServeRequest::new().with_port(self.port).with_directory(&self.directory);
         match self.opencode.serve(request).await {
             Ok(server) => Some(server),
@@ -54,7 +54,7 @@ impl ServerUser {
         }
     }
 
-    pub(crate) async fn session(&self, server: &Server) -> Option<Session> {
+    pub(super) async fn session(&self, server: &Server) -> Option<Session> {
         for _ in 0..5 {
             match server.create_session(CreateSession::new()).await {
                 Ok(session) => return Some(session),
@@ -67,7 +67,7 @@ impl ServerUser {
     }
 
     /// Uses some sessions at once.
-    pub(crate) async fn user(&self, server: &Server) {
+    pub(super) async fn user(&self, server: &Server) {
         let sessions = self.world.random(|random| random.range(1, self.size.sessions_max()));
         let mut talks = Vec::new();
         for number in 0..sessions {
@@ -92,12 +92,12 @@ impl ServerUser {
     }
 
     /// Checks that a turn succeeds after all faults have stopped.
-    pub(crate) async fn recover(&self, server: &Server) {
+    pub(super) async fn recover(&self, server: &Server) {
         let session = server.create_session(CreateSession::new()).await;
         let session = session.expect("a session, after the faults stopped");
         let text = format!("{} recovered", self.port);
         let model = self.world.server_at(self.port).expect("a running server");
-        model.script(text.clone(), testkit::world::AgentScript::text(["All ", "is well."]));
+        model.script(text.clone(), crate::world::AgentScript::text(["All ", "is well."]));
         let outcome = session.send(TurnRequest::new(&*text)).outcome().await;
         let outcome = outcome.unwrap_or_else(|error| panic!("after the faults stopped: {error}"));
         assert_eq!(outcome.text(), "All is well.");
