@@ -99,6 +99,8 @@ pub use turn::{
 };
 
 pub use opencode_proto::{AgentError, ApiError, Deadlines};
+pub use runtime::cancel::CancelHandle;
+pub use runtime::text::TextStream;
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -11,6 +11,7 @@ use crate::runtime::Runtime;
 use crate::runtime::blocking::unblock;
 use crate::runtime::wait::BoxFuture;
 
+pub(crate) use crate::runtime::describe::describe;
 pub(crate) use event_log::EventLog;
 pub use event_log::{EventLogConfig, EventLogError, EventLogMode};
 
@@ -86,16 +87,4 @@ impl Log {
 fn write(log: &Mutex<EventLog>, lines: &[(String, Bytes)]) -> Result<(), EventLogError> {
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
     lines.iter().try_for_each(|(event_type, line)| log.write(Some(event_type), line))
-}
-
-/// Text of an error with all its sources, each after a colon.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -66,6 +66,26 @@ impl OpenCode {
         self.stream(request).outcome().await
     }
 
+    /// Runs a prompt to the end, and returns only the text of the answer.
+    ///
+    /// ```no_run
+    /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::RunError> {
+    /// println!("{}", opencode.ask("Which licence does this project have?").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future has the effects of dropping that of [`run`](Self::run).
+    pub async fn ask(&self, request: impl Into<RunRequest>) -> Result<String, RunError> {
+        Ok(self.run(request).await?.text().into_owned())
+    }
+
     /// Runs a prompt as a stream of events. Nothing happens until the stream is polled.
     pub fn stream(&self, request: impl Into<RunRequest>) -> RunStream {
         RunStream::new(Arc::clone(&self.host), request.into())

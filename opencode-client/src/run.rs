@@ -57,14 +57,16 @@ pub(crate) mod request;
 mod served;
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
 use crate::process::host::Host;
+use crate::runtime::cancel::{CancelHandle, CancelSignal};
+use crate::runtime::text::{TextSource, TextStream};
 
 pub use error::RunError;
 use process::ProcessRun;
@@ -83,7 +85,15 @@ use served::ServerRun;
 ///
 /// The stream ends with the run, and [`outcome`](Self::outcome) returns the result. The run makes
 /// progress only while the stream is polled: a process waits for a program that does not read, and a
-/// server works on, with its events kept for later.
+/// server works on, with its events kept for later. Awaiting the stream itself waits for the result.
+///
+/// ```no_run
+/// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::RunError> {
+/// let report = opencode.stream("Which licence does this project have?").await?;
+/// println!("{}", report.text());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Cancel safety
 ///
@@ -96,6 +106,7 @@ use served::ServerRun;
 pub struct RunStream {
     request: Arc<RunRequest>,
     driver: RunDriver,
+    cancel: CancelSignal,
 }
 
 enum RunDriver {
@@ -114,7 +125,7 @@ impl RunStream {
                 RunDriver::Server(Box::new(ServerRun::new(host, Arc::clone(&request))))
             }
         };
-        Self { request, driver }
+        Self { request, driver, cancel: CancelSignal::new() }
     }
 
     /// Returns the next event, or `None` at the end.
@@ -137,11 +148,23 @@ impl RunStream {
     /// Dropping the future drops the stream.
     pub async fn outcome(mut self) -> Result<RunReport, RunError> {
         while self.next_event().await.is_some() {}
-        let result = match &mut self.driver {
-            RunDriver::Process(run) => run.take_result(),
-            RunDriver::Server(run) => run.take_result(),
-        };
-        result.expect("the stream ends when the run has ended")
+        self.conclude()
+    }
+
+    /// Yields only the text of the model: see [`RunEvent::text`].
+    ///
+    /// ```no_run
+    /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::RunError> {
+    /// let mut text = opencode.stream("Which licence does this project have?").text_stream();
+    /// while let Some(piece) = text.next_text().await {
+    ///     print!("{}", piece?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn text_stream(self) -> TextStream<RunReport, RunError> {
+        let cancel = self.cancel_handle();
+        TextStream::new(self, cancel)
     }
 
     /// Ends the run. The stream goes on until the run has ended, as [`RunEnd::Cancelled`] unless the
@@ -153,6 +176,11 @@ impl RunStream {
         }
     }
 
+    /// Returns a handle that another task can cancel the run with.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.cancel.handle()
+    }
+
     /// Returns the answer so far; `None` before the process was started or the server was ready.
     pub fn answer(&self) -> Option<&Answer> {
         match &self.driver {
@@ -161,7 +189,19 @@ impl RunStream {
         }
     }
 
+    /// Returns the result, after the end and once.
+    fn conclude(&mut self) -> Result<RunReport, RunError> {
+        let result = match &mut self.driver {
+            RunDriver::Process(run) => run.take_result(),
+            RunDriver::Server(run) => run.take_result(),
+        };
+        result.expect("the stream ends when the run has ended")
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
+        if self.cancel.poll_requested(cx) {
+            self.cancel();
+        }
         match &mut self.driver {
             RunDriver::Process(run) => run.poll_event(cx),
             RunDriver::Server(run) => run.poll_event(cx),
@@ -174,6 +214,38 @@ impl Stream for RunStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
         self.poll_event(cx)
+    }
+}
+
+impl IntoFuture for RunStream {
+    type Output = Result<RunReport, RunError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Waits for the end: the same as [`outcome`](Self::outcome).
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.outcome())
+    }
+}
+
+impl TextSource for RunStream {
+    type Outcome = RunReport;
+    type Error = RunError;
+
+    fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        loop {
+            match ready!(self.poll_event(cx)) {
+                None => return Poll::Ready(None),
+                Some(event) => {
+                    if let Some(text) = event.text() {
+                        return Poll::Ready(Some(text.into_owned()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_result(&mut self) -> Result<RunReport, RunError> {
+        self.conclude()
     }
 }
 

@@ -34,7 +34,10 @@
 //! ```
 
 pub(crate) mod blocking;
+pub(crate) mod cancel;
+pub(crate) mod describe;
 pub(crate) mod latch;
+pub(crate) mod text;
 pub(crate) mod wait;
 
 use std::fmt;

@@ -45,7 +45,7 @@ use crate::log::{EventLogConfig, EventLogMode};
 use crate::server::Server;
 use crate::server::core::ServerInner;
 use crate::session::turn::handler::{AskHandlers, Handler, boxed};
-use crate::session::turn::{TurnRequest, TurnStream};
+use crate::session::turn::{TurnError, TurnRequest, TurnStream};
 
 use self::core::SessionCore;
 
@@ -180,6 +180,27 @@ impl Session {
             request.log = self.log.as_ref().map(SessionLog::next);
         }
         TurnStream::new(self.core.clone(), request)
+    }
+
+    /// Sends a prompt, waits for the end of the turn, and returns only the text of the answer.
+    ///
+    /// ```no_run
+    /// # async fn example(session: opencode_tokio::Session) -> Result<(), opencode_tokio::TurnError> {
+    /// println!("{}", session.ask("Which licence does this project have?").await?);
+    /// println!("{}", session.ask("Name it in one word.").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`TurnStream::outcome`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future aborts the turn on the server, in the background.
+    pub async fn ask(&self, request: impl Into<TurnRequest>) -> Result<String, TurnError> {
+        Ok(self.send(request).outcome().await?.text().into_owned())
     }
 }
 

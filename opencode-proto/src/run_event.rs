@@ -159,12 +159,12 @@ impl RunEvent {
     /// included. Text that OpenCode wrote itself is not.
     pub fn text(&self) -> Option<Cow<'_, str>> {
         if let RunEventKind::TextDelta(delta) = &self.kind {
-            return Some(delta.delta.to_str());
+            return Some(delta.delta.to_str()).filter(|text| !text.is_empty());
         }
         if let (RunEventKind::Text(part), Telling::Whole) = (&self.kind, self.telling)
             && part.origin == TextOrigin::Model
         {
-            return Some(part.text.to_str());
+            return Some(part.text.to_str()).filter(|text| !text.is_empty());
         }
         None
     }

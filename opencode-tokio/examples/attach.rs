@@ -50,7 +50,7 @@ async fn main() -> Result<()> {
     // What was told meanwhile waits to be read.
     session.delete().await?;
     let mut counts = BTreeMap::<String, usize>::new();
-    while let Some(news) = events.next().await {
+    while let Some(news) = events.next_event().await {
         let ServerNews::Event(event) = news else { continue };
         *counts.entry(event.event_type().to_owned()).or_default() += 1;
         if event.event_type() == "session.deleted" {

@@ -88,6 +88,23 @@ impl OpenCode {
         self.stream(request).outcome()
     }
 
+    /// Blocking form of [`OpenCode::ask`](crate::OpenCode::ask).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let opencode = opencode_tokio::blocking::opencode()?;
+    /// println!("{}", opencode.ask("Which licence does this project have?")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn ask(&self, request: impl Into<RunRequest>) -> Result<String, RunError> {
+        self.0.wait(self.0.ask(request))
+    }
+
     /// Blocking form of [`OpenCode::stream`](crate::OpenCode::stream). The run starts with the
     /// first call of `next`.
     pub fn stream(&self, request: impl Into<RunRequest>) -> RunStream {

@@ -233,7 +233,7 @@ fn listen(user: &ServerUser, server: &Server) {
     let (world, mut events) = (user.world.clone(), server.events());
     drop(user.world.spawn(async move {
         let reading = async {
-            while events.next().await.is_some() {
+            while events.next_event().await.is_some() {
                 world.sleep(pause).await;
             }
         };

@@ -3,8 +3,10 @@ use std::sync::Arc;
 use super::report::BatchReport;
 use super::results::ResultsError;
 
+use crate::runtime::describe::debug_as_chain;
+
 /// Why a batch has no report, or one that is not whole. That jobs fail is no error of the batch.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
     /// Two jobs are called the same.
@@ -26,6 +28,8 @@ pub enum BatchError {
         source: Arc<ResultsError>,
     },
 }
+
+debug_as_chain!(BatchError);
 
 impl BatchError {
     /// What the batch came to, if it was begun.

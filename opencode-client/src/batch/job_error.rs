@@ -9,11 +9,12 @@ use super::record::{JobRecord, Standing};
 use super::results::ResultsError;
 use crate::http::CallError;
 use crate::policy::PolicyError;
+use crate::runtime::describe::debug_as_chain;
 use crate::session::structured::StructuredError;
 use crate::session::turn::TurnError;
 
 /// Why a job has no complete answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
     /// The configuration cannot be used.
@@ -69,6 +70,8 @@ pub enum JobError {
     #[error(transparent)]
     Turn(#[from] TurnError),
 }
+
+debug_as_chain!(JobError);
 
 impl JobError {
     /// What is known of a failure that nothing else is known of.

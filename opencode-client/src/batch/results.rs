@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::record::{JobRecord, Line, Standing};
 use crate::runtime::Runtime;
 use crate::runtime::blocking::unblock;
+use crate::runtime::describe::debug_as_chain;
 
 /// A file that gets the results of a batch as they come, as JSON lines.
 ///
@@ -53,7 +54,7 @@ pub enum Earlier {
 }
 
 /// Why results cannot be written or read.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultsError {
     /// Another batch writes to the file.
@@ -103,6 +104,8 @@ pub enum ResultsError {
         source: io::Error,
     },
 }
+
+debug_as_chain!(ResultsError);
 
 impl BatchResults {
     /// A file that is new, or empty.

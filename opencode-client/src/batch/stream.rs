@@ -1,5 +1,5 @@
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,6 +15,7 @@ use super::report::BatchReport;
 use super::request::{BatchRequest, BatchServers};
 use super::running::{Progress, Running};
 use crate::process::host::Host;
+use crate::runtime::cancel::{CancelHandle, CancelSignal};
 
 /// What happens in a batch, as it happens.
 ///
@@ -31,6 +32,7 @@ pub struct BatchStream {
     host: Arc<Host>,
     phase: Phase,
     is_cancelled: bool,
+    cancel: CancelSignal,
 }
 
 type Planning = Pin<Box<dyn Future<Output = Result<(Plan, BatchServers), BatchError>> + Send>>;
@@ -45,7 +47,8 @@ enum Phase {
 
 impl BatchStream {
     pub(crate) fn new(host: Arc<Host>, request: BatchRequest) -> Self {
-        Self { host, phase: Phase::Created(Box::new(request)), is_cancelled: false }
+        let phase = Phase::Created(Box::new(request));
+        Self { host, phase, is_cancelled: false, cancel: CancelSignal::new() }
     }
 
     /// The next event, `None` when there are no more.
@@ -63,6 +66,11 @@ impl BatchStream {
         if let Phase::Running(running) = &mut self.phase {
             running.cancel();
         }
+    }
+
+    /// Returns a handle that another task can cancel the batch with.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.cancel.handle()
     }
 
     /// What all jobs have used so far.
@@ -105,6 +113,9 @@ impl BatchStream {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<BatchEvent>> {
+        if self.cancel.poll_requested(cx) {
+            self.cancel();
+        }
         loop {
             match &mut self.phase {
                 Phase::Created(_) => {
@@ -146,6 +157,16 @@ impl Stream for BatchStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<BatchEvent>> {
         self.get_mut().poll_event(cx)
+    }
+}
+
+impl IntoFuture for BatchStream {
+    type Output = Result<BatchReport, BatchError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Waits for the end: the same as [`outcome`](Self::outcome).
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.outcome())
     }
 }
 

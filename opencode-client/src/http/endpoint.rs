@@ -10,6 +10,8 @@ use http::{HeaderValue, Uri};
 use opencode_config::Credentials;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::runtime::describe::debug_as_chain;
+
 /// User name of a server that was started with a password only.
 const USERNAME: &str = "opencode";
 
@@ -143,7 +145,7 @@ fn in_url(userinfo: &str) -> Option<HeaderValue> {
 }
 
 /// Error of a server URL. No message repeats the URL, because the URL may contain a password.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
     /// The URL names no host.
@@ -171,6 +173,8 @@ pub enum UrlError {
     #[error("the user name for the server contains a colon")]
     Username,
 }
+
+debug_as_chain!(UrlError);
 
 /// Characters that JavaScript's `encodeURIComponent` encodes; the server decodes with
 /// `decodeURIComponent`.

@@ -3,11 +3,13 @@ use std::time::Duration;
 
 use opencode_proto::api::ApiError;
 
+use crate::runtime::describe::debug_as_chain;
+
 /// Error of a call of the server's HTTP API.
 ///
 /// `request` is the method and the URL, as in `GET http://127.0.0.1:4096/session/ses_1`, without
 /// query and password.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The server replied with an error, or with a reply that does not fit the request.
@@ -51,6 +53,8 @@ pub enum CallError {
         limit: usize,
     },
 }
+
+debug_as_chain!(CallError);
 
 impl CallError {
     /// Returns the delivery of the request: whether the server has received the request.

@@ -6,6 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::runtime::describe::debug_as_chain;
+
 /// File for the events of a run or turn, which are written as JSON lines while they arrive.
 ///
 /// The file contains prompts, answers and the files that tools read. A new file is readable by the
@@ -43,7 +45,7 @@ pub(crate) struct EventLog {
 }
 
 /// Error of an event log.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum EventLogError {
     /// The file cannot be opened or created.
@@ -63,6 +65,8 @@ pub enum EventLogError {
         source: io::Error,
     },
 }
+
+debug_as_chain!(EventLogError);
 
 impl EventLogConfig {
     /// Logs all events to this file, whose content is removed.

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::http::CallError;
+use crate::runtime::describe::debug_as_chain;
 
 /// Failure to put a session under a policy. The session may have got rules of its own by then.
 ///
@@ -17,7 +18,7 @@ use crate::http::CallError;
 /// }
 /// # let _ = hint;
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
     /// The server does not list the rights of its agents. Servers before 1.1 cannot.
@@ -62,3 +63,5 @@ pub enum PolicyError {
     #[error("cannot read the rules of the session: create another session")]
     Unreadable,
 }
+
+debug_as_chain!(PolicyError);

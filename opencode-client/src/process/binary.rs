@@ -7,6 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use opencode_config::Environment;
 
+use crate::runtime::describe::debug_as_chain;
+
 pub use self::version::{Version, parse_version};
 
 use self::npm::NpmHost;
@@ -40,7 +42,7 @@ pub enum Binary {
 }
 
 /// Error of a search: no searched place has an executable `opencode`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BinaryNotFound {
     tried: Vec<Tried>,
 }
@@ -108,6 +110,8 @@ impl fmt::Display for BinaryNotFound {
 }
 
 impl std::error::Error for BinaryNotFound {}
+
+debug_as_chain!(BinaryNotFound);
 
 impl fmt::Display for BinaryFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,9 +10,10 @@ use crate::process::private_dir::{PrivateDir, PrivateDirError};
 use crate::process::process_tree::{Marker, SweepError, SweepLimits};
 use crate::process::run_tree::RunTree;
 use crate::runtime::blocking::unblock_bound;
+use crate::runtime::describe::debug_as_chain;
 
 /// Error of the cleanup after a run or a server.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CleanupError {
     /// The private directory could not be removed.
@@ -25,6 +26,8 @@ pub enum CleanupError {
     #[error(transparent)]
     Server(#[from] Arc<Self>),
 }
+
+debug_as_chain!(CleanupError);
 
 /// Processes and files to remove when a run ends. A drop removes them before it returns.
 pub(crate) struct CleanupGuard {

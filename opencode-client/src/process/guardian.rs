@@ -15,6 +15,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::process::process_tree::{GUARDIAN_ENTRY, Marker};
+use crate::runtime::describe::debug_as_chain;
 
 const SCRIPT: &str = include_str!("guardian.sh");
 const SHELL: &str = "/bin/sh";
@@ -51,7 +52,7 @@ struct Shell {
 }
 
 /// Error of the guardian: a run would stay behind if this program were killed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum GuardianError {
     /// The shell that runs the guardian cannot be started.
@@ -64,6 +65,8 @@ pub enum GuardianError {
     #[error("cannot wait for the guardian")]
     Wait(#[source] io::Error),
 }
+
+debug_as_chain!(GuardianError);
 
 impl Guardian {
     /// Creates a guardian without a process yet; `path` is the caller's `PATH`.

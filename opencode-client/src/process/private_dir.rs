@@ -11,6 +11,8 @@ use opencode_config::{
 
 use self::removal::remove_tree;
 
+use crate::runtime::describe::debug_as_chain;
+
 mod removal;
 
 /// A directory for one run alone (mode 0700). A drop removes the directory too, but reports no
@@ -28,7 +30,7 @@ enum Presence {
 }
 
 /// Error of the setup or removal of a private directory.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PrivateDirError {
     /// A directory cannot be created.
@@ -81,6 +83,8 @@ pub enum PrivateDirError {
         source: io::Error,
     },
 }
+
+debug_as_chain!(PrivateDirError);
 
 impl PrivateDir {
     /// Returns the path that [`create`](Self::create) uses for this token.

@@ -23,6 +23,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::runtime::describe::debug_as_chain;
+
 pub(crate) use self::marker::Marker;
 pub(crate) use self::tree::ProcessTree;
 
@@ -69,7 +71,7 @@ impl Default for SweepLimits {
 }
 
 /// Error of a scan of the processes of a run, or of a signal to them.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessTreeError {
     /// A process cannot be signalled, although it runs and is not protected.
@@ -83,8 +85,10 @@ pub enum ProcessTreeError {
     Wait(#[source] io::Error),
 }
 
+debug_as_chain!(ProcessTreeError);
+
 /// Error of the cleanup of processes: some may be left.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
     /// The leftover processes could not be listed or signalled.
@@ -94,6 +98,8 @@ pub enum SweepError {
     #[error("processes of the run are still alive: {0}")]
     Survived(Survivors),
 }
+
+debug_as_chain!(SweepError);
 
 /// The processes that outlived a clean-up.
 #[derive(Clone, Debug, PartialEq, Eq)]

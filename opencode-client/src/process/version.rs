@@ -17,13 +17,14 @@ use crate::process::private_dir::{PrivateDir, PrivateDirError};
 use crate::process::process_tree::Marker;
 use crate::process::run_tree::RunTree;
 use crate::runtime::blocking::unblock_bound;
+use crate::runtime::describe::debug_as_chain;
 use crate::runtime::{ByteSource, Process, ProcessExit};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const PRINTED_SIZE_MAX: usize = 4 << 10;
 
 /// Error of `opencode --version`.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum VersionError {
     /// OpenCode is in none of the searched places.
@@ -63,6 +64,8 @@ pub enum VersionError {
         limit: Duration,
     },
 }
+
+debug_as_chain!(VersionError);
 
 pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
     let (invocation, marker, cleanup) = {

@@ -1,4 +1,3 @@
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -6,11 +5,12 @@ use opencode_config::RunConfigError;
 use opencode_proto::RunEnd;
 
 use super::report::RunReport;
-use crate::log::{EventLogError, describe};
+use crate::log::EventLogError;
 use crate::process::binary::BinaryNotFound;
 use crate::process::cleanup::CleanupError;
 use crate::process::launch::{LaunchPlanError, SpawnError};
 use crate::process::private_dir::PrivateDirError;
+use crate::runtime::describe::debug_as_chain;
 use crate::server::ServeError;
 
 /// Error of a run that gave no complete answer.
@@ -108,11 +108,7 @@ impl RunError {
     }
 }
 
-impl fmt::Debug for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&describe(self))
-    }
-}
+debug_as_chain!(RunError);
 
 impl From<LaunchPlanError> for RunError {
     fn from(error: LaunchPlanError) -> Self {

@@ -10,9 +10,10 @@ use crate::process::binary::BinaryNotFound;
 use crate::process::launch::LaunchPlanError;
 use crate::process::launch::SpawnError;
 use crate::process::private_dir::PrivateDirError;
+use crate::runtime::describe::debug_as_chain;
 
 /// Why no server was started. Nothing of it is left.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
     /// OpenCode is not installed where it was looked for.
@@ -110,6 +111,8 @@ pub enum ServeError {
     },
 }
 
+debug_as_chain!(ServeError);
+
 impl ServeError {
     /// The end of what the process wrote to standard error, without colours, if there was a process.
     pub fn stderr(&self) -> Option<&str> {
@@ -165,7 +168,7 @@ impl From<SpawnError> for ServeError {
 }
 
 /// Why a server cannot be attached to.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
     /// It did not answer in time.
@@ -177,7 +180,10 @@ pub enum AttachError {
         limit: Duration,
     },
     /// The credentials are missing or wrong.
-    #[error("{url} wants other credentials")]
+    #[error(
+        "{url} rejected the credentials: set those of the server with \
+         `AttachRequest::with_credentials`"
+    )]
     Unauthorized {
         /// Where it is.
         url: String,
@@ -195,6 +201,8 @@ pub enum AttachError {
     Url(#[from] UrlError),
 }
 
+debug_as_chain!(AttachError);
+
 impl AttachError {
     /// Whether another try may help, with nothing changed here.
     pub(crate) fn is_passing(&self) -> bool {
@@ -206,7 +214,7 @@ impl AttachError {
 }
 
 /// What is wrong with a server.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum HealthError {
     /// It does not answer a harmless question.
@@ -216,6 +224,8 @@ pub enum HealthError {
     #[error("the server says that it is not healthy")]
     Unhealthy,
 }
+
+debug_as_chain!(HealthError);
 
 impl From<CallError> for HealthError {
     fn from(error: CallError) -> Self {

@@ -51,12 +51,12 @@ impl Server {
 }
 
 impl ServerEvents {
-    /// What is told next, `None` when nothing more is.
+    /// Returns the next event of the server, or `None` at the end.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
-    pub async fn next(&mut self) -> Option<ServerNews> {
+    pub async fn next_event(&mut self) -> Option<ServerNews> {
         poll_fn(|cx| self.poll_news(cx)).await
     }
 

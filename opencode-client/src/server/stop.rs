@@ -7,6 +7,7 @@ use opencode_proto::api::{AbortSession, SessionStatuses};
 use opencode_proto::{ServeOutcome, SessionId, SessionStatus};
 
 use crate::process::cleanup::CleanupError;
+use crate::runtime::describe::debug_as_chain;
 use crate::runtime::wait::race;
 
 use super::core::ServerInner;
@@ -23,7 +24,7 @@ pub struct ServerReport {
 }
 
 /// Why a server could not be stopped without a trace.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StopError {
     /// It was stopped, but not all of it could be removed.
@@ -37,6 +38,8 @@ pub enum StopError {
         source: Arc<CleanupError>,
     },
 }
+
+debug_as_chain!(StopError);
 
 /// How long sessions may take to stop. The server ends their tools then; when it is killed, we do.
 const ABORT_LIMIT: Duration = Duration::from_secs(3);

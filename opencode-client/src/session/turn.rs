@@ -10,15 +10,17 @@ mod request;
 mod token;
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, IntoFuture, poll_fn};
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use opencode_proto::{MessageId, Transcript, TurnEvent, TurnOutcome};
 
 use crate::log::EventLogError;
+use crate::runtime::cancel::{CancelHandle, CancelSignal};
+use crate::runtime::text::{TextSource, TextStream};
 use crate::runtime::wait::BoxFuture;
 use crate::session::core::SessionCore;
 
@@ -40,6 +42,7 @@ pub use token::{Ask, AskToken, PermissionToken, QuestionToken};
 pub struct TurnStream {
     core: SessionCore,
     phase: StreamPhase,
+    cancel: CancelSignal,
 }
 
 enum StreamPhase {
@@ -53,7 +56,8 @@ enum StreamPhase {
 
 impl TurnStream {
     pub(crate) fn new(core: SessionCore, request: TurnRequest) -> Self {
-        Self { core, phase: StreamPhase::Created(Box::new(request)) }
+        let phase = StreamPhase::Created(Box::new(request));
+        Self { core, phase, cancel: CancelSignal::new() }
     }
 
     /// Returns the next event, `None` when there are no more.
@@ -110,6 +114,34 @@ impl TurnStream {
     /// Dropping the future is dropping the stream.
     pub async fn outcome(mut self) -> Result<TurnOutcome, TurnError> {
         while self.next_event().await.is_some() {}
+        self.conclude()
+    }
+
+    /// Yields only the text of the model: see [`TurnEvent::text`].
+    ///
+    /// Permission requests and questions without a handler are rejected.
+    ///
+    /// ```no_run
+    /// # async fn example(session: opencode_tokio::Session) -> Result<(), opencode_tokio::TurnError> {
+    /// let mut text = session.send("Which licence does this project have?").text_stream();
+    /// while let Some(piece) = text.next_text().await {
+    ///     print!("{}", piece?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn text_stream(self) -> TextStream<TurnOutcome, TurnError> {
+        let cancel = self.cancel_handle();
+        TextStream::new(self, cancel)
+    }
+
+    /// Returns a handle that another task can cancel the turn with.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.cancel.handle()
+    }
+
+    /// Returns the result, after the end and once.
+    fn conclude(&mut self) -> Result<TurnOutcome, TurnError> {
         match mem::replace(&mut self.phase, StreamPhase::Taken) {
             StreamPhase::Ended(result) => *result,
             StreamPhase::Created(_)
@@ -125,6 +157,9 @@ impl TurnStream {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
+        if self.cancel.poll_requested(cx) {
+            self.cancel();
+        }
         loop {
             self.phase = match mem::replace(&mut self.phase, StreamPhase::Taken) {
                 StreamPhase::Created(request) => {
@@ -175,6 +210,38 @@ impl Stream for TurnStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
         self.get_mut().poll_event(cx)
+    }
+}
+
+impl IntoFuture for TurnStream {
+    type Output = Result<TurnOutcome, TurnError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Waits for the end: the same as [`outcome`](Self::outcome).
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.outcome())
+    }
+}
+
+impl TextSource for TurnStream {
+    type Outcome = TurnOutcome;
+    type Error = TurnError;
+
+    fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        loop {
+            match ready!(self.poll_event(cx)) {
+                None => return Poll::Ready(None),
+                Some(event) => {
+                    if let Some(text) = event.text() {
+                        return Poll::Ready(Some(text.into_owned()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_result(&mut self) -> Result<TurnOutcome, TurnError> {
+        self.conclude()
     }
 }
 

@@ -132,10 +132,11 @@ impl TurnEvent {
             return None;
         }
         if let TurnEventKind::PartAdded(Part::Text(part)) = &self.kind {
-            return (part.origin == TextOrigin::Model).then(|| part.text.to_str());
+            return (part.origin == TextOrigin::Model && !part.text.is_empty())
+                .then(|| part.text.to_str());
         }
         if let TurnEventKind::PartDelta { kind: TextKind::Text, delta, .. } = &self.kind {
-            return Some(delta.to_str());
+            return Some(delta.to_str()).filter(|text| !text.is_empty());
         }
         if let TurnEventKind::PartFinal { part: Part::Text(part), told } = &self.kind
             && part.origin == TextOrigin::Model

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opencode_client::log::EventLogConfig;
 use opencode_client::turn::{Pending, PermissionRequest, QuestionRequest};
 use opencode_client::{
-    PermissionReply, Policy, PolicyError, QuestionReply, SessionId, TurnRequest,
+    PermissionReply, Policy, PolicyError, QuestionReply, SessionId, TurnError, TurnRequest,
 };
 
 use super::TurnStream;
@@ -70,6 +70,15 @@ impl Session {
     /// with the first call of `next`.
     pub fn send(&self, request: impl Into<TurnRequest>) -> TurnStream {
         TurnStream(self.0.beside(self.0.send(request)))
+    }
+
+    /// Blocking form of [`Session::ask`](crate::Session::ask).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn ask(&self, request: impl Into<TurnRequest>) -> Result<String, TurnError> {
+        self.0.wait(self.0.ask(request))
     }
 
     /// Returns the async handle, which has every other operation of a session.

@@ -4,8 +4,8 @@ use opencode_client::run::Answer;
 use opencode_client::server::ServerNews;
 use opencode_client::turn::Transcript;
 use opencode_client::{
-    Ask, BatchError, BatchEvent, BatchReport, RunError, RunEvent, RunReport, TurnError, TurnEvent,
-    TurnOutcome,
+    Ask, BatchError, BatchEvent, BatchReport, CancelHandle, RunError, RunEvent, RunReport,
+    TurnError, TurnEvent, TurnOutcome,
 };
 
 use super::worker::Held;
@@ -23,6 +23,11 @@ impl RunStream {
     /// The errors of the async method.
     pub fn outcome(self) -> Result<RunReport, RunError> {
         self.0.end(crate::RunStream::outcome)
+    }
+
+    /// Returns a handle that another thread can cancel the run with.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.0.cancel_handle()
     }
 
     /// Blocking form of [`RunStream::cancel`](crate::RunStream::cancel).
@@ -57,6 +62,11 @@ impl TurnStream {
     /// The errors of the async method.
     pub fn outcome(self) -> Result<TurnOutcome, TurnError> {
         self.0.end(crate::TurnStream::outcome)
+    }
+
+    /// Returns a handle that another thread can cancel the turn with.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.0.cancel_handle()
     }
 
     /// Blocking form of [`TurnStream::cancel`](crate::TurnStream::cancel).
@@ -103,6 +113,11 @@ impl BatchStream {
         self.0.end(crate::BatchStream::outcome)
     }
 
+    /// Returns a handle that another thread can cancel the batch with.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.0.cancel_handle()
+    }
+
     /// Blocking form of [`BatchStream::cancel`](crate::BatchStream::cancel).
     pub fn cancel(&mut self) {
         self.0.cancel();
@@ -136,6 +151,6 @@ impl Iterator for ServerEvents {
     type Item = ServerNews;
 
     fn next(&mut self) -> Option<ServerNews> {
-        self.0.wait_mut(crate::server::ServerEvents::next)
+        self.0.wait_mut(crate::server::ServerEvents::next_event)
     }
 }

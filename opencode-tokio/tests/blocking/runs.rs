@@ -16,6 +16,7 @@ fn a_run_is_an_iterator_of_events_with_a_report() {
     assert_eq!(run.next(), None, "an event after the end");
     assert_eq!(run.outcome().unwrap().text(), "Hello you.");
     assert_eq!(opencode.run(world.request()).unwrap().text(), "Hello you.");
+    assert_eq!(opencode.ask(world.request()).unwrap(), "Hello you.");
     assert_eq!(opencode.binary().unwrap(), world.fake.program());
     assert_eq!(opencode.version().unwrap().to_string(), "1.18.33");
 }
@@ -26,6 +27,19 @@ fn a_failed_run_has_the_error_of_async_programs() {
     let error = opencode.run(world.request()).unwrap_err();
     assert!(matches!(error, RunError::Ended { .. }), "{error:?}");
     assert!(matches!(error.end(), Some(RunEnd::Crashed { .. })), "{error:?}");
+}
+
+#[test]
+fn another_thread_can_cancel_a_run() {
+    let (world, opencode) = world(Behavior::new().stdout_line(START).hang());
+    let mut run = opencode.stream(world.request());
+    assert_eq!(run.next().unwrap().event_type(), "step_start");
+    let cancel = run.cancel_handle();
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| cancel.cancel());
+        run.outcome().unwrap_err()
+    });
+    assert_eq!(error.end(), Some(&RunEnd::Cancelled));
 }
 
 #[test]

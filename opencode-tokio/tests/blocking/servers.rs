@@ -45,8 +45,7 @@ fn a_turn_is_an_iterator_of_events_with_an_outcome() {
     });
     thread::scope(|scope| {
         scope.spawn(|| answer(&fake, 2, "Still here."));
-        let more = session.send("And now?").outcome().unwrap();
-        assert_eq!(more.text(), "Still here.");
+        assert_eq!(session.ask("And now?").unwrap(), "Still here.");
     });
 }
 

@@ -161,6 +161,13 @@ macro_rules! conformance_list {
                 a_run_may_move_to_another_task
                 backpressure_holds_the_program_back
             }
+            rest shortcuts {
+                awaiting_a_stream_returns_the_report
+                ask_returns_the_text
+                a_text_stream_yields_text_and_then_the_report
+                a_text_stream_ends_with_the_error
+                another_task_cancels_a_run
+            }
             rest tools {
                 end_with_a_complete_answer
                 end_with_a_cancelled_run
@@ -239,6 +246,14 @@ macro_rules! conformance_list {
                 a_server_without_event_streams_is_an_error
                 a_refused_prompt_is_not_retried
                 a_prompt_without_a_reply_may_have_arrived
+            }
+            rest shortcuts {
+                awaiting_a_stream_returns_the_outcome
+                ask_returns_the_text
+                a_text_stream_yields_text_and_then_the_outcome
+                a_text_stream_ends_with_the_error
+                another_task_cancels_a_turn
+                a_handle_cancels_a_turn_before_its_first_poll
             }
         });
         $crate::conformance_list!(@group $which real {

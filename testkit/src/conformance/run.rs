@@ -15,6 +15,7 @@ pub(super) mod output;
 pub(super) mod pacing;
 pub(super) mod retry;
 pub(super) mod secrets;
+pub(super) mod shortcuts;
 pub(super) mod spawn;
 pub(super) mod stream;
 pub(super) mod tools;

@@ -7,3 +7,4 @@ pub(super) mod events;
 pub(super) mod looks;
 pub(super) mod old;
 pub(super) mod refusals;
+pub(super) mod shortcuts;

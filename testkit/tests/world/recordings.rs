@@ -102,13 +102,13 @@ fn modelled(script: AgentScript, course: TurnCourse) -> Vec<Value> {
     let events = world.run(async move {
         let server = opencode.attach(AttachRequest::new("http://127.0.0.1:4096")).await.unwrap();
         let mut events = server.events();
-        while !matches!(events.next().await, Some(ServerNews::Opened)) {}
+        while !matches!(events.next_event().await, Some(ServerNews::Opened)) {}
         let session = server.create_session(CreateSession::new()).await.unwrap();
         let turn = inhabitant.spawn(turn(session.clone(), course));
         let mut facts: Vec<Value> = Vec::new();
         let mut is_aborted = false;
         loop {
-            let next = inhabitant.within(Duration::from_secs(200), events.next()).await;
+            let next = inhabitant.within(Duration::from_secs(200), events.next_event()).await;
             let Some(Some(ServerNews::Event(event))) = next else { break };
             let event = json(&event);
             if let TurnCourse::AbortedAfter(text) = course

@@ -3,16 +3,19 @@ use std::fmt;
 use opencode_proto::{Tokens, TurnOutcome};
 
 use super::misfit::{Misfit, Problem};
+use crate::runtime::describe::debug_as_chain;
 use crate::session::turn::TurnError;
 
 /// Why a schema cannot be used.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[error("the schema cannot be used: {problem}")]
 #[non_exhaustive]
 pub struct SchemaError {
     /// What is wrong with it, and where.
     pub problem: Problem,
 }
+
+debug_as_chain!(SchemaError);
 
 impl SchemaError {
     pub(super) fn new(path: impl fmt::Display, message: impl Into<String>) -> Self {
@@ -21,7 +24,7 @@ impl SchemaError {
 }
 
 /// Why there is no answer that fits.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StructuredError {
     /// No answer fits, and the model was asked as often as it may be.
@@ -52,6 +55,8 @@ pub enum StructuredError {
     #[error("only a prompt that is replied to can have an answer of a form")]
     Unsuitable,
 }
+
+debug_as_chain!(StructuredError);
 
 impl StructuredError {
     /// What all tries came to, in order; the one that failed is the last.

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,6 +17,7 @@ use super::outcome::StructuredOutcome;
 use super::pause::Pause;
 use super::schema::AnswerSchema;
 use crate::log::EventLogMode;
+use crate::runtime::cancel::{CancelHandle, CancelSignal};
 use crate::session::Session;
 use crate::session::turn::{Ask, TurnError, TurnRequest, TurnStream};
 
@@ -42,6 +43,7 @@ pub struct StructuredStream {
     turns: Vec<TurnOutcome>,
     misfits: Vec<Misfit>,
     is_cancelled: bool,
+    cancel: CancelSignal,
 }
 
 enum Phase {
@@ -72,6 +74,7 @@ impl StructuredStream {
             turns: Vec::new(),
             misfits: Vec::new(),
             is_cancelled: false,
+            cancel: CancelSignal::new(),
         }
     }
 
@@ -113,6 +116,11 @@ impl StructuredStream {
         }
     }
 
+    /// Returns a handle that another task can cancel the turns with.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.cancel.handle()
+    }
+
     /// Waits for an answer that fits, dropping the events that nobody took.
     ///
     /// # Errors
@@ -134,6 +142,9 @@ impl StructuredStream {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
+        if self.cancel.poll_requested(cx) {
+            self.cancel();
+        }
         loop {
             match &mut self.phase {
                 Phase::Turn(turn) => {
@@ -265,6 +276,16 @@ impl Stream for StructuredStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
         self.get_mut().poll_event(cx)
+    }
+}
+
+impl IntoFuture for StructuredStream {
+    type Output = Result<StructuredOutcome, StructuredError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Waits for the end: the same as [`outcome`](Self::outcome).
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.outcome())
     }
 }
 

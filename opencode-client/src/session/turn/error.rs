@@ -1,9 +1,10 @@
 use opencode_proto::{HubEnd, TurnEnd, TurnOutcome};
 
 use crate::log::EventLogError;
+use crate::runtime::describe::debug_as_chain;
 
 /// Why a turn gave no complete answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TurnError {
     /// It ended, and its end is not [`TurnEnd::Completed`]. All that was gathered is in the outcome.
@@ -24,6 +25,8 @@ pub enum TurnError {
     #[error("cannot write an event log")]
     LogOpen(#[source] EventLogError),
 }
+
+debug_as_chain!(TurnError);
 
 impl TurnError {
     /// What was gathered, when there was a turn at all.
