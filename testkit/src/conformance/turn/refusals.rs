@@ -61,7 +61,8 @@ pub(crate) async fn a_missing_global_stream_falls_back_to_the_directory_stream(o
         let world =
             TurnWorld::with_events(on, script, patient().with_stream(EventStream::Global)).await;
         let mut events = world.server.events();
-        assert!(matches!(events.next_event().await, Some(ServerNews::Opened)));
+        let first = events.next_event().await;
+        assert!(matches!(first, Some(ServerNews::Opened)), "{first:?}");
         world.send([world.event("session.idle", json!({}))]);
         let Some(ServerNews::Event(event)) = events.next_event().await else { panic!("no event") };
         assert_eq!(event.session.as_ref(), Some(world.session.id()));
