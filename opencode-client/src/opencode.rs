@@ -139,14 +139,15 @@ impl OpenCode {
         BatchStream::new(Arc::clone(&self.host), request)
     }
 
-    /// Locates the OpenCode executable.
+    /// Locates the OpenCode executable, or the program of a [`Binary::Command`].
     ///
     /// # Errors
     ///
     /// [`BinaryNotFound`] lists all places that were searched.
     pub async fn binary(&self) -> Result<PathBuf, BinaryNotFound> {
         let host = Arc::clone(&self.host);
-        unblock(&self.host.runtime, move || host.binary.locate(&host.environment)).await
+        let locate = move || host.binary.locate(&host.environment);
+        Ok(unblock(&self.host.runtime, locate).await?.program().to_owned())
     }
 
     /// Reads the version of OpenCode (`opencode --version`), which takes about a second.
@@ -187,8 +188,8 @@ pub struct Builder {
 impl Builder {
     /// Sets the program. Default: the first one found through `OPENCODE_BINARY`, `PATH` and
     /// `~/.opencode/bin`.
-    pub fn binary(mut self, binary: Binary) -> Self {
-        self.binary = binary;
+    pub fn binary(mut self, binary: impl Into<Binary>) -> Self {
+        self.binary = binary.into();
         self
     }
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::isolation::variables::CLIENT;
 use crate::{
-    Attach, Credentials, Environment, IsolationPlan, Questions, RunConfig, RunConfigError,
-    ServeFlags,
+    Attach, Credentials, Environment, IsolationPlan, ProgramCommand, Questions, RunConfig,
+    RunConfigError, ServeFlags,
 };
 
 mod arguments;
@@ -49,7 +49,7 @@ use arguments::Arguments;
 pub struct Invocation {
     /// Program to start.
     pub program: PathBuf,
-    /// Arguments of the program.
+    /// Arguments of the program: those of the [`ProgramCommand`], then those of OpenCode.
     pub args: Vec<OsString>,
     /// Whole environment of the process; the caller's own is not inherited.
     pub env: Environment,
@@ -85,7 +85,7 @@ impl Invocation {
     /// [`RunConfigError`] when [`RunConfig::check`] fails, the directory is relative, or the prompt
     /// is empty.
     pub fn run(
-        program: impl Into<PathBuf>,
+        program: impl Into<ProgramCommand>,
         prompt: impl Into<Bytes>,
         directory: impl Into<PathBuf>,
         config: &RunConfig,
@@ -96,13 +96,9 @@ impl Invocation {
         if config.flags().command().is_none() && is_blank(&stdin) {
             return Err(RunConfigError::EmptyPrompt);
         }
-        let mut invocation = Self {
-            program: program.into(),
-            args: Arguments::of_run(config)?.into_vec(),
-            env: plan.environment.clone(),
-            directory: directory.into(),
-            stdin,
-        };
+        let args = Arguments::of_run(config)?.into_vec();
+        let mut invocation = Self::new(program.into(), args, directory.into(), plan);
+        invocation.stdin = stdin;
         // A resumed session with the `question` tool would wait for an answer for ever.
         invocation.hide_questions(config);
         invocation.authenticate(config.flags().attach().and_then(Attach::credentials))?;
@@ -119,25 +115,61 @@ impl Invocation {
     /// [`RunConfigError`] when [`RunConfig::check_for_serve`] fails, the directory is relative, or a
     /// flag cannot be passed.
     pub fn serve(
-        program: impl Into<PathBuf>,
+        program: impl Into<ProgramCommand>,
         directory: impl Into<PathBuf>,
         config: &RunConfig,
         flags: &ServeFlags,
         plan: &IsolationPlan,
     ) -> Result<Self, RunConfigError> {
         config.check_for_serve()?;
-        let mut invocation = Self {
-            program: program.into(),
-            args: Arguments::of_serve(flags)?.into_vec(),
-            env: plan.environment.clone(),
-            directory: directory.into(),
-            stdin: Bytes::new(),
-        };
+        let args = Arguments::of_serve(flags)?.into_vec();
+        let mut invocation = Self::new(program.into(), args, directory.into(), plan);
         if flags.questions() == Questions::Hide {
             invocation.hide_questions(config);
         }
         invocation.authenticate(flags.credentials())?;
         invocation.settle()
+    }
+
+    /// Builds `opencode --version` in `directory`.
+    ///
+    /// OpenCode writes to its directories even for this command, so a plan is needed, such as that of
+    /// [`RunConfig::new`].
+    ///
+    /// ```
+    /// use opencode_config::{Environment, Invocation, IsolationPlan, ProgramCommand, RunConfig};
+    ///
+    /// let npx = ProgramCommand::new("npx").with_args(["-y", "opencode-ai@1.18.33"]);
+    /// let plan = IsolationPlan::new(
+    ///     &RunConfig::new(), &Environment::new(), "/tmp/version-1", Vec::new(),
+    /// )?;
+    /// let version = Invocation::version(npx, "/tmp/version-1", &plan)?;
+    /// assert_eq!(version.command_line(), "npx -y opencode-ai@1.18.33 --version");
+    /// # Ok::<(), opencode_config::RunConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RunConfigError`] when the directory is relative.
+    pub fn version(
+        program: impl Into<ProgramCommand>,
+        directory: impl Into<PathBuf>,
+        plan: &IsolationPlan,
+    ) -> Result<Self, RunConfigError> {
+        let args = vec!["--version".into()];
+        Self::new(program.into(), args, directory.into(), plan).settle()
+    }
+
+    fn new(
+        command: ProgramCommand,
+        args: Vec<OsString>,
+        directory: PathBuf,
+        plan: &IsolationPlan,
+    ) -> Self {
+        let (program, mut all_args) = command.into_parts();
+        all_args.extend(args);
+        let env = plan.environment.clone();
+        Self { program, args: all_args, env, directory, stdin: Bytes::new() }
     }
 
     /// Returns the command in the form in which it is typed into a shell, without secrets.

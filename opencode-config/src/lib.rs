@@ -62,7 +62,7 @@
 //!   [`RunFlags`] and [`ExtraFlags`]; [`ServeFlags`] for a server.
 //! - [`Isolation`]: the parts of the user's and the project's configuration that a run sees, with a
 //!   table of environment variables. [`IsolationPlan`]: directories, files, links and environment.
-//! - [`Invocation`]: the process to start.
+//! - [`Invocation`]: the process to start, by the [`ProgramCommand`] that starts OpenCode.
 //! - [`Json`] and [`JsonObject`]: settings that this crate has no types for, with their keys in
 //!   order.
 //! - [`Environment`], [`parse_jsonc`], [`merge()`]: the parts that these are made of.
@@ -102,6 +102,7 @@ mod merge;
 mod model;
 mod permission;
 mod plan;
+mod program;
 mod run;
 
 pub use credentials::Credentials;
@@ -125,6 +126,7 @@ pub use plan::{
     ConfigSource, ConfigWarning, ExistingFile, IsolationPlan, PlannedDirectory, PlannedFile,
     PlannedLink, ReadSource, SourceContent,
 };
+pub use program::{ProgramCommand, ProgramCommandError};
 pub use run::{RunConfig, ToolSwitch};
 
 #[doc = include_str!("../README.md")]

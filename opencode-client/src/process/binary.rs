@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use opencode_config::Environment;
+use opencode_config::{Environment, ProgramCommand};
 
 use crate::runtime::describe::debug_as_chain;
 
@@ -31,6 +31,19 @@ const NAMES: &[&str] = &["opencode", "opencode.exe"];
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Binary {
+    /// A command that starts OpenCode with all further arguments, such as
+    /// `npx -y opencode-ai@1.18.33`. Its program is looked up by the rules of [`Binary::Path`], and
+    /// nothing of npm is resolved. [`ProgramCommand`] lists the limits of such wrappers.
+    ///
+    /// ```
+    /// use opencode_client::config::ProgramCommand;
+    /// use opencode_client::process::Binary;
+    ///
+    /// let pinned = "npx -y opencode-ai@1.18.33".parse::<ProgramCommand>()?;
+    /// let binary = Binary::from(pinned); // for `OpenCode::builder(..).binary(binary)`
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Command(ProgramCommand),
     /// The program at this path. A bare name is looked up in `PATH`, `~/` is the home directory,
     /// and any other relative path starts at the current directory.
     Path(PathBuf),
@@ -77,17 +90,33 @@ pub enum BinaryFault {
 }
 
 impl Binary {
-    /// Finds the program, and returns the absolute path of an executable file.
-    pub(crate) fn locate(&self, environment: &Environment) -> Result<PathBuf, BinaryNotFound> {
+    /// Finds the program, and returns a command with the absolute path of an executable file.
+    pub(crate) fn locate(
+        &self,
+        environment: &Environment,
+    ) -> Result<ProgramCommand, BinaryNotFound> {
         let mut search = Search { environment, tried: Vec::new() };
+        let resolved = |path: PathBuf| npm::resolve(&path, &NpmHost::detect()).into();
         let found = match self {
-            Self::Path(path) => search.named(path),
-            Self::Search => search.anywhere(),
+            Self::Command(command) => {
+                search.named(command.program()).map(|path| command.clone().with_program(path))
+            }
+            Self::Path(path) => search.named(path).map(resolved),
+            Self::Search => search.anywhere().map(resolved),
         };
-        match found {
-            Some(path) => Ok(npm::resolve(&path, &NpmHost::detect())),
-            None => Err(BinaryNotFound { tried: search.tried }),
-        }
+        found.ok_or(BinaryNotFound { tried: search.tried })
+    }
+}
+
+impl From<PathBuf> for Binary {
+    fn from(path: PathBuf) -> Self {
+        Self::Path(path)
+    }
+}
+
+impl From<ProgramCommand> for Binary {
+    fn from(command: ProgramCommand) -> Self {
+        Self::Command(command)
     }
 }
 

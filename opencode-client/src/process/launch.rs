@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use opencode_config::{DataHome, Invocation, IsolationPlan, RunConfig, RunConfigError};
+use opencode_config::{
+    DataHome, Invocation, IsolationPlan, ProgramCommand, RunConfig, RunConfigError,
+};
 
 use crate::process::binary::BinaryNotFound;
 use crate::process::cleanup::CleanupGuard;
@@ -54,7 +56,7 @@ pub(crate) async fn turn(host: &Host, data_home: &DataHome, delay: Duration) -> 
 
 /// Everything resolved before the first side effect.
 pub(crate) struct LaunchPlan {
-    pub(crate) program: PathBuf,
+    pub(crate) program: ProgramCommand,
     pub(crate) directory: PathBuf,
     pub(crate) marker: Marker,
     pub(crate) plan: IsolationPlan,

@@ -2,12 +2,10 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use opencode_config::{Invocation, IsolationPlan, RunConfig, RunConfigError};
 
 use crate::process::binary::{BinaryNotFound, Version, parse_version};
@@ -103,11 +101,8 @@ fn prepare(host: &Arc<Host>) -> Result<(Invocation, Marker, CleanupGuard), Versi
     let root = PrivateDir::root(&host.temp_dir, marker.token());
     let config = RunConfig::default();
     let plan = IsolationPlan::new(&config, &host.environment, &root, Vec::new())?;
-    let mut invocation = Invocation::run(program, "-", PathBuf::from("/"), &config, &plan)?;
-    invocation.args = vec!["--version".into()];
-    invocation.stdin = Bytes::new();
+    let mut invocation = Invocation::version(program, root, &plan)?;
     invocation.env.set(Marker::NAME, marker.value());
-    invocation.directory = root;
     let (cleanup, guarded) = CleanupGuard::create(host, &marker, &plan)?;
     if let Err(error) = guarded {
         tracing::warn!(%error, "`--version` is not guarded");

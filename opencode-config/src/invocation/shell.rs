@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::flags::is_secret;
+use crate::program::quoted;
 
 const HIDDEN: &str = "***";
 
@@ -30,13 +31,4 @@ pub(super) fn join(program: &Path, args: &[OsString]) -> String {
         }
     }
     words.join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%*".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

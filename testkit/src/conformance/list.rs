@@ -25,6 +25,8 @@ macro_rules! conformance_list {
                 the_program_is_found_on_the_search_path
                 the_directory_of_the_installer_is_searched_last
                 the_stub_of_npm_leads_to_the_program_of_the_platform
+                a_wrapper_command_runs_the_program
+                the_child_of_a_wrapper_command_ends_with_the_run
             }
             rest cancel {
                 before_the_first_poll_starts_nothing

@@ -47,6 +47,25 @@ impl World {
     }
 }
 
+fn located(binary: &Binary, environment: &Environment) -> Result<PathBuf, BinaryNotFound> {
+    let command = binary.locate(environment)?;
+    assert_eq!(command.args(), [""; 0]);
+    Ok(command.program().to_owned())
+}
+
+#[test]
+fn the_program_of_a_command_is_looked_up_and_keeps_its_arguments() {
+    let world = World::new();
+    let environment = world.environment();
+    let npx = world.file("one/npx", 0o755);
+    let command = ProgramCommand::new("npx").with_args(["-y", "opencode-ai@1.18.33"]);
+    let found = Binary::from(command.clone()).locate(&environment);
+    assert_eq!(found, Ok(command.with_program(npx)));
+    let missing = Binary::from(ProgramCommand::new("/nonexistent/npx").with_arg("-y"));
+    let expected = [("/nonexistent/npx".to_owned(), BinaryFault::NotFound)];
+    assert_eq!(world.tried(&missing, &environment), expected);
+}
+
 #[test]
 fn searches_in_order() {
     let world = World::new();
@@ -55,16 +74,16 @@ fn searches_in_order() {
     expected.push(world.file("two/opencode.exe", 0o755));
     // Checked before the next, better one is there.
     for better in ["two/opencode", "one/opencode"] {
-        let found = Binary::Search.locate(&environment).expect("found");
+        let found = located(&Binary::Search, &environment).expect("found");
         assert_eq!(Some(&found), expected.last());
         expected.push(world.file(better, 0o755));
     }
-    let found = Binary::Search.locate(&environment).expect("found");
+    let found = located(&Binary::Search, &environment).expect("found");
     assert_eq!(Some(&found), expected.last());
 
     let named = world.file("elsewhere/opencode", 0o755);
     environment.set(VARIABLE, &named);
-    assert_eq!(Binary::Search.locate(&environment), Ok(named));
+    assert_eq!(located(&Binary::Search, &environment), Ok(named));
 }
 
 #[test]
@@ -73,7 +92,7 @@ fn the_installer_directory_serves_without_a_path() {
     let program = world.file("home/.opencode/bin/opencode", 0o755);
     let mut environment = world.environment();
     environment.remove("PATH");
-    assert_eq!(Binary::Search.locate(&environment), Ok(program));
+    assert_eq!(located(&Binary::Search, &environment), Ok(program));
 }
 
 #[test]
@@ -127,7 +146,7 @@ fn an_empty_variable_is_not_set() {
     let program = world.file("one/opencode", 0o755);
     let mut environment = world.environment();
     environment.set(VARIABLE, "");
-    assert_eq!(Binary::Search.locate(&environment), Ok(program));
+    assert_eq!(located(&Binary::Search, &environment), Ok(program));
 }
 
 #[test]
@@ -137,7 +156,7 @@ fn looks_up_names_and_expands_the_home_directory() {
     let in_path = world.file("two/my-opencode", 0o755);
     let in_home = world.file("home/tools/opencode", 0o755);
 
-    let locate = |path: &str| Binary::Path(PathBuf::from(path)).locate(&environment);
+    let locate = |path: &str| located(&Binary::Path(PathBuf::from(path)), &environment);
     assert_eq!(locate("my-opencode"), Ok(in_path));
     assert_eq!(locate("~/tools/opencode"), Ok(in_home));
     // A path, though a short one: not looked up.
@@ -154,7 +173,7 @@ fn relative_entries_of_path_are_not_used() {
     let mut environment = world.environment();
     let path = std::env::join_paths([Path::new(""), Path::new("."), &world.path("one")]);
     environment.set("PATH", path.expect("joins"));
-    assert_eq!(Binary::Search.locate(&environment), Ok(program.clone()));
+    assert_eq!(located(&Binary::Search, &environment), Ok(program.clone()));
 
     fs::remove_file(program).expect("removed");
     let tried = world.tried(&Binary::Path("opencode".into()), &environment);

@@ -1,16 +1,17 @@
 //! Choice of the program.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use opencode_client::config::Environment;
+use opencode_client::config::{Environment, ProgramCommand};
 use opencode_client::process::{Binary, BinaryFault};
 use opencode_client::{OpenCode, RunError};
 
 use crate::conformance::Host;
-use crate::conformance::lines::answer;
-use crate::conformance::world::ProgramWorld;
+use crate::conformance::lines::{START, answer};
+use crate::conformance::world::{ProgramWorld, is_alive};
 use crate::fake::Behavior;
 
 fn world(on: &Host) -> ProgramWorld {
@@ -125,6 +126,35 @@ pub(crate) async fn the_directory_of_the_installer_is_searched_last(on: &Host) {
     link(&world, "home/.opencode/bin/opencode");
     let opencode = searching(&world, |environment| environment.set("PATH", "/nonexistent"));
     assert!(answers(&world, &opencode).await);
+}
+
+/// A command that starts the program as its child, like `npx`.
+fn wrapper(world: &ProgramWorld) -> ProgramCommand {
+    // The exit keeps the shell from becoming the program itself.
+    ProgramCommand::new("sh")
+        .with_args(["-c", r#""$@"; exit $?"#, "wrapper", "env", "WRAPPED=1"])
+        .with_arg(world.fake.program())
+}
+
+pub(crate) async fn a_wrapper_command_runs_the_program(on: &Host) {
+    let world = world(on);
+    let opencode = world.builder().binary(wrapper(&world)).build();
+    assert!(answers(&world, &opencode).await);
+    let call = &world.calls()[0];
+    assert_eq!(call.args[..3], ["run", "--format", "json"]);
+    assert_eq!(call.env[OsStr::new("WRAPPED")], "1");
+    assert_eq!(opencode.binary().await.unwrap().file_name().unwrap(), "sh");
+}
+
+pub(crate) async fn the_child_of_a_wrapper_command_ends_with_the_run(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().stdout_line(START).hang());
+    let opencode = world.builder().binary(wrapper(&world)).build();
+    let mut run = opencode.stream(world.request());
+    run.next_event().await.unwrap();
+    let program = world.calls()[0].pid;
+    assert!(is_alive(program));
+    drop(run);
+    assert!(!is_alive(program), "the wrapper's child is left");
 }
 
 /// An npm installation without the package's postinstall script has a stub that only prints how to
