@@ -40,6 +40,13 @@
 //! | [`process`] | finding, starting and ending the program |
 //! | [`runtime`] | the trait that an adapter implements |
 //!
+//! # Log lines
+//!
+//! Log lines go to `tracing`, at the levels `debug`, `warn` and `error`. Spans of the level `info`
+//! attribute them: `run` (with the fields `directory`, `model`, `session` and `end`), `turn`
+//! (`session`, `model`, `end`), `job` (`job`, `model`, `end`) and `server` (`process` and `end`, or
+//! `url` and `directory`). No field contains prompts, answers or passwords.
+//!
 //! # Platforms
 //!
 //! On Linux, every process that a run started is found and ended, without a race for a reused

@@ -66,6 +66,7 @@ use futures_core::Stream;
 
 use crate::process::host::Host;
 use crate::runtime::cancel::{CancelHandle, CancelSignal};
+use crate::runtime::span::WorkSpan;
 use crate::runtime::text::{TextSource, TextStream};
 
 pub use error::RunError;
@@ -107,6 +108,7 @@ pub struct RunStream {
     request: Arc<RunRequest>,
     driver: RunDriver,
     cancel: CancelSignal,
+    span: WorkSpan,
 }
 
 enum RunDriver {
@@ -117,6 +119,8 @@ enum RunDriver {
 impl RunStream {
     pub(crate) fn new(host: Arc<Host>, request: RunRequest) -> Self {
         let request = Arc::new(request);
+        let directory = request.directory.as_ref().map(|directory| directory.display());
+        let span = WorkSpan::of_run(directory, request.config.model());
         let driver = match request.backend {
             Backend::Process => {
                 RunDriver::Process(Box::new(ProcessRun::new(host, Arc::clone(&request))))
@@ -125,7 +129,7 @@ impl RunStream {
                 RunDriver::Server(Box::new(ServerRun::new(host, Arc::clone(&request))))
             }
         };
-        Self { request, driver, cancel: CancelSignal::new() }
+        Self { request, driver, cancel: CancelSignal::new(), span }
     }
 
     /// Returns the next event, or `None` at the end.
@@ -199,9 +203,34 @@ impl RunStream {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
+        let span = self.span.span();
+        let _entered = span.enter();
         if self.cancel.poll_requested(cx) {
             self.cancel();
         }
+        let event = self.poll_driver(cx);
+        let session = self.answer().and_then(Answer::session).cloned();
+        self.span.record_session(session.as_ref());
+        if matches!(event, Poll::Ready(None))
+            && let Some(result) = self.result()
+        {
+            let end = match result {
+                Ok(report) => report.outcome.end.name(),
+                Err(error) => error.end().map_or("not_started", RunEnd::name),
+            };
+            self.span.record_end(end);
+        }
+        event
+    }
+
+    fn result(&self) -> Option<&Result<RunReport, RunError>> {
+        match &self.driver {
+            RunDriver::Process(run) => run.result(),
+            RunDriver::Server(run) => run.result(),
+        }
+    }
+
+    fn poll_driver(&mut self, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
         match &mut self.driver {
             RunDriver::Process(run) => run.poll_event(cx),
             RunDriver::Server(run) => run.poll_event(cx),

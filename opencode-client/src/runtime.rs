@@ -37,6 +37,7 @@ pub(crate) mod blocking;
 pub(crate) mod cancel;
 pub(crate) mod describe;
 pub(crate) mod latch;
+pub(crate) mod span;
 pub(crate) mod text;
 pub(crate) mod wait;
 

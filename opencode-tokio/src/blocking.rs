@@ -100,7 +100,7 @@ impl OpenCode {
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn ask(&self, request: impl Into<RunRequest>) -> Result<String, RunError> {
         self.0.wait(self.0.ask(request))
     }

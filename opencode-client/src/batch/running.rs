@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
+use tracing::Instrument;
+
 use opencode_proto::{
     Batch, BatchAction, BatchCounts, GroupNo, JobNo, NotRun, Retention, ServerNo, Spend,
 };
@@ -226,7 +228,15 @@ impl Running {
             feed: self.feed.clone(),
             results: self.results.clone(),
         };
-        self.tasks.push(Box::pin(async { Done::Job(Box::new(work(assignment).await)) }));
+        let model = job.config.model().map(tracing::field::display);
+        let span = tracing::info_span!("job", job = %id, model, end = tracing::field::Empty);
+        let task = async {
+            let worked = work(assignment).await;
+            let end = worked.error.as_ref().map_or("completed", JobError::name);
+            tracing::Span::current().record("end", end);
+            Done::Job(Box::new(worked))
+        };
+        self.tasks.push(Box::pin(task.instrument(span)));
     }
 
     fn job_done(&mut self, mut worked: Worked) {

@@ -84,6 +84,11 @@ impl ProcessRun {
         }
     }
 
+    /// Returns the result, until it is taken.
+    pub(super) fn result(&self) -> Option<&RunResult> {
+        if let ProcessRunState::Ended(result) = &self.state { Some(result) } else { None }
+    }
+
     pub(super) fn cancel(&mut self) {
         match &mut self.state {
             ProcessRunState::Created => self.state = self.not_started(None),

@@ -59,6 +59,11 @@ impl ServerRun {
         }
     }
 
+    /// Returns the result, until it is taken.
+    pub(super) fn result(&self) -> Option<&RunResult> {
+        if let ServerRunState::Ended(result) = &self.state { Some(result) } else { None }
+    }
+
     pub(super) fn cancel(&mut self) {
         self.state = match mem::replace(&mut self.state, ServerRunState::Taken) {
             ServerRunState::Created => ServerRunState::ended(self.cancelled()),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use opencode_proto::{Hub, HubAction, HubEnd, HubSettings, Interruption, ServerEvent, SessionId};
+use tracing::Instrument;
 
 use crate::http::Http;
 use crate::runtime::Runtime;
@@ -115,7 +116,14 @@ impl Hubs {
         });
         hubs.insert(scope, Arc::clone(&shared));
         let runtime = Arc::clone(&server.runtime);
-        runtime.spawn(Box::pin(pump::run(Arc::clone(&shared), server)));
+        // The event stream outlives the turn that opened the stream.
+        let span = tracing::info_span!(
+            parent: None,
+            "server",
+            url = server.http.endpoint().to_string(),
+            directory = server.directory,
+        );
+        runtime.spawn(Box::pin(pump::run(Arc::clone(&shared), server).instrument(span)));
         shared
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use opencode_proto::{Serve, ServeAction, ServeOutcome, ServeSettings};
+use tracing::Instrument;
 
 use super::life::Life;
 use crate::process::child::{ChildEvent, ChildOutput, StdoutPace};
@@ -28,7 +29,14 @@ impl Watch {
         tree: Arc<Mutex<RunTree>>,
         settings: ServeSettings,
     ) -> Self {
-        let Process { stdin, stdout, stderr, exit, .. } = process;
+        let Process { id, stdin, stdout, stderr, exit } = process;
+        // The server outlives the span in which it was started.
+        let span = tracing::info_span!(
+            parent: None,
+            "server",
+            process = id,
+            end = tracing::field::Empty,
+        );
         drop(stdin);
         let pump = Pump {
             serve: Serve::new(settings, runtime.now()),
@@ -41,7 +49,8 @@ impl Watch {
             finished: false,
         };
         let watch = Self { pump: Arc::new(Mutex::new(Some(pump))), life: Arc::default() };
-        runtime.spawn(Box::pin(run(Arc::clone(&watch.pump), Arc::clone(&watch.life))));
+        let pumping = run(Arc::clone(&watch.pump), Arc::clone(&watch.life));
+        runtime.spawn(Box::pin(pumping.instrument(span)));
         watch
     }
 
@@ -120,6 +129,7 @@ impl Pump {
             match self.serve.poll_action() {
                 ServeAction::Ready { url } => return Poll::Ready(Progress::Ready(url)),
                 ServeAction::Finished(outcome) => {
+                    tracing::Span::current().record("end", outcome.end.name());
                     tracing::debug!(end = outcome.end.name(), "the server has ended");
                     self.finished = true;
                     return Poll::Ready(Progress::Finished(outcome));

@@ -20,6 +20,7 @@ use opencode_proto::{MessageId, Transcript, TurnEvent, TurnOutcome};
 
 use crate::log::EventLogError;
 use crate::runtime::cancel::{CancelHandle, CancelSignal};
+use crate::runtime::span::WorkSpan;
 use crate::runtime::text::{TextSource, TextStream};
 use crate::runtime::wait::BoxFuture;
 use crate::session::core::SessionCore;
@@ -43,6 +44,7 @@ pub struct TurnStream {
     core: SessionCore,
     phase: StreamPhase,
     cancel: CancelSignal,
+    span: WorkSpan,
 }
 
 enum StreamPhase {
@@ -56,8 +58,9 @@ enum StreamPhase {
 
 impl TurnStream {
     pub(crate) fn new(core: SessionCore, request: TurnRequest) -> Self {
+        let span = WorkSpan::of_turn(&core.state.id, request.post.model());
         let phase = StreamPhase::Created(Box::new(request));
-        Self { core, phase, cancel: CancelSignal::new() }
+        Self { core, phase, cancel: CancelSignal::new(), span }
     }
 
     /// Returns the next event, `None` when there are no more.
@@ -157,6 +160,8 @@ impl TurnStream {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
+        let span = self.span.span();
+        let _entered = span.enter();
         if self.cancel.poll_requested(cx) {
             self.cancel();
         }
@@ -181,9 +186,11 @@ impl TurnStream {
                         return Poll::Ready(Some(*event));
                     }
                     Poll::Ready(TurnProgress::Failed(error)) => {
+                        self.span.record_end("not_posted");
                         StreamPhase::Ended(Box::new(Err(error)))
                     }
                     Poll::Ready(TurnProgress::Finished(outcome)) => {
+                        self.span.record_end(outcome.end.name());
                         StreamPhase::Closing(outcome, Box::pin(driver.close()))
                     }
                 },

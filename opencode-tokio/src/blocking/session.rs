@@ -76,7 +76,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of the async method.
     pub fn ask(&self, request: impl Into<TurnRequest>) -> Result<String, TurnError> {
         self.0.wait(self.0.ask(request))
     }
