@@ -1,5 +1,5 @@
-//! The event stream of one server, for as long as anybody cares: connected, watched, connected again, and told apart by
-//! session.
+//! Event stream of one server: connecting, watching for silence, reconnecting, and routing of events
+//! to the sessions that are followed.
 //!
 //! # Theory of operation
 //!
@@ -8,7 +8,7 @@
 //!   Connecting ----------------------> Finished
 //!     ^    | head
 //!     |    v
-//!     |  Opening                  (the server has the listener when it says `server.connected`, not before)
+//!     |  Opening                  (the server listens from `server.connected` on, not before)
 //!     |    | server.connected
 //!     |    v
 //!     |   Open --- end, failure, silence ---> Waiting
@@ -16,8 +16,9 @@
 //!     +------------- backoff ------------------+   +-------> Finished
 //! ```
 //!
-//! A server has no replay: what it said while nobody listened is gone. So whoever follows a session is told of every gap
-//! once the stream is open again, and looks for itself at what it missed.
+//! A server has no replay: events published while the stream was down are lost. Followers of a
+//! session therefore get every gap reported once the stream is open again, and look up the missed
+//! state themselves.
 
 mod action;
 mod backoff;
@@ -31,7 +32,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::SessionId;
-use crate::api::ApiError;
+use crate::api::{ApiError, ApiErrorKind};
 use crate::server_event::{ServerEvent, ServerEventKind};
 use crate::sse::{SseEvent, SseFramer};
 
@@ -41,10 +42,10 @@ use routes::Routes;
 pub(crate) use routes::child_of;
 pub use settings::HubSettings;
 
-/// The machine for one server's event stream. Owns no connection, clock or task.
+/// Machine for the event stream of one server. Owns no connection, clock or task.
 ///
-/// Inputs never fail; those that do not fit the state are ignored. The only contract: take all actions until
-/// [`HubAction::Wait`] before waiting for anything.
+/// Inputs never fail; inputs that do not fit the state are ignored. The only contract: take all
+/// actions until [`HubAction::Wait`] before waiting for anything.
 #[derive(Debug)]
 pub struct Hub {
     settings: HubSettings,
@@ -66,7 +67,7 @@ enum State {
 }
 
 impl Hub {
-    /// A hub that connects at once.
+    /// Creates a hub that connects at once.
     pub fn new(settings: HubSettings, now: Instant) -> Self {
         let stream = settings.stream;
         Self {
@@ -80,22 +81,23 @@ impl Hub {
         }
     }
 
-    /// Somebody follows this session: its events, and those of its descendants, are delivered to it.
+    /// Adds a follower of this session. The events of the session and of its descendants are delivered
+    /// under this root.
     pub fn follow(&mut self, session: SessionId) {
         self.routes.follow(session);
     }
 
-    /// Nobody follows this session any more.
+    /// Removes a follower of this session.
     pub fn leave(&mut self, session: &SessionId) {
         self.routes.leave(session);
     }
 
-    /// This session was found to be a child of that one, in another way than by an event.
+    /// Links a child session to its parent, when the link was found by a look instead of an event.
     pub fn link(&mut self, child: &SessionId, parent: &SessionId) {
         self.routes.link(child, parent);
     }
 
-    /// The server answered with an event stream.
+    /// Handles the head of a response that is an event stream.
     pub fn handle_head(&mut self, now: Instant) {
         if let State::Connecting { .. } = self.state {
             self.framer = SseFramer::new(self.settings.event_size_max);
@@ -103,13 +105,16 @@ impl Hub {
         }
     }
 
-    /// The server answered with something else.
+    /// Handles a response that is not an event stream.
     pub fn handle_refused(&mut self, error: ApiError, now: Instant) {
         if !matches!(self.state, State::Connecting { .. }) {
             return;
         }
-        match (error.is_unknown_route(), self.stream) {
-            // Old servers know one directory's stream only.
+        // The path of an event stream names no resource, so every 404 concerns the route.
+        let is_missing =
+            error.is_unknown_route() || matches!(error.kind, ApiErrorKind::NotFound { .. });
+        match (is_missing, self.stream) {
+            // Old servers have the stream of one directory only.
             (true, EventStream::Global) => {
                 self.stream = EventStream::Directory;
                 self.connect(now);
@@ -124,7 +129,7 @@ impl Hub {
         }
     }
 
-    /// A piece of the stream.
+    /// Handles a chunk of the stream.
     pub fn handle_chunk(&mut self, chunk: Bytes, now: Instant) {
         match &mut self.state {
             State::Open { heard } => *heard = now,
@@ -144,22 +149,22 @@ impl Hub {
         }
     }
 
-    /// The stream ended, or could not be opened, and this is why.
+    /// Handles the failure of the connection, with the reason.
     pub fn handle_lost(&mut self, reason: impl Into<String>, now: Instant) {
         self.interrupt(Interruption::Lost { reason: reason.into() }, now);
     }
 
-    /// The server closed the stream.
+    /// Handles the end of the stream.
     pub fn handle_end(&mut self, now: Instant) {
         self.interrupt(Interruption::Closed, now);
     }
 
-    /// The server is gone for good: its process has ended.
+    /// Handles the exit of the server process, after which no reconnect is tried.
     pub fn handle_exit(&mut self) {
         self.finish(HubEnd::Exited);
     }
 
-    /// Time has passed. Spurious calls do nothing.
+    /// Handles the passage of time. Spurious calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         let Some(wake) = self.wake() else { return };
         if wake > now {
@@ -177,7 +182,7 @@ impl Hub {
         }
     }
 
-    /// What to do next.
+    /// Returns the next action.
     pub fn poll_action(&mut self) -> HubAction {
         self.actions.pop_front().unwrap_or_else(|| HubAction::Wait(self.wake()))
     }
@@ -202,7 +207,7 @@ impl Hub {
         if matches!(kind, ServerEventKind::Heartbeat | ServerEventKind::Sync) {
             return;
         }
-        // Whatever the sessions were doing or asking is over, and nothing tells of it.
+        // Work and requests of the sessions are over, and no event reports their end.
         let is_disposed =
             matches!(kind, ServerEventKind::InstanceDisposed | ServerEventKind::GlobalDisposed);
         self.deliver(event);
@@ -225,7 +230,7 @@ impl Hub {
         self.actions.push_back(HubAction::Opened);
     }
 
-    /// Something of the open stream is missing.
+    /// Reports a gap in the open stream.
     fn gap(&mut self, why: Interruption) {
         self.actions.push_back(HubAction::Interrupted(why));
         self.actions.push_back(HubAction::Opened);
@@ -257,7 +262,7 @@ impl Hub {
     }
 }
 
-/// Whether another try can help although the status blames the request.
+/// Returns whether a retry can help although the status blames the request.
 fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 409 | 425 | 429)
 }

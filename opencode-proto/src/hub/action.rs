@@ -6,46 +6,49 @@ use crate::SessionId;
 use crate::api::ApiError;
 use crate::server_event::ServerEvent;
 
-/// What the driver of a [`Hub`](super::Hub) must do next.
+/// Action for the driver of a [`Hub`](super::Hub).
 ///
 /// Exhaustive on purpose: a driver that does not know an action must not compile.
 #[derive(Debug)]
 #[must_use]
 pub enum HubAction {
-    /// Open this stream, and tell of its head, its chunks and its end.
+    /// Open this stream, and report the head, the chunks and the end.
     Connect(EventStream),
-    /// Hand the event to whoever follows the root session, if it belongs to one, and to whoever wants all events.
+    /// Hand the event to the followers of the root session, if the event belongs to one, and to the
+    /// listeners of all events.
     Deliver {
         /// The event.
         event: Arc<ServerEvent>,
-        /// The session that is followed and is, or is an ancestor of, the event's.
+        /// The followed session that is the session of the event, or an ancestor of that session.
         root: Option<SessionId>,
     },
-    /// Drop the connection, and what it might still say.
+    /// Drop the connection, and ignore input from the connection.
     Disconnect,
-    /// Over. Nothing follows.
+    /// The hub has ended: no action follows.
     Finished(HubEnd),
-    /// Events are being missed from here on, until [`Opened`](Self::Opened).
+    /// Events are missed from here on, until [`Opened`](Self::Opened).
     Interrupted(Interruption),
-    /// The stream is open: nothing is missed from here on. After an interruption, look at what was missed.
+    /// The stream is open, and no event is missed from here on. After an interruption, followers look
+    /// up the missed state.
     Opened,
     /// Nothing to do until there is another input, or until the wake: then call
     /// [`handle_timeout`](super::Hub::handle_timeout).
     Wait(Option<Instant>),
 }
 
-/// An event stream of a server.
+/// Choice of the event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventStream {
-    /// `GET /event`: one directory.
+    /// `GET /event`: the events of one directory.
     Directory,
-    /// `GET /global/event`: all directories. It outlives the closing of a directory. OpenCode 1.18.33 listens for it
-    /// only some time after it has said `server.connected`: what happens in between is not told.
+    /// `GET /global/event`: the events of all directories. The stream survives the closing of a
+    /// directory. OpenCode 1.18.33 subscribes the stream some time after `server.connected`, and
+    /// drops events in between.
     Global,
 }
 
 impl EventStream {
-    /// The path to open it at.
+    /// Returns the path of the stream.
     pub fn path(self) -> &'static str {
         match self {
             Self::Directory => "/event",
@@ -54,56 +57,56 @@ impl EventStream {
     }
 }
 
-/// Why events were missed.
+/// Cause of a gap in the events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interruption {
-    /// Nobody took the events, and too many waited.
+    /// The events were not read, and too many waited.
     #[non_exhaustive]
     Behind {
-        /// How many bytes of events may wait.
+        /// Limit on the waiting events, in bytes.
         limit: usize,
     },
     /// The server closed the stream.
     Closed,
-    /// The server closed the directory: what was going on in it is over.
+    /// The server closed the directory, which ends all work there.
     Disposed,
-    /// The connection broke, or could not be made.
+    /// The connection broke or failed.
     #[non_exhaustive]
     Lost {
         /// Why.
         reason: String,
     },
-    /// The server did not open the stream in time.
+    /// The server did not open the stream within the limit.
     #[non_exhaustive]
     NotOpened {
-        /// How long it had.
+        /// The limit.
         limit: Duration,
     },
-    /// The server answered with an error that may pass.
+    /// The server answered with a transient error.
     #[non_exhaustive]
     Refused {
         /// The HTTP status.
         status: u16,
     },
-    /// Not even a heartbeat came.
+    /// Neither an event nor a heartbeat arrived.
     #[non_exhaustive]
     Silent {
-        /// For how long.
+        /// Length of the silence.
         limit: Duration,
     },
-    /// An event was over the limit.
+    /// An event exceeded the size limit.
     #[non_exhaustive]
     TooLong {
-        /// How long its lines were, in bytes.
+        /// Size of the event, in bytes.
         size: u64,
-        /// How long they may be, in bytes.
+        /// Size limit, in bytes.
         limit: usize,
     },
 }
 
 impl Interruption {
-    /// Nobody took the events, and more than this many bytes of them waited.
+    /// Creates the gap of a reader that left more than this many bytes of events waiting.
     pub fn behind(limit: usize) -> Self {
         Self::Behind { limit }
     }
@@ -132,19 +135,19 @@ impl fmt::Display for Interruption {
     }
 }
 
-/// Why the event stream of a server is over.
+/// End of the event stream of a server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum HubEnd {
-    /// The server's process has ended.
+    /// The server process exited.
     Exited,
-    /// It did not come back for too long.
+    /// Reconnecting failed for longer than the limit.
     #[non_exhaustive]
     GivenUp {
-        /// What went wrong last.
+        /// The last failure.
         last: Interruption,
     },
-    /// The server refused it for good, as with a wrong password.
+    /// The server refused the stream permanently, for example for a wrong password.
     Refused(Box<ApiError>),
 }
 

@@ -3,14 +3,14 @@ use std::time::{Duration, Instant};
 use super::HubSettings;
 use crate::random::Random;
 
-/// When to try next.
+/// Time of the next attempt.
 #[derive(Debug)]
 pub(super) struct Backoff {
     delay: Duration,
     delay_max: Duration,
     give_up: Option<Duration>,
     random: Random,
-    /// The first failure in a row, and how many there were.
+    /// The first of the failures in a row, and their number.
     failing: Option<(Instant, u32)>,
 }
 
@@ -29,7 +29,7 @@ impl Backoff {
         self.failing = None;
     }
 
-    /// When to try again after a failure at `now`; `None` when it has been tried for long enough.
+    /// Returns the time of the next attempt after a failure at `now`; `None` after the limit.
     pub(super) fn next(&mut self, now: Instant) -> Option<Instant> {
         let (since, failures) = *self.failing.get_or_insert((now, 0));
         self.failing = Some((since, failures.saturating_add(1)));
@@ -41,7 +41,7 @@ impl Backoff {
         }
         let factor = 1u32.checked_shl(failures - 1).unwrap_or(u32::MAX);
         let delay = self.delay.saturating_mul(factor).min(self.delay_max);
-        // Varied by up to a quarter.
+        // Jitter of up to a quarter.
         now.checked_add(delay.mul_f64(0.75 + self.random.unit() / 2.0))
     }
 }

@@ -6,12 +6,12 @@ use crate::SessionId;
 use crate::part::{Part, ToolPart};
 use crate::server_event::{ServerEvent, ServerEventKind};
 
-/// Which followed session an event goes to. One look-up per event, however many sessions there are.
+/// Routes from sessions to followed roots. One look-up per event, for any number of sessions.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    /// Every session that is followed or descends from one that is, with that one.
+    /// The followed root of every session that is followed or descends from a followed session.
     roots: BTreeMap<SessionId, SessionId>,
-    /// How many follow a session.
+    /// Number of followers per session.
     followers: BTreeMap<SessionId, usize>,
 }
 
@@ -39,7 +39,7 @@ impl Routes {
         }
     }
 
-    /// The root an event belongs to. Learns of children, whichever event tells of them first.
+    /// Returns the root of an event, and learns child sessions from the event.
     pub(super) fn root(&mut self, event: &ServerEvent) -> Option<SessionId> {
         let session = event.session.as_ref()?;
         if let ServerEventKind::SessionCreated(info) | ServerEventKind::SessionUpdated(info) =
@@ -57,7 +57,7 @@ impl Routes {
     }
 }
 
-/// The session of the subagent that a call of the `task` tool started.
+/// Returns the session of the subagent that a call of the `task` tool started.
 pub(crate) fn child_of(tool: &ToolPart) -> Option<SessionId> {
     #[derive(Deserialize)]
     struct Metadata {

@@ -2,30 +2,31 @@ use std::time::Duration;
 
 use super::EventStream;
 
-/// How the event stream of a server is watched, and how long it is tried to get it back.
+/// Settings of a [`Hub`](super::Hub): the stream, its limits and the reconnect policy.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HubSettings {
-    /// Which stream. Default: [`EventStream::Directory`]. Where a server does not have the global one, the directory's is
-    /// followed in its place.
+    /// Stream to follow. Default: [`EventStream::Directory`]. A server without the global stream is
+    /// followed by the stream of the directory.
     pub stream: EventStream,
-    /// How long a connection may take until the server says `server.connected`. Default: 30 seconds.
+    /// Limit from connecting to `server.connected`. Default: 30 seconds.
     pub open_limit: Duration,
-    /// How long an open stream may be silent. Servers send a heartbeat every 10 seconds, older ones every 30.
-    /// Default: 45 seconds.
+    /// Limit on the silence of an open stream. Servers send a heartbeat every 10 seconds, older
+    /// servers every 30. Default: 45 seconds.
     pub silence_limit: Duration,
-    /// How long to wait before the second try to connect again; the first is made at once. Twice as long before each
-    /// further one, up to `delay_max`, each varied by up to a quarter. Default: 250 milliseconds.
+    /// Delay before the second attempt to reconnect; the first attempt is made at once. The delay
+    /// doubles for each further attempt up to `delay_max`, with a jitter of up to a quarter.
+    /// Default: 250 milliseconds.
     pub delay: Duration,
-    /// The most to wait between two tries. Default: 10 seconds.
+    /// Limit on the delay between two attempts. Default: 10 seconds.
     pub delay_max: Duration,
-    /// How long to go on trying after a stream that worked was lost, or from the start. `None`: for ever.
-    /// Default: 2 minutes.
+    /// Limit on reconnecting, counted from the loss of a working stream or from the start. `None`
+    /// reconnects without a limit. Default: 2 minutes.
     pub give_up: Option<Duration>,
-    /// How long an event may be, in bytes. Longer ones are dropped, and those who follow sessions look at what they
-    /// missed. Default: 256 MiB.
+    /// Size limit of an event, in bytes. A larger event is dropped, and followers of sessions look up
+    /// the missed state. Default: 256 MiB.
     pub event_size_max: usize,
-    /// What the delays are varied by. Give each hub another.
+    /// Seed of the jitter. Each hub should have its own.
     pub seed: u64,
 }
 
@@ -45,35 +46,35 @@ impl Default for HubSettings {
 }
 
 impl HubSettings {
-    /// With this stream.
+    /// Sets the stream to follow.
     #[must_use]
     pub fn with_stream(mut self, stream: EventStream) -> Self {
         self.stream = stream;
         self
     }
 
-    /// With this as the longest silence.
+    /// Sets the limit on silence.
     #[must_use]
     pub fn with_silence_limit(mut self, limit: Duration) -> Self {
         self.silence_limit = limit;
         self
     }
 
-    /// With this as the time after which a stream that does not come back is given up; `None` for never.
+    /// Sets the limit on reconnecting; `None` reconnects without a limit.
     #[must_use]
     pub fn with_give_up(mut self, limit: Option<Duration>) -> Self {
         self.give_up = limit;
         self
     }
 
-    /// With these delays between the tries to connect again.
+    /// Sets the first and the longest delay between two attempts to reconnect.
     #[must_use]
     pub fn with_delays(mut self, delay: Duration, delay_max: Duration) -> Self {
         (self.delay, self.delay_max) = (delay, delay_max);
         self
     }
 
-    /// With this seed.
+    /// Sets the seed of the jitter.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;

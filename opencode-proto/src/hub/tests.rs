@@ -126,6 +126,20 @@ fn old_servers_have_the_stream_of_a_directory() {
 }
 
 #[test]
+fn a_missing_route_may_be_refused_by_name() {
+    let mut stage = Stage::new(settings());
+    stage.said();
+    let body = r#"{"name":"NotFoundError","data":{"message":"no"}}"#;
+    let response = Response::builder()
+        .status(404)
+        .header("content-type", "application/json")
+        .body(Bytes::from_static(body.as_bytes()));
+    let error = ApiError::no_stream("/global/event", response.unwrap());
+    stage.hub.handle_refused(error, stage.now);
+    assert_eq!(stage.said(), ["connect /event"]);
+}
+
+#[test]
 fn a_lost_stream_is_opened_again_at_once_and_then_ever_later() {
     let mut stage = Stage::new(settings().with_give_up(None));
     stage.said();
