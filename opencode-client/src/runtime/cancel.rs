@@ -14,8 +14,9 @@ use std::task::{Context, Waker};
 /// # async fn example(session: opencode_tokio::Session) -> Result<(), Box<dyn std::error::Error>> {
 /// let turn = session.send("Tidy up the whole repository.");
 /// let cancel = turn.cancel_handle();
-/// tokio::spawn(async move {
-///     if tokio::signal::ctrl_c().await.is_ok() {
+/// std::thread::spawn(move || {
+///     // The user presses the return key.
+///     if std::io::stdin().read_line(&mut String::new()).is_ok() {
 ///         cancel.cancel();
 ///     }
 /// });
