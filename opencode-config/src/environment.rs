@@ -9,7 +9,7 @@ mod tests;
 
 /// A snapshot of environment variables, ordered by name.
 ///
-/// This crate never reads the environment of its own process: the caller collects the variables once
+/// This crate never reads the environment of the process: the caller collects the variables once
 /// and passes them on.
 ///
 /// ```
@@ -58,7 +58,7 @@ impl Environment {
         self.variables.insert(name.into(), value.into());
     }
 
-    /// Removes the variable `name` and returns its value.
+    /// Removes the variable `name` and returns the value.
     pub fn remove(&mut self, name: impl AsRef<OsStr>) -> Option<OsString> {
         self.variables.remove(name.as_ref())
     }
@@ -90,8 +90,8 @@ impl Environment {
         self.variables.retain(|name, _| !is_unwanted(name));
     }
 
-    /// Returns the value of `name` unless the value is empty, which OpenCode's `||` operator takes for
-    /// unset.
+    /// Returns the value of `name` unless the value is empty, which OpenCode's `||` operator takes
+    /// for unset.
     pub(crate) fn non_empty(&self, name: &str) -> Option<&OsStr> {
         self.var(name).filter(|value| !value.is_empty())
     }

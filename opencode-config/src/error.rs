@@ -4,7 +4,7 @@ use crate::{JsoncError, PermissionError};
 
 /// A configuration that cannot be run. Nothing has been started.
 ///
-/// Every variant is a mistake of the caller, and its message names the way out where there is one.
+/// Every variant is a mistake of the caller. The message names the way out where there is one.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunConfigError {
@@ -54,13 +54,13 @@ pub enum RunConfigError {
     MalformedVariable {
         /// Name of the variable.
         variable: &'static str,
-        /// Fault of its value.
+        /// Fault of the value.
         source: JsoncError,
     },
     /// An argument or a variable of the process contains a NUL character.
     #[error("{place} contains a NUL character")]
     Nul {
-        /// Argument or variable, without its value.
+        /// Argument or variable, without the value.
         place: String,
     },
     /// The overrides are not a JSON object.
@@ -84,8 +84,8 @@ pub enum RunConfigError {
         /// Path as given.
         path: PathBuf,
     },
-    /// The instructions are relative and the project is ignored: OpenCode would look for them in its
-    /// own config directory.
+    /// The instructions are relative and the project is ignored: OpenCode would look for them in
+    /// the user's config directory.
     #[error("the instructions `{path}` must be absolute when the project's config is ignored")]
     RelativeInstructions {
         /// Path as given.
@@ -99,7 +99,7 @@ pub enum RunConfigError {
         /// Setting to use instead.
         instead: &'static str,
     },
-    /// An extra flag repeats a flag that is set by its own method.
+    /// An extra flag repeats a flag that another method has set.
     #[error("the flag `{flag}` is set twice: leave out the extra flag")]
     SetTwice {
         /// Long name of the flag, without dashes.

@@ -31,7 +31,7 @@ use crate::Credentials;
 /// assert_eq!(flags.title(), Some("nightly"));
 /// ```
 ///
-/// By default OpenCode prints the errors of its log to stderr: many failures appear in the events
+/// By default OpenCode prints the errors of the log to stderr: many failures appear in the events
 /// only as "check server logs".
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -88,7 +88,7 @@ impl RunFlags {
         self.approval
     }
 
-    /// Sets the running server to run on (`--attach`). Default: none, the run has a server of its own.
+    /// Sets the running server to run on (`--attach`). Default: none.
     ///
     /// OpenCode 1.18.33 often exits before it has printed the last events of an attached run; a
     /// client of the HTTP API does not lose them.
@@ -105,8 +105,8 @@ impl RunFlags {
 
     /// Sets the command to run instead of a plain prompt (`--command`). Default: none.
     ///
-    /// The text on stdin becomes the arguments of the command, verbatim and possibly empty. OpenCode
-    /// drops files that are attached to a command, so the two together are refused.
+    /// The text on stdin becomes the arguments of the command, verbatim and possibly empty.
+    /// OpenCode drops files that are attached to a command, so the two together are refused.
     #[must_use]
     pub fn with_command(self, command: impl Into<String>) -> Self {
         Self { command: Some(command.into()), ..self }
@@ -206,7 +206,8 @@ impl RunFlags {
         self.sharing
     }
 
-    /// Sets the title of a new session (`--title`). Default: a second call of the model invents one.
+    /// Sets the title of a new session (`--title`). Default: a second call of the model invents
+    /// one.
     ///
     /// With an empty title, OpenCode takes the first 50 characters of the prompt.
     #[must_use]
@@ -220,7 +221,7 @@ impl RunFlags {
         self.title.as_deref()
     }
 
-    /// Sets the variant of the model, such as its reasoning effort (`--variant`). Default: none.
+    /// Sets the variant of the model, such as the reasoning effort (`--variant`). Default: none.
     #[must_use]
     pub fn with_variant(self, variant: impl Into<String>) -> Self {
         Self { variant: Some(variant.into()), ..self }

@@ -19,7 +19,7 @@ mod tests;
 
 use arguments::Arguments;
 
-/// A command line with its environment, directory and input, ready to be spawned.
+/// A command line with environment, directory and input, ready to be spawned.
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -63,11 +63,11 @@ pub struct Invocation {
 impl Invocation {
     /// Builds `opencode run --format json` with `prompt` in `directory`.
     ///
-    /// `plan` must have been made from the same `config`. The prompt reaches the model byte for byte:
-    /// the prompt goes by stdin, since OpenCode puts arguments that contain a space into quotes and
-    /// takes those that start with a dash for flags. With
-    /// [`RunFlags::with_command`](crate::RunFlags::with_command) the prompt has the arguments of the
-    /// command, and may be empty.
+    /// `plan` must have been made from the same `config`. The prompt reaches the model byte for
+    /// byte: the prompt goes by stdin, since OpenCode puts arguments that contain a space into
+    /// quotes and takes those that start with a dash for flags. With
+    /// [`RunFlags::with_command`](crate::RunFlags::with_command) the prompt has the arguments of
+    /// the command, and may be empty.
     ///
     /// ```
     /// use opencode_config::{Environment, Invocation, IsolationPlan, RunConfig, RunFlags};
@@ -107,13 +107,13 @@ impl Invocation {
 
     /// Builds `opencode serve` in `directory`.
     ///
-    /// `plan` must have been made from the same `config`. Model, agent and flags of the config have no
-    /// effect: a server gets these with every prompt.
+    /// `plan` must have been made from the same `config`. Model, agent and flags of the config have
+    /// no effect: a server gets these with every prompt.
     ///
     /// # Errors
     ///
-    /// [`RunConfigError`] when [`RunConfig::check_for_serve`] fails, the directory is relative, or a
-    /// flag cannot be passed.
+    /// [`RunConfigError`] when [`RunConfig::check_for_serve`] fails, the directory is relative, or
+    /// a flag cannot be passed.
     pub fn serve(
         program: impl Into<ProgramCommand>,
         directory: impl Into<PathBuf>,
@@ -133,7 +133,7 @@ impl Invocation {
 
     /// Builds `opencode --version` in `directory`.
     ///
-    /// OpenCode writes to its directories even for this command, so a plan is needed, such as that of
+    /// OpenCode writes to disk even for this command, so a plan is needed, such as that of
     /// [`RunConfig::new`].
     ///
     /// ```

@@ -8,9 +8,9 @@ pub(crate) mod variables;
 
 /// Degree to which a run is kept apart from the user's own OpenCode.
 ///
-/// The default gives every run its own database, config, state, cache and temporary directory, with
-/// the user's providers and credentials, inside the project as it is. `HOME` always stays, since
-/// tools need that directory.
+/// The default gives every run a private database, config, state, cache and temporary directory,
+/// with the user's providers and credentials, inside the project as it is. `HOME` always stays,
+/// since tools need that directory.
 ///
 /// ```
 /// use opencode_config::{DataHome, Isolation, ProjectConfig, RunConfig, UserConfig};
@@ -33,21 +33,32 @@ pub(crate) mod variables;
 ///
 /// Treatment of the variables that a run inherits:
 ///
-/// | variable | treatment |
-/// |---|---|
-/// | `AGENT`, `OPENCODE`, `OPENCODE_PID`, `OPENCODE_CONSOLE_TOKEN`, `OPENCODE_DIRECT_TRACE`, `OPENCODE_EDITOR_SSE_PORT`, `OPENCODE_ENABLE_QUESTION_TOOL`, `OPENCODE_FAST_BOOT`, `OPENCODE_LOG_LEVEL`, `OPENCODE_PLUGIN_META_FILE`, `OPENCODE_PRINT_LOGS`, `OPENCODE_ROUTE`, `OPENCODE_SERVER_PASSWORD`, `OPENCODE_SERVER_USERNAME`, `OPENCODE_WORKSPACE_ID` | removed: they belong to the OpenCode process that may have started this program |
-/// | `OPENCODE_AUTO_SHARE`, `OPENCODE_CONFIG`, `OPENCODE_CONFIG_DIR`, `OPENCODE_DISABLE_AUTOCOMPACT`, `OPENCODE_DISABLE_PRUNE`, `OPENCODE_ENABLE_*`, `OPENCODE_EXPERIMENTAL*`, `OPENCODE_FAKE_VCS`, `OPENCODE_TUI_CONFIG`, `OPENCODE_WEBSEARCH_PROVIDER` | removed unless [`UserConfig::Inherit`]: the user's settings |
-/// | `OPENCODE_CONFIG_CONTENT` | removed unless [`UserConfig::Inherit`]; the config of the run is merged over it |
-/// | `OPENCODE_PERMISSION` | removed unless [`UserConfig::Inherit`]; a run with rules of its own has them merged over these, a run without leaves the variable as it is |
-/// | `OPENCODE_CLIENT` | removed unless [`UserConfig::Inherit`]; then `sdk` in run mode if no value is left or the value is `app`, `cli` or `desktop`: for these OpenCode offers the `question` tool, which no client answers in run mode |
-/// | `XDG_CONFIG_HOME`, `XDG_STATE_HOME`, `OPENCODE_TEST_HOME` | private unless [`UserConfig::Inherit`]; the state holds the last used model |
-/// | `XDG_DATA_HOME` | private unless [`DataHome::User`] |
-/// | `OPENCODE_DB` | removed unless [`DataHome::User`] |
-/// | `XDG_CACHE_HOME` | private unless [`CacheHome::User`] |
-/// | `TMPDIR`, `TMP`, `TEMP` | private unless [`TempHome::User`] |
-/// | `OPENCODE_DISABLE_PROJECT_CONFIG` | `1` with [`ProjectConfig::Ignore`], else as inherited |
-/// | `OPENCODE_DISABLE_AUTOUPDATE` | `1` |
-/// | everything else, among it keys of providers, `OPENCODE_API_KEY`, `OPENCODE_AUTH_CONTENT`, `OPENCODE_MODELS_*`, `OPENCODE_PURE` and the other `OPENCODE_DISABLE_*` | as inherited |
+/// - Removed, since they belong to the OpenCode process that may have started this program:
+///   `AGENT`, `OPENCODE`, `OPENCODE_PID`, `OPENCODE_CONSOLE_TOKEN`, `OPENCODE_DIRECT_TRACE`,
+///   `OPENCODE_EDITOR_SSE_PORT`, `OPENCODE_ENABLE_QUESTION_TOOL`, `OPENCODE_FAST_BOOT`,
+///   `OPENCODE_LOG_LEVEL`, `OPENCODE_PLUGIN_META_FILE`, `OPENCODE_PRINT_LOGS`, `OPENCODE_ROUTE`,
+///   `OPENCODE_SERVER_PASSWORD`, `OPENCODE_SERVER_USERNAME`, `OPENCODE_WORKSPACE_ID`.
+/// - Removed unless [`UserConfig::Inherit`], since they are settings of the user:
+///   `OPENCODE_AUTO_SHARE`, `OPENCODE_CONFIG`, `OPENCODE_CONFIG_DIR`,
+///   `OPENCODE_DISABLE_AUTOCOMPACT`, `OPENCODE_DISABLE_PRUNE`, `OPENCODE_ENABLE_*`,
+///   `OPENCODE_EXPERIMENTAL*`, `OPENCODE_FAKE_VCS`, `OPENCODE_TUI_CONFIG`,
+///   `OPENCODE_WEBSEARCH_PROVIDER`, and the three that follow.
+/// - `OPENCODE_CONFIG_CONTENT`: the config of the run is merged over the inherited config.
+/// - `OPENCODE_PERMISSION`: if the run has rules, they are merged over the inherited rules, else
+///   the variable stays as it is.
+/// - `OPENCODE_CLIENT`: `sdk` in run mode if no value is left or the value is `app`, `cli` or
+///   `desktop`. For these clients OpenCode offers the `question` tool, which no client answers in
+///   run mode.
+/// - Private unless [`UserConfig::Inherit`]: `XDG_CONFIG_HOME`, `XDG_STATE_HOME` (which has the
+///   last used model), `OPENCODE_TEST_HOME`.
+/// - Private unless [`DataHome::User`]: `XDG_DATA_HOME`. `OPENCODE_DB` is then removed.
+/// - Private unless [`CacheHome::User`]: `XDG_CACHE_HOME`.
+/// - Private unless [`TempHome::User`]: `TMPDIR`, `TMP`, `TEMP`.
+/// - `OPENCODE_DISABLE_PROJECT_CONFIG`: `1` with [`ProjectConfig::Ignore`], else as inherited.
+/// - `OPENCODE_DISABLE_AUTOUPDATE`: `1`.
+/// - Everything else as inherited, among it keys of providers, `OPENCODE_API_KEY`,
+///   `OPENCODE_AUTH_CONTENT`, `OPENCODE_MODELS_*`, `OPENCODE_PURE` and the other
+///   `OPENCODE_DISABLE_*`.
 ///
 /// A variable that is set with [`RunConfig::with_env`] takes the place of the inherited one, and
 /// wins over the treatment above: removed variables come back, and `OPENCODE_CLIENT` and
@@ -77,11 +88,11 @@ impl Isolation {
         Self::default()
     }
 
-    /// Creates an isolation in which nothing is private: the run acts as the user, and uses what
-    /// `opencode` in the user's shell uses.
+    /// Creates an isolation in which nothing is private: the run acts as the user, with the
+    /// same files as `opencode` in the user's shell.
     ///
-    /// The run reads all config files, agents, commands, plugins and skills of the user, the config in
-    /// the user's environment (with the run's own config on top), and the login in the console's
+    /// The run reads all config files, agents, commands, plugins and skills of the user, the config
+    /// in the user's environment (with the run's own config on top), and the login in the console's
     /// database. Its sessions appear in the user's list of sessions.
     ///
     /// ```

@@ -34,7 +34,7 @@ pub use object::{JsonEntries, JsonObject};
 /// # Ok::<(), opencode_config::JsoncError>(())
 /// ```
 ///
-/// A `serde_json::Value` has the keys of its objects in alphabetical order unless the program
+/// A `serde_json::Value` has the keys of objects in alphabetical order unless the program
 /// enables `serde_json/preserve_order`, so rules whose order matters are better written as text or
 /// with [`Permissions`](crate::Permissions).
 ///
@@ -47,9 +47,9 @@ pub enum Json {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number in the spelling of its source.
+    /// A number in the spelling of the source.
     Number(JsonNumber),
-    /// A string, without its quotes and escapes.
+    /// A string, without quotes and escapes.
     String(String),
     /// A list of values.
     Array(Vec<Self>),

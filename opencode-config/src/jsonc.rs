@@ -1,4 +1,4 @@
-//! JSON with comments and trailing commas, the way OpenCode reads its config files.
+//! JSON with comments and trailing commas, the way OpenCode reads config files.
 
 use std::str::FromStr;
 
@@ -51,8 +51,8 @@ const OPTIONS: ParseOptions = ParseOptions {
 ///
 /// # Errors
 ///
-/// [`JsoncError`] for text that is not such an object. Text that is nested too deep for the stack is
-/// an error too, so hostile files are harmless.
+/// [`JsoncError`] for text that is not such an object. Text that is nested too deep for the stack
+/// is an error too, so hostile files are harmless.
 pub fn parse_jsonc(text: &[u8]) -> Result<JsonObject, JsoncError> {
     match parse_root(text)? {
         Some(Json::Object(object)) => Ok(object),
@@ -114,7 +114,7 @@ fn value_of(node: Node<'_>) -> Json {
     }
 }
 
-/// Text that is not the JSON it should be.
+/// Text that cannot be read as the expected JSON.
 ///
 /// Names the position and never the text itself, since config files hold keys.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -2,8 +2,8 @@
 //! values.
 //!
 //! The crate does no I/O: nothing reads a file, a clock or the environment, or starts a process.
-//! Files and variables come in as arguments, and directories, files and a command line come out as a
-//! plan, which any program can carry out in its own way.
+//! Files and variables come in as arguments, and directories, files and a command line come out as
+//! a plan, which any program can carry out in its own way.
 //!
 //! # From a prompt to a process
 //!
@@ -13,7 +13,7 @@
 //!     SourceContent,
 //! };
 //!
-//! // 1. Say what to run.
+//! // 1. Configure the run.
 //! let config = RunConfig::new()
 //!     .with_model("anthropic/claude-haiku-4-5".parse()?)
 //!     .with_permission(Permissions::new().deny("*").allow("read").allow("grep"))
@@ -31,7 +31,7 @@
 //!     })
 //!     .collect();
 //!
-//! // 3. Plan the private directories of the run. Create them now, and remove `/tmp/run-1` at the end.
+//! // 3. Plan the private directories. Create them now, and remove `/tmp/run-1` after the run.
 //! let plan = IsolationPlan::new(&config, &inherited, "/tmp/run-1", read)?;
 //! for directory in &plan.directories {
 //!     println!("mkdir -m {:o} {}", directory.mode, directory.path.display());
@@ -61,7 +61,7 @@
 //! - [`RunConfig`]: the configuration of a run or a server, with [`ModelRef`], [`Permissions`],
 //!   [`RunFlags`] and [`ExtraFlags`]; [`ServeFlags`] for a server.
 //! - [`Isolation`]: the parts of the user's and the project's configuration that a run sees, with a
-//!   table of environment variables. [`IsolationPlan`]: directories, files, links and environment.
+//!   list of environment variables. [`IsolationPlan`]: directories, files, links and environment.
 //! - [`Invocation`]: the process to start, by the [`ProgramCommand`] that starts OpenCode.
 //! - [`Json`] and [`JsonObject`]: settings that this crate has no types for, with their keys in
 //!   order.
@@ -69,8 +69,8 @@
 //!
 //! # Conventions
 //!
-//! Types that a program builds have private fields, a method `with_…` for each setting and one of the
-//! same name for reading the setting back. Types that this crate hands out, such as an
+//! Types that a program builds have private fields, a method `with_…` for each setting and one of
+//! the same name for reading the setting back. Types that this crate hands out, such as an
 //! [`Invocation`], have public fields. Directories are `PathBuf`s.
 //!
 //! # Invariants

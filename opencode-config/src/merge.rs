@@ -8,8 +8,8 @@ mod tests;
 
 /// Lays the config `over` over the config `base` and returns the result.
 ///
-/// Objects are merged key by key; any other value in `over` replaces the one in `base`. Keys keep the
-/// place they have in `base`, new ones are appended.
+/// Objects are merged key by key; any other value in `over` replaces the one in `base`. Keys keep
+/// the place they have in `base`, new ones are appended.
 ///
 /// Permission rules are the exception, since OpenCode lets the last matching rule win: in
 /// `permission`, and in `permission` of every `agent` and `mode`, a key that `over` sets moves to

@@ -140,11 +140,11 @@ pub struct RulesetRule<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A key is a tool or `*`; wildcards match names of tools, MCP tools included (`github_*`). OpenCode
-/// 1.18.33 knows `read`, `edit` (which covers `write` and `patch`), `glob`, `grep`, `list`, `bash`,
-/// `task`, `external_directory`, `todowrite`, `question`, `webfetch`, `websearch`, `lsp`, `doom_loop`
-/// and `skill`, and takes no patterns for `todowrite`, `question`, `webfetch`, `websearch` and
-/// `doom_loop`. Other keys are passed on.
+/// A key is a tool or `*`; wildcards match names of tools, MCP tools included (`github_*`).
+/// OpenCode 1.18.33 knows `read`, `edit` (which covers `write` and `patch`), `glob`, `grep`,
+/// `list`, `bash`, `task`, `external_directory`, `todowrite`, `question`, `webfetch`, `websearch`,
+/// `lsp`, `doom_loop` and `skill`, and takes no patterns for `todowrite`, `question`, `webfetch`,
+/// `websearch` and `doom_loop`. Other keys are passed on.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "Json")]
 pub struct Permissions {
@@ -230,7 +230,8 @@ impl Permissions {
     ///
     /// # Errors
     ///
-    /// [`PermissionError::UnknownAction`] or [`PermissionError::NotARule`], with the path of the rule.
+    /// [`PermissionError::UnknownAction`] or [`PermissionError::NotARule`], with the path of the
+    /// rule.
     ///
     /// ```
     /// use opencode_config::{PermissionError, Permissions};
@@ -258,7 +259,8 @@ impl Permissions {
 
     /// Returns the rules as OpenCode's ruleset, the form in which a session of a server has them.
     ///
-    /// In a ruleset, unlike in the config, a `~` in a pattern does not stand for the home directory.
+    /// In a ruleset, unlike in the config, a `~` in a pattern does not stand for the home
+    /// directory.
     ///
     /// ```
     /// use opencode_config::{PermissionAction::Ask, Permissions};
@@ -296,8 +298,8 @@ impl Permissions {
     /// Checks that no rule is `ask`, which `opencode run` cannot follow.
     ///
     /// Without a client that can reply, `opencode run` rejects every permission request, and the
-    /// turn ends there, unfinished and with exit code 0. With `deny` the model continues without the
-    /// tool.
+    /// turn ends there, unfinished and with exit code 0. With `deny` the model continues without
+    /// the tool.
     ///
     /// ```
     /// use opencode_config::{PermissionAction::Ask, Permissions};
@@ -314,7 +316,7 @@ impl Permissions {
         check_rules(&self.to_json(), "", AskSupport::Missing)
     }
 
-    /// Removes the rule of `key` and returns those of its patterns that no later rule overrules.
+    /// Removes the rule of `key` and returns the patterns that no later rule overrules.
     fn take_patterns(&mut self, key: &str) -> Vec<(String, PermissionAction)> {
         let Some(index) = self.rules.iter().position(|(earlier, _)| earlier == key) else {
             return Vec::new();

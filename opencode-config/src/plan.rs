@@ -1,4 +1,4 @@
-//! Files and variables that a run needs before its start.
+//! Files and variables that a run needs before the start.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -31,9 +31,9 @@ const FILE_MODE: u32 = 0o600;
 /// yet.
 ///
 /// To carry out a plan, create the [`directories`](Self::directories), write the
-/// [`files`](Self::files), make the [`links`](Self::links), each in order, and start the process with
-/// an [`Invocation`](crate::Invocation) made from the plan. Delete the root after the run. A plan can
-/// be carried out again.
+/// [`files`](Self::files), make the [`links`](Self::links), each in order, and start the process
+/// with an [`Invocation`](crate::Invocation) made from the plan. Delete the root after the run. A
+/// plan can be carried out again.
 ///
 /// ```no_run
 /// use std::fs;
@@ -80,12 +80,13 @@ impl IsolationPlan {
     /// Plans one run, or one server, of `config`.
     ///
     /// Private directories go below `root`, an absolute path of a directory for this run alone.
-    /// `read` has the contents of the files of [`RunConfig::sources`]; other files count as missing.
+    /// `read` has the contents of the files of [`RunConfig::sources`]; other files count as
+    /// missing.
     ///
     /// # Errors
     ///
-    /// [`RunConfigError`] when [`RunConfig::check_for_serve`] fails, a path is relative, or the config
-    /// is too large. Files that cannot be used are no error but a [`ConfigWarning`].
+    /// [`RunConfigError`] when [`RunConfig::check_for_serve`] fails, a path is relative, or the
+    /// config is too large. Files that cannot be used are no error but a [`ConfigWarning`].
     pub fn new(
         config: &RunConfig,
         inherited: &Environment,
@@ -133,7 +134,7 @@ impl IsolationPlan {
     fn layered(&mut self, document: JsonObject) -> JsonObject {
         let mut env = self.environment.clone();
         if document.contains_key("permission") {
-            // OpenCode lays the variable over all configs, where its rules would win.
+            // OpenCode lays the variable over all configs, where these rules would win.
             self.environment.remove(layers::PERMISSION);
         } else {
             env.remove(layers::PERMISSION);
@@ -163,7 +164,7 @@ impl IsolationPlan {
 /// Owner of the files by which OpenCode processes lock data and downloads.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum LockFiles {
-    /// The run has lock files of its own.
+    /// The run has private lock files.
     Private,
     /// The run uses the user's lock files, since other processes use the same directories.
     Shared,
@@ -282,8 +283,9 @@ impl Planner<'_> {
         }
     }
 
-    /// Keeps OpenCode from installing its plugin package into a config directory, in the background
-    /// of every run: OpenCode looks for `node_modules` and a lock file with the name of the package.
+    /// Keeps OpenCode from installing the plugin package into a config directory, in the background
+    /// of every run: OpenCode looks for `node_modules` and a lock file with the name of the
+    /// package.
     fn suppress_install(&mut self, config_directory: &Path) {
         const LOCK: &[u8] = br#"{
   "lockfileVersion": 3,

@@ -1,4 +1,4 @@
-//! The program to start, with arguments of its own.
+//! The program to start, with leading arguments.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -37,19 +37,20 @@ pub(crate) use words::quoted;
 /// (`docker run -i`) and little else:
 ///
 /// - The *environment* carries the config of a run, the password of a server and the isolation.
-///   Without the variables (`docker run -e NAME`, `SendEnv` of ssh), OpenCode runs with the settings
-///   of the other place, and without the rules of the run.
-/// - *Paths* must be the same on both sides: the project and the private directory of the run have to
-///   be mounted, or do not exist for OpenCode. The working directory has to be set with the wrapper's
-///   own flag (`docker run -w`).
+///   Without the variables (`docker run -e NAME`, `SendEnv` of ssh), OpenCode runs with the
+///   settings of the other place, and without the rules of the run.
+/// - *Paths* must be the same on both sides: the project and the private directory of the run have
+///   to be mounted, or do not exist for OpenCode. The working directory has to be set with the
+///   wrapper's own flag (`docker run -w`).
 /// - A *server* must be reachable at the address that OpenCode prints; in a container that takes
 ///   `--network host`.
 /// - *Processes* elsewhere are not found by a program that ends a run. They end only if the wrapper
-///   ends them when the wrapper itself receives SIGTERM or loses its input (`docker run --init`,
+///   ends them when the wrapper itself receives SIGTERM or loses the input (`docker run --init`,
 ///   `ssh -tt`); `docker kill` and the like remain for the caller.
 /// - `--version` costs a whole start of the wrapper, which for `npx` can include a download.
 ///
-/// For OpenCode on another machine, attaching to an `opencode serve` there has none of these limits.
+/// For OpenCode on another machine, attaching to an `opencode serve` there has none of these
+/// limits.
 ///
 /// `Display` shows the command in the syntax of a POSIX shell, in error messages and logs too, so
 /// secrets belong in the environment and not in the arguments.
@@ -61,13 +62,14 @@ pub struct ProgramCommand {
 }
 
 impl ProgramCommand {
-    /// Creates the command that starts `program`, the path or the name of a file, without arguments.
+    /// Creates the command that starts `program`, the path or the name of a file, without
+    /// arguments.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), args: Vec::new() }
     }
 
-    /// Sets the program, which keeps its arguments.
+    /// Sets the program and keeps the arguments.
     #[must_use]
     pub fn with_program(self, program: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), ..self }

@@ -33,9 +33,9 @@ mod tests;
 /// # Ok::<(), opencode_config::ModelRefError>(())
 /// ```
 ///
-/// Keys of `permission` that the project's config also has keep the project's place in the order, and
-/// OpenCode lets the last match win. For rules that must hold, leave the project's config out with
-/// [`ProjectConfig::Ignore`](crate::ProjectConfig::Ignore).
+/// Keys of `permission` that the project's config also has keep the project's place in the order,
+/// and OpenCode lets the last match win. For rules that must hold, leave the project's config out
+/// with [`ProjectConfig::Ignore`](crate::ProjectConfig::Ignore).
 ///
 /// `Debug` prints only names where values can be keys: environment, MCP servers, overrides.
 #[derive(Clone, PartialEq)]
@@ -81,7 +81,7 @@ impl RunConfig {
 
     /// Sets the primary agent (`--agent`). Default: OpenCode's default agent.
     ///
-    /// If no agent has the name, OpenCode falls back to its default agent, with a warning on stderr
+    /// If no agent has the name, OpenCode falls back to the default agent, with a warning on stderr
     /// only.
     #[must_use]
     pub fn with_agent(self, agent: impl Into<String>) -> Self {
@@ -96,9 +96,9 @@ impl RunConfig {
 
     /// Sets a variable of the environment. Default: none, everything is inherited.
     ///
-    /// Such a variable wins over an inherited one; [`Isolation`] has the table of the others.
-    /// Variables that the run sets itself are refused by [`check`](Self::check), with the setting to
-    /// use instead.
+    /// Such a variable wins over an inherited one; [`Isolation`] lists the others.
+    /// Variables that the run sets itself are refused by [`check`](Self::check), with the setting
+    /// to use instead.
     ///
     /// ```
     /// use opencode_config::RunConfig;
@@ -154,7 +154,7 @@ impl RunConfig {
 
     /// Sets instruction files or globs. Default: the key is left out.
     ///
-    /// An empty list is written, and adds nothing, since OpenCode concatenates the lists of all its
+    /// An empty list is written, and adds nothing, since OpenCode concatenates the lists of all
     /// configs.
     #[must_use]
     pub fn with_instructions<T: Into<String>>(self, paths: impl IntoIterator<Item = T>) -> Self {
@@ -214,21 +214,21 @@ impl RunConfig {
         self.model.as_ref()
     }
 
-    /// Sets any other config, an object, below the settings that have methods of their own. Default:
-    /// none.
+    /// Sets any other config, an object, below the settings that have methods of their own.
+    /// Default: none.
     ///
-    /// A second call lays its config over that of the first, as [`merge`](crate::merge()) does. A value
-    /// that is not an object is refused by [`check`](Self::check).
+    /// A second call lays the config over that of the first, as [`merge`](crate::merge()) does. A
+    /// value that is not an object is refused by [`check`](Self::check).
     ///
     /// ```
     /// use opencode_config::{Json, JsonObject, RunConfig};
     ///
     /// let config = RunConfig::new()
-    ///     .with_overrides(r#"{"share": "disabled", "compaction": {"auto": false}}"#.parse::<Json>()?)
+    ///     .with_overrides(r#"{"share": "auto", "compaction": {"auto": false}}"#.parse::<Json>()?)
     ///     .with_overrides(JsonObject::new().with("username", "ci"));
     /// assert_eq!(
     ///     config.config_json().expect("a document").to_string(),
-    ///     r#"{"share":"disabled","compaction":{"auto":false},"username":"ci"}"#,
+    ///     r#"{"share":"auto","compaction":{"auto":false},"username":"ci"}"#,
     /// );
     /// # Ok::<(), opencode_config::JsoncError>(())
     /// ```
@@ -278,7 +278,7 @@ impl RunConfig {
         self.tools.iter().map(|(name, tool)| (name.as_str(), *tool))
     }
 
-    /// Removes the settings that a server gets with each prompt and not at its start: agent, model
+    /// Removes the settings that a server gets with each prompt and not at the start: agent, model
     /// and the flags of `opencode run`.
     ///
     /// Configurations that are equal without these settings can share a server.
@@ -318,7 +318,7 @@ impl RunConfig {
         (!document.is_empty()).then_some(document)
     }
 
-    /// Checks everything about a run that is known before its start.
+    /// Checks everything about a run that is known before the start.
     ///
     /// ```
     /// use opencode_config::{Permissions, RunConfig, RunConfigError};
@@ -331,13 +331,13 @@ impl RunConfig {
     /// # Errors
     ///
     /// [`RunConfigError`] for rules that are `ask` (unless
-    /// [`Approval::Auto`](crate::Approval::Auto) replies to the requests), malformed rules, flags and
-    /// names that cannot be passed, variables that the run sets itself.
+    /// [`Approval::Auto`](crate::Approval::Auto) replies to the requests), malformed rules, flags
+    /// and names that cannot be passed, variables that the run sets itself.
     pub fn check(&self) -> Result<(), RunConfigError> {
         check::run(self)
     }
 
-    /// Checks everything about a server that is known before its start.
+    /// Checks everything about a server that is known before the start.
     ///
     /// The checks are those of [`check`](Self::check), except that rules may be `ask` and that the
     /// flags of `opencode run` do not matter.

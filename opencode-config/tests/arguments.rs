@@ -15,7 +15,7 @@ use proptest::prelude::*;
 const SWITCHES: [&str; 8] =
     ["auto", "continue", "fork", "print-logs", "pure", "share", "thinking", "interactive"];
 
-/// Reads arguments as OpenCode's parser does: the positional ones, and what each flag was given.
+/// Reads arguments like OpenCode's parser: the positional ones, and the values of each flag.
 fn read(args: &[OsString]) -> (Vec<String>, BTreeMap<String, Vec<String>>) {
     let mut args = args.iter().map(|arg| arg.to_str().unwrap());
     let (mut positional, mut flags) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
@@ -96,7 +96,7 @@ proptest! {
         model in prop::option::of(value().prop_map(|name| format!("provider/{name}"))),
         (session, is_fork) in (option(), any::<bool>()),
         files in prop::collection::vec(value(), 0..3),
-        more in prop::collection::vec(value().prop_filter("it is text", |file| !file.is_empty()), 0..3),
+        more in prop::collection::vec(value().prop_filter("text", |file| !file.is_empty()), 0..3),
         unknown in option(),
         (thinking, pure) in (any::<bool>(), any::<bool>()),
         prompt in value(),
@@ -159,19 +159,21 @@ proptest! {
         let run = Invocation::run("/bin/opencode", prompt.clone(), "/src", &config, &plan());
         prop_assume!(run.is_ok(), "a blank prompt, among others, is refused");
         let run = run.unwrap();
-        let (positional, told) = read(&run.args);
+        let (positional, given) = read(&run.args);
         prop_assert_eq!(positional, ["run"], "nothing else is taken for the prompt");
-        prop_assert_eq!(told, expected);
+        prop_assert_eq!(given, expected);
         prop_assert_eq!(run.stdin, prompt);
     }
 
     #[test]
     fn values_of_a_server_arrive(hostname in value(), port in any::<u16>()) {
         let flags = ServeFlags::new().with_hostname(&hostname).with_port(port);
-        let serve = Invocation::serve("/bin/opencode", "/src", &RunConfig::new(), &flags, &plan()).unwrap();
-        let (positional, told) = read(&serve.args);
+        let config = RunConfig::new();
+        let serve =
+            Invocation::serve("/bin/opencode", "/src", &config, &flags, &plan()).unwrap();
+        let (positional, given) = read(&serve.args);
         prop_assert_eq!(positional, ["serve"]);
-        prop_assert_eq!(&told["hostname"], &[hostname]);
-        prop_assert_eq!(&told["port"], &[port.to_string()]);
+        prop_assert_eq!(&given["hostname"], &[hostname]);
+        prop_assert_eq!(&given["port"], &[port.to_string()]);
     }
 }

@@ -1,4 +1,4 @@
-//! What the fuzz target runs, over its committed corpus.
+//! The body of the fuzz target, over the committed corpus.
 
 // A test reads its inputs.
 #![allow(clippy::disallowed_methods)]
@@ -18,7 +18,7 @@ fn config() {
     for path in paths {
         let data = fs::read(path).unwrap();
         fuzzing::config(&data);
-        // Every cut is a file that somebody is still writing.
+        // Every cut is a file that is still being written.
         (0..data.len().min(500)).for_each(|end| fuzzing::config(&data[..end]));
     }
 }

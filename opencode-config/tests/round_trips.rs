@@ -78,7 +78,8 @@ proptest! {
 
     #[test]
     fn variables(pairs in prop::collection::btree_map("[A-Z_]{1,4}", any::<String>(), 0..6)) {
-        let pairs = pairs.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let pairs = pairs.into_iter();
+        let pairs = pairs.map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let pairs: Vec<_> = pairs.collect();
         let environment: Environment = pairs.iter().cloned().collect();
         prop_assert_eq!(environment.len(), pairs.len());

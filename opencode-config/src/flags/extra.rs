@@ -21,8 +21,8 @@ use crate::RunConfigError;
 /// ```
 ///
 /// Flags that would end the event stream or the program are refused when the command line is built:
-/// `format`, `help`, `version`, `interactive` and `mini`, in every spelling. `Debug` prints the names
-/// only, since values can be secrets.
+/// `format`, `help`, `version`, `interactive` and `mini`, in every spelling. `Debug` prints the
+/// names only, since values can be secrets.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct ExtraFlags {
     flags: Vec<(String, FlagValue)>,

@@ -112,8 +112,8 @@ impl ServeFlags {
         self.plugins
     }
 
-    /// Sets the port to listen on (`--port`). Default: none, like 0: OpenCode takes 4096 if that port
-    /// is free and any other port if it is not.
+    /// Sets the port to listen on (`--port`). Default: none, like 0: OpenCode takes 4096 if that
+    /// port is free and any other port if it is not.
     #[must_use]
     pub fn with_port(self, port: u16) -> Self {
         Self { port: Some(port), ..self }

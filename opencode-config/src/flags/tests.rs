@@ -27,7 +27,7 @@ fn debug_shows_names_and_no_values() {
 }
 
 #[test]
-fn switches_are_on_only_when_said_so() {
+fn switches_are_on_only_when_set() {
     for (flags, on) in [
         (ExtraFlags::new().with("auto", true), true),
         (ExtraFlags::new().with("yolo", "true"), true),

@@ -48,7 +48,7 @@ fn check_error(written: &str, error: &JsoncError) {
     assert!((1..=there.chars().count() + 1).contains(&column), "{error:?} is outside of its line");
 }
 
-/// Checks that a text that is JSON without its comments and last commas is read as that JSON.
+/// Checks that a text that is JSON without comments and last commas is read as that JSON.
 fn check_meaning(written: &str, read: &Result<JsonObject, JsoncError>) {
     let json = undressed(written.strip_prefix('\u{feff}').unwrap_or(written));
     let Ok(expected) = serde_json::from_str::<JsonObject>(&json) else { return };
@@ -139,7 +139,8 @@ fn undressed(jsonc: &str) -> String {
     plain
 }
 
-/// Up to and with the quotation mark that ends it, or all of it.
+/// Returns the size of the string at the start of `text`, or of the whole text if no quotation mark
+/// ends the string.
 fn string_size(text: &str) -> usize {
     let mut is_escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {

@@ -2,7 +2,8 @@
 
 use crate::{Json, JsonObject, PermissionRule, Permissions, merge};
 
-/// Checks that an empty layer on either side changes nothing, and neither does the same layer again.
+/// Checks that an empty layer on either side changes nothing, and neither does the same layer
+/// again.
 pub(super) fn check_alone(layer: &JsonObject) {
     for (base, over) in [(layer.clone(), JsonObject::new()), (JsonObject::new(), layer.clone())] {
         assert_eq!(merge(base, over), *layer);

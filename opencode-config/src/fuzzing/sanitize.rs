@@ -16,7 +16,7 @@ pub(super) fn check(config: &JsonObject) {
     gather(&reduced.clone().into(), &mut references);
     for reference in references {
         let is_anchored = ["/", "~/", "{env:"].iter().any(|start| reference.starts_with(start));
-        assert!(is_anchored, "{reference} depends on where it is read");
+        assert!(is_anchored, "{reference} is not anchored");
     }
     if !kept.to_string().contains("{file:") {
         assert_eq!(reduced, kept);

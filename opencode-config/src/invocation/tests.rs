@@ -82,7 +82,7 @@ fn typed_flags_are_spelled_as_opencode_knows_them() {
 }
 
 #[test]
-fn errors_of_the_log_are_printed_unless_told_otherwise() {
+fn errors_of_the_log_are_printed_by_default() {
     let with = |config: &RunConfig| run("x", config).args[3..].to_vec();
     let flags = RunFlags::new().with_log_level(LogLevel::Debug).with_logs(LogOutput::File);
     assert_eq!(with(&RunConfig::new().with_flags(flags)), ["--log-level=DEBUG"]);
@@ -111,7 +111,7 @@ fn quotes_that_the_parser_would_strip_are_doubled() {
 }
 
 #[test]
-fn a_server_is_attached_without_telling_everybody_the_password() {
+fn the_password_of_an_attached_server_travels_by_environment() {
     let attach = Attach::new("http://127.0.0.1:4096")
         .with_credentials(Credentials::new("sk-secret").with_username("me"))
         .with_directory("/srv/app");
@@ -206,7 +206,7 @@ fn a_command_may_have_no_arguments() {
 }
 
 #[test]
-fn opencode_is_told_its_directory() {
+fn the_directory_is_in_the_environment_too() {
     let run = run("x", &RunConfig::new());
     assert_eq!(run.directory, Path::new("/my project"));
     assert_eq!(run.env.var("PWD"), Some("/my project".as_ref()));
@@ -258,15 +258,15 @@ fn the_environment_is_that_of_the_plan() {
 }
 
 #[test]
-fn what_the_config_refuses_is_not_started() {
+fn an_invalid_config_is_not_started() {
     let config = RunConfig::new().with_permission(Permissions::new().ask("bash"));
     assert!(matches!(try_run("x", &config), Err(RunConfigError::Permission(_))));
     let serve = Invocation::serve("opencode", "/w", &config, &ServeFlags::new(), &plan(&config));
-    assert!(serve.is_ok(), "a server has somebody to ask");
+    assert!(serve.is_ok(), "clients of a server can be asked");
 }
 
 #[test]
-fn a_server_listens_where_it_is_told() {
+fn a_server_listens_on_the_chosen_address() {
     let config = RunConfig::new();
     let serve = |flags| Invocation::serve("opencode", "/w", &config, &flags, &plan(&config));
     let default = serve(ServeFlags::new()).unwrap();
@@ -282,9 +282,9 @@ fn a_server_listens_where_it_is_told() {
         .with_logs(LogOutput::FileAndStderr)
         .with_plugins(Plugins::BuiltIn)
         .with_extra_flags(ExtraFlags::new().with("cors", ["https://a.example"]));
-    let told = serve(flags).unwrap();
+    let chosen = serve(flags).unwrap();
     assert_eq!(
-        told.args,
+        chosen.args,
         [
             "serve",
             "--hostname=0.0.0.0",
@@ -295,8 +295,8 @@ fn a_server_listens_where_it_is_told() {
             "--cors=https://a.example",
         ]
     );
-    assert_eq!(told.env.var("OPENCODE_SERVER_PASSWORD"), Some("sk-secret".as_ref()));
-    assert_eq!(told.env.var("OPENCODE_SERVER_USERNAME"), None, "OpenCode's own default");
+    assert_eq!(chosen.env.var("OPENCODE_SERVER_PASSWORD"), Some("sk-secret".as_ref()));
+    assert_eq!(chosen.env.var("OPENCODE_SERVER_USERNAME"), None, "OpenCode's own default");
     let port = ServeFlags::new().with_extra_flags(ExtraFlags::new().with("port", "1"));
     assert_eq!(serve(port), Err(RunConfigError::SetTwice { flag: "port".into() }));
     let nowhere = ServeFlags::new().with_hostname("");
@@ -322,7 +322,10 @@ fn command_lines_can_be_pasted_and_hide_secrets() {
     let run = run("secret prompt", &config);
     assert_eq!(
         run.to_string(),
-        r#"/bin/opencode run --format json '--title=it'\''s a "title"' --log-level=ERROR --print-logs -p *** --username=***"#
+        concat!(
+            r#"/bin/opencode run --format json '--title=it'\''s a "title"' "#,
+            "--log-level=ERROR --print-logs -p *** --username=***",
+        )
     );
     assert_eq!(run.command_line(), run.to_string());
 }

@@ -4,29 +4,30 @@ use crate::{JsonObject, RunConfigError};
 
 pub(crate) const CONTENT: &str = "OPENCODE_CONFIG_CONTENT";
 
-/// Linux refuses to start a process when one string of its environment, name and NUL included, is
+/// Linux refuses to start a process when one string of the environment, name and NUL included, is
 /// longer than this (`MAX_ARG_STRLEN`).
 const STRING_SIZE_MAX: usize = 128 * 1024;
 
 /// All strings of an environment together may have about 1 MB on macOS and 2 MB on Linux.
 pub(crate) const CONFIG_SIZE_MAX: usize = 768 * 1024;
 
-/// Bytes of config per additional variable, well below the limit with its name.
+/// Bytes of config per additional variable, well below the limit together with the name.
 const PART_SIZE_MAX: usize = 120 * 1024;
 
 /// A longer text is not the name of a variable but follows a bracket that was never closed.
 const NAME_SIZE_MAX: usize = 256;
 
-/// Text up to this size gets no variable of its own.
+/// Text up to this size gets no separate variable.
 const INLINE_SIZE_MAX: usize = 256;
 
 /// The variables that carry `document`.
 ///
 /// Usually `OPENCODE_CONFIG_CONTENT` alone. A document that does not fit in one string is cut up:
-/// OpenCode replaces `{env:NAME}` in that variable, as text and before parsing, so `{env:…_0}{env:…_1}`
-/// is the whole document again, with the precedence and the relative references of the one variable.
-/// (A private `OPENCODE_CONFIG_DIR` would rank as high, but it also takes the place of the user's
-/// directory of that name and of their global `AGENTS.md`, and moves relative references.)
+/// OpenCode replaces `{env:NAME}` in that variable, as text and before parsing, so
+/// `{env:…_0}{env:…_1}` is the whole document again, with the precedence and the relative
+/// references of the one variable. (A private `OPENCODE_CONFIG_DIR` would rank as high, but it also
+/// takes the place of the user's directory of that name and of their global `AGENTS.md`, and moves
+/// relative references.)
 pub(crate) fn variables(document: &JsonObject) -> Result<Vec<(String, String)>, RunConfigError> {
     let text = document.to_string();
     if text.len() > CONFIG_SIZE_MAX {

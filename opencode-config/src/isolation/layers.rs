@@ -25,8 +25,7 @@ pub(crate) struct VariableFault {
 /// Lays `config` over the config in `OPENCODE_CONFIG_CONTENT` and the rules in
 /// `OPENCODE_PERMISSION`.
 ///
-/// `on_fault` decides about a variable that cannot be read: an error of its own, or leaving the
-/// variable out.
+/// `on_fault` decides about a variable that cannot be read: an error, or leaving the variable out.
 pub(crate) fn layered<E>(
     env: &Environment,
     mut config: JsonObject,
@@ -76,7 +75,8 @@ fn read_content(text: &OsStr, env: &Environment) -> Result<JsonObject, JsoncErro
     })
 }
 
-/// Replaces `{env:NAME}` for those names that `is_wanted` picks. Variables that are not set are empty.
+/// Replaces `{env:NAME}` for those names that `is_wanted` picks. Variables that are not set are
+/// empty.
 fn substituted(text: &str, env: &Environment, is_wanted: impl Fn(&str) -> bool) -> String {
     const OPEN: &str = "{env:";
     let mut result = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! Environment variables that a run inherits, and those that are its own.
+//! Environment variables that a run inherits, and those that a run sets.
 
 use std::ffi::OsStr;
 
@@ -11,7 +11,7 @@ pub(crate) const CLIENT: &str = "OPENCODE_CLIENT";
 
 pub(crate) const TEMP_VARIABLES: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
 
-/// Variables that OpenCode sets for its own process, or that are meant for one process.
+/// Variables that OpenCode sets for the processes of tools, or that are meant for one process.
 const OF_THE_PARENT: [&str; 15] = [
     "AGENT",
     "OPENCODE",

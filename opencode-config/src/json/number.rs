@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A number of a JSON document, in the spelling of its source.
+/// A number of a JSON document, in the spelling of the source.
 ///
-/// JSON limits neither the size of a number nor its digits. A `JsonNumber` is the text, which is
+/// JSON limits neither the size nor the digits of a number. A `JsonNumber` is the text, which is
 /// read as a number of Rust when the number is needed:
 ///
 /// ```

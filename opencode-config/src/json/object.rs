@@ -44,9 +44,9 @@ impl JsonObject {
         self
     }
 
-    /// Sets `key` and returns its earlier value.
+    /// Sets `key` and returns the earlier value.
     ///
-    /// A key that the object has keeps its place; a new one becomes the last.
+    /// A key that the object has keeps the place; a new one becomes the last.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Json>) -> Option<Json> {
         let (key, value) = (key.into(), value.into());
         match self.get_mut(&key) {
@@ -58,7 +58,7 @@ impl JsonObject {
         }
     }
 
-    /// Removes `key` and returns its value. The other keys keep their order.
+    /// Removes `key` and returns the value. The other keys keep their order.
     pub fn remove(&mut self, key: &str) -> Option<Json> {
         let index = self.entries.iter().position(|(known, _)| known == key)?;
         Some(self.entries.remove(index).1)

@@ -52,7 +52,7 @@ impl Serialize for JsonNumber {
 }
 
 /// Numbers come as the format hands them over, so that `serde_json` may spell fractions anew. Text
-/// that is read with [`str::parse`] keeps its numbers as they are.
+/// that is read with [`str::parse`] keeps numbers as they are.
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(JsonVisitor)

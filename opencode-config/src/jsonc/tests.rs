@@ -10,7 +10,10 @@ fn error(text: impl AsRef<[u8]>) -> JsoncError {
 
 #[test]
 fn comments_and_trailing_commas_are_skipped() {
-    let text = "// header\n{ /* inline */ \"a\": [1, 2, 3,], // tail\n \"b\": {\"c\": 1, /* x */ }, }\n// end";
+    let text = r#"// header
+        { /* inline */ "a": [1, 2, 3,], // tail
+        "b": {"c": 1, /* x */ }, }
+        // end"#;
     assert_eq!(parse(text), json!({"a": [1, 2, 3], "b": {"c": 1}}));
 }
 
@@ -24,7 +27,9 @@ fn strict_json_is_jsonc() {
 
 #[test]
 fn strings_may_look_like_comments_and_hold_escapes() {
-    let text = r#"{"url": "https://x.example/path", "note": "/* no */ ,}", "said": "\"hi // there\" \u00e9"}"#;
+    let text = r#"{
+        "url": "https://x.example/path", "note": "/* no */ ,}", "said": "\"hi // there\" \u00e9"
+    }"#;
     assert_eq!(
         parse(text),
         json!({"url": "https://x.example/path", "note": "/* no */ ,}", "said": "\"hi // there\" é"})
@@ -43,7 +48,7 @@ fn the_order_of_keys_is_kept_and_the_last_of_two_counts() {
 }
 
 #[test]
-fn errors_say_where() {
+fn errors_name_the_position() {
     assert_eq!(
         error("{\n  \"a\": 1\n  \"b\": 2\n}"),
         JsoncError::Syntax { reason: "expected comma".into(), line: 2, column: 9 }
@@ -65,7 +70,7 @@ fn errors_do_not_quote_the_text() {
 }
 
 #[test]
-fn only_what_opencode_allows_beyond_json_is_allowed() {
+fn only_comments_and_trailing_commas_are_allowed_beyond_json() {
     for text in [
         "{a: 1}",
         "{'a': 1}",

@@ -43,7 +43,7 @@ fn add_patterns(rules: &mut JsonObject, key: String, patterns: JsonObject) {
             rules.insert(alike, patterns);
             return;
         }
-        // The rules that the key moves behind must not be overruled by its earlier patterns.
+        // The rules that the key moves behind must not be overruled by the earlier patterns.
         moved = as_patterns(earlier);
         for (_, rule) in between {
             moved = merge_patterns(moved, as_patterns(rule));

@@ -29,7 +29,9 @@ fn objects_merge_and_the_rest_replaces() {
 
 #[test]
 fn a_later_permission_moves_to_the_end() {
-    let base = json!({"permission": {"*": "ask", "edit": {"*.py": "deny", "*": "allow"}, "bash": "allow"}});
+    let base = json!({
+        "permission": {"*": "ask", "edit": {"*.py": "deny", "*": "allow"}, "bash": "allow"}
+    });
     let over = json!({"permission": {"edit": {"*.py": "deny"}}});
     assert_eq!(
         merged(base.clone(), over),

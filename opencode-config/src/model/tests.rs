@@ -28,7 +28,7 @@ fn empty_names_and_parts_are_refused() {
 }
 
 #[test]
-fn it_is_a_string_in_json() {
+fn a_model_is_a_string_in_json() {
     let model: ModelRef = serde_json::from_str(r#""a/b""#).unwrap();
     assert_eq!(serde_json::to_string(&model).unwrap(), r#""a/b""#);
     assert!(serde_json::from_str::<ModelRef>(r#""""#).is_err());

@@ -6,8 +6,8 @@ use super::{PermissionAction, Permissions, RulesetRule};
 mod tests;
 
 impl Permissions {
-    /// Decides about the use of `permission` on `pattern`; `None` when no rule matches, in which case
-    /// OpenCode asks.
+    /// Decides about the use of `permission` on `pattern`; `None` when no rule matches, in which
+    /// case OpenCode asks.
     ///
     /// The last rule that matches decides, as in OpenCode:
     ///
@@ -47,8 +47,8 @@ impl Permissions {
 
 /// Returns whether a text matches a pattern of a permission rule.
 ///
-/// In patterns, `*` stands for any text, of several lines too, `?` for one UTF-16 unit, `\` for `/`,
-/// and ` *` at the end for nothing as well. Case counts.
+/// In patterns, `*` stands for any text, of several lines too, `?` for one UTF-16 unit, `\` for
+/// `/`, and ` *` at the end for nothing as well. Case counts.
 ///
 /// ```
 /// use opencode_config::wildcard_matches;

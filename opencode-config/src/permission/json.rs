@@ -23,7 +23,7 @@ pub(super) fn read(value: &Json) -> Result<Permissions, PermissionError> {
     Ok(Permissions { rules: rules.collect::<Result<_, _>>()? })
 }
 
-/// Checks rules in JSON. Errors name the rule by its path, which begins with `path`.
+/// Checks rules in JSON. Errors name the path of the rule, which begins with `path`.
 pub(crate) fn check_rules(
     value: &Json,
     path: &str,

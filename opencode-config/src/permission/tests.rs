@@ -23,7 +23,7 @@ fn a_rule_set_again_moves_to_the_end() {
 }
 
 #[test]
-fn a_pattern_refines_what_the_key_had() {
+fn a_pattern_refines_the_rule_of_its_key() {
     let permissions = Permissions::new()
         .allow("edit")
         .deny("bash")
@@ -37,7 +37,7 @@ fn a_pattern_refines_what_the_key_had() {
 }
 
 #[test]
-fn a_pattern_does_not_revive_what_a_star_rule_overruled() {
+fn a_pattern_does_not_revive_an_overruled_rule() {
     let permissions = Permissions::new().allow("edit").deny("*").pattern("edit", "*.md", Allow);
     assert_eq!(text(&permissions), r#"{"*":"deny","edit":{"*.md":"allow"}}"#);
     let star = Permissions::new().deny("*").pattern("*", "x", Allow);
@@ -90,8 +90,8 @@ fn asking_is_refused_for_run_mode_with_its_path() {
         Permissions::new().allow("bash").pattern("edit", "*.py", Ask).check_for_run().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the permission rule `edit.*.py` is `ask`, which `opencode run` cannot follow: use `allow` or \
-         `deny`, or run over a server"
+        "the permission rule `edit.*.py` is `ask`, which `opencode run` cannot follow: \
+         use `allow` or `deny`, or run over a server"
     );
 }
 

@@ -38,7 +38,7 @@ pub enum ExistingFile {
     Replace,
 }
 
-/// A symbolic link to make, if its target exists and nothing is in its place.
+/// A symbolic link to make, if the target exists and nothing is in the place of the link.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PlannedLink {

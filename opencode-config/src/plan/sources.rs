@@ -15,8 +15,8 @@ const HOME_NAMES: [&str; 2] = ["opencode.json", "opencode.jsonc"];
 impl RunConfig {
     /// Returns the files of the user that [`IsolationPlan::new`] needs.
     ///
-    /// The list is empty unless the user's config is to be copied. Read each file and pass the results
-    /// on; a missing file is normal.
+    /// The list is empty unless the user's config is to be copied. Read each file and pass the
+    /// results on; a missing file is normal.
     ///
     /// ```
     /// use opencode_config::{Environment, RunConfig};

@@ -92,7 +92,7 @@ fn sources_follow_the_variables_that_move_them() {
 }
 
 #[test]
-fn nothing_is_read_that_is_not_copied() {
+fn files_that_are_not_copied_are_not_read() {
     for user_config in [UserConfig::Ignore, UserConfig::Inherit] {
         let config = config(Isolation::new().with_user_config(user_config));
         assert_eq!(sources(&config, &user()), Vec::<String>::new());
@@ -170,7 +170,7 @@ fn a_data_home_of_the_caller_is_reused() {
 }
 
 #[test]
-fn nothing_private_is_nothing_planned() {
+fn a_run_without_isolation_plans_nothing() {
     let mut env = user();
     env.set("OPENCODE_CONFIG", "/x.json");
     env.set("OPENCODE_DB", "/x.db");
@@ -182,7 +182,7 @@ fn nothing_private_is_nothing_planned() {
 }
 
 #[test]
-fn what_is_shared_is_locked_together() {
+fn shared_directories_share_their_locks() {
     let locks = ("/run/1/state/opencode/locks", "/home/me/.local/state/opencode/locks");
     for isolation in
         [Isolation::new().with_cache(CacheHome::User), Isolation::new().with_data(DataHome::User)]
@@ -303,7 +303,8 @@ fn files_that_cannot_be_used_are_left_out_with_a_warning() {
         [
             "the config file /home/me/.config/opencode/config.json is left out",
             "the config file /home/me/.config/opencode/opencode.json is left out",
-            "the config file /home/me/.config/opencode/opencode.jsonc is left out: permission denied",
+            "the config file /home/me/.config/opencode/opencode.jsonc is left out: \
+             permission denied",
         ]
     );
     let cause =
@@ -392,7 +393,7 @@ fn settings_of_the_user_reach_a_run_that_inherits_them() {
 }
 
 #[test]
-fn the_database_of_the_user_is_theirs() {
+fn the_database_of_the_user_is_not_inherited() {
     let mut env = user();
     env.set("OPENCODE_DB", "/x.db");
     assert_eq!(var(&plan(&RunConfig::new(), &env), "OPENCODE_DB"), None);
@@ -537,7 +538,7 @@ fn paths_are_absolute() {
 }
 
 #[test]
-fn what_the_config_refuses_is_not_planned() {
+fn an_invalid_config_is_not_planned() {
     let config = RunConfig::new().with_env("PWD", "/x");
     let error = IsolationPlan::new(&config, &user(), ROOT, Vec::new()).unwrap_err();
     assert_eq!(

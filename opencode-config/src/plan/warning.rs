@@ -34,7 +34,7 @@ pub enum ConfigWarning {
     MalformedVariable {
         /// Name of the variable.
         variable: &'static str,
-        /// Fault of its value.
+        /// Fault of the value.
         source: JsoncError,
     },
     /// A variable that should be an absolute path is a relative one.

@@ -49,7 +49,7 @@ fn a_text_is_a_program_and_not_a_line() {
 
 proptest! {
     #[test]
-    fn what_is_shown_is_read_as_the_same(words in prop::collection::vec("[^\\x00]{0,6}", 1..4)) {
+    fn a_displayed_command_is_read_as_the_same(words in prop::collection::vec("[^\\x00]{0,6}", 1..4)) {
         let (program, args) = words.split_first().unwrap();
         let command = ProgramCommand::new(program).with_args(args);
         prop_assert_eq!(command.to_string().parse::<ProgramCommand>(), Ok(command));

@@ -9,7 +9,7 @@ fn document(config: &RunConfig) -> String {
 }
 
 #[test]
-fn nothing_to_say_is_no_document() {
+fn a_config_without_settings_has_no_document() {
     assert_eq!(RunConfig::new().config_json(), None);
     assert_eq!(RunConfig::new().with_model("a/b".parse().unwrap()).config_json(), None);
 }
@@ -86,9 +86,10 @@ fn config_in_variables_of_the_caller_is_checked() {
     assert_eq!(with("OPENCODE_PERMISSION", r#""allow""#), Ok(()));
     for variable in ["OPENCODE_CONFIG_CONTENT", "OPENCODE_PERMISSION"] {
         let error = with(variable, "{").unwrap_err();
-        assert!(
-            matches!(error, RunConfigError::MalformedVariable { variable: found, .. } if found == variable)
-        );
+        let RunConfigError::MalformedVariable { variable: found, .. } = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(*found, variable);
         assert_eq!(error.to_string(), format!("cannot read the variable {variable} as config"));
     }
 }

@@ -40,7 +40,8 @@ fn settled_user() -> Sandbox {
         "share": "disabled",
     }));
     sandbox.write(sandbox.home().join(".config/opencode/keys/mine.txt"), "from a file\n");
-    let home = "// of the home directory\n{\"snapshot\": false, \"provider\": {\"home\": {\"name\": \"Home\"}},}";
+    let home = r#"// of the home directory
+        {"snapshot": false, "provider": {"home": {"name": "Home"}},}"#;
     sandbox.write(sandbox.home().join(".opencode/opencode.jsonc"), home);
     sandbox.write(sandbox.home().join("extra.json"), r#"{"username": "extra"}"#);
     let extra = sandbox.home().join("extra.json");
@@ -83,7 +84,9 @@ fn by_default_a_run_sees_providers_of_the_user_and_the_whole_project() {
 #[test]
 fn a_run_can_see_nothing_but_its_own_config() {
     let sandbox = settled_user();
-    sandbox.project_config(&json!({"username": "project", "provider": {"project": {}}, "instructions": ["project.md"]}));
+    sandbox.project_config(&json!({
+        "username": "project", "provider": {"project": {}}, "instructions": ["project.md"],
+    }));
     sandbox
         .write(sandbox.project().join(".opencode/agent/local.md"), "---\ndescription: x\n---\nhi");
     let isolation = Isolation::new()
@@ -174,6 +177,30 @@ fn config_in_the_users_environment_lies_below_that_of_the_run() {
 }
 
 #[test]
+fn a_run_as_the_user_has_the_environment_of_the_user() {
+    let model = ModelServer::start().unwrap();
+    let mut sandbox = Sandbox::new();
+    sandbox.inherited.set("OPENCODE_CONFIG_CONTENT", model.config().to_string());
+    sandbox.inherited.set("OPENCODE_PERMISSION", r#"{"webfetch": "deny", "bash": "deny"}"#);
+    sandbox.inherited.set("OPENCODE_CLIENT", "desktop");
+    let config = RunConfig::new()
+        .with_isolation(Isolation::none())
+        .with_permission(Permissions::new().allow("bash").deny("grep"))
+        .with_flags(RunFlags::new().with_title("t"));
+
+    let output = sandbox.run("Hello.", &config);
+
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let requests = model.requests();
+    let tools = requests.last().unwrap().tools();
+    assert!(tools.contains(&"bash"), "the run has the last word on the user's rule");
+    assert!(!tools.contains(&"webfetch"), "a rule of the user");
+    assert!(!tools.contains(&"grep"), "a rule of the run");
+    assert!(!tools.contains(&"question"), "no client answers questions");
+    assert!(sandbox.home().join(".local/share/opencode/opencode.db").exists());
+}
+
+#[test]
 fn a_config_too_large_for_one_variable_still_beats_the_project() {
     let sandbox = settled_user();
     sandbox.project_config(&json!({
@@ -259,7 +286,7 @@ fn a_session_lives_on_in_a_data_home_of_the_caller() {
     let last = requests.last().unwrap();
     assert!(json!(last.messages()).to_string().contains("remember me"));
     assert!(last.tools().contains(&"bash"));
-    assert!(!last.tools().contains(&"question"), "nobody would answer it");
+    assert!(!last.tools().contains(&"question"), "no client answers questions");
     assert!(data.join("opencode/opencode.db").exists());
 }
 

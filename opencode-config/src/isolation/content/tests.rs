@@ -32,7 +32,7 @@ fn assert_carried(document: &JsonObject) {
         assert!(name.len() + value.len() + 2 <= STRING_SIZE_MAX, "{name}: {}", value.len());
         assert!(is_content(name), "{name}");
     }
-    // As if one variable could hold it all.
+    // One variable with the whole document, which no real environment could hold.
     variables.push(("WHOLE".to_owned(), document.to_string()));
     variables.push(("USER".to_owned(), "me".to_owned()));
     let expected = substituted(&variables, "WHOLE");
@@ -70,7 +70,7 @@ fn a_large_document_is_cut_at_characters_and_keeps_its_references() {
 }
 
 #[test]
-fn more_than_an_environment_holds_is_refused() {
+fn a_config_too_large_for_an_environment_is_refused() {
     let large = JsonObject::new().with("a", "x".repeat(CONFIG_SIZE_MAX));
     let size = CONFIG_SIZE_MAX + r#"{"a":""}"#.len();
     let error = RunConfigError::ConfigTooLarge { size, size_max: CONFIG_SIZE_MAX };

@@ -44,7 +44,7 @@ fn patterns_match_as_the_regular_expressions_that_opencode_makes_of_them() {
 }
 
 #[test]
-fn a_long_text_takes_no_long_time() {
+fn long_texts_are_matched_fast() {
     let text = "a".repeat(20_000);
     assert!(!wildcard_matches(&text, "*a*a*a*a*a*a*a*a*b"));
 }
@@ -58,7 +58,7 @@ fn the_last_rule_that_matches_decides() {
         .pattern("edit", "docs/*", Allow)
         .pattern("github_*", "*", Ask);
     let decided = |permission, pattern| rules.decide(permission, pattern);
-    assert_eq!(decided("bash", "ls"), Some(Deny), "what stands before a star is overruled");
+    assert_eq!(decided("bash", "ls"), Some(Deny), "a star overrules earlier rules");
     assert_eq!(decided("edit", "src/a.rs"), Some(Ask));
     assert_eq!(decided("edit", "docs/a.md"), Some(Allow));
     assert_eq!(decided("github_issue", "*"), Some(Ask));
