@@ -1,4 +1,4 @@
-//! Which messages of a session belong to a turn.
+//! Messages of a session that belong to a turn.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,21 @@ use crate::part::{Part, TextOrigin};
 use crate::server_event::{MessageInfo, Role};
 use crate::{MessageId, StepRole};
 
-/// The turn's own message, what OpenCode inserted to go on with it, and the answers to all of these.
+/// The turn's own message, messages that OpenCode inserted to go on with it, and the answers to all
+/// of these.
 ///
-/// OpenCode names what a message answers (`parentID`), and inserts messages of the user's when it compacts the
-/// conversation: so the answer's end is found by following parents, never by the order of anything.
+/// An answer names the message that it answers (`parentID`), and OpenCode inserts messages of the
+/// user's when it compacts the conversation: so the end of the answer is found by following parents,
+/// never by the order of events.
 #[derive(Debug)]
 pub(super) struct Chain {
     own: MessageId,
     members: BTreeMap<MessageId, Member>,
-    /// Events were missed: the turn's own message may have been among them.
+    /// Events were missed, perhaps those of the turn's own message.
     is_torn: bool,
-    /// A summary was asked for: the next message of the user's is the prompt, repeated.
+    /// A summary was requested: the next message of the user's is the prompt, repeated.
     is_compacting: bool,
-    /// The answers in order, each as it was told last.
+    /// The answers in order, each with its last state.
     answers: Vec<MessageInfo>,
     /// Another prompt took over after the turn's answer was complete.
     is_superseded: bool,
@@ -26,23 +28,23 @@ pub(super) struct Chain {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Member {
-    /// An answer of the turn's.
+    /// An answer of the turn.
     Answer,
-    /// Of another turn, before this one.
+    /// A message of an earlier turn.
     Earlier,
-    /// A prompt that came after the turn's own: whose it is shows when it is answered.
+    /// A prompt after the turn's own. Its answer shows which turn it belongs to.
     Later,
-    /// The turn's own message, or one that was inserted for it.
+    /// The turn's own message, or one that OpenCode inserted for it.
     Prompt,
-    /// A message of the user's whose parts will say what it is.
+    /// A message of the user's whose parts decide.
     Undecided,
 }
 
-/// Whether a message belongs to the turn.
+/// Relation of a message to the turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Belongs {
     No,
-    /// It cannot be told yet.
+    /// Later events decide.
     Unknown,
     Yes,
 }
@@ -59,12 +61,12 @@ impl Chain {
         }
     }
 
-    /// Whether the server told of the turn's own message.
+    /// Returns whether the server told of the turn's own message.
     pub(super) fn is_seen(&self) -> bool {
         self.members.contains_key(&self.own)
     }
 
-    /// Whether it may have been told by events that were missed.
+    /// Returns whether events were missed that no look has found yet.
     pub(super) fn is_torn(&self) -> bool {
         self.is_torn
     }
@@ -73,7 +75,7 @@ impl Chain {
         self.is_torn = true;
     }
 
-    /// What was missed has been looked up.
+    /// A look has found what the missed events said.
     pub(super) fn mend(&mut self) {
         self.is_torn = false;
     }
@@ -94,12 +96,12 @@ impl Chain {
         self.answers.len()
     }
 
-    /// The answer that was told last.
+    /// Returns the last answer.
     pub(super) fn last_answer(&self) -> Option<&MessageInfo> {
         self.answers.last()
     }
 
-    /// Puts the answers into the order of these messages; those that are not among them came later.
+    /// Sorts the answers into the order of these messages; others came later.
     pub(super) fn reorder(&mut self, order: &[MessageId]) {
         let place = |id: &MessageId| order.iter().position(|known| known == id);
         self.answers.sort_by_key(|answer| place(&answer.id).unwrap_or(usize::MAX));
@@ -124,7 +126,7 @@ impl Chain {
         belongs(member)
     }
 
-    /// Where the part of a message belongs.
+    /// Returns where the part of a message belongs.
     pub(super) fn part(&mut self, message: &MessageId, part: Option<&Part>) -> Belongs {
         let Some(member) = self.members.get_mut(message) else {
             return Belongs::Unknown;
@@ -146,7 +148,7 @@ impl Chain {
         if info.id == self.own {
             return Some(Member::Prompt);
         }
-        // Where there is an answer, there is a prompt.
+        // An answer proves its prompt.
         if info.parent.as_ref() == Some(&self.own) {
             self.members.insert(self.own.clone(), Member::Prompt);
         }
@@ -167,7 +169,8 @@ impl Chain {
                 Some(Member::Earlier)
             }
             Some(Member::Later) if self.is_torn => None,
-            // The server went on with the next prompt before this one had its answer: it answers both at once.
+            // The server went on with the next prompt before this one had its answer: the answer is
+            // that of both.
             Some(Member::Later) => {
                 if let Some(parent) = &info.parent {
                     self.members.insert(parent.clone(), Member::Prompt);
@@ -189,7 +192,7 @@ impl Chain {
         }
     }
 
-    /// Whether the last answer needs nothing more.
+    /// Returns whether the last answer is complete.
     fn is_answered(&self) -> bool {
         self.last_answer().is_some_and(|last| {
             last.completed_ms.is_some()
@@ -207,7 +210,7 @@ fn belongs(member: Member) -> Belongs {
     }
 }
 
-/// What a message of the user's is that came after the turn's own, by its first part.
+/// Decides by its first part about a message of the user's that came after the turn's own.
 fn decide(part: &Part) -> Member {
     let is_inserted = matches!(part, Part::Text(part) if part.origin != TextOrigin::Model);
     if is_inserted || is_compaction(part) { Member::Prompt } else { Member::Later }

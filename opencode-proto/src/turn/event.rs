@@ -10,53 +10,53 @@ use crate::server_event::{
 use crate::transcript::TextKind;
 use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId, StepRole};
 
-/// Something that happened in a turn.
+/// Event of a turn.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TurnEvent {
-    /// The session it happened in.
+    /// The session of the event.
     pub session: SessionId,
-    /// Whether that is the turn's own.
+    /// Relation of the session to the turn.
     pub origin: Origin,
-    /// What the message it is about is for: an answer, unless it is a summary.
+    /// Role of the message that the event is about: an answer, unless the message is a summary.
     pub step: StepRole,
-    /// What happened.
+    /// Content of the event.
     pub kind: TurnEventKind,
-    /// The server's event. `None` for what was found out in another way.
+    /// The server's event. `None` for findings of a look at the server, and for the connection.
     pub source: Option<Arc<ServerEvent>>,
 }
 
-/// Whose event it is.
+/// Relation of a session to a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The turn's own session's.
+    /// The session of the turn.
     Session,
-    /// That of a subagent, at any depth.
+    /// The session of a subagent, at any depth.
     Subagent,
 }
 
-/// What happened in a turn.
+/// Content of a [`TurnEvent`].
 ///
-/// A part of a message is added once, then changes, then is final. Nothing is told twice, also when the connection was
-/// lost in between and what happened meanwhile had to be looked up.
+/// A part of a message is added once, then changes, then is final. No event comes twice, also when
+/// the connection was lost in between and the turn had to look at the server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TurnEventKind {
-    /// A subagent was started: its session.
+    /// A subagent was started, with this session.
     ChildStarted(Box<SessionInfo>),
-    /// The conversation was summarised to fit the model's context.
+    /// OpenCode summarised the conversation to fit the model's context.
     Compacted,
-    /// OpenCode wrote a message in the user's name, to go on after a compaction: what it says.
+    /// OpenCode wrote this message in the user's name, to go on after a compaction.
     Continued(TextPart),
     /// The event stream was interrupted. The turn goes on at the server.
     ConnectionLost(Interruption),
     /// The session reported an error. The turn may recover from it.
     Failed(Box<AgentError>),
-    /// A message is new or has changed, with all that is known about it.
+    /// A message is new or has changed.
     MessageUpdated(Box<MessageInfo>),
-    /// Anything else that the server told of the session: see [`TurnEvent::source`].
+    /// Any other event of the session: see [`TurnEvent::source`].
     Other,
-    /// A part is new. The text of a text or reasoning part is what there is so far.
+    /// A part is new. A text or reasoning part has its text so far.
     PartAdded(Part),
     /// Text was added to a part.
     #[non_exhaustive]
@@ -65,24 +65,25 @@ pub enum TurnEventKind {
         message: Option<MessageId>,
         /// The part.
         part: PartId,
-        /// What kind of text it is.
+        /// Kind of the text.
         kind: TextKind,
-        /// What was added.
+        /// The added text.
         delta: RawText,
     },
-    /// A text, a reasoning or a tool call is over, and this is what it came to, whatever was told before.
+    /// A text, a reasoning or a tool call is over. The part replaces everything before.
     #[non_exhaustive]
     PartFinal {
         /// The part.
         part: Part,
-        /// How much of the text was told before, in bytes. All of it, when it was told differently.
+        /// Size of the text that earlier events contained, in bytes. All of it, when they contained
+        /// another text.
         told: usize,
     },
     /// A part was removed.
     PartRemoved(PartId),
-    /// A permission is asked for. The turn waits.
+    /// A tool asks for a permission. The turn waits.
     PermissionAsked(Box<PermissionRequest>),
-    /// A permission was answered, by us or by somebody else.
+    /// A permission request was answered, by this client or another one.
     #[non_exhaustive]
     PermissionReplied {
         /// The request.
@@ -92,22 +93,22 @@ pub enum TurnEventKind {
     },
     /// The server has the prompt, as this message.
     Posted(MessageId),
-    /// Questions are asked. The turn waits.
+    /// The agent asks questions. The turn waits.
     QuestionAsked(Box<QuestionRequest>),
-    /// Questions were dismissed, by us or by somebody else.
+    /// Questions were dismissed, by this client or another one.
     QuestionRejected(QuestionId),
-    /// Questions were answered, by us or by somebody else.
+    /// Questions were answered, by this client or another one.
     QuestionReplied(QuestionId),
-    /// The event stream is open again. What happened in between follows, as far as the server knows it.
+    /// The event stream is open again. Events of the gap follow, as far as the server knows them.
     Reconnected,
-    /// The model's provider failed and will be tried again.
+    /// The model's provider failed. OpenCode will try again.
     #[non_exhaustive]
     Retrying {
-        /// How often it was tried, from 1.
+        /// Number of the attempt that failed, from 1.
         attempt: u64,
-        /// Why it failed.
+        /// The error, in the provider's words.
         message: String,
-        /// When the next try is due, in milliseconds since 1970 by the server's clock.
+        /// Time of the next attempt, in milliseconds since 1970 by the server's clock.
         next_ms: u64,
     },
     /// The session began to work, or waits.
@@ -116,17 +117,18 @@ pub enum TurnEventKind {
     StepFinished(StepFinish),
     /// A call of the model begins.
     StepStarted(StepStart),
-    /// The session is called otherwise now.
+    /// The title of the session changed.
     TitleChanged(String),
-    /// The whole list of things to do.
+    /// The list of todos changed; holds the whole list.
     TodosChanged(Vec<Todo>),
-    /// A tool call has news: its arguments, its output so far, its title.
+    /// A tool call has new arguments, output or a new title.
     ToolProgressed(Box<ToolPart>),
 }
 
 impl TurnEvent {
-    /// What this adds to the answer's text, if anything: only text that the model wrote in the turn's own session,
-    /// neither reasoning nor a summary nor the user's words. All of these one after the other are what a user is to see.
+    /// Returns the text that the event adds to the answer: only text that the model wrote in the
+    /// turn's own session, neither reasoning nor a summary nor the user's words. All of these one
+    /// after the other are the text for a user.
     pub fn text(&self) -> Option<Cow<'_, str>> {
         if self.origin != Origin::Session || self.step == StepRole::Summary {
             return None;

@@ -4,9 +4,10 @@ use std::mem;
 use std::time::Duration;
 
 use super::core::TurnInput;
+use super::look::Freshness;
 use super::outcome::TurnEnd;
 use super::post::TurnKind;
-use super::posted::{Course, Freshness, PostedTurn, Posting, StopCause};
+use super::posted::{Course, PostedTurn, Posting, StopCause};
 use crate::error::ErrorName;
 use crate::part::{FinishReason, ToolPart};
 use crate::server_event::{MessageInfo, SessionStatus};

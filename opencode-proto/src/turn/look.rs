@@ -10,6 +10,7 @@
 //! The status comes first: a session that is idle has stored all its messages by then.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use crate::api::{
     ApiErrorKind, ListChildren, ListMessages, ListPermissions, ListQuestions, MessagePage,
@@ -88,6 +89,29 @@ pub(super) enum LookProgress {
     SessionGone,
     /// The server did not answer, or not with an answer; another try may help.
     Failed,
+}
+
+/// Looks at the server, one at a time.
+#[derive(Debug)]
+pub(super) enum LookState {
+    Due {
+        at: Instant,
+        failures: u32,
+    },
+    Idle,
+    Running {
+        look: Box<Look>,
+        /// [`Pulse::activity`] when the look began.
+        activity: u64,
+        failures: u32,
+    },
+}
+
+/// Whether anything was heard since a look began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    Current,
+    Outdated,
 }
 
 /// Why a look cannot go on.

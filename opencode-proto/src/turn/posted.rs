@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use opencode_config::ModelRef;
 
-use super::asks::{AskProgress, Asks};
+use super::action::TurnAction;
+use super::asks::Asks;
 use super::core::{Purpose, TurnCore, TurnInput};
 use super::event::TurnEventKind;
-use super::look::{Look, LookProgress, Snapshot};
+use super::look::LookState;
 use super::outcome::{TurnEnd, TurnOutcome};
 use super::post::{PostCall, PostReply};
 use super::record::Record;
-use crate::api::Operation;
-use crate::ask::{Ask, AskKind, PermissionKind, QuestionKind};
+use crate::ask::{PermissionKind, QuestionKind};
 use crate::call::ApiReply;
 use crate::hub::Interruption;
 use crate::server_event::{ServerEvent, SessionStatus};
@@ -81,29 +81,6 @@ enum StreamState {
     Open,
 }
 
-/// Looks at the server, one at a time.
-#[derive(Debug)]
-pub(super) enum LookState {
-    Due {
-        at: Instant,
-        failures: u32,
-    },
-    Idle,
-    Running {
-        look: Box<Look>,
-        /// [`Pulse::activity`] when the look began.
-        activity: u64,
-        failures: u32,
-    },
-}
-
-/// Whether anything was heard since a look began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Freshness {
-    Current,
-    Outdated,
-}
-
 /// Signs that the turn fails, or would never end.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
@@ -138,50 +115,6 @@ impl Pulse {
 impl Course {
     pub(super) fn is_stopping(&self) -> bool {
         matches!(self, Self::Stopping { .. })
-    }
-}
-
-/// A kind of ask, as a turn has it.
-pub(super) trait TurnAsk: AskKind {
-    fn asks(turn: &mut PostedTurn) -> &mut Asks<Self>;
-    fn purpose(id: Self::Id) -> Purpose;
-    fn action(ask: Ask<Self>) -> super::TurnAction;
-    fn event(request: Box<Self::Request>) -> TurnEventKind;
-}
-
-impl TurnAsk for PermissionKind {
-    fn asks(turn: &mut PostedTurn) -> &mut Asks<Self> {
-        &mut turn.permissions
-    }
-
-    fn purpose(id: Self::Id) -> Purpose {
-        Purpose::Permission(id)
-    }
-
-    fn action(ask: Ask<Self>) -> super::TurnAction {
-        super::TurnAction::AskPermission(ask)
-    }
-
-    fn event(request: Box<Self::Request>) -> TurnEventKind {
-        TurnEventKind::PermissionAsked(request)
-    }
-}
-
-impl TurnAsk for QuestionKind {
-    fn asks(turn: &mut PostedTurn) -> &mut Asks<Self> {
-        &mut turn.questions
-    }
-
-    fn purpose(id: Self::Id) -> Purpose {
-        Purpose::Question(id)
-    }
-
-    fn action(ask: Ask<Self>) -> super::TurnAction {
-        super::TurnAction::AskQuestion(ask)
-    }
-
-    fn event(request: Box<Self::Request>) -> TurnEventKind {
-        TurnEventKind::QuestionAsked(request)
     }
 }
 
@@ -270,7 +203,7 @@ impl PostedTurn {
             }
             PostReply::Again(post) => {
                 let call = post.begin(&mut input.core.calls, Purpose::Post);
-                input.core.actions.push_back(super::TurnAction::Call(Box::new(call)));
+                input.core.actions.push_back(TurnAction::Call(Box::new(call)));
                 self.posting = Posting::Sent(Box::new(post));
             }
             PostReply::Doubtful { reason } if !self.record.chain.is_seen() => {
@@ -286,76 +219,11 @@ impl PostedTurn {
         self.judge(input);
     }
 
-    fn look_replied(&mut self, reply: ApiReply, input: &mut TurnInput<'_>) {
-        let LookState::Running { look, activity, failures } =
-            mem::replace(&mut self.look, LookState::Idle)
-        else {
-            return;
-        };
-        match look.handle_reply(reply, self.record.chain.answer_open()) {
-            LookProgress::Next(look) => {
-                let call = look.begin(&mut input.core.calls, Purpose::Look);
-                input.core.actions.push_back(super::TurnAction::Call(Box::new(call)));
-                self.look = LookState::Running { look, activity, failures };
-            }
-            LookProgress::Done(found) => self.found(&found, activity, input),
-            LookProgress::SessionGone => input.finish(TurnEnd::SessionDeleted),
-            LookProgress::Failed => {
-                let delay = input.core.settings.settle_delay.saturating_mul(1 << failures.min(5));
-                self.look = LookState::Due { at: input.now + delay, failures: failures + 1 };
-            }
-        }
-    }
-
-    fn found(&mut self, found: &Snapshot, activity: u64, input: &mut TurnInput<'_>) {
-        let freshness = match activity == self.pulse.activity {
-            true => Freshness::Current,
-            false => Freshness::Outdated,
-        };
-        self.pulse.heard = input.now;
-        for child in &found.children {
-            let (child, parent) = (child.session.clone(), child.parent.clone());
-            input.core.actions.push_back(super::TurnAction::Link { child, parent });
-        }
-        self.apply(found, input);
-        self.looked(&found.status, freshness, input);
-    }
-
     /// The server has replied to an abort, or could not be reached.
     fn aborted(&mut self, input: &mut TurnInput<'_>) {
         if self.course.is_stopping() {
             self.look_at(input.now);
             self.judge(input);
-        }
-    }
-
-    pub(super) fn answer<K: TurnAsk>(
-        &mut self,
-        ask: Ask<K>,
-        reply: K::Reply,
-        input: &mut TurnInput<'_>,
-    ) {
-        if K::is_refusal(&reply) && ask.session == input.core.session {
-            self.refused = Some(K::subject(&ask.request));
-        }
-        let id = K::id(&ask.request);
-        if let Some(operation) = K::asks(self).answer(ask.session, id, reply) {
-            send_reply::<K>(&*operation, id, input);
-        }
-        self.watch_asks(input);
-    }
-
-    fn ask_replied<K: TurnAsk>(&mut self, id: &K::Id, reply: ApiReply, input: &mut TurnInput<'_>) {
-        match K::asks(self).handle_reply(id, reply, input.now) {
-            AskProgress::Arrived => input.shared.settle(id.clone().into()),
-            AskProgress::NextRoute => self.send_again::<K>(id, input),
-            AskProgress::Unknown => {}
-        }
-    }
-
-    fn send_again<K: TurnAsk>(&mut self, id: &K::Id, input: &mut TurnInput<'_>) {
-        if let Some(operation) = K::asks(self).operation(id) {
-            send_reply::<K>(&*operation, id, input);
         }
     }
 
@@ -387,33 +255,6 @@ impl PostedTurn {
         }
     }
 
-    /// Sends replies that are due again, and takes what other turns have given up.
-    fn resume_asks<K: TurnAsk>(&mut self, input: &mut TurnInput<'_>) {
-        for id in K::asks(self).due(input.now) {
-            self.send_again::<K>(&id, input);
-        }
-        if !K::asks(self).has_left() {
-            return;
-        }
-        let number = input.core.number;
-        let claim = |id: &K::Id| input.shared.claim(id.clone().into(), number);
-        let taken = K::asks(self).take_left(claim);
-        input.core.actions.extend(taken.into_iter().map(K::action));
-        if K::asks(self).has_left() {
-            input.shared.wait(number);
-        }
-    }
-
-    fn begin_look(&mut self, failures: u32, input: &mut TurnInput<'_>) {
-        self.permissions.look();
-        self.questions.look();
-        let look = Look::new(input.core.session.clone(), input.core.message.clone());
-        let look = Box::new(look);
-        let call = look.begin(&mut input.core.calls, Purpose::Look);
-        input.core.actions.push_back(super::TurnAction::Call(Box::new(call)));
-        self.look = LookState::Running { look, activity: self.pulse.activity, failures };
-    }
-
     pub(super) fn wake(&self, core: &TurnCore) -> Option<Instant> {
         let look = match (&self.look, self.stream) {
             (LookState::Due { at, .. }, StreamState::Open) => Some(*at),
@@ -437,15 +278,6 @@ impl PostedTurn {
         !self.pulse.has_begun && !is_waiting && self.record.chain.answer_open().is_some()
     }
 
-    /// Suspends the deadlines while the application decides.
-    pub(super) fn watch_asks(&self, input: &mut TurnInput<'_>) {
-        if self.permissions.is_waiting() || self.questions.is_waiting() {
-            input.core.watchdog.suspend(input.now);
-        } else {
-            input.core.watchdog.resume(input.now);
-        }
-    }
-
     pub(super) fn stop(&mut self, why: StopCause, input: &mut TurnInput<'_>) {
         if input.is_over() || self.course.is_stopping() {
             return;
@@ -455,38 +287,6 @@ impl PostedTurn {
             return self.finish_stopped(input);
         }
         input.abort();
-    }
-
-    /// Replaces a look that is under way.
-    fn set_look(&mut self, look: LookState, input: &mut TurnInput<'_>) {
-        self.look = look;
-        input.core.calls.retain(|purpose| *purpose != Purpose::Look);
-    }
-
-    /// Has the server looked at now. What a look that is under way finds does not count.
-    pub(super) fn look_now(&mut self, input: &mut TurnInput<'_>) {
-        self.set_look(LookState::Due { at: input.now, failures: 0 }, input);
-    }
-
-    /// Has the server looked at, unless a look is under way.
-    pub(super) fn look_at(&mut self, at: Instant) {
-        match &mut self.look {
-            LookState::Due { at: earlier, .. } => *earlier = at.min(*earlier),
-            LookState::Idle => self.look = LookState::Due { at, failures: 0 },
-            LookState::Running { .. } => {}
-        }
-    }
-
-    pub(super) fn look_settled(&mut self, input: &TurnInput<'_>) {
-        self.look_at(input.now + input.core.settings.settle_delay);
-    }
-
-    fn look_after_silence(&mut self, input: &TurnInput<'_>) {
-        let silence = input.now.saturating_duration_since(self.pulse.heard);
-        let is_idle = matches!(self.look, LookState::Idle);
-        if is_idle && silence >= input.core.settings.look_interval {
-            self.look_at(input.now);
-        }
     }
 
     /// Returns the post, unless the server has the prompt or it cannot be told.
@@ -514,12 +314,4 @@ impl PostedTurn {
         input.shared.end_turn(input.core.number, unreported);
         outcome
     }
-}
-
-fn send_reply<K: TurnAsk>(
-    operation: &dyn Operation<Output = ()>,
-    id: &K::Id,
-    input: &mut TurnInput<'_>,
-) {
-    input.call(operation, K::purpose(id.clone()));
 }

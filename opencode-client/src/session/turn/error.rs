@@ -3,22 +3,23 @@ use opencode_proto::{HubEnd, TurnEnd, TurnOutcome};
 use crate::log::EventLogError;
 use crate::runtime::describe::debug_as_chain;
 
-/// Why a turn gave no complete answer.
+/// Error of a turn without a complete answer.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TurnError {
-    /// It ended, and its end is not [`TurnEnd::Completed`]. All that was gathered is in the outcome.
+    /// The turn ended, and not with [`TurnEnd::Completed`]. The outcome has everything that was
+    /// gathered.
     #[error("the turn has no complete answer: {}", .0.end)]
     Ended(Box<TurnOutcome>),
     /// The server's event stream could not be opened, so nothing was posted.
     #[error("cannot follow the events of the server")]
     Events(#[source] HubEnd),
-    /// It ended with an answer, but its events could not all be written to the log.
+    /// The turn ended with an answer, but not all events could be written to the log.
     #[error("the event log of the turn is not complete")]
     Log {
-        /// What it came to.
+        /// Result of the turn.
         outcome: Box<TurnOutcome>,
-        /// What failed.
+        /// The error of the log.
         source: EventLogError,
     },
     /// The log could not be opened, so nothing was posted.
@@ -29,7 +30,7 @@ pub enum TurnError {
 debug_as_chain!(TurnError);
 
 impl TurnError {
-    /// What was gathered, when there was a turn at all.
+    /// Returns what was gathered; `None` for a turn that could not begin.
     pub fn outcome(&self) -> Option<&TurnOutcome> {
         match self {
             Self::Ended(outcome) | Self::Log { outcome, .. } => Some(outcome),
@@ -37,20 +38,20 @@ impl TurnError {
         }
     }
 
-    /// How the turn ended, when there was one at all.
+    /// Returns the end of the turn; `None` for a turn that could not begin.
     pub fn end(&self) -> Option<&TurnEnd> {
         self.outcome().map(|outcome| &outcome.end)
     }
 }
 
-/// What is told of the turn. Its own failure says most.
+/// Joins the results of a turn and of its log. A failure of the turn comes first.
 pub(super) fn conclude(
     outcome: Box<TurnOutcome>,
     logged: Result<(), EventLogError>,
 ) -> Result<TurnOutcome, TurnError> {
     if !outcome.end.is_completed() {
         if let Err(error) = logged {
-            tracing::warn!(%error, "the event log of a turn that failed is not complete");
+            tracing::warn!(%error, "event log of a failed turn is incomplete");
         }
         return Err(TurnError::Ended(outcome));
     }

@@ -5,9 +5,10 @@ use crate::SessionId;
 use crate::api::Pending;
 use crate::ask::Ask;
 use crate::server_event::ToolRef;
+use crate::turn::answer::TurnAsk;
 use crate::turn::chain::Belongs;
 use crate::turn::core::TurnInput;
-use crate::turn::posted::{PostedTurn, TurnAsk};
+use crate::turn::posted::PostedTurn;
 use crate::turn::record::Place;
 
 /// Reply to an ask, as the server reports it.

@@ -206,12 +206,31 @@ fn an_ask_whose_answer_did_not_arrive_is_for_the_other_to_answer() {
 
 #[test]
 fn an_ask_that_is_answered_is_over_for_both() {
+    // The reply to the answer says so, or the event.
+    for is_told in [false, true] {
+        let mut two = asking();
+        let answer = two.asked[0].pop().unwrap().reply(PermissionReply::Once);
+        two.does(0, |turn, session, now| turn.answer(answer, session, now));
+        if is_told {
+            two.hear(&event_of_child(
+                "permission.replied",
+                r#""requestID":"per_1","reply":"once""#,
+            ));
+        } else {
+            two.reply(0, WrittenServer::reply);
+        }
+        two.does(0, Turn::abandon);
+        assert_eq!(two.asks(), [0, 0]);
+    }
+}
+
+#[test]
+fn no_deadline_counts_while_the_application_decides_for_another_turn() {
     let mut two = asking();
-    let answer = two.asked[0].pop().unwrap().reply(PermissionReply::Once);
-    two.does(0, |turn, session, now| turn.answer(answer, session, now));
-    two.reply(0, WrittenServer::reply);
-    two.does(0, Turn::abandon);
-    assert_eq!(two.asks(), [0, 0]);
+    two.now += Duration::from_secs(60 * 60);
+    two.does(1, Turn::handle_timeout);
+    assert_eq!(two.ends, [None, None]);
+    assert!(!two.paths(1).contains(&"/session/s/abort"), "{:?}", two.paths(1));
 }
 
 #[test]

@@ -81,8 +81,18 @@ fn text_of_a_subagent_that_is_known_after_a_gap_begins_with_a_snapshot() {
     stage.tell("message.part.updated", &format!(r#""part":{{{tool},{state}}}"#));
     let delta = r#""messageID":"c2","partID":"p2","field":"text","delta":"the rest""#;
     stage.hear(event_of_child("message.part.delta", delta));
-    let child = |event: &&TurnEvent| event.session == "c";
-    assert_eq!(stage.events.iter().filter(child).count(), 0, "{:#?}", stage.events);
+    stage.wait(TurnSettings::default().look_interval);
+    // The server stores the text when the part is complete.
+    let part = r#"{"id":"p2","messageID":"c2","type":"text","text":"","time":{"start":1}}"#;
+    let answer = message("c2", r#"{"id":"c2","role":"assistant","parentID":"c1"}"#);
+    let answer = WrittenMessage { parts: vec![part.to_owned()], ..answer };
+    let mut server = busy().with("s", [prompt()]).with("c", [answer]);
+    server.children.insert("s".to_owned(), vec!["c".to_owned()]);
+    stage.find(&server);
+    let texts = stage.events.iter().filter(|event| event.session == "c");
+    let texts = texts.filter(|event| matches!(event.kind, TurnEventKind::PartDelta { .. }));
+    assert_eq!(texts.count(), 0, "{:#?}", stage.events);
+    assert!(stage.events.iter().any(|event| event.session == "c"), "its message is told");
 }
 
 #[test]
@@ -95,6 +105,7 @@ fn an_abort_that_was_before_the_prompt_does_not_count_for_it() {
     stage.accept();
     stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
     // The session is idle, and the second abort has no reply yet.
+    stage.tell("session.status", IDLE);
     stage.wait(SECOND);
     stage.find(&idle().with("s", [prompt()]));
     assert_eq!(stage.end(), None);
@@ -165,5 +176,25 @@ fn a_message_that_is_only_stored_is_complete_when_both_say_so() {
     stage.accept();
     assert_eq!(stage.end(), None);
     stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
+    assert_eq!(stage.end(), Some("completed"));
+}
+
+#[test]
+fn a_message_that_a_look_found_is_not_told_again_after_older_news() {
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.accept();
+    stage.gap();
+    stage.wait(Duration::ZERO);
+    let (before, after) = (answer(""), answer(r#","cost":1"#));
+    stage.find(&busy().with("s", [prompt(), message("m2", &after)]));
+    // The stream is behind the look.
+    stage.tell("message.updated", &format!(r#""info":{before}"#));
+    stage.tell("message.updated", &format!(r#""info":{after}"#));
+    let told = stage.events.iter().filter(|event| {
+        matches!(&event.kind, TurnEventKind::MessageUpdated(info) if info.raw.as_str() == after)
+    });
+    assert_eq!(told.count(), 1, "{:#?}", stage.events);
+    stage.tell("message.updated", &format!(r#""info":{}"#, answer(DONE)));
+    stage.tell("session.status", IDLE);
     assert_eq!(stage.end(), Some("completed"));
 }

@@ -1,0 +1,53 @@
+//! Turns without an application.
+
+use std::mem;
+
+use super::action::TurnAction;
+use super::core::Purpose;
+use super::{Phase, Turn};
+use crate::session::Session;
+use std::time::Instant;
+
+impl Turn {
+    /// Handles that the application has dropped the turn: there is no outcome. What is on its way
+    /// is aborted as soon as the server has it.
+    ///
+    /// Drive the turn on until it [is over](Self::is_over), with calls, replies and wakes alone; or
+    /// call [`release`](Self::release) when that is not possible.
+    pub fn abandon(&mut self, session: &mut Session, now: Instant) {
+        if matches!(self.phase, Phase::Waiting(_) | Phase::Posted(_)) {
+            session.end_turn(self.core.number, std::iter::empty());
+        }
+        let is_unsent = self.core.take_unsent_post();
+        let calls = &mut self.core.calls;
+        calls.retain(|purpose| purpose.is_abort() || *purpose == Purpose::Post && !is_unsent);
+        self.core
+            .actions
+            .retain(|action| matches!(action, TurnAction::Call(call) if calls.contains(call.id)));
+        let phase = mem::replace(&mut self.phase, Phase::Over);
+        self.input(session, now, |next, input| match phase {
+            Phase::Posted(posted) if !is_unsent => match posted.into_unsettled_post() {
+                Some(post) => *next = Phase::Leaving(post),
+                None => input.abort(),
+            },
+            Phase::Leaving(post) => *next = Phase::Leaving(post),
+            Phase::Waiting(_) | Phase::Posted(_) | Phase::Over => {}
+        });
+    }
+
+    /// Gives up what the turn holds in its session, when nothing can drive it to its end. Other
+    /// turns go on.
+    pub fn release(&mut self, session: &mut Session) {
+        for abort in mem::take(&mut self.core.aborts) {
+            session.end_abort(abort);
+        }
+        for purpose in mem::take(&mut self.core.calls).into_purposes() {
+            if let Purpose::Abort(abort) = purpose {
+                session.end_abort(abort);
+            }
+        }
+        self.core.actions.clear();
+        self.phase = Phase::Over;
+        session.end_turn(self.core.number, std::iter::empty());
+    }
+}
