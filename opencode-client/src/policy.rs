@@ -3,6 +3,7 @@
 mod driver;
 mod error;
 mod files;
+mod gate;
 mod session;
 
 use std::fmt;
@@ -20,7 +21,10 @@ pub use error::PolicyError;
 pub use opencode_proto::policy::{PolicyReason, PolicySettings, PolicyVerdict, Unruled};
 
 /// Rules, directories and limits of a session and its subagents. A policy decides each of their
-/// permission requests in place of the server's rules.
+/// permission requests in place of the server's rules. Commands that it allows run as the same user
+/// as the server, and can read the server's password from the environment of the server's process
+/// (`/proc/PID/environ`), and with the password reply to permission requests themselves. So allow
+/// only commands whose effects you accept.
 ///
 /// ```
 /// use opencode_tokio::config::PermissionAction;
@@ -85,6 +89,13 @@ pub use opencode_proto::policy::{PolicyReason, PolicySettings, PolicyVerdict, Un
 ///   by `;`, `&&`, `||` or `|`. Lines that expand, substitute, redirect, assign, or do more than
 ///   OpenCode shows have to be confirmed. But `git`, `cargo` and most other programs can run
 ///   anything.
+/// - **Command lines on a server without a gate.** OpenCode asks for the commands that its parser
+///   finds in a line, and finds none in `{touch,x}` or `[[ 'a[$(touch x)]' -eq 0 ]]`. So the shell of a
+///   server with the [configuration](Self::server_config) of a policy that allows some commands is a
+///   [gate](opencode_config::CommandGate), which runs only lines that the policy allowed. Commands of
+///   sessions without a policy do not run on such a server, and commands do not inherit the
+///   credentials of the server. Other servers are refused for such a policy, unless the policy
+///   [accepts](Self::with_unasked_commands) that a model can run any command.
 /// - **Code that runs by name:** scripts of `package.json`, `Makefile`, `build.rs`, tests, and
 ///   everything else that a person or a command starts. They are files like all others.
 /// - **Changes in between.** A path is looked up when the request comes, and used later. A process
@@ -187,6 +198,14 @@ impl Policy {
     #[must_use]
     pub fn unguard(self, name: &str) -> Self {
         self.map(|settings| settings.unguard(name))
+    }
+
+    /// Accepts servers that run some command lines without asking.
+    ///
+    /// See [`PolicyError::UnaskedCommands`]. On such a server, a model can run any command.
+    #[must_use]
+    pub fn with_unasked_commands(self) -> Self {
+        self.map(PolicySettings::with_unasked_commands)
     }
 
     /// Refuses tool calls after the first `tool_calls_max` calls of the session and its subagents

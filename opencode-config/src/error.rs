@@ -8,6 +8,9 @@ use crate::{JsoncError, PermissionError};
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunConfigError {
+    /// Approved command lines are required of `opencode run`, which cannot have them approved.
+    #[error("a command gate needs a server: start one with this config, or leave the gate open")]
+    CommandGate,
     /// A command is combined with attached files, which OpenCode would drop without a word.
     #[error("`opencode run --command {command}` ignores attached files: name them in the prompt")]
     CommandWithFiles {
@@ -56,6 +59,12 @@ pub enum RunConfigError {
         variable: &'static str,
         /// Fault of the value.
         source: JsoncError,
+    },
+    /// The directory for temporary files cannot be named in a config.
+    #[error("`{}` is not UTF-8: use a directory for temporary files with a name in UTF-8", .path.display())]
+    NotUtf8 {
+        /// Path that the config has to name.
+        path: PathBuf,
     },
     /// An argument or a variable of the process contains a NUL character.
     #[error("{place} contains a NUL character")]

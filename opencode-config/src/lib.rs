@@ -94,6 +94,7 @@ mod error;
 mod flags;
 #[doc(hidden)]
 pub mod fuzzing;
+mod gate;
 mod invocation;
 mod isolation;
 mod json;
@@ -112,6 +113,7 @@ pub use flags::{
     Approval, Attach, ExtraFlags, FlagValue, LogLevel, LogOutput, Plugins, Questions, Reasoning,
     Resume, RunFlags, ServeFlags, Sharing,
 };
+pub use gate::CommandGate;
 pub use invocation::Invocation;
 pub use isolation::{CacheHome, DataHome, Isolation, ProjectConfig, TempHome, UserConfig};
 pub use json::{Json, JsonEntries, JsonNumber, JsonNumberError, JsonObject};

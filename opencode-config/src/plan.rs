@@ -22,10 +22,13 @@ pub use warning::ConfigWarning;
 
 use crate::isolation::variables::{TEMP_VARIABLES, passed_on};
 use crate::isolation::{CacheHome, DataHome, ProjectConfig, TempHome, UserConfig, content, layers};
-use crate::{Environment, Json, JsonObject, RunConfig, RunConfigError, parse_jsonc};
+use crate::{
+    CommandGate, Environment, Json, JsonObject, RunConfig, RunConfigError, gate, parse_jsonc,
+};
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+const PROGRAM_MODE: u32 = 0o700;
 
 /// Directories, files, links and variables that a run needs, as values: nothing has been touched
 /// yet.
@@ -118,9 +121,14 @@ impl IsolationPlan {
             planner.state(if is_shared { LockFiles::Shared } else { LockFiles::Private });
         }
         planner.settings(isolation.project_config());
+        let mut document = config.config_json();
+        if config.command_gate() == CommandGate::Approved {
+            let shell = planner.command_gate()?;
+            document.get_or_insert_default().insert("shell", shell);
+        }
         let mut plan = planner.plan;
         plan.environment.extend(config.env().clone());
-        if let Some(document) = config.config_json() {
+        if let Some(document) = document {
             let document = plan.layered(document);
             plan.carry(match isolation.user_config() {
                 UserConfig::Inherit => document,
@@ -248,6 +256,23 @@ impl Planner<'_> {
         let directory = self.private_home("XDG_STATE_HOME", "state");
         if locks == LockFiles::Shared {
             self.link(directory.join("locks"), self.homes.state(), "locks");
+        }
+    }
+
+    /// Plans the shell of a gate, and returns the path of the shell.
+    fn command_gate(&mut self) -> Result<String, RunConfigError> {
+        let directory = self.private_directory(gate::DIRECTORY);
+        self.directory(directory.join(gate::APPROVALS));
+        let shell = directory.join(gate::SHELL);
+        self.plan.files.push(PlannedFile {
+            path: shell.clone(),
+            contents: Bytes::from_static(gate::SCRIPT.as_bytes()),
+            mode: PROGRAM_MODE,
+            existing: ExistingFile::Replace,
+        });
+        match shell.into_os_string().into_string() {
+            Ok(shell) => Ok(shell),
+            Err(path) => Err(RunConfigError::NotUtf8 { path: path.into() }),
         }
     }
 

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 
 use crate::{
-    Environment, ExtraFlags, Isolation, Json, JsonObject, ModelRef, Permissions, RunConfigError,
-    RunFlags, merge,
+    CommandGate, Environment, ExtraFlags, Isolation, Json, JsonObject, ModelRef, Permissions,
+    RunConfigError, RunFlags, merge,
 };
 
 mod check;
@@ -42,6 +42,7 @@ mod tests;
 #[non_exhaustive]
 pub struct RunConfig {
     agent: Option<String>,
+    command_gate: CommandGate,
     env: Environment,
     extra_flags: ExtraFlags,
     flags: RunFlags,
@@ -58,6 +59,7 @@ impl Default for RunConfig {
     fn default() -> Self {
         Self {
             agent: None,
+            command_gate: CommandGate::default(),
             env: Environment::new(),
             extra_flags: ExtraFlags::new(),
             flags: RunFlags::new(),
@@ -92,6 +94,21 @@ impl RunConfig {
     #[must_use]
     pub fn agent(&self) -> Option<&str> {
         self.agent.as_deref()
+    }
+
+    /// Sets the command lines that the `bash` tool of a server runs. Default: [`CommandGate::Open`].
+    ///
+    /// The gate is the `shell` config of the server. Other runs of OpenCode refuse a gate, see
+    /// [`check`](Self::check).
+    #[must_use]
+    pub fn with_command_gate(self, command_gate: CommandGate) -> Self {
+        Self { command_gate, ..self }
+    }
+
+    /// Returns the command lines that the `bash` tool of a server runs.
+    #[must_use]
+    pub fn command_gate(&self) -> CommandGate {
+        self.command_gate
     }
 
     /// Sets a variable of the environment. Default: none, everything is inherited.
@@ -364,6 +381,7 @@ impl fmt::Debug for RunConfig {
         let names = |object: &JsonObject| object.keys().map(str::to_owned).collect::<Vec<_>>();
         f.debug_struct("RunConfig")
             .field("agent", &self.agent)
+            .field("command_gate", &self.command_gate)
             .field("env", &self.env)
             .field("extra_flags", &self.extra_flags)
             .field("flags", &self.flags)

@@ -64,7 +64,7 @@ pub use message::{
     ReadMessage,
 };
 pub use prompt::{OutputFormat, Prompt, PromptFile, PromptPart, PromptReply, Subtask};
-pub use server::{ConfiguredModel, Health, ServerHealth};
+pub use server::{ConfiguredModel, ConfiguredShell, Health, ServerHealth};
 pub use session::{
     AbortSession, CreateSession, DeleteSession, ForkSession, ListChildren, ListSessions,
     ReadSession, RevertSession, SessionRoots, SessionStatuses, SessionTodos, ShareSession,

@@ -63,6 +63,11 @@
 //! that evaluate their words, and patterns of files without a directory in front. A rule for all
 //! commands (`*`) allows every line, unless a later rule is stricter.
 //!
+//! OpenCode 1.18.33 asks for the commands that its parser finds in a line, and runs lines in which it
+//! finds none without asking. So a policy that allows some commands needs a server whose shell runs
+//! approved lines only: see [`PolicySettings::needs_command_gate`] and
+//! [`PolicyVerdict::allowed_command_line`].
+//!
 //! # Guarded files
 //!
 //! Where writes are confined, these files and directories may not be written within the directories

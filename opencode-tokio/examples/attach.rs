@@ -22,7 +22,7 @@ use backend::{Backend, Result, open};
 use opencode_tokio::api::ListSessions;
 use opencode_tokio::config::Credentials;
 use opencode_tokio::server::ServerNews;
-use opencode_tokio::{AttachRequest, CreateSession, Permissions, Server};
+use opencode_tokio::{AttachRequest, CreateSession, RunConfig, Server};
 use testkit::model::{Reply, Script};
 
 #[tokio::main]
@@ -32,7 +32,7 @@ async fn main() -> Result<()> {
         Some(url) => (attach(url).await?, None),
         None => {
             let script = Script::from(Reply::new().text("Good morning!"));
-            let backend = Backend::start(script, Permissions::new()).await?;
+            let backend = Backend::start(script, RunConfig::new()).await?;
             (backend.server.clone(), Some(backend))
         }
     };

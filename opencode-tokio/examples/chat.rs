@@ -16,13 +16,13 @@ mod backend;
 use std::io::{self, Write};
 
 use backend::{Backend, Result, line, show};
-use opencode_tokio::{CreateSession, Permissions};
+use opencode_tokio::{CreateSession, RunConfig};
 use testkit::model::{Reply, Script};
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let script = Script::from(Reply::new().deltas(["I am ", "a scripted ", "model."]));
-    let backend = Backend::start(script, Permissions::new()).await?;
+    let backend = Backend::start(script, RunConfig::new()).await?;
     let session = backend.server.create_session(CreateSession::new().with_title("a chat")).await?;
     println!("Type, or end with Ctrl-D.");
     loop {

@@ -17,7 +17,7 @@ use std::io::{self, Write};
 
 use backend::{Backend, Result, line, show};
 use opencode_tokio::turn::{Pending, PermissionRequest};
-use opencode_tokio::{CreateSession, PermissionReply, Permissions};
+use opencode_tokio::{CreateSession, PermissionReply, Permissions, RunConfig};
 use serde_json::json;
 use testkit::model::{Reply, Script};
 
@@ -28,7 +28,8 @@ async fn main() -> Result<()> {
         .then(Reply::new().text("I look at the clock.\n").tool("bash", date))
         .then(Reply::new().text("That is the time."));
     // In the server's configuration, so that it holds for subagents as well.
-    let backend = Backend::start(script, Permissions::new().ask("bash")).await?;
+    let config = RunConfig::new().with_permission(Permissions::new().ask("bash"));
+    let backend = Backend::start(script, config).await?;
     let create = CreateSession::new().with_title("permissions");
     let session = backend.server.create_session(create).await?.on_permission(decide);
 

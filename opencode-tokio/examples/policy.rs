@@ -20,7 +20,7 @@ use backend::{Backend, Result, line, show};
 use opencode_tokio::config::PermissionAction;
 use opencode_tokio::policy::PolicyVerdict;
 use opencode_tokio::turn::{Pending, PermissionRequest};
-use opencode_tokio::{CreateSession, PermissionReply, Policy};
+use opencode_tokio::{CreateSession, PermissionReply, Policy, RunConfig};
 use serde_json::json;
 use testkit::model::{Reply, Script};
 
@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
         .with_confirm(confirm)
         .on_verdict(tell);
     // So that the server asks for all that the policy is about, in the name of subagents too.
-    let backend = Backend::start(escape(), policy.server_permissions()).await?;
+    let backend = Backend::start(escape(), policy.server_config(RunConfig::new())).await?;
     let create = CreateSession::new().with_title("policy");
     let session = backend.server.create_session(create).await?.with_policy(policy).await?;
 

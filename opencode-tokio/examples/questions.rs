@@ -17,7 +17,7 @@ use std::io::{self, Write};
 
 use backend::{Backend, Result, line, show};
 use opencode_tokio::turn::{Question, QuestionAnswer};
-use opencode_tokio::{Ask, CreateSession, Permissions, QuestionReply, TurnRequest};
+use opencode_tokio::{Ask, CreateSession, QuestionReply, RunConfig, TurnRequest};
 use serde_json::json;
 use testkit::model::{Reply, Script};
 
@@ -34,7 +34,7 @@ async fn main() -> Result<()> {
     let script = Script::new()
         .then(Reply::new().tool("question", question))
         .then(Reply::new().text("So be it."));
-    let backend = Backend::start(script, Permissions::new()).await?;
+    let backend = Backend::start(script, RunConfig::new()).await?;
     let session = backend.server.create_session(CreateSession::new().with_title("q")).await?;
 
     // Asks come with the events, instead of to a handler.

@@ -17,7 +17,7 @@ mod backend;
 
 use backend::{Backend, Result, show};
 use opencode_tokio::session::schemars::{self, JsonSchema};
-use opencode_tokio::{AnswerSchema, CreateSession, Permissions};
+use opencode_tokio::{AnswerSchema, CreateSession, RunConfig};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::model::Reply;
@@ -47,7 +47,7 @@ enum Severity {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let backend = Backend::start(scripted(1, "high").into(), Permissions::new()).await?;
+    let backend = Backend::start(scripted(1, "high").into(), RunConfig::new()).await?;
     let first = backend.script("first", scripted(0, "urgent"));
     let session = backend.server.create_session(CreateSession::new().with_title("review")).await?;
 

@@ -22,8 +22,9 @@ use opencode_proto::{
 };
 
 use super::files::find;
+use super::gate::Gate;
 use super::{Policy, PolicyObserver};
-use crate::http::Http;
+use crate::http::{Calls, Http};
 use crate::runtime::blocking::unblock;
 use crate::runtime::wait::{BoxFuture, First, poll_timer, race};
 use crate::runtime::{Runtime, Timer};
@@ -36,6 +37,7 @@ mod tests;
 pub(super) struct PolicyDriver {
     confirm: Option<Handler<PermissionKind>>,
     observer: Option<PolicyObserver>,
+    gate: Option<Gate>,
     inbox: UnboundedSender<JudgeInput>,
     running: Shared<BoxFuture<()>>,
 }
@@ -57,6 +59,7 @@ impl PolicyDriver {
     pub(super) fn new(
         policy: Policy,
         judge: PolicyJudge,
+        gate: Option<Gate>,
         http: Http,
         directory: Option<String>,
     ) -> Self {
@@ -64,16 +67,16 @@ impl PolicyDriver {
         let running = JudgeLoop {
             judge,
             runtime: Arc::clone(http.runtime()),
-            http,
-            directory,
+            calls: Calls::new(http, directory),
             inputs,
-            work: FuturesUnordered::new(),
+            looks: FuturesUnordered::new(),
             requests: BTreeMap::new(),
             timer: None,
         };
         Self {
             confirm: policy.confirm,
             observer: policy.observer,
+            gate,
             inbox,
             running: running.run().boxed().shared(),
         }
@@ -102,6 +105,10 @@ impl PolicyDriver {
                     tracing::debug!(permission, reply, %reason, "policy decided");
                     if let Some(observer) = &self.observer {
                         observer(&verdict);
+                    }
+                    // The approval has to be there before the server gets the reply.
+                    if let (Some(gate), Some(line)) = (&self.gate, verdict.allowed_command_line()) {
+                        gate.approve(line).await;
                     }
                     return verdict.reply;
                 }
@@ -153,25 +160,22 @@ impl Drop for Withdrawal<'_> {
 /// The judge with everything that it waits for.
 struct JudgeLoop {
     judge: PolicyJudge,
-    http: Http,
-    directory: Option<String>,
     runtime: Arc<dyn Runtime>,
+    calls: Calls,
     inputs: UnboundedReceiver<JudgeInput>,
-    work: FuturesUnordered<BoxFuture<Done>>,
+    looks: FuturesUnordered<BoxFuture<Look>>,
     requests: BTreeMap<PermissionId, UnboundedSender<RequestOutput>>,
     timer: Option<Pin<Box<dyn Timer>>>,
 }
 
-/// Finished work.
-enum Done {
-    Call(ApiCallId, ApiReply),
-    Files(FileQuestionId, Vec<FileFinding>),
-}
+/// A question about files with its findings.
+type Look = (FileQuestionId, Vec<FileFinding>);
 
 /// Reason to go on.
-enum Turnout {
-    Done(Done),
+enum JudgeEvent {
     Input(JudgeInput),
+    Look(Look),
+    Reply(ApiCallId, ApiReply),
     Timeout,
 }
 
@@ -183,20 +187,20 @@ impl JudgeLoop {
             let Some(next) = poll_fn(|cx| self.poll_next(wake, cx)).await else { return };
             let now = self.runtime.now();
             match next {
-                Turnout::Done(Done::Call(id, reply)) => self.judge.handle_reply(id, reply, now),
-                Turnout::Done(Done::Files(id, found)) => self.judge.handle_files(id, &found, now),
-                Turnout::Input(JudgeInput::Ask(ask, outputs)) => {
+                JudgeEvent::Reply(id, reply) => self.judge.handle_reply(id, reply, now),
+                JudgeEvent::Look((id, found)) => self.judge.handle_files(id, &found, now),
+                JudgeEvent::Input(JudgeInput::Ask(ask, outputs)) => {
                     self.requests.insert(ask.request.id.clone(), outputs);
                     self.judge.handle_ask(ask, now);
                 }
-                Turnout::Input(JudgeInput::Confirm(id, reply)) => {
+                JudgeEvent::Input(JudgeInput::Confirm(id, reply)) => {
                     self.judge.handle_confirm(&id, reply, now);
                 }
-                Turnout::Input(JudgeInput::Withdrawn(id)) => {
+                JudgeEvent::Input(JudgeInput::Withdrawn(id)) => {
                     self.requests.remove(&id);
                     self.judge.handle_withdrawn(&id, now);
                 }
-                Turnout::Timeout => self.judge.handle_timeout(now),
+                JudgeEvent::Timeout => self.judge.handle_timeout(now),
             }
         }
     }
@@ -204,14 +208,7 @@ impl JudgeLoop {
     fn carry_out(&mut self) -> Option<Instant> {
         loop {
             match self.judge.poll_action() {
-                PolicyAction::Call(call) => {
-                    let (http, directory) = (self.http.clone(), self.directory.clone());
-                    let reply = async move {
-                        let id = call.id;
-                        Done::Call(id, http.answer(*call, directory.as_deref()).await)
-                    };
-                    self.work.push(reply.boxed());
-                }
+                PolicyAction::Call(call) => self.calls.begin(*call),
                 PolicyAction::Confirm(ask) => {
                     let id = ask.request.id.clone();
                     self.tell(&id, RequestOutput::Confirm(*ask));
@@ -225,9 +222,9 @@ impl JudgeLoop {
                     let runtime = Arc::clone(&self.runtime);
                     let found = async move {
                         let find_all = move || paths.iter().map(|path| find(path)).collect();
-                        Done::Files(id, unblock(&runtime, find_all).await)
+                        (id, unblock(&runtime, find_all).await)
                     };
-                    self.work.push(found.boxed());
+                    self.looks.push(found.boxed());
                 }
                 PolicyAction::Wait(wake) => return wake,
             }
@@ -242,17 +239,24 @@ impl JudgeLoop {
     }
 
     /// Returns the next input; `None` when the inbox is closed.
-    fn poll_next(&mut self, wake: Option<Instant>, cx: &mut Context<'_>) -> Poll<Option<Turnout>> {
+    fn poll_next(
+        &mut self,
+        wake: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<JudgeEvent>> {
         if let Poll::Ready(input) = self.inputs.poll_next_unpin(cx) {
-            return Poll::Ready(input.map(Turnout::Input));
+            return Poll::Ready(input.map(JudgeEvent::Input));
         }
-        if let Poll::Ready(Some(done)) = self.work.poll_next_unpin(cx) {
-            return Poll::Ready(Some(Turnout::Done(done)));
+        if let Poll::Ready((id, reply)) = self.calls.poll_reply(cx) {
+            return Poll::Ready(Some(JudgeEvent::Reply(id, reply)));
+        }
+        if let Poll::Ready(Some(look)) = self.looks.poll_next_unpin(cx) {
+            return Poll::Ready(Some(JudgeEvent::Look(look)));
         }
         match wake {
             Some(at) => {
                 let timeout = poll_timer(&*self.runtime, &mut self.timer, at, cx);
-                timeout.map(|()| Some(Turnout::Timeout))
+                timeout.map(|()| Some(JudgeEvent::Timeout))
             }
             None => Poll::Pending,
         }

@@ -59,6 +59,14 @@ pub enum PolicyError {
         /// Pattern of the subjects.
         pattern: String,
     },
+    /// The policy allows some commands, and the server runs command lines without a permission
+    /// request in which OpenCode finds no command.
+    #[error(
+        "the server runs some command lines without asking the policy: start a server on this \
+         machine with `Policy::server_config`, allow all commands or none, or accept the risk with \
+         `Policy::with_unasked_commands`"
+    )]
+    UnaskedCommands,
     /// The rules of the session cannot be read.
     #[error("cannot read the rules of the session: create another session")]
     Unreadable,

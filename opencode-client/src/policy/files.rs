@@ -13,6 +13,10 @@ mod tests;
 /// Links that Linux follows in one path.
 const LINKS_MAX: usize = 40;
 
+/// Directories with files that are different ones to each process: the server would follow
+/// `/proc/self/cwd` to another place.
+const PER_PROCESS: [&str; 2] = ["/dev/fd", "/proc"];
+
 /// Looks up an absolute path. Blocks.
 pub(super) fn find(path: &Path) -> FileFinding {
     let Ok(real) = real(path) else { return FileFinding::unknown() };
@@ -50,6 +54,9 @@ fn real(path: &Path) -> io::Result<PathBuf> {
             continue;
         }
         let next = real.join(&name);
+        if PER_PROCESS.iter().any(|directory| next.starts_with(directory)) {
+            return Err(io::Error::other("a file of one process"));
+        }
         match fs::symlink_metadata(&next) {
             Ok(found) if found.is_symlink() => {
                 links += 1;

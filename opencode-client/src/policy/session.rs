@@ -11,6 +11,7 @@ use opencode_proto::policy::{
 };
 
 use super::driver::PolicyDriver;
+use super::gate::Gate;
 use super::{Policy, PolicyError, files};
 use crate::runtime::blocking::unblock;
 use crate::session::Session;
@@ -30,7 +31,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Unasked`] when the server would allow a use without asking. Other errors when
+    /// [`PolicyError::Unasked`] when the server would allow a use without asking, and
+    /// [`PolicyError::UnaskedCommands`] when it would run some command lines so. Other errors when
     /// the rights of the agents or the directories of the policy cannot be determined.
     ///
     /// # Cancel safety
@@ -62,6 +64,10 @@ impl Session {
         if let Some(Unasked { agent, permission, pattern, .. }) = settings.unasked(&rights) {
             return Err(PolicyError::Unasked { agent, permission, pattern });
         }
+        let gate = if settings.may_run_commands() { Gate::find(&http, at).await? } else { None };
+        if gate.is_none() && settings.needs_command_gate() {
+            return Err(PolicyError::UnaskedCommands);
+        }
         let paths = http.call(&ReadPaths::new(), at).await?;
         let runtime = Arc::clone(http.runtime());
         let (session, of) = (self.id().clone(), settings.clone());
@@ -69,7 +75,7 @@ impl Session {
             resolve(&of, &paths, PolicyScope::new(session, paths.clone()))
         });
         let judge = PolicyJudge::new(settings.clone(), scope.await?);
-        Ok(PolicyDriver::new(policy, judge, http, directory))
+        Ok(PolicyDriver::new(policy, judge, gate, http, directory))
     }
 }
 

@@ -8,8 +8,9 @@ use opencode_proto::{HubSettings, ServeSettings};
 use crate::http::HttpLimits;
 use crate::process::startup_retry::StartupRetry;
 
-/// A server to start and how. The default is one on a free port of this machine, with a password that nobody knows, and
-/// with private directories.
+/// A server to start. The default is a server on a free port of this machine, with a random password
+/// and private directories. The password is in the environment of the server, so tools, plugins and
+/// MCP servers that OpenCode starts can read it, and use the whole API with it.
 ///
 /// ```
 /// use opencode_tokio::{Permissions, RunConfig, ServeRequest};

@@ -559,3 +559,22 @@ fn debug_shows_no_contents() {
     assert!(!shown.contains("secret"), "{shown}");
     assert!(shown.contains("/run/1/home/.opencode/opencode.json") && shown.contains("KEY"));
 }
+
+#[test]
+fn a_command_gate_is_the_shell_of_the_config() {
+    let config = config(Isolation::none()).with_command_gate(CommandGate::Approved);
+    let plan = plan(&config, &user());
+    let content: Json = var(&plan, "OPENCODE_CONFIG_CONTENT").unwrap().parse().unwrap();
+    let shell = "/run/1/command-gate/bash";
+    assert_eq!(content, JsonObject::new().with("shell", shell).into());
+    let script = plan.files.iter().find(|file| file.path == Path::new(shell)).unwrap();
+    assert_eq!(script.mode, 0o700);
+    assert!(directories(&plan).contains(&"/run/1/command-gate/approved"));
+    let approvals = CommandGate::approvals(Path::new(shell));
+    assert_eq!(approvals.as_deref(), Some(Path::new("/run/1/command-gate/approved")));
+    for other in ["/bin/bash", "/x/command-gate/zsh", "/command-gate", "bash", ""] {
+        assert_eq!(CommandGate::approvals(Path::new(other)), None, "{other}");
+    }
+    assert_eq!(config.check(), Err(RunConfigError::CommandGate), "`opencode run` has no approvals");
+    assert_eq!(config.check_for_serve(), Ok(()));
+}

@@ -6,12 +6,17 @@ use crate::flags::check_extra;
 use crate::isolation::layers::layered;
 use crate::isolation::variables::reserved_variables;
 use crate::permission::{AskSupport, check_rules};
-use crate::{Approval, Json, JsonObject, ProjectConfig, RunConfig, RunConfigError, RunFlags};
+use crate::{
+    Approval, CommandGate, Json, JsonObject, ProjectConfig, RunConfig, RunConfigError, RunFlags,
+};
 
 pub(super) fn run(config: &RunConfig) -> Result<(), RunConfigError> {
     let has_approval = config.flags.approval() == Approval::Auto
         || config.extra_flags.has_any_on(&["auto", "yolo", "dangerously-skip-permissions"]);
     common(config, if has_approval { AskSupport::Present } else { AskSupport::Missing })?;
+    if config.command_gate == CommandGate::Approved {
+        return Err(RunConfigError::CommandGate);
+    }
     not_empty("--agent", config.agent.as_deref())?;
     flags(&config.flags)?;
     config.extra_flags.iter().try_for_each(|(name, _)| check_extra(name))

@@ -121,3 +121,51 @@ impl Operation for ConfiguredModel {
         Pace::Boot
     }
 }
+
+/// Reads the shell of the `bash` tool in a directory's configuration. `GET /config`.
+///
+/// The result is `None` for a configuration without a shell; OpenCode then takes the user's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfiguredShell;
+
+impl ConfiguredShell {
+    /// Creates the operation.
+    pub const fn new() -> Self {
+        Self
+    }
+
+    fn call() -> Call {
+        Call::get(["config"])
+    }
+}
+
+impl Operation for ConfiguredShell {
+    type Output = Option<String>;
+
+    fn request(&self) -> Request<Bytes> {
+        Self::call().request()
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<Option<String>, ApiError> {
+        #[derive(Deserialize)]
+        struct WireShellConfig<'a> {
+            #[serde(borrow, default)]
+            shell: Option<&'a RawValue>,
+        }
+        Self::call().read(response, |body| {
+            one(body, |raw| {
+                let wire: WireShellConfig<'_> = serde_json::from_str(raw.get())?;
+                Ok(wire.shell.and_then(string))
+            })
+        })
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Safe
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Boot
+    }
+}

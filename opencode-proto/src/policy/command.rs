@@ -23,11 +23,7 @@ pub(super) struct Command {
 /// the redirection of a group (`{ a; } > b`) nor `cd`, and finds no command in `{touch,x}` or
 /// `[[ 'a[$(b)]' -eq 0 ]]`.
 pub(super) fn read(request: &PermissionRequest) -> Option<Vec<Command>> {
-    #[derive(Deserialize)]
-    struct BashMetadata {
-        command: String,
-    }
-    let line = request.metadata.as_ref()?.decode::<BashMetadata>().ok()?.command;
+    let line = line(request)?;
     let commands = shell::commands(&line)?;
     let shown = |command: &SimpleCommand| {
         let texts = [&line[command.whole.clone()], &line[command.bare.clone()]];
@@ -42,6 +38,16 @@ pub(super) fn read(request: &PermissionRequest) -> Option<Vec<Command>> {
         .collect::<Option<_>>()?;
     let is_read = |pattern: &String| read.iter().any(|command| command.shown == *pattern);
     request.patterns.iter().all(is_read).then_some(read)
+}
+
+/// Returns the command line of a request for the `bash` tool.
+pub(super) fn line(request: &PermissionRequest) -> Option<String> {
+    #[derive(Deserialize)]
+    struct BashMetadata {
+        command: String,
+    }
+    let metadata = request.metadata.as_ref()?.decode::<BashMetadata>();
+    metadata.ok().map(|metadata| metadata.command)
 }
 
 /// Returns the decision of the rules about the commands; `None` when a command has no rule and no

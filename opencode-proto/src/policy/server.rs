@@ -1,6 +1,8 @@
 //! Rules of a server, compared with a policy: a policy decides only what the server asks for.
 
-use opencode_config::{PermissionAction, PermissionRule, Permissions, RunConfig, wildcard_matches};
+use opencode_config::{
+    CommandGate, PermissionAction, PermissionRule, Permissions, RunConfig, wildcard_matches,
+};
 use serde_json::json;
 
 use super::command;
@@ -118,11 +120,18 @@ impl PolicySettings {
     ///
     /// Besides [`server_permissions`](Self::server_permissions), the configuration makes a turn go
     /// on when several calls are refused at once, which keeps the messages of all refusals but one
-    /// from the model (`experimental.continue_loop_on_deny`).
+    /// from the model (`experimental.continue_loop_on_deny`). For a policy that allows some commands,
+    /// the shell of the server runs approved command lines only
+    /// ([`CommandGate::Approved`]).
     #[must_use]
     pub fn server_config(&self, config: RunConfig) -> RunConfig {
         let go_on = json!({ "experimental": { "continue_loop_on_deny": true } });
-        config.with_overrides(go_on).with_permission(self.server_permissions())
+        let config = config.with_overrides(go_on).with_permission(self.server_permissions());
+        if self.needs_command_gate() {
+            config.with_command_gate(CommandGate::Approved)
+        } else {
+            config
+        }
     }
 
     /// Returns the rules for a server that is started for the policy.
@@ -155,6 +164,19 @@ impl PolicySettings {
             };
         }
         INNER.into_iter().fold(permissions, Permissions::allow)
+    }
+
+    /// Returns whether the session may run commands.
+    pub fn may_run_commands(&self) -> bool {
+        self.can_use("bash")
+    }
+
+    /// Returns whether the policy needs a server with a command gate: it allows some commands, and
+    /// not all.
+    pub fn needs_command_gate(&self) -> bool {
+        !self.accepts_unasked_commands()
+            && self.may_run_commands()
+            && !command::allows_everything(self.rules())
     }
 
     fn can_use(&self, key: &str) -> bool {

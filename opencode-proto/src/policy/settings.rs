@@ -31,6 +31,7 @@ pub struct PolicySettings {
     subagents: Subagents,
     unruled: Unruled,
     guard: Guard,
+    unasked_commands: UnaskedCommands,
 }
 
 /// Decision about permission requests that the rules of a policy leave open.
@@ -61,6 +62,14 @@ enum Subagents {
     #[default]
     Allowed,
     Forbidden,
+}
+
+/// Treatment of servers that run some command lines without asking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum UnaskedCommands {
+    Accepted,
+    #[default]
+    Refused,
 }
 
 impl PolicySettings {
@@ -148,6 +157,17 @@ impl PolicySettings {
         self
     }
 
+    /// Accepts servers without a command gate.
+    ///
+    /// OpenCode runs command lines without asking in which its parser finds no command. So a policy
+    /// that allows some commands needs a server whose shell runs approved lines only, as servers with
+    /// the [configuration](Self::server_config) of the policy have. On other servers, a model can run
+    /// any command.
+    #[must_use]
+    pub fn with_unasked_commands(self) -> Self {
+        Self { unasked_commands: UnaskedCommands::Accepted, ..self }
+    }
+
     /// Refuses tool calls after the first `tool_calls_max` calls of the session and its subagents
     /// together, over all turns.
     ///
@@ -203,6 +223,10 @@ impl PolicySettings {
     /// Returns the decision about requests that the rules leave open.
     pub fn unruled(&self) -> Unruled {
         self.unruled
+    }
+
+    pub(super) fn accepts_unasked_commands(&self) -> bool {
+        self.unasked_commands == UnaskedCommands::Accepted
     }
 
     pub(super) fn guard(&self) -> &Guard {

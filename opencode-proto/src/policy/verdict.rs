@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::command::line;
 use crate::api::PermissionReply;
 use crate::{PermissionRequest, SessionId};
 
@@ -26,6 +27,15 @@ pub struct PolicyVerdict {
     pub reply: PermissionReply,
     /// The reason of the decision.
     pub reason: PolicyReason,
+}
+
+impl PolicyVerdict {
+    /// Returns the command line that the verdict allows to run, as the shell gets the line; `None`
+    /// for a refusal, and for every other permission than `bash`.
+    pub fn allowed_command_line(&self) -> Option<String> {
+        let is_allowed = matches!(self.reply, PermissionReply::Always | PermissionReply::Once);
+        (is_allowed && self.request.permission == "bash").then(|| line(&self.request)).flatten()
+    }
 }
 
 /// Reason of a policy's decision.

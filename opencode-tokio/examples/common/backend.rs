@@ -7,7 +7,7 @@ use std::io;
 use opencode_tokio::event::Part;
 use opencode_tokio::process::Binary;
 use opencode_tokio::{
-    ModelRef, OpenCode, Permissions, RunConfig, ServeRequest, Server, TurnEvent, TurnEventKind,
+    ModelRef, OpenCode, RunConfig, ServeRequest, Server, TurnEvent, TurnEventKind,
 };
 use tempfile::TempDir;
 use testkit::model::{ModelServer, Script};
@@ -25,11 +25,10 @@ pub(crate) struct Backend {
 impl Backend {
     /// Starts a server. `--model provider/model` asks that model; otherwise `script` is what a
     /// model on this machine answers.
-    pub(crate) async fn start(script: Script, permissions: Permissions) -> Result<Self> {
+    pub(crate) async fn start(script: Script, config: RunConfig) -> Result<Self> {
         let project = tempfile::tempdir()?;
         let mut arguments = env::args().skip(1);
         let real = arguments.find(|argument| argument == "--model").and_then(|_| arguments.next());
-        let config = RunConfig::new().with_permission(permissions);
         let (config, model) = match real {
             Some(name) => (config.with_model(ModelRef::new(name)?), None),
             None => {

@@ -4,7 +4,7 @@ use opencode_tokio::config::PermissionAction;
 use opencode_tokio::{PermissionReply, Policy};
 use serde_json::{Value, json};
 
-use crate::world::{PolicyWorld, Verdicts};
+use crate::world::{PASSWORD, PolicyWorld, Verdicts};
 
 fn bash(command: &str) -> (&'static str, Value) {
     ("bash", json!({ "command": command, "description": "a command" }))
@@ -69,4 +69,21 @@ async fn a_rule_for_a_command_allows_only_literal_commands() {
     world.assert_outside_is_untouched();
     let refused = outcome.tools().filter(|tool| tool.state.status() == "error").count();
     assert_eq!(refused, 6, "{:?}", verdicts.texts());
+}
+
+/// Nothing hides the environment of a process from other processes of the same user.
+#[tokio::test]
+async fn commands_inherit_no_password_and_can_read_it_from_the_server() {
+    let world = PolicyWorld::new("password").await;
+    let policy = Policy::new().with_confirm(|_| async { PermissionReply::Once });
+    let session = world.session().await.with_policy(policy).await.unwrap();
+
+    let outcome = world
+        .play(&session, "password", [bash("env"), bash("tr '\\0' '\\n' < /proc/$PPID/environ")])
+        .await;
+
+    let outputs = outcome.tools().map(|tool| tool.state.output().unwrap().to_str().into_owned());
+    let [env, server] = &outputs.collect::<Vec<_>>()[..] else { panic!("two calls") };
+    assert!(env.contains("PATH=") && !env.contains(PASSWORD), "{env}");
+    assert!(server.contains(&format!("OPENCODE_SERVER_PASSWORD={PASSWORD}")), "{server}");
 }

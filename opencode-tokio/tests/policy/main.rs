@@ -5,6 +5,7 @@
 #[path = "../common/adapter.rs"]
 mod adapter;
 mod commands;
+mod escapes;
 mod files;
 mod limits;
 mod mcp;

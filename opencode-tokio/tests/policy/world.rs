@@ -21,7 +21,7 @@ use crate::on;
 /// Limit on the duration of a turn, long enough for a loaded machine.
 const LONG: Duration = Duration::from_secs(240);
 
-const PASSWORD: &str = "the password of the tests";
+pub(crate) const PASSWORD: &str = "the password of the tests";
 
 /// Content of files that must not reach the model.
 pub(crate) const SECRET: &str = "the-secret-of-the-tests";

@@ -15,7 +15,7 @@ fn drive(policy: Policy) -> (PolicyDriver, Server) {
     let (http, server) = world(HttpLimits::default());
     let scope = PolicyScope::new("ses_1", ServerPaths::new("/w", "/w"));
     let judge = PolicyJudge::new(policy.settings().clone(), scope);
-    (PolicyDriver::new(policy, judge, http, None), server)
+    (PolicyDriver::new(policy, judge, None, http, None), server)
 }
 
 fn entry(id: &str, permission: &str) -> String {

@@ -62,6 +62,9 @@ fn paths_that_cannot_be_followed_are_unknown() {
     let tree = tree();
     assert_eq!(tree.find("in/loop"), FileFinding::unknown());
     assert_eq!(tree.find("out/file/below"), FileFinding::unknown());
+    for path in ["/proc/self/cwd", "/proc", "/dev/fd/0", "/dev/stdin"] {
+        assert_eq!(find(Path::new(path)), FileFinding::unknown(), "{path}");
+    }
 }
 
 #[test]

@@ -120,3 +120,21 @@ fn unasked_commands_need_a_rule_for_all_commands() {
     assert_eq!(unasked(&some, &rules).as_deref(), Some("bash git *"), "`git $(x)` is unasked");
     assert_eq!(unasked(&PolicySettings::new().allow("bash"), &rules), None);
 }
+
+#[test]
+fn a_policy_for_some_commands_needs_a_gate() {
+    let gate = |settings: PolicySettings| {
+        let config = settings.server_config(RunConfig::new());
+        let is_approved = config.command_gate() == CommandGate::Approved;
+        assert_eq!(is_approved, settings.needs_command_gate());
+        is_approved
+    };
+    let some = PolicySettings::new().pattern("bash", "git *", Allow);
+    assert!(gate(some.clone()));
+    assert!(gate(PolicySettings::new().with_unruled(Unruled::Confirm)));
+    assert!(gate(PolicySettings::new().allow("bash").pattern("bash", "rm *", Deny)));
+    assert!(!gate(PolicySettings::new()), "no command can run");
+    assert!(!gate(PolicySettings::new().allow("bash")), "every command can run");
+    assert!(!gate(PolicySettings::new().allow("*").deny("bash")));
+    assert!(!gate(some.with_unasked_commands()));
+}
