@@ -32,7 +32,7 @@ fn a_run_and_a_turn_without_a_runtime() {
     let output = world.example(&["turn", &server.address, "Go [[turn]]"], Some("wrong"));
     assert!(!output.status.success());
     let complaint = String::from_utf8(output.stderr).unwrap();
-    assert!(complaint.contains("Unauthorized"), "{complaint}");
+    assert!(complaint.contains("the server rejected the credentials (status 401)"), "{complaint}");
 }
 
 struct World {

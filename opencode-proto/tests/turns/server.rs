@@ -1,17 +1,16 @@
 //! Recordings, and the server at any point of one.
 
-#![allow(clippy::disallowed_types, reason = "a recording is JSON of any kind")]
-
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use opencode_proto::fuzzing::{WrittenMessage, WrittenServer};
 use opencode_proto::{
-    ApiCall, ApiReply, MessageId, Role, ServerEvent, ServerEventKind, SessionId, SessionStatus,
-    SseEvent, SseFramer,
+    ApiCall, ApiReply, MessageId, PartKey, Role, ServerEvent, ServerEventKind, SessionId,
+    SessionStatus, SseEvent, SseFramer,
 };
+use serde_json::value::RawValue;
 
 /// The names of all recordings.
 pub(crate) fn recordings() -> Vec<String> {
@@ -112,8 +111,12 @@ impl Server {
     pub(crate) fn apply(&mut self, event: &ServerEvent) {
         let Some(id) = &event.session else { return };
         let (session, server) = (id.to_string(), &mut self.written);
-        let json: serde_json::Value = serde_json::from_slice(&event.raw).unwrap();
-        let properties = &json["properties"];
+        let WrittenEvent { properties } = serde_json::from_slice(&event.raw).unwrap();
+        let property = |name: &str| -> &RawValue {
+            let fields: BTreeMap<String, &RawValue> =
+                serde_json::from_str(properties.get()).unwrap();
+            fields[name]
+        };
         match &event.kind {
             ServerEventKind::SessionCreated(info) => {
                 if let Some(parent) = &info.parent {
@@ -124,7 +127,7 @@ impl Server {
                 server.statuses.remove(&session);
             }
             ServerEventKind::SessionStatus(_) => {
-                server.statuses.insert(session, properties["status"].to_string());
+                server.statuses.insert(session, property("status").to_string());
             }
             ServerEventKind::MessageUpdated(info) => {
                 let messages = server.messages.entry(session).or_default();
@@ -144,7 +147,7 @@ impl Server {
                 let Some(known) = messages.iter_mut().find(|known| *message == *known.id) else {
                     return;
                 };
-                set_part(&mut known.parts, &properties["part"]);
+                set_part(&mut known.parts, part.key(), property("part"));
             }
             ServerEventKind::PermissionAsked(_) => server.permissions.push(properties.to_string()),
             ServerEventKind::PermissionReplied { request, .. } => {
@@ -160,8 +163,15 @@ impl Server {
     }
 }
 
-fn set_part(parts: &mut Vec<String>, part: &serde_json::Value) {
-    let id = format!("\"id\":{}", part["id"]);
+/// An event as written: a listing repeats the parts of events to the letter.
+#[derive(serde::Deserialize)]
+struct WrittenEvent<'a> {
+    #[serde(borrow)]
+    properties: &'a RawValue,
+}
+
+fn set_part(parts: &mut Vec<String>, key: &PartKey, part: &RawValue) {
+    let id = format!("\"id\":\"{}\"", key.part.as_ref().unwrap().as_str());
     let json = part.to_string();
     match parts.iter_mut().find(|known| known.contains(&id)) {
         Some(known) => *known = json,
