@@ -1,8 +1,8 @@
-//! Servers: started by this library, or attached.
+//! Servers, started by this library or attached.
 //!
 //! [`OpenCode::serve`](crate::OpenCode::serve) starts a [`Server`],
-//! [`OpenCode::attach`](crate::OpenCode::attach) uses one that is running. [`Server::call`] carries
-//! out any operation of [`api`](crate::api).
+//! [`OpenCode::attach`](crate::OpenCode::attach) attaches to a running one. [`Server::call`]
+//! carries out any operation of [`api`](crate::api).
 
 mod attach;
 pub(crate) mod core;
@@ -49,12 +49,13 @@ pub use opencode_proto::{
     ServeSettings,
 };
 
-/// A running server. Cloning it is cheap.
+/// A running server. Clones are cheap.
 ///
-/// A server that [`OpenCode::serve`](crate::OpenCode::serve) started lives until it is stopped, or until the last clone,
-/// and everything made from it, is dropped. That drop ends the process and everything that its tools started, and
-/// removes its private files, before it returns, which blocks the thread for some milliseconds; [`stop`](Self::stop)
-/// does not. A server that was attached to goes on.
+/// A server that [`OpenCode::serve`](crate::OpenCode::serve) started lives until the server is
+/// stopped, or until the last clone, and everything made from a clone, is dropped. That last drop
+/// ends the process and everything that the server's tools started, and removes the private files,
+/// before the drop returns, which blocks the thread for some milliseconds; [`stop`](Self::stop)
+/// does not block. An attached server keeps running.
 #[derive(Clone)]
 pub struct Server {
     pub(crate) inner: Arc<ServerInner>,
@@ -65,52 +66,55 @@ impl Server {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Where it is: `http://127.0.0.1:4096`, without a password.
+    /// Returns the URL of the server, such as `http://127.0.0.1:4096`, without a password.
     pub fn url(&self) -> String {
         self.inner.http.endpoint().to_string()
     }
 
-    /// Its version; `None` before 1.0.224, when servers did not say.
+    /// Returns the version of the server; `None` before 1.0.224, where servers do not report one.
     pub fn version(&self) -> Option<&Version> {
         self.inner.version.as_ref()
     }
 
-    /// The project's directory; `None` for the one in which a server that was attached to was started.
+    /// Returns the project's directory; `None` for the directory in which an attached server was
+    /// started.
     pub fn directory(&self) -> Option<&str> {
         self.inner.directory.as_deref()
     }
 
-    /// Where something is to work that asks for this directory, or for none: as its machine knows it. Blocks.
+    /// Resolves a requested directory to a path on the server's machine; `None` requests the
+    /// server's own directory. Blocks.
     pub(crate) fn place_of(&self, path: Option<&Path>) -> Result<Option<PathBuf>, NoDirectory> {
         match path {
-            // Elsewhere nobody can look.
+            // An attached server may run on another machine, whose directories cannot be checked.
             Some(path) if self.inner.local.is_none() => Ok(Some(path.to_owned())),
             Some(path) => existing(Some(path)).map(Some),
             None => Ok(self.directory().map(PathBuf::from)),
         }
     }
 
-    /// Its process; `None` when it was attached to.
+    /// Returns the id of the server's process; `None` for an attached server.
     pub fn process_id(&self) -> Option<u32> {
         self.inner.local.as_ref().map(Local::process_id)
     }
 
-    /// The command it was started with, as a shell would take it; `None` when it was attached to.
+    /// Returns the command that started the server, quoted for a shell; `None` for an attached
+    /// server.
     pub fn command(&self) -> Option<&str> {
         self.inner.local.as_ref().map(Local::command)
     }
 
-    /// What was not as it should be and did not keep it from starting.
+    /// Returns the warnings of the start: problems that did not prevent the start.
     pub fn warnings(&self) -> &[Warning] {
         self.inner.local.as_ref().map_or(&[], Local::warnings)
     }
 
-    /// When its process was started; `None` when it was attached to.
+    /// Returns the start time of the server's process; `None` for an attached server.
     pub(crate) fn started(&self) -> Option<Instant> {
         self.inner.local.as_ref().map(Local::started)
     }
 
-    /// The warnings of a server that nobody else has.
+    /// Returns the warnings of a server that has no other clone.
     pub(crate) fn into_warnings(self) -> Vec<Warning> {
         let local = Arc::into_inner(self.inner).and_then(|inner| inner.local);
         local.map(Local::into_warnings).unwrap_or_default()
@@ -120,20 +124,21 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// What the server answered, or why it could not be asked: [`CallError::reached`] says whether it may have been done.
+    /// When the server answers with an error, or the request fails: [`CallError::reached`] returns
+    /// the state of the delivery, that is, if the operation may have been carried out.
     ///
     /// # Cancel safety
     ///
-    /// The server may have done it.
+    /// The server may have carried out a cancelled operation.
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Output, CallError> {
         self.inner.http.call(operation, self.directory()).await
     }
 
-    /// Asks the server how it is. `GET /global/health`.
+    /// Requests the health of the server. `GET /global/health`.
     ///
     /// # Errors
     ///
-    /// When it does not answer; before 1.0.224, always.
+    /// When the server does not answer; before 1.0.224, always.
     ///
     /// # Cancel safety
     ///
@@ -142,13 +147,14 @@ impl Server {
         self.inner.http.call(&Health::new(), None).await
     }
 
-    /// Whether its process has not ended. Of a server that was attached to, nobody knows: `true`.
+    /// Returns `true` until the server's process exits, and always for an attached server, whose
+    /// process is unknown.
     pub fn is_running(&self) -> bool {
         self.inner.is_running()
     }
 
-    /// Waits until its process has ended, by whose doing ever, and says how. For a server that was attached to, this
-    /// waits for ever.
+    /// Waits for the process to exit, for any reason, and returns the outcome. Waits forever for an
+    /// attached server.
     ///
     /// # Cancel safety
     ///
@@ -158,11 +164,12 @@ impl Server {
         ServeOutcome::clone(&*exit.exited().await)
     }
 
-    /// Stops the server: aborts its busy sessions (`POST /session/{sessionID}/abort`, 3 seconds at most), asks the
-    /// process to end twice, kills it, ends what its tools left running, and removes its private files. May be called
-    /// more than once, by any clone; all get the same outcome.
+    /// Stops the server: aborts the busy sessions (`POST /session/{sessionID}/abort`, 3 seconds at
+    /// most), asks the process to end twice, kills the process, ends the processes that tools left
+    /// running, and removes the private files. May be called more than once, by any clone; all
+    /// calls return the same outcome.
     ///
-    /// Of a server that was attached to, nothing ends: it is not ours.
+    /// An attached server is left running: this library did not start that server.
     ///
     /// # Errors
     ///
@@ -170,7 +177,8 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// A server that was asked to end goes on ending. Its files may stay until it is stopped again or dropped.
+    /// A server that was asked to end continues to end. The private files may stay until the server
+    /// is stopped again or dropped.
     pub async fn stop(&self) -> Result<ServerReport, StopError> {
         Box::pin(stop::stop(&self.inner)).await
     }

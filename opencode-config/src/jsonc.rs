@@ -61,7 +61,7 @@ pub fn parse_jsonc(text: &[u8]) -> Result<JsonObject, JsoncError> {
     }
 }
 
-/// Reads JSON, also with comments and trailing commas, like [`parse_jsonc`](crate::parse_jsonc).
+/// Reads JSON, also with comments and trailing commas, like [`parse_jsonc`].
 impl FromStr for Json {
     type Err = JsoncError;
 
@@ -71,7 +71,7 @@ impl FromStr for Json {
 }
 
 /// Reads a JSON object, also with comments and trailing commas, like
-/// [`parse_jsonc`](crate::parse_jsonc).
+/// [`parse_jsonc`].
 impl FromStr for JsonObject {
     type Err = JsoncError;
 

@@ -1,4 +1,4 @@
-//! A server that runs already.
+//! Attaching to a running server.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{Server, health};
 pub(crate) async fn attach(host: Arc<Host>, request: AttachRequest) -> Result<Server, AttachError> {
     let AttachRequest { url, credentials, directory, start_limit, limits, events } = request;
     let endpoint = Endpoint::parse(&url, credentials.as_ref())?;
-    // Without the password that may have been in it.
+    // The endpoint's form of the URL has no password.
     let url = endpoint.to_string();
     let http = Http::new(Arc::clone(&host.runtime), endpoint, limits);
     let checked =

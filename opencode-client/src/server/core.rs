@@ -10,14 +10,14 @@ use crate::http::Http;
 use crate::process::binary::Version;
 use crate::process::host::Host;
 
-/// What all clones of a server, and all that is made from it, share.
+/// State shared by all clones of a server and everything made from a clone.
 pub(crate) struct ServerInner {
     pub(crate) http: Http,
     pub(crate) host: Arc<Host>,
-    /// What is asked for: `None` is where the server was started.
+    /// The directory of requests; `None` for the directory in which the server was started.
     pub(crate) directory: Option<String>,
     pub(super) version: Option<Version>,
-    /// `None`: somebody else's.
+    /// `None` for an attached server.
     pub(super) local: Option<Local>,
     events: HubSettings,
     hubs: Hubs,
@@ -50,15 +50,15 @@ impl ServerInner {
         Self { events, ..self }
     }
 
-    /// Follows a session that works in this directory, and its descendants.
+    /// Follows a session that works in this directory, and the descendants of the session.
     pub(crate) fn follow(&self, session: SessionId, directory: Option<String>) -> Follower {
-        // Not the stream of all directories: OpenCode says there that it is connected before it listens to anything,
-        // and what a prompt sets off at once would be lost.
+        // Not the stream of all directories: OpenCode announces that stream as connected before
+        // OpenCode subscribes to events, so the first events of a prompt would be lost.
         let server = self.hub_server(EventStream::Directory, directory);
         self.hubs.follow(server, Some(session))
     }
 
-    /// Follows everything.
+    /// Follows all events of the stream in the settings.
     pub(crate) fn follow_all(&self) -> Follower {
         let server = self.hub_server(self.events.stream, self.directory.clone());
         self.hubs.follow(server, None)
@@ -80,7 +80,7 @@ impl ServerInner {
         self.message_ids.next(runtime.epoch_ms(), runtime.secret())
     }
 
-    /// The server has just created something, at this time by its clock.
+    /// Records the server's time of an object that the server created just now, in milliseconds.
     pub(crate) fn observe_time(&self, created_ms: u64) {
         self.message_ids.observe(created_ms, self.host.runtime.epoch_ms());
     }
@@ -89,7 +89,7 @@ impl ServerInner {
         self.local.as_ref().is_none_or(|local| local.life().ended.value().is_none())
     }
 
-    /// The end of its process, for tasks that must not keep it alive.
+    /// Returns the exit of the server's process, for tasks that must not keep the process alive.
     pub(crate) fn exit(&self) -> ServerExit {
         ServerExit { life: self.local.as_ref().map(|local| Arc::clone(local.life())) }
     }

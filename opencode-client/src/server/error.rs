@@ -12,101 +12,102 @@ use crate::process::launch::SpawnError;
 use crate::process::private_dir::PrivateDirError;
 use crate::runtime::describe::debug_as_chain;
 
-/// Why no server was started. Nothing of it is left.
+/// An error of the start of a server. Processes and files of the failed start are removed.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// OpenCode is not installed where it was looked for.
+    /// OpenCode was not found at any searched location.
     #[error(transparent)]
     Binary(#[from] BinaryNotFound),
-    /// The configuration cannot be passed on.
+    /// The configuration cannot be passed to the server.
     #[error("the server's configuration is not usable")]
     Config(#[from] RunConfigError),
-    /// The project's directory is not there.
+    /// The project's directory is not accessible.
     #[error("cannot serve {}", path.display())]
     Directory {
-        /// The directory.
+        /// The project's directory.
         path: PathBuf,
-        /// Why not.
+        /// The reason of the failure.
         source: io::Error,
     },
-    /// It ended before it was ready.
+    /// The process exited before the server was ready.
     #[error("`{command}`: {}", .outcome.end)]
     Ended {
-        /// The command, as a shell would take it.
+        /// The command of the server, quoted for a shell.
         command: String,
-        /// How it ended, and what it printed.
+        /// The end of the process, with the output.
         outcome: Box<ServeOutcome>,
     },
-    /// OpenCode does not accept its configuration, of which the user's and the project's can be part.
+    /// OpenCode rejected the configuration, which can include the user's and the project's files.
     #[error("`{command}`: {message}")]
     InvalidConfig {
-        /// The command, as a shell would take it.
+        /// The command of the server, quoted for a shell.
         command: String,
-        /// What is wrong, in OpenCode's words.
+        /// OpenCode's description of the fault.
         message: String,
-        /// The end of its standard error.
+        /// The end of the server's standard error.
         stderr: String,
     },
-    /// It cannot listen where it was told to: for the most part because the port is in use.
+    /// The server cannot listen on the requested address, mostly because the port is in use.
     #[error("`{command}` cannot listen on {address}")]
     Listen {
-        /// The command, as a shell would take it.
+        /// The command of the server, quoted for a shell.
         command: String,
-        /// Host and port.
+        /// Host and port of the server.
         address: String,
-        /// Why not, as this program sees it: OpenCode does not say.
+        /// The reason as found by this library: OpenCode does not report one.
         source: io::Error,
-        /// The end of its standard error.
+        /// The end of the server's standard error.
         stderr: String,
     },
-    /// There is no free port.
+    /// No free port was found.
     #[error("cannot find a free port on {hostname}")]
     NoPort {
-        /// Where one was looked for.
+        /// The host that was searched for a free port.
         hostname: String,
-        /// Why there is none.
+        /// The reason of the failure.
         source: io::Error,
     },
-    /// The private directory could not be made.
+    /// The private directory could not be created.
     #[error("cannot isolate the server")]
     PrivateDir(#[from] PrivateDirError),
     /// The process could not be started.
     #[error("cannot start `{command}`")]
     Spawn {
-        /// The command, as a shell would take it.
+        /// The command of the server, quoted for a shell.
         command: String,
-        /// Why not.
+        /// The reason of the failure.
         source: io::Error,
     },
-    /// It was not ready in time.
+    /// The server was not ready in time.
     #[error("`{command}` was not ready within {limit:?}")]
     TimedOut {
-        /// The command, as a shell would take it.
+        /// The command of the server, quoted for a shell.
         command: String,
-        /// The time it had.
+        /// The time limit that passed.
         limit: Duration,
-        /// The end of its standard error.
+        /// The end of the server's standard error.
         stderr: String,
     },
-    /// It listens where this crate cannot speak to it, or its user has a name that HTTP cannot say.
-    #[error("`{command}` cannot be spoken to")]
+    /// The server listens on a URL that this crate cannot use, or HTTP cannot express the user
+    /// name.
+    #[error("cannot use the URL of `{command}`")]
     Url {
-        /// The command, as a shell would take it.
+        /// The command of the server, quoted for a shell.
         command: String,
-        /// Why not.
+        /// The fault in the URL.
         source: UrlError,
     },
-    /// It listens, and does not work.
-    #[error("`{command}` listens on {url} and does not work")]
+    /// The server listens, but failed the health check.
+    #[error("`{command}` listens on {url} but failed the health check")]
     Unhealthy {
-        /// The command, as a shell would take it.
+        /// The command of the server, quoted for a shell.
         command: String,
-        /// Where it listens.
+        /// The URL on which the server listens.
         url: String,
-        /// What does not work.
+        /// The error of the health check.
         source: HealthError,
-        /// The end of its standard error.
+        /// The end of the server's standard error.
         stderr: String,
     },
 }
@@ -114,7 +115,7 @@ pub enum ServeError {
 debug_as_chain!(ServeError);
 
 impl ServeError {
-    /// The end of what the process wrote to standard error, without colours, if there was a process.
+    /// Returns the end of the process's standard error, without colours, if there was a process.
     pub fn stderr(&self) -> Option<&str> {
         match self {
             Self::Ended { outcome, .. } => Some(&outcome.stderr),
@@ -132,7 +133,7 @@ impl ServeError {
         }
     }
 
-    /// Whether another try may help, with nothing changed here.
+    /// Returns `true` if a retry may succeed with nothing changed by the caller.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Ended { .. }
@@ -167,36 +168,36 @@ impl From<SpawnError> for ServeError {
     }
 }
 
-/// Why a server cannot be attached to.
+/// An error of the attempt to attach to a server.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
-    /// It did not answer in time.
+    /// The server did not answer in time.
     #[error("{url} did not answer within {limit:?}")]
     TimedOut {
-        /// Where it should be.
+        /// The requested URL, without a password.
         url: String,
-        /// The time it had.
+        /// The time limit that passed.
         limit: Duration,
     },
-    /// The credentials are missing or wrong.
+    /// The server rejected the credentials, which are missing or wrong.
     #[error(
         "{url} rejected the credentials: set those of the server with \
          `AttachRequest::with_credentials`"
     )]
     Unauthorized {
-        /// Where it is.
+        /// The URL of the server, without a password.
         url: String,
     },
-    /// Nothing is there, or something that does not work or is not OpenCode.
+    /// No server listens at the URL, or the server does not work or is not OpenCode.
     #[error("there is no working OpenCode at {url}")]
     Unhealthy {
-        /// Where it should be.
+        /// The requested URL, without a password.
         url: String,
-        /// What does not work.
+        /// The error of the health check.
         source: HealthError,
     },
-    /// The URL leads to no server.
+    /// The URL cannot be the URL of a server.
     #[error(transparent)]
     Url(#[from] UrlError),
 }
@@ -204,7 +205,7 @@ pub enum AttachError {
 debug_as_chain!(AttachError);
 
 impl AttachError {
-    /// Whether another try may help, with nothing changed here.
+    /// Returns `true` if a retry may succeed with nothing changed by the caller.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::TimedOut { .. } | Self::Unhealthy { .. } => true,
@@ -213,14 +214,14 @@ impl AttachError {
     }
 }
 
-/// What is wrong with a server.
+/// An error of the health check of a server.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum HealthError {
-    /// It does not answer a harmless question.
+    /// A read-only request to the server failed.
     #[error(transparent)]
     Call(Box<CallError>),
-    /// It says that it is not healthy.
+    /// The server reported that it is not healthy.
     #[error("the server says that it is not healthy")]
     Unhealthy,
 }

@@ -1,4 +1,4 @@
-//! Everything that a server tells of a directory.
+//! The event stream of a server.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -13,37 +13,41 @@ use crate::server::Server;
 use crate::server::core::ServerInner;
 use crate::server::hub::{Delivery, Follower};
 
-/// All events of a server's directory, of all its sessions, as they come. Ends when the server is gone.
+/// Events of a server's directory, of all sessions, in order of arrival. Ends when the server is
+/// gone.
 ///
-/// It shares its connection with the turns of the directory. Nobody waits for who reads it: when too many events wait to be
-/// read, they are dropped, and [`ServerNews::Interrupted`] says so.
+/// The stream shares a connection with the turns of the directory. The connection does not wait for
+/// the reader: when too many events wait to be read, these events are dropped, and the reader
+/// receives [`ServerNews::Interrupted`].
 #[must_use = "events wait until they are read"]
 pub struct ServerEvents {
     follower: Option<Follower>,
-    /// Keeps a server alive that we started.
+    /// Keeps a server alive that this library started.
     server: Arc<ServerInner>,
 }
 
-/// What is told of a server.
+/// An item of [`ServerEvents`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ServerNews {
-    /// The server is gone, or refuses to tell anything. Nothing follows.
+    /// The server is gone, or refuses the stream. No item follows.
     Ended(HubEnd),
-    /// An event. Heartbeats, and the copies of events on the stream of all directories, are left out.
+    /// An event of the server. Heartbeats, and the copies of events on the stream of all
+    /// directories, are left out.
     Event(Arc<ServerEvent>),
-    /// Events are being missed from here on, until [`Opened`](Self::Opened).
+    /// Events are missed from here on, until [`Opened`](Self::Opened).
     Interrupted(Interruption),
-    /// Nothing is missed from here on.
+    /// The stream is open; no event is missed from here on.
     Opened,
 }
 
 impl Server {
-    /// Everything that the server tells of its directory. `GET /event`.
+    /// Returns the events of the server's directory. `GET /event`.
     ///
-    /// With [`EventStream::Global`](opencode_proto::EventStream) in the settings of its events
-    /// ([`AttachRequest::with_events`](crate::AttachRequest::with_events)), of all directories: `GET /global/event`. OpenCode
-    /// 1.18.33 says that this one is open before it is, so that something can be missed at the beginning.
+    /// With [`EventStream::Global`](opencode_proto::EventStream) in the event settings
+    /// ([`AttachRequest::with_events`](crate::AttachRequest::with_events)), the events of all
+    /// directories: `GET /global/event`. OpenCode 1.18.33 announces the global stream as open too
+    /// early, so events at the beginning can be missed.
     pub fn events(&self) -> ServerEvents {
         let server = Arc::clone(&self.inner);
         ServerEvents { follower: Some(server.follow_all()), server }

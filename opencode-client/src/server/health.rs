@@ -1,4 +1,4 @@
-//! Whether a server works.
+//! Health checks of servers.
 
 use opencode_proto::api::{ApiErrorKind, ConfiguredModel, Health};
 
@@ -7,7 +7,7 @@ use crate::process::binary::{Version, parse_version};
 
 use super::error::HealthError;
 
-/// The version of a server that answers; `None` when it is too old to say.
+/// Returns the version of a server that answers; `None` for a server too old to report one.
 pub(super) async fn version(
     http: &Http,
     directory: Option<&str>,
@@ -15,7 +15,8 @@ pub(super) async fn version(
     match http.call(&Health::new(), None).await {
         Ok(health) if health.healthy => Ok(parse_version(&health.version)),
         Ok(_) => Err(HealthError::Unhealthy),
-        // Before 1.0.224 there was no such question, and the answer to it was a page, or anything else.
+        // Before 1.0.224 `GET /global/health` did not exist, and the response was a page, or
+        // anything else.
         Err(CallError::Api(error)) if error.kind != ApiErrorKind::Unauthorized => {
             configuration(http, directory).await.map(|()| None)
         }
@@ -23,7 +24,8 @@ pub(super) async fn version(
     }
 }
 
-/// Whether the server can use the configuration of this directory. It starts without looking at it.
+/// Checks that the server can use the configuration of this directory. A server starts without
+/// reading the configuration.
 pub(super) async fn configuration(http: &Http, directory: Option<&str>) -> Result<(), HealthError> {
     http.call(&ConfiguredModel::new(), directory).await?;
     Ok(())
@@ -39,7 +41,7 @@ impl HealthError {
         }
     }
 
-    /// What is wrong with the configuration, when it is that.
+    /// Returns the fault in the configuration, if the configuration caused the error.
     pub(super) fn config_fault(&self) -> Option<String> {
         match self {
             Self::Call(error) => error.api()?.config_fault(),

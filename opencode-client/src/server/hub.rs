@@ -1,4 +1,4 @@
-//! The event streams of a server, each shared by all that follow sessions on it.
+//! The event streams of a server, each shared by all followers of sessions on the stream.
 
 mod mailbox;
 mod pump;
@@ -16,14 +16,15 @@ use crate::server::life::ServerExit;
 
 pub(crate) use mailbox::{Delivery, Mailbox};
 
-/// The hubs of a server, one per stream. Each is started when somebody needs it, and again when it was given up.
+/// The hubs of a server, one per stream. A hub is started on first use, and again after the stream
+/// has finished.
 #[derive(Debug, Default)]
 pub(crate) struct Hubs(Mutex<BTreeMap<Scope, Arc<Shared>>>);
 
-/// The path of a stream, and the directory it is asked for.
+/// The path of a stream, and the directory of the request.
 type Scope = (&'static str, Option<String>);
 
-/// What a hub needs to know of its server. It must not keep the server alive.
+/// Parts of a server that a hub needs. Must not keep the server alive.
 pub(crate) struct HubServer {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) http: Http,
@@ -32,16 +33,16 @@ pub(crate) struct HubServer {
     pub(crate) settings: HubSettings,
 }
 
-/// Follows a session, or a server, until it is dropped.
+/// A subscription to the events of a session, or of a server, until the drop.
 #[derive(Debug)]
 pub(crate) struct Follower {
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
-    /// `None`: everything.
+    /// `None` follows all events of the stream.
     session: Option<SessionId>,
 }
 
-/// What the task of a hub and its followers share.
+/// State shared by the task of a hub and the followers.
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
@@ -50,14 +51,14 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     machine: Hub,
-    /// Who follows which session, the first to come first.
+    /// Mailboxes of the followers by session, in order of subscription.
     followers: BTreeMap<SessionId, Vec<Arc<Mailbox>>>,
-    /// Who follows everything.
+    /// Mailboxes of the followers of all events.
     listeners: Vec<Arc<Mailbox>>,
     phase: Phase,
-    /// The task's.
+    /// Waker of the hub's task.
     waker: Option<Waker>,
-    /// The server is gone: the task is to end.
+    /// Set when the server is gone, so that the task ends.
     is_closed: bool,
 }
 
@@ -66,17 +67,17 @@ enum Phase {
     Finished(HubEnd),
     Interrupted(Interruption),
     Open,
-    /// Not opened yet.
+    /// The stream has not been opened yet.
     Starting,
 }
 
 impl Hubs {
-    /// Follows a session, or everything.
+    /// Follows a session, or all events of the stream.
     pub(crate) fn follow(&self, server: HubServer, session: Option<SessionId>) -> Follower {
         let shared = self.shared(server);
         let mailbox = Arc::new(Mailbox::default());
         let mut state = shared.lock();
-        // What there is to know about the stream before its first event.
+        // A new follower needs the phase of the stream before the first event.
         match &state.phase {
             Phase::Finished(end) => mailbox.push(Delivery::Finished(end.clone())),
             Phase::Interrupted(why) => mailbox.push(Delivery::Interrupted(why.clone())),
@@ -146,7 +147,7 @@ impl Follower {
         &self.mailbox
     }
 
-    /// This session was found to be a child of that one.
+    /// Records that the first session is a child of the second.
     pub(crate) fn link(&self, child: &SessionId, parent: &SessionId) {
         self.shared.lock().machine.link(child, parent);
     }
@@ -171,7 +172,8 @@ impl Drop for Follower {
 }
 
 impl Shared {
-    /// The state is whole between any two statements that change it, so a panic spoils nothing.
+    /// Locks the state. The state is consistent between any two statements that change the state,
+    /// so a panic leaves no broken state.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -192,7 +194,7 @@ impl State {
     }
 }
 
-/// What the task has to do itself.
+/// An action of the hub's machine that the task has to carry out.
 enum Task {
     Connect(&'static str),
     Disconnect,
@@ -200,7 +202,7 @@ enum Task {
 }
 
 impl State {
-    /// Carries out actions until one is the task's.
+    /// Carries out actions until one is for the task, and returns that action.
     fn next_task(&mut self, wakers: &mut Vec<Waker>) -> Task {
         loop {
             match self.machine.poll_action() {
@@ -208,7 +210,7 @@ impl State {
                 HubAction::Deliver { event, root } => self.deliver(&event, root.as_ref(), wakers),
                 HubAction::Disconnect => return Task::Disconnect,
                 HubAction::Finished(end) => {
-                    tracing::debug!(%end, "event stream is over");
+                    tracing::debug!(%end, "event stream ended");
                     self.phase = Phase::Finished(end.clone());
                     self.tell_all(&Delivery::Finished(end), wakers);
                 }

@@ -4,23 +4,23 @@ use opencode_proto::ServeOutcome;
 
 use crate::runtime::latch::Latch;
 
-/// What is known of a server's process.
+/// Known states of a server's process.
 #[derive(Debug, Default)]
 pub(super) struct Life {
-    /// Where it listens.
+    /// The URL on which the server listens.
     pub(super) ready: Latch<String>,
     pub(super) ended: Latch<ServeOutcome>,
 }
 
-/// The end of a server's process. Does not keep it alive.
+/// The exit of a server's process. Does not keep the process alive.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerExit {
-    /// `None`: somebody else's.
+    /// `None` for an attached server.
     pub(super) life: Option<Arc<Life>>,
 }
 
 impl ServerExit {
-    /// Waits until the process has ended; for ever when it is somebody else's.
+    /// Waits for the process to exit; waits forever for an attached server.
     pub(crate) async fn exited(&self) -> Arc<ServeOutcome> {
         match &self.life {
             Some(life) => life.ended.wait().await,

@@ -1,4 +1,4 @@
-//! A server that we started: its process, and everything that has to go with it.
+//! A server that this library started: the process, and everything to be removed with the process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,9 +18,10 @@ use crate::runtime::wait::{First, race};
 use super::life::Life;
 use super::pump::Watch;
 
-/// Dropping it ends the process and everything that its tools started, and removes its private files, on the spot.
+/// The process of a started server. A drop ends the process and everything that the server's tools
+/// started, and removes the private files, before the drop returns.
 pub(super) struct Local {
-    /// The remains go first: then the process has ended when the watch over the process does.
+    /// The cleanup guard drops first, so the process has exited when the watch is dropped.
     process: DropOrder<Mutex<Option<CleanupGuard>>, Watch>,
     removed: Latch<Option<Arc<CleanupError>>>,
     is_aborting: AtomicBool,
@@ -40,7 +41,7 @@ impl Local {
         let StartedProcess { process, invocation, warnings } = started;
         let (cleanup, process) = process.into_parts();
         let process_id = process.id;
-        let tree = cleanup.tree().expect("a process that was started has a tree");
+        let tree = cleanup.tree().expect("a started process has a process tree");
         Self {
             process: DropOrder::new(
                 Mutex::new(Some(cleanup)),
@@ -60,7 +61,7 @@ impl Local {
         self.process_id
     }
 
-    /// When the process was started.
+    /// Returns the start time of the process.
     pub(super) fn started(&self) -> Instant {
         self.started
     }
@@ -81,7 +82,8 @@ impl Local {
         self.process.second().life()
     }
 
-    /// Waits until it listens, and says where; or until it has ended.
+    /// Waits until the server listens, and returns the URL, or the outcome if the process exits
+    /// first.
     pub(super) async fn ready(&self) -> Result<Arc<String>, Arc<ServeOutcome>> {
         match race(self.life().ended.wait(), self.life().ready.wait()).await {
             First::One(outcome) => Err(outcome),
@@ -89,7 +91,7 @@ impl Local {
         }
     }
 
-    /// Lets the first that asks stop what is busy, and tells all what that was.
+    /// Runs the abort of the first caller, and returns the aborted sessions to all callers.
     pub(super) async fn abort(
         &self,
         abort: impl Future<Output = Vec<SessionId>>,
@@ -101,23 +103,25 @@ impl Local {
         self.aborted.wait().await
     }
 
-    /// Asks the process to end, and waits until it has.
+    /// Asks the process to end, and waits for the exit.
     pub(super) async fn end(&self) -> Arc<ServeOutcome> {
         self.process.second().stop();
         self.life().ended.wait().await
     }
 
-    /// Ends the process without much ado, and removes what it left.
+    /// Ends the process without an abort of sessions, and removes everything that remains.
     pub(super) async fn abandon(&self) -> Result<(), Arc<CleanupError>> {
         self.process.second().stop();
         self.remove().await
     }
 
-    /// Ends what still runs and removes what was written. The result is the same for all that ask.
+    /// Ends the processes that still run and removes the private files. The result is the same for
+    /// all callers.
     pub(super) async fn remove(&self) -> Result<(), Arc<CleanupError>> {
         let cleanup = self.process.first().lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(cleanup) = cleanup {
-            // Others wait for this, also when it is cancelled: then the drop has removed everything.
+            // Other callers wait for this latch, also when this call is cancelled: the drop has
+            // removed everything then.
             let _told = SetOnDrop(&self.removed, || None);
             self.removed.set(cleanup.remove().await.err().map(Arc::new));
         }

@@ -1,4 +1,4 @@
-//! A port for a server. OpenCode left alone takes 4096, where anybody looks for it.
+//! Port of a server. Without a port, OpenCode takes the well-known 4096.
 
 use std::io;
 use std::net::TcpListener;
@@ -7,21 +7,21 @@ use opencode_config::ServeFlags;
 
 const LOCALHOST: &str = "127.0.0.1";
 
-/// The port that the caller wants. 0 is none: OpenCode would take it for 4096.
+/// Returns the port that the caller requested. Port 0 counts as none: OpenCode would use 4096.
 pub(super) fn wanted(flags: &ServeFlags) -> Option<u16> {
     flags.port().filter(|port| *port != 0)
 }
 
-/// A port that nobody listens on now. Blocks.
+/// Returns a port that is free now. Blocks.
 pub(super) fn free(flags: &ServeFlags) -> io::Result<u16> {
     Ok(TcpListener::bind((hostname(flags), 0))?.local_addr()?.port())
 }
 
-/// Why nobody can listen on this port, as far as can be told afterwards. Blocks.
+/// Returns the reason of a failed listen on this port, as far as can be found afterwards. Blocks.
 pub(super) fn fault(flags: &ServeFlags, port: u16) -> io::Error {
     match TcpListener::bind((hostname(flags), port)) {
         Err(error) => error,
-        // Who had it has left.
+        // The process that used the port has released the port by now.
         Ok(_) => io::ErrorKind::AddrInUse.into(),
     }
 }

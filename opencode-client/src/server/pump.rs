@@ -1,4 +1,5 @@
-//! The pump of a server that we started: it carries the machine's actions out and tells it what happens.
+//! The pump of a server that this library started: carries out the machine's actions and passes
+//! inputs to the machine.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,8 +16,8 @@ use crate::process::run_tree::TreeJobs;
 use crate::runtime::wait::poll_timer;
 use crate::runtime::{Process, Runtime, Timer};
 
-/// The task that watches a server's process and drains its output. It holds nothing that keeps the process alive, and
-/// ends with it, or when this is dropped.
+/// Handle of the task that watches a server's process and drains the output. The task does not keep
+/// the process alive, and ends with the process, or when this handle is dropped.
 pub(super) struct Watch {
     pump: Arc<Mutex<Option<Pump>>>,
     life: Arc<Life>,
@@ -71,7 +72,8 @@ impl Watch {
 }
 
 impl Drop for Watch {
-    /// The process has ended by now: dropping its exit leaves no zombie, also when the task is never run again.
+    /// Drops the pump. The process has exited by now: a drop of the exit future leaves no zombie,
+    /// also when the task never runs again.
     fn drop(&mut self) {
         let pump = lock(&self.pump).take();
         let Some(pump) = pump else { return };
@@ -88,7 +90,7 @@ impl Drop for Watch {
 enum Progress {
     Ready(String),
     Finished(Box<ServeOutcome>),
-    /// All is done, or nobody is interested any more.
+    /// All work is done, or the watch was dropped.
     Over,
 }
 
@@ -98,7 +100,7 @@ async fn run(pump: Arc<Mutex<Option<Pump>>>, life: Arc<Life>) {
             Some(pump) => pump.poll_progress(cx),
             None => Poll::Ready(Progress::Over),
         });
-        // Told without the lock: whoever is woken may come back here.
+        // The latches are set without the lock: woken tasks may lock the pump again.
         match progress.await {
             Progress::Ready(url) => life.ready.set(url),
             Progress::Finished(outcome) => life.ended.set(*outcome),
@@ -116,13 +118,13 @@ struct Pump {
     jobs: TreeJobs,
     output: ChildOutput,
     timer: Option<Pin<Box<dyn Timer>>>,
-    /// Of the task.
+    /// Waker of the pump's task.
     waker: Option<Waker>,
     finished: bool,
 }
 
 impl Pump {
-    /// Does what the machine says until there is something to tell.
+    /// Carries out the machine's actions until there is progress to report.
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
         self.waker = Some(cx.waker().clone());
         loop {
@@ -130,12 +132,12 @@ impl Pump {
                 ServeAction::Ready { url } => return Poll::Ready(Progress::Ready(url)),
                 ServeAction::Finished(outcome) => {
                     tracing::Span::current().record("end", outcome.end.name());
-                    tracing::debug!(end = outcome.end.name(), "the server has ended");
+                    tracing::debug!(end = outcome.end.name(), "server ended");
                     self.finished = true;
                     return Poll::Ready(Progress::Finished(outcome));
                 }
                 ServeAction::Signal(signal) => {
-                    tracing::debug!(?signal, "ending the server");
+                    tracing::debug!(?signal, "server was signalled");
                     self.jobs.signal(signal);
                 }
                 ServeAction::Sweep => self.jobs.sweep(),
@@ -144,7 +146,8 @@ impl Pump {
                     let woken = wake.is_some_and(|wake| {
                         poll_timer(&*self.runtime, &mut self.timer, wake, cx).is_ready()
                     });
-                    // The clock is asked, not the timer: runtimes wake timers late and for other reasons.
+                    // The clock decides, not the timer: runtimes wake timers late and for other
+                    // reasons.
                     if moved || woken {
                         self.serve.handle_timeout(self.runtime.now());
                     } else if self.finished && self.jobs.is_idle() {
@@ -157,7 +160,7 @@ impl Pump {
         }
     }
 
-    /// Polls everything that can happen. Returns whether anything did.
+    /// Polls all inputs. Returns `true` if the machine received an input or a job moved on.
     fn poll_inputs(&mut self, cx: &mut Context<'_>) -> bool {
         let jobs = self.jobs.poll(cx, &self.runtime, &self.tree);
         let (serve, runtime) = (&mut self.serve, &self.runtime);
@@ -174,7 +177,8 @@ impl Pump {
         jobs || output
     }
 
-    /// What became of a process that was ended without the machine; `None` when that was told already.
+    /// Returns the outcome of a process that was ended without the machine; `None` if the outcome
+    /// was reported already.
     fn conclude(mut self) -> (Option<ServeOutcome>, Option<Waker>) {
         let now = self.runtime.now();
         self.serve.stop(now);
@@ -192,7 +196,7 @@ impl Pump {
     }
 }
 
-/// The pump is whole between any two calls, so a panic spoils nothing.
+/// Locks the pump. The pump is consistent between any two calls, so a panic leaves no broken state.
 fn lock(pump: &Mutex<Option<Pump>>) -> MutexGuard<'_, Option<Pump>> {
     pump.lock().unwrap_or_else(PoisonError::into_inner)
 }

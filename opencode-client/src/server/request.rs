@@ -21,92 +21,93 @@ use crate::process::startup_retry::StartupRetry;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServeRequest {
-    /// The project's directory. Default: the current one.
+    /// The project's directory. Default: the current directory.
     pub directory: Option<PathBuf>,
     pub(crate) place: Place,
-    /// What the server is told. Model, agent and flags in it are for runs, and play no part: a server is told with every
-    /// prompt.
+    /// Configuration of the server. Model, agent and flags of the configuration are for runs and
+    /// are ignored: a server receives them with every prompt.
     pub config: RunConfig,
-    /// Address, port, password and flags of the server. Without a port, a free one is looked for; without credentials, a
-    /// random password is made. Default: errors of its log go to standard error, where failures have their cause.
+    /// Address, port, password and flags of the server. Without a port, a free port is chosen;
+    /// without credentials, a random password is created. Default: errors of the server's log go to
+    /// standard error, where failures report the cause.
     pub flags: ServeFlags,
-    /// How it is watched.
+    /// Settings for the supervision of the process.
     pub settings: ServeSettings,
-    /// What to do when several processes begin to use one database at once.
+    /// Retry policy for starts in which several processes open one database at once.
     pub retry: StartupRetry,
-    /// How long it is waited for when it is asked something, and how much it may say.
+    /// Time limits of requests and size limits of responses.
     pub limits: HttpLimits,
-    /// How its event stream is watched, and for how long it is tried to get it back.
+    /// Settings for the supervision of the event stream, and the time limit of reconnects.
     pub events: HubSettings,
 }
 
-/// Where a server is started.
+/// Working directory of a server to start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// In the request's directory.
+    /// The request's directory.
     #[default]
     Directory,
-    /// In its private directory, in no project.
+    /// The server's private directory, outside any project.
     Nowhere,
 }
 
 impl ServeRequest {
-    /// A server with the defaults.
+    /// Creates a request with the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// For this project.
+    /// Sets the project's directory.
     #[must_use]
     pub fn with_directory(self, directory: impl Into<PathBuf>) -> Self {
         Self { directory: Some(directory.into()), ..self }
     }
 
-    /// With this configuration.
+    /// Sets the configuration of the server.
     #[must_use]
     pub fn with_config(self, config: RunConfig) -> Self {
         Self { config, ..self }
     }
 
-    /// With these flags.
+    /// Sets the flags of the server.
     #[must_use]
     pub fn with_flags(self, flags: ServeFlags) -> Self {
         Self { flags, ..self }
     }
 
-    /// On this port and no other.
+    /// Sets the only port to listen on.
     #[must_use]
     pub fn with_port(mut self, port: u16) -> Self {
         self.flags = self.flags.with_port(port);
         self
     }
 
-    /// With these credentials in place of a random password.
+    /// Sets the credentials in place of a random password.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.flags = self.flags.with_credentials(credentials);
         self
     }
 
-    /// With these settings.
+    /// Sets the settings for the supervision of the process.
     #[must_use]
     pub fn with_settings(self, settings: ServeSettings) -> Self {
         Self { settings, ..self }
     }
 
-    /// With this many more tries when the database was in use at the start.
+    /// Sets the retry policy for starts that find the database in use.
     #[must_use]
     pub fn with_retry(self, retry: StartupRetry) -> Self {
         Self { retry, ..self }
     }
 
-    /// With these limits for what it is asked.
+    /// Sets the limits of requests and responses.
     #[must_use]
     pub fn with_limits(self, limits: HttpLimits) -> Self {
         Self { limits, ..self }
     }
 
-    /// With these settings for its event stream.
+    /// Sets the settings of the event stream.
     #[must_use]
     pub fn with_events(self, events: HubSettings) -> Self {
         Self { events, ..self }
@@ -130,7 +131,7 @@ impl Default for ServeRequest {
     }
 }
 
-/// A server that runs already, here or elsewhere.
+/// A running server to attach to, on this machine or another.
 ///
 /// ```
 /// use opencode_tokio::config::Credentials;
@@ -143,22 +144,23 @@ impl Default for ServeRequest {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AttachRequest {
-    /// Where it is: `http://host:port`, with a path when it is behind one.
+    /// The URL of the server: `http://host:port`, with a path if the server is behind one.
     pub url: String,
-    /// What it wants to see. Default: those in the URL, if there are any.
+    /// Credentials of the server. Default: the credentials in the URL, if any.
     pub credentials: Option<Credentials>,
-    /// The project's directory, as the server's machine knows it. Default: the one that the server was started in.
+    /// The project's directory, as a path on the server's machine. Default: the directory in which
+    /// the server was started.
     pub directory: Option<String>,
-    /// How long it may take to be attached. Default: 60 seconds.
+    /// Time limit for the attempt to attach. Default: 60 seconds.
     pub start_limit: Duration,
-    /// How long it is waited for when it is asked something, and how much it may say.
+    /// Time limits of requests and size limits of responses.
     pub limits: HttpLimits,
-    /// How its event stream is watched, and for how long it is tried to get it back.
+    /// Settings for the supervision of the event stream, and the time limit of reconnects.
     pub events: HubSettings,
 }
 
 impl AttachRequest {
-    /// The server at this URL.
+    /// Creates a request for the server at this URL.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -170,38 +172,38 @@ impl AttachRequest {
         }
     }
 
-    /// With these credentials.
+    /// Sets the credentials of the server.
     #[must_use]
     pub fn with_credentials(self, credentials: Credentials) -> Self {
         Self { credentials: Some(credentials), ..self }
     }
 
-    /// For this project.
+    /// Sets the project's directory.
     #[must_use]
     pub fn with_directory(self, directory: impl Into<String>) -> Self {
         Self { directory: Some(directory.into()), ..self }
     }
 
-    /// With this much time.
+    /// Sets the time limit for the attempt to attach.
     #[must_use]
     pub fn with_start_limit(self, start_limit: Duration) -> Self {
         Self { start_limit, ..self }
     }
 
-    /// With these limits for what it is asked.
+    /// Sets the limits of requests and responses.
     #[must_use]
     pub fn with_limits(self, limits: HttpLimits) -> Self {
         Self { limits, ..self }
     }
 
-    /// With these settings for its event stream.
+    /// Sets the settings of the event stream.
     #[must_use]
     pub fn with_events(self, events: HubSettings) -> Self {
         Self { events, ..self }
     }
 }
 
-/// The URL is left out: it may have a password in it.
+/// `Debug` without the URL, which may contain a password.
 impl fmt::Debug for AttachRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AttachRequest")
@@ -225,7 +227,7 @@ impl From<String> for AttachRequest {
     }
 }
 
-/// What of a configuration a server would have to be started with.
+/// Returns the name of the first setting that only a newly started server can apply.
 pub(crate) fn needs_its_own(config: &RunConfig) -> Option<&'static str> {
     let default = RunConfig::default();
     let settings = [

@@ -1,4 +1,4 @@
-//! Sessions of a server that have a handle.
+//! Sessions of a server that have at least one handle.
 
 mod message_id;
 
@@ -31,18 +31,18 @@ struct SharedSession {
 
 /// The task that drives a turn.
 enum TurnTask {
-    /// The session named the turn since it was driven last.
+    /// The session named the turn since the turn was driven last.
     Due,
     Waiting(Waker),
 }
 
-/// An abort of a session that waits, or is on its way. To be dropped when the server has replied.
+/// A pending or sent abort of a session. To be dropped when the server has replied.
 pub(crate) struct SessionAbort {
     session: Arc<SessionState>,
     abort: AbortNo,
 }
 
-/// The sessions of a server, by their ids, as long as they have a handle.
+/// The sessions of a server by id, as long as they have a handle.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions(Mutex<BTreeMap<SessionId, Weak<SessionState>>>);
 
@@ -68,19 +68,19 @@ impl Sessions {
 }
 
 impl SessionState {
-    /// Hands an input to the machine, and wakes the tasks that may go on.
+    /// Passes an input to the machine, and wakes the tasks that may continue.
     pub(crate) fn with<T>(&self, input: impl FnOnce(&mut Session) -> T) -> T {
         let mut shared = self.lock();
         let output = input(&mut shared.machine);
         let wakers = shared.take_woken();
-        // Wakers are run without the lock: they may come back here at once.
+        // Wakers run without the lock: they may call this method at once.
         drop(shared);
         wakers.into_iter().for_each(Waker::wake);
         output
     }
 
-    /// Has the task of a turn woken when the session names the turn. Returns whether the session
-    /// has done so since the last call.
+    /// Registers the task of a turn to be woken when the session names the turn. Returns `true` if
+    /// the session has named the turn since the last call.
     pub(crate) fn register(&self, turn: TurnNo, waker: &Waker) -> bool {
         let task = TurnTask::Waiting(waker.clone());
         matches!(self.lock().turns.insert(turn, task), Some(TurnTask::Due))
@@ -107,7 +107,8 @@ impl SessionState {
         begun
     }
 
-    /// The state is whole between any two statements that change it, so a panic spoils nothing.
+    /// Locks the state. The state is consistent between any two statements that change the state,
+    /// so a panic leaves no broken state.
     fn lock(&self) -> MutexGuard<'_, SharedSession> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }

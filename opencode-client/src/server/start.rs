@@ -1,4 +1,4 @@
-//! From a request to a server that works.
+//! The start of a server, from the request to a passed health check.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use super::local::Local;
 use super::request::{Place, ServeRequest};
 use super::{Server, health, port};
 
-/// How often another free port is tried when somebody else was faster.
+/// Maximum number of retries with another free port after a different process took the port.
 const PORT_RETRIES_MAX: u32 = 5;
 
 pub(crate) async fn serve(
@@ -47,14 +47,14 @@ pub(crate) async fn serve(
             && port::wanted(&request.flags).is_none()
             && ports < PORT_RETRIES_MAX
         {
-            tracing::debug!(%error, "trying another port");
+            tracing::debug!(%error, "chosen port was taken");
             ports += 1;
             delay = Duration::ZERO;
             continue;
         }
         match request.retry.delay_before(retries) {
             Some(wait) if is_database_race(&error) => {
-                tracing::debug!(retries, ?wait, "the database was in use at the start");
+                tracing::debug!(retries, ?wait, "server start failed, database in use");
                 retries += 1;
                 delay = wait;
             }
@@ -105,7 +105,7 @@ async fn attempt(
         Ok(url) => url,
         Err(outcome) => return Err(not_ready(host, local, &outcome, flags, start_limit).await),
     };
-    tracing::debug!(%url, "the server listens");
+    tracing::debug!(%url, "server started to listen");
     let endpoint = match Endpoint::parse(&url, Some(credentials)) {
         Ok(endpoint) => endpoint,
         Err(source) => {
@@ -140,7 +140,7 @@ async fn attempt(
     }
 }
 
-/// Looks at everything that the server depends on. Blocks.
+/// Resolves everything that the server depends on. Blocks.
 fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError> {
     let directory = match request.place {
         Place::Directory => request.directory.as_deref(),
@@ -171,7 +171,7 @@ async fn check(http: &Http, directory: &str) -> Result<Option<Version>, HealthEr
     Ok(version)
 }
 
-/// Why a process that has ended was no server.
+/// Returns the error for a server that was not ready: the process exited or timed out.
 async fn not_ready(
     host: &Arc<Host>,
     local: Local,
@@ -197,7 +197,7 @@ async fn not_ready(
     ServeError::Ended { command, outcome: Box::new(outcome.clone()) }
 }
 
-/// Why a server that listens is of no use.
+/// Returns the error for a server that listens but failed the health check.
 async fn unhealthy(local: Local, url: String, source: HealthError) -> ServeError {
     let command = local.command().to_owned();
     let stderr = abandon(local).await.stderr.clone();
@@ -207,12 +207,12 @@ async fn unhealthy(local: Local, url: String, source: HealthError) -> ServeError
     }
 }
 
-/// Ends what has no use, and removes what it left.
+/// Ends an unusable server, and removes everything that remains.
 async fn abandon(local: Local) -> Arc<ServeOutcome> {
     let removed = local.abandon().await;
     if let Err(error) = removed {
-        // The reason it did not work is what matters now; the guardian still knows of it.
-        tracing::warn!(%error, "cannot clean up after a server that did not start");
+        // The caller needs the error of the start; the guardian still knows the remaining files.
+        tracing::warn!(%error, "cleanup after a failed server start failed");
     }
     local.end().await
 }

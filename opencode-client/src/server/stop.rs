@@ -1,4 +1,4 @@
-//! The end of a server.
+//! The stop of a server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,35 +13,36 @@ use crate::runtime::wait::race;
 use super::core::ServerInner;
 use super::local::Local;
 
-/// What became of a server.
+/// Result of the stop of a server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerReport {
-    /// How its process ended; `None` for a server that was attached to, which goes on.
+    /// The outcome of the process; `None` for an attached server, which keeps running.
     pub outcome: Option<ServeOutcome>,
-    /// The sessions that were busy, and were stopped before.
+    /// The busy sessions that were aborted before the stop.
     pub aborted: Vec<SessionId>,
 }
 
-/// Why a server could not be stopped without a trace.
+/// An error of the stop of a server.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StopError {
-    /// It was stopped, but not all of it could be removed.
-    #[error("`{command}`: cannot clean up after it")]
+    /// The server was stopped, but not everything could be removed.
+    #[error("cannot clean up after `{command}`")]
     Leftovers {
-        /// The command, as a shell would take it.
+        /// The command of the server, quoted for a shell.
         command: String,
-        /// What became of it.
+        /// The report of the stop.
         report: Box<ServerReport>,
-        /// What is left.
+        /// The processes and files that are left.
         source: Arc<CleanupError>,
     },
 }
 
 debug_as_chain!(StopError);
 
-/// How long sessions may take to stop. The server ends their tools then; when it is killed, we do.
+/// Time limit for the abort of the sessions. The server ends the tools of aborted sessions; this
+/// library ends the tools of a killed server.
 const ABORT_LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn stop(server: &ServerInner) -> Result<ServerReport, StopError> {
@@ -59,7 +60,7 @@ pub(super) async fn stop(server: &ServerInner) -> Result<ServerReport, StopError
     })
 }
 
-/// Stops what is busy, as far as it answers in time.
+/// Aborts the busy sessions, as far as the server answers in time.
 async fn abort(server: &ServerInner, local: &Local) -> Vec<SessionId> {
     let mut aborted = Vec::new();
     let abort = async {
@@ -72,7 +73,7 @@ async fn abort(server: &ServerInner, local: &Local) -> Vec<SessionId> {
                 continue;
             }
             if let Err(error) = server.http.call(&AbortSession::new(&session), directory).await {
-                tracing::debug!(%error, "cannot stop a session");
+                tracing::debug!(%error, "session abort failed");
                 continue;
             }
             aborted.push(session);

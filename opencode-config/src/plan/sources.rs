@@ -13,7 +13,7 @@ const GLOBAL_NAMES: [&str; 3] = ["config.json", "opencode.json", "opencode.jsonc
 const HOME_NAMES: [&str; 2] = ["opencode.json", "opencode.jsonc"];
 
 impl RunConfig {
-    /// Returns the files of the user that [`IsolationPlan::new`] needs.
+    /// Returns the files of the user that [`IsolationPlan::new`](crate::IsolationPlan::new) needs.
     ///
     /// The list is empty unless the user's config is to be copied. Read each file and pass the
     /// results on; a missing file is normal.

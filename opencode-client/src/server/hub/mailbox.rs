@@ -5,11 +5,11 @@ use std::task::{Context, Poll, Waker};
 
 use opencode_proto::{HubEnd, Interruption, ServerEvent};
 
-/// How many bytes of events may wait to be taken.
+/// Maximum size, in bytes, of the events that wait in a mailbox.
 const WAITING_SIZE_MAX: usize = 64 << 20;
 
-/// Where events wait for one who follows. It never holds the stream up: who does not take events misses them, is told
-/// so, and looks for itself.
+/// Queue of deliveries for one follower. A mailbox never delays the stream: a follower that does
+/// not take events in time loses them, receives [`Delivery::Interrupted`], and has to resync.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     state: Mutex<State>,
@@ -18,12 +18,12 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Delivery>,
-    /// Of the events that wait.
+    /// Size of the waiting events in bytes.
     size: usize,
     waker: Option<Waker>,
 }
 
-/// What is told to one who follows.
+/// A message of the hub to one follower.
 #[derive(Clone, Debug)]
 pub(crate) enum Delivery {
     Event(Arc<ServerEvent>),
@@ -33,7 +33,7 @@ pub(crate) enum Delivery {
 }
 
 impl Mailbox {
-    /// Adds a delivery. Whoever waits is to be woken, when no lock is held any more.
+    /// Adds a delivery. The returned waker is to be woken when no lock is held any more.
     #[must_use]
     pub(crate) fn push(&self, delivery: Delivery) -> Option<Waker> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,17 +64,17 @@ impl Mailbox {
         Poll::Pending
     }
 
-    /// What is there, without waiting for more.
+    /// Returns the next waiting delivery, if any, without waiting for more.
     pub(crate) fn take_waiting(&self) -> Option<Delivery> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// The next delivery. Dropping the future loses none.
+    /// Waits for the next delivery. A drop of the future loses no delivery.
     pub(crate) async fn take(&self) -> Delivery {
         poll_fn(|cx| self.poll_take(cx)).await
     }
 
-    /// Waits until the stream is open, and drops what comes before.
+    /// Waits until the stream is open, and drops all earlier deliveries.
     pub(crate) async fn opened(&self) -> Result<(), HubEnd> {
         loop {
             match self.take().await {

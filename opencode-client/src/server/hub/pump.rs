@@ -1,4 +1,4 @@
-//! The task that carries out what the machine of the hub says. All decisions are the machine's.
+//! The task that carries out the actions of the hub's machine. The machine makes all decisions.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use crate::runtime::wait::poll_timer;
 
 use super::{HubServer, Phase, Shared, Task};
 
-/// How much is read before others get their turn.
+/// Maximum number of chunks to read before the task yields to other tasks.
 const CHUNKS_MAX: usize = 32;
 
 enum Connection {
@@ -21,7 +21,7 @@ enum Connection {
     Opening(Pin<Box<dyn Future<Output = Result<EventBody, CallError>> + Send>>),
 }
 
-/// Runs until the server, or everybody's interest in it, is gone.
+/// Runs the hub until the stream is finished or the server is dropped.
 pub(super) async fn run(shared: Arc<Shared>, server: HubServer) {
     let mut connection = Connection::None;
     let mut timer: Option<Pin<Box<dyn Timer>>> = None;
@@ -79,7 +79,7 @@ pub(super) async fn run(shared: Arc<Shared>, server: HubServer) {
     .await;
 }
 
-/// Says whether anything happened.
+/// Polls the connection and returns `true` if the machine received an input.
 fn poll_connection(
     shared: &Shared,
     server: &HubServer,

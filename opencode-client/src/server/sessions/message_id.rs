@@ -10,15 +10,16 @@ pub(crate) struct MessageIds(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     last: u64,
-    /// By how many milliseconds our clock is ahead of the server's at most, as far as that is known.
+    /// Upper bound, in milliseconds, of the lead of the local clock over the server's clock, if
+    /// known.
     ahead: Option<u64>,
 }
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 impl MessageIds {
-    /// Creates an id at this time by our clock, from unpredictable bits that keep it apart from the
-    /// ids that others create.
+    /// Creates an id for this time of the local clock, from unpredictable bits that make the id
+    /// distinct from the ids of other programs.
     pub(crate) fn next(&self, now_ms: u64, secret: u128) -> MessageId {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now_ms.saturating_sub(state.ahead.unwrap_or(0));
@@ -27,9 +28,9 @@ impl MessageIds {
         message_id(state.last, secret)
     }
 
-    /// Compares the clocks: `created_ms` is the server's time for something that it created just
-    /// now. An id from the server's future would count as newer than its answer, and old servers
-    /// would then answer again and again.
+    /// Compares the clocks: `created_ms` is the server's time for an object that the server created
+    /// just now. An id from the server's future would count as newer than the server's answer, and
+    /// old servers would then answer again and again.
     pub(crate) fn observe(&self, created_ms: u64, now_ms: u64) {
         let ahead = now_ms.saturating_sub(created_ms);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
