@@ -101,7 +101,7 @@ pub(super) enum LookState {
     Idle,
     Running {
         look: Box<Look>,
-        /// [`Pulse::activity`] when the look began.
+        /// `Pulse::activity` when the look began.
         activity: u64,
         failures: u32,
     },
