@@ -60,10 +60,13 @@ pub(crate) mod variables;
 ///   `OPENCODE_AUTH_CONTENT`, `OPENCODE_MODELS_*`, `OPENCODE_PURE` and the other
 ///   `OPENCODE_DISABLE_*`.
 ///
-/// A variable that is set with [`RunConfig::with_env`](crate::RunConfig::with_env) takes the place of the inherited one, and
+/// A variable that is set with [`RunConfig::with_env`] takes the place of the inherited one, and
 /// wins over the treatment above: removed variables come back, and `OPENCODE_CLIENT` and
-/// `OPENCODE_DISABLE_AUTOUPDATE` keep the value. Variables for which [`RunConfig::check`](crate::RunConfig::check) names a
+/// `OPENCODE_DISABLE_AUTOUPDATE` keep the value. Variables for which [`RunConfig::check`] names a
 /// setting cannot be set in this way.
+///
+/// [`RunConfig::with_env`]: crate::RunConfig::with_env
+/// [`RunConfig::check`]: crate::RunConfig::check
 ///
 /// # Credentials
 ///
