@@ -1,14 +1,14 @@
 //! Conversations: sessions of a server, their state, and typed answers.
 //!
-//! [`Server::create_session`](crate::Server::create_session) makes a [`Session`], and
-//! [`Session::send`] a [`TurnStream`]: the events of one turn, until [`opencode_proto::Turn`]
-//! decides that the turn has ended. All sessions of a directory share one event stream, which is
-//! reopened when the connection breaks.
+//! [`Server::create_session`](crate::Server::create_session) creates a [`Session`], and
+//! [`Session::send`] returns a [`TurnStream`]: the events of one turn, until
+//! [`opencode_proto::Turn`] decides that the turn has ended. All sessions of a directory share one
+//! event stream, which is reopened when the connection breaks.
 //!
 //! ```no_run
-//! use opencode_tokio::{CreateSession, PermissionReply, ServeRequest};
+//! use opencode_tokio::{CreateSession, OpenCode, PermissionReply, ServeRequest};
 //!
-//! # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example(opencode: OpenCode) -> Result<(), Box<dyn std::error::Error>> {
 //! let server = opencode.serve(ServeRequest::new().with_directory("/src/project")).await?;
 //! let session = server.create_session(CreateSession::new().with_title("tidy")).await?;
 //! let session = session.on_permission(|_| async { PermissionReply::Once });
@@ -61,7 +61,7 @@ pub use structured::{
     StructuredStream,
 };
 
-/// A session of a server. Cloning it is cheap.
+/// A session of a server. Cloning the handle is cheap.
 ///
 /// ```no_run
 /// # async fn example(server: opencode_tokio::Server) -> Result<(), Box<dyn std::error::Error>> {
@@ -72,22 +72,22 @@ pub use structured::{
 /// # }
 /// ```
 ///
-/// It keeps a server that we started alive. Dropping it leaves the session where it is: see
-/// [`delete`](Self::delete).
+/// The handle keeps a server that this crate started alive. Dropping the handle does not delete the
+/// session: see [`delete`](Self::delete).
 #[derive(Clone)]
 pub struct Session {
     pub(crate) core: SessionCore,
     handlers: AskHandlers,
-    /// A policy, which comes before all handlers.
+    /// Policy decider, which takes precedence over all handlers.
     decider: Option<Handler<PermissionKind>>,
     log: Option<SessionLog>,
 }
 
-/// The log of a handle and its clones.
+/// Event log shared by a handle and its clones.
 #[derive(Clone)]
 struct SessionLog {
     config: EventLogConfig,
-    /// Whether a turn has begun to write it.
+    /// Set once a turn has begun to write the log.
     is_begun: Arc<AtomicBool>,
 }
 
@@ -97,7 +97,7 @@ impl Session {
         Self { core, handlers: AskHandlers::default(), decider: None, log: None }
     }
 
-    /// Creates a handle of a session that the server has described.
+    /// Creates a handle from the server's description of a session.
     pub(crate) fn found(server: &Arc<ServerInner>, info: &SessionInfo) -> Self {
         if let Some(created_ms) = info.created_ms {
             server.observe_time(created_ms);
@@ -105,20 +105,21 @@ impl Session {
         Self::new(server, info, None)
     }
 
-    /// Its id, by which it can be resumed.
+    /// Returns the id of the session, by which the session can be resumed.
     pub fn id(&self) -> &SessionId {
         &self.core.state.id
     }
 
-    /// The project's directory it works in.
+    /// Returns the project directory of the session.
     pub fn directory(&self) -> Option<&str> {
         self.core.state.directory.as_deref()
     }
 
-    /// Lets `handler` decide what the turns of this handle ask permission for, also those of subagents. Without one,
-    /// everything that has to be asked is refused, and the turn ends there.
+    /// Sets the handler for permission requests of the turns of this handle, including those of
+    /// subagents. Without a handler, every permission request is rejected, which ends the turn.
     ///
-    /// The deadlines of a turn do not count while the handler thinks. When it panics, the permission is refused.
+    /// The deadlines of a turn are suspended while the handler runs. When the handler panics, the
+    /// permission request is rejected.
     #[must_use]
     pub fn on_permission<R>(
         mut self,
@@ -131,7 +132,7 @@ impl Session {
         self
     }
 
-    /// Has `decider` decide all permissions, whatever handlers there are.
+    /// Sets the decider of all permission requests, which takes precedence over any handlers.
     pub(crate) fn with_decider<R>(
         mut self,
         decider: impl Fn(Pending<PermissionRequest>) -> R + Send + Sync + 'static,
@@ -143,8 +144,8 @@ impl Session {
         self
     }
 
-    /// Lets `handler` answer the questions of the turns of this handle, also those of subagents. Without one, they are
-    /// dismissed, and the turn ends there.
+    /// Sets the handler for questions of the turns of this handle, including those of subagents.
+    /// Without a handler, questions are dismissed, which ends the turn.
     #[must_use]
     pub fn on_question<R>(
         mut self,
@@ -157,18 +158,20 @@ impl Session {
         self
     }
 
-    /// Writes the events of the turns of this handle to a file, as the server sent them, each turn after the one
-    /// before. What the file held is dropped by the first of them, or kept, as the log says.
+    /// Writes the events of the turns of this handle to a file, as the server sent them, one turn
+    /// after the other. The first turn truncates the file or appends to it, depending on the mode
+    /// of `log`.
     #[must_use]
     pub fn with_log(mut self, log: EventLogConfig) -> Self {
         self.log = Some(SessionLog { config: log, is_begun: Arc::default() });
         self
     }
 
-    /// Sends a prompt (or a [`TurnRequest`] with more choices) and hands out what happens. Nothing happens until the
-    /// stream is polled.
+    /// Sends a prompt (or a [`TurnRequest`] with more options) and returns the events of the turn.
+    /// Nothing is sent until the stream is polled.
     ///
-    /// A session that is at work takes it up after its current step; the turns of both end with the same answer.
+    /// A busy session takes up the prompt after its current step; both turns then end with the same
+    /// answer.
     pub fn send(&self, request: impl Into<TurnRequest>) -> TurnStream {
         let mut request = request.into();
         request.handlers.or(&self.handlers);
@@ -185,7 +188,8 @@ impl Session {
     /// Sends a prompt, waits for the end of the turn, and returns only the text of the answer.
     ///
     /// ```no_run
-    /// # async fn example(session: opencode_tokio::Session) -> Result<(), opencode_tokio::TurnError> {
+    /// # use opencode_tokio::{Session, TurnError};
+    /// # async fn example(session: Session) -> Result<(), TurnError> {
     /// println!("{}", session.ask("Which licence does this project have?").await?);
     /// println!("{}", session.ask("Name it in one word.").await?);
     /// # Ok(())
@@ -205,7 +209,8 @@ impl Session {
 }
 
 impl SessionLog {
-    /// For the next turn: the first does with the file what the configuration says, the others go on.
+    /// Returns the configuration for the next turn: the first turn uses the configured mode, later
+    /// turns append.
     fn next(&self) -> EventLogConfig {
         let config = self.config.clone();
         if self.is_begun.swap(true, Ordering::Relaxed) {
@@ -230,16 +235,16 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Those of the call.
+    /// The errors of the call.
     ///
     /// # Cancel safety
     ///
-    /// A session may have been created that nobody knows of.
+    /// After cancellation, a session may exist on the server without a handle to it.
     pub async fn create_session(&self, create: CreateSession) -> Result<Session, CallError> {
         self.create_session_in(create, self.directory()).await
     }
 
-    /// A session that works in this directory.
+    /// Creates a session that works in this directory.
     pub(crate) async fn create_session_in(
         &self,
         create: CreateSession,
@@ -252,11 +257,13 @@ impl Server {
         Ok(Session::new(&self.inner, &info, create.model().cloned()))
     }
 
-    /// A session that is there already. `GET /session/{sessionID}`.
+    /// Returns a handle to an existing session. `GET /session/{sessionID}`.
     ///
     /// # Errors
     ///
-    /// Those of the call; [`ApiErrorKind::NotFound`](opencode_proto::api::ApiErrorKind::NotFound) when there is none.
+    /// The errors of the call;
+    /// [`ApiErrorKind::NotFound`](opencode_proto::api::ApiErrorKind::NotFound) when the session
+    /// does not exist.
     ///
     /// # Cancel safety
     ///

@@ -6,11 +6,11 @@ use opencode_proto::SessionInfo;
 use crate::server::core::ServerInner;
 use crate::server::sessions::SessionState;
 
-/// A session of a server. Cloning it is cheap.
+/// Shared core of a session handle. Cloning the core is cheap.
 #[derive(Clone)]
 pub(crate) struct SessionCore {
     pub(crate) server: Arc<ServerInner>,
-    /// Shared with all other handles of the session.
+    /// State of the session, shared with all other handles of the session.
     pub(crate) state: Arc<SessionState>,
 }
 

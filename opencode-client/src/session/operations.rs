@@ -1,4 +1,4 @@
-//! What can be done with a session besides prompting it: one call of the server each.
+//! Operations on a session other than prompts, each with the endpoint that it calls.
 
 use opencode_config::ModelRef;
 use opencode_proto::api::{
@@ -14,23 +14,27 @@ use crate::http::CallError;
 
 type Called<T> = Result<T, CallError>;
 
-/// Every call fails with what the server answered, or with why it could not. Dropping one that is waited for loses
-/// nothing but the answer: the server may have done it.
+/// Operations on the session. Every call fails with the error response of the server, or with the
+/// reason why there was no response. Dropping a pending call loses only the response: the server
+/// may already have carried out the operation.
 impl Session {
-    /// What the server knows about it. `GET /session/{sessionID}`.
+    /// Returns the server's description of the session. `GET /session/{sessionID}`.
     pub async fn info(&self) -> Called<SessionInfo> {
         self.call(&ReadSession::new(self.id())).await
     }
 
-    /// What it does. `GET /session/status`. OpenCode tells on its event stream that a session is idle a moment before it
-    /// says so here, so a session whose turn has just ended may still be said to be busy.
+    /// Returns the status of the session. `GET /session/status`.
+    ///
+    /// OpenCode publishes on its event stream that a session is idle a moment before this endpoint
+    /// reports the same, so a session may still be reported as busy just after its turn ended.
     pub async fn status(&self) -> Called<SessionStatus> {
         let mut statuses = self.call(&SessionStatuses::new()).await?;
-        // Those that do nothing are not listed.
+        // The endpoint omits idle sessions.
         Ok(statuses.remove(self.id()).unwrap_or(SessionStatus::Idle))
     }
 
-    /// Changes its title, adds permission rules, or archives it. `PATCH /session/{sessionID}`.
+    /// Changes the title, adds permission rules, or archives the session. `PATCH
+    /// /session/{sessionID}`.
     pub async fn update(
         &self,
         change: impl FnOnce(UpdateSession) -> UpdateSession,
@@ -38,12 +42,14 @@ impl Session {
         self.call(&change(UpdateSession::new(self.id()))).await
     }
 
-    /// Deletes it with its messages and its subagents' sessions. `DELETE /session/{sessionID}`.
+    /// Deletes the session with its messages and the sessions of its subagents. `DELETE
+    /// /session/{sessionID}`.
     pub async fn delete(&self) -> Called<()> {
         self.call(&DeleteSession::new(self.id())).await
     }
 
-    /// Aborts whatever it works on, by whose prompt ever. Its turns end. `POST /session/{sessionID}/abort`.
+    /// Aborts all work of the session, including prompts of other clients, and ends its turns.
+    /// `POST /session/{sessionID}/abort`.
     pub async fn abort(&self) -> Called<()> {
         let abort = self.core.state.begin_abort().await;
         let aborted = self.call(&AbortSession::new(self.id())).await;
@@ -51,12 +57,13 @@ impl Session {
         aborted
     }
 
-    /// The sessions of its subagents. `GET /session/{sessionID}/children`.
+    /// Returns the sessions of the subagents. `GET /session/{sessionID}/children`.
     pub async fn children(&self) -> Called<Vec<SessionInfo>> {
         self.call(&ListChildren::new(self.id())).await
     }
 
-    /// A new session with the messages before this one, or with all. `POST /session/{sessionID}/fork`.
+    /// Creates a session with the messages before the given message, or with all messages for
+    /// `None`. `POST /session/{sessionID}/fork`.
     pub async fn fork(&self, before: Option<MessageId>) -> Called<Self> {
         let mut fork = ForkSession::new(self.id());
         if let Some(before) = before {
@@ -66,9 +73,10 @@ impl Session {
         Ok(Self::new(&self.core.server, &info, None))
     }
 
-    /// All its messages, the oldest first, in as many pages as it takes. `GET /session/{sessionID}/message`.
+    /// Returns all messages, the oldest first, and requests as many pages as needed. `GET
+    /// /session/{sessionID}/message`.
     ///
-    /// OpenCode 1.18.33 cannot list them any more after a prompt with
+    /// OpenCode 1.18.33 can no longer list the messages of a session after a prompt with
     /// [`OutputFormat::JsonSchema`](opencode_proto::OutputFormat::JsonSchema).
     pub async fn messages(&self) -> Called<Vec<MessageWithParts>> {
         const PAGE: u32 = 100;
@@ -85,7 +93,7 @@ impl Session {
         }
     }
 
-    /// One message. `GET /session/{sessionID}/message/{messageID}`.
+    /// Returns one message. `GET /session/{sessionID}/message/{messageID}`.
     pub async fn message(&self, message: MessageId) -> Called<MessageWithParts> {
         self.call(&ReadMessage::new(self.id(), message)).await
     }
@@ -95,13 +103,15 @@ impl Session {
         self.call(&DeleteMessage::new(self.id(), message)).await
     }
 
-    /// Deletes a part of a message. `DELETE /session/{sessionID}/message/{messageID}/part/{partID}`.
+    /// Deletes a part of a message.
+    /// `DELETE /session/{sessionID}/message/{messageID}/part/{partID}`.
     pub async fn delete_part(&self, message: MessageId, part: PartId) -> Called<()> {
         self.call(&DeletePart::new(self.id(), message, part)).await
     }
 
-    /// Takes back a message, or a part of it, and all that followed, in the conversation and in the files. The messages
-    /// are gone for good with the next prompt. `POST /session/{sessionID}/revert`.
+    /// Reverts a message, or a part of a message, and everything after it, in the conversation and
+    /// in the files. The next prompt deletes the reverted messages for good. `POST
+    /// /session/{sessionID}/revert`.
     pub async fn revert(&self, message: MessageId, part: Option<PartId>) -> Called<SessionInfo> {
         let mut revert = RevertSession::new(self.id(), message);
         if let Some(part) = part {
@@ -110,30 +120,34 @@ impl Session {
         self.call(&revert).await
     }
 
-    /// Takes a [`revert`](Self::revert) back. `POST /session/{sessionID}/unrevert`.
+    /// Undoes a [`revert`](Self::revert). `POST /session/{sessionID}/unrevert`.
     pub async fn unrevert(&self) -> Called<SessionInfo> {
         self.call(&UnrevertSession::new(self.id())).await
     }
 
-    /// Has a model summarise the conversation, and waits for it: minutes. `POST /session/{sessionID}/summarize`.
+    /// Has a model summarise the conversation and waits for the summary, which takes minutes. `POST
+    /// /session/{sessionID}/summarize`.
     pub async fn summarize(&self, model: ModelRef) -> Called<()> {
         self.call(&Summarize::new(self.id(), model)).await
     }
 
-    /// Makes it public, and says where ([`SessionInfo::share_url`]). `POST /session/{sessionID}/share`.
+    /// Makes the session public and returns the session with its URL ([`SessionInfo::share_url`]).
+    /// `POST /session/{sessionID}/share`.
     pub async fn share(&self) -> Called<SessionInfo> {
         self.call(&ShareSession::new(self.id())).await
     }
 
-    /// Makes it private again. `DELETE /session/{sessionID}/share`.
+    /// Makes the session private again. `DELETE /session/{sessionID}/share`.
     pub async fn unshare(&self) -> Called<SessionInfo> {
         self.call(&UnshareSession::new(self.id())).await
     }
 
-    /// What its turns changed in files, or what the turn of one message did. `GET /session/{sessionID}/diff`.
+    /// Returns the file changes of the session, or of the turn of one message. `GET
+    /// /session/{sessionID}/diff`.
     ///
-    /// OpenCode 1.18.33 knows it of single messages only, and shortly after their turns: without a message, it says
-    /// nothing. It sees changes in git repositories only.
+    /// OpenCode 1.18.33 returns changes for single messages only, and only shortly after their
+    /// turns: without a message, the list is empty. OpenCode detects changes in git repositories
+    /// only.
     pub async fn diff(&self, message: Option<MessageId>) -> Called<Vec<FileDiff>> {
         let mut diff = SessionDiff::new(self.id());
         if let Some(message) = message {
@@ -142,7 +156,7 @@ impl Session {
         self.call(&diff).await
     }
 
-    /// Its list of things to do. `GET /session/{sessionID}/todo`.
+    /// Returns the todo list of the session. `GET /session/{sessionID}/todo`.
     pub async fn todos(&self) -> Called<Vec<Todo>> {
         self.call(&SessionTodos::new(self.id())).await
     }

@@ -1,4 +1,4 @@
-//! Typed answers: a prompt whose answer has to fit a schema, asked again until it does.
+//! Typed answers: prompts whose answer has to fit a schema, repeated until an answer fits.
 
 mod error;
 mod misfit;
@@ -22,15 +22,17 @@ use crate::session::Session;
 use crate::session::turn::TurnRequest;
 
 impl Session {
-    /// Sends a prompt (or a [`TurnRequest`] with more choices) whose answer has to fit this schema, and hands out what
-    /// happens. Nothing happens until the stream is polled.
+    /// Sends a prompt (or a [`TurnRequest`] with more options) whose answer has to fit this schema,
+    /// and returns the events of all tries. Nothing is sent until the stream is polled.
     ///
-    /// OpenCode asks the model for JSON and checks nothing, so the answer is checked here. A model whose answer does not
-    /// fit, or that gives none, is told why and asked again in this session, by the same agent, as often as the schema
-    /// says. The overall deadline of the request counts for all tries together. What the prompt says about the format of
-    /// its answer is replaced.
+    /// OpenCode asks the model for JSON without validating the answer, so this crate checks the
+    /// answer. When the answer does not fit or is missing, the model receives the reason and is
+    /// asked again in this session, by the same agent, up to the limit of the schema
+    /// ([`AnswerSchema::asks_max`]). The overall deadline of the request covers all tries together.
+    /// The output format of the prompt is replaced.
     ///
-    /// OpenCode 1.18.33 cannot list the messages of such a session any more; turns do not need that.
+    /// OpenCode 1.18.33 can no longer list the messages of such a session; turns do not depend on
+    /// that list.
     pub fn send_structured(
         &self,
         request: impl Into<TurnRequest>,
@@ -39,12 +41,14 @@ impl Session {
         StructuredStream::new(self.clone(), request.into(), schema.clone())
     }
 
-    /// Asks for a value of this type: the schema is derived from it, and the model is asked again when its answer does not
-    /// fit. See [`send_structured`](Self::send_structured) for more choices.
+    /// Asks for a value of type `T`, with the schema derived from `T`.
+    ///
+    /// The model is asked again when its answer does not fit. See
+    /// [`send_structured`](Self::send_structured) for more options.
     ///
     /// # Errors
     ///
-    /// When no answer fits, or a turn fails.
+    /// Fails when no answer fits, or when a turn fails.
     ///
     /// # Cancel safety
     ///
@@ -58,7 +62,7 @@ impl Session {
             self.send_structured(request, &AnswerSchema::derived::<T>()).outcome().await?;
         match outcome.parse() {
             Ok(value) => Ok(value),
-            // It was read before, so this is a type that cannot be read twice.
+            // The check already parsed the value, so `T` is a type that cannot be parsed twice.
             Err(error) => Err(outcome.into_misfit(Problem::new("", error.to_string()))),
         }
     }

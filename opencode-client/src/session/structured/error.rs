@@ -6,12 +6,12 @@ use super::misfit::{Misfit, Problem};
 use crate::runtime::describe::debug_as_chain;
 use crate::session::turn::TurnError;
 
-/// Why a schema cannot be used.
+/// Reason why a schema cannot be used.
 #[derive(Clone, thiserror::Error)]
 #[error("the schema cannot be used: {problem}")]
 #[non_exhaustive]
 pub struct SchemaError {
-    /// What is wrong with it, and where.
+    /// Problem of the schema, with its path.
     pub problem: Problem,
 }
 
@@ -23,17 +23,17 @@ impl SchemaError {
     }
 }
 
-/// Why there is no answer that fits.
+/// Failure of a request for a structured answer.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StructuredError {
-    /// No answer fits, and the model was asked as often as it may be.
+    /// No answer fits, and the limit of tries is reached.
     #[error("no answer fits after {} tries: {}", turns.len(), last(misfits))]
     #[non_exhaustive]
     Misfit {
-        /// Why the answers were not taken, one for each try.
+        /// Reasons for the rejection of the answers, one for each try.
         misfits: Vec<Misfit>,
-        /// What the tries came to, in order.
+        /// Outcomes of the tries, in order.
         turns: Vec<TurnOutcome>,
     },
     /// The schema cannot be used. Nothing was posted.
@@ -43,23 +43,23 @@ pub enum StructuredError {
     #[error("try {} failed", turns.len() + 1)]
     #[non_exhaustive]
     Turn {
-        /// How, with all that was gathered in it.
+        /// Error of the turn, with everything gathered during the turn.
         source: Box<TurnError>,
-        /// Why the answers before were not taken, one for each try.
+        /// Reasons for the rejection of the earlier answers, one for each earlier try.
         misfits: Vec<Misfit>,
-        /// What the tries before came to, in order.
+        /// Outcomes of the earlier tries, in order.
         turns: Vec<TurnOutcome>,
     },
-    /// The request is none that a model answers in a form: a command, a command line, a prompt without a reply. Nothing
-    /// was posted.
-    #[error("only a prompt that is replied to can have an answer of a form")]
+    /// The request does not support a structured answer: a command, a shell command line, or a
+    /// prompt without a reply. Nothing was posted.
+    #[error("cannot request a structured answer: only a prompt with a reply supports one")]
     Unsuitable,
 }
 
 debug_as_chain!(StructuredError);
 
 impl StructuredError {
-    /// What all tries came to, in order; the one that failed is the last.
+    /// Returns the outcomes of all tries, in order; a failed turn is the last.
     pub fn turns(&self) -> impl Iterator<Item = &TurnOutcome> {
         let (turns, failed) = match self {
             Self::Misfit { turns, .. } => (&**turns, None),
@@ -69,7 +69,7 @@ impl StructuredError {
         turns.iter().chain(failed)
     }
 
-    /// Why answers were not taken, in order.
+    /// Returns the reasons for the rejection of the answers, in order.
     pub fn misfits(&self) -> &[Misfit] {
         match self {
             Self::Misfit { misfits, .. } | Self::Turn { misfits, .. } => misfits,
@@ -77,12 +77,12 @@ impl StructuredError {
         }
     }
 
-    /// What all tries used, with their subagents.
+    /// Returns the tokens used by all tries, including their subagents.
     pub fn tokens(&self) -> Tokens {
         tokens(self.turns())
     }
 
-    /// What all tries cost in US dollars, with their subagents.
+    /// Returns the cost of all tries in US dollars, including their subagents.
     pub fn cost(&self) -> f64 {
         cost(self.turns())
     }
@@ -97,6 +97,6 @@ pub(super) fn tokens<'a>(turns: impl IntoIterator<Item = &'a TurnOutcome>) -> To
 }
 
 pub(super) fn cost<'a>(turns: impl IntoIterator<Item = &'a TurnOutcome>) -> f64 {
-    // Not `sum`, which makes a negative zero of nothing.
+    // Not `sum`, which returns negative zero for an empty iterator.
     turns.into_iter().fold(0.0, |sum, turn| sum + turn.spend().cost)
 }

@@ -2,38 +2,38 @@ use std::fmt;
 
 use opencode_proto::RawJson;
 
-/// How many problems of one answer are told, and how long each may be, in bytes.
+/// Maximum number of reported problems of one answer, and maximum length of each in bytes.
 const PROBLEMS_MAX: usize = 16;
 const MESSAGE_SIZE_MAX: usize = 600;
 
-/// Why an answer was not taken. `Display` is what the model is told.
+/// Reason for the rejection of an answer. `Display` is the text that the model receives.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Misfit {
-    /// The model gave no value: it answered in words.
+    /// The model returned no value, but answered in words.
     Missing,
-    /// It gave this value.
+    /// The model returned a value that does not fit.
     #[non_exhaustive]
     Unfit {
-        /// What the model gave.
+        /// Value that the model returned.
         value: RawJson,
-        /// What is wrong with it, at least one thing.
+        /// Problems of the value, at least one.
         problems: Vec<Problem>,
     },
 }
 
-/// One thing that is wrong with an answer.
+/// A single problem of an answer or a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// Where in what the model gave: `licences[2].name`; empty for the whole.
+    /// Path in the model's output: `licences[2].name`; empty for the whole output.
     pub path: String,
-    /// What is wrong there.
+    /// Description of the problem at this path.
     pub message: String,
 }
 
 impl Misfit {
-    /// What is wrong with the value, if there is one.
+    /// Returns the problems of the value; empty when there is no value.
     pub fn problems(&self) -> &[Problem] {
         match self {
             Self::Missing => &[],
@@ -48,7 +48,7 @@ impl Misfit {
 }
 
 impl Problem {
-    /// A problem at this path.
+    /// Creates a problem at this path.
     pub(super) fn new(path: impl fmt::Display, message: impl Into<String>) -> Self {
         let mut message = message.into();
         if message.len() > MESSAGE_SIZE_MAX {
@@ -81,7 +81,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Where in a JSON value something is: `licences[2].name`. The value itself is the empty path.
+/// Path within a JSON value: `licences[2].name`. The path of the value itself is empty.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Path<'a> {
     Whole,

@@ -2,7 +2,8 @@ use std::time::{Duration, Instant};
 
 use opencode_proto::{AskId, TurnEvent, TurnEventKind};
 
-/// How long a turn waited for somebody's answer. That does not count for its deadlines.
+/// Time that a turn spent waiting for replies to its permission requests and questions. This time
+/// does not count towards the deadlines of the turn.
 #[derive(Debug, Default)]
 pub(super) struct Pause {
     open: Vec<AskId>,
@@ -25,7 +26,7 @@ impl Pause {
         }
     }
 
-    /// All of it until now, when the turn has ended.
+    /// Returns the total until `now`, at the end of the turn.
     pub(super) fn finish(mut self, now: Instant) -> Duration {
         self.stop(now);
         self.total

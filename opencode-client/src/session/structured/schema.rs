@@ -11,7 +11,8 @@ use super::misfit::{Misfit, Path, Problem};
 use super::validator::Validator;
 use super::wrapper::{ANSWER, Wrapping, unwrap, wrap};
 
-/// What an answer has to look like, how it is checked, and how often the model is asked again. Cloning it is cheap.
+/// Schema of an answer, with its checks and the limit of repeated asks. Cloning the schema is
+/// cheap.
 ///
 /// ```
 /// use opencode_tokio::event::RawJson;
@@ -23,7 +24,11 @@ use super::wrapper::{ANSWER, Wrapping, unwrap, wrap};
 /// }
 ///
 /// let schema = RawJson::parse(
-///     r#"{ "type": "object", "properties": { "name": { "type": "string" } }, "required": ["name"] }"#,
+///     r#"{
+///         "type": "object",
+///         "properties": { "name": { "type": "string" } },
+///         "required": ["name"]
+///     }"#,
 /// )?;
 /// let schema = AnswerSchema::of::<Licence>(schema)
 ///     .with_check(|answer| match answer.decode::<Licence>() {
@@ -37,11 +42,11 @@ use super::wrapper::{ANSWER, Wrapping, unwrap, wrap};
 ///
 /// With the feature `schema`, the schema can be derived from the type.
 ///
-/// Providers take objects only. For any other answer (a list, an enum, a map) the model is asked for an object whose
-/// property `answer` it is; what comes out is the answer itself.
+/// Providers accept objects only. For any other answer (a list, an enum, a map) the model is asked
+/// for an object with the answer in its property `answer`; the outcome holds the answer alone.
 #[derive(Clone)]
 pub struct AnswerSchema {
-    /// What is sent, or why it cannot be.
+    /// Schema as sent, or the reason why the schema cannot be sent.
     sent: Result<RawJson, SchemaError>,
     wrapping: Wrapping,
     #[cfg(feature = "schema")]
@@ -54,8 +59,10 @@ pub struct AnswerSchema {
 type AnswerCheck = Arc<dyn Fn(&RawJson) -> Result<(), String> + Send + Sync>;
 
 impl AnswerSchema {
-    /// A schema and the type that its answers are read as. An answer fits if it can be read; what the schema says beyond
-    /// that is for the model, unless it is checked as well.
+    /// Creates a schema from JSON Schema and the type that answers are parsed as.
+    ///
+    /// An answer fits if it can be parsed; further constraints of the schema guide the model only,
+    /// unless they are checked as well.
     pub fn of<T: DeserializeOwned>(schema: RawJson) -> Self {
         let read = read::<T>;
         let base = |sent, wrapping| Self {
@@ -73,10 +80,12 @@ impl AnswerSchema {
         }
     }
 
-    /// The schema of this type. Answers are checked against all of it, so that limits count which the type itself does
-    /// not know: `#[schemars(range(min = 1))]`, `length`, `regex` and the like.
+    /// Derives the schema from type `T`.
     ///
-    /// Everything is told in place, as providers like it; only types that contain themselves are referred to.
+    /// Answers are checked against the whole schema, so constraints beyond the type itself are
+    /// enforced: `#[schemars(range(min = 1))]`, `length`, `regex` and the like.
+    ///
+    /// Subschemas are inlined, as providers prefer; only recursive types use references.
     ///
     /// Properties come in the order of schemars: alphabetical, or that of the fields if the program
     /// enables the feature `preserve_order` of `schemars`. Models tend to write an answer in the
@@ -90,12 +99,13 @@ impl AnswerSchema {
         }
     }
 
-    /// Checks answers against the schema itself too, for what it says beyond the type.
+    /// Checks answers against the schema itself too, for its constraints beyond the type.
     ///
-    /// All of JSON Schema 2020-12 that says something about values is known, but for `$anchor`, `$dynamicRef`,
-    /// `contentSchema`, `dependentSchemas`, `unevaluatedItems`, `unevaluatedProperties` and what older drafts spell
-    /// differently. A schema that has these, refers to something outside, or has a `pattern` that cannot be read is
-    /// refused when it is sent. `format` is not checked.
+    /// All keywords of JSON Schema 2020-12 that constrain values are supported, except `$anchor`,
+    /// `$dynamicRef`, `contentSchema`, `dependentSchemas`, `unevaluatedItems`,
+    /// `unevaluatedProperties` and keywords that older drafts spell differently. A schema that has
+    /// these, refers to something outside, or has a `pattern` that cannot be read is rejected when
+    /// the request is sent. `format` is not checked.
     #[cfg(feature = "schema")]
     #[must_use]
     pub fn with_validation(mut self) -> Self {
@@ -110,7 +120,7 @@ impl AnswerSchema {
         self
     }
 
-    /// With a check of the caller's own, of an answer that fits otherwise. The model is told what it says.
+    /// Adds a custom check of an answer that fits otherwise. The model receives the error message.
     #[must_use]
     pub fn with_check(
         mut self,
@@ -120,28 +130,28 @@ impl AnswerSchema {
         self
     }
 
-    /// How often the model is asked again. Default: 2.
+    /// Sets how many times the model is asked again. Default: 2.
     #[must_use]
     pub fn with_asks_max(mut self, asks_max: u32) -> Self {
         self.asks_max = asks_max;
         self
     }
 
-    /// How often the model is asked again.
+    /// Returns how many times the model is asked again.
     pub fn asks_max(&self) -> u32 {
         self.asks_max
     }
 
-    /// The schema as it is sent.
+    /// Returns the schema as sent.
     ///
     /// # Errors
     ///
-    /// When it is none, or cannot be checked.
+    /// Fails when the JSON is not a schema, or when answers cannot be checked against the schema.
     pub fn schema(&self) -> Result<&RawJson, &SchemaError> {
         self.sent.as_ref()
     }
 
-    /// The answer in what the model gave, or what is wrong with it.
+    /// Returns the answer inside the model's output, or the problems of the output.
     pub(super) fn check(&self, given: &RawJson) -> Result<RawJson, Misfit> {
         self.problems(given).map_err(|problems| Misfit::unfit(given.detach(), problems))
     }
@@ -168,7 +178,7 @@ impl AnswerSchema {
     }
 }
 
-/// Reads `answer`, which is at `path` in what the model gave.
+/// Parses `answer`, which is at `path` in the model's output.
 fn read<T: DeserializeOwned>(answer: &RawJson, path: Path<'_>) -> Result<(), Problem> {
     let mut reader = serde_json::Deserializer::from_slice(answer.as_bytes());
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else { return Ok(()) };
@@ -180,7 +190,7 @@ fn read<T: DeserializeOwned>(answer: &RawJson, path: Path<'_>) -> Result<(), Pro
         (path, Some(within)) => path + "." + &within,
     };
     let message = error.inner().to_string();
-    // The model does not count lines.
+    // Line numbers are of no use to the model.
     let message = message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
     Err(Problem::new(path, message))
 }

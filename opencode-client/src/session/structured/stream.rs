@@ -21,24 +21,24 @@ use crate::runtime::cancel::{CancelHandle, CancelSignal};
 use crate::session::Session;
 use crate::session::turn::{Ask, TurnError, TurnRequest, TurnStream};
 
-/// What happens in all tries to get an answer that fits, as it happens.
+/// Events of all tries to get an answer that fits, in order of arrival.
 ///
-/// It is a [`TurnStream`] over several turns, one after the other: with a new turn, [`misfits`](Self::misfits) says why
-/// the one before was not the last.
+/// The stream is a [`TurnStream`] over several turns, one after the other: when a new turn begins,
+/// [`misfits`](Self::misfits) holds the reason why the answer of the previous turn was rejected.
 ///
 /// # Cancel safety
 ///
-/// Waiting for the next event loses nothing when it is cancelled. Dropping the stream aborts the turn on the server, in
-/// the background; the next prompt of the session waits for that.
+/// Cancelling the wait for the next event loses nothing. Dropping the stream aborts the turn on the
+/// server, in the background; the next prompt of the session waits for the abort.
 #[must_use = "nothing is asked unless it is polled"]
 pub struct StructuredStream {
     session: Session,
     schema: AnswerSchema,
-    /// What is asked next time, but for the words.
+    /// Request of the next try, without the text of the prompt.
     request: TurnRequest,
     phase: Phase,
     pause: Pause,
-    /// How much of the overall deadline is used up.
+    /// Elapsed part of the overall deadline.
     used: Duration,
     turns: Vec<TurnOutcome>,
     misfits: Vec<Misfit>,
@@ -59,7 +59,7 @@ impl StructuredStream {
             Ok(()) => Phase::Turn(session.send(request.clone())),
             Err(error) => Phase::Ended(Box::new(Err(error))),
         };
-        // What was said stays in the conversation.
+        // The text of the first prompt stays in the conversation.
         if let Some(prompt) = request.prompt_mut() {
             *prompt = mem::take(prompt).without_parts();
         }
@@ -78,16 +78,16 @@ impl StructuredStream {
         }
     }
 
-    /// The next event, of whichever try; `None` when there are no more.
+    /// Returns the next event of any try, or `None` after the last event.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Cancelling the future loses no event.
     pub async fn next_event(&mut self) -> Option<TurnEvent> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// The ask that the last event told of: see [`TurnStream::take_ask`].
+    /// Takes the ask of the last event: see [`TurnStream::take_ask`].
     pub fn take_ask(&mut self) -> Option<Ask> {
         match &mut self.phase {
             Phase::Turn(turn) => turn.take_ask(),
@@ -95,12 +95,13 @@ impl StructuredStream {
         }
     }
 
-    /// Why the answers so far were not taken, one for each try that is over.
+    /// Returns the reasons for the rejection of the answers so far, one for each finished try.
     pub fn misfits(&self) -> &[Misfit] {
         &self.misfits
     }
 
-    /// What was gathered so far in this try; `None` before its prompt is posted and after its end.
+    /// Returns everything gathered so far in this try; `None` before its prompt is posted and after
+    /// its end.
     pub fn transcript(&self) -> Option<&Transcript> {
         match &self.phase {
             Phase::Turn(turn) => turn.transcript(),
@@ -108,7 +109,8 @@ impl StructuredStream {
         }
     }
 
-    /// Aborts the turn, if it is not over, and asks no more. The stream goes on to its end.
+    /// Aborts the turn, unless it has ended, and prevents further tries. The stream continues to
+    /// its end.
     pub fn cancel(&mut self) {
         self.is_cancelled = true;
         if let Phase::Turn(turn) = &mut self.phase {
@@ -116,21 +118,21 @@ impl StructuredStream {
         }
     }
 
-    /// Returns a handle that another task can cancel the turns with.
+    /// Returns a handle with which another task can cancel the turns.
     pub fn cancel_handle(&self) -> CancelHandle {
         self.cancel.handle()
     }
 
-    /// Waits for an answer that fits, dropping the events that nobody took.
+    /// Waits for an answer that fits, and drops the events that were not read.
     ///
     /// # Errors
     ///
-    /// [`StructuredError::Misfit`] when none did, [`StructuredError::Turn`] when a turn failed; the other kinds when
-    /// there was nothing to post.
+    /// [`StructuredError::Misfit`] when no answer fits, [`StructuredError::Turn`] when a turn
+    /// failed; the other variants when there was nothing to post.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future is dropping the stream.
+    /// Dropping the future has the same effect as dropping the stream.
     pub async fn outcome(mut self) -> Result<StructuredOutcome, StructuredError> {
         while self.next_event().await.is_some() {}
         match mem::replace(&mut self.phase, Phase::Taken) {
@@ -167,7 +169,7 @@ impl StructuredStream {
         }
     }
 
-    /// A try is over.
+    /// Evaluates a finished try and returns the next phase.
     fn conclude(&mut self, result: Result<TurnOutcome, TurnError>) -> Phase {
         let (turn, given) = match answered(result) {
             Ok(answered) => answered,
@@ -190,7 +192,7 @@ impl StructuredStream {
             }
             Err(misfit) => misfit,
         };
-        tracing::debug!(session = %self.session.id(), "an answer does not fit");
+        tracing::debug!(session = %self.session.id(), "answer did not fit the schema");
         self.misfits.push(misfit);
         if self.turns.len() > self.schema.asks_max() as usize {
             let (misfits, turns) = self.take_tries();
@@ -222,7 +224,7 @@ impl StructuredStream {
     }
 }
 
-/// Gives the request its format, if it can have one.
+/// Sets the output format of the request, if the request supports an output format.
 fn prepare(request: &mut TurnRequest, schema: &AnswerSchema) -> Result<(), StructuredError> {
     let is_answered = |prompt: &&mut Prompt| prompt.reply() == PromptReply::Reply;
     let Some(prompt) = request.prompt_mut().filter(is_answered) else {
@@ -233,7 +235,7 @@ fn prepare(request: &mut TurnRequest, schema: &AnswerSchema) -> Result<(), Struc
     Ok(())
 }
 
-/// The turn and what the model gave in it, if it ended with an answer, in whatever form.
+/// Returns the turn and the model's structured output, if the turn ended with any answer.
 fn answered(
     result: Result<TurnOutcome, TurnError>,
 ) -> Result<(TurnOutcome, Option<RawJson>), TurnError> {
@@ -250,7 +252,7 @@ fn is_formless(end: &TurnEnd) -> bool {
     matches!(end, TurnEnd::AgentError(error) if error.name == ErrorName::STRUCTURED_OUTPUT)
 }
 
-/// What the model is told.
+/// Returns the text that asks the model for a new answer.
 fn reminder(misfit: &Misfit) -> String {
     let problems = misfit.problems();
     if problems.is_empty() {

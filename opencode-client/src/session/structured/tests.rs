@@ -1,4 +1,4 @@
-//! What is sent, what fits, and what is said about what does not.
+//! Tests of the schema as sent, of the answers that fit, and of the problems reported otherwise.
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
@@ -145,7 +145,7 @@ fn checks_of_the_caller_see_the_answer_and_all_of_them_count() {
     assert_eq!(problems(&schema, &json!({ "answer": 7 })), ["`answer`: never"]);
     let both = ["`answer`: 8 is not my number", "`answer`: never"];
     assert_eq!(problems(&schema, &json!({ "answer": 8 })), both);
-    // They are not asked about what is not of the type.
+    // The checks do not run on an answer that does not parse as the type.
     assert_eq!(problems(&schema, &json!({ "answer": "x" })).len(), 1);
 }
 

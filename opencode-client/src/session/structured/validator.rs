@@ -1,5 +1,7 @@
-//! JSON Schema 2020-12, as far as derived schemas say it. A whole validator brings more crates and takes longer to build
-//! than everything else here together.
+//! JSON Schema 2020-12, to the extent that derived schemas use it.
+//!
+//! A complete validator would bring more crates and take longer to build than everything else in
+//! this crate together.
 
 mod check;
 mod choice;
@@ -22,10 +24,10 @@ use super::error::SchemaError;
 use super::misfit::Path;
 use super::misfit::Problem;
 
-/// A schema that answers can be checked against.
+/// Schema that answers can be checked against.
 pub(super) struct Validator {
     schema: Value,
-    /// By their text.
+    /// Compiled patterns by their text.
     patterns: BTreeMap<String, Regex>,
 }
 
@@ -37,7 +39,7 @@ impl Validator {
         Ok(Self { schema, patterns })
     }
 
-    /// Everything that is wrong with the value.
+    /// Checks the value and returns all of its problems on failure.
     pub(super) fn check(&self, value: &RawJson) -> Result<(), Vec<Problem>> {
         let value: Value =
             value.decode().map_err(|error| vec![Problem::new(Path::Whole, error.to_string())])?;
@@ -52,7 +54,7 @@ impl fmt::Debug for Validator {
     }
 }
 
-/// The schema of a type, as providers like it.
+/// Derives the schema of a type in the form that providers prefer.
 pub(super) fn derive<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
@@ -62,8 +64,8 @@ pub(super) fn derive<T: JsonSchema>() -> Value {
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
-/// Drops what schemars says about the sizes of numbers (`uint8`): providers refuse formats they do not know, and the
-/// limits are there as well.
+/// Drops the number formats of schemars (`uint8`), since providers reject unknown formats and the
+/// schema also states the limits.
 fn without_sizes(schema: &mut Schema) {
     let is_size = |format: &str| {
         matches!(format, "double" | "float")

@@ -1,30 +1,31 @@
-//! What providers take for the arguments of a tool: an object with properties, and nothing else on top.
+//! Wrapping of schemas for providers, which accept only an object with properties, without choices
+//! at the top level, as the arguments of a tool.
 
 use opencode_config::{Json, JsonObject};
 use opencode_proto::RawJson;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The property that holds an answer that is no object itself.
+/// Property that holds an answer that is not an object.
 pub(super) const ANSWER: &str = "answer";
 
-/// Whether the model gives the answer itself, or an object around it.
+/// Position of the answer in the model's output: the whole output, or a property of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wrapping {
     Bare,
     Wrapped,
 }
 
-/// What may stand on top beside `type` and `properties`. Providers refuse choices there.
+/// Choice keywords, which providers reject at the top level beside `type` and `properties`.
 const CHOICES: [&str; 9] =
     ["$ref", "allOf", "anyOf", "const", "enum", "if", "not", "oneOf", "then"];
-/// Where schemas keep what they refer to.
+/// Keywords that hold the targets of references.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
-/// The schema to send for this one.
+/// Returns the schema to send in place of this schema, and its wrapping.
 pub(super) fn wrap(mut schema: Json) -> (Json, Wrapping) {
     if let Json::Object(schema) = &mut schema {
-        // OpenCode drops it as well: providers do not know it.
+        // OpenCode drops `$schema` as well: providers do not support the keyword.
         schema.remove("$schema");
         if is_arguments(schema) {
             return (schema.clone().into(), Wrapping::Bare);
@@ -47,7 +48,7 @@ pub(super) fn wrap(mut schema: Json) -> (Json, Wrapping) {
     (outer, Wrapping::Wrapped)
 }
 
-/// The answer within what the model gave.
+/// Returns the answer inside the model's output.
 pub(super) fn unwrap(value: &RawJson) -> Option<RawJson> {
     #[derive(Deserialize)]
     struct Wrapped<'a> {
@@ -64,7 +65,7 @@ fn is_arguments(schema: &JsonObject) -> bool {
         && CHOICES.iter().all(|choice| !schema.contains_key(choice))
 }
 
-/// Points references to the schema itself to where it is now.
+/// Rewrites references to the schema itself to the new position of the schema.
 fn follow(schema: &mut Json) {
     match schema {
         Json::Array(items) => items.iter_mut().for_each(follow),

@@ -1,4 +1,4 @@
-//! One value against one schema, keyword by keyword.
+//! Validation of one value against one schema, keyword by keyword.
 
 use std::cmp::Ordering;
 use std::slice;
@@ -11,13 +11,13 @@ use super::Validator;
 use super::compare::{compare, is_equal, is_integer, is_multiple};
 use super::compile::resolve;
 
-/// How often a schema may refer on before it is taken to go in circles.
+/// Maximum depth of references; a deeper schema is considered circular.
 const DEPTH_MAX: usize = 256;
 
-/// Whether a number that compares so with a limit is within.
+/// Predicate on the comparison of a number with a limit; true within the limit.
 type Fits = fn(Ordering) -> bool;
 
-/// A check that goes on.
+/// State of a running validation.
 #[derive(Debug)]
 pub(super) struct Check<'a> {
     pub(super) validator: &'a Validator,
@@ -26,7 +26,7 @@ pub(super) struct Check<'a> {
 }
 
 impl Validator {
-    /// Everything that is wrong with the value.
+    /// Returns all problems of the value.
     pub(super) fn problems(&self, value: &Value) -> Vec<Problem> {
         let mut check = Check { validator: self, problems: Vec::new(), depth: 0 };
         check.schema(&self.schema, value, Path::Whole);
@@ -70,7 +70,7 @@ impl Check<'_> {
         self.problems.push(Problem::new(path, message));
     }
 
-    /// `type`, `enum`, `const`.
+    /// Checks the keywords `type`, `enum` and `const`.
     fn kind(&mut self, schema: &Map<String, Value>, value: &Value, path: Path<'_>) {
         if let Some(kinds) = schema.get("type") {
             let kinds = kinds.as_array().map_or_else(|| slice::from_ref(kinds), Vec::as_slice);
@@ -233,7 +233,7 @@ fn is_of(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// The beginning of a value.
+/// Returns the beginning of a value as text.
 pub(super) fn short(value: &Value) -> String {
     const SIZE_MAX: usize = 100;
     let mut text = value.to_string();

@@ -1,4 +1,4 @@
-//! Schemas that are put together from others.
+//! Validation of schemas that are composed of other schemas.
 
 use serde_json::{Map, Value};
 
@@ -29,7 +29,7 @@ impl Check<'_> {
         }
     }
 
-    /// What this schema alone says about the value.
+    /// Returns the problems of the value under this schema alone.
     pub(super) fn try_schema(&self, schema: &Value, value: &Value, path: Path<'_>) -> Vec<Problem> {
         let mut check =
             Check { validator: self.validator, problems: Vec::new(), depth: self.depth };
@@ -46,7 +46,7 @@ impl Check<'_> {
         if fitting > 0 {
             return;
         }
-        // Where only one was meant, what is wrong is within.
+        // When only one form has all of its problems inside the value, that form was meant.
         let here = path.to_string();
         let is_within = |problems: &&Vec<Problem>| problems.iter().all(|found| found.path != here);
         let mut meant = tried.iter().filter(is_within);

@@ -1,4 +1,4 @@
-//! Numbers are equal by value, however they are written.
+//! Comparison of JSON values, with numbers compared by value, not by notation.
 
 use std::cmp::Ordering;
 
@@ -26,7 +26,7 @@ pub(super) fn compare(one: &Number, other: &Number) -> Option<Ordering> {
     }
 }
 
-/// Whether it is an integer, which `1.0` is.
+/// Returns true for an integer, including `1.0`.
 pub(super) fn is_integer(number: &Number) -> bool {
     whole(number).is_some() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
 }
@@ -36,7 +36,7 @@ pub(super) fn is_multiple(number: &Number, of: &Number) -> bool {
         return of != 0 && number % of == 0;
     }
     let (Some(number), Some(of)) = (number.as_f64(), of.as_f64()) else { return false };
-    // 0.3 is a multiple of 0.1, whatever binary fractions say.
+    // 0.3 counts as a multiple of 0.1, despite the rounding of binary fractions.
     let ratio = number / of;
     (ratio - ratio.round()).abs() < 1e-9
 }

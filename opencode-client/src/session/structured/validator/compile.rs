@@ -1,4 +1,4 @@
-//! What a schema needs to be checked, and whether it can be.
+//! Preparation of a schema for validation, and rejection of unsupported schemas.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 use super::super::error::SchemaError;
 use super::super::misfit::Path;
 
-/// Where a schema has one schema, a list of them, some by name.
+/// Keywords that hold one schema, a list of schemas, or schemas by name.
 const ONE: [&str; 8] =
     ["additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"];
 const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 const NAMED: [&str; 4] = ["$defs", "definitions", "patternProperties", "properties"];
 
-/// What says something about values and is not known here.
+/// Keywords that constrain values and are not supported here.
 const UNKNOWN: [&str; 11] = [
     "$anchor",
     "$dynamicAnchor",
@@ -29,7 +29,7 @@ const UNKNOWN: [&str; 11] = [
     "unevaluatedProperties",
 ];
 
-/// All patterns of a schema.
+/// Compiles all patterns of a schema.
 pub(super) fn patterns(schema: &Value) -> Result<BTreeMap<String, Regex>, SchemaError> {
     let mut compiler = Compiler { root: schema, patterns: BTreeMap::new() };
     compiler.schema(schema, Path::Whole)?;
@@ -91,7 +91,7 @@ impl Compiler<'_> {
     }
 }
 
-/// What a reference within `root` leads to.
+/// Returns the target of a reference within `root`.
 pub(super) fn resolve<'a>(root: &'a Value, target: &str) -> Option<&'a Value> {
     root.pointer(target.strip_prefix('#')?)
 }

@@ -1,4 +1,4 @@
-//! Each keyword: what fits, what does not, and what is said.
+//! Tests of each keyword: values that fit, values that do not, and the reported problems.
 
 #![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
@@ -20,7 +20,7 @@ fn problems(schema: &Value, value: &Value) -> Vec<String> {
     found.iter().map(ToString::to_string).collect()
 }
 
-/// A schema, a value that fits, one that does not, and what is said about that.
+/// A schema, a value that fits, a value that does not fit, and the problem reported for the latter.
 struct Case(Value, Value, Value, &'static str);
 
 #[test]
@@ -265,7 +265,8 @@ fn derived_schemas_say_everything_in_place_and_no_foreign_formats() {
     assert_eq!(schema["properties"]["weight"], json!({ "type": "integer", "minimum": 1 }));
     let wrong =
         json!({ "weight": 0, "next": { "weight": 1, "children": { "a": {} } }, "children": {} });
-    // The order is that of the schema, which a program can change by features of its dependencies.
+    // Problems come in the order of the schema, which depends on the features that a program
+    // enables for its dependencies.
     let mut problems = problems(&schema, &wrong);
     problems.sort();
     assert_eq!(problems, ["`next.children.a.size`: this is missing", "`weight`: 0 is less than 1"]);
