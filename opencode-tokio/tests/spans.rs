@@ -1,4 +1,9 @@
 //! Spans that attribute log lines to turns.
+//!
+//! A program of its own: `tracing` remembers for the whole process whether a span that is first
+//! reached on another thread has a subscriber.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+#![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
