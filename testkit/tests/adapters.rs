@@ -11,8 +11,8 @@ const ADAPTERS: [(&str, &str); 2] =
 
 /// Public items of an adapter, besides the features of the client.
 const PUBLIC: [&str; 4] = [
+    "pub use adapter::Runtime;",
     "pub use opencode_client::*;",
-    "pub use runtime::Runtime;",
     "pub fn opencode() -> OpenCode {",
     "pub fn builder() -> Builder {",
 ];
@@ -33,7 +33,7 @@ fn adapters_have_the_same_public_names() {
         for (path, source) in sources(adapter) {
             assert!(!source.contains("macro_export"), "{} has a macro", path.display());
         }
-        let source = fs::read_to_string(folder(adapter).join("src/runtime.rs")).unwrap();
+        let source = fs::read_to_string(folder(adapter).join("src/adapter.rs")).unwrap();
         let public: Vec<_> = source.lines().filter(|line| line.contains("pub ")).collect();
         let expected = [&*format!("pub struct {runtime}(());"), "    pub fn new() -> Self {"];
         assert_eq!(public, expected, "{adapter}");
@@ -44,11 +44,11 @@ fn adapters_have_the_same_public_names() {
 }
 
 #[test]
-fn only_the_runtime_module_uses_async_std() {
+fn only_the_adapter_module_uses_async_std() {
     let mut users = sources("opencode-async-std");
     users.retain(|(_, source)| code(source).contains("async_std"));
     let [(path, source)] = &users[..] else { panic!("{users:?}") };
-    assert_eq!(*path, folder("opencode-async-std").join("src/runtime.rs"));
+    assert_eq!(*path, folder("opencode-async-std").join("src/adapter.rs"));
     assert!(source.lines().count() < 100, "{} has grown", path.display());
 }
 

@@ -6,3 +6,4 @@
 
 mod paused;
 mod silence;
+mod spans;
