@@ -6,4 +6,3 @@
 
 mod paused;
 mod silence;
-mod spans;
