@@ -72,7 +72,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::SessionId;
-use crate::api::{ApiError, ApiErrorKind};
+use crate::api::ApiError;
 use crate::server_event::{ServerEvent, ServerEventKind};
 use crate::sse::{SseEvent, SseFramer};
 
@@ -150,10 +150,7 @@ impl Hub {
         if !matches!(self.state, State::Connecting { .. }) {
             return;
         }
-        // The path of an event stream names no resource, so every 404 concerns the route.
-        let is_missing =
-            error.is_unknown_route() || matches!(error.kind, ApiErrorKind::NotFound { .. });
-        match (is_missing, self.stream) {
+        match (error.is_unknown_fixed_route(), self.stream) {
             // Old servers have the stream of one directory only.
             (true, EventStream::Global) => {
                 self.stream = EventStream::Directory;

@@ -347,7 +347,7 @@ fn required<T>(read: Result<T, CallFault>) -> Result<T, LookFault> {
 /// Reads a list that old servers do not have. It is empty there.
 fn optional<T: Default>(read: Result<T, CallFault>) -> Result<T, LookFault> {
     read.or_else(|fault| match fault.api() {
-        Some(error) if error.is_unknown_route() => Ok(T::default()),
+        Some(error) if error.is_unknown_fixed_route() => Ok(T::default()),
         Some(_) | None => Err(LookFault::Failed),
     })
 }

@@ -172,6 +172,15 @@ fn old_servers_have_no_lists_of_asks() {
 }
 
 #[test]
+fn a_missing_list_of_asks_may_be_refused_by_name() {
+    for path in ["/permission", "/question"] {
+        let change = |asked: &str| (asked == path).then(|| Ok(not_found()));
+        let (progress, _) = look_with(&server(&["own"]), None, change);
+        assert!(matches!(progress, LookProgress::Done(_)), "{path}: {progress:?}");
+    }
+}
+
+#[test]
 fn children_are_looked_at_at_any_depth_and_once() {
     let mut server = server(&["own"]);
     for (parent, children) in [("s", &["a", "b"][..]), ("a", &["aa"]), ("aa", &["b", "s"])] {
