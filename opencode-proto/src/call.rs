@@ -141,11 +141,6 @@ impl<P> OpenCalls<P> {
     pub(crate) fn into_purposes(self) -> impl Iterator<Item = P> {
         self.open.into_values()
     }
-
-    /// Returns whether no call waits for its reply.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
 }
 
 /// Error of a call as a machine sees it.

@@ -83,7 +83,6 @@ pub mod api;
 mod artifact;
 mod ask;
 mod batch;
-#[allow(dead_code, reason = "the machines move to it one by one")]
 mod call;
 mod error;
 #[doc(hidden)]

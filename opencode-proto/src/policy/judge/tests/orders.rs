@@ -343,6 +343,6 @@ proptest! {
         let with_files = suspects.iter().filter(|suspect| suspect.subject.permission() == "read");
         prop_assert!(court.looked_at <= with_files.count());
         prop_assert_eq!(court.judge.wake(), None);
-        prop_assert!(court.judge.requests.is_empty() && court.judge.calls.is_empty());
+        prop_assert!(court.judge.requests.is_empty() && !court.judge.calls.any(|_| true));
     }
 }
