@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST};
 use http::{HeaderName, HeaderValue, Method, Request};
 use opencode_proto::api::Operation;
-use opencode_proto::{ApiCall, ApiReply, CallFailure, CallScope, Delivery};
+use opencode_proto::{ApiCall, ApiReply, CallFailure, CallScope};
 
 use crate::log::describe;
 use crate::runtime::Runtime;
@@ -27,7 +27,7 @@ use idle::Idle;
 
 pub(crate) use calls::Calls;
 pub use endpoint::{Endpoint, UrlError};
-pub use error::{CallError, Reached};
+pub use error::CallError;
 pub(crate) use events::EventBody;
 pub use limits::HttpLimits;
 
@@ -66,7 +66,7 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// [`CallError::reached`] is the delivery of the request, where no reply came.
+    /// [`CallError::delivery`] is the delivery of the request, where no reply came.
     ///
     /// # Cancel safety
     ///
@@ -95,14 +95,7 @@ impl Http {
         };
         let request = self.inner.address(call.request, "application/json", directory);
         let reply = Box::pin(self.inner.reply(request, call.repeat, call.pace)).await;
-        reply.map_err(|error| {
-            let delivery = match error.reached() {
-                Reached::No => Delivery::NotSent,
-                Reached::Perhaps => Delivery::Unknown,
-                Reached::Yes => Delivery::Received,
-            };
-            CallFailure::new(delivery, describe(&error))
-        })
+        reply.map_err(|error| CallFailure::new(error.delivery(), describe(&error)))
     }
 
     /// Opens the event stream at `path_and_query` (`GET /event`, `/global/event`), on a connection

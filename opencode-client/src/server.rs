@@ -42,10 +42,10 @@ pub use request::{AttachRequest, ServeRequest};
 pub(crate) use start::serve;
 pub use stop::{ServerReport, StopError};
 
-pub use crate::http::{CallError, Endpoint, HttpLimits, Reached, UrlError};
+pub use crate::http::{CallError, Endpoint, HttpLimits, UrlError};
 pub use opencode_proto::api::ServerHealth;
 pub use opencode_proto::{
-    EventStream, HubEnd, HubSettings, Interruption, RetryPolicy, ServeEnd, ServeOutcome,
+    Delivery, EventStream, HubEnd, HubSettings, Interruption, RetryPolicy, ServeEnd, ServeOutcome,
     ServeSettings,
 };
 
@@ -124,7 +124,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the server answers with an error, or the request fails: [`CallError::reached`] returns
+    /// When the server answers with an error, or the request fails: [`CallError::delivery`] returns
     /// the state of the delivery, that is, if the operation may have been carried out.
     ///
     /// # Cancel safety

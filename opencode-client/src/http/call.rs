@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use opencode_proto::api::{Pace, Repeat};
-use opencode_proto::{Retry, RetryCause, RetryPolicy};
+use opencode_proto::{Delivery, Retry, RetryCause, RetryPolicy};
 
 use super::Inner;
-use super::error::{CallError, Reached};
+use super::error::CallError;
 use super::link::{Gathered, Link};
 use crate::runtime::wait::{Elapsed, within};
 
@@ -54,7 +54,9 @@ impl Inner {
         if let Some(link) = self.idle.take().await {
             match self.exchange(link, request, pace).await {
                 // The server closed the idle connection during the write, which is no failure.
-                Err(CallError::Lost { reached: Reached::No | Reached::Perhaps, .. }) => {}
+                Err(CallError::Lost {
+                    delivery: Delivery::NotSent | Delivery::Unknown, ..
+                }) => {}
                 outcome => return outcome,
             }
         }
@@ -89,7 +91,7 @@ impl Inner {
             io::Result::Ok((head, link.gather(body, size_max).await?))
         };
         let reply = within(&*self.runtime, limit, reply).await;
-        let (head, body) = self.complete(reply, request, link.reached())?;
+        let (head, body) = self.complete(reply, request, link.delivery())?;
         let Gathered::Whole(body) = body else {
             return Err(CallError::TooLarge { request: self.name(request), limit: size_max });
         };
@@ -113,15 +115,15 @@ impl Inner {
         &self,
         reply: Result<io::Result<T>, Elapsed>,
         request: &Request<Bytes>,
-        reached: Reached,
+        delivery: Delivery,
     ) -> Result<T, CallError> {
         match reply {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(source)) => {
-                Err(CallError::Lost { request: self.name(request), reached, source })
+                Err(CallError::Lost { request: self.name(request), delivery, source })
             }
             Err(Elapsed(limit)) => {
-                Err(CallError::TimedOut { request: self.name(request), reached, limit })
+                Err(CallError::TimedOut { request: self.name(request), delivery, limit })
             }
         }
     }

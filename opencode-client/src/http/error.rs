@@ -1,6 +1,7 @@
 use std::io;
 use std::time::Duration;
 
+use opencode_proto::Delivery;
 use opencode_proto::api::ApiError;
 
 use crate::runtime::describe::debug_as_chain;
@@ -30,7 +31,7 @@ pub enum CallError {
         /// Method and URL of the request.
         request: String,
         /// Delivery of the request.
-        reached: Reached,
+        delivery: Delivery,
         /// The error of the connection.
         source: io::Error,
     },
@@ -40,7 +41,7 @@ pub enum CallError {
         /// Method and URL of the request.
         request: String,
         /// Delivery of the request.
-        reached: Reached,
+        delivery: Delivery,
         /// Limit of the time.
         limit: Duration,
     },
@@ -58,11 +59,11 @@ debug_as_chain!(CallError);
 
 impl CallError {
     /// Returns the delivery of the request: whether the server has received the request.
-    pub fn reached(&self) -> Reached {
+    pub fn delivery(&self) -> Delivery {
         match self {
-            Self::Api(_) | Self::TooLarge { .. } => Reached::Yes,
-            Self::Connect { .. } => Reached::No,
-            Self::Lost { reached, .. } | Self::TimedOut { reached, .. } => *reached,
+            Self::Api(_) | Self::TooLarge { .. } => Delivery::Received,
+            Self::Connect { .. } => Delivery::NotSent,
+            Self::Lost { delivery, .. } | Self::TimedOut { delivery, .. } => *delivery,
         }
     }
 
@@ -76,15 +77,4 @@ impl CallError {
             | Self::TooLarge { .. } => None,
         }
     }
-}
-
-/// Delivery of a request to the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reached {
-    /// The server has not received the request, and has done nothing.
-    No,
-    /// The connection broke while the request was on its way.
-    Perhaps,
-    /// The server has received the request, because a reply began.
-    Yes,
 }

@@ -55,7 +55,7 @@ impl Inner {
         };
         let response = within(&*self.runtime, limit, response).await;
         let (method, path) = (request.method(), request.uri().path());
-        match self.complete(response, &request, link.reached())? {
+        match self.complete(response, &request, link.delivery())? {
             Opened::Stream(body) => {
                 tracing::debug!(%method, path, "event stream opened");
                 Ok(EventBody { body, link })

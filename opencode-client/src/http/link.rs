@@ -10,10 +10,9 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
+use opencode_proto::Delivery;
 
 use crate::runtime::Connection;
-
-use super::error::Reached;
 
 /// Maximum memory that is reserved for a body before its bytes arrive.
 const RESERVED_MAX: usize = 1 << 20;
@@ -27,7 +26,7 @@ pub(super) struct Link {
     /// `None` when the connection is closed.
     driver: Option<Driver>,
     /// Delivery of the last request.
-    reached: Reached,
+    delivery: Delivery,
 }
 
 /// Body of a response, as far as it was read.
@@ -40,26 +39,26 @@ pub(super) enum Gathered {
 impl Link {
     pub(super) async fn new(connection: Box<dyn Connection>) -> io::Result<Self> {
         let (sender, driver) = http1::handshake(connection).await.map_err(io_error)?;
-        Ok(Self { sender, driver: Some(driver), reached: Reached::No })
+        Ok(Self { sender, driver: Some(driver), delivery: Delivery::NotSent })
     }
 
-    pub(super) fn reached(&self) -> Reached {
-        self.reached
+    pub(super) fn delivery(&self) -> Delivery {
+        self.delivery
     }
 
     /// Sends a request and waits for the head of the response.
     pub(super) async fn send(&mut self, request: Request<Bytes>) -> io::Result<Response<Incoming>> {
-        self.reached = Reached::Perhaps;
+        self.delivery = Delivery::Unknown;
         let mut response = pin!(self.sender.try_send_request(request.map(Full::new)));
         let driver = &mut self.driver;
         match poll_fn(|cx| poll_driven(driver, cx, |cx| response.as_mut().poll(cx))).await {
             Ok(response) => {
-                self.reached = Reached::Yes;
+                self.delivery = Delivery::Received;
                 Ok(response)
             }
             Err(failed) => {
                 if failed.message().is_some() {
-                    self.reached = Reached::No;
+                    self.delivery = Delivery::NotSent;
                 }
                 Err(io_error(failed.into_error()))
             }

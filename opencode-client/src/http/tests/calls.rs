@@ -2,13 +2,13 @@ use std::error::Error;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use opencode_proto::RetryPolicy;
 use opencode_proto::api::Pace;
+use opencode_proto::{Delivery, RetryPolicy};
 use tokio::time::{Instant, sleep};
 
 use super::memory::{silent_world, world, world_at};
 use super::{Ask, ask, get, post};
-use crate::http::{CallError, HttpLimits, Reached};
+use crate::http::{CallError, HttpLimits};
 
 fn once() -> HttpLimits {
     HttpLimits::default().with_retry(RetryPolicy::NONE)
@@ -84,7 +84,7 @@ async fn without_a_reply_in_time_nobody_knows() {
         peer
     });
     let error = error.unwrap_err();
-    assert_eq!(error.reached(), Reached::Perhaps);
+    assert_eq!(error.delivery(), Delivery::Unknown);
     assert_eq!(
         error.to_string(),
         "GET http://127.0.0.1:4096/session/ses_1: no complete reply in 30s"
@@ -122,7 +122,7 @@ async fn a_reply_that_stalls_was_reached() {
     });
     let error = error.unwrap_err();
     assert!(matches!(error, CallError::TimedOut { .. }));
-    assert_eq!((error.reached(), started.elapsed()), (Reached::Yes, Duration::from_secs(7)));
+    assert_eq!((error.delivery(), started.elapsed()), (Delivery::Received, Duration::from_secs(7)));
     peer.closed().await;
 }
 
@@ -145,7 +145,7 @@ async fn a_network_that_swallows_everything_is_left_in_time() {
     let error = ask(&silent_world(once()), get("/session")).await.unwrap_err();
     assert_eq!(error.to_string(), "GET http://10.1.1.1/session: cannot connect");
     assert_eq!(error.source().unwrap().to_string(), "no connection in 10s");
-    assert_eq!((error.reached(), started.elapsed()), (Reached::No, Duration::from_secs(10)));
+    assert_eq!((error.delivery(), started.elapsed()), (Delivery::NotSent, Duration::from_secs(10)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,23 +155,27 @@ async fn a_server_that_is_not_there_was_not_reached() {
     let error = ask(&http, post("/session", "{}")).await.unwrap_err();
     let CallError::Connect { source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.kind(), ErrorKind::ConnectionRefused);
-    assert_eq!((error.reached(), connects()), (Reached::No, 1));
+    assert_eq!((error.delivery(), connects()), (Delivery::NotSent, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_connection_says_how_far_it_came() {
     let cases = [
-        ("", Reached::Perhaps, ErrorKind::UnexpectedEof),
-        ("HTTP/1.1 200 OK\r\ncontent-le", Reached::Perhaps, ErrorKind::UnexpectedEof),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}", Reached::Yes, ErrorKind::UnexpectedEof),
+        ("", Delivery::Unknown, ErrorKind::UnexpectedEof),
+        ("HTTP/1.1 200 OK\r\ncontent-le", Delivery::Unknown, ErrorKind::UnexpectedEof),
         (
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
-            Reached::Yes,
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}",
+            Delivery::Received,
             ErrorKind::UnexpectedEof,
         ),
-        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", Reached::Perhaps, ErrorKind::InvalidData),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
+            Delivery::Received,
+            ErrorKind::UnexpectedEof,
+        ),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", Delivery::Unknown, ErrorKind::InvalidData),
     ];
-    for (said, reached, kind) in cases {
+    for (said, delivery, kind) in cases {
         let (http, mut server) = world(HttpLimits::default());
         let (error, ()) = tokio::join!(ask(&http, post("/session", "{}")), async {
             let mut peer = server.accept().await;
@@ -184,7 +188,7 @@ async fn a_lost_connection_says_how_far_it_came() {
             "POST http://127.0.0.1:4096/session: the connection was lost"
         );
         let CallError::Lost { source, .. } = &error else { panic!("{error:?}") };
-        assert_eq!((error.reached(), source.kind()), (reached, kind), "{said}");
+        assert_eq!((error.delivery(), source.kind()), (delivery, kind), "{said}");
         // What is not repeatable is sent once, whatever breaks.
         assert_eq!(server.connects(), 1);
     }
@@ -220,7 +224,7 @@ async fn a_reply_has_a_limit() {
                     error.to_string(),
                     "GET http://127.0.0.1:4096/session: the reply has more than 1000 bytes"
                 );
-                assert_eq!(error.reached(), Reached::Yes);
+                assert_eq!(error.delivery(), Delivery::Received);
                 peer.closed().await;
             }
             (reply, size) => panic!("{reply:?}, not {size:?}"),

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
+use opencode_proto::Delivery;
 use tokio::time::Instant;
 
 use super::memory::world;
 use super::{ask, get, post};
-use crate::http::{CallError, HttpLimits, Reached};
+use crate::http::{CallError, HttpLimits};
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_says_when_is_asked_again_then() {
@@ -31,7 +32,7 @@ async fn trouble_ends_and_the_last_one_is_told() {
     });
     let error = reply.unwrap_err();
     assert!(matches!(error, CallError::Lost { .. }), "{error:?}");
-    assert_eq!((error.reached(), server.connects()), (Reached::Perhaps, 4));
+    assert_eq!((error.delivery(), server.connects()), (Delivery::Unknown, 4));
 }
 
 #[tokio::test(start_paused = true)]
