@@ -60,14 +60,14 @@ use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
 use crate::process::host::Host;
 use crate::runtime::cancel::{CancelHandle, CancelSignal};
 use crate::runtime::span::WorkSpan;
-use crate::runtime::text::{TextSource, TextStream};
+use crate::runtime::text::{TextSource, TextStream, poll_text};
 
 pub use error::RunError;
 use process::ProcessRun;
@@ -261,16 +261,7 @@ impl TextSource for RunStream {
     type Error = RunError;
 
     fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
-        loop {
-            match ready!(self.poll_event(cx)) {
-                None => return Poll::Ready(None),
-                Some(event) => {
-                    if let Some(text) = event.text() {
-                        return Poll::Ready(Some(text.into_owned()));
-                    }
-                }
-            }
-        }
+        poll_text(self, cx, RunEvent::text)
     }
 
     fn take_result(&mut self) -> Result<RunReport, RunError> {

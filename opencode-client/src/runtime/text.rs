@@ -1,5 +1,6 @@
 //! Text of a run or a turn as a stream.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -54,6 +55,22 @@ pub(crate) trait TextSource {
 
     /// Returns the result. Called once, after the end.
     fn take_result(&mut self) -> Result<Self::Outcome, Self::Error>;
+}
+
+/// Polls `events` for the next one that has a text.
+pub(crate) fn poll_text<S: Stream + Unpin>(
+    events: &mut S,
+    cx: &mut Context<'_>,
+    text: impl Fn(&S::Item) -> Option<Cow<'_, str>>,
+) -> Poll<Option<String>> {
+    loop {
+        let Some(event) = ready!(Pin::new(&mut *events).poll_next(cx)) else {
+            return Poll::Ready(None);
+        };
+        if let Some(text) = text(&event) {
+            return Poll::Ready(Some(text.into_owned()));
+        }
+    }
 }
 
 impl<O, E> TextStream<O, E> {

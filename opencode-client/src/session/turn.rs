@@ -13,7 +13,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use opencode_proto::{MessageId, Transcript, TurnEvent, TurnOutcome};
@@ -21,7 +21,7 @@ use opencode_proto::{MessageId, Transcript, TurnEvent, TurnOutcome};
 use crate::log::EventLogError;
 use crate::runtime::cancel::{CancelHandle, CancelSignal};
 use crate::runtime::span::WorkSpan;
-use crate::runtime::text::{TextSource, TextStream};
+use crate::runtime::text::{TextSource, TextStream, poll_text};
 use crate::runtime::wait::BoxFuture;
 use crate::session::core::SessionCore;
 
@@ -235,16 +235,7 @@ impl TextSource for TurnStream {
     type Error = TurnError;
 
     fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
-        loop {
-            match ready!(self.poll_event(cx)) {
-                None => return Poll::Ready(None),
-                Some(event) => {
-                    if let Some(text) = event.text() {
-                        return Poll::Ready(Some(text.into_owned()));
-                    }
-                }
-            }
-        }
+        poll_text(self, cx, TurnEvent::text)
     }
 
     fn take_result(&mut self) -> Result<TurnOutcome, TurnError> {
