@@ -32,7 +32,7 @@ use crate::log::describe;
 use crate::process::host::Host;
 use crate::runtime::Timer;
 use crate::runtime::latch::Latch;
-use crate::runtime::wait::poll_timer;
+use crate::runtime::wait::is_due;
 use crate::server::StopError;
 
 pub(super) struct Running {
@@ -158,9 +158,7 @@ impl Running {
                         return Poll::Ready(Progress::Finished(Box::new(self.finish())));
                     }
                     let moved = self.poll_world(cx);
-                    let woken = wake.is_some_and(|wake| {
-                        poll_timer(&*self.host.runtime, &mut self.timer, wake, cx).is_ready()
-                    });
+                    let woken = is_due(&*self.host.runtime, &mut self.timer, wake, cx);
                     if !moved && !woken {
                         return Poll::Pending;
                     }

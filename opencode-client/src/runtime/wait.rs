@@ -54,6 +54,16 @@ pub(crate) async fn within<F: Future>(
     .await
 }
 
+/// Returns whether `at` has come. If not, the timer wakes the task then; without a time, nothing does.
+pub(crate) fn is_due(
+    runtime: &dyn Runtime,
+    timer: &mut Option<Pin<Box<dyn Timer>>>,
+    at: Option<Instant>,
+    cx: &mut Context<'_>,
+) -> bool {
+    at.is_some_and(|at| poll_timer(runtime, timer, at, cx).is_ready())
+}
+
 /// Is ready at `at`. Creates the timer, or resets the one that is there.
 pub(crate) fn poll_timer(
     runtime: &dyn Runtime,

@@ -13,7 +13,7 @@ use super::life::Life;
 use crate::process::child::{ChildEvent, ChildOutput, StdoutPace};
 use crate::process::run_tree::RunTree;
 use crate::process::run_tree::TreeJobs;
-use crate::runtime::wait::poll_timer;
+use crate::runtime::wait::is_due;
 use crate::runtime::{Process, Runtime, Timer};
 
 /// Handle of the task that watches a server's process and drains the output. The task does not keep
@@ -143,9 +143,7 @@ impl Pump {
                 ServeAction::Sweep => self.jobs.sweep(),
                 ServeAction::Wait(wake) => {
                     let moved = self.poll_inputs(cx);
-                    let woken = wake.is_some_and(|wake| {
-                        poll_timer(&*self.runtime, &mut self.timer, wake, cx).is_ready()
-                    });
+                    let woken = is_due(&*self.runtime, &mut self.timer, wake, cx);
                     // The clock decides, not the timer: runtimes wake timers late and for other
                     // reasons.
                     if moved || woken {

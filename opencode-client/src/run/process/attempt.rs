@@ -18,7 +18,7 @@ use crate::process::run_tree::TreeJobs;
 use crate::process::warning::Warning;
 use crate::run::report::RunReport;
 use crate::run::request::RunRequest;
-use crate::runtime::wait::poll_timer;
+use crate::runtime::wait::is_due;
 use crate::runtime::{Process, Timer};
 
 use super::end::{self, CleanUp};
@@ -107,9 +107,7 @@ impl Attempt {
                 }
                 RunAction::Wait(at) => {
                     let is_moved = self.poll_inputs(cx);
-                    let is_due = at.is_some_and(|at| {
-                        poll_timer(&*self.host.runtime, &mut self.timer, at, cx).is_ready()
-                    });
+                    let is_due = is_due(&*self.host.runtime, &mut self.timer, at, cx);
                     if !is_moved && !is_due {
                         return Poll::Pending;
                     }

@@ -22,7 +22,7 @@ use crate::run::end::CleanUp;
 use crate::run::error::RunResult;
 use crate::run::report::RunReport;
 use crate::runtime::Timer;
-use crate::runtime::wait::{BoxFuture, poll_timer};
+use crate::runtime::wait::{BoxFuture, is_due};
 use crate::server::{Server, StopError};
 use crate::session::Session;
 use crate::session::turn::{TurnError, TurnRequest, TurnStream};
@@ -131,9 +131,7 @@ impl ServedDriver {
                 }
                 ServedRunAction::Wait(at) => {
                     let is_moved = self.poll_inputs(cx);
-                    let is_due = at.is_some_and(|at| {
-                        poll_timer(&*self.host.runtime, &mut self.timer, at, cx).is_ready()
-                    });
+                    let is_due = is_due(&*self.host.runtime, &mut self.timer, at, cx);
                     if !is_moved && !is_due {
                         return Poll::Pending;
                     }

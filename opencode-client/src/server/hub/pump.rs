@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use crate::http::{CallError, EventBody};
 use crate::log::describe;
 use crate::runtime::Timer;
-use crate::runtime::wait::poll_timer;
+use crate::runtime::wait::is_due;
 
 use super::{HubServer, Phase, Shared, Task};
 
@@ -63,9 +63,7 @@ pub(super) async fn run(shared: Arc<Shared>, server: HubServer) {
                 shared.lock().machine.handle_exit();
                 moved = true;
             }
-            if let Some(at) = wake
-                && poll_timer(&*server.runtime, &mut timer, at, cx).is_ready()
-            {
+            if is_due(&*server.runtime, &mut timer, wake, cx) {
                 shared.lock().machine.handle_timeout(server.runtime.now());
                 moved = true;
             }

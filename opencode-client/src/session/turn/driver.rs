@@ -17,7 +17,7 @@ use crate::http::Calls;
 use crate::log::{EventLog, EventLogError, Log};
 use crate::runtime::Timer;
 use crate::runtime::blocking::unblock;
-use crate::runtime::wait::{BoxFuture, poll_timer};
+use crate::runtime::wait::{BoxFuture, is_due};
 use crate::server::hub::{Delivery, Follower};
 use crate::session::core::SessionCore;
 
@@ -124,10 +124,8 @@ impl TurnDriver {
                         Ok(has_moved) => has_moved,
                         Err(error) => return Poll::Ready(TurnProgress::Failed(error)),
                     };
-                    let is_due = wake.is_some_and(|at| {
-                        let runtime = &*self.core.server.host.runtime;
-                        poll_timer(runtime, &mut self.timer, at, cx).is_ready()
-                    });
+                    let runtime = &*self.core.server.host.runtime;
+                    let is_due = is_due(runtime, &mut self.timer, wake, cx);
                     if !has_moved && !is_due {
                         return Poll::Pending;
                     }
