@@ -1,10 +1,10 @@
 //! Files inside and outside of the directories of a policy.
 
 use std::fs;
-use std::process::Command;
 
 use opencode_tokio::{Policy, Prompt};
 use serde_json::json;
+use testkit::conformance::real::kept::git;
 use testkit::model::{Reply, Script};
 
 use crate::world::{PolicyWorld, Verdicts, prompt, tools};
@@ -213,8 +213,7 @@ async fn another_directory_can_be_allowed_for_reads() {
 async fn the_rest_of_a_repository_is_outside_too() {
     let world = PolicyWorld::new("repository").await;
     let root = world.project().parent().unwrap().to_owned();
-    let made = Command::new("git").args(["init", "--quiet"]).current_dir(root).status().unwrap();
-    assert!(made.success());
+    git(&root, &["init", "--quiet"]);
     let verdicts = Verdicts::default();
     let session = world.session().await.with_policy(verdicts.of(within_the_project()));
     let session = session.await.unwrap();

@@ -1,30 +1,17 @@
 //! Changes of files by turns, and their reversal.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use opencode_tokio::Session;
+use opencode_tokio::api::ReadPaths;
 use opencode_tokio::event::MessageId;
 use opencode_tokio::session::FileDiff;
 use serde_json::json;
+use testkit::conformance::real::kept::git;
 use testkit::conformance::real::sessions::{LONG, SessionWorld, play, prompt};
 use testkit::model::{Reply, Script};
 
 use crate::on;
-
-/// Runs git: OpenCode sees changes only in repositories.
-fn git(directory: &Path, arguments: &[&str]) {
-    let identity = ["-c", "user.name=n", "-c", "user.email=e@example.com"];
-    let status = Command::new("git")
-        .current_dir(directory)
-        .args(identity)
-        .args(arguments)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .status()
-        .unwrap();
-    assert!(status.success(), "git {arguments:?}");
-}
 
 /// Repeats the request until the turn of a message has changes, which OpenCode computes after the
 /// turn.
@@ -40,11 +27,20 @@ async fn changed(session: &Session, message: &MessageId) -> Vec<FileDiff> {
     tokio::time::timeout(LONG, poll).await.unwrap()
 }
 
+/// A revert restores the whole worktree.
+#[tokio::test]
+async fn the_worktree_of_the_tests_is_not_that_of_the_checkout() {
+    let world = SessionWorld::new(&on()).await;
+    let paths = world.server.call(&ReadPaths::new()).await.unwrap();
+    assert_eq!(paths.worktree, world.project().parent().unwrap().to_str().unwrap());
+}
+
 #[tokio::test]
 async fn changes_of_files_are_listed_and_reverted() {
     let world = SessionWorld::in_directory(&on(), "changes").await;
     let project = world.project();
     fs::write(project.join("old.txt"), "one\ntwo\n").unwrap();
+    // OpenCode sees changes only in repositories.
     git(&project, &["init", "--quiet"]);
     git(&project, &["add", "."]);
     git(&project, &["commit", "--quiet", "-m", "m"]);

@@ -1,6 +1,7 @@
 //! A server that all tests of a process share, and that outlives each of them.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc;
 use std::{env, fs, thread};
 
@@ -22,6 +23,32 @@ pub fn directory(parent: &Path, prefix: &str) -> PathBuf {
     }
     // OpenCode reports resolved paths, and the parent may be a link.
     root.canonicalize().unwrap()
+}
+
+/// Makes a directory a git repository that tracks no file.
+///
+/// OpenCode restores all files of the repository around a session when a message is reverted. A
+/// directory inside the repository of the tests would lose the uncommitted changes there.
+pub fn separate_from_outer_repository(directory: &Path) {
+    fs::write(directory.join(".gitignore"), "*\n").unwrap();
+    git(directory, &["init", "--quiet"]);
+    git(directory, &["commit", "--quiet", "--allow-empty", "--message", "No files"]);
+}
+
+/// Runs git in a directory, without the configuration of this machine.
+///
+/// # Panics
+///
+/// When git cannot be started, or fails.
+pub fn git(directory: &Path, arguments: &[&str]) {
+    let status = Command::new("git")
+        .current_dir(directory)
+        .args(["-c", "user.name=n", "-c", "user.email=e@example.com"])
+        .args(arguments)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .status()
+        .unwrap();
+    assert!(status.success(), "git {arguments:?}");
 }
 
 fn remove_directories_of_dead_processes(parent: &Path, prefix: &str) {

@@ -131,6 +131,7 @@ fn shared(on: &Host) -> &'static SharedServer {
     static SHARED: OnceLock<SharedServer> = OnceLock::new();
     SHARED.get_or_init(|| {
         let root = kept::directory(Path::new(on.directory()), "sessions-");
+        kept::separate_from_outer_repository(&root);
         let model = ModelServer::start().unwrap();
         let config = RunConfig::new()
             .with_overrides(object(&config(&model)))
