@@ -83,10 +83,10 @@ pub mod turn {
 /// Events of servers, and the parts of messages that runs and turns have in common.
 pub mod event {
     pub use opencode_proto::{
-        AgentError, ApiErrorKind, CallId, Deadline, DecodeError, ErrorName, FinishReason,
-        MessageId, Part, PartId, PartKey, RawJson, RawText, ReasoningPart, ServerEvent,
-        ServerEventKind, StepFinish, StepStart, TextOrigin, TextPart, TimeSpan, Tokens, ToolPart,
-        ToolState,
+        AbandonedAttempt, AgentError, ApiErrorKind, AttemptAbandoned, CallId, Deadline,
+        DecodeError, ErrorName, FinishReason, MessageId, Part, PartId, PartKey, RawJson, RawText,
+        ReasoningPart, ServerEvent, ServerEventKind, StepFinish, StepStart, StreamedText,
+        TextOrigin, TextPart, TimeSpan, Tokens, ToolPart, ToolState,
     };
 }
 

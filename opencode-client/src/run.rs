@@ -157,6 +157,11 @@ impl RunStream {
 
     /// Yields only the text of the model: see [`RunEvent::text`].
     ///
+    /// A piece cannot be taken back. When a provider breaks off in the middle of an answer and
+    /// OpenCode repeats the call, the pieces of both attempts come. The text of the outcome is that
+    /// of the last attempt, and [`StreamedText`](crate::event::StreamedText) keeps a text that
+    /// follows the events.
+    ///
     /// ```no_run
     /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::RunError> {
     /// let mut text = opencode.stream("Which licence does this project have?").text_stream();

@@ -1,5 +1,6 @@
-//! What a run said and did, gathered event by event.
+//! The answer of a run, gathered event by event.
 
+mod attempt;
 mod fallback;
 mod step;
 
@@ -8,20 +9,47 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::ops::Add;
 
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
 use crate::part::{
-    FinishReason, PartKey, ReasoningPart, StepFinish, TextOrigin, TextPart, Tokens, ToolPart,
+    FinishReason, PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart, Tokens,
+    ToolPart,
 };
-use crate::run_event::{RunEvent, RunEventKind};
+use crate::run_event::{AttemptAbandoned, RunEvent, RunEventKind};
 use crate::{AgentError, ErrorName, MessageId, PartId, SessionId};
 
+pub use attempt::AbandonedAttempt;
+pub(crate) use attempt::{AttemptNo, Attempts};
 use fallback::Fallback;
 pub(crate) use step::join;
 pub use step::{Step, StepRole};
 
 /// The result of a run, complete as far as the run came.
 ///
-/// Adding an event costs the same however much came before it. A part that is told twice counts once, with what was
-/// said last. Nothing in here keeps a chunk of the stream alive.
+/// The cost of an event does not depend on the events before. A part that is sent twice counts once,
+/// with its last content. Text and reasoning of an attempt that the provider broke off and OpenCode
+/// repeated are kept apart ([`Step::abandoned`]). No value keeps a chunk of the stream alive.
+///
+/// ```
+/// use opencode_proto::{Answer, RunEvent};
+///
+/// let lines = [
+///     r#"{"type":"step_start","sessionID":"ses_1","part":{"messageID":"msg_1"}}"#,
+///     r#"{"type":"text","sessionID":"ses_1","part":{"messageID":"msg_1","text":"Hello!"}}"#,
+///     r#"{"type":"step_finish","sessionID":"ses_1","part":{"messageID":"msg_1","reason":"stop",
+///         "cost":0.25,"tokens":{"input":10,"output":2}}}"#,
+/// ];
+/// let mut answer = Answer::new();
+/// for line in lines {
+///     answer.apply(&RunEvent::decode(line.into()));
+/// }
+/// assert_eq!(answer.text(), "Hello!");
+/// assert_eq!((answer.tokens().total, answer.cost()), (12, 0.25));
+/// assert!(answer.fatal_error().is_none());
+/// ```
+///
+/// `Serialize` writes session, text, reasoning, tokens, cost, finish, steps, tools and errors.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     session: Option<SessionId>,
@@ -29,21 +57,21 @@ pub struct Answer {
     tools: Vec<ToolPart>,
     errors: Vec<AgentError>,
     tail: Tail,
-    /// What the next step to begin is for.
+    /// Role of the next step to begin.
     next_role: StepRole,
     fallback: Fallback,
     step_of_message: BTreeMap<MessageId, usize>,
-    place_of_part: BTreeMap<PartId, Place>,
+    place_of_part: BTreeMap<PartId, PartPlace>,
 }
 
-/// Where a part was put.
+/// Place of a part in the answer.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum PartPlace {
     Finish {
         step: usize,
         finish: usize,
     },
-    /// It holds nothing that could change: that it was told is all there is to know.
+    /// The part has no content that could change.
     Noted,
     Reasoning {
         step: usize,
@@ -58,51 +86,63 @@ enum Place {
     },
 }
 
-/// How the events so far would end, were they all.
+/// End of the events so far, were they all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Tail {
     /// The model's answer is finished.
     Answered,
     /// An error came after the last answer.
     Failed,
-    /// Nothing of the model came yet.
+    /// No event of the model came yet.
     #[default]
     Nothing,
     /// A step began, or was to begin, and did not finish.
     StepOpen,
-    /// The model called tools; their results were to be answered.
+    /// The model called tools, and has not answered their results.
     ToolsCalled,
 }
 
 impl Answer {
-    /// An answer to which nothing was added yet.
+    /// Creates an answer without events.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds what an event says. The order is that of the stream.
+    /// Adds an event. Events are to come in the order of the stream.
     pub fn apply(&mut self, event: &RunEvent) {
         if self.session.is_none() {
             self.session.clone_from(&event.session);
         }
         match &event.kind {
+            RunEventKind::AttemptAbandoned(abandoned) => {
+                for part in &abandoned.parts {
+                    match self.place_of_part.get(part) {
+                        Some(PartPlace::Reasoning { step, piece }) => {
+                            self.steps[*step].abandon_reasoning(*piece);
+                        }
+                        Some(PartPlace::Text { step, piece }) => {
+                            self.steps[*step].abandon_text(*piece);
+                        }
+                        Some(
+                            PartPlace::Finish { .. } | PartPlace::Noted | PartPlace::Tool { .. },
+                        )
+                        | None => {}
+                    }
+                }
+            }
             RunEventKind::Error(error) => {
                 self.errors.push(error.detach());
                 self.tail = Tail::Failed;
-                // If anything comes after it at all, then first a summary. What OpenCode says itself between summary
-                // and answer cannot tell: it says nothing when it repeats the prompt, in a session with earlier ones.
+                // The next step, if any, is a summary. OpenCode's own text between summary and
+                // answer does not always show that: in a session with earlier prompts, OpenCode
+                // repeats the prompt without such a text.
                 if error.name == ErrorName::CONTEXT_OVERFLOW {
                     self.next_role = StepRole::Summary;
                 }
             }
             RunEventKind::Reasoning(part) => self.apply_reasoning(part),
             RunEventKind::StepFinish(part) => self.apply_finish(part),
-            RunEventKind::StepStart(part) => {
-                if self.is_new(&part.key) {
-                    self.step(&part.key);
-                    self.tail = Tail::StepOpen;
-                }
-            }
+            RunEventKind::StepStart(part) => self.apply_start(part),
             RunEventKind::Text(part) => self.apply_text(part),
             RunEventKind::ToolUse(part) => self.apply_tool(part),
             RunEventKind::Diagnostic(_)
@@ -118,11 +158,11 @@ impl Answer {
         }
     }
 
-    /// The answer: the text of the last message that has any.
+    /// Returns the answer: the text of the last message that has any.
     ///
-    /// Text that OpenCode wrote itself and summaries of a compaction are not part of it. When the run printed nothing
-    /// that is known to be text, this is what looks most like it, so that a program meant for people to read is not
-    /// answered with nothing.
+    /// Text that OpenCode wrote itself, summaries of a compaction and abandoned attempts are left
+    /// out. A run without a known event is answered with its most likely text, so that output that
+    /// is meant for people does not read as an empty answer.
     pub fn text(&self) -> Cow<'_, str> {
         self.answering_steps()
             .rev()
@@ -131,7 +171,8 @@ impl Answer {
             .unwrap_or_else(|| Cow::Borrowed(self.likely_text()))
     }
 
-    /// All text of all messages in order, joined without a separator. Otherwise as [`text`](Self::text).
+    /// Returns the text of all messages in order, joined without a separator, with the exceptions of
+    /// [`text`](Self::text).
     pub fn full_text(&self) -> Cow<'_, str> {
         match join(self.answering_steps().map(Step::text)) {
             text if text.is_empty() => Cow::Borrowed(self.likely_text()),
@@ -139,48 +180,48 @@ impl Answer {
         }
     }
 
-    /// All that the model let see of its thinking, in order, joined without a separator. Empty unless the run was
-    /// started with `--thinking`.
+    /// Returns the visible reasoning of all messages in order, joined without a separator. A run
+    /// without `--thinking` has none.
     pub fn reasoning(&self) -> Cow<'_, str> {
         join(self.answering_steps().map(Step::reasoning))
     }
 
-    /// The calls of the model, in order: one per assistant message, also when OpenCode had to try it several times.
+    /// Returns the steps in order: one per assistant message.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// The tool calls that ended, in the order in which they did.
+    /// Returns the ended tool calls in the order of their ends.
     pub fn tools(&self) -> &[ToolPart] {
         &self.tools
     }
 
-    /// What all steps used together.
+    /// Returns the tokens of all steps.
     pub fn tokens(&self) -> Tokens {
         self.steps.iter().map(Step::tokens).sum()
     }
 
-    /// What all steps cost together, in US dollars.
+    /// Returns the price of all steps, in US dollars.
     pub fn cost(&self) -> f64 {
         self.steps.iter().map(Step::cost).fold(0.0, Add::add)
     }
 
-    /// The errors that were reported, recovered ones included.
+    /// Returns the reported errors, with the ones that OpenCode recovered from.
     pub fn errors(&self) -> &[AgentError] {
         &self.errors
     }
 
-    /// The error that the run did not recover from: the last one, when no answer came after it.
+    /// Returns the error that the run did not recover from: the last one, if no answer follows.
     pub fn fatal_error(&self) -> Option<&AgentError> {
         self.errors.last().filter(|_| self.tail == Tail::Failed)
     }
 
-    /// Why the model stopped the last time it did.
+    /// Returns the model's last reason to stop.
     pub fn finish(&self) -> Option<&FinishReason> {
         self.steps.iter().rev().find_map(Step::finish)
     }
 
-    /// The session of the run.
+    /// Returns the session of the run.
     pub fn session(&self) -> Option<&SessionId> {
         self.session.as_ref()
     }
@@ -189,7 +230,19 @@ impl Answer {
         self.tail
     }
 
-    /// Sets the cause of errors that were told by a reference only.
+    /// Returns the void parts if this event, which is not applied yet, repeats a call of the model.
+    pub(crate) fn abandoned_by(&self, event: &RunEvent) -> Option<AttemptAbandoned> {
+        let RunEventKind::StepStart(StepStart { key }) = &event.kind else { return None };
+        let message = key.message.as_ref()?;
+        if self.place(key).is_some() {
+            return None;
+        }
+        let step = *self.step_of_message.get(message)?;
+        let parts = self.steps[step].unfinished_parts();
+        (!parts.is_empty()).then(|| AttemptAbandoned { message: Some(message.clone()), parts })
+    }
+
+    /// Sets the cause of errors that came with a reference only.
     pub(crate) fn resolve(&mut self, reference: &str, cause: &str) {
         for error in &mut self.errors {
             if error.reference.as_deref() == Some(reference) {
@@ -198,13 +251,26 @@ impl Answer {
         }
     }
 
-    /// What may be text, in a run of which nothing is known.
+    /// Returns the likely text of a run without a known event.
     fn likely_text(&self) -> &str {
         if self.steps.is_empty() { self.fallback.text() } else { "" }
     }
 
     fn answering_steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
         self.steps.iter().filter(|step| step.role() == StepRole::Answer)
+    }
+
+    fn apply_start(&mut self, part: &StepStart) {
+        if !self.is_new(&part.key) {
+            return;
+        }
+        let step = self.step(&part.key);
+        self.tail = Tail::StepOpen;
+        let attempts = &mut self.steps[step].attempts;
+        // Without a message, another call of the model is as likely as another attempt.
+        if part.key.message.is_some() || attempts.started().is_none() {
+            attempts.start();
+        }
     }
 
     fn apply_text(&mut self, part: &TextPart) {
@@ -214,7 +280,7 @@ impl Answer {
                     && let Some(summary) = self.steps.last_mut()
                 {
                     summary.role = StepRole::Summary;
-                    // The summary looked like an answer until now.
+                    // Until this event the summary looked like an answer.
                     if self.tail == Tail::Answered {
                         self.tail = Tail::StepOpen;
                     }
@@ -223,77 +289,81 @@ impl Answer {
             TextOrigin::Synthetic => {}
             TextOrigin::Model => {
                 let text = part.text.to_str();
-                if let Some(Place::Text { step, piece }) = self.place(&part.key) {
+                if let Some(PartPlace::Text { step, piece }) = self.place(&part.key) {
                     return self.steps[step].text.replace(piece, &text);
                 }
                 let step = self.step(&part.key);
-                let piece = self.steps[step].text.push(text);
-                self.put(&part.key, Place::Text { step, piece });
+                let attempt = self.steps[step].attempts.current();
+                let piece = self.steps[step].text.push(&part.key, attempt, text);
+                self.put(&part.key, PartPlace::Text { step, piece });
             }
         }
     }
 
     fn apply_reasoning(&mut self, part: &ReasoningPart) {
         let text = part.text.to_str();
-        if let Some(Place::Reasoning { step, piece }) = self.place(&part.key) {
+        if let Some(PartPlace::Reasoning { step, piece }) = self.place(&part.key) {
             return self.steps[step].reasoning.replace(piece, &text);
         }
         let step = self.step(&part.key);
-        let piece = self.steps[step].reasoning.push(text);
-        self.put(&part.key, Place::Reasoning { step, piece });
+        let attempt = self.steps[step].attempts.current();
+        let piece = self.steps[step].reasoning.push(&part.key, attempt, text);
+        self.put(&part.key, PartPlace::Reasoning { step, piece });
     }
 
     fn apply_tool(&mut self, part: &ToolPart) {
-        // OpenCode tells a result again when it hides it from the model, perhaps that of an earlier run.
+        // OpenCode prints a result again when it hides the result from the model, also one of an
+        // earlier run.
         if part.state.is_under_way() || part.state.time().compacted_ms.is_some() {
             return;
         }
-        if let Some(Place::Tool { tool }) = self.place(&part.key) {
+        if let Some(PartPlace::Tool { tool }) = self.place(&part.key) {
             self.tools[tool] = part.detach();
             return;
         }
         self.step(&part.key);
-        self.put(&part.key, Place::Tool { tool: self.tools.len() });
+        self.put(&part.key, PartPlace::Tool { tool: self.tools.len() });
         self.tools.push(part.detach());
     }
 
     fn apply_finish(&mut self, part: &StepFinish) {
-        if let Some(Place::Finish { step, finish }) = self.place(&part.key) {
-            // What came since then is what the tail is about.
+        if let Some(PartPlace::Finish { step, finish }) = self.place(&part.key) {
+            // The tail is that of later events.
             return self.steps[step].finish_again(finish, part);
         }
         let step = self.step(&part.key);
         let finish = self.steps[step].finish_with(part);
-        self.put(&part.key, Place::Finish { step, finish });
+        self.put(&part.key, PartPlace::Finish { step, finish });
         self.tail = match &part.reason {
-            // The error that made it necessary stands until the model has answered.
+            // The error behind the summary stands until the model has answered.
             _ if self.steps[step].role == StepRole::Summary => Tail::Failed,
             reason if reason.expects_more() => Tail::ToolsCalled,
             reason if reason.is_answer() => Tail::Answered,
-            // The error that belongs to it may have come before or may follow.
+            // The error of this finish may come before or after.
             _ if self.tail == Tail::Failed => Tail::Failed,
             _ => Tail::Answered,
         };
     }
 
-    fn place(&self, key: &PartKey) -> Option<Place> {
+    fn place(&self, key: &PartKey) -> Option<PartPlace> {
         self.place_of_part.get(key.part.as_ref()?).copied()
     }
 
-    fn put(&mut self, key: &PartKey, place: Place) {
+    fn put(&mut self, key: &PartKey, place: PartPlace) {
         if let Some(id) = &key.part {
             self.place_of_part.insert(id.clone(), place);
         }
     }
 
-    /// Whether a part that holds nothing is told for the first time.
+    /// Returns whether a part without content comes for the first time.
     fn is_new(&mut self, key: &PartKey) -> bool {
-        let told = matches!(self.place(key), Some(Place::Noted));
-        self.put(key, Place::Noted);
-        !told
+        let is_known = matches!(self.place(key), Some(PartPlace::Noted));
+        self.put(key, PartPlace::Noted);
+        !is_known
     }
 
-    /// The step a part belongs to. Parts of old versions name no message: they belong to the step that is open.
+    /// Returns the step of a part. Parts of old versions name no message: they belong to the open
+    /// step.
     fn step(&mut self, key: &PartKey) -> usize {
         let known = match &key.message {
             Some(message) => self.step_of_message.get(message).copied(),
@@ -312,6 +382,22 @@ impl Answer {
         }
         self.steps.push(Step::new(message, mem::take(&mut self.next_role)));
         index
+    }
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut answer = serializer.serialize_struct("Answer", 9)?;
+        answer.serialize_field("sessionID", &self.session)?;
+        answer.serialize_field("text", &self.text())?;
+        answer.serialize_field("reasoning", &self.reasoning())?;
+        answer.serialize_field("tokens", &self.tokens())?;
+        answer.serialize_field("cost", &self.cost())?;
+        answer.serialize_field("finish", &self.finish())?;
+        answer.serialize_field("steps", &self.steps)?;
+        answer.serialize_field("tools", &self.tools)?;
+        answer.serialize_field("errors", &self.errors)?;
+        answer.end()
     }
 }
 

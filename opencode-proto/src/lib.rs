@@ -105,11 +105,12 @@ mod served_run;
 mod server_event;
 mod session;
 mod sse;
+mod streamed_text;
 mod transcript;
 mod turn;
 mod watchdog;
 
-pub use answer::{Answer, Step, StepRole};
+pub use answer::{AbandonedAttempt, Answer, Step, StepRole};
 pub use api::{
     ApiError, ApiErrorKind, CommandRequest, FileDiff, InitRequest, MessageWithParts, OutputFormat,
     Pending, PermissionReply, Prompt, PromptFile, PromptPart, PromptReply, QuestionAnswer,
@@ -139,7 +140,9 @@ pub use retry::{Retry, RetryCause, RetryPolicy};
 pub use run::{
     AgentFallback, LineCounts, Retention, Run, RunAction, RunEnd, RunOutcome, RunSettings,
 };
-pub use run_event::{DecodeError, Diagnostic, Notice, RunEvent, RunEventKind, TextDelta};
+pub use run_event::{
+    AttemptAbandoned, DecodeError, Diagnostic, Notice, RunEvent, RunEventKind, TextDelta,
+};
 pub use serve::{Serve, ServeAction, ServeEnd, ServeOutcome, ServeSettings};
 pub use served_run::{
     ServedFile, ServedFileKind, ServedRun, ServedRunAction, ServedRunRequest, ServedTurn,
@@ -150,6 +153,7 @@ pub use server_event::{
 };
 pub use session::{AbortNo, Session, TurnNo};
 pub use sse::{SseEvent, SseFramer};
+pub use streamed_text::StreamedText;
 pub use transcript::{AskId, Message, TextKind, Transcript, Transcripts};
 pub use turn::{
     Origin, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost,

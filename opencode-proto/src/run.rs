@@ -236,7 +236,13 @@ impl Run {
         if let RunEventKind::Notice(notice) = event.kind {
             return self.notice(event.raw, notice, now);
         }
+        let abandoned = self.record.answer.abandoned_by(&event);
         let effect = self.record.apply(&mut event);
+        if let (Some(abandoned), Effect::Counted) = (abandoned, &effect) {
+            let (session, timestamp_ms) = (event.session.clone(), event.timestamp_ms);
+            let event = RunEvent::attempt_abandoned(abandoned, session, timestamp_ms);
+            self.actions.push_back(RunAction::Event(Box::new(event)));
+        }
         let repetition = self.watch(&event, effect, now);
         self.actions.push_back(RunAction::Event(Box::new(event)));
         if let Some(repetition) = repetition {
@@ -364,7 +370,8 @@ impl RunWatch {
                 self.call = ModelCall::WithTools;
                 self.guard.handle_call(part)
             }
-            RunEventKind::Diagnostic(_)
+            RunEventKind::AttemptAbandoned(_)
+            | RunEventKind::Diagnostic(_)
             | RunEventKind::Error(_)
             | RunEventKind::Malformed { .. }
             | RunEventKind::Notice(_)

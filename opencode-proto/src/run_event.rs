@@ -9,16 +9,22 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::json::RawText;
 use crate::part::{PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart, ToolPart};
-use crate::{AgentError, SessionId};
+use crate::{AgentError, MessageId, PartId, SessionId};
 
 pub(crate) use decode::{decode, ends_in_event, has_event};
 pub(crate) use flat::content;
 pub use notice::Notice;
 
 /// Event of a run: one line of its output.
+///
+/// `Serialize` writes the JSON of [`to_json_line`](Self::to_json_line): the line as OpenCode printed
+/// it, or an object that holds a line that is not JSON.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RunEvent {
@@ -50,6 +56,10 @@ pub(crate) enum Telling {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEventKind {
+    /// `attempt_abandoned`: the model's provider broke off, OpenCode repeats the call, and text and
+    /// reasoning of the attempt so far are void. OpenCode itself does not print this event: it
+    /// follows from a second `step_start` of a message, or over a server from a `retry` status.
+    AttemptAbandoned(AttemptAbandoned),
     /// A line of standard output that is not an event of the run.
     Diagnostic(Diagnostic),
     /// `error`: an error that may not be the end. OpenCode recovers from a full context by itself.
@@ -87,6 +97,19 @@ pub enum RunEventKind {
     },
 }
 
+impl Serialize for RunEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let line = self.to_json_line();
+        if let Ok(event) = serde_json::from_slice::<&RawValue>(&line) {
+            return event.serialize(serializer);
+        }
+        let mut event = serializer.serialize_struct("RunEvent", 2)?;
+        event.serialize_field("type", self.event_type())?;
+        event.serialize_field("raw", &String::from_utf8_lossy(&line))?;
+        event.end()
+    }
+}
+
 impl RunEventKind {
     /// Returns whether the line is an event of OpenCode.
     fn is_event(&self) -> bool {
@@ -116,6 +139,7 @@ impl RunEvent {
     /// standard error.
     pub fn event_type(&self) -> &str {
         match &self.kind {
+            RunEventKind::AttemptAbandoned(_) => "attempt_abandoned",
             RunEventKind::Diagnostic(_) => "diagnostic",
             RunEventKind::Error(_) => "error",
             RunEventKind::Malformed { event_type, .. } => event_type.as_deref().unwrap_or(""),
@@ -140,7 +164,8 @@ impl RunEvent {
                 logged::wrap("diagnostic", diagnostic.name(), diagnostic.size(), &self.raw)
             }
             RunEventKind::Notice(notice) => logged::wrap("notice", notice.name(), None, &self.raw),
-            RunEventKind::Error(_)
+            RunEventKind::AttemptAbandoned(_)
+            | RunEventKind::Error(_)
             | RunEventKind::Malformed { .. }
             | RunEventKind::Reasoning(_)
             | RunEventKind::StepFinish(_)
@@ -153,7 +178,8 @@ impl RunEvent {
     }
 
     /// Returns the text that the event adds to the text for a user: a delta of a run over a server, the
-    /// text of a whole part of a process. All of them in order are the text, without repetition.
+    /// text of a whole part of a process. All of them in order are the text, without repetition, except
+    /// that [`AttemptAbandoned`](RunEventKind::AttemptAbandoned) takes the text of its parts back.
     ///
     /// A process prints the summary of a compacted conversation like any other text, so the summary is
     /// included. Text that OpenCode wrote itself is not.
@@ -170,6 +196,34 @@ impl RunEvent {
     }
 }
 
+impl RunEvent {
+    /// Returns the part whose text the event adds to.
+    pub(crate) fn text_part(&self) -> Option<&PartId> {
+        if let RunEventKind::TextDelta(delta) = &self.kind {
+            return delta.key.part.as_ref();
+        }
+        if let RunEventKind::Text(part) = &self.kind { part.key.part.as_ref() } else { None }
+    }
+}
+
+/// Parts of an attempt that the model's provider broke off and OpenCode repeats.
+///
+/// ```
+/// use opencode_proto::{RunEvent, RunEventKind};
+///
+/// let line = r#"{"type":"attempt_abandoned","messageID":"msg_1","parts":["prt_2"]}"#;
+/// let RunEventKind::AttemptAbandoned(void) = RunEvent::decode(line.into()).kind else { panic!() };
+/// assert_eq!(void.parts, ["prt_2"]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptAbandoned {
+    /// Message of the attempt.
+    pub message: Option<MessageId>,
+    /// Text and reasoning parts of the attempt, which are void.
+    pub parts: Vec<PartId>,
+}
+
 /// Addition to a text part.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -181,7 +235,16 @@ pub struct TextDelta {
 }
 
 /// Line of standard output that is not an event of the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use opencode_proto::{Diagnostic, RunEvent, RunEventKind};
+///
+/// let event = RunEvent::decode("compiling ...".into());
+/// assert_eq!(event.kind, RunEventKind::Diagnostic(Diagnostic::NotJson));
+/// assert_eq!(Diagnostic::NotJson.to_string(), "a line that is not JSON");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Diagnostic {
     /// The line is empty, or blank.
@@ -258,10 +321,22 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Fault of an event that could not be decoded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct DecodeError {
     message: Box<str>,
+}
+
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Serialize for DecodeError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.message)
+    }
 }
 
 impl From<serde_json::Error> for DecodeError {

@@ -1,4 +1,4 @@
-//! What was said in the sessions of a server, gathered event by event.
+//! Transcripts of a server's sessions, gathered event by event.
 
 mod message;
 
@@ -6,9 +6,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Add;
 
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
 use crate::answer::join;
 use crate::json::RawText;
 use crate::part::{Part, Tokens, ToolPart};
+use crate::run_event::AttemptAbandoned;
 use crate::server_event::{
     MessageInfo, PermissionRequest, QuestionRequest, Role, ServerEvent, ServerEventKind,
     SessionInfo, SessionStatus, Todo,
@@ -18,9 +22,28 @@ use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId, 
 pub(crate) use message::{Before, PartChange, Told};
 pub use message::{Message, TextKind};
 
-/// The transcripts of all sessions that a server told of, in the order in which it did.
+/// The transcripts of all sessions in a server's events, in order of appearance.
 ///
-/// The cost of an event does not grow with the number of sessions or with what came before.
+/// The cost of an event depends neither on the number of sessions nor on the events before.
+///
+/// ```
+/// use opencode_proto::{ServerEvent, Transcripts};
+///
+/// let events = [
+///     r#"{"type":"message.updated","properties":{"sessionID":"ses_1","info":
+///         {"id":"msg_2","role":"assistant","parentID":"msg_1"}}}"#,
+///     r#"{"type":"message.part.updated","properties":{"sessionID":"ses_1","part":
+///         {"type":"text","id":"prt_1","messageID":"msg_2","text":"","time":{"start":5}}}}"#,
+///     r#"{"type":"message.part.delta","properties":{"sessionID":"ses_1","messageID":"msg_2",
+///         "partID":"prt_1","field":"text","delta":"Hello!"}}"#,
+/// ];
+/// let mut transcripts = Transcripts::new();
+/// for event in events {
+///     transcripts.apply(&ServerEvent::decode(event.into()));
+/// }
+/// let session = transcripts.session(&"ses_1".into()).unwrap();
+/// assert_eq!(session.text(), "Hello!");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Transcripts {
     sessions: Vec<Transcript>,
@@ -28,12 +51,12 @@ pub struct Transcripts {
 }
 
 impl Transcripts {
-    /// None yet.
+    /// Creates transcripts of no session.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds what an event says. The order is that of the stream; copies (`sync`) change nothing.
+    /// Adds an event. Events are to come in the order of the stream; copies (`sync`) change nothing.
     pub fn apply(&mut self, event: &ServerEvent) {
         if let Some(session) = &event.session {
             let place = *self.places.entry(session.clone()).or_insert_with(|| {
@@ -44,21 +67,30 @@ impl Transcripts {
         }
     }
 
-    /// All of them, in the order in which they appeared.
+    /// Returns all transcripts in order of appearance.
     pub fn iter(&self) -> impl Iterator<Item = &Transcript> {
         self.sessions.iter()
     }
 
-    /// The transcript of one session.
+    /// Returns the transcript of one session.
     pub fn session(&self, id: &SessionId) -> Option<&Transcript> {
         self.places.get(id).map(|place| &self.sessions[*place])
     }
 }
 
-/// What was said in one session.
+impl Serialize for Transcripts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.sessions.serialize(serializer)
+    }
+}
+
+/// The transcript of one session.
 ///
-/// Messages and parts are told several times; the last time counts. Deltas may come before the part they belong to.
-/// Nothing in here keeps a chunk of the stream alive.
+/// Messages and parts come several times; the last time counts. Deltas may come before the part that
+/// they belong to. Text and reasoning of an attempt that the provider broke off and OpenCode
+/// repeated are kept apart ([`Message::abandoned`]). No value keeps a chunk of the stream alive.
+///
+/// `Serialize` writes `{id, parentID, title, text, reasoning, tokens, cost, messages, todos, errors}`.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     id: SessionId,
@@ -67,25 +99,26 @@ pub struct Transcript {
     messages: Vec<Message>,
     todos: Vec<Todo>,
     errors: Vec<AgentError>,
-    /// Where the errors are that are known from messages only. Their report may follow.
+    /// Places of the errors that are known from messages only. Their `session.error` may follow.
     unreported: Vec<usize>,
     asks: Vec<AskId>,
     idle_count: u64,
     activity: Activity,
-    /// Whether events were missed: then deltas of a part that is not known are the middle of something.
+    /// Events were missed: deltas of an unknown part do not begin at the start of its text.
     is_torn: bool,
     place_of_message: BTreeMap<MessageId, usize>,
     place_of_part: BTreeMap<PartId, (usize, usize)>,
 }
 
-/// Id of something that a session asked its user.
+/// Id of a request of a session to its user.
 ///
 /// Exhaustive on purpose: code that answers has to know every kind.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
 pub enum AskId {
-    /// A permission.
+    /// Id of a permission request.
     Permission(PermissionId),
-    /// Answers to questions.
+    /// Id of a question request.
     Question(QuestionId),
 }
 
@@ -109,7 +142,7 @@ enum Activity {
 }
 
 impl Transcript {
-    /// The transcript of a session of which nothing was told yet.
+    /// Creates the transcript of a session without events.
     pub fn new(id: SessionId) -> Self {
         Self {
             id,
@@ -128,7 +161,7 @@ impl Transcript {
         }
     }
 
-    /// Adds what an event of this session says.
+    /// Adds an event of this session.
     pub fn apply(&mut self, event: &ServerEvent) {
         match &event.kind {
             ServerEventKind::MessageRemoved { message } => self.remove_message(message),
@@ -152,9 +185,11 @@ impl Transcript {
             ServerEventKind::SessionStatus(status) => {
                 self.activity = match status {
                     SessionStatus::Idle => Activity::Settled,
-                    SessionStatus::Busy
-                    | SessionStatus::Other { .. }
-                    | SessionStatus::Retry { .. } => Activity::Working,
+                    SessionStatus::Busy | SessionStatus::Other { .. } => Activity::Working,
+                    SessionStatus::Retry { .. } => {
+                        self.abandon_attempt();
+                        Activity::Working
+                    }
                 };
             }
             ServerEventKind::TodoUpdated(todos) => self.todos.clone_from(todos),
@@ -177,83 +212,86 @@ impl Transcript {
         }
     }
 
-    /// The session.
+    /// Returns the id of the session.
     pub fn id(&self) -> &SessionId {
         &self.id
     }
 
-    /// The session whose agent started this one as a subagent.
+    /// Returns the session whose agent started this one as a subagent.
     pub fn parent(&self) -> Option<&SessionId> {
         self.parent.as_ref()
     }
 
-    /// What it is called.
+    /// Returns the title of the session.
     pub fn title(&self) -> Option<&str> {
         self.title.as_deref()
     }
 
-    /// Its messages, in the order in which they appeared.
+    /// Returns the messages in order of appearance.
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
 
-    /// The text of the last assistant message that has any. Text that OpenCode wrote itself and summaries of a
-    /// compaction are not part of it.
+    /// Returns the text of the last assistant message that has any.
+    ///
+    /// Text that OpenCode wrote itself, summaries of a compaction and abandoned attempts are left
+    /// out.
     pub fn text(&self) -> Cow<'_, str> {
         self.answers().rev().map(Message::text).find(|text| !text.is_empty()).unwrap_or_default()
     }
 
-    /// All text of all assistant messages in order, joined without a separator. Otherwise as [`text`](Self::text).
+    /// Returns the text of all assistant messages in order, joined without a separator, with the
+    /// exceptions of [`text`](Self::text).
     pub fn full_text(&self) -> Cow<'_, str> {
         join(self.answers().map(Message::text))
     }
 
-    /// All reasoning of all assistant messages in order, joined without a separator.
+    /// Returns the reasoning of all assistant messages in order, joined without a separator.
     pub fn reasoning(&self) -> Cow<'_, str> {
         join(self.answers().map(Message::reasoning))
     }
 
-    /// The tool calls in the order in which they began, each as it was told last.
+    /// Returns the tool calls in the order of their starts, each in its last state.
     pub fn tools(&self) -> impl Iterator<Item = &ToolPart> {
         self.messages.iter().flat_map(Message::tools)
     }
 
-    /// The list of things to do, as it was told last.
+    /// Returns the to-do list.
     pub fn todos(&self) -> &[Todo] {
         &self.todos
     }
 
-    /// What all assistant messages used together.
+    /// Returns the tokens of all assistant messages.
     pub fn tokens(&self) -> Tokens {
         self.assistant_infos().map(|info| info.tokens).sum()
     }
 
-    /// What all assistant messages cost together, in US dollars.
+    /// Returns the price of all assistant messages, in US dollars.
     pub fn cost(&self) -> f64 {
         self.assistant_infos().map(|info| info.cost).fold(0.0, Add::add)
     }
 
-    /// How many calls of the model there were: assistant messages.
+    /// Returns the number of steps: assistant messages.
     pub fn steps(&self) -> usize {
         self.assistant_infos().count()
     }
 
-    /// How often the session was told to be idle: more than once for one turn after errors.
+    /// Returns the number of `session.idle` events. OpenCode sends several for one turn after errors.
     pub fn idle_count(&self) -> u64 {
         self.idle_count
     }
 
-    /// The errors that were reported for the session, and those of messages that were not.
+    /// Returns the reported errors of the session, and those of messages that were not reported.
     pub fn errors(&self) -> &[AgentError] {
         &self.errors
     }
 
-    /// What was asked, in order, answered or not.
+    /// Returns the requests to the user in order, answered or not.
     pub fn asks(&self) -> &[AskId] {
         &self.asks
     }
 
-    /// Whether the session was at work when the last event came.
+    /// Returns whether the session works, by its last event.
     pub fn is_open(&self) -> bool {
         self.activity == Activity::Working
     }
@@ -278,7 +316,7 @@ impl Transcript {
         self.messages.iter().filter_map(Message::info).filter(|info| info.role == Role::Assistant)
     }
 
-    /// Returns the role of a message, as far as that is known.
+    /// Returns the role of a message, as far as known.
     pub(crate) fn step_of(&self, message: &MessageId) -> StepRole {
         self.info(message).map_or(StepRole::Answer, |info| info.step)
     }
@@ -292,14 +330,14 @@ impl Transcript {
         self.title = Some(info.title.clone());
     }
 
-    /// Says whether it was news.
+    /// Updates a message. Returns whether the update is new.
     pub(crate) fn update_message(&mut self, info: &MessageInfo, how: Told) -> bool {
-        let told = |error: &&AgentError| {
+        let is_known = |error: &&AgentError| {
             self.errors
                 .iter()
                 .any(|known| known.name == error.name && known.message == error.message)
         };
-        let new = info.error.as_deref().filter(|error| !told(error)).map(AgentError::detach);
+        let new = info.error.as_deref().filter(|error| !is_known(error)).map(AgentError::detach);
         if let Some(error) = new {
             self.unreported.push(self.errors.len());
             self.errors.push(error);
@@ -325,15 +363,18 @@ impl Transcript {
         }
     }
 
-    /// What that changed; `None` for a part that does not say where it belongs.
+    /// Updates a part. Returns the change; `None` for a part without ids.
     pub(crate) fn update_part(&mut self, part: &Part, how: Told) -> Option<PartChange> {
         let key = part.key();
         let (id, message) = (key.part.as_ref()?, key.message.as_ref()?);
-        let (message, place) = self.part(message, id);
-        Some(self.messages[message].update_part(place, part, how))
+        let (message, place, abandoned) = self.part(message, id, Some(part));
+        let mut change = self.messages[message].update_part(place, part, how);
+        change.abandoned.extend(abandoned);
+        Some(change)
     }
 
-    /// What the delta belongs to; `None` while that is not known, or when it comes late.
+    /// Appends a delta. Returns the kind of its part; `None` while the part has not come, and for a
+    /// delta that comes late or belongs to an abandoned attempt.
     pub(crate) fn append(
         &mut self,
         message: Option<&MessageId>,
@@ -344,12 +385,15 @@ impl Transcript {
         let (message, place) = match known {
             Some(place) => place,
             None if self.is_torn => return None,
-            None => self.part(message?, part),
+            None => {
+                let (message, place, _) = self.part(message?, part, None);
+                (message, place)
+            }
         };
         self.messages[message].append(place, &delta.to_str())
     }
 
-    /// Puts the messages into this order; those that are not in it came later.
+    /// Sorts the messages by this order; messages that are not in it came later.
     pub(crate) fn reorder(&mut self, order: &[MessageId]) {
         let place = |id: &MessageId| order.iter().position(|known| known == id);
         let key = |message: &Message| place(message.id()).unwrap_or(usize::MAX);
@@ -365,13 +409,13 @@ impl Transcript {
         }
     }
 
-    /// Events were missed: text that was growing is known again when it is told as a whole.
+    /// Marks that events were missed: a growing text is incomplete until the whole part comes.
     pub(crate) fn interrupt(&mut self) {
         self.is_torn = true;
         self.messages.iter_mut().for_each(Message::interrupt);
     }
 
-    /// The same for one part.
+    /// Marks that deltas of one part were missed.
     pub(crate) fn interrupt_part(&mut self, part: &PartId) {
         if let Some((message, place)) = self.place_of_part.get(part) {
             self.messages[*message].interrupt_part(*place);
@@ -392,7 +436,7 @@ impl Transcript {
         self.ask(AskId::Question(request.id.clone()));
     }
 
-    /// Old versions tell of a request again when it changes.
+    /// Adds a request once. Old versions send a request again when it changes.
     fn ask(&mut self, ask: AskId) {
         if !self.asks.contains(&ask) {
             self.asks.push(ask);
@@ -406,14 +450,66 @@ impl Transcript {
         })
     }
 
-    fn part(&mut self, message: &MessageId, part: &PartId) -> (usize, usize) {
-        if let Some(place) = self.place_of_part.get(part) {
-            return *place;
+    /// Returns the place of a part, and the parts that are abandoned by the arrival of a new one.
+    fn part(
+        &mut self,
+        message: &MessageId,
+        id: &PartId,
+        part: Option<&Part>,
+    ) -> (usize, usize, Vec<PartId>) {
+        if let Some((message, place)) = self.place_of_part.get(id) {
+            return (*message, *place, Vec::new());
         }
         let message = self.message(message);
-        let place = (message, self.messages[message].add_part());
-        self.place_of_part.insert(part.clone(), place);
-        place
+        let (place, abandoned) = match part {
+            Some(part @ (Part::StepFinish(_) | Part::StepStart(_))) => {
+                self.messages[message].add_boundary(id, part)
+            }
+            Some(Part::Other { .. } | Part::Reasoning(_) | Part::Text(_) | Part::Tool(_))
+            | None => (self.messages[message].add_part(id), Vec::new()),
+        };
+        self.place_of_part.insert(id.clone(), (message, place));
+        (message, place, abandoned)
+    }
+
+    /// Abandons the last attempt of a completed message if a text of the attempt has no end. Returns
+    /// its parts.
+    ///
+    /// This finds an attempt whose `retry` status was missed. Without missed events there is none.
+    pub(crate) fn abandon_unended(&mut self, message: &MessageId) -> Option<AttemptAbandoned> {
+        if !self.is_torn {
+            return None;
+        }
+        let place = *self.place_of_message.get(message)?;
+        let parts = self.messages[place].abandon_unended();
+        let message = Some(message.clone());
+        (!parts.is_empty()).then_some(AttemptAbandoned { message, parts })
+    }
+
+    /// Abandons the attempt of the model that is under way, for OpenCode is going to repeat the call.
+    /// Returns its parts; `None` for an attempt without text and reasoning.
+    pub(crate) fn abandon_attempt(&mut self) -> Option<AttemptAbandoned> {
+        let message = self.messages.iter_mut().rfind(|message| message.is_of_assistant())?;
+        let parts = message.abandon_attempt();
+        let message = Some(message.id().clone());
+        (!parts.is_empty()).then_some(AttemptAbandoned { message, parts })
+    }
+}
+
+impl Serialize for Transcript {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut transcript = serializer.serialize_struct("Transcript", 10)?;
+        transcript.serialize_field("id", &self.id)?;
+        transcript.serialize_field("parentID", &self.parent)?;
+        transcript.serialize_field("title", &self.title)?;
+        transcript.serialize_field("text", &self.text())?;
+        transcript.serialize_field("reasoning", &self.reasoning())?;
+        transcript.serialize_field("tokens", &self.tokens())?;
+        transcript.serialize_field("cost", &self.cost())?;
+        transcript.serialize_field("messages", &self.messages)?;
+        transcript.serialize_field("todos", &self.todos)?;
+        transcript.serialize_field("errors", &self.errors)?;
+        transcript.end()
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 use std::{fs, iter};
 
 use bytes::Bytes;
-use opencode_proto::{Exit, Run, RunAction, RunEvent, RunOutcome, RunSettings};
+use opencode_proto::{Exit, Run, RunAction, RunEvent, RunEventKind, RunOutcome, RunSettings};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -22,6 +22,8 @@ const AB: &str = "ab × 2000";
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     Row("run_200k_argv", "completed", "Hello from mock", "Hello from mock", "", 120, 1),
+    Row("run_abandoned", "completed", "The answer is 42.", "The answer is 42.", "", 110, 1),
+    Row("run_abandoned_tool", "completed", "Whole.", "Whole.", "bash:error", 110, 1),
     Row("run_attach", "torn", "attached", "attached", "bash:completed", 120, 1),
     Row("run_attach_dead", "startup_error", "", "", "", 0, 0),
     Row("run_attach_dir", "completed", "end", "end", "bash:completed", 240, 2),
@@ -137,6 +139,38 @@ fn recordings_replay_alike_byte_by_byte() {
     }
 }
 
+#[test]
+fn an_abandoned_attempt_is_voided_by_an_event_and_kept_apart() {
+    let recording = Recording::load("run_abandoned");
+    let (outcome, events) = replay(&recording, [recording.stdout.clone()]);
+    let types: Vec<_> = events.iter().map(RunEvent::event_type).collect();
+    let expected = [
+        "step_start",
+        "reasoning",
+        "attempt_abandoned",
+        "step_start",
+        "reasoning",
+        "text",
+        "step_finish",
+    ];
+    assert_eq!(types, expected);
+    let [RunEventKind::Reasoning(void), RunEventKind::AttemptAbandoned(abandoned)] =
+        [&events[1].kind, &events[2].kind]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!(abandoned.parts, [void.key.part.clone().unwrap()]);
+    assert_eq!(outcome.answer.reasoning(), "Think right. ");
+    let [step] = outcome.answer.steps() else { panic!("{:?}", outcome.answer) };
+    assert_eq!(step.abandoned()[0].reasoning, "Think wrong. ");
+
+    // A log of these events replays to the same.
+    let log: Vec<_> = events.iter().flat_map(|event| [event.to_json_line(), "\n".into()]).collect();
+    let (again, replayed) = replay(&recording, [log.concat().into()]);
+    assert_eq!(replayed.len(), events.len());
+    assert_eq!(again.answer.reasoning(), outcome.answer.reasoning());
+}
+
 proptest! {
     #[test]
     fn recordings_replay_alike_in_random_chunks(
@@ -172,8 +206,9 @@ fn check(row: &Row, (outcome, events): &(RunOutcome, Vec<RunEvent>)) {
     assert_eq!(answer.steps().len(), *steps, "{name}");
     assert_eq!(answer.cost() > 0.0, *tokens > 0, "{name}");
     assert_eq!(outcome.lines.unknown + outcome.lines.malformed, 0, "{name}");
-    let told = events.iter().filter(|event| event.session.is_some()).count();
-    assert_eq!(told as u64, outcome.lines.events, "{name}: every event names its session");
+    let is_printed = |event: &&RunEvent| !matches!(event.kind, RunEventKind::AttemptAbandoned(_));
+    let printed = events.iter().filter(is_printed).filter(|event| event.session.is_some()).count();
+    assert_eq!(printed as u64, outcome.lines.events, "{name}: every event names its session");
 }
 
 struct Recording {

@@ -124,6 +124,11 @@ impl TurnStream {
     ///
     /// Permission requests and questions without a handler are rejected.
     ///
+    /// A piece cannot be taken back. When a provider breaks off in the middle of an answer and
+    /// OpenCode repeats the call, the pieces of both attempts come. The text of the outcome is that
+    /// of the last attempt, and [`StreamedText`](crate::event::StreamedText) keeps a text that
+    /// follows the events.
+    ///
     /// ```no_run
     /// # async fn example(session: opencode_tokio::Session) -> Result<(), opencode_tokio::TurnError> {
     /// let mut text = session.send("Which licence does this project have?").text_stream();

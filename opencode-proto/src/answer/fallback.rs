@@ -3,8 +3,8 @@ use serde_json::value::RawValue;
 
 use crate::run_event::{Diagnostic, RunEvent, RunEventKind, content, ends_in_event};
 
-/// What might be text, for a run that prints nothing we know: lines that are not JSON, and the strings that events of
-/// unknown types carry under the usual names.
+/// Likely text of a run without a known event: lines that are not JSON, and the strings under the
+/// usual names in events of unknown types.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fallback {
     text: String,
@@ -29,6 +29,7 @@ impl Fallback {
                 self.add_strings(event)
             }
             RunEventKind::Diagnostic(_)
+            | RunEventKind::AttemptAbandoned(_)
             | RunEventKind::Error(_)
             | RunEventKind::Notice(_)
             | RunEventKind::Reasoning(_)

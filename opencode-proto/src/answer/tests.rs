@@ -6,7 +6,7 @@ use super::*;
 use crate::line::{Line, LineFramer};
 use crate::run_event::decode;
 
-/// The answer after these lines.
+/// Returns the answer after these lines.
 fn gather(lines: &[&str]) -> Answer {
     let mut answer = Answer::new();
     for line in lines {
@@ -19,7 +19,7 @@ fn read(line: &str) -> RunEvent {
     decode(Bytes::copy_from_slice(line.as_bytes())).1
 }
 
-/// An event with a part; `ids` are those of part and message, `rest` its other fields.
+/// Returns an event with a part; `ids` are those of part and message, `rest` the other fields.
 fn part(event_type: &str, ids: (&str, &str), rest: &str) -> String {
     let (part, message) = ids;
     format!(
@@ -73,7 +73,7 @@ fn outputs(answer: &Answer) -> Vec<String> {
 }
 
 #[test]
-fn nothing_said_is_an_empty_answer() {
+fn no_event_is_an_empty_answer() {
     let answer = Answer::new();
     assert_eq!((answer.text(), answer.full_text(), answer.reasoning()), Default::default());
     assert!(answer.steps().is_empty() && answer.tools().is_empty() && answer.errors().is_empty());
@@ -121,7 +121,7 @@ fn one_text_alone_is_not_copied() {
 }
 
 #[test]
-fn a_part_told_twice_counts_once_with_what_was_said_last() {
+fn a_part_sent_twice_counts_once_with_its_last_content() {
     let answer = gather(&[
         &start("s1", "m1"),
         &reasoning("r1", "m1", "h"),
@@ -143,7 +143,7 @@ fn a_part_told_twice_counts_once_with_what_was_said_last() {
 }
 
 #[test]
-fn retelling_does_not_reach_back_over_what_came_since() {
+fn a_repeated_finish_does_not_undo_later_events() {
     let finish = finish("f1", "m1", "stop", 1, 0.0);
     assert_eq!(gather(&[&finish, ERROR]).tail(), Tail::Failed);
     assert_eq!(gather(&[&finish, ERROR, &finish]).tail(), Tail::Failed);
@@ -177,7 +177,7 @@ fn tool_calls_stand_in_the_order_in_which_they_ended() {
 }
 
 #[test]
-fn a_result_that_is_only_hidden_from_the_model_is_no_new_one() {
+fn a_result_that_is_only_hidden_from_the_model_is_not_new() {
     let hidden = r#""status":"completed","output":"old","time":{"start":1,"end":2,"compacted":3}"#;
     let answer = gather(&[
         &tool("c1", "m1", &completed("x")),
@@ -247,7 +247,7 @@ fn a_summary_is_paid_for_and_is_not_the_answer() {
 }
 
 #[test]
-fn what_follows_an_overflow_is_a_summary_also_where_nothing_else_says_so() {
+fn the_step_after_an_overflow_is_a_summary_without_any_other_sign() {
     let lines = [
         start("s1", "m1"),
         text("t1", "m1", "begun "),
@@ -268,11 +268,7 @@ fn what_follows_an_overflow_is_a_summary_also_where_nothing_else_says_so() {
     assert!(answer.fatal_error().is_none());
 
     let summarised = gather(&lines[..7]);
-    assert_eq!(
-        summarised.tail(),
-        Tail::Failed,
-        "a summary is no answer to wait for the exit after"
-    );
+    assert_eq!(summarised.tail(), Tail::Failed, "no exit is expected after a summary");
     assert_eq!(summarised.fatal_error().unwrap().name, ErrorName::CONTEXT_OVERFLOW);
 }
 
@@ -292,7 +288,67 @@ fn attempts_of_one_message_are_one_step() {
 }
 
 #[test]
-fn a_run_that_says_nothing_we_know_is_answered_with_what_looks_like_text() {
+fn an_abandoned_attempt_is_kept_apart_from_the_answer() {
+    let lines = [
+        start("s1", "m1"),
+        reasoning("r1", "m1", "Wrong. "),
+        text("t1", "m1", "It is forty."),
+        tool("c1", "m1", &completed("ran")),
+        start("s2", "m1"),
+        reasoning("r2", "m1", "Right. "),
+        text("t2", "m1", "It is 42."),
+        finish("f2", "m1", "stop", 7, 0.25),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let answer = gather(&lines);
+    assert_eq!((&*answer.text(), &*answer.full_text()), ("It is 42.", "It is 42."));
+    assert_eq!(answer.reasoning(), "Right. ");
+    assert_eq!(outputs(&answer), ["ran"], "the tool has run all the same");
+    let [attempt] = &answer.steps()[0].abandoned()[..] else { panic!("{answer:?}") };
+    assert_eq!((&*attempt.text, &*attempt.reasoning), ("It is forty.", "Wrong. "));
+
+    assert_eq!(gather(&lines[..4]).text(), "It is forty.", "the attempt may be the last one");
+    let again = gather(&[lines[0], lines[2], lines[0]]);
+    assert_eq!(again.text(), "It is forty.", "one start that comes twice");
+    let void = gather(&lines[..4]).abandoned_by(&read(lines[4])).unwrap();
+    assert_eq!(void.parts, ["r1", "t1"]);
+    assert_eq!(gather(&lines[..4]).abandoned_by(&read(lines[0])), None);
+}
+
+#[test]
+fn an_event_that_voids_an_attempt_leaves_the_next_one() {
+    let void = r#"{"type":"attempt_abandoned","messageID":"m1","parts":["t1","unknown"]}"#;
+    let (first, second) = (text("t1", "m1", "It is forty."), text("t2", "m1", "It is 42."));
+    let (start, next) = (start("s1", "m1"), start("s2", "m1"));
+    for lines in [
+        &[&start, &first, void, &next, &second][..],
+        &[&start, &first, void, &second],
+        &[&start, &first, &next, &second, void],
+    ] {
+        assert_eq!(gather(lines).full_text(), "It is 42.", "{lines:?}");
+    }
+    let finish = finish("f1", "m1", "stop", 1, 0.0);
+    assert_eq!(gather(&[&start, &first, &finish, void]).text(), "It is forty.", "it was finished");
+}
+
+#[test]
+fn an_answer_serializes_with_its_steps() {
+    let answer = gather(&[&start("s1", "m1"), &text("t1", "m1", "Hi"), ERROR]);
+    assert_eq!(
+        serde_json::to_string(&answer).unwrap(),
+        concat!(
+            r#"{"sessionID":"ses_1","text":"Hi","reasoning":"","tokens":{"total":0,"input":0,"output":0,"#,
+            r#""reasoning":0,"cache":{"read":0,"write":0}},"cost":0.0,"finish":null,"steps":[{"#,
+            r#""messageID":"m1","role":"answer","text":"Hi","reasoning":"","tokens":{"total":0,"#,
+            r#""input":0,"output":0,"reasoning":0,"cache":{"read":0,"write":0}},"cost":0.0,"#,
+            r#""finish":null,"abandoned":[]}],"tools":[],"errors":[{"name":"APIError","#,
+            r#""data":{"message":"no","statusCode":429}}]}"#,
+        )
+    );
+}
+
+#[test]
+fn a_run_without_a_known_event_is_answered_with_its_likely_text() {
     let answer = gather(&[
         "",
         "  plain text ",
@@ -308,7 +364,7 @@ fn a_run_that_says_nothing_we_know_is_answered_with_what_looks_like_text() {
 }
 
 #[test]
-fn what_looks_like_text_is_none_once_something_is_known() {
+fn likely_text_is_dropped_after_a_known_event() {
     let known = finish("f1", "m1", "stop", 1, 0.0);
     for lines in [["migrating the database", &known], [&known, "bye"]] {
         assert_eq!(gather(&lines).text(), "");
@@ -318,7 +374,7 @@ fn what_looks_like_text_is_none_once_something_is_known() {
 }
 
 #[test]
-fn what_looks_like_text_is_bounded() {
+fn likely_text_is_bounded() {
     let mut answer = Answer::new();
     let line = "x".repeat(10_000);
     for _ in 0..300 {
@@ -382,7 +438,7 @@ fn a_cost_is_never_below_zero_nor_a_negative_zero() {
 }
 
 #[test]
-fn what_was_gathered_keeps_no_chunk_alive() {
+fn an_answer_keeps_no_chunk_alive() {
     let state = r#""status":"completed","input":{"a":1},"output":"o","title":"t","metadata":{"b":2},"attachments":[{}],"time":{"start":1}"#;
     let with_metadata =
         tool("c1", "m1", state).replace(r#","callID""#, r#","metadata":{"c":3},"callID""#);

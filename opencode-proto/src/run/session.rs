@@ -101,7 +101,8 @@ fn names_session(event: &RunEvent) -> bool {
         | RunEventKind::Malformed { .. }
         | RunEventKind::Notice(_)
         | RunEventKind::Unknown { .. } => false,
-        RunEventKind::Error(_)
+        RunEventKind::AttemptAbandoned(_)
+        | RunEventKind::Error(_)
         | RunEventKind::Reasoning(_)
         | RunEventKind::StepFinish(_)
         | RunEventKind::StepStart(_)

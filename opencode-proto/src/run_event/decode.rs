@@ -9,10 +9,12 @@ use serde_json::value::RawValue;
 use super::flat::WireFlat;
 use super::logged;
 use super::notice::Notice;
-use super::{DecodeError, Diagnostic, RunEvent, RunEventKind, Telling, TextDelta};
-use crate::AgentError;
+use super::{
+    AttemptAbandoned, DecodeError, Diagnostic, RunEvent, RunEventKind, Telling, TextDelta,
+};
 use crate::json::{RawJson, string};
 use crate::part::{Lenient, Str, WirePart};
+use crate::{AgentError, SessionId};
 
 /// Beginning of every event since 1.0. Inside of JSON strings, the quotes are escaped.
 const EVENT_START: &[u8] = b"{\"type\":\"";
@@ -147,14 +149,22 @@ fn malformed(event_type: &str, error: serde_json::Error) -> RunEventKind {
     RunEventKind::Malformed { event_type: Some(event_type.into()), error: error.into() }
 }
 
-const KNOWN: [&str; 7] =
-    ["error", "reasoning", "step_finish", "step_start", "text", "text_delta", "tool_use"];
+const KNOWN: [&str; 8] = [
+    "attempt_abandoned",
+    "error",
+    "reasoning",
+    "step_finish",
+    "step_start",
+    "text",
+    "text_delta",
+    "tool_use",
+];
 
 /// Makes a diagnostic, or a malformed event, of a line that begins like an object.
 fn explain(line: &Bytes, text: &str, error: serde_json::Error) -> RunEvent {
     #[derive(Default, Deserialize)]
     #[serde(default)]
-    struct Envelope<'a> {
+    struct LineEnvelope<'a> {
         #[serde(borrow, rename = "type")]
         event_type: Option<&'a RawValue>,
         #[serde(borrow, rename = "sessionID")]
@@ -163,7 +173,7 @@ fn explain(line: &Bytes, text: &str, error: serde_json::Error) -> RunEvent {
     if serde_json::from_str::<IgnoredAny>(text).is_err() {
         return RunEvent::diagnostic(line.clone(), Diagnostic::NotJson);
     }
-    let envelope: Envelope<'_> = serde_json::from_str(text).unwrap_or_default();
+    let envelope: LineEnvelope<'_> = serde_json::from_str(text).unwrap_or_default();
     let session = envelope.session.and_then(string);
     let kind = match envelope.event_type.and_then(string) {
         Some(event_type) if !KNOWN.contains(&event_type.as_str()) => {
@@ -184,6 +194,21 @@ fn explain(line: &Bytes, text: &str, error: serde_json::Error) -> RunEvent {
 }
 
 impl RunEvent {
+    /// Creates the event for an attempt of the model that is void.
+    pub(crate) fn attempt_abandoned(
+        abandoned: AttemptAbandoned,
+        session: Option<SessionId>,
+        timestamp_ms: Option<u64>,
+    ) -> Self {
+        Self {
+            raw: logged::attempt_abandoned(&abandoned, session.as_ref(), timestamp_ms),
+            session,
+            timestamp_ms,
+            kind: RunEventKind::AttemptAbandoned(abandoned),
+            telling: Telling::Whole,
+        }
+    }
+
     pub(crate) fn diagnostic(line: Bytes, diagnostic: Diagnostic) -> Self {
         Self {
             raw: line,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Diagnostic, Notice, RunEventKind};
+use super::{AttemptAbandoned, Diagnostic, Notice, RunEventKind};
 use crate::ansi::without_escapes;
 use crate::error::{AgentError, ErrorName};
 use crate::json::{RawJson, RawText, string};
@@ -31,6 +31,8 @@ pub(super) struct WireFlat<'a> {
     #[serde(borrow)]
     output: Option<&'a RawValue>,
     #[serde(borrow)]
+    parts: Option<&'a RawValue>,
+    #[serde(borrow)]
     raw: Option<&'a RawValue>,
     size: Option<Lenient>,
     #[serde(borrow)]
@@ -51,6 +53,12 @@ impl WireFlat<'_> {
         Ok(match event_type {
             "assistant" | "message" | "model" => {
                 content(line, self.content).map(|text| RunEventKind::Text(part.text_of(line, text)))
+            }
+            "attempt_abandoned" => {
+                let parts = self.parts.ok_or_else(|| serde::de::Error::missing_field("parts"))?;
+                let parts = serde_json::from_str(parts.get())?;
+                let abandoned = AttemptAbandoned { message: part.key().message, parts };
+                Some(RunEventKind::AttemptAbandoned(abandoned))
             }
             "diagnostic" => {
                 let kind = self.kind.and_then(string);
@@ -120,7 +128,7 @@ impl WireFlat<'_> {
 pub(crate) fn content(line: &Bytes, raw: Option<&RawValue>) -> Option<RawText> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
-    struct Piece<'a> {
+    struct ContentItem<'a> {
         #[serde(borrow)]
         text: Option<&'a RawValue>,
         #[serde(borrow)]
@@ -133,7 +141,7 @@ pub(crate) fn content(line: &Bytes, raw: Option<&RawValue>) -> Option<RawText> {
     let pieces: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
     let text = |piece: &RawValue| {
         string(piece).or_else(|| {
-            let piece: Piece<'_> = serde_json::from_str(piece.get()).ok()?;
+            let piece: ContentItem<'_> = serde_json::from_str(piece.get()).ok()?;
             piece.text.and_then(string).or_else(|| piece.content.and_then(string))
         })
     };

@@ -1,7 +1,22 @@
 use std::fmt;
 
+use serde::Serialize;
+
 /// Fact that OpenCode prints on standard error only.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use opencode_proto::Notice;
+///
+/// let notice = Notice::permission_rejected("bash", "rm -r .");
+/// assert_eq!(notice.to_string(), "permission `bash` was rejected for rm -r .");
+/// assert_eq!(
+///     serde_json::to_string(&notice)?,
+///     r#"{"type":"permission_rejected","permission":"bash","patterns":"rm -r ."}"#
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Notice {
     /// The requested agent does not exist or cannot be used. The default agent answers instead, with

@@ -92,6 +92,10 @@ impl ServedRecord {
                 self.part("text", event, &Part::Text(text.clone()), now_ms);
             }
             TurnEventKind::Failed(error) => self.error(session, &error.raw, now_ms),
+            TurnEventKind::AttemptAbandoned(abandoned) => {
+                let session = Some(session.clone());
+                self.emit(RunEvent::attempt_abandoned(abandoned.clone(), session, Some(now_ms)));
+            }
             TurnEventKind::ChildStarted(_)
             | TurnEventKind::Compacted
             | TurnEventKind::ConnectionLost(_)

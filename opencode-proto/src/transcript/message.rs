@@ -1,50 +1,65 @@
 use std::borrow::Cow;
+use std::mem;
 
-use crate::answer::join;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use crate::answer::{AbandonedAttempt, AttemptNo, Attempts, join};
 use crate::json::RawJson;
 use crate::part::{Part, TextOrigin, TextPart, ToolPart};
 use crate::server_event::{MessageInfo, Role};
-use crate::{MessageId, StepRole};
+use crate::{MessageId, PartId, StepRole};
 
-/// A message with its parts.
+/// A message of a transcript.
+///
+/// `Serialize` writes `{id, info, text, reasoning, tools, abandoned}`.
 #[derive(Clone, Debug)]
 pub struct Message {
     id: MessageId,
     info: Option<MessageInfo>,
-    /// The message as a look found it, until the event comes that tells the same.
+    /// The message by the server's last reply, until the event with the same content comes.
     found: Option<RawJson>,
-    parts: Vec<Content>,
+    attempts: Attempts,
+    parts: Vec<PartSlot>,
 }
 
 #[derive(Clone, Debug)]
-enum Content {
-    /// Nothing of the answer: a step, a file, a part that was removed.
+struct PartSlot {
+    id: PartId,
+    attempt: AttemptNo,
+    content: PartContent,
+}
+
+#[derive(Clone, Debug)]
+enum PartContent {
+    /// No part of the answer: a step, a file, a removed part.
     Other,
     Reasoning {
         text: String,
-        stage: Stage,
+        stage: TextStage,
     },
     Text {
         text: String,
         origin: TextOrigin,
-        stage: Stage,
+        stage: TextStage,
     },
     Tool(Box<ToolPart>),
-    /// Text of which it is not known yet whether it is reasoning.
-    Untold(String),
+    /// Text of a part that has not come yet, which may be reasoning.
+    Unknown(String),
 }
 
-/// Whether more is to come.
+/// Progress of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Some of it was missed: what is added to it does not follow what is known.
+enum TextStage {
+    /// Some deltas were missed: later ones do not follow the known text.
     Broken,
     Final,
     Growing,
 }
 
-/// What the text of a delta belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Kind of the part that a delta belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TextKind {
     /// A reasoning part.
@@ -53,90 +68,119 @@ pub enum TextKind {
     Text,
 }
 
-/// How something came to be known.
+/// Source of a message or part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// By an event, in order.
+    /// An event, in order.
     Event,
-    /// By looking at the server, which may have been before the last event: only a step forward is news.
+    /// A reply of the server, which may be older than the last event: only a step forward is new.
     Look,
 }
 
-/// What an update of a part changed.
+/// Change by an update of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PartChange {
     pub(crate) before: Before,
-    /// Whether nothing follows for the part.
+    /// Nothing follows for the part.
     pub(crate) is_final: bool,
+    /// The text and reasoning parts that this update makes void.
+    pub(crate) abandoned: Vec<PartId>,
 }
 
-/// What was known of a part before an update.
+/// Knowledge of a part before an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Before {
-    /// All of it, or something newer.
+    /// All of the part, or something newer.
     Known,
-    /// Nothing but this text, by deltas that overtook it.
+    /// Only this text, by deltas that overtook the part.
     New { text: String },
-    /// Less. Of its text, the first `told` bytes stay as they are told now.
+    /// Less. The first `told` bytes of the text stay as they are.
     Part { told: usize },
 }
 
 impl Message {
     pub(super) fn new(id: MessageId) -> Self {
-        Self { id, info: None, found: None, parts: Vec::new() }
+        Self { id, info: None, found: None, attempts: Attempts::default(), parts: Vec::new() }
     }
 
-    /// The message.
+    /// Returns the id of the message.
     pub fn id(&self) -> &MessageId {
         &self.id
     }
 
-    /// What is known about it; `None` while only parts of it were told.
+    /// Returns the message without its parts; `None` while only parts have come.
     pub fn info(&self) -> Option<&MessageInfo> {
         self.info.as_ref()
     }
 
-    /// Its text, without what OpenCode wrote itself.
+    /// Returns the text, without that of OpenCode itself and of abandoned attempts.
     pub fn text(&self) -> Cow<'_, str> {
-        join(self.parts.iter().filter_map(|part| match part {
-            Content::Text { text, origin: TextOrigin::Model, .. } => {
-                Some(Cow::Borrowed(text.as_str()))
-            }
-            Content::Other
-            | Content::Reasoning { .. }
-            | Content::Text { .. }
-            | Content::Tool(_)
-            | Content::Untold(_) => None,
-        }))
+        self.text_where(|attempt| !self.attempts.is_abandoned(attempt))
     }
 
-    /// Its reasoning.
+    /// Returns the reasoning, without that of abandoned attempts.
     pub fn reasoning(&self) -> Cow<'_, str> {
-        join(self.parts.iter().filter_map(|part| match part {
-            Content::Reasoning { text, .. } => Some(Cow::Borrowed(text.as_str())),
-            Content::Other | Content::Text { .. } | Content::Tool(_) | Content::Untold(_) => None,
-        }))
+        self.reasoning_where(|attempt| !self.attempts.is_abandoned(attempt))
     }
 
-    /// Its tool calls, each as it was told last.
+    /// Returns the attempts with text or reasoning that the provider broke off and OpenCode repeated,
+    /// in order.
+    pub fn abandoned(&self) -> Vec<AbandonedAttempt> {
+        let attempt = |number| AbandonedAttempt {
+            text: self.text_where(|attempt| attempt == number).into_owned(),
+            reasoning: self.reasoning_where(|attempt| attempt == number).into_owned(),
+        };
+        self.attempts.abandoned().map(attempt).filter(|attempt| !attempt.is_empty()).collect()
+    }
+
+    /// Returns the tool calls, each in its last state. Calls of abandoned attempts are included, for
+    /// OpenCode runs them.
     pub fn tools(&self) -> impl Iterator<Item = &ToolPart> {
-        self.parts.iter().filter_map(|part| match part {
-            Content::Tool(part) => Some(&**part),
-            Content::Other
-            | Content::Reasoning { .. }
-            | Content::Text { .. }
-            | Content::Untold(_) => None,
+        self.parts.iter().filter_map(|part| match &part.content {
+            PartContent::Tool(part) => Some(&**part),
+            PartContent::Other
+            | PartContent::Reasoning { .. }
+            | PartContent::Text { .. }
+            | PartContent::Unknown(_) => None,
         })
     }
 
-    /// Whether it answers the user. (The user's own messages have text too.)
-    pub(super) fn is_answer(&self) -> bool {
-        self.info
-            .as_ref()
-            .is_some_and(|info| info.role == Role::Assistant && info.step == StepRole::Answer)
+    fn text_where(&self, is_wanted: impl Fn(AttemptNo) -> bool) -> Cow<'_, str> {
+        let parts = self.parts.iter().filter(|part| is_wanted(part.attempt));
+        join(parts.filter_map(|part| match &part.content {
+            PartContent::Text { text, origin: TextOrigin::Model, .. } => {
+                Some(Cow::Borrowed(text.as_str()))
+            }
+            PartContent::Other
+            | PartContent::Reasoning { .. }
+            | PartContent::Text { .. }
+            | PartContent::Tool(_)
+            | PartContent::Unknown(_) => None,
+        }))
     }
 
-    /// Says whether it was news.
+    fn reasoning_where(&self, is_wanted: impl Fn(AttemptNo) -> bool) -> Cow<'_, str> {
+        let parts = self.parts.iter().filter(|part| is_wanted(part.attempt));
+        join(parts.filter_map(|part| match &part.content {
+            PartContent::Reasoning { text, .. } => Some(Cow::Borrowed(text.as_str())),
+            PartContent::Other
+            | PartContent::Text { .. }
+            | PartContent::Tool(_)
+            | PartContent::Unknown(_) => None,
+        }))
+    }
+
+    /// Returns whether the message answers the user, whose own messages have text too.
+    pub(super) fn is_answer(&self) -> bool {
+        self.is_of_assistant()
+            && self.info.as_ref().is_some_and(|info| info.step == StepRole::Answer)
+    }
+
+    pub(super) fn is_of_assistant(&self) -> bool {
+        self.info.as_ref().is_some_and(|info| info.role == Role::Assistant)
+    }
+
+    /// Updates the message. Returns whether the update is new.
     pub(super) fn update(&mut self, info: &MessageInfo, how: Told) -> bool {
         if let Some(known) = &self.info {
             let is_late = match how {
@@ -158,138 +202,216 @@ impl Message {
 
     pub(super) fn clear(&mut self) {
         self.info = None;
-        self.parts.fill(Content::Other);
+        self.parts.iter_mut().for_each(|part| part.content = PartContent::Other);
     }
 
-    pub(super) fn add_part(&mut self) -> usize {
-        self.parts.push(Content::Untold(String::new()));
+    pub(super) fn add_part(&mut self, id: &PartId) -> usize {
+        let (id, attempt) = (id.clone(), self.attempts.current());
+        self.parts.push(PartSlot { id, attempt, content: PartContent::Unknown(String::new()) });
         self.parts.len() - 1
     }
 
+    /// Adds the part that a `step-start` or `step-finish` is.
+    pub(super) fn add_boundary(&mut self, id: &PartId, part: &Part) -> (usize, Vec<PartId>) {
+        let mut abandoned = Vec::new();
+        if let Part::StepStart(_) = part {
+            let attempt = self.attempts.start();
+            abandoned = attempt.map(|attempt| self.texts_of(attempt)).unwrap_or_default();
+        }
+        let place = self.add_part(id);
+        if let Part::StepFinish(_) = part {
+            self.attempts.finish();
+        }
+        (place, abandoned)
+    }
+
     pub(super) fn remove_part(&mut self, place: usize) {
-        self.parts[place] = Content::Other;
+        self.parts[place].content = PartContent::Other;
+    }
+
+    /// Abandons the attempt under way of an assistant's message. Returns its parts.
+    pub(super) fn abandon_attempt(&mut self) -> Vec<PartId> {
+        let is_open = self.is_of_assistant()
+            && self.info.as_ref().is_some_and(|info| info.completed_ms.is_none());
+        let attempt = if is_open { self.attempts.abandon() } else { None };
+        attempt.map(|attempt| self.texts_of(attempt)).unwrap_or_default()
+    }
+
+    /// Abandons the last attempt of a completed message if it has neither an end nor the end of a text.
+    /// Returns its parts.
+    ///
+    /// OpenCode ends every text before it completes the message, except for the attempts that it gave
+    /// up.
+    pub(super) fn abandon_unended(&mut self) -> Vec<PartId> {
+        let is_complete = self.is_of_assistant()
+            && self.info.as_ref().is_some_and(|info| info.completed_ms.is_some());
+        let Some(attempt) = self.attempts.unfinished().filter(|_| is_complete) else {
+            return Vec::new();
+        };
+        let is_unended = |part: &PartSlot| part.attempt == attempt && part.content.is_unended();
+        if !self.parts.iter().any(is_unended) {
+            return Vec::new();
+        }
+        self.attempts.abandon();
+        self.texts_of(attempt)
+    }
+
+    fn texts_of(&self, attempt: AttemptNo) -> Vec<PartId> {
+        let texts = self.parts.iter().filter(|part| {
+            part.attempt == attempt
+                && matches!(part.content, PartContent::Reasoning { .. } | PartContent::Text { .. })
+        });
+        texts.map(|part| part.id.clone()).collect()
     }
 
     pub(super) fn update_part(&mut self, place: usize, part: &Part, how: Told) -> PartChange {
-        let slot = &mut self.parts[place];
+        let PartSlot { attempt, content, .. } = &mut self.parts[place];
+        let is_void = self.attempts.is_abandoned(*attempt);
         match part {
             Part::Reasoning(part) => {
-                let stage = Stage::of(part.time.end_ms.is_some());
-                let (before, text) = slot.told(&part.text.to_str(), stage);
+                let stage = TextStage::of(part.time.end_ms.is_some());
+                let (before, text) = content.take_text(&part.text.to_str(), stage);
                 if before != Before::Known {
-                    *slot = Content::Reasoning { text, stage };
+                    *content = PartContent::Reasoning { text, stage };
                 }
-                PartChange { before, is_final: stage == Stage::Final }
+                let before = if is_void { Before::Known } else { before };
+                PartChange { before, is_final: stage == TextStage::Final, abandoned: Vec::new() }
             }
             Part::Text(part) => {
-                let stage = Stage::of(is_final(part));
-                let (before, text) = slot.told(&part.text.to_str(), stage);
+                let stage = TextStage::of(is_final(part));
+                let (before, text) = content.take_text(&part.text.to_str(), stage);
                 if before != Before::Known {
-                    *slot = Content::Text { text, origin: part.origin, stage };
+                    *content = PartContent::Text { text, origin: part.origin, stage };
                 }
-                PartChange { before, is_final: stage == Stage::Final }
+                let before = if is_void { Before::Known } else { before };
+                PartChange { before, is_final: stage == TextStage::Final, abandoned: Vec::new() }
             }
             Part::Tool(part) => {
-                let before = match slot {
-                    Content::Tool(known) if !is_news(known, part, how) => Before::Known,
-                    Content::Untold(_) => Before::New { text: String::new() },
-                    Content::Other
-                    | Content::Reasoning { .. }
-                    | Content::Text { .. }
-                    | Content::Tool(_) => Before::Part { told: 0 },
+                let before = match content {
+                    PartContent::Tool(known) if !is_news(known, part, how) => Before::Known,
+                    PartContent::Unknown(_) => Before::New { text: String::new() },
+                    PartContent::Other
+                    | PartContent::Reasoning { .. }
+                    | PartContent::Text { .. }
+                    | PartContent::Tool(_) => Before::Part { told: 0 },
                 };
                 if before != Before::Known {
-                    *slot = Content::Tool(Box::new(part.detach()));
+                    *content = PartContent::Tool(Box::new(part.detach()));
                 }
-                PartChange { before, is_final: part.state.is_over() }
+                PartChange { before, is_final: part.state.is_over(), abandoned: Vec::new() }
             }
             Part::Other { .. } | Part::StepFinish(_) | Part::StepStart(_) => {
-                let before = match slot {
-                    Content::Untold(_) => Before::New { text: String::new() },
-                    Content::Other
-                    | Content::Reasoning { .. }
-                    | Content::Text { .. }
-                    | Content::Tool(_) => Before::Known,
+                let before = match content {
+                    PartContent::Unknown(_) => Before::New { text: String::new() },
+                    PartContent::Other
+                    | PartContent::Reasoning { .. }
+                    | PartContent::Text { .. }
+                    | PartContent::Tool(_) => Before::Known,
                 };
-                *slot = Content::Other;
-                PartChange { before, is_final: true }
+                *content = PartContent::Other;
+                PartChange { before, is_final: true, abandoned: Vec::new() }
             }
         }
     }
 
-    /// Deltas were missed: what follows cannot be added to what is known.
+    /// Breaks all texts that grow: deltas were missed, and later ones do not follow.
     pub(super) fn interrupt(&mut self) {
-        self.parts.iter_mut().for_each(Content::interrupt);
+        self.parts.iter_mut().for_each(|part| part.content.interrupt());
     }
 
     pub(super) fn interrupt_part(&mut self, place: usize) {
-        self.parts[place].interrupt();
+        self.parts[place].content.interrupt();
     }
 
-    /// What the delta belongs to; `None` while that is not known, or when it cannot be added.
+    /// Appends a delta. Returns the kind of the part; `None` while the part has not come, when the
+    /// delta cannot be appended, and for a part that is void.
     pub(super) fn append(&mut self, place: usize, delta: &str) -> Option<TextKind> {
-        match &mut self.parts[place] {
-            Content::Reasoning { text, stage: Stage::Growing } => {
+        let PartSlot { attempt, content, .. } = &mut self.parts[place];
+        let kind = match content {
+            PartContent::Reasoning { text, stage: TextStage::Growing } => {
                 text.push_str(delta);
-                Some(TextKind::Reasoning)
+                TextKind::Reasoning
             }
-            Content::Text { text, stage: Stage::Growing, .. } => {
+            PartContent::Text { text, stage: TextStage::Growing, .. } => {
                 text.push_str(delta);
-                Some(TextKind::Text)
+                TextKind::Text
             }
-            Content::Untold(text) => {
+            PartContent::Unknown(text) => {
                 text.push_str(delta);
-                None
+                return None;
             }
-            Content::Other
-            | Content::Reasoning { .. }
-            | Content::Text { .. }
-            | Content::Tool(_) => None,
-        }
+            PartContent::Other
+            | PartContent::Reasoning { .. }
+            | PartContent::Text { .. }
+            | PartContent::Tool(_) => return None,
+        };
+        (!self.attempts.is_abandoned(*attempt)).then_some(kind)
     }
 }
 
-impl Stage {
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut message = serializer.serialize_struct("Message", 6)?;
+        message.serialize_field("id", &self.id)?;
+        message.serialize_field("info", &self.info)?;
+        message.serialize_field("text", &self.text())?;
+        message.serialize_field("reasoning", &self.reasoning())?;
+        message.serialize_field("tools", &self.tools().collect::<Vec<_>>())?;
+        message.serialize_field("abandoned", &self.abandoned())?;
+        message.end()
+    }
+}
+
+impl TextStage {
     fn of(is_final: bool) -> Self {
         if is_final { Self::Final } else { Self::Growing }
     }
 }
 
-impl Content {
+impl PartContent {
+    fn is_unended(&self) -> bool {
+        match self {
+            Self::Reasoning { stage, .. } | Self::Text { stage, .. } => *stage != TextStage::Final,
+            Self::Other | Self::Tool(_) | Self::Unknown(_) => false,
+        }
+    }
+
     fn interrupt(&mut self) {
         match self {
             Self::Reasoning { stage, .. } | Self::Text { stage, .. } => {
-                if *stage == Stage::Growing {
-                    *stage = Stage::Broken;
+                if *stage == TextStage::Growing {
+                    *stage = TextStage::Broken;
                 }
             }
-            Self::Untold(text) => text.clear(),
+            Self::Unknown(text) => text.clear(),
             Self::Other | Self::Tool(_) => {}
         }
     }
 
-    /// What was known of a text before it was told like this, and what it is now. A final one wins; one that is only
-    /// the beginning of what the deltas have already told came late.
-    fn told(&mut self, told: &str, stage: Stage) -> (Before, String) {
+    /// Returns the knowledge of a text before this update, and the text after it. A final text wins;
+    /// a text that is only the beginning of the deltas so far came late.
+    fn take_text(&mut self, update: &str, stage: TextStage) -> (Before, String) {
         let (known, known_stage, is_new) = match self {
             Self::Reasoning { text, stage } | Self::Text { text, stage, .. } => {
                 (text, *stage, false)
             }
-            Self::Untold(text) => (text, Stage::Growing, true),
-            Self::Other | Self::Tool(_) => return (Before::Part { told: 0 }, told.to_owned()),
+            Self::Unknown(text) => (text, TextStage::Growing, true),
+            Self::Other | Self::Tool(_) => return (Before::Part { told: 0 }, update.to_owned()),
         };
-        let is_late = stage == Stage::Growing && known.starts_with(told);
+        let is_late = stage == TextStage::Growing && known.starts_with(update);
         if is_new {
             let before = Before::New { text: known.clone() };
-            let text = if is_late { std::mem::take(known) } else { told.to_owned() };
+            let text = if is_late { mem::take(known) } else { update.to_owned() };
             return (before, text);
         }
-        if known_stage == Stage::Final && (stage == Stage::Growing || known == told) || is_late {
+        let is_known =
+            known_stage == TextStage::Final && (stage == TextStage::Growing || known == update);
+        if is_known || is_late {
             return (Before::Known, String::new());
         }
-        // What was told differently cannot be taken back: it counts as told to the end.
-        let kept = if told.starts_with(known.as_str()) { known.len() } else { told.len() };
-        (Before::Part { told: kept }, told.to_owned())
+        // Text that was told differently cannot be taken back: it counts as told to the end.
+        let kept = if update.starts_with(known.as_str()) { known.len() } else { update.len() };
+        (Before::Part { told: kept }, update.to_owned())
     }
 }
 
@@ -301,7 +423,7 @@ fn is_news(known: &ToolPart, part: &ToolPart, how: Told) -> bool {
     }
 }
 
-/// A user's text has no time at all, and is final.
+/// Returns whether a text is final. A user's text has no time at all, and is final.
 fn is_final(part: &TextPart) -> bool {
     part.time.end_ms.is_some() || part.time.start_ms.is_none()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use crate::hub::Interruption;
 use crate::json::RawText;
 use crate::part::{Part, StepFinish, StepStart, TextOrigin, TextPart, ToolPart};
+use crate::run_event::AttemptAbandoned;
 use crate::server_event::{
     MessageInfo, PermissionRequest, QuestionRequest, ServerEvent, SessionInfo, SessionStatus, Todo,
 };
@@ -42,6 +43,10 @@ pub enum Origin {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TurnEventKind {
+    /// The provider broke off, and OpenCode is going to repeat the call: text and reasoning of the
+    /// attempt are void. The outcome keeps both apart
+    /// ([`Message::abandoned`](crate::Message::abandoned)).
+    AttemptAbandoned(AttemptAbandoned),
     /// A subagent was started, with this session.
     ChildStarted(Box<SessionInfo>),
     /// OpenCode summarised the conversation to fit the model's context.
@@ -126,6 +131,17 @@ pub enum TurnEventKind {
 }
 
 impl TurnEvent {
+    /// Returns the part whose text the event adds to.
+    pub(crate) fn text_part(&self) -> Option<&PartId> {
+        if let TurnEventKind::PartDelta { part, .. } = &self.kind {
+            return Some(part);
+        }
+        if let TurnEventKind::PartAdded(part) | TurnEventKind::PartFinal { part, .. } = &self.kind {
+            return part.key().part.as_ref();
+        }
+        None
+    }
+
     /// Returns the text that the event adds to the answer: only text that the model wrote in the
     /// turn's own session, neither reasoning nor a summary nor the user's words. All of these one
     /// after the other are the text for a user.

@@ -163,6 +163,7 @@ impl PostedTurn {
             for part in parts {
                 self.part_updated(place, part, None, input);
             }
+            self.abandon_unended(place, &info.id, None, input);
         }
     }
 
@@ -192,6 +193,7 @@ impl PostedTurn {
                 part.key().message.as_ref()
             }
             TurnEventKind::PartDelta { message, .. } => message.as_ref(),
+            TurnEventKind::AttemptAbandoned(abandoned) => abandoned.message.as_ref(),
             TurnEventKind::MessageUpdated(info) => return info.step,
             TurnEventKind::StepStarted(step) => step.key.message.as_ref(),
             TurnEventKind::StepFinished(step) => step.key.message.as_ref(),

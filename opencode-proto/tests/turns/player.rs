@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use opencode_proto::{
     ApiCallId, ApiReply, Hub, HubAction, HubSettings, Interruption, MessageId, Prompt, PromptReply,
-    Session, SessionId, ShellRequest, Turn, TurnAction, TurnEvent, TurnEventKind, TurnOutcome,
-    TurnPost, TurnSettings,
+    Session, SessionId, ShellRequest, StreamedText, Turn, TurnAction, TurnEvent, TurnEventKind,
+    TurnOutcome, TurnPost, TurnSettings,
 };
 
 use super::server::{Recording, Server};
@@ -289,8 +289,9 @@ impl Player {
 
     fn ended(self) -> Ended {
         let outcome = self.outcome.expect("the turn ends");
-        let streamed: String =
-            self.events.iter().filter_map(|event| Some(event.text()?.into_owned())).collect();
+        let mut streamed = StreamedText::new();
+        self.events.iter().for_each(|event| streamed.handle_turn_event(event));
+        let streamed = streamed.to_str().into_owned();
         let text = outcome.text().into_owned();
         Ended {
             end: outcome.end.name(),

@@ -5,8 +5,9 @@
 use http::Response;
 use opencode_config::{Reasoning, RunConfig, RunFlags};
 use opencode_proto::{
-    Answer, Exit, Run, RunAction, RunEvent, RunEventKind, RunOutcome, RunSettings, ServedRun,
-    ServedRunAction, ServedRunRequest, ServerEventKind, SessionId, SessionStatus,
+    Answer, Exit, PartId, Run, RunAction, RunEvent, RunEventKind, RunOutcome, RunSettings,
+    ServedRun, ServedRunAction, ServedRunRequest, ServerEventKind, SessionId, SessionStatus,
+    StreamedText,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -59,6 +60,8 @@ fn printed(recording: &Recording, session: &SessionId, from: usize) -> Vec<Value
 struct Told {
     lines: Vec<Value>,
     streamed: String,
+    /// Parts of abandoned attempts.
+    void: Vec<PartId>,
     outcome: RunOutcome,
 }
 
@@ -69,7 +72,8 @@ fn told(ended: &Ended) -> Told {
     let mut run = ServedRun::new(ServedRunRequest::new("", &config, RunSettings::new()), now);
     run.handle_server_ready(now, now);
     let session = ended.outcome.transcript.id();
-    let (mut lines, mut streamed, mut outcome) = (Vec::new(), String::new(), None);
+    let mut void = Vec::new();
+    let (mut lines, mut streamed, mut outcome) = (Vec::new(), StreamedText::new(), None);
     let mut take = |run: &mut ServedRun| {
         loop {
             let event = match run.poll_action() {
@@ -86,12 +90,21 @@ fn told(ended: &Ended) -> Told {
                 }
                 ServedRunAction::Wait(_) => return,
             };
-            streamed.extend(event.text());
+            streamed.handle_run_event(&event);
+            if let RunEventKind::AttemptAbandoned(abandoned) = &event.kind {
+                void.extend(abandoned.parts.iter().cloned());
+            }
             // A log of the run reads the same.
             let again = RunEvent::decode(event.to_json_line());
             assert_eq!((&again.kind, &again.session), (&event.kind, &event.session));
             assert!(!event.raw.contains(&b'\n'), "a line is one line");
-            if !matches!(event.kind, RunEventKind::TextDelta(_) | RunEventKind::Notice(_)) {
+            let is_printed = !matches!(
+                event.kind,
+                RunEventKind::AttemptAbandoned(_)
+                    | RunEventKind::Notice(_)
+                    | RunEventKind::TextDelta(_)
+            );
+            if is_printed {
                 let mut line: Value = serde_json::from_slice(&event.raw).unwrap();
                 assert_eq!(line.as_object_mut().unwrap().remove("timestamp"), Some(NOW_MS.into()));
                 lines.push(line);
@@ -105,7 +118,8 @@ fn told(ended: &Ended) -> Told {
     }
     run.handle_turn_end(session, &ended.outcome.end, NOW_MS, now);
     take(&mut run);
-    Told { lines, streamed, outcome: outcome.expect("the run is over") }
+    let streamed = streamed.to_str().into_owned();
+    Told { lines, streamed, void, outcome: outcome.expect("the run is over") }
 }
 
 /// What a process comes to that prints these lines.
@@ -175,6 +189,7 @@ fn check_chunks(row: usize, index: usize, seed: u64, gaps: Gaps) {
     let whole = super::streamed(ends[index].1, all);
     assert_eq!(told.streamed, whole, "{name} {index}: by deltas");
 
+    let void = told.void;
     let mut lines: Vec<_> = told.lines.into_iter().filter(|line| !is_error(line)).collect();
     let mut expected = plain.lines;
     expected.retain(|line| !is_error(line));
@@ -192,6 +207,10 @@ fn check_chunks(row: usize, index: usize, seed: u64, gaps: Gaps) {
         tools
     };
     assert_eq!(by_call(&told), by_call(&printed), "{name} {index}");
+    // A part that is void when its end is found is not printed any more.
+    let is_void = |line: &Value| void.iter().any(|part| line["part"]["id"] == part.as_str());
+    lines.retain(|line| !is_void(line));
+    expected.retain(|line| !is_void(line));
     let by_part = |line: &Value| line["part"]["id"].to_string();
     lines.sort_by_key(by_part);
     expected.sort_by_key(by_part);

@@ -1,10 +1,11 @@
 //! Failures of the model's provider.
 
+use opencode_tokio::config::{Reasoning, RunFlags};
 use opencode_tokio::event::ErrorName;
 use opencode_tokio::run::Exit;
-use opencode_tokio::{RunEnd, RunError, RunReport};
+use opencode_tokio::{RunEnd, RunError, RunEventKind, RunReport};
 use testkit::conformance::real::runs::RunWorld;
-use testkit::model::{Reply, Script};
+use testkit::model::{Gate, Reply, Script};
 
 use crate::on;
 
@@ -47,6 +48,34 @@ async fn passing_failures_leave_no_trace() {
     assert_eq!((report.attempts, report.answer().steps().len()), (1, 1));
     let attempts: Vec<_> = world.turns().iter().map(|request| request.attempt()).collect();
     assert_eq!(attempts, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn an_attempt_that_breaks_off_is_void_and_kept_apart() {
+    let world = RunWorld::new(&on());
+    let gate = Gate::new();
+    let half = Reply::new().reasoning("Wrong. ").text("It is forty").pause_until(&gate).hang_up();
+    let attempts = [half, Reply::new().reasoning("Right. ").text("It is 42.")];
+    world.model.default_script(Script::new().then(attempts));
+    let config = world.config().with_flags(RunFlags::new().with_reasoning(Reasoning::Show));
+
+    let mut run = world.opencode.stream(world.request("Go.").with_config(config));
+    let mut void = None;
+    while let Some(event) = run.next_event().await {
+        // OpenCode prints the reasoning when the text begins.
+        if let RunEventKind::Reasoning(_) = &event.kind {
+            gate.open();
+        }
+        if let RunEventKind::AttemptAbandoned(abandoned) = event.kind {
+            void = Some(abandoned);
+        }
+    }
+    let report = run.outcome().await.unwrap();
+
+    assert_eq!(void.unwrap().parts.len(), 1, "text that never ended is not printed");
+    assert_eq!(report.text(), "It is 42.");
+    assert_eq!(report.answer().reasoning(), "Right. ");
+    assert_eq!(report.answer().steps()[0].abandoned()[0].reasoning, "Wrong. ");
 }
 
 #[tokio::test]

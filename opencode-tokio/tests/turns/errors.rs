@@ -139,8 +139,9 @@ async fn an_answer_that_breaks_off_is_retried() {
     let turn = turn.end().await;
 
     assert_eq!(turn.end(), "completed");
-    assert_eq!(turn.outcome.text(), "HalfWhole.");
+    assert_eq!((&*turn.outcome.text(), &*turn.outcome.full_text()), ("Whole.", "Whole."));
     assert_eq!(turn.count(|kind| matches!(kind, TurnEventKind::Retrying { attempt: 1, .. })), 1);
+    assert_eq!(turn.count(|kind| matches!(kind, TurnEventKind::AttemptAbandoned(_))), 1);
     assert_session_continues(&world, &session).await;
 }
 

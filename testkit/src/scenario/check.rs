@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use opencode_client::event::Deadline;
+use opencode_client::event::{Deadline, StreamedText};
 use opencode_client::{TurnEnd, TurnError, TurnEvent, TurnEventKind, TurnOutcome};
 
 use super::plan::{Answering, Logging, Reading, TurnPlan};
@@ -43,7 +43,7 @@ impl Ledger {
 /// Events of a turn's stream, as far as the checks need them.
 #[derive(Debug, Default)]
 pub(super) struct StreamRecord {
-    text: String,
+    text: StreamedText,
     /// Events that may occur once.
     once: BTreeSet<String>,
     pub(super) asked: u64,
@@ -52,9 +52,7 @@ pub(super) struct StreamRecord {
 
 impl StreamRecord {
     pub(super) fn add(&mut self, event: &TurnEvent) {
-        if let Some(text) = event.text() {
-            self.text.push_str(&text);
-        }
+        self.text.handle_turn_event(event);
         let once = match &event.kind {
             TurnEventKind::PartAdded(part) => Some(format!("added {:?}", part.key().part)),
             TurnEventKind::PartFinal { part, .. } => Some(format!("final {:?}", part.key().part)),
@@ -167,7 +165,7 @@ impl EndedTurn<'_> {
         let cost = format!("{:.0}", outcome.cost() * 1e6);
         assert_eq!(cost, answer.cost.to_string(), "{text}: cost");
         if let Some(record) = &self.record {
-            assert_eq!(record.text, answer.full_text, "{text}: text by events");
+            assert_eq!(record.text.to_str(), answer.full_text, "{text}: text by events");
             assert_eq!(record.gaps, outcome.gaps, "{text}: gaps");
         }
     }

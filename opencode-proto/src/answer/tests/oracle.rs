@@ -1,10 +1,11 @@
-//! The answer must be what a plain recomputation over all events says, after every single event.
+//! The answer equals a plain recomputation over all events, after every single event.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// An event in few words. `None` for an id leaves it out; parts of one kind share their ids, parts of two never do.
+/// An event in few words. An id of `None` is left out; parts of one kind share ids, parts of two kinds
+/// never do.
 #[derive(Clone, Debug)]
 enum Said {
     Continuation(Ids),
@@ -68,7 +69,7 @@ impl Recomputed {
         let events = &told_once(events)[..];
         let steps = steps(events);
         let answers = || steps.iter().filter(|step| !is_summary(step, &steps, events));
-        let text = |step: &Vec<usize>| said_in(step, events, Said::text);
+        let text = |step: &Vec<usize>| said_in(&lasting(step, events), events, Said::text);
         let plain = || {
             let lines: Vec<_> = events.iter().filter_map(Said::plain).collect();
             if steps.is_empty() { lines.join("\n") } else { String::new() }
@@ -78,7 +79,9 @@ impl Recomputed {
         Self {
             text: last_text.unwrap_or_else(plain),
             full_text: if full_text.is_empty() { plain() } else { full_text },
-            reasoning: answers().map(|step| said_in(step, events, Said::reasoning)).collect(),
+            reasoning: answers()
+                .map(|step| said_in(&lasting(step, events), events, Said::reasoning))
+                .collect(),
             outputs: events.iter().filter_map(Said::output).map(str::to_owned).collect(),
             tokens: events.iter().filter_map(Said::tokens).sum(),
             errors: events.iter().filter(|event| event.is_error()).count(),
@@ -88,7 +91,7 @@ impl Recomputed {
     }
 }
 
-/// Every part once: where it was told first, with what was said last.
+/// Every part once: at the place of its first event, with the content of the last.
 fn told_once(events: &[Said]) -> Vec<Said> {
     let mut once: Vec<Said> = Vec::new();
     for event in events {
@@ -100,7 +103,7 @@ fn told_once(events: &[Said]) -> Vec<Said> {
     once
 }
 
-/// The events of each step, by their place.
+/// Returns the events of each step, by their places.
 fn steps(events: &[Said]) -> Vec<Vec<usize>> {
     let mut steps: Vec<Vec<usize>> = Vec::new();
     for (at, event) in events.iter().enumerate() {
@@ -122,8 +125,29 @@ fn steps(events: &[Said]) -> Vec<Vec<usize>> {
     steps
 }
 
-/// Whether a continuation came after this step had begun and before the next one did, or an overflow before it began
-/// and after the one before it had.
+/// Returns the events of a step without those of abandoned attempts: what stands between a start and
+/// another start of the same message, with no finish in between.
+fn lasting(step: &[usize], events: &[Said]) -> Vec<usize> {
+    let (mut lasting, mut attempt, mut is_started) = (Vec::new(), Vec::new(), false);
+    for at in step {
+        if let Said::Start(ids) = &events[*at] {
+            if is_started && ids.message.is_some() {
+                attempt.clear();
+            }
+            is_started = true;
+        } else if let Said::Finish(..) = &events[*at] {
+            lasting.append(&mut attempt);
+            is_started = false;
+        } else {
+            attempt.push(*at);
+        }
+    }
+    lasting.append(&mut attempt);
+    lasting
+}
+
+/// Returns whether a continuation came between this step's beginning and the next one's, or an
+/// overflow between the beginning of the step before and this one's.
 fn is_summary(step: &[usize], steps: &[Vec<usize>], events: &[Said]) -> bool {
     let begun = || steps.iter().map(|step| step[0]);
     let since = begun().filter(|at| *at < step[0]).max().unwrap_or_default();
@@ -136,7 +160,7 @@ fn said_in(step: &[usize], events: &[Said], what: fn(&Said) -> Option<&str>) -> 
     step.iter().filter_map(|at| what(&events[*at])).collect()
 }
 
-/// How the last event that tells leaves it.
+/// Returns the tail after all events.
 fn tail(events: &[Said]) -> Tail {
     let mut tail = Tail::Nothing;
     for (at, event) in events.iter().enumerate() {
@@ -178,7 +202,7 @@ impl Said {
         }
     }
 
-    /// The ids of what belongs to a call of the model.
+    /// Returns the ids of an event that belongs to a call of the model.
     fn step_ids(&self) -> Option<&Ids> {
         self.ids().filter(|_| !matches!(self, Self::Continuation(_) | Self::Synthetic(_)))
     }
@@ -282,7 +306,7 @@ fn said() -> impl Strategy<Value = Said> {
     ]
 }
 
-/// A call of the model stops for one reason, however often that is told.
+/// Returns the reason of a call's finish, which is the same in every copy.
 fn reason(ids: Ids) -> &'static str {
     let reasons =
         [FinishReason::STOP, FinishReason::TOOL_CALLS, FinishReason::STOP, FinishReason::ERROR];

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Source;
 use crate::hub::child_of;
 use crate::part::{FinishReason, Part, PartKey, TextOrigin};
+use crate::run_event::AttemptAbandoned;
 use crate::server_event::{MessageInfo, ServerEvent, ServerEventKind};
 use crate::transcript::{Before, Message, Told};
 use crate::turn::chain::Belongs;
@@ -49,9 +50,27 @@ impl PostedTurn {
             self.count_calls(place, info, input);
             let kind = TurnEventKind::MessageUpdated(Box::new(info.clone()));
             self.emit(place, kind, source, input);
+            // The parts of a listed message follow.
+            if source.is_some() {
+                self.abandon_unended(place, &info.id, source, input);
+            }
         }
         if let Place::Own = place {
             self.resume_held(&info.id, input);
+        }
+    }
+
+    /// Tells of an attempt that a completed message shows to be abandoned.
+    pub(super) fn abandon_unended(
+        &mut self,
+        place: Place,
+        message: &MessageId,
+        source: Source<'_>,
+        input: &mut TurnInput<'_>,
+    ) {
+        if let Some(abandoned) = self.record.at_mut(place).abandon_unended(message) {
+            let kind = TurnEventKind::AttemptAbandoned(abandoned);
+            self.emit(place, kind, source, input);
         }
     }
 
@@ -94,6 +113,10 @@ impl PostedTurn {
         }
         self.pulse.activity += 1;
         let Some(change) = self.record.at_mut(place).update_part(part, how(source)) else { return };
+        if !change.abandoned.is_empty() {
+            let abandoned = AttemptAbandoned { message: Some(message), parts: change.abandoned };
+            self.emit(place, TurnEventKind::AttemptAbandoned(abandoned), source, input);
+        }
         let told = match change.before {
             Before::Known => return,
             Before::New { text } => {

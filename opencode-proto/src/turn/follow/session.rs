@@ -92,7 +92,16 @@ impl PostedTurn {
                 TurnEventKind::StatusChanged(status.clone())
             }
         };
+        let is_retry = matches!(kind, TurnEventKind::Retrying { .. });
         self.emit(place, kind, Some(event), input);
+        // In a gap, the attempt that failed may be one that was missed.
+        if is_retry
+            && !self.record.chain.is_torn()
+            && let Some(abandoned) = self.record.at_mut(place).abandon_attempt()
+        {
+            let kind = TurnEventKind::AttemptAbandoned(abandoned);
+            self.emit(place, kind, Some(event), input);
+        }
     }
 
     pub(super) fn session_updated(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use opencode_client::event::StreamedText;
 use opencode_client::server::HubSettings;
 use opencode_client::{
     AttachRequest, CreateSession, Session, TurnError, TurnEvent, TurnEventKind, TurnOutcome,
@@ -117,7 +118,9 @@ impl TurnFollower {
 
     /// Text so far.
     pub fn text(&self) -> String {
-        self.events.iter().filter_map(TurnEvent::text).collect()
+        let mut text = StreamedText::new();
+        self.events.iter().for_each(|event| text.handle_turn_event(event));
+        text.to_str().into_owned()
     }
 
     /// Number of events of this kind so far.
@@ -155,7 +158,9 @@ impl FollowedTurn {
 
     /// Text of all events.
     pub fn text(&self) -> String {
-        self.events.iter().filter_map(TurnEvent::text).collect()
+        let mut text = StreamedText::new();
+        self.events.iter().for_each(|event| text.handle_turn_event(event));
+        text.to_str().into_owned()
     }
 
     /// Number of events of this kind.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::{Either, select};
-use opencode_client::event::PartId;
+use opencode_client::event::{PartId, StreamedText};
 use opencode_client::session::SessionStatus;
 use opencode_client::turn::Origin;
 use opencode_client::{
@@ -113,9 +113,11 @@ impl EndedTurn {
         self.outcome.end.name()
     }
 
-    /// Text of all events.
+    /// Text of all events, without that of abandoned attempts.
     pub fn text(&self) -> String {
-        self.events.iter().filter_map(TurnEvent::text).collect()
+        let mut text = StreamedText::new();
+        self.events.iter().for_each(|event| text.handle_turn_event(event));
+        text.to_str().into_owned()
     }
 
     /// Number of events of this kind.
