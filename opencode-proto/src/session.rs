@@ -118,6 +118,17 @@ impl Session {
         self.wake();
     }
 
+    /// Holds prompts back while the prompt of a turn without an application is on its way, and an
+    /// abort may follow. Ends with [`end_leave`](Self::end_leave).
+    pub(crate) fn leave(&mut self, turn: TurnNo) {
+        self.gate.leave(turn);
+    }
+
+    pub(crate) fn end_leave(&mut self, turn: TurnNo) {
+        self.gate.end_leave(turn);
+        self.wake();
+    }
+
     pub(crate) fn begin_turn(&mut self) -> TurnNo {
         self.turns += 1;
         TurnNo(self.turns)

@@ -270,7 +270,10 @@ impl Turn {
     ) {
         let Some(purpose) = self.core.calls.end(call) else { return };
         if let Purpose::Abort(abort) = purpose {
-            session.end_abort(abort);
+            if reply.is_err() && self.core.repeat_abort(abort) {
+                return;
+            }
+            session.end_abort(abort.number);
         }
         self.input(session, now, |phase, input| match phase {
             Phase::Waiting(waiting) => waiting.handle_reply(&purpose, reply, input),
@@ -283,6 +286,7 @@ impl Turn {
                     PostReply::Accepted | PostReply::Doubtful { .. } => input.abort(),
                     PostReply::Again(_) | PostReply::NotSent { .. } | PostReply::Refused(_) => {}
                 }
+                input.shared.end_leave(input.core.number);
             }
             Phase::Leaving(_) | Phase::Over => {}
         });

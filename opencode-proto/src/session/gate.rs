@@ -1,4 +1,6 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+
+use super::TurnNo;
 
 /// Number of an abort, unique within its [`Session`](super::Session).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +12,9 @@ pub(super) struct AbortGate {
     next: u64,
     /// The first is on its way.
     aborts: VecDeque<AbortNo>,
+    /// Turns without an application whose prompts are on their way: an abort follows each prompt
+    /// that arrives.
+    leaving: BTreeSet<TurnNo>,
 }
 
 impl AbortGate {
@@ -28,7 +33,15 @@ impl AbortGate {
         self.aborts.retain(|other| *other != abort);
     }
 
+    pub(super) fn leave(&mut self, turn: TurnNo) {
+        self.leaving.insert(turn);
+    }
+
+    pub(super) fn end_leave(&mut self, turn: TurnNo) {
+        self.leaving.remove(&turn);
+    }
+
     pub(super) fn is_open(&self) -> bool {
-        self.aborts.is_empty()
+        self.aborts.is_empty() && self.leaving.is_empty()
     }
 }

@@ -28,10 +28,20 @@ pub(super) struct TurnCore {
     pub(super) aborts: VecDeque<AbortNo>,
 }
 
+/// Most requests for one abort. A second abort of an idle session changes nothing.
+const ABORT_SENDS_MAX: u32 = 3;
+
+/// An abort on its way to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SentAbort {
+    pub(super) number: AbortNo,
+    sends: u32,
+}
+
 /// Purpose of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    Abort(AbortNo),
+    Abort(SentAbort),
     ConfiguredModel,
     Look,
     Permission(PermissionId),
@@ -52,6 +62,22 @@ impl TurnCore {
     /// Returns whether an abort of the turn waits, or is on its way.
     pub(super) fn is_aborting(&self) -> bool {
         !self.aborts.is_empty() || self.calls.any(Purpose::is_abort)
+    }
+
+    fn send_abort(&mut self, abort: SentAbort) {
+        let operation = AbortSession { session: self.session.clone() };
+        let call = self.calls.begin(&operation, CallScope::Directory, Purpose::Abort(abort));
+        self.actions.push_back(TurnAction::Call(Box::new(call)));
+    }
+
+    /// Sends an abort again whose request may have been lost: without the abort, the server would
+    /// work on. Returns `false` when the abort is given up.
+    pub(super) fn repeat_abort(&mut self, abort: SentAbort) -> bool {
+        let may_repeat = abort.sends < ABORT_SENDS_MAX;
+        if may_repeat {
+            self.send_abort(SentAbort { sends: abort.sends + 1, ..abort });
+        }
+        may_repeat
     }
 
     /// Takes back the post that the driver has not seen yet.
@@ -82,8 +108,7 @@ impl TurnInput<'_> {
         let Some(abort) = self.core.aborts.front().copied() else { return };
         if self.shared.may_abort(abort) {
             self.core.aborts.pop_front();
-            let session = self.core.session.clone();
-            self.call(&AbortSession { session }, Purpose::Abort(abort));
+            self.core.send_abort(SentAbort { number: abort, sends: 1 });
         } else {
             self.shared.wait(self.core.number);
         }

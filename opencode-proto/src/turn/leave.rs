@@ -27,7 +27,11 @@ impl Turn {
         let phase = mem::replace(&mut self.phase, Phase::Over);
         self.input(session, now, |next, input| match phase {
             Phase::Posted(posted) if !is_unsent => match posted.into_unsettled_post() {
-                Some(post) => *next = Phase::Leaving(post),
+                Some(post) => {
+                    // The abort that follows the prompt would end a later prompt, too.
+                    input.shared.leave(input.core.number);
+                    *next = Phase::Leaving(post);
+                }
                 None => input.abort(),
             },
             Phase::Leaving(post) => *next = Phase::Leaving(post),
@@ -43,9 +47,10 @@ impl Turn {
         }
         for purpose in mem::take(&mut self.core.calls).into_purposes() {
             if let Purpose::Abort(abort) = purpose {
-                session.end_abort(abort);
+                session.end_abort(abort.number);
             }
         }
+        session.end_leave(self.core.number);
         self.core.actions.clear();
         self.phase = Phase::Over;
         session.end_turn(self.core.number, std::iter::empty());

@@ -102,9 +102,11 @@ impl PostedTurn {
         };
         match (chain.part(message, None), source) {
             (Belongs::Yes, _) => true,
-            // The event precedes the answer that asks. A look may find asks older than the turn.
-            (Belongs::Unknown, Some(_)) => chain.is_seen(),
-            (Belongs::Unknown, None) | (Belongs::No, _) => false,
+            // The event precedes the answer that asks; or an answer to an earlier prompt asks, and
+            // holds up the turn's own prompt, which is queued behind it.
+            (Belongs::No | Belongs::Unknown, Some(_)) => chain.is_seen(),
+            // A look may find asks older than the turn.
+            (Belongs::No | Belongs::Unknown, None) => false,
         }
     }
 }

@@ -40,6 +40,29 @@ fn a_turn_that_is_dropped_before_the_server_has_its_prompt_is_aborted_after_it()
     }
 }
 
+/// The abort that follows a prompt on its way would end the prompt after it, too.
+#[test]
+fn prompts_wait_for_the_abort_that_a_dropped_turn_still_owes() {
+    let mut stage = Stage::new(TurnSettings::default());
+    abandon(&mut stage);
+    assert!(!stage.session.may_post());
+    stage.accept();
+    assert!(stage.is_calling("/abort") && !stage.session.may_post());
+    stage.aborted();
+    assert!(stage.turn.is_over() && stage.session.may_post());
+
+    let mut stage = Stage::new(TurnSettings::default());
+    abandon(&mut stage);
+    stage.reply("/prompt_async", Err(CallFailure::new(Delivery::NotSent, "refused")));
+    assert!(stage.turn.is_over() && stage.session.may_post());
+
+    // Nothing can drive the turn on.
+    let mut stage = Stage::new(TurnSettings::default());
+    abandon(&mut stage);
+    stage.does(|turn, session, _| turn.release(session));
+    assert!(stage.turn.is_over() && stage.session.may_post());
+}
+
 #[test]
 fn a_turn_that_is_dropped_and_never_arrives_needs_no_abort() {
     let refused = || Err(CallFailure::new(Delivery::NotSent, "refused"));
@@ -69,6 +92,29 @@ fn a_command_whose_prompt_is_known_is_aborted_before_its_reply() {
     stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
     abandon(&mut stage);
     assert_eq!(stage.did, ["post", "abort"], "the reply comes when the command line has ended");
+}
+
+#[test]
+fn an_abort_that_may_be_lost_is_sent_again() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    abandon(&mut stage);
+    stage.reply("/abort", lost());
+    assert_eq!(stage.did, ["post", "abort", "abort"]);
+    assert!(!stage.turn.is_over() && !stage.session.may_post());
+    stage.aborted();
+    assert!(stage.turn.is_over() && stage.session.may_post());
+
+    // The server cannot be reached: the abort is given up, and holds no prompt back.
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.does(Turn::cancel);
+    for _ in 0..3 {
+        assert!(!stage.session.may_post());
+        stage.reply("/abort", lost());
+    }
+    assert_eq!(stage.did, ["post", "abort", "abort", "abort"]);
+    assert!(stage.session.may_post() && stage.end().is_none());
+    stage.wait(TurnSettings::default().abort_limit);
+    assert_eq!(stage.end(), Some("cancelled"));
 }
 
 #[test]

@@ -198,3 +198,24 @@ fn a_message_that_a_look_found_is_not_told_again_after_older_news() {
     stage.tell("session.status", IDLE);
     assert_eq!(stage.end(), Some("completed"));
 }
+
+#[test]
+fn an_ask_that_holds_up_the_prompt_is_answered() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    let earlier = message("m0", r#"{"id":"m0","role":"assistant","parentID":"m00"}"#);
+    let ask = |id: &str| {
+        format!(
+            r#""id":"{id}","permission":"bash","patterns":[],"tool":{{"messageID":"m0","callID":"c"}}"#
+        )
+    };
+    // One that is found may be older than the prompt, and left by a turn that was aborted.
+    stage.wait(TurnSettings::default().look_interval);
+    let mut server = busy().with("s", [earlier, prompt()]);
+    server.permissions = vec![format!(r#"{{"sessionID":"s",{}}}"#, ask("per_1"))];
+    stage.find(&server);
+    assert!(stage.asked.is_empty());
+    // One that is published after the prompt holds it up.
+    stage.tell("permission.asked", &ask("per_2"));
+    let asked: Vec<_> = stage.asked.iter().map(|ask| ask.request.id.as_str()).collect();
+    assert_eq!(asked, ["per_2"]);
+}
