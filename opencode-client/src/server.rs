@@ -8,6 +8,7 @@ mod attach;
 pub(crate) mod core;
 mod error;
 mod events;
+pub(crate) mod files;
 mod health;
 pub(crate) mod hub;
 pub(crate) mod life;
@@ -32,10 +33,11 @@ use crate::process::host::existing;
 use crate::process::warning::Warning;
 
 use self::core::ServerInner;
+use self::files::ServerMachine;
 use local::Local;
 
 pub(crate) use attach::attach;
-pub use error::{AttachError, HealthError, ServeError};
+pub use error::{AttachError, ServeError};
 pub use events::{ServerEvents, ServerNews};
 pub(crate) use request::Place;
 pub use request::{AttachRequest, ServeRequest};
@@ -45,8 +47,8 @@ pub use stop::{ServerReport, StopError};
 pub use crate::http::{CallError, Endpoint, HttpLimits, UrlError};
 pub use opencode_proto::api::ServerHealth;
 pub use opencode_proto::{
-    Delivery, EventStream, HubEnd, HubSettings, Interruption, RetryPolicy, ServeEnd, ServeOutcome,
-    ServeSettings,
+    CallFailure, CallFault, Delivery, EventStream, HealthError, HubEnd, HubSettings, Interruption,
+    RetryPolicy, ServeEnd, ServeOutcome, ServeSettings,
 };
 
 /// A running server. Clones are cheap.
@@ -90,6 +92,14 @@ impl Server {
             Some(path) if self.inner.local.is_none() => Ok(Some(path.to_owned())),
             Some(path) => existing(Some(path)).map(Some),
             None => Ok(self.directory().map(PathBuf::from)),
+        }
+    }
+
+    /// Returns the machine of the server.
+    pub(crate) fn machine(&self) -> ServerMachine {
+        match self.inner.local {
+            Some(_) => ServerMachine::Here,
+            None => ServerMachine::Elsewhere,
         }
     }
 

@@ -17,6 +17,9 @@ pub use switches::{Approval, LogLevel, LogOutput, Plugins, Questions, Reasoning,
 
 use crate::Credentials;
 
+/// Length of a title that is made of a prompt, in characters.
+const TITLE_SIZE_MAX: usize = 50;
+
 /// Flags of `opencode run` that this crate has types for.
 ///
 /// ```
@@ -219,6 +222,26 @@ impl RunFlags {
     #[must_use]
     pub fn title(&self) -> Option<&str> {
         self.title.as_deref()
+    }
+
+    /// Returns the title of a new session with this prompt; `None` when the model invents one.
+    ///
+    /// ```
+    /// use opencode_config::RunFlags;
+    ///
+    /// let title = RunFlags::new().with_title("").session_title("Tidy up.");
+    /// assert_eq!(title.as_deref(), Some("Tidy up."));
+    /// ```
+    #[must_use]
+    pub fn session_title(&self, prompt: &str) -> Option<String> {
+        let title = self.title()?;
+        if !title.is_empty() {
+            return Some(title.to_owned());
+        }
+        Some(match prompt.char_indices().nth(TITLE_SIZE_MAX) {
+            Some((end, _)) => format!("{}...", &prompt[..end]),
+            None => prompt.to_owned(),
+        })
     }
 
     /// Sets the variant of the model, such as the reasoning effort (`--variant`). Default: none.

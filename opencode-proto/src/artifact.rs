@@ -1,4 +1,4 @@
-//! What tools wrote into files.
+//! Changes of files by tools.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -7,51 +7,53 @@ use crate::CallId;
 use crate::json::{RawJson, string};
 use crate::part::{ToolPart, ToolState};
 
-/// What one call of a tool did to one file.
+/// Change of one file by one tool call.
 ///
-/// The tools `write`, `edit` and `apply_patch` tell it; what commands of `bash` write is not known to OpenCode.
+/// OpenCode reports the changes of the tools `write`, `edit` and `apply_patch`. Files that commands
+/// of `bash` write are unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Artifact {
-    /// The file's path, absolute except from old versions where the model gave a relative one. Two files of the same
-    /// name differ here.
+    /// Path of the file. Absolute, except for old versions of OpenCode with a model that gave a
+    /// relative path.
     pub path: String,
-    /// What was done to it.
+    /// Kind of the change.
     pub change: ArtifactChange,
-    /// The call that did it.
+    /// The tool call.
     pub call: CallId,
 }
 
-/// What was done to a file.
+/// Kind of a change of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArtifactChange {
-    /// It was written, and this is all of it as the model gave it. A formatter may have changed it since.
+    /// The file was written with this content of the model. A formatter may have changed the file
+    /// since.
     Content(String),
-    /// It was deleted.
+    /// The file was deleted.
     Deleted,
-    /// It was moved here and changed.
+    /// The file was moved to the path and changed.
     #[non_exhaustive]
     Moved {
-        /// Where it was.
+        /// Path before the move.
         from: String,
         /// The change, as a unified diff.
         patch: String,
     },
-    /// It was changed in places, as a unified diff.
+    /// The file was changed by this unified diff.
     Patch(String),
-    /// It was written or changed by more than the caller wants.
+    /// The file was written or changed, by more than the limit of the caller.
     #[non_exhaustive]
     TooLarge {
-        /// The size of the content or the patch, in bytes.
+        /// Size of the content or the diff, in bytes.
         size: usize,
     },
 }
 
 impl Artifact {
-    /// What a tool call did to files, in order. Nothing, if it is not completed or wrote none.
+    /// Returns the changes of a tool call, in order. A call that is not completed has none.
     ///
-    /// A content or patch of more than `size_max` bytes is left out.
+    /// Contents and diffs of more than `size_max` bytes are left out.
     pub fn of(part: &ToolPart, size_max: usize) -> Vec<Self> {
         let ToolState::Completed { input, metadata, .. } = &part.state else { return Vec::new() };
         let input = read::<WireInput<'_>>(input.as_ref());
@@ -119,7 +121,7 @@ impl WireFile<'_> {
     }
 }
 
-/// The arguments of `write` and `edit`.
+/// Arguments of the tools `write` and `edit`.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireInput<'a> {
@@ -129,25 +131,25 @@ struct WireInput<'a> {
     content: Option<&'a RawValue>,
 }
 
-/// What the tools say about what they did.
+/// Metadata of a completed call.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireMetadata<'a> {
-    /// Of `write`.
+    /// Path, from `write`.
     #[serde(borrow)]
     filepath: Option<&'a RawValue>,
-    /// Of `edit`.
+    /// Unified diff, from `edit`.
     #[serde(borrow)]
     diff: Option<&'a RawValue>,
-    /// Of `edit`.
+    /// Path and diff, from `edit`.
     #[serde(borrow)]
     filediff: Option<&'a RawValue>,
-    /// Of `apply_patch`.
+    /// Changed files, from `apply_patch`.
     #[serde(borrow)]
     files: Option<&'a RawValue>,
 }
 
-/// One file of `edit` or `apply_patch`.
+/// A changed file in the metadata of `edit` or `apply_patch`.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireFile<'a> {
@@ -157,12 +159,12 @@ struct WireFile<'a> {
     file_path: Option<&'a RawValue>,
     #[serde(borrow)]
     move_path: Option<&'a RawValue>,
-    /// `add`, `update`, `move` or `delete`.
+    /// Change: `add`, `update`, `move` or `delete`.
     #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
     patch: Option<&'a RawValue>,
-    /// `patch` before 1.4.
+    /// Name of `patch` before OpenCode 1.4.
     #[serde(borrow)]
     diff: Option<&'a RawValue>,
 }

@@ -2,171 +2,220 @@
 //!
 //! # Theory of operation
 //!
-//! The driver owns servers and jobs; [`Batch`] knows them by numbers. It says when to start a server and for which
-//! group of jobs, which job to begin on which server, what to abort, and when a server is needed no more. Jobs are of one
-//! group when one server can have them all. A job begins as soon as there is room, in the order of the list:
+//! The driver owns servers and jobs; [`Batch`] knows them by numbers. The machine decides when to
+//! start a server and for which group of jobs, which job to begin on which server, which job to
+//! abort, and when a server is not needed any more. Jobs are of one group when one server can have
+//! them all. A job begins as soon as there is room, in the order of the list:
 //!
 //! ```text
-//!            room on a server of its group                 done, or failed for good
-//!   Waiting --------------------------------> Running ----------------------------> Ended
-//!      ^                                         |                                     ^
-//!      |            the pause is over            | failed, may be repeated             |
-//!      +--------------------- Delayed <----------+                                     |
-//!      +---- cancelled, the budget is spent, or no server of its group starts ---------+
+//!            room on a server of its group              done, or failed for good
+//!   Waiting -----------------------------> Running --------------------------> Ended
+//!      ^                                      |                                   ^
+//!      |       the pause is over              | failed, may be repeated           |
+//!      +------------------ Delayed <----------+                                   |
+//!      +---- cancelled, the budget is spent, or no server of its group starts ----+
 //!
-//!   Starting ----> Ready ----> Draining: has grown, or nothing waits for it ----> stopped
+//!   Starting ----> Ready ----> Draining: has grown, or no job waits for it ----> stopped
 //!                    +-------> lost: is stopped at once; its jobs end by themselves
 //! ```
 //!
-//! What failed with one server is counted where it belongs: to its group when servers are started as they are needed, to the
-//! server itself when they are given. A job that ends properly clears the count.
+//! Failures of a server are counted for its group when servers are started on demand, and for the
+//! server itself when the servers are given. A job that ends properly clears the count.
+//!
+//! The work of an input is bounded by the concurrency and the number of servers. It does not grow
+//! with the number of jobs or groups that wait.
+//!
+//! One attempt of a job on one server is a machine of its own, [`JobAttempt`].
 
 mod action;
+mod attempt;
+mod fingerprint;
+mod jobs;
 mod ledger;
 mod number;
+mod resume;
 mod servers;
 mod settings;
+mod steps;
+mod trouble;
+mod withdrawal;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
 use std::time::Instant;
 
-use crate::retry::{Retry, RetryCause};
+use crate::retry::RetryCause;
 
-pub use action::{BatchAction, JobStop, NotRun};
+pub use action::{BatchAction, JobStop, SkipReason};
+pub use attempt::{AttemptAction, AttemptCause, AttemptEnd, AttemptTurn, JobAttempt, ServerOwner};
+pub use fingerprint::Fingerprint;
+pub use jobs::BatchJob;
 pub use ledger::{Budget, OverBudget, Spend};
 pub use number::{GroupNo, JobNo, ServerNo};
-pub use settings::{Again, BatchJob, BatchSettings, Fleet, JobRetry};
+pub use resume::{
+    ResumeCounts, ResumeDecision, ResumeIndex, ResumePolicy, ResumeRules, ResumeStatus,
+};
+pub use settings::{BatchSettings, Fleet, JobRetry, RetryScope};
 
+use jobs::{DelayedJobs, JobPhase, WaitingJobs};
 use ledger::Ledger;
-use servers::Servers;
+use servers::{Loss, Servers};
+use steps::Steps;
 
-/// The machine for one batch. Owns no server, session, clock or task.
+/// Machine for one batch. Owns no server, session, clock or task.
 ///
-/// Inputs never fail and may come in any order; those that make no sense are ignored. The only contract: take all
-/// actions until [`BatchAction::Wait`] before waiting for anything.
+/// Inputs never fail and may come in any order; those that make no sense are ignored. The only
+/// contract: take all actions until [`BatchAction::Wait`] before you wait.
+///
+/// ```
+/// use std::time::Instant;
+/// use opencode_proto::{
+///     Batch, BatchAction, BatchJob, BatchSettings, Fleet, GroupNo, JobRetry, JobStop,
+/// };
+///
+/// let now = Instant::now();
+/// let job = || BatchJob::new(GroupNo(0), JobRetry::default());
+/// let mut batch = Batch::new(BatchSettings::default(), Fleet::Started, vec![job(), job()], now);
+/// let mut ended = 0;
+/// loop {
+///     match batch.poll_action() {
+///         BatchAction::StartServer { server, .. } => {
+///             // Start the server. This one listens at once.
+///             batch.handle_server_ready(server, now);
+///         }
+///         BatchAction::StartJob { job, .. } => {
+///             // Drive a `JobAttempt` on the server. This one has an answer at once.
+///             batch.handle_job_ended(job, JobStop::Done, now);
+///         }
+///         BatchAction::StopServer(server) => {
+///             // Stop the server. This one is gone at once.
+///             batch.handle_server_stopped(server, now);
+///         }
+///         BatchAction::AbortJob(_) => { /* abort the job, and wait for its end */ }
+///         BatchAction::EndJob { .. } => ended += 1,
+///         BatchAction::BudgetSpent(_) | BatchAction::Repeat { .. } => { /* tell the user */ }
+///         // Wait for input or for the time, and look at the clock.
+///         BatchAction::Wait(_at) => batch.handle_timeout(Instant::now()),
+///         BatchAction::Finished => break,
+///     }
+/// }
+/// assert_eq!(ended, 2);
+/// ```
 #[derive(Debug)]
 pub struct Batch {
     settings: BatchSettings,
-    jobs: Vec<Job>,
-    /// The jobs of each group that could begin now.
-    waiting: Vec<BTreeSet<JobNo>>,
-    delayed: BTreeSet<(Instant, JobNo)>,
+    jobs: Vec<BatchJob>,
+    waiting: WaitingJobs,
+    delayed: DelayedJobs,
     running: BTreeSet<JobNo>,
     ended: usize,
+    /// Groups for which no server is started any more, and whose waiting jobs have to end once the
+    /// last server is gone.
+    given_up: BTreeSet<GroupNo>,
     servers: Servers,
     ledger: Ledger,
+    course: BatchCourse,
     actions: VecDeque<BatchAction>,
-    /// Why nothing begins any more.
-    halt: Option<NotRun>,
-    is_finished: bool,
+    steps: Steps,
 }
 
-#[derive(Debug)]
-struct Job {
-    group: GroupNo,
-    again: Again,
-    retry: Retry,
-    state: State,
-    attempts: u32,
-}
-
+/// Course of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Waiting,
-    Delayed,
-    Running(ServerNo),
-    Ended,
+enum BatchCourse {
+    Finished,
+    /// No job begins any more, for this reason.
+    Halted(SkipReason),
+    Open,
 }
 
-impl Job {
-    fn new(job: Option<BatchJob>, seed: u64, no: usize) -> Self {
-        let state = if job.is_some() { State::Waiting } else { State::Ended };
-        let job = job.unwrap_or(BatchJob { group: GroupNo(0), retry: JobRetry::NONE });
-        let JobRetry { policy, again } = job.retry;
-        let retry = Retry::new(policy, seed.wrapping_add(no as u64));
-        Self { group: job.group, again, retry, state, attempts: 0 }
-    }
-}
-
-/// How many jobs are in which state.
+/// Number of jobs in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchCounts {
-    /// Not begun, or about to be repeated.
+    /// Jobs that have not begun, or are about to be repeated.
     pub waiting: usize,
-    /// On a server.
+    /// Jobs on a server.
     pub running: usize,
-    /// Over, however they ended.
+    /// Jobs that are over, for any reason.
     pub ended: usize,
 }
 
 impl Batch {
-    /// A batch of these jobs. `None` for one that is over before it begins: nothing is said of it.
+    /// Creates a batch of these jobs, in the order in which they begin.
     pub fn new(
         settings: BatchSettings,
         fleet: Fleet,
-        jobs: Vec<Option<BatchJob>>,
+        mut jobs: Vec<BatchJob>,
         now: Instant,
     ) -> Self {
-        let groups = jobs.iter().flatten().map(|job| job.group.0 + 1).max().unwrap_or_default();
-        let mut waiting = vec![BTreeSet::new(); groups];
-        for (no, job) in jobs.iter().enumerate() {
-            if let Some(job) = job {
-                waiting[job.group.0].insert(JobNo(no));
+        let mut waiting = WaitingJobs::default();
+        let mut ended = 0;
+        for (no, job) in jobs.iter_mut().enumerate() {
+            job.seed(settings.seed.wrapping_add(no as u64));
+            if job.is_ended() {
+                ended += 1;
+            } else {
+                waiting.insert(JobNo(no), job.group());
             }
         }
-        let ended = jobs.iter().filter(|job| job.is_none()).count();
-        let job = |(no, job): (usize, Option<BatchJob>)| Job::new(job, settings.seed, no);
         let mut batch = Self {
-            jobs: jobs.into_iter().enumerate().map(job).collect(),
+            jobs,
             waiting,
-            delayed: BTreeSet::new(),
+            delayed: DelayedJobs::default(),
             running: BTreeSet::new(),
             ended,
-            servers: Servers::new(&settings, fleet, groups),
-            ledger: Ledger::new(settings.budget),
+            given_up: BTreeSet::new(),
+            servers: Servers::new(&settings, fleet),
+            ledger: Ledger::new(settings.budget, settings.spent),
+            course: BatchCourse::Open,
             actions: VecDeque::new(),
-            halt: None,
-            is_finished: false,
+            steps: Steps::default(),
             settings,
         };
+        batch.check_budget();
         batch.advance(now);
         batch
     }
 
-    /// The server listens, or can be reached.
+    /// Takes a server that listens, or can be reached.
     pub fn handle_server_ready(&mut self, server: ServerNo, now: Instant) {
         self.servers.ready(server);
         self.advance(now);
     }
 
-    /// The server cannot be had, and trying again would not help: its configuration is wrong, or its credentials are.
+    /// Takes a server that cannot be used, and for which another try would not help: the
+    /// configuration or the credentials are wrong.
     pub fn handle_server_refused(&mut self, server: ServerNo, now: Instant) {
-        self.servers.refused(server);
+        let lost = self.servers.refused(server);
+        self.given_up.extend(lost);
         self.advance(now);
     }
 
-    /// The server did not start, or cannot be reached. Nothing of it is left.
+    /// Takes a server that did not start, or cannot be reached. Nothing is left of the server.
     pub fn handle_server_failed(&mut self, server: ServerNo, now: Instant) {
-        self.servers.failed(server, now);
+        let lost = self.servers.failed(server, now);
+        self.given_up.extend(lost);
         self.advance(now);
     }
 
-    /// The server died, or does not answer any more. Its jobs find that out by themselves.
+    /// Takes a server that died, or does not answer any more. Its jobs end by themselves.
     pub fn handle_server_lost(&mut self, server: ServerNo, now: Instant) {
-        if self.servers.lost(server, now) {
+        let (loss, lost) = self.servers.lost(server, now);
+        self.given_up.extend(lost);
+        if loss == Loss::Stop {
             self.actions.push_back(BatchAction::StopServer(server));
         }
         self.advance(now);
     }
 
-    /// The server is gone after [`BatchAction::StopServer`].
+    /// Takes a server that is gone after [`BatchAction::StopServer`].
     pub fn handle_server_stopped(&mut self, server: ServerNo, now: Instant) {
         self.servers.stopped(server);
         self.advance(now);
     }
 
-    /// How much memory the process of a server takes, in bytes. One that takes too much gets no more jobs.
+    /// Takes the memory of a server's process, in bytes. A server above
+    /// [`BatchSettings::server_memory_max`] gets no more jobs.
     pub fn handle_server_memory(&mut self, server: ServerNo, size: u64, now: Instant) {
         if self.settings.server_memory_max.is_some_and(|max| size > max) {
             self.servers.drain(server);
@@ -174,15 +223,14 @@ impl Batch {
         self.advance(now);
     }
 
-    /// What a job has used since it began this time. Replaces what was told before.
+    /// Takes the spend of a job since its attempt began. Replaces the spend that was taken before.
     pub fn handle_spend(&mut self, job: JobNo, spend: Spend, now: Instant) {
-        let Some(Job { state: State::Running(_), attempts, .. }) = self.jobs.get(job.0) else {
+        let Some(BatchJob { phase: JobPhase::Running(_), attempts, .. }) = self.jobs.get(job.0)
+        else {
             return;
         };
         self.ledger.enter(job, *attempts, spend);
-        if self.halt.is_none() && self.ledger.is_spent() {
-            self.halt = Some(NotRun::BudgetSpent);
-            self.actions.push_back(BatchAction::BudgetSpent(self.ledger.total()));
+        if self.course == BatchCourse::Open && self.check_budget() == BudgetCheck::Spent {
             if self.settings.budget.over == OverBudget::Abort {
                 self.abort_running();
             }
@@ -190,12 +238,10 @@ impl Batch {
         }
     }
 
-    /// A job is over on its server.
+    /// Takes the end of a job's attempt.
     pub fn handle_job_ended(&mut self, job: JobNo, stop: JobStop, now: Instant) {
-        let Some(Job { state: State::Running(server), again, .. }) = self.jobs.get(job.0) else {
-            return;
-        };
-        let (server, again) = (*server, *again);
+        let Some(state) = self.jobs.get_mut(job.0) else { return };
+        let JobPhase::Running(server) = state.phase else { return };
         self.running.remove(&job);
         self.servers.give_back(server);
         if stop == JobStop::Done {
@@ -204,15 +250,15 @@ impl Batch {
         let may_repeat = match stop {
             JobStop::Done | JobStop::Failed => false,
             JobStop::NotAccepted => true,
-            JobStop::Broken => again == Again::Accepted,
+            JobStop::Broken => state.again == RetryScope::Accepted,
         };
-        let due = (may_repeat && self.halt.is_none())
-            .then(|| self.jobs[job.0].retry.handle_failure(&RetryCause::Connection, now))
+        let due = (may_repeat && self.course == BatchCourse::Open)
+            .then(|| state.failures.handle_failure(&RetryCause::Connection, now))
             .flatten();
         match due {
             Some(at) => {
-                self.jobs[job.0].state = State::Delayed;
-                self.delayed.insert((at, job));
+                state.phase = JobPhase::Delayed { until: at };
+                self.delayed.insert(at, job, state.group);
                 self.actions.push_back(BatchAction::Repeat { job, at });
             }
             None => self.end(job, None),
@@ -220,56 +266,70 @@ impl Batch {
         self.advance(now);
     }
 
-    /// Time has passed. Calls that come early do nothing.
+    /// Takes the time. Calls that come early do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
     }
 
     /// Begins no more jobs, and aborts those that run.
     pub fn cancel(&mut self, now: Instant) {
-        self.halt = Some(NotRun::Cancelled);
-        self.abort_running();
-        self.advance(now);
+        if self.course != BatchCourse::Finished {
+            self.course = BatchCourse::Halted(SkipReason::Cancelled);
+            self.abort_running();
+            self.advance(now);
+        }
     }
 
     /// Begins no more jobs. Those that run go on.
     pub fn halt(&mut self, now: Instant) {
-        self.halt.get_or_insert(NotRun::Halted);
+        if self.course == BatchCourse::Open {
+            self.course = BatchCourse::Halted(SkipReason::Halted);
+        }
         self.advance(now);
     }
 
-    /// What to do next. After [`BatchAction::Finished`] it is [`BatchAction::Wait`] for ever.
+    /// Returns the next action. After [`BatchAction::Finished`], always returns
+    /// [`BatchAction::Wait`].
     pub fn poll_action(&mut self) -> BatchAction {
         self.actions.pop_front().unwrap_or_else(|| BatchAction::Wait(self.wake()))
     }
 
-    /// What all jobs have used, those that run included.
+    /// Returns the spend of all jobs of this batch, those that run included.
     pub fn spend(&self) -> Spend {
         self.ledger.total()
     }
 
-    /// How many jobs are in which state.
+    /// Returns the number of jobs in each state.
     pub fn counts(&self) -> BatchCounts {
         let (running, ended) = (self.running.len(), self.ended);
         BatchCounts { waiting: self.jobs.len() - running - ended, running, ended }
     }
 
-    /// How often a job has begun.
+    /// Returns how often a job has begun.
     pub fn attempts(&self, job: JobNo) -> u32 {
         self.jobs.get(job.0).map_or(0, |job| job.attempts)
     }
 
+    fn check_budget(&mut self) -> BudgetCheck {
+        if !self.ledger.is_spent() {
+            return BudgetCheck::Left;
+        }
+        self.course = BatchCourse::Halted(SkipReason::BudgetSpent);
+        self.actions.push_back(BatchAction::BudgetSpent(self.ledger.total_of_all()));
+        BudgetCheck::Spent
+    }
+
     /// Does what is due. Every input ends here.
     fn advance(&mut self, now: Instant) {
-        if self.is_finished {
+        if self.course == BatchCourse::Finished {
             return;
         }
         self.end_delays(now);
-        self.servers.end_pauses(now);
-        match self.halt {
-            Some(why) => self.end_waiting(why),
-            None => {
-                self.give_up_groups();
+        self.servers.end_pauses(now, &mut self.steps);
+        match self.course {
+            BatchCourse::Halted(why) => self.end_waiting(why),
+            BatchCourse::Finished | BatchCourse::Open => {
+                self.end_hopeless();
                 while let Some((job, server)) = self.next_start() {
                     self.begin(job, server);
                 }
@@ -278,37 +338,47 @@ impl Batch {
         }
         self.stop_servers();
         if self.ended == self.jobs.len() && self.servers.all_gone() {
-            self.is_finished = true;
+            self.course = BatchCourse::Finished;
             self.actions.push_back(BatchAction::Finished);
         }
     }
 
     fn end_delays(&mut self, now: Instant) {
-        while let Some((at, job)) = self.delayed.first().copied().filter(|(at, _)| *at <= now) {
-            self.delayed.remove(&(at, job));
-            self.jobs[job.0].state = State::Waiting;
-            self.waiting[self.jobs[job.0].group.0].insert(job);
+        while let Some((at, no)) = self.delayed.first_due(now) {
+            self.steps.add(1);
+            let job = &mut self.jobs[no.0];
+            self.delayed.remove(at, no, job.group);
+            job.phase = JobPhase::Waiting;
+            self.waiting.insert(no, job.group);
+            if self.servers.is_hopeless(job.group, &mut self.steps) {
+                self.given_up.insert(job.group);
+            }
         }
     }
 
-    /// The first job that has room somewhere, and where.
-    fn next_start(&self) -> Option<(JobNo, ServerNo)> {
-        if self.running.len() >= self.settings.concurrency.get() {
+    /// Returns the first job that has room on a server, and the server.
+    fn next_start(&mut self) -> Option<(JobNo, ServerNo)> {
+        if self.running.len() >= self.settings.concurrency.get() || self.waiting.is_empty() {
             return None;
         }
         let open = self.jobs.len() - self.ended;
         let jobs = open.min(self.settings.concurrency.get());
-        let first = |(group, waiting): (usize, &BTreeSet<JobNo>)| {
-            let job = *waiting.first()?;
-            Some((job, self.servers.roomiest(GroupNo(group), jobs)?))
-        };
-        self.waiting.iter().enumerate().filter_map(first).min()
+        let groups = self.servers.groups_with_room(&mut self.steps);
+        let first = groups.into_iter().filter_map(|group| self.waiting.first(group));
+        // While a given server is on its way, the others may be left without room for now.
+        let (job, server) = first
+            .filter_map(|job| {
+                let group = self.jobs[job.0].group;
+                Some((job, self.servers.roomiest(group, jobs, &mut self.steps)?))
+            })
+            .min()?;
+        Some((job, server))
     }
 
     fn begin(&mut self, no: JobNo, server: ServerNo) {
         let job = &mut self.jobs[no.0];
-        self.waiting[job.group.0].remove(&no);
-        job.state = State::Running(server);
+        self.waiting.remove(no, job.group);
+        job.phase = JobPhase::Running(server);
         job.attempts += 1;
         self.running.insert(no);
         self.servers.take(server);
@@ -316,39 +386,42 @@ impl Batch {
         self.actions.push_back(BatchAction::StartJob { job: no, server, attempt });
     }
 
-    /// Starts as many servers as the next jobs need that there are free hands for.
+    /// Starts as many servers as the next jobs need for which there is concurrency left.
     fn start_servers(&mut self) {
         let free = self.settings.concurrency.get() - self.running.len();
-        let mut next: Vec<JobNo> =
-            self.waiting.iter().flat_map(|waiting| waiting.iter().take(free)).copied().collect();
-        next.sort_unstable();
+        if self.waiting.is_empty() || free == 0 {
+            return;
+        }
+        if self.servers.is_given() {
+            let starts = self.servers.use_given(&mut self.steps);
+            self.actions.extend(starts);
+            return;
+        }
+        if self.servers.is_full() {
+            return;
+        }
+        self.steps.add(free);
         let mut jobs_of = BTreeMap::<_, usize>::new();
-        for job in next.into_iter().take(free) {
+        for job in self.waiting.first_jobs(free) {
             *jobs_of.entry(self.jobs[job.0].group).or_default() += 1;
         }
         for (group, jobs) in jobs_of {
-            let starts = self.servers.start_for(group, jobs);
+            let starts = self.servers.start_for(group, jobs, &mut self.steps);
             self.actions.extend(starts);
         }
     }
 
-    /// Stops what nobody needs any more, or what others need the place of.
+    /// Stops the servers that no job needs any more, or whose place other jobs need.
     fn stop_servers(&mut self) {
-        let waits: BTreeSet<_> = (0..self.waiting.len())
-            .map(GroupNo)
-            .filter(|group| !self.waiting[group.0].is_empty())
-            .collect();
-        let mut needed = waits.clone();
-        let is_crowded =
-            self.servers.is_full() && waits.iter().any(|group| !self.servers.is_served(*group));
-        if !is_crowded {
-            needed.extend(self.delayed.iter().map(|(_, job)| self.jobs[job.0].group));
-        }
+        let (waiting, delayed) = (&self.waiting, &self.delayed);
+        let served = self.servers.served(&mut self.steps);
+        let waiting_and_served = served.iter().filter(|group| waiting.has(**group)).count();
+        let is_crowded = self.servers.is_full() && waiting.groups() > waiting_and_served;
         let is_needed = |group: Option<GroupNo>| match group {
-            Some(group) => needed.contains(&group),
-            None => !needed.is_empty(),
+            Some(group) => waiting.has(group) || (!is_crowded && delayed.has(group)),
+            None => !waiting.is_empty() || !delayed.is_empty(),
         };
-        let stops = self.servers.stop_idle(is_needed);
+        let stops = self.servers.stop_idle(&mut self.steps, is_needed);
         self.actions.extend(stops.into_iter().map(BatchAction::StopServer));
     }
 
@@ -356,47 +429,62 @@ impl Batch {
         self.actions.extend(self.running.iter().map(|job| BatchAction::AbortJob(*job)));
     }
 
-    /// Ends the jobs of groups for which no server can be had.
-    fn give_up_groups(&mut self) {
-        for group in 0..self.waiting.len() {
-            if self.servers.is_hopeless(GroupNo(group)) {
-                for job in std::mem::take(&mut self.waiting[group]) {
-                    self.end(job, Some(NotRun::NoServer));
-                }
+    /// Ends the waiting jobs for which no server can be had.
+    fn end_hopeless(&mut self) {
+        if self.servers.are_all_refused(&mut self.steps) {
+            return self.end_waiting_jobs(SkipReason::NoServer);
+        }
+        for group in mem::take(&mut self.given_up) {
+            if !self.servers.is_hopeless(group, &mut self.steps) {
+                // The last server of the group is still there, or works again.
+                self.given_up.extend(self.servers.is_given_up(group).then_some(group));
+                continue;
+            }
+            for job in self.waiting.take_group(group) {
+                self.steps.add(1);
+                self.end(job, Some(SkipReason::NoServer));
             }
         }
     }
 
-    fn end_waiting(&mut self, why: NotRun) {
-        for group in 0..self.waiting.len() {
-            for job in std::mem::take(&mut self.waiting[group]) {
-                self.end(job, Some(why));
-            }
-        }
-        for (_, job) in std::mem::take(&mut self.delayed) {
+    fn end_waiting(&mut self, why: SkipReason) {
+        self.end_waiting_jobs(why);
+        for job in self.delayed.take_all(&mut self.steps) {
             self.end(job, Some(why));
         }
     }
 
-    /// A job that has begun at least once ends as it did the last time.
-    fn end(&mut self, no: JobNo, why: Option<NotRun>) {
+    fn end_waiting_jobs(&mut self, why: SkipReason) {
+        for job in self.waiting.take_all() {
+            self.steps.add(1);
+            self.end(job, Some(why));
+        }
+    }
+
+    /// Ends a job. One that has begun ends as its last attempt did.
+    fn end(&mut self, no: JobNo, why: Option<SkipReason>) {
         let job = &mut self.jobs[no.0];
-        job.state = State::Ended;
+        job.phase = JobPhase::Ended;
         self.ended += 1;
         self.ledger.close(no);
-        let not_run = why.filter(|_| job.attempts == 0);
-        self.actions.push_back(BatchAction::EndJob { job: no, not_run });
+        let skipped = why.filter(|_| job.attempts == 0);
+        self.actions.push_back(BatchAction::EndJob { job: no, skipped });
     }
 
     fn wake(&self) -> Option<Instant> {
-        if self.is_finished {
+        if self.course == BatchCourse::Finished {
             return None;
         }
-        let waits = |group: GroupNo| !self.waiting[group.0].is_empty();
-        let job = self.delayed.first().map(|(at, _)| *at);
-        let server = self.servers.next_start_at(waits);
-        job.into_iter().chain(server).min()
+        let server = self.servers.next_start_at(|group| self.waiting.has(group));
+        self.delayed.next_due().into_iter().chain(server).min()
     }
+}
+
+/// Result of a look at the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BudgetCheck {
+    Left,
+    Spent,
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -144,34 +143,36 @@ impl<P> OpenCalls<P> {
 }
 
 /// Error of a call as a machine sees it.
-#[derive(Debug)]
-pub(crate) enum CallFault {
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallFault {
     /// The server answered with an error, or with something the operation cannot read.
+    #[error(transparent)]
     Api(Box<ApiError>),
     /// No response arrived.
+    #[error(transparent)]
     Failed(CallFailure),
 }
 
 impl CallFault {
     /// Returns the server's error, if the server answered.
-    pub(crate) fn api(&self) -> Option<&ApiError> {
+    pub fn api(&self) -> Option<&ApiError> {
         match self {
             Self::Api(error) => Some(error),
             Self::Failed(_) => None,
         }
     }
-}
 
-impl fmt::Display for CallFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Api(error) => {
-                error.fmt(f)?;
-                // The reader of a machine's end sees no chain of causes.
-                error.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
-            }
-            Self::Failed(failure) => failure.fmt(f),
+    /// Returns the error with its causes, on one line.
+    pub(crate) fn describe(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
         }
+        text
     }
 }
 

@@ -69,8 +69,9 @@
 //! - [`Session`]: what the turns of one session share.
 //! - [`Turn`]: one prompt of a session, posted once, until it has really ended.
 //! - [`ServedRun`]: a turn as `opencode run` would print it.
+//! - [`Readiness`]: the health of a server that listens.
 //! - [`Retry`]: one call of a server, as often as it may be tried.
-//! - [`Batch`]: many jobs on few servers.
+//! - [`Batch`]: many jobs on few servers, each attempt of a job by a [`JobAttempt`].
 //! - [`PolicyJudge`](policy::PolicyJudge): the permission requests of one session and its subagents.
 //!
 //! The example `blocking` drives a run and a turn with threads and a plain socket; it is the guide to embedding.
@@ -97,6 +98,7 @@ mod part;
 pub mod policy;
 mod process;
 mod random;
+mod readiness;
 mod retry;
 mod run;
 mod run_event;
@@ -122,10 +124,12 @@ pub use ask::{
     QuestionReply,
 };
 pub use batch::{
-    Again, Batch, BatchAction, BatchCounts, BatchJob, BatchSettings, Budget, Fleet, GroupNo, JobNo,
-    JobRetry, JobStop, NotRun, OverBudget, ServerNo, Spend,
+    AttemptAction, AttemptCause, AttemptEnd, AttemptTurn, Batch, BatchAction, BatchCounts,
+    BatchJob, BatchSettings, Budget, Fingerprint, Fleet, GroupNo, JobAttempt, JobNo, JobRetry,
+    JobStop, OverBudget, ResumeCounts, ResumeDecision, ResumeIndex, ResumePolicy, ResumeRules,
+    ResumeStatus, RetryScope, ServerNo, ServerOwner, SkipReason, Spend,
 };
-pub use call::{ApiCall, ApiCallId, ApiReply, CallFailure, CallScope, Delivery};
+pub use call::{ApiCall, ApiCallId, ApiReply, CallFailure, CallFault, CallScope, Delivery};
 pub use error::{AgentError, ErrorName};
 pub use hub::{EventStream, Hub, HubAction, HubEnd, HubSettings, Interruption};
 pub use id::{CallId, MessageId, PartId, PermissionId, QuestionId, SessionId};
@@ -136,6 +140,7 @@ pub use part::{
     TimeSpan, Tokens, ToolPart, ToolState,
 };
 pub use process::{Exit, Signal};
+pub use readiness::{HealthError, Readiness, ReadinessAction, ReadinessCheck};
 pub use retry::{Retry, RetryCause, RetryPolicy};
 pub use run::{
     AgentFallback, LineCounts, Retention, Run, RunAction, RunEnd, RunOutcome, RunSettings,

@@ -1,4 +1,4 @@
-//! When to send a request again.
+//! Repetition of requests that failed.
 
 use std::time::{Duration, Instant};
 
@@ -9,21 +9,22 @@ use crate::random::Random;
 #[cfg(test)]
 mod tests;
 
-/// How often and how soon a request that may be repeated is sent again.
+/// Number of attempts at a request that may be repeated, and the pauses between them.
 ///
-/// The pauses double from [`delay_first`](Self::delay_first) to [`delay_max`](Self::delay_max), each shortened at
-/// random by up to a half, so that many clients of one server do not come back together. A server that says when to
-/// come back (`retry-after`, `retry-after-ms`) is obeyed.
+/// The pauses double from [`delay_first`](Self::delay_first) to [`delay_max`](Self::delay_max).
+/// Each is shortened at random by up to a half, so that the clients of one server do not come back
+/// at the same time. A pause that the server asks for (`retry-after`, `retry-after-ms`) is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// How often it is sent at most, the first time included. Default: 4.
+    /// Maximum number of attempts, the first one included. Default: 4.
     pub attempts_max: u32,
-    /// The longest first pause. Default: 200 ms.
+    /// Longest first pause. Default: 200 ms.
     pub delay_first: Duration,
-    /// The longest of all pauses that we choose. Default: 5 s.
+    /// Longest pause without a wish of the server. Default: 5 s.
     pub delay_max: Duration,
-    /// The longest pause that a server may ask for; when it asks for more, its answer is final. Default: 60 s.
+    /// Longest pause that a server may ask for. The reply of a server that asks for more is final.
+    /// Default: 60 s.
     pub retry_after_max: Duration,
 }
 
@@ -39,7 +40,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Everything is sent once.
+    /// Policy of a single attempt.
     pub const NONE: Self = Self {
         attempts_max: 1,
         delay_first: Duration::ZERO,
@@ -72,24 +73,25 @@ impl RetryPolicy {
     }
 }
 
-/// Why an attempt failed.
+/// Cause of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryCause {
-    /// There was no connection, or it was lost before the reply was complete.
+    /// There was no connection, or the connection broke before the reply was complete.
     Connection,
-    /// The server answered with this status.
+    /// The server replied with this status.
     Status {
         /// The status.
         status: StatusCode,
-        /// When the server wants to be asked again.
+        /// Pause that the server asks for.
         after: Option<Duration>,
     },
 }
 
 impl RetryCause {
-    /// The cause that a reply is. It need not be one that passes.
+    /// Returns the cause that a reply stands for, which may be permanent.
     ///
-    /// `retry-after` is understood as seconds. A date is not: there is no calendar here.
+    /// The pause is read from `retry-after-ms`, else from `retry-after` in seconds. A date in
+    /// `retry-after` is ignored.
     pub fn reply(status: StatusCode, headers: &HeaderMap) -> Self {
         let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
         let after =
@@ -100,8 +102,8 @@ impl RetryCause {
         }
     }
 
-    /// Whether the same request may have another answer soon: 408, 429, 502, 503, 504, and every trouble with the
-    /// connection.
+    /// Returns whether another attempt may succeed: after 408, 429, 502, 503, 504, and after any
+    /// failure of the connection.
     fn may_pass(&self) -> bool {
         match self {
             Self::Connection => true,
@@ -110,7 +112,36 @@ impl RetryCause {
     }
 }
 
-/// The attempts at one request that may be repeated: tells whether there is another, and when.
+/// Machine for the attempts at one request that may be repeated.
+///
+/// The driver sends the request, and passes each failure on. A success needs no input.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use http::{HeaderMap, StatusCode};
+/// use opencode_proto::{Retry, RetryCause, RetryPolicy};
+///
+/// // Replies of a server that is busy twice.
+/// let mut replies = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::BAD_GATEWAY, StatusCode::OK]
+///     .into_iter();
+/// let policy = RetryPolicy::default().with_delay_first(Duration::from_millis(1));
+/// let mut retry = Retry::new(policy, 4711);
+/// let status = loop {
+///     // Send the request.
+///     let Some(status) = replies.next() else { unreachable!("the third reply is a success") };
+///     if status.is_success() {
+///         break status;
+///     }
+///     let cause = RetryCause::reply(status, &HeaderMap::new());
+///     match retry.handle_failure(&cause, Instant::now()) {
+///         // Wait until then.
+///         Some(at) => std::thread::sleep(at.saturating_duration_since(Instant::now())),
+///         // The reply is final.
+///         None => break status,
+///     }
+/// };
+/// assert_eq!(status, StatusCode::OK);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Retry {
     policy: RetryPolicy,
@@ -119,12 +150,13 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// No attempt has failed yet. The same `seed` gives the same pauses.
+    /// Creates a machine without a failure. The same `seed` gives the same pauses.
     pub fn new(policy: RetryPolicy, seed: u64) -> Self {
         Self { policy, failures: 0, random: Random::new(seed) }
     }
 
-    /// An attempt failed. Says when to make the next one; `None` when this failure is the last.
+    /// Takes the failure of an attempt. Returns the time of the next attempt; `None` when the
+    /// failure is final.
     pub fn handle_failure(&mut self, cause: &RetryCause, now: Instant) -> Option<Instant> {
         self.failures = self.failures.saturating_add(1);
         if self.failures >= self.policy.attempts_max || !cause.may_pass() {

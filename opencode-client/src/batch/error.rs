@@ -5,26 +5,27 @@ use super::results::ResultsError;
 
 use crate::runtime::describe::debug_as_chain;
 
-/// Why a batch has no report, or one that is not whole. That jobs fail is no error of the batch.
+/// Error of a batch that has no report, or no complete results file. Failed jobs are no error of
+/// the batch.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// Two jobs are called the same.
-    #[error("two jobs are called {id:?}")]
+    /// Two jobs have the same id. Nothing was started.
+    #[error("two jobs have the id {id:?}")]
     #[non_exhaustive]
     SameId {
-        /// What.
+        /// The id.
         id: String,
     },
-    /// The results cannot be written or gone on with. Nothing was begun.
-    #[error("cannot use the results")]
+    /// The results file cannot be written or resumed from. Nothing was started.
+    #[error("cannot use the results file")]
     Results(#[from] ResultsError),
-    /// A result could not be written. No job was begun after that, and those that ran have ended.
-    #[error("the results are not complete")]
+    /// A result could not be written. No job began after that, and the running jobs have ended.
+    #[error("the results file is not complete")]
     ResultsWrite {
-        /// What the batch came to.
+        /// Report of the batch.
         report: Box<BatchReport>,
-        /// What failed.
+        /// Error of the file.
         source: Arc<ResultsError>,
     },
 }
@@ -32,7 +33,7 @@ pub enum BatchError {
 debug_as_chain!(BatchError);
 
 impl BatchError {
-    /// What the batch came to, if it was begun.
+    /// Returns the report of the batch, if any job could begin.
     pub fn report(&self) -> Option<&BatchReport> {
         match self {
             Self::ResultsWrite { report, .. } => Some(report),

@@ -1,66 +1,70 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opencode_proto::{JobNo, ServerNo, SessionId, Spend, TurnEvent};
+use opencode_proto::{JobNo, ResumeCounts, ServerNo, SessionId, Spend, TurnEvent};
 
 use super::report::JobReport;
 
-/// What happens in a batch.
+/// Event of a batch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum BatchEvent {
-    /// The budget is spent. No job begins any more; whether those that run are aborted was said with the budget.
+    /// The budget is spent, by this spend. No job begins any more;
+    /// [`Budget::over`](super::Budget::over) says whether running jobs are aborted.
     BudgetSpent(Spend),
-    /// A job is over. In the order in which they end; each job ends once.
+    /// A job is over. Jobs end once each, in any order.
     JobEnded(Arc<JobReport>),
-    /// Something happened in a job that runs: a permission is asked for, text comes, a tool is called …
+    /// A running job has an event: a permission request, text, a tool call and so on.
     #[non_exhaustive]
     JobEvent {
-        /// Which job.
+        /// The job.
         job: JobNo,
-        /// What.
+        /// Event of the job's turn.
         event: Box<TurnEvent>,
     },
-    /// A job failed by no fault of its own and will be tried again.
+    /// A job failed without its own fault and will be tried again.
     #[non_exhaustive]
     JobRetrying {
-        /// Which job.
+        /// The job.
         job: JobNo,
-        /// Why.
+        /// Error of the attempt, with its causes.
         reason: String,
-        /// After how long at the soonest.
+        /// Minimum time until the next attempt.
         delay: Duration,
     },
     /// A job has a session on a server, and its prompt is about to be sent.
     #[non_exhaustive]
     JobStarted {
-        /// Which job.
+        /// The job.
         job: JobNo,
-        /// How often it was begun, this time included.
+        /// Number of the attempt, from 1.
         attempt: u32,
-        /// Where.
+        /// Server of the attempt.
         server: ServerNo,
-        /// Its session.
+        /// Session of the attempt.
         session: SessionId,
     },
+    /// The results file was read: so many jobs end as they did in earlier batches, and so many are
+    /// run. The first event of a batch with [`BatchResults::resume`](super::BatchResults::resume).
+    Resumed(ResumeCounts),
     /// A server could not be started or reached, or was lost.
     #[non_exhaustive]
     ServerFailed {
-        /// Which.
+        /// The server.
         server: ServerNo,
-        /// Why.
+        /// Error of the server, with its causes.
         reason: String,
     },
     /// A server takes jobs.
     #[non_exhaustive]
     ServerReady {
-        /// Which.
+        /// The server.
         server: ServerNo,
-        /// Where.
+        /// URL of the server.
         url: String,
     },
     /// A server is being started or reached.
     ServerStarting(ServerNo),
-    /// A server is not used any more, and gone if it was started for the batch.
+    /// A server is not used any more. One that was started for the batch is gone.
     ServerStopped(ServerNo),
 }

@@ -1,5 +1,8 @@
+//! The way of events from the running jobs to the stream.
+
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use futures_channel::mpsc;
 use futures_core::Stream;
@@ -7,22 +10,22 @@ use opencode_proto::{JobNo, Spend};
 
 use super::event::BatchEvent;
 
-/// How many events of all jobs together may wait for the reader. Each job may have one more.
+/// Maximum number of events of all jobs that wait for the reader. Each sender may have one more.
 const WAITING_MAX: usize = 64;
 
-/// What a job says while it runs.
+/// Event of a running job, with the spend of the attempt where the event changed the spend.
 #[derive(Debug)]
-pub(super) enum News {
-    Event(Box<BatchEvent>),
-    Spend(JobNo, Spend),
+pub(super) struct FeedItem {
+    pub(super) event: Box<BatchEvent>,
+    pub(super) spend: Option<(JobNo, Spend)>,
 }
 
-/// Where jobs say it. It holds them back when nobody reads.
+/// Sender of a job. A job waits while the reader does not take its events.
 #[derive(Clone, Debug)]
-pub(super) struct Feed(mpsc::Sender<News>);
+pub(super) struct Feed(mpsc::Sender<FeedItem>);
 
 #[derive(Debug)]
-pub(super) struct FeedReader(mpsc::Receiver<News>);
+pub(super) struct FeedReader(mpsc::Receiver<FeedItem>);
 
 pub(super) fn feed() -> (Feed, FeedReader) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
@@ -30,20 +33,27 @@ pub(super) fn feed() -> (Feed, FeedReader) {
 }
 
 impl Feed {
-    pub(super) async fn send(&mut self, news: News) {
-        // Without a reader the job is about to be dropped.
-        if poll_fn(|cx| self.0.poll_ready(cx)).await.is_ok() {
-            drop(self.0.start_send(news));
-        }
+    /// Waits until an item can be sent. Without a reader, items are lost: the job is about to be
+    /// dropped.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = ready!(self.0.poll_ready(cx));
+        Poll::Ready(())
     }
 
-    pub(super) async fn event(&mut self, event: BatchEvent) {
-        self.send(News::Event(Box::new(event))).await;
+    /// Sends an item. There has to be room.
+    pub(super) fn send(&mut self, item: FeedItem) {
+        drop(self.0.start_send(item));
+    }
+
+    /// Sends an event when there is room.
+    pub(super) async fn announce(&mut self, event: BatchEvent) {
+        poll_fn(|cx| self.poll_ready(cx)).await;
+        self.send(FeedItem { event: Box::new(event), spend: None });
     }
 }
 
 impl FeedReader {
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<News>> {
-        std::pin::Pin::new(&mut self.0).poll_next(cx)
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<FeedItem>> {
+        Pin::new(&mut self.0).poll_next(cx)
     }
 }

@@ -24,42 +24,63 @@ use crate::session::turn::handler::AskHandlers;
 ///     .with_directory("/src/crate")
 ///     .with_config(config);
 /// ```
+///
+/// # Flags
+///
+/// The [flags](RunConfig::with_flags) of a job's configuration have the same effect as in a run:
+///
+/// - `--file`, `--command` and `--variant` go with the prompt, whose own variant comes first.
+///   [`JobError::FileNotFound`](super::JobError::FileNotFound) is the end of a job whose file does
+///   not exist.
+/// - `--title` names the session, unless [`title`](Self::title) does.
+/// - `--auto` grants every permission request, unless the job has a handler or a policy.
+/// - `--pure`, `--log-level` and `--print-logs` are settings of the server: jobs share a server only
+///   when theirs are equal. A running server cannot change them
+///   ([`JobError::Setting`](super::JobError::Setting)).
+/// - `--thinking` needs nothing: the events of a job have all reasoning.
+///
+/// `--attach`, `--continue`, `--session`, `--fork`, `--share`,
+/// [extra flags](RunConfig::with_extra_flags), and a `--command` whose prompt is more than text are
+/// refused before anything is sent ([`JobError::Flag`](super::JobError::Flag)).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Job {
-    /// What it is called in results and events; no two jobs of a batch may be called the same. Default: its place in the
-    /// list, from 0.
+    /// Name in results and events, unique in the batch. Default: the place in the list, from 0.
     pub id: Option<String>,
-    /// The title of its session. Default: one that is made of its id. OpenCode would have a model think of one.
+    /// Name of the work, for a batch that resumes: see [`with_key`](Self::with_key).
+    pub key: Option<String>,
+    /// Title of the session. Default: that of the flags, or `job` and the id. Without a title,
+    /// OpenCode would have a model invent one.
     pub title: Option<String>,
-    /// What the agent is told.
+    /// Prompt for the agent.
     pub prompt: Prompt,
-    /// The project's directory, for a server that runs elsewhere as its machine knows it. Default: the current one, or
-    /// the one in which the server was started.
+    /// Directory of the project, as the machine of the server knows the directory. Default: the
+    /// current directory, or that of the given server.
     pub directory: Option<PathBuf>,
-    /// What to run. Agent and model are told with the prompt, unless it names others. Everything else is what a server
-    /// is started with: jobs share one when it is the same. Flags of `opencode run` have no meaning here.
+    /// Configuration. Agent and model go with the prompt, whose own come first. Jobs share a server
+    /// when everything that a server takes at its start is equal.
     pub config: RunConfig,
-    /// What its answer has to look like; it is asked again until it does. Default: text.
+    /// Schema of the answer. An answer that does not fit is asked for again. Default: none, the
+    /// answer is text.
     pub answer: Option<AnswerSchema>,
-    /// What it may do, decided by us. Its server is started with what that needs in place of the configuration's
-    /// permissions; one that runs already is asked whether it has it. A handler for permissions is not asked then. Default: what the
-    /// configuration says.
+    /// Policy of the session, before any permission handler. A started server gets the permissions
+    /// that the policy needs, in place of those of the configuration; a given server is checked.
     pub policy: Option<Policy>,
-    /// How it is watched; its deadlines are the job's, each time it is tried.
+    /// Deadlines and limits, for each attempt anew.
     pub settings: TurnSettings,
-    /// When it is tried again.
+    /// Policy for further attempts.
     pub retry: JobRetry,
-    /// Where to write every event as it comes.
+    /// File for every event. Default: no file.
     pub log: Option<EventLogConfig>,
     pub(super) handlers: AskHandlers,
 }
 
 impl Job {
-    /// This prompt, with the defaults for everything else.
+    /// Creates a job of this prompt, with the defaults for everything else.
     pub fn new(prompt: impl Into<Prompt>) -> Self {
         Self {
             id: None,
+            key: None,
             title: None,
             prompt: prompt.into(),
             directory: None,
@@ -79,80 +100,106 @@ impl Job {
         Self { id: Some(id.into()), ..self }
     }
 
+    /// Sets [`key`](Self::key): a name of the work, in place of the fingerprint that a batch
+    /// compares when it resumes.
+    ///
+    /// Without a key, any change of prompt, configuration, policy, schema or attached files makes a
+    /// completed job run again, and be paid again. A key is for parts that change without a
+    /// meaning, such as ports or tokens in the environment. The caller has to change the key when
+    /// the work changes. A structured answer that does not fit the schema is run again in any case.
+    ///
+    /// ```
+    /// use opencode_tokio::{Job, RunConfig};
+    ///
+    /// # let port = 4711;
+    /// let config = RunConfig::new().with_env("DATABASE", format!("localhost:{port}"));
+    /// let job = Job::new("Describe the tables.").with_config(config).with_key("tables, version 2");
+    /// # drop(job);
+    /// ```
+    #[must_use]
+    pub fn with_key(self, key: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), ..self }
+    }
+
     /// Sets [`title`](Self::title).
     #[must_use]
     pub fn with_title(self, title: impl Into<String>) -> Self {
         Self { title: Some(title.into()), ..self }
     }
 
-    /// In this project.
+    /// Sets [`directory`](Self::directory).
     #[must_use]
     pub fn with_directory(self, directory: impl Into<PathBuf>) -> Self {
         Self { directory: Some(directory.into()), ..self }
     }
 
-    /// With this configuration.
+    /// Sets [`config`](Self::config).
     #[must_use]
     pub fn with_config(self, config: RunConfig) -> Self {
         Self { config, ..self }
     }
 
-    /// With an answer that fits this schema.
+    /// Sets the schema of the [`answer`](Self::answer).
     #[must_use]
     pub fn with_answer(self, answer: AnswerSchema) -> Self {
         Self { answer: Some(answer), ..self }
     }
 
-    /// Under this policy.
+    /// Sets [`policy`](Self::policy).
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         Self { policy: Some(policy), ..self }
     }
 
-    /// With this agent.
+    /// Sets the agent of the [`prompt`](Self::prompt).
     #[must_use]
     pub fn with_agent(mut self, agent: impl Into<String>) -> Self {
         self.prompt = self.prompt.with_agent(agent);
         self
     }
 
-    /// With this model.
+    /// Sets the model of the [`prompt`](Self::prompt).
     #[must_use]
     pub fn with_model(mut self, model: ModelRef) -> Self {
         self.prompt = self.prompt.with_model(model);
         self
     }
 
-    /// With these deadlines.
+    /// Sets the deadlines of [`settings`](Self::settings).
     #[must_use]
     pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
         self.settings.deadlines = deadlines;
         self
     }
 
-    /// With these settings, deadlines included.
+    /// Sets [`settings`](Self::settings), deadlines included.
     #[must_use]
     pub fn with_settings(self, settings: TurnSettings) -> Self {
         Self { settings, ..self }
     }
 
-    /// Tried again like this.
+    /// Sets [`retry`](Self::retry).
     #[must_use]
     pub fn with_retry(self, retry: JobRetry) -> Self {
         Self { retry, ..self }
     }
 
-    /// With every event written to a file, as the server sent it.
+    /// Sets [`log`](Self::log): every event is written to a file, as the server sent the event.
     #[must_use]
     pub fn with_log(self, log: EventLogConfig) -> Self {
         Self { log: Some(log), ..self }
     }
 
-    /// Lets `handler` decide what the job asks permission for, also what its subagents do. Without one, everything that
-    /// has to be asked is refused, and the job ends there.
+    /// Returns the model of the prompt, else of the configuration.
+    pub(super) fn model(&self) -> Option<&ModelRef> {
+        self.prompt.model().or_else(|| self.config.model())
+    }
+
+    /// Lets `handler` decide the permission requests of the job and of its subagents. Without a
+    /// handler, every request is refused, which ends the job.
     ///
-    /// What it answers with [`PermissionReply::Always`] holds for this job alone: OpenCode would let it hold for all jobs
-    /// of the server.
+    /// A [`PermissionReply::Always`] holds for this job alone; OpenCode would apply such a reply to
+    /// all jobs of the server.
     #[must_use]
     pub fn on_permission<R>(
         mut self,
@@ -165,8 +212,8 @@ impl Job {
         self
     }
 
-    /// Lets `handler` answer the questions of the job, also those of its subagents. Without one, they are dismissed, and
-    /// the job ends there.
+    /// Lets `handler` answer the questions of the job and of its subagents. Without a handler,
+    /// questions are dismissed, which ends the job.
     #[must_use]
     pub fn on_question<R>(
         mut self,
@@ -190,6 +237,7 @@ impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job")
             .field("id", &self.id)
+            .field("key", &self.key)
             .field("prompt", &self.prompt)
             .field("directory", &self.directory)
             .field("config", &self.config)

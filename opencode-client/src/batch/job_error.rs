@@ -3,70 +3,84 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use opencode_config::RunConfigError;
-use opencode_proto::{NotRun, TurnEnd, TurnOutcome};
+use opencode_proto::{CallFault, ResumeStatus, SkipReason, TurnEnd, TurnOutcome};
 
-use super::record::{JobRecord, Standing};
+use super::record::JobRecord;
 use super::results::ResultsError;
-use crate::http::CallError;
 use crate::policy::PolicyError;
 use crate::runtime::describe::debug_as_chain;
 use crate::session::structured::StructuredError;
 use crate::session::turn::TurnError;
 
-/// Why a job has no complete answer.
+/// Error of a job without a complete answer.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
-    /// The configuration cannot be used.
-    #[error("the job's configuration is not usable")]
+    /// The configuration is not usable.
+    #[error("the configuration of the job is not usable")]
     Config(#[from] RunConfigError),
-    /// The project's directory is not there.
+    /// The project's directory does not exist or cannot be read.
     #[error("cannot work in {}", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// An earlier batch was broken off while it ran. What it did until then is not known.
-    #[error("an earlier batch was broken off while it ran")]
+    /// A file to attach does not exist.
+    #[error("file not found: {}", path.display())]
+    #[non_exhaustive]
+    FileNotFound {
+        /// Path as the caller wrote it.
+        path: PathBuf,
+    },
+    /// A flag of `opencode run` is not supported by jobs. Nothing was sent.
+    #[error("flag `{flag}` is not supported by jobs of a batch")]
+    #[non_exhaustive]
+    Flag {
+        /// Name of the flag, with its dashes.
+        flag: String,
+    },
+    /// An earlier batch was interrupted while the job ran. The work of the job until then is
+    /// unknown.
+    #[error("an earlier batch was interrupted while the job ran")]
     Interrupted,
-    /// No server could be had for it: why the last one could not.
-    #[error("there is no server for it: {0}")]
+    /// No server was available. Holds the error of the last server that was tried.
+    #[error("no server is available for the job: {0}")]
     NoServer(String),
-    /// It was not begun.
+    /// The job did not begin.
     #[error("{0}")]
-    NotRun(NotRun),
-    /// It failed, and its record is all that is known of it: an earlier batch has run it, or what it said and did was not
-    /// to be kept.
+    NotRun(SkipReason),
+    /// The job failed, and only its record is known: an earlier batch ran the job, or the request
+    /// discards turns.
     #[error("{message}")]
     #[non_exhaustive]
     Recorded {
-        /// The kind of failure, in snake case.
+        /// Kind of the failure, in snake case.
         end: String,
-        /// Why.
+        /// Message of the failure.
         message: String,
     },
-    /// It could not be put under its policy.
-    #[error("it cannot be put under its policy")]
+    /// The policy cannot be applied to the session.
+    #[error("cannot apply the policy to the job's session")]
     Policy(#[from] PolicyError),
-    /// That its prompt was about to be sent could not be written to the results, so it was not sent.
-    #[error("the results cannot be written")]
+    /// The start of the job could not be written to the results file, so the prompt was not sent.
+    #[error("cannot record the start of the job")]
     Results(#[source] Arc<ResultsError>),
-    /// Its session could not be created.
-    #[error("cannot create its session")]
-    Session(#[source] CallError),
-    /// It asks for something that a server which runs already cannot be told.
-    #[error("a server that runs already cannot be told its {setting}")]
+    /// The session could not be created.
+    #[error("cannot create the job's session")]
+    Session(#[source] CallFault),
+    /// The job needs a setting that a server takes at its start only. Nothing was sent.
+    #[error("`{setting}` cannot be changed on a running server")]
     #[non_exhaustive]
     Setting {
-        /// What.
+        /// Name of the setting.
         setting: &'static str,
     },
-    /// It has no answer that fits.
+    /// No answer fits the schema.
     #[error(transparent)]
     Structured(#[from] StructuredError),
-    /// Its turn has no complete answer.
+    /// The turn has no complete answer.
     #[error(transparent)]
     Turn(#[from] TurnError),
 }
@@ -74,40 +88,63 @@ pub enum JobError {
 debug_as_chain!(JobError);
 
 impl JobError {
-    /// What is known of a failure that nothing else is known of.
+    /// Creates the error of a job of which only a record is known.
     pub(super) fn recorded(record: &JobRecord) -> Self {
         let message = record.error.clone().unwrap_or_default();
         Self::Recorded { end: record.end.clone(), message }
     }
 
-    /// What was gathered, when there was a turn: in the last one, if there were several.
+    /// Returns the outcome of the last turn, if there was a turn.
     pub fn outcome(&self) -> Option<&TurnOutcome> {
         self.turns().last()
     }
 
-    /// The turn that failed.
+    /// Returns the error of the turn that failed.
     pub(super) fn turn(&self) -> Option<&TurnError> {
-        if let Self::Structured(StructuredError::Turn { source, .. }) = self {
-            return Some(source);
+        match self {
+            Self::Structured(StructuredError::Turn { source, .. }) => Some(source),
+            Self::Turn(error) => Some(error),
+            Self::Config(_)
+            | Self::Directory { .. }
+            | Self::FileNotFound { .. }
+            | Self::Flag { .. }
+            | Self::Interrupted
+            | Self::NoServer(_)
+            | Self::NotRun(_)
+            | Self::Policy(_)
+            | Self::Recorded { .. }
+            | Self::Results(_)
+            | Self::Session(_)
+            | Self::Setting { .. }
+            | Self::Structured(_) => None,
         }
-        if let Self::Turn(error) = self { Some(error) } else { None }
     }
 
-    /// The same, to change what is told of it.
-    pub(super) fn turn_mut(&mut self) -> Option<&mut TurnError> {
-        if let Self::Structured(StructuredError::Turn { source, .. }) = self {
-            return Some(source);
+    /// Names the server that was lost as the end of the turn, which that server aborted.
+    #[must_use]
+    pub(super) fn blame_server(mut self, reason: String) -> Self {
+        let turn = if let Self::Structured(StructuredError::Turn { source, .. }) = &mut self {
+            Some(&mut **source)
+        } else if let Self::Turn(error) = &mut self {
+            Some(error)
+        } else {
+            None
+        };
+        if let Some(TurnError::Ended(outcome)) = turn {
+            outcome.end = TurnEnd::server_lost(reason);
         }
-        if let Self::Turn(error) = self { Some(error) } else { None }
+        self
     }
 
-    /// All turns that there were.
+    /// Returns the outcomes of all turns, in order.
     pub(super) fn turns(&self) -> impl Iterator<Item = &TurnOutcome> {
         let (turn, structured) = match self {
             Self::Turn(error) => (error.outcome(), None),
             Self::Structured(error) => (None, Some(error.turns())),
             Self::Config(_)
             | Self::Directory { .. }
+            | Self::FileNotFound { .. }
+            | Self::Flag { .. }
             | Self::Interrupted
             | Self::NoServer(_)
             | Self::NotRun(_)
@@ -120,23 +157,25 @@ impl JobError {
         structured.into_iter().flatten().chain(turn)
     }
 
-    /// How the turn ended, when there was one.
+    /// Returns the end of the last turn, if there was a turn.
     pub fn end(&self) -> Option<&TurnEnd> {
         self.outcome().map(|outcome| &outcome.end)
     }
 
-    /// The kind of failure, in snake case.
+    /// Returns the kind of the failure, in snake case.
     pub fn name(&self) -> &str {
         match self {
             Self::Config(_) => "config",
             Self::Directory { .. } => "directory",
+            Self::FileNotFound { .. } => "file_not_found",
+            Self::Flag { .. } => "flag",
             Self::Interrupted => "interrupted",
             Self::NoServer(_) => "no_server",
-            Self::NotRun(why) => match why {
-                NotRun::BudgetSpent => "budget_spent",
-                NotRun::Cancelled => "cancelled",
-                NotRun::NoServer => "no_server",
-                NotRun::Halted | _ => "halted",
+            Self::NotRun(reason) => match reason {
+                SkipReason::BudgetSpent => "budget_spent",
+                SkipReason::Cancelled => "cancelled",
+                SkipReason::NoServer => "no_server",
+                SkipReason::Halted | _ => "halted",
             },
             Self::Policy(_) => "policy",
             Self::Recorded { end, .. } => end,
@@ -150,20 +189,22 @@ impl JobError {
         }
     }
 
-    /// What it means for another batch with the same job.
-    pub(super) fn standing(&self) -> Standing {
+    /// Returns the meaning of the error for a batch that resumes.
+    pub(super) fn status(&self) -> ResumeStatus {
         match self {
             Self::Config(_)
             | Self::Directory { .. }
+            | Self::FileNotFound { .. }
+            | Self::Flag { .. }
             | Self::Policy(_)
             | Self::Recorded { .. }
-            | Self::Setting { .. } => Standing::Failed,
-            Self::Interrupted => Standing::Broken,
+            | Self::Setting { .. } => ResumeStatus::Failed,
+            Self::Interrupted => ResumeStatus::Broken,
             Self::NoServer(_) | Self::NotRun(_) | Self::Results(_) | Self::Session(_) => {
-                Standing::NotBegun
+                ResumeStatus::NotBegun
             }
             Self::Structured(_) | Self::Turn(_) => {
-                self.turn().map_or(Standing::Failed, turn_standing)
+                self.turn().map_or(ResumeStatus::Failed, turn_status)
             }
         }
     }
@@ -177,20 +218,10 @@ fn turn_name(error: &TurnError) -> &'static str {
     }
 }
 
-fn turn_standing(error: &TurnError) -> Standing {
+fn turn_status(error: &TurnError) -> ResumeStatus {
     match error {
-        TurnError::Ended(outcome) => end_standing(&outcome.end),
-        TurnError::Events(_) | TurnError::LogOpen(_) => Standing::NotBegun,
-        TurnError::Log { .. } => Standing::Failed,
-    }
-}
-
-fn end_standing(end: &TurnEnd) -> Standing {
-    if matches!(end, TurnEnd::NotPosted { .. }) {
-        Standing::NotBegun
-    } else if matches!(end, TurnEnd::Cancelled | TurnEnd::ServerLost { .. } | TurnEnd::Torn) {
-        Standing::Broken
-    } else {
-        Standing::Failed
+        TurnError::Ended(outcome) => ResumeStatus::of(&outcome.end),
+        TurnError::Events(_) | TurnError::LogOpen(_) => ResumeStatus::NotBegun,
+        TurnError::Log { .. } => ResumeStatus::Failed,
     }
 }

@@ -1,38 +1,61 @@
-//! What is known of a batch before anything begins.
+//! Everything that is known of a batch before a server starts.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use opencode_proto::api::{Operation, PromptAsync};
-use opencode_proto::{Batch, BatchJob, Fleet, JobNo, Spend};
+use opencode_proto::{
+    Batch, BatchJob, Fleet, JobNo, ResumeCounts, ResumeDecision, ResumeIndex, ResumeRules, Spend,
+};
 
 use super::error::BatchError;
-use super::groups::{Groups, check};
+use super::fingerprint;
+use super::groups::Groups;
 use super::job::Job;
 use super::job_error::JobError;
-use super::record::{JobRecord, Standing};
+use super::record::JobRecord;
 use super::report::JobReport;
 use super::request::{BatchRequest, BatchServers};
-use super::results::{Past, ResultsFile};
-use crate::log::describe;
+use super::results::{BatchResults, BudgetScope, ResultsError, ResultsFile};
+use super::turn::check;
 use crate::process::host::Host;
 use crate::runtime::blocking::unblock;
+use crate::runtime::latch::Latch;
 
 pub(super) struct Plan {
-    pub(super) jobs: Vec<PlannedJob>,
+    pub(super) jobs: Vec<JobEntry>,
     pub(super) groups: Groups,
     pub(super) batch: Batch,
     pub(super) results: Option<ResultsFile>,
-    /// The ends of jobs that are not begun, in order.
-    pub(super) over: Vec<JobReport>,
+    /// Decisions about the jobs, of a batch that resumes.
+    pub(super) resumed: Option<ResumeCounts>,
 }
 
-/// A job, and what it is known by.
-pub(super) struct PlannedJob {
+/// A job and its report, as far as the report is known.
+pub(super) struct JobEntry {
     pub(super) job: Arc<Job>,
-    pub(super) id: Arc<str>,
-    pub(super) fingerprint: Arc<str>,
+    /// Record with the sums of all attempts so far.
+    pub(super) record: JobRecord,
+    pub(super) state: JobState,
+}
+
+/// State of a job for the driver. The machine decides what follows.
+pub(super) enum JobState {
+    Ended(Arc<JobReport>),
+    /// The job runs. Setting the latch cancels the attempt.
+    Running(Arc<Latch<()>>),
+    /// The last attempt ended like this.
+    Tried(Box<JobReport>),
+    /// The job has not begun.
+    Waiting,
+}
+
+/// Everything from the disk that a plan needs.
+struct PlanGround {
+    fingerprints: Vec<String>,
+    results: Option<ResultsFile>,
+    index: ResumeIndex<JobRecord>,
+    spent: Spend,
 }
 
 pub(super) async fn plan(
@@ -40,127 +63,196 @@ pub(super) async fn plan(
     mut request: BatchRequest,
     now: Instant,
 ) -> Result<(Plan, BatchServers), BatchError> {
-    let jobs: Vec<_> = std::mem::take(&mut request.jobs)
-        .into_iter()
-        .enumerate()
-        .map(|(no, job)| PlannedJob::new(no, job))
-        .collect();
-    different(&jobs)?;
-    let (results, past) = match request.results.clone() {
-        Some(results) => {
-            let opened = unblock(&host.runtime, move || ResultsFile::open(&results)).await?;
-            (Some(opened.0), opened.1)
-        }
-        None => (None, Past::default()),
+    let jobs: Arc<[_]> = std::mem::take(&mut request.jobs).into_iter().map(Arc::new).collect();
+    let ids: Vec<_> = jobs.iter().enumerate().map(|(no, job)| id(no, job)).collect();
+    check_ids(&ids)?;
+    let PlanGround { fingerprints, results, index, spent } = {
+        let (results, jobs) = (request.results.clone(), Arc::clone(&jobs));
+        unblock(&host.runtime, move || explore(results.as_ref(), &jobs)).await?
     };
-    let mut groups = Groups::default();
-    let (mut open, mut over) = (Vec::new(), Vec::new());
-    for (no, planned) in jobs.iter().enumerate() {
-        let end = earlier(JobNo(no), planned, &past, &request)
-            .or_else(|| refused(JobNo(no), planned, &request.servers));
-        match end {
-            Some(report) => {
-                over.push(report);
-                open.push(None);
-            }
-            None => {
-                let group = groups.add(&planned.job);
-                open.push(Some(BatchJob { group, retry: planned.job.retry }));
-            }
+    let (mut groups, mut counts) = (Groups::default(), ResumeCounts::default());
+    let rules = request.results.as_ref().map(BatchResults::rules).unwrap_or_default();
+    let (mut entries, mut states) = (Vec::new(), Vec::new());
+    let known = ids.into_iter().zip(fingerprints).zip(jobs.iter()).enumerate();
+    for (no, ((id, fingerprint), job)) in known {
+        let record = JobRecord::new(id, fingerprint);
+        let (decision, kept) = decide(&index, &record, job, rules);
+        let ended = match (kept, check(job, &request.servers)) {
+            (Some(report), _) => Some(JobReport { no: JobNo(no), ..report }),
+            (None, Err(error)) => Some(JobReport::of_error(JobNo(no), record.clone(), error)),
+            (None, Ok(())) => None,
+        };
+        if ended.is_none() || decision == ResumeDecision::Keep {
+            counts.add(decision);
         }
+        states.push(match ended {
+            Some(_) => BatchJob::ended(),
+            None => BatchJob::new(groups.add(job), job.retry),
+        });
+        let state = ended.map_or(JobState::Waiting, |report| JobState::Ended(Arc::new(report)));
+        entries.push(JobEntry { job: Arc::clone(job), record, state });
     }
-    let fleet = match &request.servers {
-        BatchServers::Given(servers) => {
-            Fleet::Given(servers.iter().map(|server| server.jobs_max).collect())
-        }
-        BatchServers::Started(_) => Fleet::Started,
-    };
     let mut settings = request.settings;
     settings.seed = host.runtime.random();
-    let batch = Batch::new(settings, fleet, open, now);
-    Ok((Plan { jobs, groups, batch, results, over }, request.servers))
+    settings.spent += spent;
+    let batch = Batch::new(settings, fleet(&request.servers), states, now);
+    let resumes = request.results.as_ref().is_some_and(BatchResults::may_resume);
+    let resumed = resumes.then_some(counts);
+    Ok((Plan { jobs: entries, groups, batch, results, resumed }, request.servers))
 }
 
-fn different(jobs: &[PlannedJob]) -> Result<(), BatchError> {
+/// Returns the id of a job: its own, or its place in the list.
+fn id(no: usize, job: &Job) -> String {
+    job.id.clone().unwrap_or_else(|| no.to_string())
+}
+
+fn check_ids(ids: &[String]) -> Result<(), BatchError> {
     let mut seen = BTreeSet::new();
-    match jobs.iter().find(|job| !seen.insert(&job.id)) {
-        Some(job) => Err(BatchError::SameId { id: job.id.to_string() }),
+    match ids.iter().find(|id| !seen.insert(*id)) {
+        Some(id) => Err(BatchError::SameId { id: id.clone() }),
         None => Ok(()),
     }
 }
 
-/// How the job ended in an earlier batch, when that is to stay.
-fn earlier(
-    no: JobNo,
-    planned: &PlannedJob,
-    past: &Past,
-    request: &BatchRequest,
-) -> Option<JobReport> {
-    let results = request.results.as_ref()?;
-    let known = past.of(&planned.id, &planned.fingerprint)?;
-    let standing = known.map_or(Standing::Broken, |record| record.standing);
-    if !results.keeps(standing) {
-        return None;
-    }
-    let (record, error) = match known {
-        Some(record) if record.is_completed() => (record.clone(), None),
-        Some(record) => (record.clone(), Some(JobError::recorded(record))),
-        None => (planned.record(&JobError::Interrupted), Some(JobError::Interrupted)),
-    };
-    Some(JobReport { no, record, turns: Vec::new(), error })
-}
-
-/// Why the job cannot be begun.
-fn refused(no: JobNo, planned: &PlannedJob, servers: &BatchServers) -> Option<JobReport> {
-    let error = check(&planned.job, servers).err()?;
-    Some(JobReport { no, record: planned.record(&error), turns: Vec::new(), error: Some(error) })
-}
-
-impl PlannedJob {
-    fn new(no: usize, job: Job) -> Self {
-        let id = job.id.clone().unwrap_or_else(|| no.to_string()).into();
-        let fingerprint = fingerprint(&job).into();
-        Self { job: Arc::new(job), id, fingerprint }
-    }
-
-    /// Of a job that was not begun.
-    pub(super) fn record(&self, error: &JobError) -> JobRecord {
-        JobRecord {
-            job: self.id.to_string(),
-            fingerprint: self.fingerprint.to_string(),
-            standing: error.standing(),
-            end: error.name().to_owned(),
-            error: Some(describe(error)),
-            text: String::new(),
-            structured: None,
-            session: None,
-            attempts: 0,
-            steps: 0,
-            tools: 0,
-            spend: Spend::default(),
-            elapsed_ms: 0,
+/// Opens the results file, and reads what the fingerprints need. Blocks.
+fn explore(results: Option<&BatchResults>, jobs: &[Arc<Job>]) -> Result<PlanGround, ResultsError> {
+    let (file, index, spent) = match results {
+        Some(results) => {
+            let (file, content) = ResultsFile::open(results)?;
+            let spent = match results.budget_scope {
+                BudgetScope::AllBatches => content.spent,
+                BudgetScope::ThisBatch => Spend::default(),
+            };
+            (Some(file), content.index, spent)
         }
+        None => (None, ResumeIndex::new(), Spend::default()),
+    };
+    // Without results, a fingerprint is of no use but in the report.
+    let fingerprints = jobs.iter().map(|job| fingerprint::of_job(job)).collect();
+    Ok(PlanGround { fingerprints, results: file, index, spent })
+}
+
+/// Decides about a job by the results of earlier batches. A kept job has its report, whose number
+/// has still to be set.
+fn decide(
+    index: &ResumeIndex<JobRecord>,
+    record: &JobRecord,
+    job: &Job,
+    rules: ResumeRules,
+) -> (ResumeDecision, Option<JobReport>) {
+    match index.decide(&record.job, &record.fingerprint, rules) {
+        (ResumeDecision::Keep, Some(known)) if !fits(known, job) => {
+            (ResumeDecision::RunChanged, None)
+        }
+        (ResumeDecision::Keep, Some(known)) => {
+            (ResumeDecision::Keep, Some(JobReport::of_record(JobNo(0), known.clone())))
+        }
+        (ResumeDecision::Keep, None) => {
+            let report = JobReport::of_error(JobNo(0), record.clone(), JobError::Interrupted);
+            (ResumeDecision::Keep, Some(report))
+        }
+        (decision, _) => (decision, None),
     }
 }
 
-/// The same for the same work, also in another program.
-fn fingerprint(job: &Job) -> String {
-    let prompt = PromptAsync::new("ses_", "msg_", job.prompt.clone());
-    let config = job.config.config_json();
-    let texts = [
-        String::from_utf8_lossy(prompt.request().body()).into_owned(),
-        job.directory.as_deref().unwrap_or_else(|| "".as_ref()).to_string_lossy().into_owned(),
-        config.map(|config| config.to_string()).unwrap_or_default(),
-        job.config.agent().unwrap_or_default().to_owned(),
-        job.config.model().map(ToString::to_string).unwrap_or_default(),
-    ];
-    let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
-    format!("{:016x}", fnv1a(bytes))
+/// Returns whether a completed answer still fits the schema of the job.
+fn fits(record: &JobRecord, job: &Job) -> bool {
+    match &job.answer {
+        Some(schema) if record.is_completed() => {
+            record.structured.as_ref().is_some_and(|answer| schema.accepts(answer))
+        }
+        Some(_) | None => true,
+    }
 }
 
-/// FNV-1a: std's hashes may change from release to release.
-fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+fn fleet(servers: &BatchServers) -> Fleet {
+    match servers {
+        BatchServers::Given(servers) => {
+            Fleet::Given(servers.iter().map(|server| server.jobs_max).collect())
+        }
+        BatchServers::Started(_) => Fleet::Started,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opencode_proto::{RawJson, ResumePolicy, ResumeStatus};
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+    use crate::session::structured::AnswerSchema;
+
+    #[derive(Deserialize)]
+    struct Stars {
+        #[expect(dead_code, reason = "the type of an answer")]
+        stars: u32,
+    }
+
+    fn job() -> Job {
+        let schema = r#"{"type":"object","properties":{"stars":{"type":"integer"}}}"#;
+        let schema = RawJson::parse(schema.to_owned()).expect("a schema");
+        Job::new("Rate it.").with_answer(AnswerSchema::of::<Stars>(schema))
+    }
+
+    fn index(status: ResumeStatus, structured: serde_json::Value) -> ResumeIndex<JobRecord> {
+        let mut record = JobRecord::new("a".to_owned(), "f".to_owned());
+        (record.status, record.structured) = (status, Some(structured));
+        let mut index = ResumeIndex::new();
+        index.add_ended("a", "f", status, record);
+        index
+    }
+
+    #[test]
+    fn a_resumed_answer_that_does_not_fit_is_not_completed() {
+        let record = JobRecord::new("a".to_owned(), "f".to_owned());
+        for (answer, expected) in [
+            (json!({ "stars": 4 }), ResumeDecision::Keep),
+            (json!({ "stars": "many" }), ResumeDecision::RunChanged),
+            (json!(null), ResumeDecision::RunChanged),
+        ] {
+            let index = index(ResumeStatus::Completed, answer);
+            let (decision, kept) = decide(&index, &record, &job(), ResumeRules::default());
+            assert_eq!(decision, expected);
+            assert_eq!(kept.is_some(), expected == ResumeDecision::Keep);
+        }
+        let checked =
+            Job { answer: job().answer.map(|a| a.with_check(|_| Err("no".into()))), ..job() };
+        let index = index(ResumeStatus::Completed, json!({ "stars": 4 }));
+        let (decision, _) = decide(&index, &record, &checked, ResumeRules::default());
+        assert_eq!(decision, ResumeDecision::RunChanged, "a check of the caller counts as well");
+    }
+
+    #[test]
+    fn a_failed_job_is_kept_or_run_whatever_its_answer() {
+        let record = JobRecord::new("a".to_owned(), "f".to_owned());
+        let index = index(ResumeStatus::Failed, json!("words"));
+        let (decision, kept) = decide(&index, &record, &job(), ResumeRules::default());
+        assert_eq!(decision, ResumeDecision::Keep);
+        assert!(matches!(kept.expect("a report").error, Some(JobError::Recorded { .. })));
+        let again = ResumeRules { failed: ResumePolicy::RunAgain, ..ResumeRules::default() };
+        let (decision, kept) = decide(&index, &record, &job(), again);
+        assert_eq!((decision, kept.is_none()), (ResumeDecision::RunAgain, true));
+    }
+
+    #[test]
+    fn a_job_of_which_only_the_start_is_known_was_interrupted() {
+        let mut index = ResumeIndex::new();
+        index.add_started("a", "f");
+        let record = JobRecord::new("a".to_owned(), "f".to_owned());
+        let (decision, kept) = decide(&index, &record, &Job::new("A"), ResumeRules::default());
+        assert_eq!(decision, ResumeDecision::Keep);
+        let kept = kept.expect("a report");
+        assert!(matches!(kept.error, Some(JobError::Interrupted)));
+        assert_eq!((kept.record.status, &*kept.record.end), (ResumeStatus::Broken, "interrupted"));
+    }
+
+    #[test]
+    fn two_jobs_with_one_id_are_refused() {
+        let jobs = [Job::new("A"), Job::new("B").with_id("0")];
+        let ids: Vec<_> = jobs.iter().enumerate().map(|(no, job)| id(no, job)).collect();
+        let error = check_ids(&ids).expect_err("two jobs with one id");
+        assert_eq!(error.to_string(), "two jobs have the id \"0\"");
+        check_ids(&["a".to_owned(), "b".to_owned()]).expect("different ids");
+    }
 }

@@ -8,7 +8,7 @@ use super::job::Job;
 use super::results::BatchResults;
 use crate::server::{AttachRequest, ServeRequest};
 
-/// Jobs, and how to run them.
+/// Request for a batch: jobs, and how to run them.
 ///
 /// ```
 /// use opencode_tokio::batch::{BatchResults, Budget};
@@ -25,40 +25,43 @@ use crate::server::{AttachRequest, ServeRequest};
 pub struct BatchRequest {
     /// The jobs, in the order in which they begin.
     pub jobs: Vec<Job>,
-    /// How many at once, what they may use, and when a server is given up. The seed is replaced by one of ours.
+    /// Concurrency, budget and limits of servers. The seed is replaced by a random one.
     pub settings: BatchSettings,
-    /// Where they run. Default: on servers that are started for them.
+    /// Servers of the jobs. Default: servers that are started for the batch.
     pub servers: BatchServers,
-    /// Where results are written to as they come. Default: nowhere.
+    /// File for results as they come. Default: no file.
     pub results: Option<BatchResults>,
-    /// Whether the report has what every job said and did ([`JobReport::turns`](super::JobReport::turns)). The events
-    /// and the records have it anyway, as far as they go. Default: [`Retention::Keep`].
+    /// Retention of the turns of every job in the report
+    /// ([`JobReport::turns`](super::JobReport::turns)). Events and records are complete in any
+    /// case. Default: [`Retention::Keep`].
     pub turns: Retention,
 }
 
-/// Where the jobs of a batch run.
+/// Servers of a batch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum BatchServers {
-    /// On these, which run already. What a job needs a server of its own for is refused.
+    /// The jobs run on running servers. A setting of a job that a server takes at its start only is
+    /// refused ([`JobError::Setting`](super::JobError::Setting)).
     Given(Vec<GivenServer>),
-    /// On servers that are started like this, as many as the configurations of the jobs need. Their configuration
-    /// takes the place of the one in here.
+    /// Servers are started with this request, as many as the configurations of the jobs need. The
+    /// configuration of the jobs replaces that of the request.
     Started(Box<ServeRequest>),
 }
 
-/// A server that runs already, and its part of a batch. The sessions of the jobs stay there.
+/// A running server, and its part of a batch. The sessions of the jobs stay on the server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GivenServer {
-    /// Where it is.
+    /// Address of the server.
     pub attach: AttachRequest,
-    /// How many jobs it takes at once. Default: 8.
+    /// Jobs that run on the server at the same time. Default: 8.
     pub jobs_max: NonZeroUsize,
 }
 
 impl BatchRequest {
-    /// These jobs, with the defaults for everything else. What can be a prompt can be a job.
+    /// Creates a request for these jobs, with the defaults for everything else. Anything that
+    /// becomes a prompt becomes a job.
     pub fn new<J: Into<Job>>(jobs: impl IntoIterator<Item = J>) -> Self {
         Self {
             jobs: jobs.into_iter().map(Into::into).collect(),
@@ -69,14 +72,14 @@ impl BatchRequest {
         }
     }
 
-    /// With this configuration for each of the jobs.
+    /// Sets the configuration of every job.
     #[must_use]
     pub fn with_config(mut self, config: &RunConfig) -> Self {
         self.jobs.iter_mut().for_each(|job| job.config.clone_from(config));
         self
     }
 
-    /// In this project, each of the jobs.
+    /// Sets the directory of every job.
     #[must_use]
     pub fn with_directory(mut self, directory: impl AsRef<Path>) -> Self {
         let directory = directory.as_ref();
@@ -84,45 +87,48 @@ impl BatchRequest {
         self
     }
 
-    /// With this many jobs at once.
+    /// Sets the number of jobs that run at the same time.
     ///
     /// # Panics
     ///
-    /// When that is none.
+    /// Panics for 0.
     #[must_use]
     pub fn with_concurrency(mut self, concurrency: usize) -> Self {
         self.settings.concurrency =
-            NonZeroUsize::new(concurrency).expect("a batch with no job at once has no end");
+            NonZeroUsize::new(concurrency).expect("at least one job at a time");
         self
     }
 
-    /// With this budget.
+    /// Sets the budget of [`settings`](Self::settings).
+    ///
+    /// With [`BatchResults::resume`], the spend of earlier batches counts:
+    /// see [`BatchResults::budget_scope`].
     #[must_use]
     pub fn with_budget(mut self, budget: Budget) -> Self {
         self.settings.budget = budget;
         self
     }
 
-    /// With these settings.
+    /// Sets [`settings`](Self::settings).
     #[must_use]
     pub fn with_settings(self, settings: BatchSettings) -> Self {
         Self { settings, ..self }
     }
 
-    /// On servers that are started like this.
+    /// Starts servers with this request.
     #[must_use]
     pub fn with_serve(self, serve: ServeRequest) -> Self {
         Self { servers: BatchServers::Started(Box::new(serve)), ..self }
     }
 
-    /// On these servers, which run already.
+    /// Uses running servers.
     #[must_use]
     pub fn with_servers<S: Into<GivenServer>>(self, servers: impl IntoIterator<Item = S>) -> Self {
         let servers = servers.into_iter().map(Into::into).collect();
         Self { servers: BatchServers::Given(servers), ..self }
     }
 
-    /// With results written to a file.
+    /// Sets [`results`](Self::results).
     #[must_use]
     pub fn with_results(self, results: BatchResults) -> Self {
         Self { results: Some(results), ..self }
@@ -136,7 +142,7 @@ impl BatchRequest {
 }
 
 impl GivenServer {
-    /// The server there.
+    /// Creates a server at this address.
     pub fn new(attach: impl Into<AttachRequest>) -> Self {
         let jobs_max = NonZeroUsize::new(8).expect("8 is not 0");
         Self { attach: attach.into(), jobs_max }

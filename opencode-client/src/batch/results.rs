@@ -1,59 +1,85 @@
-//! The results of a batch, written as they come, and read by the batch that goes on where another was broken off.
+//! The results file of a batch, which later batches resume from.
 
-use std::collections::BTreeMap;
+mod line;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::record::{JobRecord, Line, Standing};
+use opencode_proto::{ResumeIndex, ResumePolicy, ResumeRules, SessionId, Spend};
+
+use super::record::JobRecord;
 use crate::runtime::Runtime;
 use crate::runtime::blocking::unblock;
 use crate::runtime::describe::debug_as_chain;
 
-/// A file that gets the results of a batch as they come, as JSON lines.
+use line::ResultsLine;
+
+/// File with the results of a batch, as JSON lines.
 ///
-/// When a prompt is about to be sent, a line says so (`"type":"started"`); when a job is over, its [`JobRecord`] follows
-/// (`"type":"ended"`). Each line is in the hands of the system before anything else happens with the job. So after the
-/// program was killed, what is in the file is true, and at most its last line is not whole.
+/// A line with `"type":"started"` precedes every prompt. A line with `"type":"ended"` follows the
+/// end of a job and holds its [`JobRecord`]. The operating system has each line before anything
+/// else happens to the job, so that the file of a killed program is true, except for an incomplete
+/// last line.
 ///
-/// The file holds answers: a new one is readable by its owner only. Two batches cannot write to one at once.
+/// The file holds answers: only its owner can read a new file. Two batches cannot write to one file
+/// at the same time.
 ///
-/// # Going on
+/// # Resuming
 ///
-/// With [`resume`](Self::resume), jobs that the file has an end of are not run again; they end at once, as the
-/// file says. A job is known by its id and by its [fingerprint](JobRecord::fingerprint), so that a changed prompt is a new
-/// job. What to do with those that failed, and with those that were broken off in the middle, can be said.
+/// With [`resume`](Self::resume), jobs with an end in the file are not run again; they end at once,
+/// as the file says. The first event of the batch,
+/// [`BatchEvent::Resumed`](super::BatchEvent::Resumed), counts the jobs that are kept, and those
+/// that are run because they are new, because the rules ask for that, or because they have changed.
+///
+/// A job is recognised by id and [fingerprint](JobRecord::fingerprint). The fingerprint covers
+/// everything that makes another answer: the prompt with attached files and their contents,
+/// directory, agent, model, variant, command, configuration, environment, isolation, `--auto` and
+/// `--pure`, the policy, and the schema of the answer. The contents of the project do not count,
+/// nor do deadlines, retries and titles. [`Job::with_key`](super::Job::with_key) replaces the
+/// fingerprint by a name. A structured answer that does not fit the job's schema any more is never
+/// kept.
+///
+/// # Budget
+///
+/// The spend of all jobs that ended in earlier batches counts for the [`Budget`](super::Budget), so
+/// that a batch which is resumed after each interruption stays within its limit; see
+/// [`budget_scope`](Self::budget_scope). The file does not know the spend of a job that was
+/// interrupted with its program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchResults {
-    /// The file. Its directory has to exist.
+    /// Path of the file, in a directory that exists.
     pub path: PathBuf,
-    /// What becomes of jobs that failed by themselves. Default: [`Earlier::Keep`].
-    pub failed: Earlier,
-    /// What becomes of jobs that were broken off after their prompt was sent, perhaps: by the end of the program, of their
-    /// server, or of the batch. What they did until then would be done, and paid, twice. Default: [`Earlier::Keep`].
-    pub broken: Earlier,
-    mode: Mode,
+    /// Treatment of jobs that failed by themselves. Default: [`ResumePolicy::Keep`].
+    pub failed: ResumePolicy,
+    /// Treatment of jobs that were interrupted after their prompt was sent, or may have been: by
+    /// the end of the program, of the server, or of the batch. Running them again does, and pays,
+    /// the same work twice. Default: [`ResumePolicy::Keep`].
+    pub broken: ResumePolicy,
+    /// Batches whose spend counts for the budget. Default: [`BudgetScope::AllBatches`].
+    pub budget_scope: BudgetScope,
+    mode: ResultsMode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+enum ResultsMode {
     New,
     Resume,
 }
 
-/// What becomes of a job that an earlier batch has run.
+/// Batches whose spend counts for the budget of a batch that resumes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Earlier {
-    /// It ends as it did then.
+pub enum BudgetScope {
+    /// The spend in the results file counts as well.
     #[default]
-    Keep,
-    /// It is run again.
-    RunAgain,
+    AllBatches,
+    /// Only the spend of the batch itself counts.
+    ThisBatch,
 }
 
-/// Why results cannot be written or read.
+/// Error of a results file.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultsError {
@@ -63,44 +89,44 @@ pub enum ResultsError {
         /// The file.
         path: PathBuf,
     },
-    /// A line is none of ours, and it is not the last one.
-    #[error("line {line} of {} is no result", path.display())]
+    /// A line before the last one is no result.
+    #[error("cannot read line {line} of {}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Which line, from 1.
+        /// Number of the line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// Error of the line.
         source: serde_json::Error,
     },
-    /// The file has something in it, and nobody said that the batch should go on from there.
-    #[error("{} has results in it already", path.display())]
+    /// The file is not empty, and the batch does not resume.
+    #[error("{} is not empty", path.display())]
     NotEmpty {
         /// The file.
         path: PathBuf,
     },
-    /// The file cannot be opened or made.
-    #[error("cannot open the results {}", path.display())]
+    /// The file cannot be opened or created.
+    #[error("cannot open {}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// What is in the file cannot be read.
-    #[error("cannot read the results {}", path.display())]
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// A result could not be written.
-    #[error("cannot write to the results {}", path.display())]
+    #[error("cannot write to {}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
@@ -108,77 +134,84 @@ pub enum ResultsError {
 debug_as_chain!(ResultsError);
 
 impl BatchResults {
-    /// A file that is new, or empty.
+    /// Creates the results of a new batch, in a file that does not exist or is empty.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        let (failed, broken) = (Earlier::Keep, Earlier::Keep);
-        Self { path: path.into(), failed, broken, mode: Mode::New }
+        Self {
+            path: path.into(),
+            failed: ResumePolicy::Keep,
+            broken: ResumePolicy::Keep,
+            budget_scope: BudgetScope::AllBatches,
+            mode: ResultsMode::New,
+        }
     }
 
-    /// A file to go on with. One that is not there is made.
+    /// Creates the results of a batch that resumes from a file. A missing file is created.
     pub fn resume(path: impl Into<PathBuf>) -> Self {
-        Self { mode: Mode::Resume, ..Self::new(path) }
+        Self { mode: ResultsMode::Resume, ..Self::new(path) }
     }
 
     /// Sets [`failed`](Self::failed).
     #[must_use]
-    pub fn with_failed(self, failed: Earlier) -> Self {
+    pub fn with_failed(self, failed: ResumePolicy) -> Self {
         Self { failed, ..self }
     }
 
     /// Sets [`broken`](Self::broken).
     #[must_use]
-    pub fn with_broken(self, broken: Earlier) -> Self {
+    pub fn with_broken(self, broken: ResumePolicy) -> Self {
         Self { broken, ..self }
     }
 
-    /// Whether a job that ended like this stays as it is.
-    pub(super) fn keeps(&self, standing: Standing) -> bool {
-        match standing {
-            Standing::Completed => true,
-            Standing::Failed => self.failed == Earlier::Keep,
-            Standing::Broken => self.broken == Earlier::Keep,
-            Standing::NotBegun => false,
-        }
+    /// Sets [`budget_scope`](Self::budget_scope).
+    #[must_use]
+    pub fn with_budget_scope(self, budget_scope: BudgetScope) -> Self {
+        Self { budget_scope, ..self }
+    }
+
+    pub(super) fn rules(&self) -> ResumeRules {
+        ResumeRules { failed: self.failed, broken: self.broken }
+    }
+
+    pub(super) fn may_resume(&self) -> bool {
+        self.mode == ResultsMode::Resume
     }
 }
 
-/// What an earlier batch has written.
+/// Content of a results file.
 #[derive(Debug, Default)]
-pub(super) struct Past {
-    /// The last that is known of each job: its record, or that it was begun.
-    jobs: BTreeMap<(String, String), Option<JobRecord>>,
+pub(super) struct ResultsContent {
+    pub(super) index: ResumeIndex<JobRecord>,
+    /// Spend of all jobs that have ended, each time they did.
+    pub(super) spent: Spend,
 }
 
-impl Past {
-    /// The last that is known of a job: `None`, nothing; `Some(None)`, that it was begun.
-    pub(super) fn of(&self, job: &str, fingerprint: &str) -> Option<Option<&JobRecord>> {
-        self.jobs.get(&(job.to_owned(), fingerprint.to_owned())).map(Option::as_ref)
-    }
-
-    fn add(&mut self, line: Line) {
+impl ResultsContent {
+    fn add(&mut self, line: ResultsLine<'static>) {
         match line {
-            Line::Started { job, fingerprint, .. } => {
-                self.jobs.insert((job, fingerprint), None);
+            ResultsLine::Started { job, fingerprint, .. } => {
+                self.index.add_started(&job, &fingerprint);
             }
-            Line::Ended(record) => {
-                let key = (record.job.clone(), record.fingerprint.clone());
-                self.jobs.insert(key, Some(*record));
+            ResultsLine::Ended(record) => {
+                let record = record.into_owned();
+                self.spent += record.spend;
+                let (job, fingerprint) = (record.job.clone(), record.fingerprint.clone());
+                self.index.add_ended(&job, &fingerprint, record.status, record);
             }
         }
     }
 }
 
-/// An open file of results. Clones share it.
+/// An open results file. Clones share the file.
 #[derive(Clone, Debug)]
 pub(super) struct ResultsFile {
     path: PathBuf,
-    /// `None` after a failure: what follows one that is not whole would be lost with it.
-    file: Arc<Mutex<Option<Locked>>>,
+    /// `None` after a failure: lines after an incomplete line would be lost with that line.
+    file: Arc<Mutex<Option<LockedFile>>>,
 }
 
 impl ResultsFile {
-    /// Opens the file and reads what is in it. Blocks.
-    pub(super) fn open(results: &BatchResults) -> Result<(Self, Past), ResultsError> {
+    /// Opens the file and reads its content. Blocks.
+    pub(super) fn open(results: &BatchResults) -> Result<(Self, ResultsContent), ResultsError> {
         let path = results.path.clone();
         let mut options = OpenOptions::new();
         options.create(true).read(true).append(true);
@@ -187,45 +220,68 @@ impl ResultsFile {
         let file = options
             .open(&path)
             .map_err(|source| ResultsError::Open { path: path.clone(), source })?;
-        let mut locked = Locked::new(file, &path)?;
+        let mut locked = LockedFile::new(file, &path)?;
         let file = &mut locked.0;
         let mut text = Vec::new();
-        let unreadable = |source| ResultsError::Read { path: path.clone(), source };
-        // A device or a pipe has no past, and may have no end.
-        if file.metadata().map_err(unreadable)?.is_file() {
-            file.read_to_end(&mut text).map_err(unreadable)?;
+        let read_error = |source| ResultsError::Read { path: path.clone(), source };
+        // A device or a pipe has nothing to resume from, and may have no end.
+        if file.metadata().map_err(read_error)?.is_file() {
+            file.read_to_end(&mut text).map_err(read_error)?;
         }
-        if results.mode == Mode::New && !text.is_empty() {
+        if results.mode == ResultsMode::New && !text.is_empty() {
             return Err(ResultsError::NotEmpty { path });
         }
-        let (past, whole) = read(&text, &path)?;
-        let cut = |source| ResultsError::Write { path: path.clone(), source };
-        if whole < text.len() {
-            file.set_len(whole as u64).map_err(cut)?;
-            file.seek(SeekFrom::End(0)).map_err(cut)?;
+        let (content, complete_size) = read(&text, &path)?;
+        let write_error = |source| ResultsError::Write { path: path.clone(), source };
+        if complete_size < text.len() {
+            file.set_len(complete_size as u64).map_err(write_error)?;
+            file.seek(SeekFrom::End(0)).map_err(write_error)?;
         }
-        Ok((Self { path, file: Arc::new(Mutex::new(Some(locked))) }, past))
+        Ok((Self { path, file: Arc::new(Mutex::new(Some(locked))) }, content))
     }
 
-    /// Writes a line.
+    /// Writes that the prompt of a job is about to be sent.
     ///
     /// # Errors
     ///
-    /// Once: after the first failure nothing is written any more, and that is no new error.
-    pub(super) async fn write(
+    /// An error once: after the first failure nothing is written, and no further error is returned.
+    pub(super) async fn write_started(
         &self,
         runtime: &Arc<dyn Runtime>,
-        line: &Line,
+        record: &JobRecord,
+        attempt: u32,
+        session: SessionId,
     ) -> Result<(), ResultsError> {
-        let mut text = serde_json::to_vec(line).expect("strings, numbers and JSON");
-        text.push(b'\n');
+        let (job, fingerprint) = (record.job.clone(), record.fingerprint.clone());
+        self.write(runtime, &ResultsLine::Started { job, fingerprint, attempt, session }).await
+    }
+
+    /// Writes the end of a job.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`write_started`](Self::write_started).
+    pub(super) async fn write_ended(
+        &self,
+        runtime: &Arc<dyn Runtime>,
+        record: &JobRecord,
+    ) -> Result<(), ResultsError> {
+        self.write(runtime, &ResultsLine::ended(record)).await
+    }
+
+    async fn write(
+        &self,
+        runtime: &Arc<dyn Runtime>,
+        line: &ResultsLine<'_>,
+    ) -> Result<(), ResultsError> {
+        let text = line.text();
         let results = self.clone();
         unblock(runtime, move || results.write_now(&text)).await
     }
 
     fn write_now(&self, text: &[u8]) -> Result<(), ResultsError> {
         let mut slot = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Locked(file)) = slot.as_mut() else { return Ok(()) };
+        let Some(LockedFile(file)) = slot.as_mut() else { return Ok(()) };
         file.write_all(text).map_err(|source| {
             *slot = None;
             ResultsError::Write { path: self.path.clone(), source }
@@ -233,31 +289,31 @@ impl ResultsFile {
     }
 }
 
-/// Reads the whole lines, and says where they end.
-fn read(text: &[u8], path: &Path) -> Result<(Past, usize), ResultsError> {
-    let mut past = Past::default();
-    let mut at = 0;
+/// Reads the complete lines, and returns their size.
+fn read(text: &[u8], path: &Path) -> Result<(ResultsContent, usize), ResultsError> {
+    let mut content = ResultsContent::default();
+    let mut size = 0;
     for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        // What was being written when the program was killed.
+        // The program was killed while it wrote this line.
         if !line.ends_with(b"\n") {
             break;
         }
-        let line = Line::read(line).map_err(|source| ResultsError::Malformed {
+        let number = index + 1;
+        content.add(ResultsLine::read(line).map_err(|source| ResultsError::Malformed {
             path: path.to_owned(),
-            line: index + 1,
+            line: number,
             source,
-        })?;
-        past.add(line);
-        at += text[at..].iter().position(|byte| *byte == b'\n').expect("it ends with one") + 1;
+        })?);
+        size += line.len();
     }
-    Ok((past, at))
+    Ok((content, size))
 }
 
-/// A file that nobody else may write to.
+/// A file that is locked against other batches.
 #[derive(Debug)]
-struct Locked(File);
+struct LockedFile(File);
 
-impl Locked {
+impl LockedFile {
     #[cfg(unix)]
     fn new(file: File, path: &Path) -> Result<Self, ResultsError> {
         use rustix::fs::{FlockOperation, flock};
@@ -265,7 +321,7 @@ impl Locked {
 
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => Err(ResultsError::InUse { path: path.to_owned() }),
-            // Not every file system can do it, and one that cannot is no reason to refuse.
+            // Some file systems have no locks, which is no reason to refuse them.
             Ok(()) | Err(_) => Ok(Self(file)),
         }
     }
@@ -276,14 +332,14 @@ impl Locked {
     }
 }
 
-/// A process that is just being started by another thread has the file open as well, for a moment: to close it would leave
-/// it locked until then.
+/// Closing is not enough: a process that another thread starts right now has the file open as well,
+/// which would stay locked until the program of that process begins.
 #[cfg(unix)]
-impl Drop for Locked {
+impl Drop for LockedFile {
     fn drop(&mut self) {
         use rustix::fs::{FlockOperation, flock};
 
-        // What could not be locked cannot be unlocked.
+        // A file that could not be locked cannot be unlocked.
         let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }

@@ -1,4 +1,4 @@
-//! The servers of a batch: how they come, and how they go.
+//! The servers of a batch: start, end, and memory.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,59 +12,73 @@ use crate::runtime::wait::{First, race};
 use crate::server::life::ServerExit;
 use crate::server::{self, AttachRequest, ServeRequest, Server, StopError};
 
-/// A server, or one that will be.
-pub(super) struct Slot {
-    /// Set when it is not needed any more.
-    pub(super) dismissed: Arc<Latch<()>>,
-    pub(super) server: Option<Server>,
-    /// Why it failed, once that is told.
-    pub(super) fault: Arc<Latch<String>>,
+/// A server of a batch, until the server is gone.
+pub(super) enum BatchServer {
+    /// Jobs can use the server.
+    Ready {
+        server: Server,
+        /// Set with the reason when the server is given up.
+        fault: Arc<Latch<String>>,
+    },
+    /// The server is being started or reached. Setting the latch ends the attempt.
+    Starting(Arc<Latch<()>>),
+    /// The server is being stopped.
+    Stopping,
 }
 
-/// How to get a server.
-pub(super) enum Source {
+/// Origin of a server.
+pub(super) enum ServerSource {
     Attach(Box<AttachRequest>),
     Serve(Box<ServeRequest>),
 }
 
-/// What became of a server.
+/// Result of a task about a server.
 pub(super) enum ServerDone {
-    /// It takes jobs.
-    Ready(ServerNo, Server),
-    /// It could not be had.
-    Failed(ServerNo, ServerFault),
-    /// Its process has ended, whyever.
+    /// The process has ended, for any reason.
     Exited(ServerNo, String),
-    /// It is gone.
+    /// The server could not be started or reached.
+    Failed(ServerNo, ServerFault),
+    /// The server takes jobs.
+    Ready(ServerNo, Server),
+    /// The server is gone.
     Stopped(ServerNo, Option<Box<StopError>>),
 }
 
-/// Why a server could not be had.
+/// Error of a server that could not be started or reached.
 pub(super) struct ServerFault {
     pub(super) reason: String,
-    /// Whether it may be had later.
-    pub(super) is_passing: bool,
+    pub(super) outlook: ServerOutlook,
+}
+
+/// Prospect of another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServerOutlook {
+    /// Another try would fail alike.
+    Permanent,
+    /// Another try may succeed.
+    Temporary,
 }
 
 impl ServerFault {
-    fn new(error: &dyn Error, is_passing: bool) -> Self {
-        Self { reason: describe(error), is_passing }
+    fn new(error: &dyn Error, may_pass: bool) -> Self {
+        let outlook = if may_pass { ServerOutlook::Temporary } else { ServerOutlook::Permanent };
+        Self { reason: describe(error), outlook }
     }
 }
 
-/// Starts or reaches a server, unless it is dismissed before.
+/// Starts or reaches a server, unless the latch is set before.
 pub(super) async fn begin(
     host: Arc<Host>,
     no: ServerNo,
-    source: Source,
+    source: ServerSource,
     dismissed: Arc<Latch<()>>,
 ) -> ServerDone {
     let begun = async {
         match source {
-            Source::Attach(request) => server::attach(host, *request)
+            ServerSource::Attach(request) => server::attach(host, *request)
                 .await
                 .map_err(|error| ServerFault::new(&error, error.is_passing())),
-            Source::Serve(request) => server::serve(host, *request)
+            ServerSource::Serve(request) => server::serve(host, *request)
                 .await
                 .map_err(|error| ServerFault::new(&error, error.is_passing())),
         }
@@ -76,7 +90,7 @@ pub(super) async fn begin(
     }
 }
 
-/// Waits for the end of a server that was started. Does not keep it alive.
+/// Waits for the end of a started server. Does not keep the server alive.
 pub(super) async fn watch(no: ServerNo, exit: ServerExit) -> ServerDone {
     ServerDone::Exited(no, exit.exited().await.end.to_string())
 }
@@ -85,7 +99,7 @@ pub(super) async fn stop(no: ServerNo, server: Server) -> ServerDone {
     ServerDone::Stopped(no, server.stop().await.err().map(Box::new))
 }
 
-/// How much memory a process takes, in bytes; `None` where nobody can tell. Blocks.
+/// Returns the memory of a process in bytes; `None` on systems that do not show it. Blocks.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn resident_size(process_id: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process_id}/status")).ok()?;
@@ -101,7 +115,7 @@ pub(super) fn resident_size(_: u32) -> Option<u64> {
 
 #[cfg(all(test, target_os = "linux"))]
 #[test]
-fn this_process_takes_some_memory() {
+fn the_memory_of_this_process_is_known() {
     let size = resident_size(std::process::id()).expect("this process runs");
     assert!((1 << 20..1 << 40).contains(&size), "{size} bytes");
     assert_eq!(resident_size(u32::MAX), None);

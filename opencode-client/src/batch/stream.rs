@@ -1,70 +1,81 @@
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use futures_core::Stream;
-use opencode_proto::{BatchCounts, Spend};
+use opencode_proto::{BatchCounts, Retention, Spend};
 
+use super::driver::{BatchDriver, BatchProgress};
 use super::error::BatchError;
 use super::event::BatchEvent;
 use super::plan::{Plan, plan};
 use super::report::BatchReport;
 use super::request::{BatchRequest, BatchServers};
-use super::running::{Progress, Running};
 use crate::process::host::Host;
 use crate::runtime::cancel::{CancelHandle, CancelSignal};
 
-/// What happens in a batch, as it happens.
+/// Events of a batch, as they happen.
 ///
-/// The stream ends when all jobs have ended and no server is left; [`outcome`](Self::outcome) has everything. It drives
-/// the batch only while it is polled.
+/// The stream ends when all jobs have ended and no server is left; [`outcome`](Self::outcome)
+/// returns the report. The batch makes progress only while the stream is polled.
 ///
 /// # Cancel safety
 ///
-/// Waiting for the next event loses nothing when it is cancelled. Dropping the stream ends the servers that were started
-/// for it, with everything that their tools started, before the drop returns; on others it aborts what runs, in the
-/// background. [`cancel`](Self::cancel) and then waiting for the outcome tells what was done.
+/// Cancelling the wait for the next event loses nothing. Dropping the stream ends the servers that
+/// were started for the batch, with everything that their tools started, before the drop returns;
+/// on given servers it aborts the running turns in the background. To learn the results of a batch
+/// that is broken off, call [`cancel`](Self::cancel) and wait for the outcome.
 #[must_use = "a batch does nothing unless it is polled"]
 pub struct BatchStream {
     host: Arc<Host>,
-    phase: Phase,
-    is_cancelled: bool,
+    phase: BatchPhase,
     cancel: CancelSignal,
 }
 
-type Planning = Pin<Box<dyn Future<Output = Result<(Plan, BatchServers), BatchError>> + Send>>;
+type BatchPlanning = Pin<Box<dyn Future<Output = Result<(Plan, BatchServers), BatchError>> + Send>>;
 
-enum Phase {
-    Created(Box<BatchRequest>),
-    Planning { planning: Planning, begun: Instant, turns: opencode_proto::Retention },
-    Running(Box<Running>),
+enum BatchPhase {
+    Created(Box<BatchRequest>, BatchIntent),
+    Planning { planning: BatchPlanning, begun: Instant, turns: Retention, intent: BatchIntent },
+    Running(Box<BatchDriver>),
     Ended(Box<Result<BatchReport, BatchError>>),
     Taken,
 }
 
+/// Intent of the caller before a batch runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BatchIntent {
+    Cancel,
+    Run,
+}
+
 impl BatchStream {
     pub(crate) fn new(host: Arc<Host>, request: BatchRequest) -> Self {
-        let phase = Phase::Created(Box::new(request));
-        Self { host, phase, is_cancelled: false, cancel: CancelSignal::new() }
+        let phase = BatchPhase::Created(Box::new(request), BatchIntent::Run);
+        Self { host, phase, cancel: CancelSignal::new() }
     }
 
-    /// The next event, `None` when there are no more.
+    /// Waits for the next event; `None` after the last one.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     pub async fn next_event(&mut self) -> Option<BatchEvent> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// Begins no more jobs, and aborts those that run. The stream goes on until they have ended.
+    /// Begins no more jobs, and aborts those that run. The stream continues until they have ended.
     pub fn cancel(&mut self) {
-        self.is_cancelled = true;
-        if let Phase::Running(running) = &mut self.phase {
-            running.cancel();
+        match &mut self.phase {
+            BatchPhase::Created(_, intent) | BatchPhase::Planning { intent, .. } => {
+                *intent = BatchIntent::Cancel;
+            }
+            BatchPhase::Running(driver) => driver.cancel(),
+            BatchPhase::Ended(_) | BatchPhase::Taken => {}
         }
     }
 
@@ -73,42 +84,49 @@ impl BatchStream {
         self.cancel.handle()
     }
 
-    /// What all jobs have used so far.
+    /// Returns the spend of all jobs so far, without earlier batches.
     pub fn spend(&self) -> Spend {
         match &self.phase {
-            Phase::Running(running) => running.spend(),
-            Phase::Ended(result) => match &**result {
+            BatchPhase::Running(driver) => driver.spend(),
+            BatchPhase::Ended(result) => match &**result {
                 Ok(report) => report.spend,
                 Err(error) => error.report().map(|report| report.spend).unwrap_or_default(),
             },
-            Phase::Created(_) | Phase::Planning { .. } | Phase::Taken => Spend::default(),
+            BatchPhase::Created(..) | BatchPhase::Planning { .. } | BatchPhase::Taken => {
+                Spend::default()
+            }
         }
     }
 
-    /// How many jobs are in which state; `None` before the batch begins and after its end.
+    /// Returns the number of jobs in each state; `None` before the batch begins and after its end.
     pub fn counts(&self) -> Option<BatchCounts> {
         match &self.phase {
-            Phase::Running(running) => Some(running.counts()),
-            Phase::Created(_) | Phase::Planning { .. } | Phase::Ended(_) | Phase::Taken => None,
+            BatchPhase::Running(driver) => Some(driver.counts()),
+            BatchPhase::Created(..)
+            | BatchPhase::Planning { .. }
+            | BatchPhase::Ended(_)
+            | BatchPhase::Taken => None,
         }
     }
 
-    /// Waits for the end of the batch, dropping the events that nobody took.
+    /// Waits for the end of the batch, and drops the events until then.
     ///
     /// # Errors
     ///
-    /// When the batch could not be begun, or its results not be written. That jobs fail is in the report.
+    /// [`BatchError`] when the batch could not begin, or its results could not be written. Failed
+    /// jobs are in the report.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future is dropping the stream.
+    /// Dropping the future drops the stream.
     pub async fn outcome(mut self) -> Result<BatchReport, BatchError> {
         while self.next_event().await.is_some() {}
-        match std::mem::replace(&mut self.phase, Phase::Taken) {
-            Phase::Ended(result) => *result,
-            Phase::Created(_) | Phase::Planning { .. } | Phase::Running(_) | Phase::Taken => {
-                unreachable!("the events have ended")
-            }
+        match mem::replace(&mut self.phase, BatchPhase::Taken) {
+            BatchPhase::Ended(result) => *result,
+            BatchPhase::Created(..)
+            | BatchPhase::Planning { .. }
+            | BatchPhase::Running(_)
+            | BatchPhase::Taken => unreachable!("the events have ended"),
         }
     }
 
@@ -118,36 +136,42 @@ impl BatchStream {
         }
         loop {
             match &mut self.phase {
-                Phase::Created(_) => {
-                    let Phase::Created(request) = std::mem::replace(&mut self.phase, Phase::Taken)
-                    else {
-                        unreachable!("it was just looked at")
-                    };
-                    let begun = self.host.runtime.now();
-                    let (host, turns) = (Arc::clone(&self.host), request.turns);
-                    let planning = Box::pin(async move { plan(&host, *request, begun).await });
-                    self.phase = Phase::Planning { planning, begun, turns };
-                }
-                Phase::Planning { planning, begun, turns } => {
+                BatchPhase::Created(..) => self.begin(),
+                BatchPhase::Planning { planning, begun, turns, intent } => {
                     let planned = ready!(planning.as_mut().poll(cx));
                     self.phase = match planned {
                         Ok((plan, servers)) => {
                             let host = Arc::clone(&self.host);
-                            let mut running = Running::new(host, plan, servers, *turns, *begun);
-                            if self.is_cancelled {
-                                running.cancel();
+                            let mut driver = BatchDriver::new(host, plan, servers, *turns, *begun);
+                            if *intent == BatchIntent::Cancel {
+                                driver.cancel();
                             }
-                            Phase::Running(Box::new(running))
+                            BatchPhase::Running(Box::new(driver))
                         }
-                        Err(error) => Phase::Ended(Box::new(Err(error))),
+                        Err(error) => BatchPhase::Ended(Box::new(Err(error))),
                     };
                 }
-                Phase::Running(running) => match ready!(running.poll_progress(cx)) {
-                    Progress::Event(event) => return Poll::Ready(Some(event)),
-                    Progress::Finished(result) => self.phase = Phase::Ended(result),
+                BatchPhase::Running(driver) => match ready!(driver.poll_progress(cx)) {
+                    BatchProgress::Event(event) => return Poll::Ready(Some(event)),
+                    BatchProgress::Finished(result) => self.phase = BatchPhase::Ended(result),
                 },
-                Phase::Ended(_) | Phase::Taken => return Poll::Ready(None),
+                BatchPhase::Ended(_) | BatchPhase::Taken => return Poll::Ready(None),
             }
+        }
+    }
+
+    fn begin(&mut self) {
+        match mem::replace(&mut self.phase, BatchPhase::Taken) {
+            BatchPhase::Created(request, intent) => {
+                let begun = self.host.runtime.now();
+                let (host, turns) = (Arc::clone(&self.host), request.turns);
+                let planning = Box::pin(async move { plan(&host, *request, begun).await });
+                self.phase = BatchPhase::Planning { planning, begun, turns, intent };
+            }
+            phase @ (BatchPhase::Planning { .. }
+            | BatchPhase::Running(_)
+            | BatchPhase::Ended(_)
+            | BatchPhase::Taken) => self.phase = phase,
         }
     }
 }
@@ -173,10 +197,10 @@ impl IntoFuture for BatchStream {
 impl fmt::Debug for BatchStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match &self.phase {
-            Phase::Created(_) => "created",
-            Phase::Planning { .. } => "planning",
-            Phase::Running(_) => "running",
-            Phase::Ended(_) | Phase::Taken => "ended",
+            BatchPhase::Created(..) => "created",
+            BatchPhase::Planning { .. } => "planning",
+            BatchPhase::Running(_) => "running",
+            BatchPhase::Ended(_) | BatchPhase::Taken => "ended",
         };
         f.debug_struct("BatchStream")
             .field("phase", &phase)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use opencode_proto::ReadinessCheck;
+
 use crate::http::{Endpoint, Http};
 use crate::process::host::Host;
 use crate::runtime::wait::{Elapsed, within};
@@ -17,8 +19,8 @@ pub(crate) async fn attach(host: Arc<Host>, request: AttachRequest) -> Result<Se
     // The endpoint's form of the URL has no password.
     let url = endpoint.to_string();
     let http = Http::new(Arc::clone(&host.runtime), endpoint, limits);
-    let checked =
-        within(&*host.runtime, Some(start_limit), health::version(&http, directory.as_deref()));
+    let check = health::check(&http, directory.as_deref(), ReadinessCheck::Health);
+    let checked = within(&*host.runtime, Some(start_limit), check);
     match checked.await {
         Ok(Ok(version)) => {
             let host = Arc::clone(&host);

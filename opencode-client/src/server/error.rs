@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use opencode_config::RunConfigError;
-use opencode_proto::ServeOutcome;
+use opencode_proto::{HealthError, ServeOutcome};
 
-use crate::http::{CallError, UrlError};
+use crate::http::UrlError;
 use crate::process::binary::BinaryNotFound;
 use crate::process::launch::LaunchPlanError;
 use crate::process::launch::SpawnError;
@@ -211,25 +211,5 @@ impl AttachError {
             Self::TimedOut { .. } | Self::Unhealthy { .. } => true,
             Self::Unauthorized { .. } | Self::Url(_) => false,
         }
-    }
-}
-
-/// An error of the health check of a server.
-#[derive(thiserror::Error)]
-#[non_exhaustive]
-pub enum HealthError {
-    /// A read-only request to the server failed.
-    #[error(transparent)]
-    Call(Box<CallError>),
-    /// The server reported that it is not healthy.
-    #[error("the server says that it is not healthy")]
-    Unhealthy,
-}
-
-debug_as_chain!(HealthError);
-
-impl From<CallError> for HealthError {
-    fn from(error: CallError) -> Self {
-        Self::Call(Box::new(error))
     }
 }

@@ -2,15 +2,17 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use opencode_config::{Credentials, LogLevel, LogOutput, RunConfig, ServeFlags};
+use opencode_config::{
+    Credentials, FlagValue, LogLevel, LogOutput, RunConfig, RunFlags, ServeFlags,
+};
 use opencode_proto::{HubSettings, ServeSettings};
 
 use crate::http::HttpLimits;
 use crate::process::startup_retry::StartupRetry;
 
-/// A server to start. The default is a server on a free port of this machine, with a random password
-/// and private directories. The password is in the environment of the server, so tools, plugins and
-/// MCP servers that OpenCode starts can read it, and use the whole API with it.
+/// A server to start. The default is a server on a free port of this machine, with a random
+/// password and private directories. The password is in the environment of the server, so tools,
+/// plugins and MCP servers that OpenCode starts can read it, and use the whole API with it.
 ///
 /// ```
 /// use opencode_tokio::{Permissions, RunConfig, ServeRequest};
@@ -240,4 +242,24 @@ pub(crate) fn needs_its_own(config: &RunConfig) -> Option<&'static str> {
         ("tools", config.tools().len() > 0),
     ];
     settings.into_iter().find(|(_, differs)| *differs).map(|(setting, _)| setting)
+}
+
+/// Returns the first flag of a run that a server takes at its start only.
+pub(crate) fn fixed_at_start(flags: &RunFlags) -> Option<&'static str> {
+    let default = RunFlags::default();
+    let settings = [
+        ("log level", flags.log_level() != default.log_level()),
+        ("log output", flags.logs() != default.logs()),
+        ("plugins", flags.plugins() != default.plugins()),
+    ];
+    settings.into_iter().find(|(_, differs)| *differs).map(|(setting, _)| setting)
+}
+
+/// Returns the first flag of a run that no type of this library stands for, with its dashes. No
+/// server can be asked for its effect.
+pub(crate) fn extra_flag(config: &RunConfig) -> Option<String> {
+    let mut flags = config.extra_flags().iter();
+    let (name, _) = flags.find(|(_, value)| **value != FlagValue::Off)?;
+    let dashes = if name.len() == 1 { "-" } else { "--" };
+    Some(format!("{dashes}{name}"))
 }

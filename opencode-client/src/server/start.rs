@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opencode_config::{Credentials, Invocation, IsolationPlan, ServeFlags};
-use opencode_proto::{ServeEnd, ServeOutcome};
+use opencode_proto::{HealthError, ReadinessCheck, ServeEnd, ServeOutcome};
 
 use crate::http::{Endpoint, Http};
-use crate::process::binary::Version;
 use crate::process::host::Host;
 use crate::process::launch;
 use crate::process::launch::LaunchPlan;
@@ -19,7 +18,7 @@ use crate::runtime::blocking::{unblock, unblock_bound};
 use crate::runtime::wait::{First, race};
 
 use super::core::ServerInner;
-use super::error::{HealthError, ServeError};
+use super::error::ServeError;
 use super::local::Local;
 use super::request::{Place, ServeRequest};
 use super::{Server, health, port};
@@ -122,7 +121,7 @@ async fn attempt(
         }
     };
     let ended = race(local.life().ended.wait(), late);
-    match race(check(&http, &directory), ended).await {
+    match race(health::check(&http, Some(&directory), ReadinessCheck::Configuration), ended).await {
         First::One(Ok(version)) => {
             let host = Arc::clone(host);
             let server = ServerInner::new(host, http, Some(directory), version, Some(local));
@@ -163,12 +162,6 @@ fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError>
     let served = directory.to_string_lossy().into_owned();
     let invocation = Invocation::serve(program, directory, &request.config, &flags, &plan)?;
     Ok(ServerLaunch { invocation, marker, plan, flags, directory: served })
-}
-
-async fn check(http: &Http, directory: &str) -> Result<Option<Version>, HealthError> {
-    let version = health::version(http, Some(directory)).await?;
-    health::configuration(http, Some(directory)).await?;
-    Ok(version)
 }
 
 /// Returns the error for a server that was not ready: the process exited or timed out.

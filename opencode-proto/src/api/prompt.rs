@@ -104,6 +104,11 @@ impl Prompt {
         self.agent.as_deref()
     }
 
+    /// Returns the variant of the model; `None` for the model's own settings.
+    pub fn variant(&self) -> Option<&str> {
+        self.variant.as_deref()
+    }
+
     /// Returns the answer setting.
     pub fn reply(&self) -> PromptReply {
         self.reply

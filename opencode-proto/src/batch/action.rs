@@ -4,89 +4,91 @@ use std::time::Instant;
 use super::ledger::Spend;
 use super::number::{GroupNo, JobNo, ServerNo};
 
-/// What the driver of a batch must do next.
+/// Next task for the driver of a [`Batch`](super::Batch).
 ///
 /// Exhaustive on purpose: a driver that does not know an action must not compile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use]
 pub enum BatchAction {
-    /// Abort a job that runs. It still has to be told how it ended.
+    /// Abort a job that runs. Its end still has to be passed on.
     AbortJob(JobNo),
-    /// Tell whoever watches that the budget is spent. Comes once at most.
+    /// Tell the user that the budget is spent. Comes at most once. Holds the spend of this batch
+    /// and of the earlier batches that count.
     BudgetSpent(Spend),
-    /// A job is over, and how it ended last is how it ended.
+    /// Report the end of a job, which is that of its last attempt.
     EndJob {
-        /// Which.
+        /// The job.
         job: JobNo,
-        /// Why it never began; `None` when it did.
-        not_run: Option<NotRun>,
+        /// Reason for which the job never began; `None` when it did.
+        skipped: Option<SkipReason>,
     },
-    /// Over: all jobs have ended and no server is left. Nothing follows.
+    /// The batch is over: all jobs have ended and no server is left. No action follows.
     Finished,
-    /// Tell whoever watches that a job failed and will be tried again. Nothing else is to be done.
+    /// Tell the user that a job failed and will be tried again.
     Repeat {
-        /// Which.
+        /// The job.
         job: JobNo,
-        /// Not before.
+        /// Time before which the job does not begin.
         at: Instant,
     },
-    /// Begin a job.
+    /// Begin an attempt of a job.
     StartJob {
-        /// Which.
+        /// The job.
         job: JobNo,
-        /// Where.
+        /// Server of the attempt.
         server: ServerNo,
-        /// How often it was begun, this time included.
+        /// Number of the attempt, from 1.
         attempt: u32,
     },
-    /// Start a server, or find out whether one that is given can be reached.
+    /// Start a server, or find out whether a given one can be reached.
     StartServer {
-        /// Which.
+        /// The server.
         server: ServerNo,
-        /// For whose jobs; `None` for one that is given, which takes all.
+        /// Group whose jobs the server takes; `None` for a given one, which takes all jobs.
         group: Option<GroupNo>,
     },
-    /// Stop a server, also one that is still being started, and tell when it is gone.
+    /// Stop a server, also one that is still being started, and pass on when it is gone.
     StopServer(ServerNo),
-    /// Nothing to do until there is another input, or until the wake: then call
+    /// Wait for the next input. At the given time, if any, call
     /// [`handle_timeout`](super::Batch::handle_timeout).
     Wait(Option<Instant>),
 }
 
-/// How a job ended on its server.
+/// End of an attempt, as far as it matters for the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobStop {
-    /// As it should, or in a way that says nothing about the server.
-    Done,
-    /// For good: another try would not end better, or must not be made.
-    Failed,
-    /// Before its prompt was accepted: it can be repeated safely.
-    NotAccepted,
-    /// By no fault of its own, after its prompt was accepted, or perhaps was: what it did until then would be done twice.
+    /// The prompt was accepted, or may have been, and the server failed. The work of the attempt
+    /// would be done twice.
     Broken,
+    /// The job ended properly, or in a way that shows nothing about the server.
+    Done,
+    /// The job failed for good: another try would end alike, or must not be made.
+    Failed,
+    /// The prompt was not accepted. The job can be repeated safely.
+    NotAccepted,
 }
 
-/// Why a job never began.
+/// Reason for which a job never began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum NotRun {
-    /// The budget was spent before.
+pub enum SkipReason {
+    /// The budget was spent.
     BudgetSpent,
-    /// The batch was cancelled before.
+    /// The batch was cancelled.
     Cancelled,
-    /// The batch was halted before.
+    /// The batch was halted.
     Halted,
-    /// No server could be had for it.
+    /// No server was available.
     NoServer,
 }
 
-impl fmt::Display for NotRun {
+impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BudgetSpent => "not begun: the budget was spent",
-            Self::Cancelled => "not begun: the batch was cancelled",
-            Self::Halted => "not begun: the batch was halted",
-            Self::NoServer => "not begun: there was no server for it",
+            Self::BudgetSpent => "the job did not begin: the budget was spent",
+            Self::Cancelled => "the job did not begin: the batch was cancelled",
+            Self::Halted => "the job did not begin: the batch was halted",
+            Self::NoServer => "the job did not begin: no server was available",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What a batch has used, and what it may use.
+//! The spend of a batch, and its limit.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 use super::number::JobNo;
 use crate::part::Tokens;
 
-/// What was used.
+/// Tokens and money that were spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Spend {
     /// Tokens, as the models' providers counted them.
     pub tokens: Tokens,
-    /// US dollars, as OpenCode reckons them from the models' prices.
+    /// US dollars, as OpenCode computes them from the models' prices.
     #[serde(deserialize_with = "crate::json::exact::deserialize")]
     pub cost: f64,
 }
 
 impl Spend {
-    /// These tokens at this cost.
+    /// Creates a spend of these tokens at this cost.
     pub const fn new(tokens: Tokens, cost: f64) -> Self {
         Self { tokens, cost }
     }
@@ -33,39 +33,40 @@ impl AddAssign for Spend {
     }
 }
 
-/// What a batch may use. What runs when it is spent may go beyond it: what a call of a model costs is known when it is over.
+/// Limit of the spend. Jobs that run when the limit is reached may go beyond it: the cost of a call
+/// of the model is known at the end of the call.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Budget {
-    /// US dollars. `None`: any.
+    /// US dollars. `None` is no limit.
     pub cost_max: Option<f64>,
-    /// Tokens, all kinds together ([`Tokens::total`]). `None`: any.
+    /// Tokens of all kinds together ([`Tokens::total`]). `None` is no limit.
     pub tokens_max: Option<u64>,
-    /// What happens when it is spent.
+    /// Treatment of running jobs when the budget is spent.
     pub over: OverBudget,
 }
 
-/// What happens when a budget is spent.
+/// Treatment of running jobs when the budget is spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverBudget {
-    /// What runs is aborted.
+    /// Running jobs are aborted.
     Abort,
-    /// No job begins any more; what runs goes on.
+    /// Running jobs go on, and no further job begins.
     #[default]
     StopStarting,
 }
 
 impl Budget {
-    /// No limit.
+    /// Value without a limit.
     pub const NONE: Self =
         Self { cost_max: None, tokens_max: None, over: OverBudget::StopStarting };
 
-    /// This many US dollars.
+    /// Creates a limit in US dollars.
     pub const fn cost(cost_max: f64) -> Self {
         Self { cost_max: Some(cost_max), ..Self::NONE }
     }
 
-    /// This many tokens.
+    /// Creates a limit in tokens.
     pub const fn tokens(tokens_max: u64) -> Self {
         Self { tokens_max: Some(tokens_max), ..Self::NONE }
     }
@@ -78,22 +79,24 @@ impl Budget {
     }
 }
 
-/// Adds up what jobs have used.
+/// Sum of the spend of all jobs.
 #[derive(Debug)]
 pub(super) struct Ledger {
     budget: Budget,
-    /// What is final.
+    /// Spend of earlier batches that counts for the budget.
+    earlier: Spend,
+    /// Final spend of this batch.
     closed: Spend,
-    /// The last word of each job, and of which attempt.
+    /// Last known spend of each open job, with the number of the attempt.
     open: BTreeMap<JobNo, (u32, Spend)>,
 }
 
 impl Ledger {
-    pub(super) fn new(budget: Budget) -> Self {
-        Self { budget, closed: Spend::default(), open: BTreeMap::new() }
+    pub(super) fn new(budget: Budget, earlier: Spend) -> Self {
+        Self { budget, earlier, closed: Spend::default(), open: BTreeMap::new() }
     }
 
-    /// Each attempt of a job counts once, with what was said of it last.
+    /// Enters the spend of an attempt. The last entry of each attempt counts.
     pub(super) fn enter(&mut self, job: JobNo, attempt: u32, spend: Spend) {
         let before = self.open.insert(job, (attempt, spend));
         if let Some((_, earlier)) = before.filter(|(earlier, _)| *earlier != attempt) {
@@ -101,13 +104,14 @@ impl Ledger {
         }
     }
 
-    /// A job that will say nothing more.
+    /// Closes the account of a job that has ended.
     pub(super) fn close(&mut self, job: JobNo) {
         if let Some((_, spend)) = self.open.remove(&job) {
             self.closed += spend;
         }
     }
 
+    /// Returns the spend of this batch.
     pub(super) fn total(&self) -> Spend {
         let mut total = self.closed;
         for (_, spend) in self.open.values() {
@@ -116,9 +120,19 @@ impl Ledger {
         total
     }
 
+    /// Returns the spend of this batch and of the earlier batches that count.
+    pub(super) fn total_of_all(&self) -> Spend {
+        let mut total = self.earlier;
+        total += self.total();
+        total
+    }
+
     pub(super) fn is_spent(&self) -> bool {
         let Budget { cost_max, tokens_max, .. } = self.budget;
-        let total = self.total();
+        if (cost_max, tokens_max) == (None, None) {
+            return false;
+        }
+        let total = self.total_of_all();
         cost_max.is_some_and(|max| total.cost >= max)
             || tokens_max.is_some_and(|max| total.tokens.total >= max)
     }

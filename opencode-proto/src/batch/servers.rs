@@ -1,44 +1,47 @@
 //! The servers of a batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use super::action::BatchAction;
 use super::number::{GroupNo, ServerNo};
 use super::settings::{BatchSettings, Fleet};
-use crate::retry::{Retry, RetryCause, RetryPolicy};
+use super::steps::Steps;
+use super::trouble::{Trouble, TroubleKey};
 
+/// Servers of a batch, with the failures that are counted for them.
 #[derive(Debug)]
 pub(super) struct Servers {
-    all: BTreeMap<ServerNo, Server>,
-    /// What failed with servers that were started, by group.
-    trouble: Vec<Trouble>,
-    is_given: bool,
-    jobs_max: usize,
-    servers_max: usize,
+    all: BTreeMap<ServerNo, ServerState>,
+    /// Failures of started servers by group, and of given servers by server.
+    trouble: BTreeMap<TroubleKey, Trouble>,
+    pauses: BTreeSet<(Instant, TroubleKey)>,
+    origin: ServerOrigin,
     next: usize,
 }
 
+/// Origin of all servers of a batch.
 #[derive(Debug)]
-struct Server {
-    origin: Origin,
-    jobs_max: usize,
-    running: usize,
-    state: State,
+enum ServerOrigin {
+    /// The servers run already. Each takes jobs of every group.
+    Given,
+    /// Each server is started for one group.
+    Started { jobs_max: usize, servers_max: usize, settings: Box<BatchSettings> },
 }
 
 #[derive(Debug)]
-enum Origin {
-    /// It takes any job. What failed with it is its own.
-    Given(Trouble),
-    /// It was started for this group.
-    Started(GroupNo),
+struct ServerState {
+    /// `None` for a server that takes jobs of every group.
+    group: Option<GroupNo>,
+    jobs_max: usize,
+    running: usize,
+    phase: ServerPhase,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Given, and not used.
+enum ServerPhase {
+    /// Given, and not in use.
     Down,
     Draining,
     Ready,
@@ -46,294 +49,327 @@ enum State {
     Stopping,
 }
 
-/// Failures in a row.
-#[derive(Debug)]
-struct Trouble {
-    policy: RetryPolicy,
-    seed: u64,
-    retry: Retry,
-    not_before: Option<Instant>,
-    is_final: bool,
+/// Follow-up of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// The driver has to stop the server.
+    Stop,
+    /// Nothing is to be done.
+    None,
 }
 
 impl Servers {
-    pub(super) fn new(settings: &BatchSettings, fleet: Fleet, groups: usize) -> Self {
-        let trouble = |no: usize| Trouble::new(settings, no);
-        let (given, is_given) = match fleet {
-            Fleet::Given(given) => (given, true),
-            Fleet::Started => (Vec::new(), false),
+    pub(super) fn new(settings: &BatchSettings, fleet: Fleet) -> Self {
+        let (given, origin) = match fleet {
+            Fleet::Given(given) => (given, ServerOrigin::Given),
+            Fleet::Started => {
+                let (jobs_max, servers_max) =
+                    (settings.server_jobs_max.get(), settings.servers_max.get());
+                let settings = Box::new(settings.clone());
+                (Vec::new(), ServerOrigin::Started { jobs_max, servers_max, settings })
+            }
         };
-        let server = |(no, jobs_max): (usize, NonZeroUsize)| {
-            let (origin, jobs_max) = (Origin::Given(trouble(no)), jobs_max.get());
-            (ServerNo(no), Server { origin, jobs_max, running: 0, state: State::Down })
+        let trouble = (0..given.len()).map(|no| {
+            let key = TroubleKey::Server(ServerNo(no));
+            (key, Trouble::new(settings, key))
+        });
+        let server = |(no, jobs_max): (usize, &NonZeroUsize)| {
+            let (phase, jobs_max) = (ServerPhase::Down, jobs_max.get());
+            (ServerNo(no), ServerState { group: None, jobs_max, running: 0, phase })
         };
         Self {
+            trouble: trouble.collect(),
             next: given.len(),
-            all: given.into_iter().enumerate().map(server).collect(),
-            trouble: (0..groups).map(trouble).collect(),
-            is_given,
-            jobs_max: settings.server_jobs_max.get(),
-            servers_max: settings.servers_max.get(),
+            all: given.iter().enumerate().map(server).collect(),
+            pauses: BTreeSet::new(),
+            origin,
         }
     }
 
     pub(super) fn ready(&mut self, no: ServerNo) {
-        if let Some(server @ Server { state: State::Starting, .. }) = self.all.get_mut(&no) {
-            server.state = State::Ready;
+        if let Some(server @ ServerState { phase: ServerPhase::Starting, .. }) =
+            self.all.get_mut(&no)
+        {
+            server.phase = ServerPhase::Ready;
         }
     }
 
-    pub(super) fn failed(&mut self, no: ServerNo, now: Instant) {
-        self.not_started(no, |trouble| trouble.add(now));
+    /// The server did not start. Returns the group for which no server will be started any more.
+    pub(super) fn failed(&mut self, no: ServerNo, now: Instant) -> Option<GroupNo> {
+        self.not_started(no, |trouble| trouble.add(now))
     }
 
-    /// It is not tried again.
-    pub(super) fn refused(&mut self, no: ServerNo) {
-        self.not_started(no, |trouble| trouble.is_final = true);
+    /// The server did not start, and another try would not help.
+    pub(super) fn refused(&mut self, no: ServerNo) -> Option<GroupNo> {
+        self.not_started(no, Trouble::give_up)
     }
 
-    fn not_started(&mut self, no: ServerNo, trouble: impl FnOnce(&mut Trouble)) {
-        if self.all.get(&no).is_some_and(|server| server.state == State::Starting) {
-            self.trouble_of(no, trouble);
-        }
+    fn not_started(&mut self, no: ServerNo, change: impl FnOnce(&mut Trouble)) -> Option<GroupNo> {
+        let is_starting =
+            self.all.get(&no).is_some_and(|server| server.phase == ServerPhase::Starting);
+        let lost = if is_starting { self.change_trouble(no, change) } else { None };
         self.stopped(no);
+        lost
     }
 
-    /// Says whether it has to be stopped.
-    pub(super) fn lost(&mut self, no: ServerNo, now: Instant) -> bool {
-        let Some(server) = self.all.get_mut(&no) else { return false };
-        match server.state {
-            State::Down | State::Stopping => false,
-            State::Draining | State::Ready | State::Starting => {
-                server.state = State::Stopping;
-                self.trouble_of(no, |trouble| trouble.add(now));
-                true
+    /// The server died, or answers no more.
+    pub(super) fn lost(&mut self, no: ServerNo, now: Instant) -> (Loss, Option<GroupNo>) {
+        let Some(server) = self.all.get_mut(&no) else { return (Loss::None, None) };
+        match server.phase {
+            ServerPhase::Down | ServerPhase::Stopping => (Loss::None, None),
+            ServerPhase::Draining | ServerPhase::Ready | ServerPhase::Starting => {
+                server.phase = ServerPhase::Stopping;
+                (Loss::Stop, self.change_trouble(no, |trouble| trouble.add(now)))
             }
         }
     }
 
-    pub(super) fn stopped(&mut self, no: ServerNo) {
-        match self.all.get_mut(&no) {
-            Some(server) if self.is_given => server.state = State::Down,
-            Some(_) => drop(self.all.remove(&no)),
-            None => {}
+    /// The server is gone. Returns its group.
+    pub(super) fn stopped(&mut self, no: ServerNo) -> Option<GroupNo> {
+        match (&self.origin, self.all.get_mut(&no)) {
+            (ServerOrigin::Given, Some(server)) => {
+                server.phase = ServerPhase::Down;
+                None
+            }
+            (ServerOrigin::Started { .. }, Some(_)) => self.all.remove(&no)?.group,
+            (_, None) => None,
         }
     }
 
-    /// It gets no more jobs, and is stopped when it has none.
+    /// The server gets no more jobs, and is stopped when it has none.
     pub(super) fn drain(&mut self, no: ServerNo) {
-        match self.all.get_mut(&no) {
-            Some(server) if !self.is_given && server.state == State::Ready => {
-                server.state = State::Draining;
-            }
-            Some(_) | None => {}
+        if let (ServerOrigin::Started { .. }, Some(server)) = (&self.origin, self.all.get_mut(&no))
+            && server.phase == ServerPhase::Ready
+        {
+            server.phase = ServerPhase::Draining;
         }
     }
 
-    /// A job begins there.
+    /// A job begins on the server.
     pub(super) fn take(&mut self, no: ServerNo) {
         if let Some(server) = self.all.get_mut(&no) {
             server.running += 1;
         }
     }
 
-    /// A job ended there.
+    /// A job ended on the server.
     pub(super) fn give_back(&mut self, no: ServerNo) {
         if let Some(server) = self.all.get_mut(&no) {
             server.running = server.running.saturating_sub(1);
         }
     }
 
-    /// It works: a job ended there as it should.
+    /// A job ended properly on the server, which clears its failures.
     pub(super) fn worked(&mut self, no: ServerNo) {
-        self.trouble_of(no, Trouble::clear);
+        self.change_trouble(no, Trouble::clear);
     }
 
-    /// The server that a job of the group should begin on: of those that have room, the one with the least to do. While
-    /// one that is given is still on its way, its share of the `jobs` that could run at once is left to it.
-    pub(super) fn roomiest(&self, group: GroupNo, jobs: usize) -> Option<ServerNo> {
-        let is_coming = self.is_given && self.is_any(State::Starting);
-        let on_hand = |it: &&Server| matches!(it.state, State::Ready | State::Starting);
-        let room: usize = self.all.values().filter(on_hand).map(|it| it.jobs_max).sum();
-        let share = |server: &Server| match is_coming {
+    /// Returns the groups that have a server with room; `None` for all groups.
+    pub(super) fn groups_with_room(&self, steps: &mut Steps) -> BTreeSet<Option<GroupNo>> {
+        steps.add(self.all.len());
+        self.all.values().filter(|server| server.has_room()).map(|server| server.group).collect()
+    }
+
+    /// Returns the server on which a job of the group should begin: of those with room, the one
+    /// with the least load. While a given server is on its way, a share of the `jobs` that could
+    /// run at once is left to that server.
+    pub(super) fn roomiest(
+        &self,
+        group: GroupNo,
+        jobs: usize,
+        steps: &mut Steps,
+    ) -> Option<ServerNo> {
+        steps.add(self.all.len());
+        let is_coming = matches!(self.origin, ServerOrigin::Given)
+            && self.all.values().any(|server| server.phase == ServerPhase::Starting);
+        let on_hand = |server: &&ServerState| {
+            matches!(server.phase, ServerPhase::Ready | ServerPhase::Starting)
+        };
+        let room: usize = self.all.values().filter(on_hand).map(|server| server.jobs_max).sum();
+        let share = |server: &ServerState| match is_coming {
             true => (jobs * server.jobs_max).div_ceil(room),
             false => server.jobs_max,
         };
-        let has_room = |server: &Server| {
-            server.state == State::Ready && server.running < server.jobs_max.min(share(server))
-        };
         self.of(group)
-            .filter(|(_, server)| has_room(server))
+            .filter(|(_, server)| server.has_room() && server.running < share(server))
             .min_by(|(_, one), (_, other)| {
                 (one.running * other.jobs_max).cmp(&(other.running * one.jobs_max))
             })
             .map(|(no, _)| no)
     }
 
-    /// Starts what this many jobs of the group need besides what there is.
-    pub(super) fn start_for(&mut self, group: GroupNo, jobs: usize) -> Vec<BatchAction> {
-        if self.is_given {
-            return self.use_all();
-        }
+    /// Starts the servers that this many jobs of the group need besides those that exist.
+    pub(super) fn start_for(
+        &mut self,
+        group: GroupNo,
+        jobs: usize,
+        steps: &mut Steps,
+    ) -> Vec<BatchAction> {
+        let ServerOrigin::Started { jobs_max, servers_max, .. } = self.origin else {
+            return Vec::new();
+        };
+        steps.add(self.all.len());
         let mut starts = Vec::new();
-        let room = |(_, server): (_, &Server)| match server.state {
-            State::Ready | State::Starting => server.jobs_max.saturating_sub(server.running),
-            State::Down | State::Draining | State::Stopping => 0,
+        let room = |(_, server): (_, &ServerState)| match server.phase {
+            ServerPhase::Ready | ServerPhase::Starting => {
+                server.jobs_max.saturating_sub(server.running)
+            }
+            ServerPhase::Down | ServerPhase::Draining | ServerPhase::Stopping => 0,
         };
         let mut room: usize = self.of(group).map(room).sum();
-        if !self.trouble[group.0].is_over() {
+        if self.trouble.get(&TroubleKey::Group(group)).is_some_and(Trouble::is_active) {
             return starts;
         }
-        while room < jobs && self.all.len() < self.servers_max {
+        while room < jobs && self.all.len() < servers_max {
             let no = ServerNo(self.next);
             self.next += 1;
-            let (origin, jobs_max) = (Origin::Started(group), self.jobs_max);
-            self.all.insert(no, Server { origin, jobs_max, running: 0, state: State::Starting });
-            room += self.jobs_max;
-            starts.push(BatchAction::StartServer { server: no, group: Some(group) });
+            let (group, phase) = (Some(group), ServerPhase::Starting);
+            self.all.insert(no, ServerState { group, jobs_max, running: 0, phase });
+            room += jobs_max;
+            starts.push(BatchAction::StartServer { server: no, group });
         }
         starts
     }
 
-    /// All that are given take part.
-    fn use_all(&mut self) -> Vec<BatchAction> {
+    /// Starts to use all given servers that are down.
+    pub(super) fn use_given(&mut self, steps: &mut Steps) -> Vec<BatchAction> {
+        steps.add(self.all.len());
         let mut starts = Vec::new();
         for (no, server) in &mut self.all {
-            let may_start = server.origin.trouble().is_none_or(Trouble::is_over);
-            if server.state == State::Down && may_start {
-                server.state = State::Starting;
+            let trouble = self.trouble.get(&TroubleKey::Server(*no));
+            if server.phase == ServerPhase::Down && !trouble.is_some_and(Trouble::is_active) {
+                server.phase = ServerPhase::Starting;
                 starts.push(BatchAction::StartServer { server: *no, group: None });
             }
         }
         starts
     }
 
-    /// Which servers are to be stopped: those that have drained, and idle ones of groups that are not needed.
+    /// Stops the servers that have drained, and idle ones of groups that are not needed.
     pub(super) fn stop_idle(
         &mut self,
+        steps: &mut Steps,
         is_needed: impl Fn(Option<GroupNo>) -> bool,
     ) -> Vec<ServerNo> {
+        steps.add(self.all.len());
         let mut stops = Vec::new();
         for (no, server) in &mut self.all {
-            let is_over = match server.state {
-                State::Draining => server.running == 0,
-                State::Ready | State::Starting => {
-                    server.running == 0 && !is_needed(server.origin.group())
+            let is_over = match server.phase {
+                ServerPhase::Draining => server.running == 0,
+                ServerPhase::Ready | ServerPhase::Starting => {
+                    server.running == 0 && !is_needed(server.group)
                 }
-                State::Down | State::Stopping => false,
+                ServerPhase::Down | ServerPhase::Stopping => false,
             };
             if is_over {
-                server.state = State::Stopping;
+                server.phase = ServerPhase::Stopping;
                 stops.push(*no);
             }
         }
         stops
     }
 
-    fn is_any(&self, state: State) -> bool {
-        self.all.values().any(|server| server.state == state)
+    pub(super) fn is_given(&self) -> bool {
+        matches!(self.origin, ServerOrigin::Given)
     }
 
-    /// Whether no more servers can be started before others stop.
+    /// Returns whether no server can be started before another stops.
     pub(super) fn is_full(&self) -> bool {
-        !self.is_given && self.all.len() >= self.servers_max
-    }
-
-    /// Whether the group has a server, or will soon.
-    pub(super) fn is_served(&self, group: GroupNo) -> bool {
-        self.of(group).any(|(_, server)| matches!(server.state, State::Ready | State::Starting))
-    }
-
-    /// Whether the group has no server and will not get one.
-    pub(super) fn is_hopeless(&self, group: GroupNo) -> bool {
-        if self.is_given {
-            let is_final = |server: &Server| server.origin.trouble().is_some_and(|it| it.is_final);
-            return self.all.values().all(|it| it.state == State::Down && is_final(it));
-        }
-        self.trouble[group.0].is_final && !self.is_served(group)
-    }
-
-    /// Pauses that are over are over.
-    pub(super) fn end_pauses(&mut self, now: Instant) {
-        let servers = self.all.values_mut().filter_map(|server| server.origin.trouble_mut());
-        for trouble in self.trouble.iter_mut().chain(servers) {
-            trouble.not_before = trouble.not_before.filter(|at| *at > now);
+        match self.origin {
+            ServerOrigin::Given => false,
+            ServerOrigin::Started { servers_max, .. } => self.all.len() >= servers_max,
         }
     }
 
-    /// When the next pause ends that somebody waits for.
-    pub(super) fn next_start_at(&self, waits: impl Fn(GroupNo) -> bool) -> Option<Instant> {
-        if self.is_given {
-            let down = self.all.values().filter(|server| server.state == State::Down);
-            return down.filter_map(|server| server.origin.trouble()?.not_before).min();
+    /// Returns the groups that have a server, or will soon.
+    pub(super) fn served(&self, steps: &mut Steps) -> BTreeSet<GroupNo> {
+        steps.add(self.all.len());
+        let is_served = |server: &&ServerState| {
+            matches!(server.phase, ServerPhase::Ready | ServerPhase::Starting)
+        };
+        self.all.values().filter(is_served).filter_map(|server| server.group).collect()
+    }
+
+    /// Returns whether the group has no server and will not get one.
+    pub(super) fn is_hopeless(&self, group: GroupNo, steps: &mut Steps) -> bool {
+        self.is_given_up(group) && !self.served(steps).contains(&group)
+    }
+
+    /// Returns whether no further server is started for the group.
+    pub(super) fn is_given_up(&self, group: GroupNo) -> bool {
+        self.trouble.get(&TroubleKey::Group(group)).is_some_and(Trouble::is_final)
+    }
+
+    /// Returns whether no given server can be used any more.
+    pub(super) fn are_all_refused(&self, steps: &mut Steps) -> bool {
+        steps.add(self.all.len());
+        self.is_given()
+            && self.all.iter().all(|(no, server)| {
+                let trouble = self.trouble.get(&TroubleKey::Server(*no));
+                server.phase == ServerPhase::Down && trouble.is_some_and(Trouble::is_final)
+            })
+    }
+
+    /// Ends the pauses that are over.
+    pub(super) fn end_pauses(&mut self, now: Instant, steps: &mut Steps) {
+        while let Some((at, key)) = self.pauses.first().copied().filter(|(at, _)| *at <= now) {
+            steps.add(1);
+            self.pauses.remove(&(at, key));
+            if let Some(trouble) = self.trouble.get_mut(&key) {
+                trouble.end_pause();
+            }
         }
-        let groups = self.trouble.iter().enumerate();
-        groups.filter(|(no, _)| waits(GroupNo(*no))).filter_map(|(_, it)| it.not_before).min()
+    }
+
+    /// Returns when the next pause ends of a server that is needed.
+    pub(super) fn next_start_at(&self, is_waiting: impl Fn(GroupNo) -> bool) -> Option<Instant> {
+        let is_needed = |key: &TroubleKey| match key {
+            TroubleKey::Group(group) => is_waiting(*group),
+            TroubleKey::Server(no) => {
+                self.all.get(no).is_some_and(|server| server.phase == ServerPhase::Down)
+            }
+        };
+        self.pauses.iter().find(|(_, key)| is_needed(key)).map(|(at, _)| *at)
     }
 
     pub(super) fn all_gone(&self) -> bool {
-        self.all.values().all(|server| server.state == State::Down)
+        self.all.values().all(|server| server.phase == ServerPhase::Down)
     }
 
-    fn of(&self, group: GroupNo) -> impl Iterator<Item = (ServerNo, &Server)> {
-        let fits = move |server: &Server| server.origin.group().is_none_or(|its| its == group);
+    fn of(&self, group: GroupNo) -> impl Iterator<Item = (ServerNo, &ServerState)> {
+        let fits = move |server: &ServerState| server.group.is_none_or(|its| its == group);
         self.all.iter().filter(move |(_, server)| fits(server)).map(|(no, server)| (*no, server))
     }
 
-    /// Where failures of a server are counted.
-    fn trouble_of(&mut self, no: ServerNo, change: impl FnOnce(&mut Trouble)) {
-        match self.all.get_mut(&no).map(|server| &mut server.origin) {
-            Some(Origin::Given(trouble)) => change(trouble),
-            Some(Origin::Started(group)) => change(&mut self.trouble[group.0]),
-            None => {}
+    /// Changes the failures that are counted for a server. Returns its group when the change gave
+    /// the group up.
+    fn change_trouble(
+        &mut self,
+        no: ServerNo,
+        change: impl FnOnce(&mut Trouble),
+    ) -> Option<GroupNo> {
+        let group = self.all.get(&no)?.group;
+        let key = group.map_or(TroubleKey::Server(no), TroubleKey::Group);
+        let trouble = match (self.trouble.get_mut(&key), &self.origin) {
+            (Some(trouble), _) => trouble,
+            (None, ServerOrigin::Started { settings, .. }) => {
+                self.trouble.entry(key).or_insert_with(|| Trouble::new(settings, key))
+            }
+            (None, ServerOrigin::Given) => return None,
+        };
+        if let Some(at) = trouble.pause() {
+            self.pauses.remove(&(at, key));
         }
+        change(trouble);
+        if let Some(at) = trouble.pause() {
+            self.pauses.insert((at, key));
+        }
+        group.filter(|_| trouble.is_final())
     }
 }
 
-impl Origin {
-    fn group(&self) -> Option<GroupNo> {
-        match self {
-            Self::Given(_) => None,
-            Self::Started(group) => Some(*group),
-        }
-    }
-
-    fn trouble(&self) -> Option<&Trouble> {
-        match self {
-            Self::Given(trouble) => Some(trouble),
-            Self::Started(_) => None,
-        }
-    }
-
-    fn trouble_mut(&mut self) -> Option<&mut Trouble> {
-        match self {
-            Self::Given(trouble) => Some(trouble),
-            Self::Started(_) => None,
-        }
-    }
-}
-
-impl Trouble {
-    fn new(settings: &BatchSettings, no: usize) -> Self {
-        let (policy, seed) = (settings.server_retry, settings.seed.rotate_left(32) ^ no as u64);
-        let retry = Retry::new(policy, seed);
-        Self { policy, seed, retry, not_before: None, is_final: false }
-    }
-
-    /// Whether another try may be made now.
-    fn is_over(&self) -> bool {
-        !self.is_final && self.not_before.is_none()
-    }
-
-    fn add(&mut self, now: Instant) {
-        match self.retry.handle_failure(&RetryCause::Connection, now) {
-            Some(at) => self.not_before = Some(at),
-            None => self.is_final = true,
-        }
-    }
-
-    fn clear(&mut self) {
-        self.retry = Retry::new(self.policy, self.seed);
-        (self.not_before, self.is_final) = (None, false);
+impl ServerState {
+    fn has_room(&self) -> bool {
+        self.phase == ServerPhase::Ready && self.running < self.jobs_max
     }
 }

@@ -1,29 +1,30 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::ledger::Budget;
-use super::number::GroupNo;
+use super::ledger::{Budget, Spend};
 use crate::retry::RetryPolicy;
 
-/// How a [`Batch`](super::Batch) is run.
+/// Settings of a [`Batch`](super::Batch).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BatchSettings {
-    /// How many jobs run at once, on all servers together. Default: 8.
+    /// Jobs that run at the same time, on all servers together. Default: 8.
     pub concurrency: NonZeroUsize,
-    /// How many jobs run at once on a server that is started. Default: 32.
+    /// Jobs that run at the same time on a started server. Default: 32.
     pub server_jobs_max: NonZeroUsize,
-    /// How many servers may run at once, of those that are started. Each takes about half a gigabyte. Default: 4.
+    /// Started servers that exist at the same time. Each takes about half a gigabyte. Default: 4.
     pub servers_max: NonZeroUsize,
-    /// How much memory a server may take, in bytes, before it gets no more jobs and another is started in its place.
-    /// `None`: any. Default: 2 GiB.
+    /// Memory of a started server, in bytes, above which the server gets no more jobs and is
+    /// replaced. `None` is no limit. Default: 2 GiB.
     pub server_memory_max: Option<u64>,
-    /// How often and how soon a server is tried, when none of its jobs ends properly in between. Default: 4 times, with a
-    /// second before the second, so that one that is started anew elsewhere is waited for.
+    /// Tries of a server while none of its jobs ends properly. Default: 4 tries, the second after a
+    /// second, so that a server that is restarted elsewhere is waited for.
     pub server_retry: RetryPolicy,
-    /// What may be used. Default: anything.
+    /// Limit of the spend. Default: none.
     pub budget: Budget,
-    /// Where the chance in pauses comes from: batches that start together should differ.
+    /// Spend of earlier batches that counts for the budget. Default: nothing.
+    pub spent: Spend,
+    /// Seed of the random part of pauses. Batches that start together should differ.
     pub seed: u64,
 }
 
@@ -38,63 +39,106 @@ impl Default for BatchSettings {
                 .with_attempts_max(4)
                 .with_delay_first(Duration::from_secs(1)),
             budget: Budget::NONE,
+            spent: Spend::default(),
             seed: 0,
         }
     }
 }
 
-/// Where the servers come from.
+impl BatchSettings {
+    /// Creates the default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`concurrency`](Self::concurrency).
+    #[must_use]
+    pub fn with_concurrency(self, concurrency: NonZeroUsize) -> Self {
+        Self { concurrency, ..self }
+    }
+
+    /// Sets [`server_jobs_max`](Self::server_jobs_max).
+    #[must_use]
+    pub fn with_server_jobs_max(self, server_jobs_max: NonZeroUsize) -> Self {
+        Self { server_jobs_max, ..self }
+    }
+
+    /// Sets [`servers_max`](Self::servers_max).
+    #[must_use]
+    pub fn with_servers_max(self, servers_max: NonZeroUsize) -> Self {
+        Self { servers_max, ..self }
+    }
+
+    /// Sets [`server_memory_max`](Self::server_memory_max).
+    #[must_use]
+    pub fn with_server_memory_max(self, server_memory_max: impl Into<Option<u64>>) -> Self {
+        Self { server_memory_max: server_memory_max.into(), ..self }
+    }
+
+    /// Sets [`server_retry`](Self::server_retry).
+    #[must_use]
+    pub fn with_server_retry(self, server_retry: RetryPolicy) -> Self {
+        Self { server_retry, ..self }
+    }
+
+    /// Sets [`budget`](Self::budget).
+    #[must_use]
+    pub fn with_budget(self, budget: Budget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Sets [`spent`](Self::spent).
+    #[must_use]
+    pub fn with_spent(self, spent: Spend) -> Self {
+        Self { spent, ..self }
+    }
+}
+
+/// Origin of the servers of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fleet {
-    /// They are there. Each takes any job, and this many at once.
+    /// The servers run already. Each takes any job, and this many at the same time.
     Given(Vec<NonZeroUsize>),
-    /// They are started as they are needed, for each group its own.
+    /// Servers are started on demand, for each group its own.
     Started,
 }
 
-/// What has to be known of a job.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchJob {
-    /// Jobs of one group can have one server.
-    pub group: GroupNo,
-    /// When it is tried again.
-    pub retry: JobRetry,
-}
-
-/// When a job that failed by no fault of its own is tried again.
+/// Retry policy of a job that failed without its own fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JobRetry {
-    /// How often, and how soon. Default: 3 times in all.
+    /// Number of attempts, and the pauses between them. Default: 3 attempts.
     pub policy: RetryPolicy,
-    /// Whether what an earlier try may have done matters.
-    pub again: Again,
+    /// Attempts that may be repeated. Default: only those whose prompt was not accepted.
+    pub again: RetryScope,
 }
 
-/// When a job may be run a second time.
+/// Attempts of a job that may be repeated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Again {
-    /// Also when its prompt was accepted, or may have been, and then the server was lost. What it did until then is
-    /// done, and paid, twice.
+pub enum RetryScope {
+    /// Also an attempt whose prompt was accepted, or may have been, before the server was lost. The
+    /// work of that attempt is done, and paid, twice.
     Accepted,
-    /// Only when its prompt was not accepted.
+    /// Only an attempt whose prompt was not accepted.
     #[default]
     NotAccepted,
 }
 
 impl Default for JobRetry {
     fn default() -> Self {
-        Self { policy: RetryPolicy::default().with_attempts_max(3), again: Again::NotAccepted }
+        let policy = RetryPolicy::default().with_attempts_max(3);
+        Self { policy, again: RetryScope::NotAccepted }
     }
 }
 
 impl JobRetry {
-    /// Every job begins once.
-    pub const NONE: Self = Self { policy: RetryPolicy::NONE, again: Again::NotAccepted };
+    /// Policy of a single attempt.
+    pub const NONE: Self = Self { policy: RetryPolicy::NONE, again: RetryScope::NotAccepted };
 
     /// Sets [`again`](Self::again).
     #[must_use]
-    pub const fn with_again(mut self, again: Again) -> Self {
+    pub const fn with_again(mut self, again: RetryScope) -> Self {
         self.again = again;
         self
     }

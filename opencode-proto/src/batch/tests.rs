@@ -17,8 +17,8 @@ fn n(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).expect("tests ask for some")
 }
 
-fn jobs(groups: &[usize]) -> Vec<Option<BatchJob>> {
-    let job = |group: &usize| Some(BatchJob { group: GroupNo(*group), retry: JobRetry::default() });
+fn jobs(groups: &[usize]) -> Vec<BatchJob> {
+    let job = |group: &usize| BatchJob::new(GroupNo(*group), JobRetry::default());
     groups.iter().map(job).collect()
 }
 
@@ -57,11 +57,11 @@ fn begin(job: usize, server: usize) -> BatchAction {
 }
 
 fn end(job: usize) -> BatchAction {
-    BatchAction::EndJob { job: JobNo(job), not_run: None }
+    BatchAction::EndJob { job: JobNo(job), skipped: None }
 }
 
-fn not_run(job: usize, why: NotRun) -> BatchAction {
-    BatchAction::EndJob { job: JobNo(job), not_run: Some(why) }
+fn skipped(job: usize, why: SkipReason) -> BatchAction {
+    BatchAction::EndJob { job: JobNo(job), skipped: Some(why) }
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn given_servers_share_by_load_and_one_that_dies_is_left_out() {
     batch.handle_server_lost(ServerNo(0), now);
     batch.handle_server_stopped(ServerNo(0), now);
     batch.handle_job_ended(JobNo(4), JobStop::Broken, now);
-    let nobody = |job| not_run(job, NotRun::NoServer);
+    let nobody = |job| skipped(job, SkipReason::NoServer);
     let stop = BatchAction::StopServer(ServerNo(0));
     let rest = [stop, nobody(5), nobody(6), nobody(7), end(4), BatchAction::Finished];
     assert_eq!(drain(&mut batch), rest);
@@ -156,8 +156,8 @@ fn a_given_server_that_is_on_its_way_keeps_its_share() {
 fn what_was_not_accepted_is_repeated_and_what_was_only_when_told() {
     let now = Instant::now();
     let mut list = jobs(&[0, 0]);
-    let retry = JobRetry::default().with_again(Again::Accepted);
-    list[1] = Some(BatchJob { group: GroupNo(0), retry });
+    let retry = JobRetry::default().with_again(RetryScope::Accepted);
+    list[1] = BatchJob::new(GroupNo(0), retry);
     let mut batch = Batch::new(settings(8), Fleet::Started, list, now);
     batch.handle_server_ready(ServerNo(0), now);
     drain(&mut batch);
@@ -200,7 +200,7 @@ fn a_server_that_never_starts_takes_its_group_with_it_and_no_other() {
         failing = next;
     }
     batch.handle_server_failed(ServerNo(failing), now);
-    assert_eq!(drain(&mut batch), [not_run(0, NotRun::NoServer)]);
+    assert_eq!(drain(&mut batch), [skipped(0, SkipReason::NoServer)]);
     batch.handle_job_ended(JobNo(1), JobStop::Done, now);
     assert_eq!(drain(&mut batch), [end(1), BatchAction::StopServer(ServerNo(1))]);
 }
@@ -211,7 +211,7 @@ fn a_server_that_cannot_be_had_is_not_tried_again() {
     let mut batch = Batch::new(settings(8), Fleet::Started, jobs(&[0, 1]), now);
     assert_eq!(drain(&mut batch), [start(0, 0), start(1, 1)]);
     batch.handle_server_refused(ServerNo(0), now);
-    assert_eq!(drain(&mut batch), [not_run(0, NotRun::NoServer)]);
+    assert_eq!(drain(&mut batch), [skipped(0, SkipReason::NoServer)]);
     batch.handle_server_ready(ServerNo(1), now);
     assert_eq!(drain(&mut batch), [begin(1, 1)]);
 
@@ -220,7 +220,7 @@ fn a_server_that_cannot_be_had_is_not_tried_again() {
     batch.handle_server_refused(ServerNo(0), now);
     assert_eq!((drain(&mut batch), wait(&mut batch)), (vec![], None), "the other is on its way");
     batch.handle_server_refused(ServerNo(1), now);
-    assert_eq!(drain(&mut batch), [not_run(0, NotRun::NoServer), BatchAction::Finished]);
+    assert_eq!(drain(&mut batch), [skipped(0, SkipReason::NoServer), BatchAction::Finished]);
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_budget_ends_the_starting_or_everything() {
         if over == OverBudget::Abort {
             expected.extend([JobNo(0), JobNo(1)].map(BatchAction::AbortJob));
         }
-        expected.push(not_run(2, NotRun::BudgetSpent));
+        expected.push(skipped(2, SkipReason::BudgetSpent));
         assert_eq!(drain(&mut batch), expected);
         batch.handle_spend(JobNo(1), spend(0.5), now);
         assert_eq!(batch.spend(), spend(1.25));
@@ -267,8 +267,8 @@ fn a_budget_ends_the_starting_or_everything() {
 fn tokens_are_a_budget_too_and_repeated_jobs_count_again() {
     let mut now = Instant::now();
     let budget = Budget::tokens(1000);
-    let retry = JobRetry::default().with_again(Again::Accepted);
-    let list = vec![Some(BatchJob { group: GroupNo(0), retry })];
+    let retry = JobRetry::default().with_again(RetryScope::Accepted);
+    let list = vec![BatchJob::new(GroupNo(0), retry)];
     let settings = BatchSettings { budget, ..settings(1) };
     let mut batch = Batch::new(settings, Fleet::Started, list, now);
     batch.handle_server_ready(ServerNo(0), now);
@@ -290,7 +290,7 @@ fn cancelling_aborts_what_runs_and_begins_nothing() {
     drain(&mut batch);
     batch.cancel(now);
     let abort = BatchAction::AbortJob(JobNo(0));
-    assert_eq!(drain(&mut batch), [abort, not_run(1, NotRun::Cancelled)]);
+    assert_eq!(drain(&mut batch), [abort, skipped(1, SkipReason::Cancelled)]);
     batch.handle_job_ended(JobNo(0), JobStop::NotAccepted, now);
     assert_eq!(drain(&mut batch), [end(0), BatchAction::StopServer(ServerNo(0))]);
 }
@@ -302,7 +302,7 @@ fn a_server_that_is_still_starting_is_stopped_when_it_is_not_needed_any_more() {
     drain(&mut batch);
     batch.cancel(now);
     let stop = BatchAction::StopServer(ServerNo(0));
-    assert_eq!(drain(&mut batch), [not_run(0, NotRun::Cancelled), stop]);
+    assert_eq!(drain(&mut batch), [skipped(0, SkipReason::Cancelled), stop]);
     batch.handle_server_ready(ServerNo(0), now);
     assert_eq!(drain(&mut batch), []);
     batch.handle_server_stopped(ServerNo(0), now);
@@ -322,7 +322,7 @@ fn a_batch_of_nothing_is_finished_at_once() {
 fn a_job_that_is_over_before_is_not_begun() {
     let now = Instant::now();
     let mut list = jobs(&[0, 0]);
-    list[0] = None;
+    list[0] = BatchJob::ended();
     let mut batch = Batch::new(settings(8), Fleet::Started, list, now);
     batch.handle_server_ready(ServerNo(0), now);
     assert_eq!(drain(&mut batch), [start(0, 0), begin(1, 0)]);
@@ -333,7 +333,101 @@ fn a_job_that_is_over_before_is_not_begun() {
 fn without_servers_nothing_runs() {
     let now = Instant::now();
     let mut batch = Batch::new(settings(1), Fleet::Given(Vec::new()), jobs(&[0]), now);
-    assert_eq!(drain(&mut batch), [not_run(0, NotRun::NoServer), BatchAction::Finished]);
+    assert_eq!(drain(&mut batch), [skipped(0, SkipReason::NoServer), BatchAction::Finished]);
+}
+
+#[test]
+fn the_spend_of_earlier_batches_counts_for_the_budget() {
+    let now = Instant::now();
+    let of = |spent| {
+        let settings = BatchSettings { budget: Budget::cost(1.0), spent, ..settings(1) };
+        Batch::new(settings, Fleet::Started, jobs(&[0, 0]), now)
+    };
+    let mut batch = of(spend(0.75));
+    batch.handle_server_ready(ServerNo(0), now);
+    drain(&mut batch);
+    batch.handle_spend(JobNo(0), spend(0.125), now);
+    assert_eq!(drain(&mut batch), []);
+    batch.handle_spend(JobNo(0), spend(0.25), now);
+    let spent = BatchAction::BudgetSpent(spend(1.0));
+    assert_eq!(drain(&mut batch), [spent, skipped(1, SkipReason::BudgetSpent)]);
+    assert_eq!(batch.spend(), spend(0.25), "the spend is that of this batch");
+
+    let mut batch = of(spend(1.5));
+    let spent = BatchAction::BudgetSpent(spend(1.5));
+    let skipped = |job| skipped(job, SkipReason::BudgetSpent);
+    assert_eq!(drain(&mut batch), [spent, skipped(0), skipped(1), BatchAction::Finished]);
+}
+
+#[test]
+fn jobs_of_a_group_whose_servers_are_refused_end_when_its_last_server_is_gone() {
+    let mut now = Instant::now();
+    let settings = BatchSettings { server_jobs_max: n(1), ..settings(2) };
+    let mut batch = Batch::new(settings, Fleet::Started, jobs(&[0, 0, 0, 1]), now);
+    assert_eq!(drain(&mut batch), [start(0, 0), start(1, 0)]);
+    batch.handle_server_ready(ServerNo(0), now);
+    assert_eq!(drain(&mut batch), [begin(0, 0)]);
+    batch.handle_server_refused(ServerNo(1), now);
+    assert_eq!(drain(&mut batch), [], "a server of the group works");
+    batch.handle_job_ended(JobNo(0), JobStop::NotAccepted, now);
+    let actions = drain(&mut batch);
+    let BatchAction::Repeat { at, .. } = actions[0] else { panic!("{actions:?}") };
+    assert_eq!(actions[1..], [begin(1, 0)], "the server still has room");
+    batch.handle_server_lost(ServerNo(0), now);
+    let (stop, skipped) = (BatchAction::StopServer(ServerNo(0)), skipped(2, SkipReason::NoServer));
+    assert_eq!(drain(&mut batch), [stop, skipped, start(2, 1)]);
+    batch.handle_job_ended(JobNo(1), JobStop::Broken, now);
+    assert_eq!(drain(&mut batch), [end(1)]);
+    batch.handle_server_stopped(ServerNo(0), now);
+    now = at;
+    batch.handle_timeout(now);
+    assert_eq!(drain(&mut batch), [end(0)], "a job that comes back later ends as well");
+}
+
+/// Runs a batch to its end. Returns the largest number of steps of one input, and the sum.
+fn steps_of(
+    groups: &[usize],
+    mut answer: impl FnMut(&mut Batch, ServerNo, Instant),
+) -> (usize, usize) {
+    let now = Instant::now();
+    let mut batch = Batch::new(settings(4), Fleet::Started, jobs(groups), now);
+    let start = batch.steps.count();
+    let (mut largest, mut before) = (0, start);
+    loop {
+        match batch.poll_action() {
+            BatchAction::Finished => break,
+            BatchAction::StartJob { job, .. } => {
+                batch.handle_job_ended(job, JobStop::Done, now);
+            }
+            BatchAction::StartServer { server, .. } => answer(&mut batch, server, now),
+            BatchAction::StopServer(server) => batch.handle_server_stopped(server, now),
+            BatchAction::Wait(wake) => panic!("stuck until {wake:?}"),
+            _ => {}
+        }
+        largest = largest.max(batch.steps.count() - before);
+        before = batch.steps.count();
+    }
+    (largest, batch.steps.count() - start)
+}
+
+#[test]
+fn the_work_of_an_input_does_not_grow_with_the_jobs_that_wait() {
+    let ready = |batch: &mut Batch, server, now| batch.handle_server_ready(server, now);
+    let refused = |batch: &mut Batch, server, now| batch.handle_server_refused(server, now);
+    type Groups = fn(usize) -> Vec<usize>;
+    let shapes: [Groups; 3] = [
+        |jobs| (0..jobs).collect(),
+        |jobs| vec![0; jobs],
+        |jobs| (0..jobs).map(|job| job % 10).collect(),
+    ];
+    for groups in shapes {
+        let (few, _) = steps_of(&groups(100), ready);
+        let (many, sum) = steps_of(&groups(3000), ready);
+        assert!(many <= few && many < 200, "{many} steps of one input, {few} with fewer jobs");
+        assert!(sum < 3000 * 200, "{sum} steps");
+        let (_, sum) = steps_of(&groups(3000), refused);
+        assert!(sum < 3000 * 200, "{sum} steps without servers");
+    }
 }
 
 /// What a driver in the tests knows.
@@ -371,11 +465,11 @@ impl World {
                 BatchAction::StartJob { job, server, attempt } => {
                     assert!(!self.is_halted, "{job:?} begins after the halt");
                     let group = self.ready.get(&server).expect("it is ready");
-                    assert!(group.is_none_or(|group| group == self.list[job.0].group));
+                    assert!(group.is_none_or(|group| group == self.list[job.0].group()));
                     assert!(!self.ended.contains(&job) && !self.running.contains_key(&job));
                     assert!(
                         !self.accepted.contains(&job)
-                            || self.list[job.0].retry.again == Again::Accepted,
+                            || self.list[job.0].retry().again == RetryScope::Accepted,
                         "{job:?} is run twice"
                     );
                     self.running.insert(job, server);
@@ -384,9 +478,9 @@ impl World {
                     assert!(attempt <= 3);
                 }
                 BatchAction::AbortJob(job) => assert!(self.running.contains_key(&job)),
-                BatchAction::EndJob { job, not_run } => {
+                BatchAction::EndJob { job, skipped } => {
                     assert!(self.ended.insert(job), "{job:?} ends twice");
-                    assert_eq!(not_run.is_some(), !self.begun.contains_key(&job));
+                    assert_eq!(skipped.is_some(), !self.begun.contains_key(&job));
                     assert!(!self.running.contains_key(&job));
                 }
                 BatchAction::Repeat { job, .. } => assert!(!self.running.contains_key(&job)),
@@ -461,7 +555,8 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Whatever happens in whatever order, every job ends once, no limit is passed, and the batch comes to its end.
+    /// Whatever happens in whatever order, every job ends once, no limit is passed, and the batch
+    /// comes to its end.
     #[test]
     fn any_batch_comes_to_its_end(
         groups in prop::collection::vec((0usize..3, any::<bool>()), 0..12),
@@ -471,12 +566,11 @@ proptest! {
         abort in any::<bool>(),
         choices in prop::collection::vec((any::<u16>(), 0u8..10), 0..60),
     ) {
-        let again = |told: bool| if told { Again::Accepted } else { Again::NotAccepted };
+        let again = |told: bool| if told { RetryScope::Accepted } else { RetryScope::NotAccepted };
         let list: Vec<_> = groups
             .iter()
-            .map(|(group, told)| BatchJob {
-                group: GroupNo(*group),
-                retry: JobRetry::default().with_again(again(*told)),
+            .map(|(group, told)| {
+                BatchJob::new(GroupNo(*group), JobRetry::default().with_again(again(*told)))
             })
             .collect();
         let over = if abort { OverBudget::Abort } else { OverBudget::StopStarting };
@@ -497,7 +591,7 @@ proptest! {
         };
         let now = Instant::now();
         let mut world = World {
-            batch: Batch::new(settings, fleet, list.iter().copied().map(Some).collect(), now),
+            batch: Batch::new(settings, fleet, list.clone(), now),
             now,
             starting: Vec::new(),
             ready: BTreeMap::new(),

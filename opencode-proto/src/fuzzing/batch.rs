@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use crate::batch::{
-    Again, BatchJob, BatchSettings, Budget, Fleet, GroupNo, JobNo, JobRetry, JobStop, OverBudget,
-    ServerNo, Spend,
+    BatchJob, BatchSettings, Budget, Fleet, GroupNo, JobNo, JobRetry, JobStop, OverBudget,
+    RetryScope, ServerNo, Spend,
 };
 use crate::part::Tokens;
 
@@ -56,13 +56,16 @@ fn budget(bits: u8) -> Budget {
     }
 }
 
-fn job(bits: u8) -> Option<BatchJob> {
+fn job(bits: u8) -> BatchJob {
     let retry = match bits / 4 % 4 {
         0 => JobRetry::NONE,
         1 | 2 => JobRetry::default(),
-        _ => JobRetry::default().with_again(Again::Accepted),
+        _ => JobRetry::default().with_again(RetryScope::Accepted),
     };
-    (bits < 0xf0).then_some(BatchJob { group: GroupNo(usize::from(bits % 3)), retry })
+    match bits {
+        0xf0.. => BatchJob::ended(),
+        _ => BatchJob::new(GroupNo(usize::from(bits % 3)), retry),
+    }
 }
 
 fn happen(driver: &mut Driver, what: u8, how: u8) {

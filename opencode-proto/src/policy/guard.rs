@@ -63,6 +63,11 @@ impl Guard {
         self.unguarded.insert(fold(OsStr::new(name)));
     }
 
+    /// Returns the names that are not guarded.
+    pub(super) fn unguarded(&self) -> impl Iterator<Item = &str> {
+        self.unguarded.iter().map(String::as_str)
+    }
+
     /// Returns whether a file is guarded, by its path below a directory of the policy.
     pub(super) fn covers(&self, path: &Path) -> bool {
         let names: Vec<String> = path.iter().map(fold).collect();

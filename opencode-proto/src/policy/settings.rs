@@ -229,6 +229,11 @@ impl PolicySettings {
         self.unasked_commands == UnaskedCommands::Accepted
     }
 
+    /// Returns the names that the policy does not guard, in lower case and in order.
+    pub fn unguarded(&self) -> impl Iterator<Item = &str> {
+        self.guard.unguarded()
+    }
+
     pub(super) fn guard(&self) -> &Guard {
         &self.guard
     }

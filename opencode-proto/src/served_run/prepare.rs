@@ -6,7 +6,7 @@ use std::time::Instant;
 use opencode_config::{Permissions, Resume, Sharing};
 
 use super::action::ServedTurn;
-use super::request::{ServedFile, ServedFileKind, ServedRunRequest};
+use super::request::{ServedFileKind, ServedRunRequest};
 use crate::api::{
     AgentInfo, ApiErrorKind, CommandRequest, CreateSession, ForkSession, ListAgents, ListSessions,
     Operation, Prompt, PromptFile, ReadSession, ShareSession,
@@ -17,9 +17,6 @@ use crate::run_event::Notice;
 use crate::server_event::SessionInfo;
 use crate::turn::{TurnPost, TurnSettings};
 use crate::watchdog::{Deadline, Watchdog};
-
-/// Length of a title that is made of a prompt, in characters.
-const TITLE_SIZE_MAX: usize = 50;
 
 /// A run between the start of its server and its turn.
 #[derive(Debug)]
@@ -186,8 +183,8 @@ impl Preparation {
             .into_iter()
             .fold(Permissions::new(), Permissions::deny);
         let mut create = CreateSession::new().with_permission(rules);
-        if let Some(title) = self.request.flags.title() {
-            create = create.with_title(title_of(title, &self.request.prompt));
+        if let Some(title) = self.request.flags.session_title(&self.request.prompt) {
+            create = create.with_title(title);
         }
         self.call(&create.clone(), CallScope::Directory, PrepareCall::Create(create))
     }
@@ -228,7 +225,7 @@ impl Preparation {
             let command = model.fold(command, CommandRequest::with_model);
             return variant.fold(command, CommandRequest::with_variant).into();
         }
-        let files = self.request.files.iter().map(attached);
+        let files = self.request.files.iter().map(PromptFile::from);
         let prompt = files.fold(Prompt::new(), Prompt::with_part).with_part(text);
         let prompt = agent.fold(prompt, Prompt::with_agent);
         let prompt = model.fold(prompt, Prompt::with_model);
@@ -245,25 +242,6 @@ impl Preparation {
     }
 }
 
-fn attached(file: &ServedFile) -> PromptFile {
-    let mime = match file.kind {
-        ServedFileKind::Directory => "application/x-directory",
-        ServedFileKind::File | ServedFileKind::Missing => "text/plain",
-    };
-    PromptFile::path(&file.path).with_mime(mime)
-}
-
-/// Returns the title of a new session: an empty title stands for the beginning of the prompt.
-fn title_of(title: &str, prompt: &str) -> String {
-    if !title.is_empty() {
-        return title.to_owned();
-    }
-    match prompt.char_indices().nth(TITLE_SIZE_MAX) {
-        Some((end, _)) => format!("{}...", &prompt[..end]),
-        None => prompt.to_owned(),
-    }
-}
-
 fn not_found(fault: &CallFault) -> RunEnd {
     match fault.api().map(|error| &error.kind) {
         Some(ApiErrorKind::NotFound { .. }) => failed("Session not found".to_owned()),
@@ -274,8 +252,8 @@ fn not_found(fault: &CallFault) -> RunEnd {
 /// Returns the end of a run whose preparation the server refused, or could not answer.
 fn call_failed(fault: &CallFault) -> RunEnd {
     match fault {
-        CallFault::Api(_) => failed(fault.to_string()),
-        CallFault::Failed(_) => RunEnd::ServerLost { reason: fault.to_string() },
+        CallFault::Api(_) => failed(fault.describe()),
+        CallFault::Failed(_) => RunEnd::ServerLost { reason: fault.describe() },
     }
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use opencode_config::{ModelRef, RunConfig, RunFlags};
 
+use crate::api::PromptFile;
 use crate::run::RunSettings;
 use crate::serve::ServeSettings;
 use crate::watchdog::Deadline;
@@ -98,5 +99,15 @@ impl ServedFile {
     /// Creates a file that the caller gave as `given` and the server finds at `path`.
     pub fn new(given: impl Into<PathBuf>, path: impl Into<PathBuf>, kind: ServedFileKind) -> Self {
         Self { given: given.into(), path: path.into(), kind }
+    }
+}
+
+impl From<&ServedFile> for PromptFile {
+    fn from(file: &ServedFile) -> Self {
+        let mime = match file.kind {
+            ServedFileKind::Directory => "application/x-directory",
+            ServedFileKind::File | ServedFileKind::Missing => "text/plain",
+        };
+        Self::path(&file.path).with_mime(mime)
     }
 }

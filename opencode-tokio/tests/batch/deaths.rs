@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use opencode_tokio::batch::{Again, BatchSettings, JobError, JobRetry};
+use opencode_tokio::batch::{BatchSettings, JobError, JobRetry, RetryScope};
 use opencode_tokio::{BatchEvent, BatchRequest, RunConfig, TurnEnd};
 use testkit::model::{Reply, Script};
 
@@ -30,7 +30,7 @@ async fn a_killed_server_ends_only_its_own_jobs() {
     let world = BatchWorld::new().await;
     world.model.script("first", Reply::new().text("Begun").stall());
     world.model.script("next", Reply::new().text("On another server."));
-    let twice = JobRetry::default().with_again(Again::Accepted);
+    let twice = JobRetry::default().with_again(RetryScope::Accepted);
     world.model.script("again", Reply::new().text("Begun").stall());
     let jobs = [
         world.job("A [[first]]"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use opencode_tokio::batch::{Budget, JobError, NotRun, OverBudget};
+use opencode_tokio::batch::{Budget, JobError, OverBudget, SkipReason};
 use opencode_tokio::event::{Deadline, RawJson};
 use opencode_tokio::{
     AnswerSchema, BatchEvent, BatchRequest, Deadlines, PermissionReply, Permissions, Policy,
@@ -33,7 +33,7 @@ async fn a_spent_budget_prevents_further_starts() {
     assert_eq!(world.prompts(), ["Job 0", "Job 1"]);
     assert!(played.report.spend.cost >= 0.2, "{:?}", played.report.spend);
     let error = &played.report.jobs[3].error;
-    assert!(matches!(error, Some(JobError::NotRun(NotRun::BudgetSpent))), "{error:?}");
+    assert!(matches!(error, Some(JobError::NotRun(SkipReason::BudgetSpent))), "{error:?}");
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_cancelled_batch_keeps_its_results() {
     assert_eq!(report.jobs[0].text(), "Quick.");
     let errors = [1, 2].map(|no: usize| report.jobs[no].error.as_ref().unwrap());
     assert!(matches!(errors[0].end(), Some(TurnEnd::Cancelled)), "{:?}", errors[0]);
-    assert!(matches!(errors[1], JobError::NotRun(NotRun::Cancelled)), "{:?}", errors[1]);
+    assert!(matches!(errors[1], JobError::NotRun(SkipReason::Cancelled)), "{:?}", errors[1]);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod deaths;
 mod ends;
+mod flags;
 mod fleet;
 mod jobs;
 mod resume;

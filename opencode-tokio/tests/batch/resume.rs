@@ -7,15 +7,19 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use opencode_tokio::batch::{BatchResults, Earlier, JobError, JobRecord, ResultsError, Standing};
-use opencode_tokio::{
-    BatchError, BatchEvent, BatchRequest, Job, OpenCode, RunConfig, TokioRuntime,
+use opencode_tokio::batch::{
+    BatchResults, Budget, BudgetScope, JobError, JobRecord, ResultsError, ResumePolicy,
+    ResumeStatus,
 };
-use serde_json::Value;
-use testkit::model::{Reply, Script};
+use opencode_tokio::event::RawJson;
+use opencode_tokio::{
+    AnswerSchema, BatchError, BatchEvent, BatchRequest, Job, OpenCode, RunConfig, TokioRuntime,
+};
+use serde_json::{Value, json};
+use testkit::model::{Reply, Script, Usage};
 use testkit::processes::eventually;
 
-use crate::world::{BatchWorld, LONG, object, until};
+use crate::world::{BatchWorld, LONG, PlayedBatch, object, until};
 
 /// Environment variable with the results file, for a client process that runs a batch.
 const RESULTS: &str = "OPENCODE_TEST_RESULTS";
@@ -76,14 +80,15 @@ async fn a_killed_batch_is_resumed() {
     assert_eq!(played.ends(), ["completed", "completed", "interrupted", "completed"]);
     assert_eq!(played.texts(), ["Quick.", "Quick.", "", "Quick."]);
     assert!(matches!(played.report.jobs[2].error, Some(JobError::Interrupted)));
+    assert_eq!(counts(&played), [3, 1, 0, 0]);
     assert_eq!(world.prompts().len(), 4, "A, B and C of the first batch, D of the second");
 
     world.model.script("slow", Reply::new().text("Slow."));
-    let go_on = go_on.with_broken(Earlier::RunAgain);
+    let go_on = go_on.with_broken(ResumePolicy::RunAgain);
     let again = request(&world.config(), &world.path("project"), go_on.clone());
     let played = world.run(again).await;
     assert_eq!(played.texts(), ["Quick.", "Quick.", "Slow.", "Quick."]);
-    assert_eq!(world.prompts().len(), 5);
+    assert_eq!((counts(&played), world.prompts().len()), ([3, 0, 1, 0], 5));
 
     // Without any job left, nothing is started.
     let again = request(&world.config(), &world.path("project"), go_on.clone());
@@ -97,9 +102,18 @@ async fn a_killed_batch_is_resumed() {
     changed.jobs[0] = changed.jobs[0].clone().with_agent("plan");
     let played = world.run(changed).await;
     assert_eq!((played.report.completed(), world.prompts().len()), (4, 6));
+    assert_eq!(counts(&played), [3, 0, 0, 1]);
     let records = records(&results);
-    assert_eq!(records.last().unwrap().standing, Standing::Completed);
+    assert_eq!(records.last().unwrap().status, ResumeStatus::Completed);
     assert_eq!(records.len(), 5);
+}
+
+/// Returns the numbers of kept, new, repeated and changed jobs, from the first event.
+fn counts(played: &PlayedBatch) -> [usize; 4] {
+    match &played.events[0] {
+        BatchEvent::Resumed(counts) => [counts.kept, counts.new, counts.again, counts.changed],
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Runs a batch, and prints `slow` when the endless job has begun.
@@ -173,4 +187,44 @@ async fn a_full_disk_stops_the_batch_and_keeps_the_report() {
     let ends: Vec<_> = report.jobs.iter().map(|job| &*job.record.end).collect();
     assert_eq!(ends, ["results", "halted"]);
     assert!(world.prompts().is_empty(), "a job began without its record");
+}
+
+#[tokio::test]
+async fn a_key_a_schema_and_a_budget_count_when_a_batch_resumes() {
+    let world = BatchWorld::new().await;
+    let usage = Usage { input: 100_000, ..Usage::default() };
+    let gives = Reply::new().tool("StructuredOutput", json!({ "files": 3 })).usage(usage);
+    world.model.script("counts", Script::new().then(gives).repeat_last());
+    let path = world.path("results.jsonl");
+    let answer = || {
+        let schema = json!({ "type": "object", "properties": { "files": { "type": "integer" } } });
+        AnswerSchema::of::<Value>(RawJson::parse(schema.to_string()).unwrap()).with_asks_max(0)
+    };
+    let config = |port: u32| world.config().with_env("PORT", port.to_string());
+    let jobs = |port| {
+        [
+            world.job("A [[counts]]").with_config(config(port)).with_key("a").with_answer(answer()),
+            world.job("B [[counts]]").with_config(config(port)).with_answer(answer()),
+        ]
+    };
+    let request = |port| BatchRequest::new(jobs(port)).with_results(BatchResults::resume(&path));
+    let played = world.run(request(1)).await;
+    assert_eq!((counts(&played), played.ends()), ([0, 2, 0, 0], vec!["completed"; 2]));
+    let spent = played.report.spend.cost;
+
+    // Another port is another fingerprint, but not another key. The budget is spent already.
+    let again = request(2).with_budget(Budget::cost(spent));
+    let played = world.run(again).await;
+    assert_eq!(counts(&played), [1, 0, 0, 1]);
+    assert_eq!(played.ends(), ["completed", "budget_spent"]);
+    assert_eq!(played.report.spend.cost, 0.0);
+
+    // Without the earlier batches, the budget is enough. The answer fits the schema no more.
+    let results = BatchResults::resume(&path).with_budget_scope(BudgetScope::ThisBatch);
+    let mut again = request(2).with_budget(Budget::cost(2.0 * spent)).with_results(results);
+    let strict = answer().with_check(|_| Err("three are too few".to_owned()));
+    again.jobs[0].answer = Some(strict);
+    let played = world.run(again).await;
+    assert_eq!(counts(&played), [0, 0, 1, 1]);
+    assert_eq!(played.ends(), ["misfit", "completed"]);
 }

@@ -1,29 +1,23 @@
-use opencode_proto::Spend;
+use opencode_proto::{ResumeDecision, ResumeStatus};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
 
-fn record(job: &str, standing: Standing) -> JobRecord {
-    JobRecord {
-        job: job.to_owned(),
-        fingerprint: "f".to_owned(),
-        standing,
-        end: "completed".to_owned(),
-        error: None,
-        text: "two\nlines".to_owned(),
-        structured: Some(serde_json::json!({ "b": 1, "a": [null] })),
-        session: Some("ses_1".into()),
-        attempts: 1,
-        steps: 2,
-        tools: 3,
-        spend: Spend::default(),
-        elapsed_ms: 4,
-    }
+fn record(job: &str, status: ResumeStatus) -> JobRecord {
+    let mut record = JobRecord::new(job.to_owned(), "f".to_owned());
+    record.status = status;
+    "completed".clone_into(&mut record.end);
+    "two\nlines".clone_into(&mut record.text);
+    record.structured = Some(serde_json::json!({ "b": 1, "a": [null] }));
+    record.session = Some("ses_1".into());
+    (record.attempts, record.steps, record.tools, record.elapsed_ms) = (1, 2, 3, 4);
+    record.spend.cost = 0.25;
+    record
 }
 
-fn started(job: &str) -> Line {
-    Line::Started {
+fn started(job: &str) -> ResultsLine<'static> {
+    ResultsLine::Started {
         job: job.to_owned(),
         fingerprint: "f".to_owned(),
         attempt: 1,
@@ -31,55 +25,72 @@ fn started(job: &str) -> Line {
     }
 }
 
-fn text(lines: &[Line]) -> Vec<u8> {
-    let line = |line| [serde_json::to_vec(line).expect("it is JSON"), b"\n".to_vec()].concat();
-    lines.iter().flat_map(line).collect()
+fn ended(record: JobRecord) -> ResultsLine<'static> {
+    ResultsLine::Ended(std::borrow::Cow::Owned(record))
+}
+
+fn text(lines: &[ResultsLine<'_>]) -> Vec<u8> {
+    lines.iter().flat_map(ResultsLine::text).collect()
+}
+
+/// Returns the record of a job that has ended, whatever its end.
+fn known(content: &ResultsContent, job: &str, fingerprint: &str) -> Option<JobRecord> {
+    content.index.decide(job, fingerprint, ResumeRules::default()).1.cloned()
 }
 
 #[test]
 fn costs_are_read_as_they_were_written() {
     // serde_json alone reads some of these one bit off.
     for cost in [0.000_263_999_999_999_999_97, 1.234_567_890_123_456_7e-5, f64::MIN_POSITIVE] {
-        let mut paid = record("a", Standing::Completed);
+        let mut paid = record("a", ResumeStatus::Completed);
         paid.spend.cost = cost;
-        let line = text(&[Line::Ended(Box::new(paid))]);
-        let (past, _) = read(&line, Path::new("x")).expect("a line");
-        let known = past.of("a", "f").flatten().expect("a record");
+        let (content, _) = read(&text(&[ended(paid)]), Path::new("x")).expect("a line");
+        let known = known(&content, "a", "f").expect("a record");
         assert_eq!(known.spend.cost.to_bits(), cost.to_bits());
+        assert_eq!(content.spent.cost.to_bits(), cost.to_bits());
     }
 }
 
 #[test]
-fn the_last_word_on_a_job_counts() {
-    let broken = record("a", Standing::Broken);
-    let done = record("a", Standing::Completed);
+fn the_last_line_of_a_job_counts() {
+    let broken = record("a", ResumeStatus::Broken);
+    let done = record("a", ResumeStatus::Completed);
+    let lines = [started("a"), ended(broken), started("a"), ended(done.clone())];
+    let content =
+        |lines: &[ResultsLine<'_>]| read(&text(lines), Path::new("x")).expect("complete lines").0;
+    assert_eq!(known(&content(&lines), "a", "f"), Some(done));
+    let (decision, record) = {
+        let content = content(&lines[..3]);
+        let (decision, record) = content.index.decide("a", "f", ResumeRules::default());
+        (decision, record.cloned())
+    };
+    assert_eq!((decision, record), (ResumeDecision::Keep, None), "interrupted");
+    assert!(content(&[]).index.is_empty());
+}
+
+#[test]
+fn every_end_of_a_job_was_paid() {
+    let failed = record("a", ResumeStatus::Failed);
     let lines = [
         started("a"),
-        Line::Ended(Box::new(broken)),
+        ended(failed),
         started("a"),
-        Line::Ended(Box::new(done.clone())),
+        ended(record("a", ResumeStatus::Completed)),
+        started("b"),
     ];
-    let known = |lines: &[Line]| {
-        let (past, _) = read(&text(lines), Path::new("x")).expect("whole lines");
-        past.of("a", "f").map(|record| record.cloned())
-    };
-    assert_eq!(known(&lines), Some(Some(done)));
-    assert_eq!(known(&lines[..3]), Some(None));
-    assert_eq!(known(&[]), None);
-    let (past, _) = read(&text(&lines), Path::new("x")).expect("whole lines");
-    assert_eq!(past.of("a", "g"), None, "another prompt is another job");
-    assert_eq!(past.of("b", "f"), None);
+    let (content, _) = read(&text(&lines), Path::new("x")).expect("complete lines");
+    assert!((content.spent.cost - 0.5).abs() < 1e-9, "{:?}", content.spent);
 }
 
 #[test]
 fn only_one_batch_at_a_time_writes_to_a_file() {
     let directory = TempDir::new().expect("a directory");
     let results = BatchResults::resume(directory.path().join("results.jsonl"));
-    let (first, _) = ResultsFile::open(&results).expect("it is made");
-    let error = ResultsFile::open(&results).expect_err("it is in use");
+    let (first, _) = ResultsFile::open(&results).expect("a new file");
+    let error = ResultsFile::open(&results).expect_err("a file in use");
     assert!(matches!(error, ResultsError::InUse { .. }), "{error:?}");
     drop(first);
-    ResultsFile::open(&results).expect("it is free again");
+    ResultsFile::open(&results).expect("a free file");
 }
 
 #[cfg(unix)]
@@ -89,8 +100,8 @@ fn only_the_owner_may_read_a_new_file() {
 
     let directory = TempDir::new().expect("a directory");
     let path = directory.path().join("results.jsonl");
-    drop(ResultsFile::open(&BatchResults::new(&path)).expect("it is made"));
-    let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
+    drop(ResultsFile::open(&BatchResults::new(&path)).expect("a new file"));
+    let mode = std::fs::metadata(&path).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -98,38 +109,40 @@ fn only_the_owner_may_read_a_new_file() {
 fn a_file_that_a_process_has_inherited_can_be_opened_again() {
     let directory = TempDir::new().expect("a directory");
     let results = BatchResults::resume(directory.path().join("results.jsonl"));
-    let (file, _) = ResultsFile::open(&results).expect("it is made");
-    let inherited = file.file.lock().expect("it is whole").as_ref().map(|file| file.0.try_clone());
+    let (file, _) = ResultsFile::open(&results).expect("a new file");
+    let inherited = file.file.lock().expect("the file").as_ref().map(|file| file.0.try_clone());
     let again = ResultsFile::open(&results);
     assert!(matches!(again, Err(ResultsError::InUse { .. })), "{again:?}");
     drop(file);
-    ResultsFile::open(&results).expect("it is free");
+    ResultsFile::open(&results).expect("a free file");
     drop(inherited);
 }
 
 proptest! {
-    /// A file that is cut off anywhere reads as what was whole, and what is written next follows that.
+    /// A file that is cut off anywhere has its complete lines, and the next line follows these.
     #[test]
-    fn a_torn_file_is_whole_again(jobs in 1usize..5, cut in any::<prop::sample::Index>()) {
+    fn an_incomplete_file_is_continued(jobs in 1usize..5, cut in any::<prop::sample::Index>()) {
         let lines: Vec<_> = (0..jobs)
             .flat_map(|job| {
                 let job = job.to_string();
-                [started(&job), Line::Ended(Box::new(record(&job, Standing::Completed)))]
+                [started(&job), ended(record(&job, ResumeStatus::Completed))]
             })
             .collect();
-        let whole = text(&lines);
-        let torn = &whole[..cut.index(whole.len() + 1)];
+        let complete = text(&lines);
+        let torn = &complete[..cut.index(complete.len() + 1)];
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("results.jsonl");
-        std::fs::write(&path, torn).expect("it is written");
-        let (file, past) = ResultsFile::open(&BatchResults::resume(&path)).expect("it is read");
-        let there = torn.iter().filter(|byte| **byte == b'\n').count();
-        prop_assert_eq!(past.jobs.len(), there.div_ceil(2));
-        prop_assert_eq!(past.jobs.values().flatten().count(), there / 2);
-        file.write_now(&text(&[started("next")])).expect("it is written");
+        std::fs::write(&path, torn).expect("a file");
+        let (file, content) = ResultsFile::open(&BatchResults::resume(&path)).expect("a file");
+        let count = torn.iter().filter(|byte| **byte == b'\n').count();
+        prop_assert_eq!(content.index.len(), count.div_ceil(2));
+        let records = (0..jobs).filter_map(|job| known(&content, &job.to_string(), "f"));
+        prop_assert_eq!(records.count(), count / 2);
+        file.write_now(&text(&[started("next")])).expect("a line");
         drop(file);
-        let (_, past) = ResultsFile::open(&BatchResults::resume(&path)).expect("it is read");
-        prop_assert_eq!(past.of("next", "f"), Some(None));
-        prop_assert_eq!(past.jobs.len(), there.div_ceil(2) + 1);
+        let (_, content) = ResultsFile::open(&BatchResults::resume(&path)).expect("a file");
+        let next = content.index.decide("next", "f", ResumeRules::default());
+        prop_assert_eq!(next, (ResumeDecision::Keep, None));
+        prop_assert_eq!(content.index.len(), count.div_ceil(2) + 1);
     }
 }

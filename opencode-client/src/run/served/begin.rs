@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use opencode_config::{Questions, ServeFlags};
-use opencode_proto::{
-    ServeEnd, ServeOutcome, ServedFile, ServedFileKind, ServedRun, ServedRunRequest,
-};
+use opencode_proto::{ServeEnd, ServeOutcome, ServedFile, ServedRun, ServedRunRequest};
 
 use crate::log::{EventLog, Log};
 use crate::process::host::{Host, existing};
@@ -14,6 +12,7 @@ use crate::process::launch::LaunchPlanError;
 use crate::run::error::RunError;
 use crate::run::request::{Backend, RunRequest};
 use crate::runtime::blocking::unblock;
+use crate::server::files::{ServerMachine, found};
 use crate::server::{self, ServeError, ServeRequest};
 
 use super::driver::{RunServer, ServedDriver};
@@ -75,32 +74,15 @@ fn explore(request: &RunRequest) -> Result<RunGround, RunError> {
             Some(existing(request.directory.as_deref()).map_err(LaunchPlanError::from)?)
         }
     };
-    let is_local = match &request.backend {
-        Backend::Server(server) => server.process_id().is_some(),
-        Backend::NewServer | Backend::Process => true,
+    let machine = match &request.backend {
+        Backend::Server(server) => server.machine(),
+        Backend::NewServer | Backend::Process => ServerMachine::Here,
     };
     let base = directory.as_deref().unwrap_or_else(|| Path::new(""));
-    let files = request.config.flags().files().iter().map(|given| {
-        let path = base.join(given);
-        let mut kind = file_kind(&path);
-        // The file may exist on the machine of the server.
-        if kind == ServedFileKind::Missing && !is_local {
-            kind = ServedFileKind::File;
-        }
-        ServedFile::new(given, path, kind)
-    });
-    let files = files.collect();
+    let files = found(request.config.flags().files(), base, machine);
     let directory = directory.map(|path: PathBuf| path.to_string_lossy().into_owned());
     let log = request.log.clone().map(EventLog::open).transpose().map_err(RunError::LogOpen)?;
     Ok(RunGround { directory, files, log })
-}
-
-fn file_kind(path: &Path) -> ServedFileKind {
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => ServedFileKind::Directory,
-        Ok(_) => ServedFileKind::File,
-        Err(_) => ServedFileKind::Missing,
-    }
 }
 
 /// Returns the request of a server for this run alone.

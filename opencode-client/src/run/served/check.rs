@@ -1,10 +1,10 @@
 //! Checks of a request before anything is started or sent.
 
-use opencode_config::{FlagValue, RunConfigError, RunFlags};
+use opencode_config::RunConfigError;
 
 use crate::run::error::RunError;
 use crate::run::request::{Backend, RunRequest};
-use crate::server::request::needs_its_own;
+use crate::server::request::{extra_flag, fixed_at_start, needs_its_own};
 
 pub(super) fn check(request: &RunRequest) -> Result<(), RunError> {
     let config = &request.config;
@@ -16,26 +16,12 @@ pub(super) fn check(request: &RunRequest) -> Result<(), RunError> {
     if config.flags().attach().is_some() {
         return flag("--attach".to_owned());
     }
-    if let Some((name, _)) =
-        config.extra_flags().iter().find(|(_, value)| **value != FlagValue::Off)
-    {
-        let dashes = if name.len() == 1 { "-" } else { "--" };
-        return flag(format!("{dashes}{name}"));
+    if let Some(name) = extra_flag(config) {
+        return flag(name);
     }
     if let Backend::Server(_) = &request.backend {
-        let setting = needs_its_own(config).or_else(|| of_the_process(config.flags()));
+        let setting = needs_its_own(config).or_else(|| fixed_at_start(config.flags()));
         return setting.map_or(Ok(()), |setting| Err(RunError::Setting { setting }));
     }
     Ok(())
-}
-
-/// Returns the first setting that `opencode serve` takes at its start.
-fn of_the_process(flags: &RunFlags) -> Option<&'static str> {
-    let default = RunFlags::default();
-    let settings = [
-        ("log level", flags.log_level() != default.log_level()),
-        ("log output", flags.logs() != default.logs()),
-        ("plugins", flags.plugins() != default.plugins()),
-    ];
-    settings.into_iter().find(|(_, differs)| *differs).map(|(setting, _)| setting)
 }

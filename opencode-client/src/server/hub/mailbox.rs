@@ -1,5 +1,4 @@
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -67,22 +66,6 @@ impl Mailbox {
     /// Returns the next waiting delivery, if any, without waiting for more.
     pub(crate) fn take_waiting(&self) -> Option<Delivery> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Waits for the next delivery. A drop of the future loses no delivery.
-    pub(crate) async fn take(&self) -> Delivery {
-        poll_fn(|cx| self.poll_take(cx)).await
-    }
-
-    /// Waits until the stream is open, and drops all earlier deliveries.
-    pub(crate) async fn opened(&self) -> Result<(), HubEnd> {
-        loop {
-            match self.take().await {
-                Delivery::Opened => return Ok(()),
-                Delivery::Finished(end) => return Err(end),
-                Delivery::Event(_) | Delivery::Interrupted(_) => {}
-            }
-        }
     }
 }
 

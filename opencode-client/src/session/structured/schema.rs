@@ -151,6 +151,15 @@ impl AnswerSchema {
         self.sent.as_ref()
     }
 
+    /// Returns whether an answer of an earlier turn fits.
+    pub(crate) fn accepts(&self, answer: &serde_json::Value) -> bool {
+        let given = match self.wrapping {
+            Wrapping::Bare => answer.to_string(),
+            Wrapping::Wrapped => serde_json::json!({ ANSWER: answer }).to_string(),
+        };
+        RawJson::parse(given).is_ok_and(|given| self.problems(&given).is_ok())
+    }
+
     /// Returns the answer inside the model's output, or the problems of the output.
     pub(super) fn check(&self, given: &RawJson) -> Result<RawJson, Misfit> {
         self.problems(given).map_err(|problems| Misfit::unfit(given.detach(), problems))

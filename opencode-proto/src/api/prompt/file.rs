@@ -20,6 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 /// let logo = PromptFile::path("/src/app/logo.png");
 /// assert_eq!((logo.mime(), logo.filename()), ("image/png", Some("logo.png")));
 /// assert_eq!(PromptFile::lines("/src/a.rs", 3..=9).url(), "file:///src/a.rs?start=3&end=9");
+/// assert_eq!(logo.server_path(), Some("/src/app/logo.png".as_ref()));
 /// assert_eq!(PromptFile::bytes("note.txt", "Hi").url(), "data:text/plain;base64,SGk=");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -99,6 +100,14 @@ impl PromptFile {
                 }
                 url
             }
+        }
+    }
+
+    /// Returns the path on the server's machine; `None` for content that is sent with the prompt.
+    pub fn server_path(&self) -> Option<&Path> {
+        match &self.content {
+            FileSource::Bytes(_) => None,
+            FileSource::Path { path, .. } => Some(path),
         }
     }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::batch::{
-    Again, Batch, BatchAction, BatchJob, BatchSettings, Budget, Fleet, JobNo, JobStop, ServerNo,
-    Spend,
+    Batch, BatchAction, BatchJob, BatchSettings, Budget, Fleet, JobNo, JobStop, RetryScope,
+    ServerNo, Spend,
 };
 
 pub(super) struct Driver {
@@ -13,7 +13,7 @@ pub(super) struct Driver {
     settings: BatchSettings,
     /// How many jobs each of the servers that were given may have.
     given: Option<Vec<usize>>,
-    jobs: Vec<Option<BatchJob>>,
+    jobs: Vec<BatchJob>,
     now: Instant,
     wake: Option<Instant>,
     pub(super) starting: BTreeSet<ServerNo>,
@@ -47,14 +47,14 @@ impl Driver {
     pub(super) fn new(
         settings: BatchSettings,
         fleet: Fleet,
-        jobs: Vec<Option<BatchJob>>,
+        jobs: Vec<BatchJob>,
         now: Instant,
     ) -> Self {
         let given = match &fleet {
             Fleet::Given(given) => Some(given.iter().map(|jobs_max| jobs_max.get()).collect()),
             Fleet::Started => None,
         };
-        let over = |(no, job): (usize, &Option<BatchJob>)| job.is_none().then_some(JobNo(no));
+        let over = |(no, job): (usize, &BatchJob)| job.is_ended().then_some(JobNo(no));
         let mut driver = Self {
             batch: Batch::new(settings.clone(), fleet, jobs.clone(), now),
             settings,
@@ -205,9 +205,9 @@ impl Driver {
                     assert!(!self.is_halted && self.is_over(spend), "{spend:?}");
                     (self.is_halted, self.is_spent) = (true, true);
                 }
-                BatchAction::EndJob { job, not_run } => {
+                BatchAction::EndJob { job, skipped } => {
                     assert!(!self.running.contains_key(&job) && self.ended.insert(job));
-                    assert_eq!(not_run.is_some(), !self.begun.contains_key(&job));
+                    assert_eq!(skipped.is_some(), !self.begun.contains_key(&job));
                     self.delayed.remove(&job);
                 }
                 BatchAction::Finished => self.is_finished = true,
@@ -241,12 +241,15 @@ impl Driver {
         assert!(!self.is_halted && !self.ended.contains(&no), "{no:?} begins");
         assert!(self.ready.contains(&server) && !self.drained.contains(&server), "{server:?}");
         let job = self.job(no);
-        assert!(self.given.is_some() || self.started[&server] == job.group.0);
-        assert!(!self.accepted.contains(&no) || job.retry.again == Again::Accepted, "{no:?} again");
-        assert!(attempt <= job.retry.policy.attempts_max);
+        assert!(self.given.is_some() || self.started[&server] == job.group().0);
+        assert!(
+            !self.accepted.contains(&no) || job.retry().again == RetryScope::Accepted,
+            "{no:?} again"
+        );
+        assert!(attempt <= job.retry().policy.attempts_max);
         let before = (0..no.0)
             .map(JobNo)
-            .find(|other| self.is_waiting(*other) && self.job(*other).group == job.group);
+            .find(|other| self.is_waiting(*other) && self.job(*other).group() == job.group());
         assert_eq!(before, None, "it was before {no:?}");
         assert!(self.is_waiting(no), "{no:?} does not wait");
         self.delayed.remove(&no);
@@ -292,7 +295,7 @@ impl Driver {
     }
 
     fn could_have(&self, server: ServerNo, job: JobNo) -> bool {
-        let fits = self.given.is_some() || self.started[&server] == self.job(job).group.0;
+        let fits = self.given.is_some() || self.started[&server] == self.job(job).group().0;
         fits && !self.drained.contains(&server) && self.load(server) < self.jobs_max(server)
     }
 
@@ -317,7 +320,9 @@ impl Driver {
             && self.delayed.get(&job).is_none_or(|at| *at <= self.now)
     }
 
-    fn job(&self, job: JobNo) -> BatchJob {
-        self.jobs[job.0].expect("a job that was over before is not begun")
+    fn job(&self, job: JobNo) -> &BatchJob {
+        let job = &self.jobs[job.0];
+        assert!(!job.is_ended(), "a job that was over before is not begun");
+        job
     }
 }

@@ -1,0 +1,426 @@
+//! Driver of a batch, and its machine.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures_core::Stream;
+use futures_util::stream::FuturesUnordered;
+use tracing::Instrument;
+
+use opencode_proto::{
+    Batch, BatchAction, BatchCounts, GroupNo, JobNo, Retention, ServerNo, SkipReason, Spend,
+};
+
+use super::error::BatchError;
+use super::event::BatchEvent;
+use super::feed::{Feed, FeedItem, FeedReader, feed};
+use super::groups::Groups;
+use super::job_driver::{AttemptServer, EndedAttempt, JobDriver};
+use super::job_error::JobError;
+use super::plan::{JobEntry, JobState, Plan};
+use super::report::{BatchReport, JobReport};
+use super::request::BatchServers;
+use super::results::{ResultsError, ResultsFile};
+use super::servers::{self, BatchServer, ServerDone, ServerOutlook, ServerSource};
+use crate::log::describe;
+use crate::process::drop_order::DropOrder;
+use crate::process::host::Host;
+use crate::runtime::Timer;
+use crate::runtime::latch::Latch;
+use crate::runtime::wait::{BoxFuture, is_due};
+use crate::server::StopError;
+
+/// A batch with the machine that decides about the batch.
+pub(super) struct BatchDriver {
+    host: Arc<Host>,
+    batch: Batch,
+    jobs: Vec<JobEntry>,
+    groups: Groups,
+    source: BatchServers,
+    results: Option<ResultsFile>,
+    turns: Retention,
+    begun: Instant,
+    /// Tasks may hold servers, and go before them.
+    work: DropOrder<FuturesUnordered<BoxFuture<TaskDone>>, BTreeMap<ServerNo, BatchServer>>,
+    feed: Feed,
+    reader: FeedReader,
+    events: VecDeque<BatchEvent>,
+    /// Error of the last server that could not be used.
+    server_fault: Option<String>,
+    leftovers: Vec<StopError>,
+    results_fault: Option<Arc<ResultsError>>,
+    timer: Option<Pin<Box<dyn Timer>>>,
+    course: DriverCourse,
+}
+
+/// Course of a batch for its driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DriverCourse {
+    /// The machine has finished. The last tasks are still to end.
+    Closing,
+    Open,
+}
+
+/// Result of a task.
+enum TaskDone {
+    Job(Box<EndedAttempt>),
+    Recorded(Arc<JobReport>, Result<(), ResultsError>),
+    Server(ServerDone),
+}
+
+/// Progress of a [`BatchDriver`].
+pub(super) enum BatchProgress {
+    Event(BatchEvent),
+    Finished(Box<Result<BatchReport, BatchError>>),
+}
+
+impl BatchDriver {
+    pub(super) fn new(
+        host: Arc<Host>,
+        plan: Plan,
+        source: BatchServers,
+        turns: Retention,
+        begun: Instant,
+    ) -> Self {
+        let Plan { mut jobs, groups, batch, results, resumed } = plan;
+        let mut events: VecDeque<_> = resumed.map(BatchEvent::Resumed).into_iter().collect();
+        for entry in &mut jobs {
+            if let JobState::Ended(report) = &mut entry.state {
+                events.push_back(BatchEvent::JobEnded(Arc::clone(report)));
+                *report = retained(report, turns);
+            }
+        }
+        let (feed, reader) = feed();
+        Self {
+            host,
+            batch,
+            jobs,
+            groups,
+            source,
+            results,
+            turns,
+            begun,
+            work: DropOrder::new(FuturesUnordered::new(), BTreeMap::new()),
+            feed,
+            reader,
+            events,
+            server_fault: None,
+            leftovers: Vec::new(),
+            results_fault: None,
+            timer: None,
+            course: DriverCourse::Open,
+        }
+    }
+
+    pub(super) fn cancel(&mut self) {
+        self.batch.cancel(self.host.runtime.now());
+    }
+
+    pub(super) fn spend(&self) -> Spend {
+        self.batch.spend()
+    }
+
+    pub(super) fn counts(&self) -> BatchCounts {
+        self.batch.counts()
+    }
+
+    /// Carries out the actions of the machine until there is something to hand out.
+    pub(super) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<BatchProgress> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(BatchProgress::Event(event));
+            }
+            match self.batch.poll_action() {
+                BatchAction::AbortJob(job) => {
+                    if let JobState::Running(cancelled) = &self.jobs[job.0].state {
+                        cancelled.set(());
+                    }
+                }
+                BatchAction::BudgetSpent(spend) => {
+                    self.events.push_back(BatchEvent::BudgetSpent(spend));
+                }
+                BatchAction::EndJob { job, skipped } => self.end_job(job, skipped),
+                BatchAction::Finished => self.course = DriverCourse::Closing,
+                BatchAction::Repeat { job, at } => self.report_retry(job, at),
+                BatchAction::StartJob { job, server, attempt } => {
+                    self.start_job(job, server, attempt);
+                }
+                BatchAction::StartServer { server, group } => self.start_server(server, group),
+                BatchAction::StopServer(server) => self.stop_server(server),
+                BatchAction::Wait(at) => {
+                    if self.course == DriverCourse::Closing && self.work.first().is_empty() {
+                        return Poll::Ready(BatchProgress::Finished(Box::new(self.finish())));
+                    }
+                    let is_moved = self.poll_inputs(cx);
+                    let has_come = is_due(&*self.host.runtime, &mut self.timer, at, cx);
+                    if !is_moved && !has_come {
+                        return Poll::Pending;
+                    }
+                    if has_come {
+                        self.batch.handle_timeout(self.host.runtime.now());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Polls everything that the batch waits for. Returns whether anything happened.
+    fn poll_inputs(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_moved = self.poll_feed(cx);
+        if self.work.first().is_empty() {
+            return is_moved;
+        }
+        let Poll::Ready(Some(done)) = Pin::new(self.work.first_mut()).poll_next(cx) else {
+            return self.poll_feed(cx) || is_moved;
+        };
+        // The events of a job come before its end.
+        self.poll_feed(cx);
+        match done {
+            TaskDone::Job(ended) => self.handle_attempt(*ended),
+            TaskDone::Recorded(report, written) => {
+                self.handle_written(written);
+                self.report_end(report);
+            }
+            TaskDone::Server(done) => self.handle_server(done),
+        }
+        true
+    }
+
+    fn poll_feed(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut is_moved = false;
+        while let Poll::Ready(Some(FeedItem { event, spend })) = self.reader.poll(cx) {
+            is_moved = true;
+            if let Some((job, spend)) = spend {
+                self.batch.handle_spend(job, spend, self.host.runtime.now());
+            }
+            self.events.push_back(*event);
+        }
+        is_moved
+    }
+
+    fn start_job(&mut self, no: JobNo, server: ServerNo, attempt: u32) {
+        let Some(BatchServer::Ready { server: handle, fault }) = self.work.second().get(&server)
+        else {
+            unreachable!("jobs begin on servers that are ready")
+        };
+        let (handle, fault) = (handle.clone(), Arc::clone(fault));
+        let cancelled = Arc::new(Latch::default());
+        let entry = &mut self.jobs[no.0];
+        entry.state = JobState::Running(Arc::clone(&cancelled));
+        let report = JobReport { no, record: entry.record.clone(), turns: Vec::new(), error: None };
+        let driver = JobDriver::new(
+            Arc::clone(&entry.job),
+            report,
+            attempt,
+            AttemptServer { no: server, server: handle, fault },
+            cancelled,
+            self.feed.clone(),
+            self.results.clone(),
+        );
+        let (id, model) = (&entry.record.job, entry.job.model().map(tracing::field::display));
+        let span = tracing::info_span!("job", job = %id, model, end = tracing::field::Empty);
+        let attempt = async {
+            let ended = driver.drive().await;
+            let end = ended.report.error.as_ref().map_or("completed", JobError::name);
+            tracing::Span::current().record("end", end);
+            TaskDone::Job(Box::new(ended))
+        };
+        self.spawn(attempt.instrument(span));
+    }
+
+    fn handle_attempt(&mut self, ended: EndedAttempt) {
+        let now = self.host.runtime.now();
+        let EndedAttempt { mut report, server, stop, fault, server_memory } = ended;
+        let no = report.no;
+        // The outcome may know more than the events, for example of a gap in the event stream.
+        self.batch.handle_spend(no, report.record.spend, now);
+        let entry = &mut self.jobs[no.0];
+        entry.record.spend += report.record.spend;
+        report.record.spend = entry.record.spend;
+        report.record.attempts = self.batch.attempts(no);
+        if let Some(JobError::Results(error)) = &report.error {
+            self.results_fault.get_or_insert_with(|| Arc::clone(error));
+            self.batch.halt(now);
+        }
+        entry.state = JobState::Tried(Box::new(report));
+        if let Some(reason) = fault {
+            self.fail_server(server, reason);
+            self.batch.handle_server_lost(server, now);
+        }
+        if let Some(size) = server_memory {
+            self.batch.handle_server_memory(server, size, now);
+        }
+        self.batch.handle_job_ended(no, stop, now);
+    }
+
+    fn report_retry(&mut self, job: JobNo, at: Instant) {
+        let delay = at.saturating_duration_since(self.host.runtime.now());
+        let error = match &self.jobs[job.0].state {
+            JobState::Tried(report) => report.error.as_ref(),
+            JobState::Ended(_) | JobState::Running(_) | JobState::Waiting => None,
+        };
+        let reason = error.map(|error| describe(error)).unwrap_or_default();
+        self.events.push_back(BatchEvent::JobRetrying { job, reason, delay });
+    }
+
+    /// Records the end of a job, and reports the end after that.
+    fn end_job(&mut self, no: JobNo, skipped: Option<SkipReason>) {
+        let entry = &mut self.jobs[no.0];
+        let report = match mem::replace(&mut entry.state, JobState::Waiting) {
+            JobState::Tried(report) => *report,
+            JobState::Ended(_) | JobState::Running(_) | JobState::Waiting => {
+                let error = match skipped {
+                    Some(SkipReason::NoServer) => {
+                        JobError::NoServer(self.server_fault.clone().unwrap_or_default())
+                    }
+                    Some(reason) => JobError::NotRun(reason),
+                    None => unreachable!("a job that has begun has the report of an attempt"),
+                };
+                JobReport::of_error(no, entry.record.clone(), error)
+            }
+        };
+        let report = Arc::new(report);
+        let Some(results) = self.results.clone() else { return self.report_end(report) };
+        let runtime = Arc::clone(&self.host.runtime);
+        self.spawn(async move {
+            let written = results.write_ended(&runtime, &report.record).await;
+            TaskDone::Recorded(report, written)
+        });
+    }
+
+    fn report_end(&mut self, report: Arc<JobReport>) {
+        self.jobs[report.no.0].state = JobState::Ended(retained(&report, self.turns));
+        self.events.push_back(BatchEvent::JobEnded(report));
+    }
+
+    fn start_server(&mut self, no: ServerNo, group: Option<GroupNo>) {
+        let source = match (&self.source, group) {
+            (BatchServers::Given(servers), _) => {
+                ServerSource::Attach(Box::new(servers[no.0].attach.clone()))
+            }
+            (BatchServers::Started(base), Some(group)) => {
+                ServerSource::Serve(Box::new(self.groups.serve_request(group, base)))
+            }
+            (BatchServers::Started(_), None) => unreachable!("servers are started for a group"),
+        };
+        let dismissed = Arc::new(Latch::default());
+        let starting = BatchServer::Starting(Arc::clone(&dismissed));
+        self.work.second_mut().insert(no, starting);
+        let begin = servers::begin(Arc::clone(&self.host), no, source, dismissed);
+        self.spawn(async { TaskDone::Server(begin.await) });
+        self.events.push_back(BatchEvent::ServerStarting(no));
+    }
+
+    fn stop_server(&mut self, no: ServerNo) {
+        let Some(slot) = self.work.second_mut().get_mut(&no) else { return };
+        match mem::replace(slot, BatchServer::Stopping) {
+            BatchServer::Ready { server, .. } => {
+                self.spawn(async move { TaskDone::Server(servers::stop(no, server).await) });
+            }
+            BatchServer::Starting(dismissed) => dismissed.set(()),
+            BatchServer::Stopping => {}
+        }
+    }
+
+    fn handle_server(&mut self, done: ServerDone) {
+        let now = self.host.runtime.now();
+        match done {
+            ServerDone::Ready(no, server) => {
+                if server.process_id().is_some() {
+                    let watch = servers::watch(no, server.inner.exit());
+                    self.spawn(async { TaskDone::Server(watch.await) });
+                }
+                let url = server.url();
+                match self.work.second_mut().get_mut(&no) {
+                    Some(slot @ BatchServer::Starting(_)) => {
+                        *slot = BatchServer::Ready { server, fault: Arc::default() };
+                        self.events.push_back(BatchEvent::ServerReady { server: no, url });
+                        self.batch.handle_server_ready(no, now);
+                    }
+                    // The server was ready before it was dismissed.
+                    Some(BatchServer::Ready { .. } | BatchServer::Stopping) | None => {
+                        let stop = servers::stop(no, server);
+                        self.spawn(async { TaskDone::Server(stop.await) });
+                    }
+                }
+            }
+            ServerDone::Failed(no, fault) => {
+                self.report_server_fault(no, fault.reason);
+                self.work.second_mut().remove(&no);
+                match fault.outlook {
+                    ServerOutlook::Permanent => self.batch.handle_server_refused(no, now),
+                    ServerOutlook::Temporary => self.batch.handle_server_failed(no, now),
+                }
+            }
+            ServerDone::Exited(no, reason) => {
+                if let Some(BatchServer::Ready { .. }) = self.work.second().get(&no) {
+                    self.fail_server(no, reason);
+                    self.batch.handle_server_lost(no, now);
+                }
+            }
+            ServerDone::Stopped(no, error) => {
+                self.work.second_mut().remove(&no);
+                self.leftovers.extend(error.map(|error| *error));
+                self.events.push_back(BatchEvent::ServerStopped(no));
+                self.batch.handle_server_stopped(no, now);
+            }
+        }
+    }
+
+    /// Gives a server up. Each job notices the end of a server, and only the first one counts.
+    fn fail_server(&mut self, no: ServerNo, reason: String) {
+        let Some(BatchServer::Ready { fault, .. }) = self.work.second().get(&no) else { return };
+        if fault.value().is_none() {
+            fault.set(reason.clone());
+            self.report_server_fault(no, reason);
+        }
+    }
+
+    fn report_server_fault(&mut self, server: ServerNo, reason: String) {
+        self.server_fault = Some(reason.clone());
+        self.events.push_back(BatchEvent::ServerFailed { server, reason });
+    }
+
+    /// Begins no further job after a result that could not be written.
+    fn handle_written(&mut self, written: Result<(), ResultsError>) {
+        if let Err(error) = written {
+            self.results_fault.get_or_insert_with(|| Arc::new(error));
+            self.batch.halt(self.host.runtime.now());
+        }
+    }
+
+    fn finish(&mut self) -> Result<BatchReport, BatchError> {
+        let jobs = self.jobs.drain(..).map(|entry| match entry.state {
+            JobState::Ended(report) => report,
+            JobState::Running(_) | JobState::Tried(_) | JobState::Waiting => {
+                unreachable!("a batch ends after its jobs")
+            }
+        });
+        let report = BatchReport {
+            jobs: jobs.collect(),
+            spend: self.batch.spend(),
+            elapsed: self.host.runtime.now().saturating_duration_since(self.begun),
+            leftovers: mem::take(&mut self.leftovers),
+        };
+        match self.results_fault.take() {
+            None => Ok(report),
+            Some(source) => Err(BatchError::ResultsWrite { report: Box::new(report), source }),
+        }
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = TaskDone> + Send + 'static) {
+        self.work.first_mut().push(Box::pin(task));
+    }
+}
+
+/// Returns the report that stays until the end of the batch.
+fn retained(report: &Arc<JobReport>, turns: Retention) -> Arc<JobReport> {
+    match turns {
+        Retention::Keep => Arc::clone(report),
+        Retention::Discard => Arc::new(report.without_turns()),
+    }
+}
