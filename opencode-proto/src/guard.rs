@@ -17,7 +17,7 @@ pub(crate) const REPEATED_CALLS_MAX: u32 = 20;
 /// Default of the settings named `unfinished_max`.
 pub(crate) const UNFINISHED_MAX: usize = 8;
 
-/// How often each kind of repetition may happen in a row.
+/// Limits on the repetitions in a row of each kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GuardLimits {
     pub(crate) overflows_max: u32,

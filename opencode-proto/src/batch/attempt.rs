@@ -425,7 +425,8 @@ impl JobStop {
             TurnEnd::AgentError(_)
             | TurnEnd::Completed
             | TurnEnd::Endless
-            | TurnEnd::Rejected { .. } => Self::Done,
+            | TurnEnd::Rejected { .. }
+            | TurnEnd::RepeatedCalls { .. } => Self::Done,
             TurnEnd::Aborted
             | TurnEnd::Cancelled
             | TurnEnd::Refused(_)

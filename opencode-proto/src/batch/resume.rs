@@ -35,6 +35,7 @@ impl ResumeStatus {
             | TurnEnd::Endless
             | TurnEnd::Refused(_)
             | TurnEnd::Rejected { .. }
+            | TurnEnd::RepeatedCalls { .. }
             | TurnEnd::SessionDeleted
             | TurnEnd::TimedOut(_) => Self::Failed,
         }

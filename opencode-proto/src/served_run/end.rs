@@ -17,6 +17,7 @@ pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
         TurnEnd::NotPosted { reason, .. } => RunEnd::NotPosted { reason: reason.clone() },
         TurnEnd::Refused(error) => RunEnd::AgentError(Box::new(AgentError::decode(refusal(error)))),
         TurnEnd::Rejected { refused } => RunEnd::PermissionRejected { refused: refused.clone() },
+        TurnEnd::RepeatedCalls { tool } => RunEnd::RepeatedCalls { tool: tool.clone() },
         TurnEnd::ServerLost { reason } => RunEnd::ServerLost { reason: reason.clone() },
         TurnEnd::SessionDeleted => RunEnd::SessionDeleted,
         TurnEnd::TimedOut(deadline) => RunEnd::TimedOut(*deadline),

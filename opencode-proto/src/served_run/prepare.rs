@@ -208,8 +208,11 @@ impl Preparation {
 
     fn turn(&mut self, session: SessionInfo, now: Instant) -> Prepared {
         let run = &self.request.settings;
-        let mut settings = TurnSettings::default().with_deadlines(self.deadlines.remaining(now));
-        (settings.overflows_max, settings.unfinished_max) = (run.overflows_max, run.unfinished_max);
+        let settings = TurnSettings::default()
+            .with_deadlines(self.deadlines.remaining(now))
+            .with_overflows_max(run.overflows_max)
+            .with_unfinished_max(run.unfinished_max)
+            .with_repeated_calls_max(run.repeated_calls_max);
         let (post, approval) = (self.post(), self.request.flags.approval());
         Prepared::Turn(Box::new(ServedTurn { session, post, settings, approval }))
     }

@@ -9,6 +9,7 @@ use super::outcome::TurnEnd;
 use super::post::TurnKind;
 use super::posted::{Course, PostedTurn, Posting, StopCause};
 use crate::error::ErrorName;
+use crate::guard::Repetition;
 use crate::part::{FinishReason, ToolPart};
 use crate::server_event::{MessageInfo, SessionStatus};
 use crate::{AgentError, MessageId, StepRole};
@@ -222,19 +223,38 @@ impl PostedTurn {
         message.tools().filter(stops).last().map(|tool| tool.tool.to_string())
     }
 
+    /// Returns the end of a turn that overflows again and again, perhaps in a subagent.
+    fn overflowed(&self) -> TurnEnd {
+        let of_children = self.record.children.iter().flat_map(|child| child.errors());
+        match of_children.filter(is_overflow).last() {
+            Some(error) if self.faults.errors.is_empty() => {
+                TurnEnd::AgentError(Box::new(error.clone()))
+            }
+            Some(_) | None => failed(&self.faults.errors),
+        }
+    }
+
     /// Ends a turn that was stopped.
     pub(super) fn finish_stopped(&mut self, input: &mut TurnInput<'_>) {
-        let why = match self.course {
+        let why = match &self.course {
             Course::Stopping { why, .. } => why,
-            Course::Working => StopCause::Cancelled,
+            Course::Working => &StopCause::Cancelled,
         };
         input.finish(match why {
             StopCause::Cancelled => TurnEnd::Cancelled,
-            StopCause::Endless => TurnEnd::Endless,
-            StopCause::Overflowed => failed(&self.faults.errors),
-            StopCause::TimedOut(deadline) => TurnEnd::TimedOut(deadline),
+            StopCause::Repeated(Repetition::Overflows) => self.overflowed(),
+            StopCause::Repeated(Repetition::RepeatedCalls { tool }) => {
+                TurnEnd::RepeatedCalls { tool: tool.to_string() }
+            }
+            StopCause::Repeated(Repetition::Unfinished) => TurnEnd::Endless,
+            StopCause::TimedOut(deadline) => TurnEnd::TimedOut(*deadline),
         });
     }
+}
+
+/// Returns whether OpenCode compacts the conversation after this error.
+fn is_overflow(error: &&AgentError) -> bool {
+    error.name == ErrorName::CONTEXT_OVERFLOW
 }
 
 /// Returns the end by the first error, which led to the others.

@@ -139,6 +139,14 @@ pub enum TurnEnd {
         /// The permission with its patterns, or the question.
         refused: String,
     },
+    /// The model, or that of a subagent, repeated the same call of a tool with the same result too
+    /// often ([`TurnSettings::repeated_calls_max`](super::TurnSettings::repeated_calls_max)). The
+    /// turn was aborted.
+    #[non_exhaustive]
+    RepeatedCalls {
+        /// Name of the tool.
+        tool: String,
+    },
     /// The server has exited, or cannot be reached any more.
     #[non_exhaustive]
     ServerLost {
@@ -171,6 +179,7 @@ impl TurnEnd {
             Self::NotPosted { .. } => "not_posted",
             Self::Refused(_) => "refused",
             Self::Rejected { .. } => "rejected",
+            Self::RepeatedCalls { .. } => "repeated_calls",
             Self::ServerLost { .. } => "server_lost",
             Self::SessionDeleted => "session_deleted",
             Self::TimedOut(_) => "timed_out",
@@ -202,6 +211,9 @@ impl fmt::Display for TurnEnd {
             Self::NotPosted { reason, .. } => write!(f, "the prompt was not posted: {reason}"),
             Self::Refused(error) => write!(f, "the prompt was refused: {error}"),
             Self::Rejected { refused } => write!(f, "stopped where it was refused: {refused}"),
+            Self::RepeatedCalls { tool } => {
+                write!(f, "aborted: the model repeated the same call of the tool `{tool}`")
+            }
             Self::ServerLost { reason } => write!(f, "the server was lost: {reason}"),
             Self::SessionDeleted => f.write_str("the session was deleted"),
             Self::TimedOut(deadline) => write!(f, "timed out: {deadline}"),

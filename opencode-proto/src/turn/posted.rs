@@ -1,6 +1,6 @@
 //! A turn whose prompt was sent.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,14 +14,16 @@ use super::event::TurnEventKind;
 use super::look::LookState;
 use super::outcome::{TurnEnd, TurnOutcome};
 use super::post::{PostCall, PostReply};
-use super::record::Record;
+use super::record::{Place, Record};
+use super::settings::TurnSettings;
 use crate::ask::{PermissionKind, QuestionKind};
 use crate::call::ApiReply;
+use crate::guard::{Repetition, RepetitionGuard};
 use crate::hub::Interruption;
 use crate::server_event::{ServerEvent, SessionStatus};
 use crate::transcript::Transcript;
 use crate::watchdog::Deadline;
-use crate::{AgentError, MessageId};
+use crate::{AgentError, SessionId};
 
 #[derive(Debug)]
 pub(super) struct PostedTurn {
@@ -65,13 +67,10 @@ pub(super) enum Course {
 }
 
 /// Why a turn stops before its answer is complete.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum StopCause {
     Cancelled,
-    /// The model would be asked the same for ever.
-    Endless,
-    /// The session would summarise and overflow for ever.
-    Overflowed,
+    Repeated(Repetition),
     TimedOut(Deadline),
 }
 
@@ -86,9 +85,8 @@ enum StreamState {
 pub(super) struct Faults {
     /// Errors that the session reported since its prompt is known.
     pub(super) errors: Vec<AgentError>,
-    pub(super) overflows: u32,
-    /// Calls of the model in a row that ended without a reason and without a tool.
-    pub(super) unfinished: BTreeSet<MessageId>,
+    /// Guards against endless repetition, one for each session.
+    guards: BTreeMap<SessionId, RepetitionGuard>,
 }
 
 /// Signs of life of the session.
@@ -276,6 +274,25 @@ impl PostedTurn {
     fn is_model_silent(&self) -> bool {
         let is_waiting = matches!(self.pulse.status, Some(SessionStatus::Retry { .. }));
         !self.pulse.has_begun && !is_waiting && self.record.chain.answer_open().is_some()
+    }
+
+    /// Counts what OpenCode would repeat without end, and stops a turn that does.
+    pub(super) fn guard(
+        &mut self,
+        place: Place,
+        input: &mut TurnInput<'_>,
+        count: impl FnOnce(&mut RepetitionGuard) -> Option<Repetition>,
+    ) {
+        let session = self.record.at(place).id();
+        let guards = &mut self.faults.guards;
+        if !guards.contains_key(session) {
+            let limits = TurnSettings::guard_limits(&input.core.settings);
+            guards.insert(session.clone(), RepetitionGuard::new(limits));
+        }
+        let repetition = guards.get_mut(session).and_then(count);
+        if let Some(repetition) = repetition {
+            self.stop(StopCause::Repeated(repetition), input);
+        }
     }
 
     pub(super) fn stop(&mut self, why: StopCause, input: &mut TurnInput<'_>) {

@@ -4,6 +4,7 @@
 mod dropped;
 mod ends;
 mod looks;
+mod repetition;
 mod stage;
 mod waiting;
 

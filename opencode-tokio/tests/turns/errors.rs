@@ -208,6 +208,24 @@ async fn endless_overflows_end_the_turn() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_repeated_without_end_ends_the_turn() {
+    let world = SessionWorld::new(&on()).await;
+    let again = Script::new().then(Reply::new().tool("bash", bash("echo same"))).repeat_last();
+    world.model().script("errors-again", again);
+    let session = world.session().await;
+    let settings = TurnSettings::default().with_repeated_calls_max(3);
+    let request = prompt("Go [[errors-again]]");
+    let settings = settings.with_deadlines(request.settings.deadlines);
+
+    let turn = LiveTurn::new(session.send(request.with_settings(settings))).end().await;
+
+    let TurnEnd::RepeatedCalls { tool, .. } = &turn.outcome.end else { panic!("{turn:#?}") };
+    assert_eq!(tool, "bash");
+    assert!((4..=5).contains(&turn.outcome.tools().count()), "{turn:#?}");
+    assert_session_continues(&world, &session).await;
+}
+
+#[tokio::test]
 async fn a_summary_before_the_next_step_is_not_the_answer() {
     let world = SessionWorld::new(&on()).await;
     let full = Usage { input: 190_000, ..Default::default() };

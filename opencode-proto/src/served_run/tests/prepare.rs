@@ -346,10 +346,12 @@ fn the_deadlines_count_from_the_start_of_the_server_and_the_turn_has_the_rest() 
 fn limits_of_the_run_are_those_of_its_turn() {
     let mut stage = Stage::ready(|request| {
         (request.settings.overflows_max, request.settings.unfinished_max) = (2, 3);
+        request.settings.repeated_calls_max = 4;
     });
     stage.answers(200, CREATED);
     let settings = &stage.turn().settings;
     assert_eq!((settings.overflows_max, settings.unfinished_max), (2, 3));
+    assert_eq!(settings.repeated_calls_max, 4);
 }
 
 #[test]

@@ -4,15 +4,16 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Source;
+use crate::guard::calls_again;
 use crate::hub::child_of;
-use crate::part::{FinishReason, Part, PartKey, TextOrigin};
+use crate::part::{Part, PartKey, TextOrigin};
 use crate::run_event::AttemptAbandoned;
 use crate::server_event::{MessageInfo, ServerEvent, ServerEventKind};
-use crate::transcript::{Before, Message, Told};
+use crate::transcript::{Before, Told};
 use crate::turn::chain::Belongs;
 use crate::turn::core::TurnInput;
 use crate::turn::event::TurnEventKind;
-use crate::turn::posted::{PostedTurn, StopCause};
+use crate::turn::posted::PostedTurn;
 use crate::turn::record::{Place, Record};
 use crate::{MessageId, RawText, Role, StepRole, TextKind};
 
@@ -144,6 +145,13 @@ impl PostedTurn {
             Part::Other { .. } | Part::StepFinish(_) | Part::StepStart(_) => return,
         };
         self.emit(place, kind, source, input);
+        // OpenCode publishes a result again when it hides the result from the model.
+        if let Part::Tool(tool) = part
+            && change.is_final
+            && tool.state.time().compacted_ms.is_none()
+        {
+            self.guard(place, input, |guard| guard.handle_call(tool));
+        }
     }
 
     /// Tells of a new part. Returns how many bytes of its text that tells.
@@ -200,26 +208,26 @@ impl PostedTurn {
         }
     }
 
-    /// Counts calls that OpenCode would repeat for ever. An answer ends the row of overflows. (One
+    /// Counts calls that OpenCode would repeat without end. An answer ends the row of overflows. (One
     /// that overflowed is completed as well, but the model never finished it.)
     fn count_calls(&mut self, place: Place, info: &MessageInfo, input: &mut TurnInput<'_>) {
         let is_answer = info.step == StepRole::Answer
             && info.error.is_none()
             && info.completed_ms.is_some()
             && info.role == Role::Assistant;
-        let (true, Place::Own, Some(finish)) = (is_answer, place, &info.finish) else { return };
-        self.faults.overflows = 0;
-        let has_tools = |message: &Message| message.tools().next().is_some();
-        let messages = self.record.own.messages();
+        let (true, Some(finish)) = (is_answer, &info.finish) else { return };
+        let messages = self.record.at(place).messages();
         let message = messages.iter().rfind(|message| *message.id() == info.id);
-        if *finish != FinishReason::UNKNOWN || message.is_some_and(has_tools) {
-            self.faults.unfinished.clear();
-        } else {
-            self.faults.unfinished.insert(info.id.clone());
-            if self.faults.unfinished.len() > input.core.settings.unfinished_max {
-                self.stop(StopCause::Endless, input);
+        let has_tools = message.is_some_and(|message| message.tools().next().is_some());
+        let goes_on = info.structured.is_none() && calls_again(finish);
+        self.guard(place, input, |guard| {
+            guard.handle_answer();
+            if goes_on && !has_tools {
+                return guard.handle_unfinished(Some(&info.id));
             }
-        }
+            guard.handle_progress();
+            None
+        });
     }
 
     /// Keeps an event until the gap before it is looked up.

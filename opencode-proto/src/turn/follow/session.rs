@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::AgentError;
 use crate::error::ErrorName;
+use crate::guard::RepetitionGuard;
 use crate::server_event::{ServerEvent, ServerEventKind, SessionInfo, SessionStatus};
 use crate::turn::core::TurnInput;
 use crate::turn::event::TurnEventKind;
 use crate::turn::outcome::TurnEnd;
-use crate::turn::posted::{PostedTurn, StopCause};
+use crate::turn::posted::PostedTurn;
 use crate::turn::record::Place;
 
 impl PostedTurn {
@@ -31,11 +32,8 @@ impl PostedTurn {
         }
         let kind = TurnEventKind::Failed(Box::new(error.clone()));
         self.emit(place, kind, Some(event), input);
-        if is_own && error.name == ErrorName::CONTEXT_OVERFLOW {
-            self.faults.overflows += 1;
-            if self.faults.overflows > input.core.settings.overflows_max {
-                self.stop(StopCause::Overflowed, input);
-            }
+        if error.name == ErrorName::CONTEXT_OVERFLOW {
+            self.guard(place, input, RepetitionGuard::handle_overflow);
         }
     }
 

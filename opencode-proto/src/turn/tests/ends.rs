@@ -281,9 +281,16 @@ fn a_model_that_is_never_done_is_stopped() {
     for number in 0..3 * limit {
         unknown(&mut stage, number);
         if number % limit == 0 {
+            let begun =
+                format!(r#""info":{{"id":"m9{number}","role":"assistant","parentID":"m1"}}"#);
+            let tool = format!(
+                r#""part":{{"id":"c{number}","messageID":"m9{number}","type":"tool","tool":"bash","state":{{"status":"running","input":{{}}}}}}"#
+            );
             let info = format!(
                 r#""info":{{"id":"m9{number}","role":"assistant","parentID":"m1","finish":"tool-calls","time":{{"completed":1}}}}"#
             );
+            stage.tell("message.updated", &begun);
+            stage.tell("message.part.updated", &tool);
             stage.tell("message.updated", &info);
         }
     }
