@@ -27,6 +27,7 @@ pub(crate) use json::check_rules;
 /// ```
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum PermissionAction {
     /// The tool runs without a request.
     Allow,
@@ -89,6 +90,7 @@ impl fmt::Display for PermissionAction {
 /// assert_eq!(permissions.to_json().to_string(), r#"{"edit":{"*":"deny","docs/**":"allow"}}"#);
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum PermissionRule {
     /// One action for every use of the tool.
     Action(PermissionAction),

@@ -369,6 +369,7 @@ impl RunConfig {
 
 /// Availability of a tool, in OpenCode's legacy `tools` config.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum ToolSwitch {
     /// The model can use the tool.
     Enabled,

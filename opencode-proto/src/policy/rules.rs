@@ -59,6 +59,8 @@ pub(super) fn can_allow(rules: &Permissions, permission: &str, unruled: Unruled)
             PermissionAction::Allow => return true,
             PermissionAction::Ask if may_be_confirmed => return true,
             PermissionAction::Ask | PermissionAction::Deny => {}
+            // An action that is not known here allows nothing.
+            _ => {}
         }
         if rule.pattern == "*" {
             return false;

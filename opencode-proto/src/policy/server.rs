@@ -156,12 +156,8 @@ impl PolicySettings {
             permissions = permissions.rule(key, ask_or_deny(self.can_use(key)));
         }
         for key in QUESTIONING {
-            permissions = match self.rules().decide(key, "*") {
-                Some(PermissionAction::Allow) => permissions.allow(key),
-                Some(PermissionAction::Ask | PermissionAction::Deny) | None => {
-                    permissions.deny(key)
-                }
-            };
+            let is_allowed = self.rules().decide(key, "*") == Some(PermissionAction::Allow);
+            permissions = if is_allowed { permissions.allow(key) } else { permissions.deny(key) };
         }
         INNER.into_iter().fold(permissions, Permissions::allow)
     }

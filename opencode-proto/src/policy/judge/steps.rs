@@ -170,6 +170,8 @@ impl PolicyJudge {
                 }
                 Unruled::Refuse => refused(PolicyReason::NoConfirm),
             },
+            // An action that this machine does not know allows nothing.
+            (Some(_), _) => refused(PolicyReason::Rule),
         };
         self.decide(id, decision, now);
     }
