@@ -39,7 +39,7 @@ use local::Local;
 pub(crate) use attach::attach;
 pub use error::{AttachError, ServeError};
 pub use events::{ServerEvents, ServerNews};
-pub(crate) use request::Place;
+pub(crate) use request::WorkingDirectory;
 pub use request::{AttachRequest, ServeRequest};
 pub(crate) use start::serve;
 pub use stop::{ServerReport, StopError};

@@ -83,6 +83,7 @@ pub struct QuestionKind;
 
 /// Answer to questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum QuestionReply {
     /// The answers, one per question.
     Answer(Vec<QuestionAnswer>),

@@ -68,6 +68,7 @@ impl CallFailure {
 
 /// Progress of a request whose call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Delivery {
     /// The request did not reach the server, which has done nothing.
     NotSent,

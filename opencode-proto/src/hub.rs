@@ -90,7 +90,7 @@ pub use settings::HubSettings;
 pub struct Hub {
     settings: HubSettings,
     stream: EventStream,
-    state: State,
+    state: HubState,
     framer: SseFramer,
     routes: Routes,
     backoff: Backoff,
@@ -98,7 +98,7 @@ pub struct Hub {
 }
 
 #[derive(Debug)]
-enum State {
+enum HubState {
     Connecting { since: Instant },
     Finished,
     Open { heard: Instant },
@@ -112,7 +112,7 @@ impl Hub {
         let stream = settings.stream;
         Self {
             stream,
-            state: State::Connecting { since: now },
+            state: HubState::Connecting { since: now },
             framer: SseFramer::new(settings.event_size_max),
             routes: Routes::default(),
             backoff: Backoff::new(&settings),
@@ -139,15 +139,15 @@ impl Hub {
 
     /// Handles the head of a response that is an event stream.
     pub fn handle_head(&mut self, now: Instant) {
-        if let State::Connecting { .. } = self.state {
+        if let HubState::Connecting { .. } = self.state {
             self.framer = SseFramer::new(self.settings.event_size_max);
-            self.state = State::Opening { since: now };
+            self.state = HubState::Opening { since: now };
         }
     }
 
     /// Handles a response that is not an event stream.
     pub fn handle_refused(&mut self, error: ApiError, now: Instant) {
-        if !matches!(self.state, State::Connecting { .. }) {
+        if !matches!(self.state, HubState::Connecting { .. }) {
             return;
         }
         match (error.is_unknown_fixed_route(), self.stream) {
@@ -169,9 +169,9 @@ impl Hub {
     /// Handles a chunk of the stream.
     pub fn handle_chunk(&mut self, chunk: Bytes, now: Instant) {
         match &mut self.state {
-            State::Open { heard } => *heard = now,
-            State::Opening { .. } => {}
-            State::Connecting { .. } | State::Finished | State::Waiting { .. } => return,
+            HubState::Open { heard } => *heard = now,
+            HubState::Opening { .. } => {}
+            HubState::Connecting { .. } | HubState::Finished | HubState::Waiting { .. } => return,
         }
         self.framer.push(chunk);
         while let Some(event) = self.framer.next_event() {
@@ -208,14 +208,14 @@ impl Hub {
             return;
         }
         match &self.state {
-            State::Connecting { .. } | State::Opening { .. } => {
+            HubState::Connecting { .. } | HubState::Opening { .. } => {
                 self.interrupt(Interruption::NotOpened { limit: self.settings.open_limit }, now);
             }
-            State::Open { .. } => {
+            HubState::Open { .. } => {
                 self.interrupt(Interruption::Silent { limit: self.settings.silence_limit }, now);
             }
-            State::Waiting { .. } => self.connect(now),
-            State::Finished => {}
+            HubState::Waiting { .. } => self.connect(now),
+            HubState::Finished => {}
         }
     }
 
@@ -227,12 +227,12 @@ impl Hub {
     fn wake(&self) -> Option<Instant> {
         let settings = &self.settings;
         match &self.state {
-            State::Connecting { since } | State::Opening { since } => {
+            HubState::Connecting { since } | HubState::Opening { since } => {
                 since.checked_add(settings.open_limit)
             }
-            State::Open { heard } => heard.checked_add(settings.silence_limit),
-            State::Waiting { until } => Some(*until),
-            State::Finished => None,
+            HubState::Open { heard } => heard.checked_add(settings.silence_limit),
+            HubState::Waiting { until } => Some(*until),
+            HubState::Finished => None,
         }
     }
 
@@ -259,10 +259,10 @@ impl Hub {
     }
 
     fn opened(&mut self, now: Instant) {
-        if !matches!(self.state, State::Opening { .. }) {
+        if !matches!(self.state, HubState::Opening { .. }) {
             return;
         }
-        self.state = State::Open { heard: now };
+        self.state = HubState::Open { heard: now };
         self.backoff.reset();
         self.actions.push_back(HubAction::Opened);
     }
@@ -275,25 +275,25 @@ impl Hub {
 
     fn interrupt(&mut self, why: Interruption, now: Instant) {
         match self.state {
-            State::Finished | State::Waiting { .. } => return,
-            State::Open { .. } => self.actions.push_back(HubAction::Interrupted(why.clone())),
-            State::Connecting { .. } | State::Opening { .. } => {}
+            HubState::Finished | HubState::Waiting { .. } => return,
+            HubState::Open { .. } => self.actions.push_back(HubAction::Interrupted(why.clone())),
+            HubState::Connecting { .. } | HubState::Opening { .. } => {}
         }
         self.actions.push_back(HubAction::Disconnect);
         match self.backoff.next(now) {
-            Some(until) => self.state = State::Waiting { until },
+            Some(until) => self.state = HubState::Waiting { until },
             None => self.finish(HubEnd::GivenUp { last: why }),
         }
     }
 
     fn connect(&mut self, now: Instant) {
-        self.state = State::Connecting { since: now };
+        self.state = HubState::Connecting { since: now };
         self.actions.push_back(HubAction::Connect(self.stream));
     }
 
     fn finish(&mut self, end: HubEnd) {
-        if !matches!(self.state, State::Finished) {
-            self.state = State::Finished;
+        if !matches!(self.state, HubState::Finished) {
+            self.state = HubState::Finished;
             self.actions.push_back(HubAction::Finished(end));
         }
     }

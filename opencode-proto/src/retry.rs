@@ -17,15 +17,10 @@ mod tests;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// Maximum number of attempts, the first one included. Default: 4.
-    pub attempts_max: u32,
-    /// Longest first pause. Default: 200 ms.
-    pub delay_first: Duration,
-    /// Longest pause without a wish of the server. Default: 5 s.
-    pub delay_max: Duration,
-    /// Longest pause that a server may ask for. The reply of a server that asks for more is final.
-    /// Default: 60 s.
-    pub retry_after_max: Duration,
+    pub(crate) attempts_max: u32,
+    pub(crate) delay_first: Duration,
+    pub(crate) delay_max: Duration,
+    pub(crate) retry_after_max: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -54,10 +49,22 @@ impl RetryPolicy {
         Self { attempts_max, ..self }
     }
 
+    /// Returns the maximum number of attempts, the first one included. Default: 4.
+    #[must_use]
+    pub fn attempts_max(&self) -> u32 {
+        self.attempts_max
+    }
+
     /// Sets [`delay_first`](Self::delay_first).
     #[must_use]
     pub fn with_delay_first(self, delay_first: Duration) -> Self {
         Self { delay_first, ..self }
+    }
+
+    /// Returns the longest first pause. Default: 200 ms.
+    #[must_use]
+    pub fn delay_first(&self) -> Duration {
+        self.delay_first
     }
 
     /// Sets [`delay_max`](Self::delay_max).
@@ -66,15 +73,29 @@ impl RetryPolicy {
         Self { delay_max, ..self }
     }
 
+    /// Returns the longest pause without a wish of the server. Default: 5 s.
+    #[must_use]
+    pub fn delay_max(&self) -> Duration {
+        self.delay_max
+    }
+
     /// Sets [`retry_after_max`](Self::retry_after_max).
     #[must_use]
     pub fn with_retry_after_max(self, retry_after_max: Duration) -> Self {
         Self { retry_after_max, ..self }
     }
+
+    /// Returns the longest pause that a server may ask for. The reply of a server that asks for
+    /// more is final. Default: 60 s.
+    #[must_use]
+    pub fn retry_after_max(&self) -> Duration {
+        self.retry_after_max
+    }
 }
 
 /// Cause of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RetryCause {
     /// There was no connection, or the connection broke before the reply was complete.
     Connection,

@@ -9,15 +9,9 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadlines {
-    /// Time from the start to the end. No other deadline ends a run that is always busy, with tool
-    /// calls that differ for example.
-    pub overall: Option<Duration>,
-    /// Time from the start to the first event. OpenCode itself needs seconds to start, and the model
-    /// more to answer.
-    pub first_event: Option<Duration>,
-    /// Time from one event to the next. A run is silent while a tool works or a model thinks; OpenCode
-    /// itself waits 5 minutes for a silent model, and tries six times.
-    pub idle: Option<Duration>,
+    pub(crate) overall: Option<Duration>,
+    pub(crate) first_event: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
 }
 
 impl Default for Deadlines {
@@ -47,6 +41,13 @@ impl Deadlines {
         self
     }
 
+    /// Returns the time from the start to the end. No other deadline ends a run that is always
+    /// busy, with tool calls that differ for example.
+    #[must_use]
+    pub fn overall(&self) -> Option<Duration> {
+        self.overall
+    }
+
     /// Sets [`first_event`](Self::first_event).
     #[must_use]
     pub fn with_first_event(mut self, limit: Duration) -> Self {
@@ -54,11 +55,25 @@ impl Deadlines {
         self
     }
 
+    /// Returns the time from the start to the first event. OpenCode itself needs seconds to start,
+    /// and the model more to answer.
+    #[must_use]
+    pub fn first_event(&self) -> Option<Duration> {
+        self.first_event
+    }
+
     /// Sets [`idle`](Self::idle).
     #[must_use]
     pub fn with_idle(mut self, limit: Duration) -> Self {
         self.idle = Some(limit);
         self
+    }
+
+    /// Returns the time from one event to the next. A run is silent while a tool works or a model
+    /// thinks; OpenCode itself waits 5 minutes for a silent model, and tries six times.
+    #[must_use]
+    pub fn idle(&self) -> Option<Duration> {
+        self.idle
     }
 }
 

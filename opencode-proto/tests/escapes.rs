@@ -123,10 +123,15 @@ fn names(path: &Path) -> Vec<PathBuf> {
 /// The verdict of the judge about a line: of all its requests, until one is refused.
 fn judge(settings: &PolicySettings, line: &Value) -> &'static str {
     let project = || Confinement::new([PROJECT.into()]);
-    let mut scope =
-        PolicyScope::new("ses_root", ServerPaths::new(PROJECT, "/").with_home("/home/me"));
-    scope.reads = settings.reads().map(|_| project());
-    scope.writes = settings.writes().map(|_| project());
+    let mut paths = ServerPaths::new(PROJECT, "/");
+    paths.home = Some("/home/me".to_owned());
+    let mut scope = PolicyScope::new("ses_root", paths);
+    if settings.reads().is_some() {
+        scope = scope.with_reads(project());
+    }
+    if settings.writes().is_some() {
+        scope = scope.with_writes(project());
+    }
     let mut judge = PolicyJudge::new(settings.clone(), scope);
     let now = Instant::now();
     let asks = line["asks"].as_array().unwrap();

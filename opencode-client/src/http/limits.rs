@@ -6,19 +6,11 @@ use opencode_proto::RetryPolicy;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpLimits {
-    /// Limit in place of [`reply`](Self::reply) for requests that may be the first about a
-    /// directory (`POST /session`, `GET /agent` and the like): before the reply, OpenCode reads the
-    /// project and installs the dependencies of its plugins. Default: 2 minutes.
-    pub boot: Duration,
-    /// Limit on connecting. Default: 10 s.
-    pub connect: Duration,
-    /// Limit from the connection to the complete reply, for requests with an immediate reply.
-    /// Requests that wait for a model have no such limit. Default: 30 s.
-    pub reply: Duration,
-    /// Maximum size of a reply in bytes. The messages of a session can be large. Default: 256 MiB.
-    pub body_size_max: usize,
-    /// Repeat policy of requests that change nothing. Default: [`RetryPolicy::default`].
-    pub retry: RetryPolicy,
+    pub(crate) boot: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) reply: Duration,
+    pub(crate) body_size_max: usize,
+    pub(crate) retry: RetryPolicy,
 }
 
 impl Default for HttpLimits {
@@ -40,10 +32,24 @@ impl HttpLimits {
         Self { boot, ..self }
     }
 
+    /// Returns the limit in place of [`reply`](Self::reply) for requests that may be the first
+    /// about a directory (`POST /session`, `GET /agent` and the like): before the reply, OpenCode
+    /// reads the project and installs the dependencies of its plugins. Default: 2 minutes.
+    #[must_use]
+    pub fn boot(&self) -> Duration {
+        self.boot
+    }
+
     /// Sets [`connect`](Self::connect).
     #[must_use]
     pub fn with_connect(self, connect: Duration) -> Self {
         Self { connect, ..self }
+    }
+
+    /// Returns the limit on connecting. Default: 10 s.
+    #[must_use]
+    pub fn connect(&self) -> Duration {
+        self.connect
     }
 
     /// Sets [`reply`](Self::reply).
@@ -52,15 +58,36 @@ impl HttpLimits {
         Self { reply, ..self }
     }
 
+    /// Returns the limit from the connection to the complete reply, for requests with an immediate
+    /// reply. Requests that wait for a model have no such limit. Default: 30 s.
+    #[must_use]
+    pub fn reply(&self) -> Duration {
+        self.reply
+    }
+
     /// Sets [`body_size_max`](Self::body_size_max).
     #[must_use]
     pub fn with_body_size_max(self, body_size_max: usize) -> Self {
         Self { body_size_max, ..self }
     }
 
+    /// Returns the maximum size of a reply in bytes. The messages of a session can be large.
+    /// Default: 256 MiB.
+    #[must_use]
+    pub fn body_size_max(&self) -> usize {
+        self.body_size_max
+    }
+
     /// Sets [`retry`](Self::retry).
     #[must_use]
     pub fn with_retry(self, retry: RetryPolicy) -> Self {
         Self { retry, ..self }
+    }
+
+    /// Returns the repeat policy of requests that change nothing. Default:
+    /// [`RetryPolicy::default`].
+    #[must_use]
+    pub fn retry(&self) -> RetryPolicy {
+        self.retry
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::runtime::describe::debug_as_chain;
 
@@ -15,12 +15,9 @@ use crate::runtime::describe::debug_as_chain;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventLogConfig {
-    /// Values of `type` whose events are left out. Default: none.
-    pub exclude_types: BTreeSet<String>,
-    /// Treatment of existing content. Default: [`EventLogMode::Truncate`].
-    pub mode: EventLogMode,
-    /// Path of the file.
-    pub path: PathBuf,
+    pub(crate) exclude_types: BTreeSet<String>,
+    pub(crate) mode: EventLogMode,
+    pub(crate) path: PathBuf,
 }
 
 /// Treatment of the content that a log file has before the run.
@@ -86,6 +83,24 @@ impl EventLogConfig {
     pub fn with_mode(mut self, mode: EventLogMode) -> Self {
         self.mode = mode;
         self
+    }
+
+    /// Returns the treatment of existing content. Default: [`EventLogMode::Truncate`].
+    #[must_use]
+    pub fn mode(&self) -> EventLogMode {
+        self.mode
+    }
+
+    /// Returns the values of `type` whose events are left out. Default: none.
+    #[must_use]
+    pub fn exclude_types(&self) -> &BTreeSet<String> {
+        &self.exclude_types
+    }
+
+    /// Returns the path of the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 

@@ -98,7 +98,11 @@ fn resolve(
             let found = files::confinement(directories, directory);
             found.map(Some).map_err(|(path, source)| PolicyError::Directory { path, source })
         };
-    scope.reads = confinement(settings.reads())?;
-    scope.writes = confinement(settings.writes())?;
+    if let Some(reads) = confinement(settings.reads())? {
+        scope = scope.with_reads(reads);
+    }
+    if let Some(writes) = confinement(settings.writes())? {
+        scope = scope.with_writes(writes);
+    }
     Ok(scope)
 }

@@ -16,13 +16,55 @@ use std::time::{Duration, Instant};
 /// Limits on the starts of processes. The default has no limits.
 ///
 /// In any case, runs that share a data directory of the caller start one at a time.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use std::time::Duration;
+///
+/// use opencode_tokio::run::StartPacing;
+///
+/// let pacing = StartPacing::new()
+///     .with_spacing(Duration::from_millis(100))
+///     .with_starting_max(NonZeroUsize::MIN);
+/// assert_eq!(pacing.spacing(), Duration::from_millis(100));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StartPacing {
-    /// Minimum time between two starts. Default: zero.
-    pub spacing: Duration,
-    /// Maximum number of processes that are starting at once, from the spawn to the first event or
-    /// the exit. Default: `None`, any number.
-    pub starting_max: Option<NonZeroUsize>,
+    spacing: Duration,
+    starting_max: Option<NonZeroUsize>,
+}
+
+impl StartPacing {
+    /// Creates limits that allow any number of starts at any time.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the minimum time between two starts.
+    #[must_use]
+    pub fn with_spacing(self, spacing: Duration) -> Self {
+        Self { spacing, ..self }
+    }
+
+    /// Returns the minimum time between two starts. Default: zero.
+    #[must_use]
+    pub fn spacing(&self) -> Duration {
+        self.spacing
+    }
+
+    /// Sets the maximum number of processes that are starting at once.
+    #[must_use]
+    pub fn with_starting_max(self, starting_max: NonZeroUsize) -> Self {
+        Self { starting_max: Some(starting_max), ..self }
+    }
+
+    /// Returns the maximum number of processes that are starting at once, from the spawn to the
+    /// first event or the exit. Default: `None`, any number.
+    #[must_use]
+    pub fn starting_max(&self) -> Option<NonZeroUsize> {
+        self.starting_max
+    }
 }
 
 /// Queue of the runs that wait for a start. Clones share the queue.

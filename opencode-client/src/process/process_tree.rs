@@ -26,7 +26,10 @@ use std::time::Duration;
 use crate::runtime::describe::debug_as_chain;
 
 pub(crate) use self::marker::Marker;
+#[cfg(unix)]
 pub(crate) use self::tree::ProcessTree;
+#[cfg(not(unix))]
+pub(crate) use self::tree_unknown::UnknownTree as ProcessTree;
 
 mod marker;
 
@@ -45,8 +48,7 @@ mod table;
 #[cfg(unix)]
 mod tree;
 #[cfg(not(unix))]
-#[path = "process_tree/tree_unknown.rs"]
-mod tree;
+mod tree_unknown;
 
 #[cfg(all(test, unix))]
 pub(crate) mod tests;

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use opencode_config::{ModelRef, Resume, RunConfig};
 use opencode_proto::{Deadlines, RunSettings};
@@ -20,21 +20,13 @@ use crate::server::Server;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RunRequest {
-    /// Prompt for the agent, verbatim. The length has no limit, and no part is taken for a flag.
-    pub prompt: String,
-    /// Directory of the project. Default: the current directory; with [`Backend::Server`], that of the
-    /// server.
-    pub directory: Option<PathBuf>,
-    /// Process or server that runs the prompt. Default: a process.
-    pub backend: Backend,
-    /// Configuration of the agent.
-    pub config: RunConfig,
-    /// Deadlines and limits of the run.
-    pub settings: RunSettings,
-    /// Retries when several processes begin to use one database at the same time.
-    pub retry: StartupRetry,
-    /// File for every event. Default: no file.
-    pub log: Option<EventLogConfig>,
+    pub(crate) prompt: String,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) backend: Backend,
+    pub(crate) config: RunConfig,
+    pub(crate) settings: RunSettings,
+    pub(crate) retry: StartupRetry,
+    pub(crate) log: Option<EventLogConfig>,
 }
 
 impl RunRequest {
@@ -58,6 +50,13 @@ impl RunRequest {
         self
     }
 
+    /// Returns the directory of the project. Default: the current directory; with
+    /// [`Backend::Server`], that of the server.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
     /// Sets [`backend`](Self::backend): a process, a server for this run, or a running server.
     #[must_use]
     pub fn with_backend(mut self, backend: impl Into<Backend>) -> Self {
@@ -65,11 +64,23 @@ impl RunRequest {
         self
     }
 
+    /// Returns the process or server that runs the prompt. Default: a process.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
     /// Sets [`config`](Self::config).
     #[must_use]
     pub fn with_config(mut self, config: RunConfig) -> Self {
         self.config = config;
         self
+    }
+
+    /// Returns the configuration of the agent.
+    #[must_use]
+    pub fn config(&self) -> &RunConfig {
+        &self.config
     }
 
     /// Sets the model of [`config`](Self::config).
@@ -82,7 +93,7 @@ impl RunRequest {
     /// Sets the deadlines of [`settings`](Self::settings).
     #[must_use]
     pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
-        self.settings.deadlines = deadlines;
+        self.settings = self.settings.with_deadlines(deadlines);
         self
     }
 
@@ -93,11 +104,23 @@ impl RunRequest {
         self
     }
 
+    /// Returns the deadlines and limits of the run.
+    #[must_use]
+    pub fn settings(&self) -> &RunSettings {
+        &self.settings
+    }
+
     /// Sets [`retry`](Self::retry).
     #[must_use]
     pub fn with_retry(mut self, retry: StartupRetry) -> Self {
         self.retry = retry;
         self
+    }
+
+    /// Returns the retries when several processes begin to use one database at the same time.
+    #[must_use]
+    pub fn retry(&self) -> StartupRetry {
+        self.retry
     }
 
     /// Sets [`log`](Self::log).
@@ -107,14 +130,27 @@ impl RunRequest {
         self
     }
 
+    /// Returns the file for every event. Default: no file.
+    #[must_use]
+    pub fn log(&self) -> Option<&EventLogConfig> {
+        self.log.as_ref()
+    }
+
     /// Returns the settings of the machine, with the session where the flags name the session.
     pub(crate) fn run_settings(&self) -> RunSettings {
-        let mut settings = self.settings.clone();
+        let settings = self.settings.clone();
         let resume = self.config.flags().resume().filter(|resume| !resume.is_forked());
-        if let Some(id) = resume.and_then(Resume::session_id) {
-            settings.session.get_or_insert_with(|| id.into());
+        match resume.and_then(Resume::session_id) {
+            Some(id) if settings.session().is_none() => settings.with_session(id.into()),
+            Some(_) | None => settings,
         }
-        settings
+    }
+
+    /// Returns the prompt for the agent, verbatim. The length has no limit, and no part is taken
+    /// for a flag.
+    #[must_use]
+    pub fn prompt(&self) -> &str {
+        &self.prompt
     }
 }
 

@@ -60,7 +60,7 @@ impl ServerInner {
 
     /// Follows all events of the stream in the settings.
     pub(crate) fn follow_all(&self) -> Follower {
-        let server = self.hub_server(self.events.stream, self.directory.clone());
+        let server = self.hub_server(self.events.stream(), self.directory.clone());
         self.hubs.follow(server, None)
     }
 

@@ -45,17 +45,17 @@ pub(crate) struct Follower {
 /// State shared by the task of a hub and the followers.
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<HubState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct HubState {
     machine: Hub,
     /// Mailboxes of the followers by session, in order of subscription.
     followers: BTreeMap<SessionId, Vec<Arc<Mailbox>>>,
     /// Mailboxes of the followers of all events.
     listeners: Vec<Arc<Mailbox>>,
-    phase: Phase,
+    phase: HubPhase,
     /// Waker of the hub's task.
     waker: Option<Waker>,
     /// Set when the server is gone, so that the task ends.
@@ -63,7 +63,7 @@ struct State {
 }
 
 #[derive(Clone, Debug)]
-enum Phase {
+enum HubPhase {
     Finished(HubEnd),
     Interrupted(Interruption),
     Open,
@@ -79,10 +79,10 @@ impl Hubs {
         let mut state = shared.lock();
         // A new follower needs the phase of the stream before the first event.
         match &state.phase {
-            Phase::Finished(end) => mailbox.push(Delivery::Finished(end.clone())),
-            Phase::Interrupted(why) => mailbox.push(Delivery::Interrupted(why.clone())),
-            Phase::Open => mailbox.push(Delivery::Opened),
-            Phase::Starting => None,
+            HubPhase::Finished(end) => mailbox.push(Delivery::Finished(end.clone())),
+            HubPhase::Interrupted(why) => mailbox.push(Delivery::Interrupted(why.clone())),
+            HubPhase::Open => mailbox.push(Delivery::Opened),
+            HubPhase::Starting => None,
         };
         match &session {
             Some(session) => {
@@ -96,21 +96,21 @@ impl Hubs {
     }
 
     fn shared(&self, server: HubServer) -> Arc<Shared> {
-        let scope = (server.settings.stream.path(), server.directory.clone());
+        let scope = (server.settings.stream().path(), server.directory.clone());
         let mut hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = hubs.get(&scope)
-            && !matches!(shared.lock().phase, Phase::Finished(_))
+            && !matches!(shared.lock().phase, HubPhase::Finished(_))
         {
             return Arc::clone(shared);
         }
         let seed = server.runtime.random();
         let machine = Hub::new(server.settings.clone().with_seed(seed), server.runtime.now());
         let shared = Arc::new(Shared {
-            state: Mutex::new(State {
+            state: Mutex::new(HubState {
                 machine,
                 followers: BTreeMap::new(),
                 listeners: Vec::new(),
-                phase: Phase::Starting,
+                phase: HubPhase::Starting,
                 waker: None,
                 is_closed: false,
             }),
@@ -174,12 +174,12 @@ impl Drop for Follower {
 impl Shared {
     /// Locks the state. The state is consistent between any two statements that change the state,
     /// so a panic leaves no broken state.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, HubState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl HubState {
     fn deliver(&self, event: &Arc<ServerEvent>, root: Option<&SessionId>, wakers: &mut Vec<Waker>) {
         let followers = root.and_then(|root| self.followers.get(root));
         for mailbox in followers.into_iter().flatten().chain(&self.listeners) {
@@ -201,7 +201,7 @@ enum Task {
     Wait(Option<std::time::Instant>),
 }
 
-impl State {
+impl HubState {
     /// Carries out actions until one is for the task, and returns that action.
     fn next_task(&mut self, wakers: &mut Vec<Waker>) -> Task {
         loop {
@@ -211,16 +211,16 @@ impl State {
                 HubAction::Disconnect => return Task::Disconnect,
                 HubAction::Finished(end) => {
                     tracing::debug!(%end, "event stream ended");
-                    self.phase = Phase::Finished(end.clone());
+                    self.phase = HubPhase::Finished(end.clone());
                     self.tell_all(&Delivery::Finished(end), wakers);
                 }
                 HubAction::Interrupted(why) => {
                     tracing::debug!(%why, "event stream interrupted");
-                    self.phase = Phase::Interrupted(why.clone());
+                    self.phase = HubPhase::Interrupted(why.clone());
                     self.tell_all(&Delivery::Interrupted(why), wakers);
                 }
                 HubAction::Opened => {
-                    self.phase = Phase::Open;
+                    self.phase = HubPhase::Open;
                     self.tell_all(&Delivery::Opened, wakers);
                 }
                 HubAction::Wait(wake) => return Task::Wait(wake),

@@ -87,7 +87,7 @@ impl Drop for Watch {
     }
 }
 
-enum Progress {
+enum ServeProgress {
     Ready(String),
     Finished(Box<ServeOutcome>),
     /// All work is done, or the watch was dropped.
@@ -98,13 +98,13 @@ async fn run(pump: Arc<Mutex<Option<Pump>>>, life: Arc<Life>) {
     loop {
         let progress = poll_fn(|cx| match &mut *lock(&pump) {
             Some(pump) => pump.poll_progress(cx),
-            None => Poll::Ready(Progress::Over),
+            None => Poll::Ready(ServeProgress::Over),
         });
         // The latches are set without the lock: woken tasks may lock the pump again.
         match progress.await {
-            Progress::Ready(url) => life.ready.set(url),
-            Progress::Finished(outcome) => life.ended.set(*outcome),
-            Progress::Over => break,
+            ServeProgress::Ready(url) => life.ready.set(url),
+            ServeProgress::Finished(outcome) => life.ended.set(*outcome),
+            ServeProgress::Over => break,
         }
     }
     let pump = lock(&pump).take();
@@ -125,16 +125,16 @@ struct Pump {
 
 impl Pump {
     /// Carries out the machine's actions until there is progress to report.
-    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<ServeProgress> {
         self.waker = Some(cx.waker().clone());
         loop {
             match self.serve.poll_action() {
-                ServeAction::Ready { url } => return Poll::Ready(Progress::Ready(url)),
+                ServeAction::Ready { url } => return Poll::Ready(ServeProgress::Ready(url)),
                 ServeAction::Finished(outcome) => {
                     tracing::Span::current().record("end", outcome.end.name());
                     tracing::debug!(end = outcome.end.name(), "server ended");
                     self.finished = true;
-                    return Poll::Ready(Progress::Finished(outcome));
+                    return Poll::Ready(ServeProgress::Finished(outcome));
                 }
                 ServeAction::Signal(signal) => {
                     tracing::debug!(?signal, "server was signalled");
@@ -149,7 +149,7 @@ impl Pump {
                     if moved || woken {
                         self.serve.handle_timeout(self.runtime.now());
                     } else if self.finished && self.jobs.is_idle() {
-                        return Poll::Ready(Progress::Over);
+                        return Poll::Ready(ServeProgress::Over);
                     } else {
                         return Poll::Pending;
                     }

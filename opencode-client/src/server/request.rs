@@ -1,5 +1,5 @@
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use opencode_config::{
@@ -23,29 +23,19 @@ use crate::process::startup_retry::StartupRetry;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServeRequest {
-    /// The project's directory. Default: the current directory.
-    pub directory: Option<PathBuf>,
-    pub(crate) place: Place,
-    /// Configuration of the server. Model, agent and flags of the configuration are for runs and
-    /// are ignored: a server receives them with every prompt.
-    pub config: RunConfig,
-    /// Address, port, password and flags of the server. Without a port, a free port is chosen;
-    /// without credentials, a random password is created. Default: errors of the server's log go to
-    /// standard error, where failures report the cause.
-    pub flags: ServeFlags,
-    /// Settings for the supervision of the process.
-    pub settings: ServeSettings,
-    /// Retry policy for starts in which several processes open one database at once.
-    pub retry: StartupRetry,
-    /// Time limits of requests and size limits of responses.
-    pub limits: HttpLimits,
-    /// Settings for the supervision of the event stream, and the time limit of reconnects.
-    pub events: HubSettings,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) place: WorkingDirectory,
+    pub(crate) config: RunConfig,
+    pub(crate) flags: ServeFlags,
+    pub(crate) settings: ServeSettings,
+    pub(crate) retry: StartupRetry,
+    pub(crate) limits: HttpLimits,
+    pub(crate) events: HubSettings,
 }
 
 /// Working directory of a server to start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum WorkingDirectory {
     /// The request's directory.
     #[default]
     Directory,
@@ -65,16 +55,37 @@ impl ServeRequest {
         Self { directory: Some(directory.into()), ..self }
     }
 
+    /// Returns the project's directory. Default: the current directory.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
     /// Sets the configuration of the server.
     #[must_use]
     pub fn with_config(self, config: RunConfig) -> Self {
         Self { config, ..self }
     }
 
+    /// Returns the configuration of the server. Model, agent and flags of the configuration are for
+    /// runs and are ignored: a server receives them with every prompt.
+    #[must_use]
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
     /// Sets the flags of the server.
     #[must_use]
     pub fn with_flags(self, flags: ServeFlags) -> Self {
         Self { flags, ..self }
+    }
+
+    /// Returns the address, port, password and flags of the server. Without a port, a free port is
+    /// chosen; without credentials, a random password is created. Default: errors of the server's
+    /// log go to standard error, where failures report the cause.
+    #[must_use]
+    pub fn flags(&self) -> &ServeFlags {
+        &self.flags
     }
 
     /// Sets the only port to listen on.
@@ -97,10 +108,22 @@ impl ServeRequest {
         Self { settings, ..self }
     }
 
+    /// Returns the settings for the supervision of the process.
+    #[must_use]
+    pub fn settings(&self) -> &ServeSettings {
+        &self.settings
+    }
+
     /// Sets the retry policy for starts that find the database in use.
     #[must_use]
     pub fn with_retry(self, retry: StartupRetry) -> Self {
         Self { retry, ..self }
+    }
+
+    /// Returns the retry policy for starts in which several processes open one database at once.
+    #[must_use]
+    pub fn retry(&self) -> StartupRetry {
+        self.retry
     }
 
     /// Sets the limits of requests and responses.
@@ -109,10 +132,23 @@ impl ServeRequest {
         Self { limits, ..self }
     }
 
+    /// Returns the time limits of requests and size limits of responses.
+    #[must_use]
+    pub fn limits(&self) -> HttpLimits {
+        self.limits
+    }
+
     /// Sets the settings of the event stream.
     #[must_use]
     pub fn with_events(self, events: HubSettings) -> Self {
         Self { events, ..self }
+    }
+
+    /// Returns the settings for the supervision of the event stream, and the time limit of
+    /// reconnects.
+    #[must_use]
+    pub fn events(&self) -> &HubSettings {
+        &self.events
     }
 }
 
@@ -120,7 +156,7 @@ impl Default for ServeRequest {
     fn default() -> Self {
         Self {
             directory: None,
-            place: Place::Directory,
+            place: WorkingDirectory::Directory,
             config: RunConfig::default(),
             flags: ServeFlags::new()
                 .with_log_level(LogLevel::Error)
@@ -146,19 +182,12 @@ impl Default for ServeRequest {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AttachRequest {
-    /// The URL of the server: `http://host:port`, with a path if the server is behind one.
-    pub url: String,
-    /// Credentials of the server. Default: the credentials in the URL, if any.
-    pub credentials: Option<Credentials>,
-    /// The project's directory, as a path on the server's machine. Default: the directory in which
-    /// the server was started.
-    pub directory: Option<String>,
-    /// Time limit for the attempt to attach. Default: 60 seconds.
-    pub start_limit: Duration,
-    /// Time limits of requests and size limits of responses.
-    pub limits: HttpLimits,
-    /// Settings for the supervision of the event stream, and the time limit of reconnects.
-    pub events: HubSettings,
+    pub(crate) url: String,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) directory: Option<String>,
+    pub(crate) start_limit: Duration,
+    pub(crate) limits: HttpLimits,
+    pub(crate) events: HubSettings,
 }
 
 impl AttachRequest {
@@ -168,7 +197,7 @@ impl AttachRequest {
             url: url.into(),
             credentials: None,
             directory: None,
-            start_limit: ServeSettings::default().start_limit,
+            start_limit: ServeSettings::default().start_limit(),
             limits: HttpLimits::default(),
             events: HubSettings::default(),
         }
@@ -180,10 +209,23 @@ impl AttachRequest {
         Self { credentials: Some(credentials), ..self }
     }
 
+    /// Returns the credentials of the server. Default: the credentials in the URL, if any.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
     /// Sets the project's directory.
     #[must_use]
     pub fn with_directory(self, directory: impl Into<String>) -> Self {
         Self { directory: Some(directory.into()), ..self }
+    }
+
+    /// Returns the project's directory, as a path on the server's machine. Default: the directory
+    /// in which the server was started.
+    #[must_use]
+    pub fn directory(&self) -> Option<&str> {
+        self.directory.as_deref()
     }
 
     /// Sets the time limit for the attempt to attach.
@@ -192,16 +234,41 @@ impl AttachRequest {
         Self { start_limit, ..self }
     }
 
+    /// Returns the time limit for the attempt to attach. Default: 60 seconds.
+    #[must_use]
+    pub fn start_limit(&self) -> Duration {
+        self.start_limit
+    }
+
     /// Sets the limits of requests and responses.
     #[must_use]
     pub fn with_limits(self, limits: HttpLimits) -> Self {
         Self { limits, ..self }
     }
 
+    /// Returns the time limits of requests and size limits of responses.
+    #[must_use]
+    pub fn limits(&self) -> HttpLimits {
+        self.limits
+    }
+
     /// Sets the settings of the event stream.
     #[must_use]
     pub fn with_events(self, events: HubSettings) -> Self {
         Self { events, ..self }
+    }
+
+    /// Returns the settings for the supervision of the event stream, and the time limit of
+    /// reconnects.
+    #[must_use]
+    pub fn events(&self) -> &HubSettings {
+        &self.events
+    }
+
+    /// Returns the URL of the server: `http://host:port`, with a path if the server is behind one.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 }
 

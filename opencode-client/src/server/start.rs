@@ -20,7 +20,7 @@ use crate::runtime::wait::{First, race};
 use super::core::ServerInner;
 use super::error::ServeError;
 use super::local::Local;
-use super::request::{Place, ServeRequest};
+use super::request::{ServeRequest, WorkingDirectory};
 use super::{Server, health, port};
 
 /// Maximum number of retries with another free port after a different process took the port.
@@ -95,7 +95,7 @@ async fn attempt(
         let host = Arc::clone(host);
         unblock_bound(&runtime, move || Prepared::make(&host, invocation, marker, plan)).await?
     };
-    let start_limit = request.settings.start_limit;
+    let start_limit = request.settings.start_limit();
     let until = runtime.now().checked_add(start_limit);
     let started = launch::spawn(host, prepared).await?;
     let local = Local::watch(&runtime, started, request.settings.clone());
@@ -142,14 +142,14 @@ async fn attempt(
 /// Resolves everything that the server depends on. Blocks.
 fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError> {
     let directory = match request.place {
-        Place::Directory => request.directory.as_deref(),
-        Place::Nowhere => Some(&*host.temp_dir),
+        WorkingDirectory::Directory => request.directory.as_deref(),
+        WorkingDirectory::Nowhere => Some(&*host.temp_dir),
     };
     let launch = LaunchPlan::explore(host, &request.config, directory)?;
     let LaunchPlan { program, directory, marker, plan } = launch;
     let directory = match request.place {
-        Place::Directory => directory,
-        Place::Nowhere => PrivateDir::root(&host.temp_dir, marker.token()),
+        WorkingDirectory::Directory => directory,
+        WorkingDirectory::Nowhere => PrivateDir::root(&host.temp_dir, marker.token()),
     };
     let mut flags = request.flags.clone();
     if port::wanted(&flags).is_none() {

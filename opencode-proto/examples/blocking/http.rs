@@ -11,7 +11,7 @@ use opencode_proto::{ApiCall, ApiReply, CallFailure, Delivery};
 
 /// A server, by address.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub(crate) struct HttpServer {
     address: String,
     /// The value of the header.
     authorization: Option<String>,
@@ -24,7 +24,7 @@ pub(crate) struct HttpFailure {
 }
 
 /// What a server sends, piece by piece.
-pub(crate) struct Body {
+pub(crate) struct ReplyBody {
     reader: BufReader<TcpStream>,
     length: Length,
 }
@@ -38,7 +38,7 @@ enum Length {
     Known(usize),
 }
 
-impl Server {
+impl HttpServer {
     pub(crate) fn new(address: &str) -> Self {
         use base64::Engine;
 
@@ -78,7 +78,7 @@ impl Server {
     }
 
     /// Opens an event stream. The inner error is the server's refusal.
-    pub(crate) fn events(&self, path: &str) -> io::Result<Result<Body, ApiError>> {
+    pub(crate) fn events(&self, path: &str) -> io::Result<Result<ReplyBody, ApiError>> {
         let request = Request::get(path).header("accept", "text/event-stream");
         let request = request.body(Bytes::new()).map_err(io::Error::other)?;
         let (head, body) = self.send(self.connect()?, request)?;
@@ -98,7 +98,7 @@ impl Server {
         &self,
         mut socket: TcpStream,
         request: Request<Bytes>,
-    ) -> io::Result<(Response<()>, Body)> {
+    ) -> io::Result<(Response<()>, ReplyBody)> {
         let (head, body) = request.into_parts();
         let mut text =
             format!("{} {} HTTP/1.1\r\nhost: {}\r\n", head.method, head.uri, self.address);
@@ -116,7 +116,7 @@ impl Server {
 }
 
 /// Reads the head of a response.
-fn receive(mut reader: BufReader<TcpStream>) -> io::Result<(Response<()>, Body)> {
+fn receive(mut reader: BufReader<TcpStream>) -> io::Result<(Response<()>, ReplyBody)> {
     let status = line(&mut reader)?;
     let status = status.split(' ').nth(1).unwrap_or_default();
     let mut response = Response::builder().status(status);
@@ -133,10 +133,10 @@ fn receive(mut reader: BufReader<TcpStream>) -> io::Result<(Response<()>, Body)>
         }
     }
     let response = response.body(()).map_err(io::Error::other)?;
-    Ok((response, Body { reader, length }))
+    Ok((response, ReplyBody { reader, length }))
 }
 
-impl Body {
+impl ReplyBody {
     /// `None` is the end.
     pub(crate) fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
         match &mut self.length {

@@ -12,7 +12,7 @@ use opencode_proto::{Exit, Run, RunAction, RunEventKind, RunSettings};
 
 use crate::{Result, wait};
 
-enum Input {
+enum ProcessInput {
     Exit(Option<Exit>),
     Stderr(Bytes),
     StderrEnd,
@@ -32,10 +32,10 @@ pub(crate) fn run(prompt: &str) -> Result<()> {
     // The prompt goes in as it is, and the end of it has to be seen.
     child.stdin.take().ok_or("no stdin")?.write_all(prompt.as_bytes())?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    read(stdout.ok_or("no stdout")?, tell.clone(), Input::Stdout, Input::StdoutEnd);
-    read(stderr.ok_or("no stderr")?, tell.clone(), Input::Stderr, Input::StderrEnd);
+    read(stdout.ok_or("no stdout")?, tell.clone(), ProcessInput::Stdout, ProcessInput::StdoutEnd);
+    read(stderr.ok_or("no stderr")?, tell.clone(), ProcessInput::Stderr, ProcessInput::StderrEnd);
     let pid = child.id();
-    thread::spawn(move || tell.send(Input::Exit(reap(child))));
+    thread::spawn(move || tell.send(ProcessInput::Exit(reap(child))));
 
     let mut run = Run::new(RunSettings::default(), Instant::now());
     loop {
@@ -62,11 +62,11 @@ pub(crate) fn run(prompt: &str) -> Result<()> {
         let input = wait(&inputs, wake)?;
         let now = Instant::now();
         match input {
-            Some(Input::Exit(exit)) => run.handle_exit(exit, now),
-            Some(Input::Stderr(chunk)) => run.handle_stderr(chunk, now),
-            Some(Input::StderrEnd) => run.handle_stderr_end(now),
-            Some(Input::Stdout(chunk)) => run.handle_stdout(chunk, now),
-            Some(Input::StdoutEnd) => run.handle_stdout_end(now),
+            Some(ProcessInput::Exit(exit)) => run.handle_exit(exit, now),
+            Some(ProcessInput::Stderr(chunk)) => run.handle_stderr(chunk, now),
+            Some(ProcessInput::StderrEnd) => run.handle_stderr_end(now),
+            Some(ProcessInput::Stdout(chunk)) => run.handle_stdout(chunk, now),
+            Some(ProcessInput::StdoutEnd) => run.handle_stdout_end(now),
             None => run.handle_timeout(now),
         }
     }
@@ -75,9 +75,9 @@ pub(crate) fn run(prompt: &str) -> Result<()> {
 /// Reads on a thread until the end.
 fn read(
     mut source: impl Read + Send + 'static,
-    tell: Sender<Input>,
-    chunk: fn(Bytes) -> Input,
-    end: Input,
+    tell: Sender<ProcessInput>,
+    chunk: fn(Bytes) -> ProcessInput,
+    end: ProcessInput,
 ) {
     thread::spawn(move || {
         let mut buffer = vec![0; 64 << 10];

@@ -12,10 +12,10 @@ use opencode_proto::{
     TurnOutcome, TurnSettings,
 };
 
-use crate::http::Server;
+use crate::http::HttpServer;
 use crate::{Result, wait};
 
-enum Input {
+enum SeenInput {
     Reply(ApiCallId, ApiReply),
     Stream { number: usize, news: News },
 }
@@ -30,12 +30,12 @@ enum News {
 }
 
 pub(crate) fn turn(address: &str, prompt: &str) -> Result<()> {
-    let server = Server::new(address);
+    let server = HttpServer::new(address);
     let session = server.call(&CreateSession::new().with_title("blocking"))??;
     let (tell, inputs) = channel();
     let now = Instant::now();
     let mut shared = Session::new(session.id.clone(), None);
-    let mut driver = Driver {
+    let mut driver = TurnDriver {
         server,
         tell,
         hub: Hub::new(HubSettings::default(), now),
@@ -49,9 +49,9 @@ pub(crate) fn turn(address: &str, prompt: &str) -> Result<()> {
     if outcome.end.is_completed() { Ok(()) } else { Err("no answer".into()) }
 }
 
-struct Driver {
-    server: Server,
-    tell: Sender<Input>,
+struct TurnDriver {
+    server: HttpServer,
+    tell: Sender<SeenInput>,
     hub: Hub,
     session: Session,
     turn: Turn,
@@ -59,8 +59,8 @@ struct Driver {
     streams: usize,
 }
 
-impl Driver {
-    fn drive(&mut self, inputs: &Receiver<Input>) -> Result<TurnOutcome> {
+impl TurnDriver {
+    fn drive(&mut self, inputs: &Receiver<SeenInput>) -> Result<TurnOutcome> {
         loop {
             let hub_wake = self.drive_hub();
             let turn_wake = match self.drive_turn()? {
@@ -110,7 +110,7 @@ impl Driver {
                     let (server, tell) = (self.server.clone(), self.tell.clone());
                     thread::spawn(move || {
                         let id = call.id;
-                        drop(tell.send(Input::Reply(id, server.execute(*call))));
+                        drop(tell.send(SeenInput::Reply(id, server.execute(*call))));
                     });
                 }
                 TurnAction::Event(event) => {
@@ -127,14 +127,14 @@ impl Driver {
         }
     }
 
-    fn handle(&mut self, input: Input) {
+    fn handle(&mut self, input: SeenInput) {
         let now = Instant::now();
         match input {
-            Input::Reply(call, reply) => {
+            SeenInput::Reply(call, reply) => {
                 self.turn.handle_reply(call, reply, &mut self.session, now);
             }
-            Input::Stream { number, .. } if number != self.streams => {}
-            Input::Stream { news, .. } => match news {
+            SeenInput::Stream { number, .. } if number != self.streams => {}
+            SeenInput::Stream { news, .. } => match news {
                 News::Chunk(chunk) => self.hub.handle_chunk(chunk, now),
                 News::End => self.hub.handle_end(now),
                 News::Head => self.hub.handle_head(now),
@@ -149,7 +149,7 @@ impl Driver {
         self.streams += 1;
         let (server, tell, number) = (self.server.clone(), self.tell.clone(), self.streams);
         thread::spawn(move || {
-            let say = |news| tell.send(Input::Stream { number, news }).is_ok();
+            let say = |news| tell.send(SeenInput::Stream { number, news }).is_ok();
             let mut body = match server.events(path) {
                 Ok(Ok(body)) => body,
                 Ok(Err(refusal)) => return say(News::Refused(Box::new(refusal))),

@@ -13,7 +13,7 @@ use crate::{USAGE, read};
 
 pub(crate) fn replay(args: impl Iterator<Item = String>) -> Result<String, Box<dyn Error>> {
     let outcome = Recording::from_args(args)?.replay();
-    Ok(serde_json::to_string(&Report::from(&outcome))?)
+    Ok(serde_json::to_string(&RunReport::from(&outcome))?)
 }
 
 struct Recording {
@@ -61,7 +61,7 @@ impl Recording {
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct RunReport<'a> {
     end: &'static str,
     text: Cow<'a, str>,
     full_text: Cow<'a, str>,
@@ -78,7 +78,7 @@ struct Report<'a> {
     diagnostics: u64,
 }
 
-impl<'a> From<&'a RunOutcome> for Report<'a> {
+impl<'a> From<&'a RunOutcome> for RunReport<'a> {
     fn from(outcome: &'a RunOutcome) -> Self {
         let answer = &outcome.answer;
         Self {

@@ -31,20 +31,20 @@ pub(crate) fn replay(mut args: impl Iterator<Item = String>) -> Result<String, B
         }
         transcripts.apply(&event);
     }
-    let sessions = transcripts.iter().map(Session::from).collect();
-    Ok(serde_json::to_string(&Report { sessions, events, unknown, malformed })?)
+    let sessions = transcripts.iter().map(SeenSession::from).collect();
+    Ok(serde_json::to_string(&ServerReport { sessions, events, unknown, malformed })?)
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
-    sessions: Vec<Session<'a>>,
+struct ServerReport<'a> {
+    sessions: Vec<SeenSession<'a>>,
     events: u64,
     unknown: u64,
     malformed: u64,
 }
 
 #[derive(Serialize)]
-struct Session<'a> {
+struct SeenSession<'a> {
     id: &'a str,
     parent: Option<&'a str>,
     text: Cow<'a, str>,
@@ -57,7 +57,7 @@ struct Session<'a> {
     steps: usize,
     idle: u64,
     errors: Vec<ReportedError<'a>>,
-    asks: Vec<Ask<'a>>,
+    asks: Vec<SeenAsk<'a>>,
     open: bool,
 }
 
@@ -69,12 +69,12 @@ struct Item<'a> {
 }
 
 #[derive(Serialize)]
-struct Ask<'a> {
+struct SeenAsk<'a> {
     kind: &'static str,
     id: &'a str,
 }
 
-impl<'a> From<&'a Transcript> for Session<'a> {
+impl<'a> From<&'a Transcript> for SeenSession<'a> {
     fn from(transcript: &'a Transcript) -> Self {
         Self {
             id: transcript.id().as_str(),
@@ -89,7 +89,7 @@ impl<'a> From<&'a Transcript> for Session<'a> {
             steps: transcript.steps(),
             idle: transcript.idle_count(),
             errors: transcript.errors().iter().map(ReportedError::from).collect(),
-            asks: transcript.asks().iter().map(Ask::from).collect(),
+            asks: transcript.asks().iter().map(SeenAsk::from).collect(),
             open: transcript.is_open(),
         }
     }
@@ -101,7 +101,7 @@ impl<'a> From<&'a Todo> for Item<'a> {
     }
 }
 
-impl<'a> From<&'a AskId> for Ask<'a> {
+impl<'a> From<&'a AskId> for SeenAsk<'a> {
     fn from(ask: &'a AskId) -> Self {
         match ask {
             AskId::Permission(id) => Self { kind: "permission", id: id.as_str() },

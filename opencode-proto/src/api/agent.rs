@@ -190,12 +190,6 @@ impl ServerPaths {
     pub fn new(directory: impl Into<String>, worktree: impl Into<String>) -> Self {
         Self { directory: directory.into(), worktree: worktree.into(), home: None }
     }
-
-    /// Sets the home.
-    #[must_use]
-    pub fn with_home(self, home: impl Into<String>) -> Self {
-        Self { home: Some(home.into()), ..self }
-    }
 }
 
 impl ReadPaths {

@@ -12,7 +12,7 @@ use opencode_config::{ModelRef, ToolSwitch};
 
 pub use file::PromptFile;
 pub use part::{PromptPart, Subtask};
-pub(super) use wire::{WireModel, WirePart, WirePrompt};
+pub(super) use wire::{WireModel, WirePrompt, WirePromptPart};
 
 use crate::json::RawJson;
 

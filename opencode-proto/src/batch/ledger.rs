@@ -48,6 +48,7 @@ pub struct Budget {
 
 /// Treatment of running jobs when the budget is spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OverBudget {
     /// Running jobs are aborted.
     Abort,

@@ -97,6 +97,7 @@ impl BatchSettings {
 
 /// Origin of the servers of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fleet {
     /// The servers run already. Each takes any job, and this many at the same time.
     Given(Vec<NonZeroUsize>),

@@ -11,7 +11,7 @@ use crate::batch::{
 };
 use crate::part::Tokens;
 
-use driver::Driver;
+use driver::BatchDriver;
 
 /// Whatever happens in whatever order, every job ends once, no limit is passed, nothing waits that could begin, and the
 /// batch comes to its end.
@@ -36,7 +36,7 @@ pub fn batch_machine(data: &[u8], now: Instant) {
         Fleet::Given((0..shape / 2 % 4).map(|no| some(room >> (no * 2) & 3)).collect())
     };
     let jobs = jobs.iter().map(|job| self::job(*job)).collect();
-    let mut driver = Driver::new(settings, fleet, jobs, now);
+    let mut driver = BatchDriver::new(settings, fleet, jobs, now);
     for step in steps.chunks_exact(2) {
         happen(&mut driver, step[0], step[1]);
     }
@@ -68,7 +68,7 @@ fn job(bits: u8) -> BatchJob {
     }
 }
 
-fn happen(driver: &mut Driver, what: u8, how: u8) {
+fn happen(driver: &mut BatchDriver, what: u8, how: u8) {
     let some_server = ServerNo(usize::from(how / 4 % 8));
     let some_job = JobNo(usize::from(how % 16));
     match what % 14 {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use memchr::memmem;
 
-use super::script::Step;
+use super::script::ScriptStep;
 use super::split;
 use crate::SessionId;
 use crate::answer::Answer;
@@ -52,23 +52,23 @@ impl Play {
         play
     }
 
-    pub(crate) fn step(&mut self, step: Step) {
+    pub(crate) fn step(&mut self, step: ScriptStep) {
         if self.outcome.is_none() {
             self.note(&step);
         }
         let run = &mut self.run;
         match step {
-            Step::Cancel => run.cancel(self.now),
-            Step::Exit(exit) => run.handle_exit(exit, self.now),
-            Step::Pass(time) => {
+            ScriptStep::Cancel => run.cancel(self.now),
+            ScriptStep::Exit(exit) => run.handle_exit(exit, self.now),
+            ScriptStep::Pass(time) => {
                 self.now += time;
                 run.handle_timeout(self.now);
             }
-            Step::Stderr(chunk) => run.handle_stderr(chunk, self.now),
-            Step::StderrEnd => run.handle_stderr_end(self.now),
-            Step::Stdout(chunk) => run.handle_stdout(chunk, self.now),
-            Step::StdoutEnd => run.handle_stdout_end(self.now),
-            Step::Wake => {
+            ScriptStep::Stderr(chunk) => run.handle_stderr(chunk, self.now),
+            ScriptStep::StderrEnd => run.handle_stderr_end(self.now),
+            ScriptStep::Stdout(chunk) => run.handle_stdout(chunk, self.now),
+            ScriptStep::StdoutEnd => run.handle_stdout_end(self.now),
+            ScriptStep::Wake => {
                 if let Some(wake) = self.wake {
                     self.now = wake;
                     run.handle_timeout(self.now);
@@ -83,20 +83,24 @@ impl Play {
         // To stop, to kill, to give up: no run needs to be woken more often.
         for _ in 0..3 {
             if self.outcome.is_none() {
-                self.step(if self.wake.is_some() { Step::Wake } else { Step::Cancel });
+                self.step(if self.wake.is_some() { ScriptStep::Wake } else { ScriptStep::Cancel });
             }
         }
         self.outcome.as_ref().expect("a run ends when time passes")
     }
 
-    fn note(&mut self, step: &Step) {
+    fn note(&mut self, step: &ScriptStep) {
         match step {
-            Step::Exit(_) => self.exited = true,
-            Step::Stdout(chunk) => {
+            ScriptStep::Exit(_) => self.exited = true,
+            ScriptStep::Stdout(chunk) => {
                 self.stdout[usize::from(self.stdout_ended)].extend_from_slice(chunk);
             }
-            Step::StdoutEnd => self.stdout_ended = true,
-            Step::Cancel | Step::Pass(_) | Step::Stderr(_) | Step::StderrEnd | Step::Wake => {}
+            ScriptStep::StdoutEnd => self.stdout_ended = true,
+            ScriptStep::Cancel
+            | ScriptStep::Pass(_)
+            | ScriptStep::Stderr(_)
+            | ScriptStep::StderrEnd
+            | ScriptStep::Wake => {}
         }
     }
 

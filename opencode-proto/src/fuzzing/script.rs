@@ -7,7 +7,7 @@ use crate::run::{AgentFallback, Retention, RunSettings};
 
 /// What happens to a run.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(crate) enum ScriptStep {
     Cancel,
     Exit(Option<Exit>),
     /// Time passes, and the run is told so at the end of it.
@@ -24,22 +24,22 @@ pub(crate) enum Step {
 pub(super) struct Script<'a>(pub(super) &'a [u8]);
 
 impl Iterator for Script<'_> {
-    type Item = Step;
+    type Item = ScriptStep;
 
-    fn next(&mut self) -> Option<Step> {
+    fn next(&mut self) -> Option<ScriptStep> {
         Some(match self.byte()? % 11 {
-            0 => Step::Stdout(self.bytes()),
-            1 => Step::Stdout(self.one_of(&STDOUT)),
-            2 => Step::StdoutEnd,
-            3 => Step::Stderr(self.bytes()),
-            4 => Step::Stderr(self.one_of(&STDERR)),
-            5 => Step::StderrEnd,
-            6 => Step::Exit(None),
-            7 => Step::Exit(Some(Exit::Code(self.byte()?.into()))),
-            8 => Step::Exit(Some(Exit::Signal(self.byte()?.into()))),
-            9 => Step::Pass(Duration::from_secs(self.byte()?.into())),
-            _ if self.byte()? < 128 => Step::Wake,
-            _ => Step::Cancel,
+            0 => ScriptStep::Stdout(self.bytes()),
+            1 => ScriptStep::Stdout(self.one_of(&STDOUT)),
+            2 => ScriptStep::StdoutEnd,
+            3 => ScriptStep::Stderr(self.bytes()),
+            4 => ScriptStep::Stderr(self.one_of(&STDERR)),
+            5 => ScriptStep::StderrEnd,
+            6 => ScriptStep::Exit(None),
+            7 => ScriptStep::Exit(Some(Exit::Code(self.byte()?.into()))),
+            8 => ScriptStep::Exit(Some(Exit::Signal(self.byte()?.into()))),
+            9 => ScriptStep::Pass(Duration::from_secs(self.byte()?.into())),
+            _ if self.byte()? < 128 => ScriptStep::Wake,
+            _ => ScriptStep::Cancel,
         })
     }
 }

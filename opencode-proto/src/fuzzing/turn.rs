@@ -25,14 +25,14 @@ use crate::{PermissionAsk, PermissionReply, QuestionAsk, TurnEnd};
 /// `data` is the kinds and the number of turns, then what happens, two bytes each.
 pub fn turn_machine(data: &[u8], now: Instant) {
     let Some((kinds, steps)) = data.split_first() else { return };
-    let mut play = Play::new(*kinds, now);
+    let mut play = TurnPlay::new(*kinds, now);
     for step in steps.chunks_exact(2) {
         play.step(step[0], step[1]);
     }
     play.end();
 }
 
-struct Play {
+struct TurnPlay {
     session: Session,
     turns: Vec<PlayedTurn>,
     now: Instant,
@@ -50,7 +50,7 @@ struct PlayedTurn {
     told: BTreeSet<String>,
 }
 
-impl Play {
+impl TurnPlay {
     fn new(kinds: u8, now: Instant) -> Self {
         let mut session = Session::new("s".into(), None);
         let count = if kinds < 128 { 1 } else { 2 };

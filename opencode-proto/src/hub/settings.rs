@@ -6,28 +6,14 @@ use super::EventStream;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HubSettings {
-    /// Stream to follow. Default: [`EventStream::Directory`]. A server without the global stream is
-    /// followed by the stream of the directory.
-    pub stream: EventStream,
-    /// Limit from connecting to `server.connected`. Default: 30 seconds.
-    pub open_limit: Duration,
-    /// Limit on the silence of an open stream. Servers send a heartbeat every 10 seconds, older
-    /// servers every 30. Default: 45 seconds.
-    pub silence_limit: Duration,
-    /// Delay before the second attempt to reconnect; the first attempt is made at once. The delay
-    /// doubles for each further attempt up to `delay_max`, with a jitter of up to a quarter.
-    /// Default: 250 milliseconds.
-    pub delay: Duration,
-    /// Limit on the delay between two attempts. Default: 10 seconds.
-    pub delay_max: Duration,
-    /// Limit on reconnecting, counted from the loss of a working stream or from the start. `None`
-    /// reconnects without a limit. Default: 2 minutes.
-    pub give_up: Option<Duration>,
-    /// Size limit of an event, in bytes. A larger event is dropped, and followers of sessions look up
-    /// the missed state. Default: 256 MiB.
-    pub event_size_max: usize,
-    /// Seed of the jitter. Each hub should have its own.
-    pub seed: u64,
+    pub(crate) stream: EventStream,
+    pub(crate) open_limit: Duration,
+    pub(crate) silence_limit: Duration,
+    pub(crate) delay: Duration,
+    pub(crate) delay_max: Duration,
+    pub(crate) give_up: Option<Duration>,
+    pub(crate) event_size_max: usize,
+    pub(crate) seed: u64,
 }
 
 impl Default for HubSettings {
@@ -53,6 +39,13 @@ impl HubSettings {
         self
     }
 
+    /// Returns the stream to follow. Default: [`EventStream::Directory`]. A server without the
+    /// global stream is followed by the stream of the directory.
+    #[must_use]
+    pub fn stream(&self) -> EventStream {
+        self.stream
+    }
+
     /// Sets the limit on silence.
     #[must_use]
     pub fn with_silence_limit(mut self, limit: Duration) -> Self {
@@ -60,10 +53,38 @@ impl HubSettings {
         self
     }
 
+    /// Returns the limit on the silence of an open stream. Servers send a heartbeat every 10
+    /// seconds, older servers every 30. Default: 45 seconds.
+    #[must_use]
+    pub fn silence_limit(&self) -> Duration {
+        self.silence_limit
+    }
+
     /// Sets the limit on reconnecting; `None` reconnects without a limit.
     #[must_use]
     pub fn with_give_up(mut self, limit: Option<Duration>) -> Self {
         self.give_up = limit;
+        self
+    }
+
+    /// Returns the limit on reconnecting, counted from the loss of a working stream or from the
+    /// start. `None` reconnects without a limit. Default: 2 minutes.
+    #[must_use]
+    pub fn give_up(&self) -> Option<Duration> {
+        self.give_up
+    }
+
+    /// Sets the limit from connecting to `server.connected`.
+    #[must_use]
+    pub fn with_open_limit(mut self, limit: Duration) -> Self {
+        self.open_limit = limit;
+        self
+    }
+
+    /// Sets the size limit of an event, in bytes.
+    #[must_use]
+    pub fn with_event_size_max(mut self, event_size_max: usize) -> Self {
+        self.event_size_max = event_size_max;
         self
     }
 
@@ -79,5 +100,38 @@ impl HubSettings {
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
+    }
+
+    /// Returns the seed of the jitter. Each hub should have its own.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Returns the limit from connecting to `server.connected`. Default: 30 seconds.
+    #[must_use]
+    pub fn open_limit(&self) -> Duration {
+        self.open_limit
+    }
+
+    /// Returns the delay before the second attempt to reconnect; the first attempt is made at once.
+    /// The delay doubles for each further attempt up to `delay_max`, with a jitter of up to a
+    /// quarter. Default: 250 milliseconds.
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        self.delay
+    }
+
+    /// Returns the limit on the delay between two attempts. Default: 10 seconds.
+    #[must_use]
+    pub fn delay_max(&self) -> Duration {
+        self.delay_max
+    }
+
+    /// Returns the size limit of an event, in bytes. A larger event is dropped, and followers of
+    /// sessions look up the missed state. Default: 256 MiB.
+    #[must_use]
+    pub fn event_size_max(&self) -> usize {
+        self.event_size_max
     }
 }

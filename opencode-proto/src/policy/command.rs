@@ -10,7 +10,7 @@ use crate::PermissionRequest;
 mod tests;
 
 /// A command of a request, as OpenCode shows it and without quotes.
-pub(super) struct Command {
+pub(super) struct ShellCommand {
     shown: String,
     unquoted: String,
     names: Names,
@@ -22,18 +22,18 @@ pub(super) struct Command {
 /// OpenCode 1.18.33 asks for the commands that its parser finds in a line. The request names neither
 /// the redirection of a group (`{ a; } > b`) nor `cd`, and finds no command in `{touch,x}` or
 /// `[[ 'a[$(b)]' -eq 0 ]]`.
-pub(super) fn read(request: &PermissionRequest) -> Option<Vec<Command>> {
+pub(super) fn read(request: &PermissionRequest) -> Option<Vec<ShellCommand>> {
     let line = line(request)?;
     let commands = shell::commands(&line)?;
     let shown = |command: &SimpleCommand| {
         let texts = [&line[command.whole.clone()], &line[command.bare.clone()]];
         request.patterns.iter().find(|pattern| texts.contains(&pattern.as_str()))
     };
-    let read: Vec<Command> = commands
+    let read: Vec<ShellCommand> = commands
         .iter()
         .map(|command| {
             let unquoted = command.words.join(" ");
-            Some(Command { shown: shown(command)?.clone(), unquoted, names: command.names })
+            Some(ShellCommand { shown: shown(command)?.clone(), unquoted, names: command.names })
         })
         .collect::<Option<_>>()?;
     let is_read = |pattern: &String| read.iter().any(|command| command.shown == *pattern);
@@ -63,7 +63,7 @@ pub(super) fn decide(
         return if is_allowed { Some(Ask) } else { by_patterns };
     };
     // A rule for `git push *` is also about `git 'push'`.
-    let of = |command: &Command| rules.decide("bash", &command.unquoted);
+    let of = |command: &ShellCommand| rules.decide("bash", &command.unquoted);
     let unquoted: Vec<_> = commands.iter().map(of).collect();
     if unquoted.contains(&Some(Deny)) {
         return Some(Deny);
@@ -84,7 +84,7 @@ pub(super) fn allows_everything(rules: &Permissions) -> bool {
     last.is_some_and(|rule| rule.action == PermissionAction::Allow)
 }
 
-impl Command {
+impl ShellCommand {
     /// Returns whether the rule that allows the command also allows it with the names of files in
     /// place of patterns: no later rule may be stricter.
     fn is_allowed_with_any_names(&self, rules: &Permissions) -> bool {

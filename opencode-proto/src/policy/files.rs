@@ -92,6 +92,7 @@ pub struct FileFinding {
 /// assert_eq!(presence(Err(ErrorKind::PermissionDenied.into())), Presence::Present);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Presence {
     /// The file does not exist.
     Absent,

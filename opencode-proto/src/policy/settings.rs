@@ -47,6 +47,7 @@ pub struct PolicySettings {
 /// assert_eq!(asked.decide("webfetch", "*"), Some(PermissionAction::Ask));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unruled {
     /// The application confirms or refuses each request.
     Confirm,
@@ -285,26 +286,21 @@ impl Confinement {
 /// use opencode_proto::policy::{Confinement, PolicyScope};
 ///
 /// // The reply to `GET /path`, and the real paths of the policy's directories.
-/// let paths = ServerPaths::new("/src/project", "/src").with_home("/home/me");
+/// let mut paths = ServerPaths::new("/src/project", "/src");
+/// paths.home = Some("/home/me".to_owned());
 /// let project = Confinement::new(["/src/project".into()]);
 /// let scope = PolicyScope::new("ses_1", paths)
 ///     .with_reads(project.clone())
 ///     .with_writes(project);
-/// assert_eq!(scope.session, "ses_1");
+/// assert_eq!(*scope.session(), "ses_1");
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PolicyScope {
-    /// The session. Other sessions that ask are its subagents.
-    pub session: SessionId,
-    /// Directories of the session, as the server names them. `GET /path`.
-    pub paths: ServerPaths,
-    /// Real paths of the directories that reads are confined to; `None` when reads are not
-    /// confined.
-    pub reads: Option<Confinement>,
-    /// Real paths of the directories that writes are confined to; `None` when writes are not
-    /// confined.
-    pub writes: Option<Confinement>,
+    pub(crate) session: SessionId,
+    pub(crate) paths: ServerPaths,
+    pub(crate) reads: Option<Confinement>,
+    pub(crate) writes: Option<Confinement>,
 }
 
 impl PolicyScope {
@@ -319,9 +315,35 @@ impl PolicyScope {
         Self { reads: Some(reads), ..self }
     }
 
+    /// Returns the real paths of the directories that reads are confined to; `None` when reads are not
+    /// confined.
+    #[must_use]
+    pub fn reads(&self) -> Option<&Confinement> {
+        self.reads.as_ref()
+    }
+
     /// Sets the directories that writes are confined to.
     #[must_use]
     pub fn with_writes(self, writes: Confinement) -> Self {
         Self { writes: Some(writes), ..self }
+    }
+
+    /// Returns the real paths of the directories that writes are confined to; `None` when writes are
+    /// not confined.
+    #[must_use]
+    pub fn writes(&self) -> Option<&Confinement> {
+        self.writes.as_ref()
+    }
+
+    /// Returns the session. Other sessions that ask are its subagents.
+    #[must_use]
+    pub fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// Returns the directories of the session, as the server names them. `GET /path`.
+    #[must_use]
+    pub fn paths(&self) -> &ServerPaths {
+        &self.paths
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn end(
     process: &ProcessEnd<RunStop>,
     agent_fallback: AgentFallback,
 ) -> RunEnd {
-    let verdict = Verdict { record, agent_fallback, stderr: record.stderr.tail() };
+    let verdict = RunVerdict { record, agent_fallback, stderr: record.stderr.tail() };
     match &process.cause {
         // The process finished by itself before the signal arrived.
         Some(RunStop::Cancelled | RunStop::TimedOut(_))
@@ -44,13 +44,13 @@ pub(super) fn end(
 }
 
 /// What the end of a run is judged by.
-struct Verdict<'a> {
+struct RunVerdict<'a> {
     record: &'a RunRecord,
     agent_fallback: AgentFallback,
     stderr: String,
 }
 
-impl Verdict<'_> {
+impl RunVerdict<'_> {
     /// Judges a process that failed with this exit code.
     fn of_failure(&self, code: i32) -> RunEnd {
         let answer = &self.record.answer;

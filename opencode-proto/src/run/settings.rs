@@ -9,42 +9,18 @@ use crate::watchdog::Deadlines;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunSettings {
-    /// Deadlines after which the run is ended as [`RunEnd::TimedOut`](super::RunEnd::TimedOut).
-    pub deadlines: Deadlines,
-    /// Reaction to an agent that OpenCode does not know. Default: the run is ended.
-    pub agent_fallback: AgentFallback,
-    /// Retention of the lines of standard output in the outcome. Default: they are discarded.
-    pub raw_lines: Retention,
-    /// Largest line of standard output, in bytes. A longer line is dropped, with a diagnostic; where
-    /// the line was an event, the run ends as [`RunEnd::EventsLost`](super::RunEnd::EventsLost). Tool
-    /// results of several megabytes are normal. Default: 256 MiB.
-    pub line_size_max: usize,
-    /// Size of the tail of standard error that is kept, in bytes. Default: 64 KiB.
-    pub stderr_size_max: usize,
-    /// Time between `SIGTERM` and `SIGKILL`, and between `SIGKILL` and the moment at which the
-    /// process is abandoned. Default: 5 seconds.
-    pub kill_grace: Duration,
-    /// Time for which the output of an exited process is still read while another process holds the
-    /// output open. Default: 5 seconds.
-    pub drain_limit: Duration,
-    /// Overflows of the model's context in a row, without an answer in between. One more ends the
-    /// run as failed. OpenCode itself compacts and overflows without end, and every summary is paid
-    /// for. Default: 4.
-    pub overflows_max: u32,
-    /// Calls of the model in a row that end without a reason (`unknown`, or `tool-calls` without a
-    /// tool call). One more ends the run as [`RunEnd::Endless`](super::RunEnd::Endless). OpenCode
-    /// itself calls the model again without end. Default: 8.
-    pub unfinished_max: usize,
-    /// Calls in a row of one tool with the same arguments and the same result. One more ends the run
-    /// as [`RunEnd::RepeatedCalls`](super::RunEnd::RepeatedCalls). `u32::MAX` allows any number.
-    /// Default: 20.
-    pub repeated_calls_max: u32,
-    /// Time that a process may go on without an event after a complete answer, or after the end of
-    /// its standard output. The process is ended then, which is no failure. Default: 2 minutes.
-    pub linger_limit: Duration,
-    /// Session of the run, where the session is known beforehand (`--session`). Default: the session
-    /// of the first step that begins. Lines of any other session do not count.
-    pub session: Option<SessionId>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) agent_fallback: AgentFallback,
+    pub(crate) raw_lines: Retention,
+    pub(crate) line_size_max: usize,
+    pub(crate) stderr_size_max: usize,
+    pub(crate) kill_grace: Duration,
+    pub(crate) drain_limit: Duration,
+    pub(crate) overflows_max: u32,
+    pub(crate) unfinished_max: usize,
+    pub(crate) repeated_calls_max: u32,
+    pub(crate) linger_limit: Duration,
+    pub(crate) session: Option<SessionId>,
 }
 
 impl RunSettings {
@@ -60,10 +36,23 @@ impl RunSettings {
         Self { deadlines, ..self }
     }
 
+    /// Returns the deadlines after which the run is ended as
+    /// [`RunEnd::TimedOut`](super::RunEnd::TimedOut).
+    #[must_use]
+    pub fn deadlines(&self) -> Deadlines {
+        self.deadlines
+    }
+
     /// Sets [`agent_fallback`](Self::agent_fallback).
     #[must_use]
     pub fn with_agent_fallback(self, agent_fallback: AgentFallback) -> Self {
         Self { agent_fallback, ..self }
+    }
+
+    /// Returns the reaction to an agent that OpenCode does not know. Default: the run is ended.
+    #[must_use]
+    pub fn agent_fallback(&self) -> AgentFallback {
+        self.agent_fallback
     }
 
     /// Sets [`raw_lines`](Self::raw_lines).
@@ -72,10 +61,26 @@ impl RunSettings {
         Self { raw_lines, ..self }
     }
 
+    /// Returns the retention of the lines of standard output in the outcome. Default: they are
+    /// discarded.
+    #[must_use]
+    pub fn raw_lines(&self) -> Retention {
+        self.raw_lines
+    }
+
     /// Sets [`line_size_max`](Self::line_size_max).
     #[must_use]
     pub fn with_line_size_max(self, line_size_max: usize) -> Self {
         Self { line_size_max, ..self }
+    }
+
+    /// Returns the largest line of standard output, in bytes. A longer line is dropped, with a
+    /// diagnostic; where the line was an event, the run ends as
+    /// [`RunEnd::EventsLost`](super::RunEnd::EventsLost). Tool results of several megabytes are
+    /// normal. Default: 256 MiB.
+    #[must_use]
+    pub fn line_size_max(&self) -> usize {
+        self.line_size_max
     }
 
     /// Sets [`stderr_size_max`](Self::stderr_size_max).
@@ -84,10 +89,23 @@ impl RunSettings {
         Self { stderr_size_max, ..self }
     }
 
+    /// Returns the size of the tail of standard error that is kept, in bytes. Default: 64 KiB.
+    #[must_use]
+    pub fn stderr_size_max(&self) -> usize {
+        self.stderr_size_max
+    }
+
     /// Sets [`kill_grace`](Self::kill_grace).
     #[must_use]
     pub fn with_kill_grace(self, kill_grace: Duration) -> Self {
         Self { kill_grace, ..self }
+    }
+
+    /// Returns the time between `SIGTERM` and `SIGKILL`, and between `SIGKILL` and the moment at
+    /// which the process is abandoned. Default: 5 seconds.
+    #[must_use]
+    pub fn kill_grace(&self) -> Duration {
+        self.kill_grace
     }
 
     /// Sets [`drain_limit`](Self::drain_limit).
@@ -96,10 +114,25 @@ impl RunSettings {
         Self { drain_limit, ..self }
     }
 
+    /// Returns the time for which the output of an exited process is still read while another
+    /// process holds the output open. Default: 5 seconds.
+    #[must_use]
+    pub fn drain_limit(&self) -> Duration {
+        self.drain_limit
+    }
+
     /// Sets [`overflows_max`](Self::overflows_max).
     #[must_use]
     pub fn with_overflows_max(self, overflows_max: u32) -> Self {
         Self { overflows_max, ..self }
+    }
+
+    /// Returns the overflows of the model's context in a row, without an answer in between. One
+    /// more ends the run as failed. OpenCode itself compacts and overflows without end, and every
+    /// summary is paid for. Default: 4.
+    #[must_use]
+    pub fn overflows_max(&self) -> u32 {
+        self.overflows_max
     }
 
     /// Sets [`unfinished_max`](Self::unfinished_max).
@@ -108,10 +141,27 @@ impl RunSettings {
         Self { unfinished_max, ..self }
     }
 
+    /// Returns the calls of the model in a row that end without a reason (`unknown`, or
+    /// `tool-calls` without a tool call). One more ends the run as
+    /// [`RunEnd::Endless`](super::RunEnd::Endless). OpenCode itself calls the model again without
+    /// end. Default: 8.
+    #[must_use]
+    pub fn unfinished_max(&self) -> usize {
+        self.unfinished_max
+    }
+
     /// Sets [`repeated_calls_max`](Self::repeated_calls_max).
     #[must_use]
     pub fn with_repeated_calls_max(self, repeated_calls_max: u32) -> Self {
         Self { repeated_calls_max, ..self }
+    }
+
+    /// Returns the calls in a row of one tool with the same arguments and the same result. One more
+    /// ends the run as [`RunEnd::RepeatedCalls`](super::RunEnd::RepeatedCalls). `u32::MAX` allows
+    /// any number. Default: 20.
+    #[must_use]
+    pub fn repeated_calls_max(&self) -> u32 {
+        self.repeated_calls_max
     }
 
     /// Sets [`linger_limit`](Self::linger_limit).
@@ -120,10 +170,25 @@ impl RunSettings {
         Self { linger_limit, ..self }
     }
 
+    /// Returns the time that a process may go on without an event after a complete answer, or after
+    /// the end of its standard output. The process is ended then, which is no failure. Default: 2
+    /// minutes.
+    #[must_use]
+    pub fn linger_limit(&self) -> Duration {
+        self.linger_limit
+    }
+
     /// Sets [`session`](Self::session).
     #[must_use]
     pub fn with_session(self, session: SessionId) -> Self {
         Self { session: Some(session), ..self }
+    }
+
+    /// Returns the session of the run, where the session is known beforehand (`--session`).
+    /// Default: the session of the first step that begins. Lines of any other session do not count.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionId> {
+        self.session.as_ref()
     }
 
     pub(super) fn guard_limits(&self) -> GuardLimits {
@@ -165,6 +230,7 @@ impl Default for RunSettings {
 /// Reaction to an unknown agent, which OpenCode replaces by its default agent. The default agent may
 /// be allowed to do more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AgentFallback {
     /// The default agent may answer.
     Accept,

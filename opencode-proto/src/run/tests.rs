@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::fuzzing::play::Play;
-use crate::fuzzing::script::Step;
+use crate::fuzzing::script::ScriptStep;
 use crate::process::Signal;
 use crate::run_event::Diagnostic;
 use crate::watchdog::Deadlines;
@@ -53,39 +53,39 @@ fn seconds(seconds: u64) -> Duration {
 impl Play {
     fn out(&mut self, lines: &[&str]) -> &mut Self {
         for line in lines {
-            self.step(Step::Stdout(Bytes::copy_from_slice(line.as_bytes())));
+            self.step(ScriptStep::Stdout(Bytes::copy_from_slice(line.as_bytes())));
         }
         self
     }
 
     fn err(&mut self, text: &str) -> &mut Self {
-        self.step(Step::Stderr(Bytes::copy_from_slice(text.as_bytes())));
+        self.step(ScriptStep::Stderr(Bytes::copy_from_slice(text.as_bytes())));
         self
     }
 
     fn out_end(&mut self) -> &mut Self {
-        self.step(Step::StdoutEnd);
+        self.step(ScriptStep::StdoutEnd);
         self
     }
 
     fn ends(&mut self) -> &mut Self {
-        self.step(Step::StdoutEnd);
-        self.step(Step::StderrEnd);
+        self.step(ScriptStep::StdoutEnd);
+        self.step(ScriptStep::StderrEnd);
         self
     }
 
     fn exit(&mut self, exit: Exit) -> &mut Self {
-        self.step(Step::Exit(Some(exit)));
+        self.step(ScriptStep::Exit(Some(exit)));
         self
     }
 
     fn cancel(&mut self) -> &mut Self {
-        self.step(Step::Cancel);
+        self.step(ScriptStep::Cancel);
         self
     }
 
     fn pass(&mut self, seconds: u64) -> &mut Self {
-        self.step(Step::Pass(Duration::from_secs(seconds)));
+        self.step(ScriptStep::Pass(Duration::from_secs(seconds)));
         self
     }
 

@@ -27,18 +27,6 @@ impl ServeOutcome {
         let (stdout, stderr) = (String::new(), String::new());
         Self { end, exit: None, url: None, stdout, stderr, elapsed: Duration::ZERO }
     }
-
-    /// Sets [`exit`](Self::exit).
-    #[must_use]
-    pub fn with_exit(self, exit: Exit) -> Self {
-        Self { exit: Some(exit), ..self }
-    }
-
-    /// Sets [`stderr`](Self::stderr).
-    #[must_use]
-    pub fn with_stderr(self, stderr: impl Into<String>) -> Self {
-        Self { stderr: stderr.into(), ..self }
-    }
 }
 
 /// End of a server's process.

@@ -6,19 +6,10 @@ use crate::process::{ProcessLimits, Signal};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServeSettings {
-    /// Time from the start of the process until it listens. OpenCode needs 2 to 3 seconds on an idle
-    /// machine. Default: 60 seconds.
-    pub start_limit: Duration,
-    /// Time after each signal that is to end the process: `SIGTERM` twice, since OpenCode swallows
-    /// the signals that come while it installs packages, then `SIGKILL`. After that, the process is
-    /// abandoned. Default: 5 seconds.
-    pub kill_grace: Duration,
-    /// Time for which the output of an exited process is still read while another process holds the
-    /// output open. Default: 5 seconds.
-    pub drain_limit: Duration,
-    /// Size of the tail that is kept of standard output and of standard error, in bytes each.
-    /// Default: 64 KiB.
-    pub output_size_max: usize,
+    pub(crate) start_limit: Duration,
+    pub(crate) kill_grace: Duration,
+    pub(crate) drain_limit: Duration,
+    pub(crate) output_size_max: usize,
 }
 
 impl ServeSettings {
@@ -34,10 +25,25 @@ impl ServeSettings {
         Self { start_limit, ..self }
     }
 
+    /// Returns the time from the start of the process until it listens. OpenCode needs 2 to 3
+    /// seconds on an idle machine. Default: 60 seconds.
+    #[must_use]
+    pub fn start_limit(&self) -> Duration {
+        self.start_limit
+    }
+
     /// Sets [`kill_grace`](Self::kill_grace).
     #[must_use]
     pub fn with_kill_grace(self, kill_grace: Duration) -> Self {
         Self { kill_grace, ..self }
+    }
+
+    /// Returns the time after each signal that is to end the process: `SIGTERM` twice, since
+    /// OpenCode swallows the signals that come while it installs packages, then `SIGKILL`. After
+    /// that, the process is abandoned. Default: 5 seconds.
+    #[must_use]
+    pub fn kill_grace(&self) -> Duration {
+        self.kill_grace
     }
 
     /// Sets [`drain_limit`](Self::drain_limit).
@@ -46,10 +52,24 @@ impl ServeSettings {
         Self { drain_limit, ..self }
     }
 
+    /// Returns the time for which the output of an exited process is still read while another
+    /// process holds the output open. Default: 5 seconds.
+    #[must_use]
+    pub fn drain_limit(&self) -> Duration {
+        self.drain_limit
+    }
+
     /// Sets [`output_size_max`](Self::output_size_max).
     #[must_use]
     pub fn with_output_size_max(self, output_size_max: usize) -> Self {
         Self { output_size_max, ..self }
+    }
+
+    /// Returns the size of the tail that is kept of standard output and of standard error, in bytes
+    /// each. Default: 64 KiB.
+    #[must_use]
+    pub fn output_size_max(&self) -> usize {
+        self.output_size_max
     }
 
     pub(super) fn process_limits(&self) -> ProcessLimits {

@@ -12,18 +12,12 @@ use crate::watchdog::Deadline;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServedRunRequest {
-    /// Prompt, or arguments of the command.
-    pub prompt: String,
-    /// Agent of the turn. Default: the server's default agent.
-    pub agent: Option<String>,
-    /// Model of the turn. Default: the server's default model.
-    pub model: Option<ModelRef>,
-    /// Flags of `opencode run`. Those of the process itself have no effect here.
-    pub flags: RunFlags,
-    /// Settings of the run.
-    pub settings: RunSettings,
-    /// Files of [`RunFlags::files`], as the driver found them.
-    pub files: Vec<ServedFile>,
+    pub(crate) prompt: String,
+    pub(crate) agent: Option<String>,
+    pub(crate) model: Option<ModelRef>,
+    pub(crate) flags: RunFlags,
+    pub(crate) settings: RunSettings,
+    pub(crate) files: Vec<ServedFile>,
 }
 
 /// File to attach to the prompt of a run over a server.
@@ -40,6 +34,7 @@ pub struct ServedFile {
 
 /// Kind of a file that a run attaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ServedFileKind {
     /// A directory.
     Directory,
@@ -92,6 +87,42 @@ impl ServedRunRequest {
     fn start_limit(&self) -> Option<(Duration, Deadline)> {
         let soonest = self.settings.deadlines.soonest()?;
         (soonest.0 <= ServeSettings::new().start_limit).then_some(soonest)
+    }
+
+    /// Returns the prompt, or arguments of the command.
+    #[must_use]
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
+    /// Returns the agent of the turn. Default: the server's default agent.
+    #[must_use]
+    pub fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
+    }
+
+    /// Returns the model of the turn. Default: the server's default model.
+    #[must_use]
+    pub fn model(&self) -> Option<&ModelRef> {
+        self.model.as_ref()
+    }
+
+    /// Returns the flags of `opencode run`. Those of the process itself have no effect here.
+    #[must_use]
+    pub fn flags(&self) -> &RunFlags {
+        &self.flags
+    }
+
+    /// Returns the settings of the run.
+    #[must_use]
+    pub fn settings(&self) -> &RunSettings {
+        &self.settings
+    }
+
+    /// Returns the files of [`RunFlags::files`], as the driver found them.
+    #[must_use]
+    pub fn files(&self) -> &[ServedFile] {
+        &self.files
     }
 }
 

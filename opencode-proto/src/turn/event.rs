@@ -29,6 +29,7 @@ pub struct TurnEvent {
 
 /// Relation of a session to a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// The session of the turn.
     Session,

@@ -24,12 +24,11 @@ const TICKS: Duration = Duration::from_millis(20);
 /// Runs a play with the default settings and a change. Returns the result and the elapsed time.
 async fn run(
     play: Play,
-    change: impl FnOnce(&mut RunSettings),
+    change: impl FnOnce(RunSettings) -> RunSettings,
 ) -> (Result<RunReport, RunError>, Duration) {
     let world = world();
     let opencode = world.builder_on(ImaginedRuntime::new([play])).build();
-    let mut settings = RunSettings::default();
-    change(&mut settings);
+    let settings = change(RunSettings::default());
     let began = Instant::now();
     let result = opencode.run(world.request().with_settings(settings)).await;
     (result, began.elapsed())
@@ -46,7 +45,7 @@ const GIVEN_UP: Duration = Duration::from_secs(2 * 5);
 
 #[tokio::test(start_paused = true)]
 async fn the_first_event_has_a_deadline_of_ten_minutes() {
-    let (result, took) = run(Play::new(), |_| {}).await;
+    let (result, took) = run(Play::new(), |settings| settings).await;
     let error = result.unwrap_err();
     assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::FirstEvent)));
     assert_eq!(error.report().unwrap().outcome.exit, None, "an exit was seen");
@@ -59,7 +58,7 @@ async fn every_pause_between_events_may_last_half_an_hour() {
         .stdout(9 * MINUTE, format!("{START}\n"))
         .stdout(29 * MINUTE, format!("{}\n", text("prt_2", "a")))
         .stdout(29 * MINUTE, format!("{}\n", text("prt_3", "b")));
-    let (result, took) = run(play, |_| {}).await;
+    let (result, took) = run(play, |settings| settings).await;
     let error = result.unwrap_err();
     assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::Idle)));
     assert_eq!(error.report().unwrap().text(), "ab");
@@ -69,7 +68,7 @@ async fn every_pause_between_events_may_last_half_an_hour() {
 #[tokio::test(start_paused = true)]
 async fn stderr_and_diagnostics_are_no_events() {
     let play = Play::new().stderr(9 * MINUTE, "still here\n").stdout(NOW, "a banner\n");
-    let (result, took) = run(play, |_| {}).await;
+    let (result, took) = run(play, |settings| settings).await;
     assert_eq!(result.unwrap_err().end(), Some(&RunEnd::TimedOut(Deadline::FirstEvent)));
     assert_took(took, 10 * MINUTE + GIVEN_UP);
 }
@@ -80,7 +79,7 @@ async fn the_overall_deadline_counts_from_the_start() {
         play.stdout(MINUTE, format!("{}\n", text(&format!("prt_{number}"), "x")))
     });
     let deadlines = Deadlines::default().with_overall(60 * MINUTE);
-    let (result, took) = run(play, |settings| settings.deadlines = deadlines).await;
+    let (result, took) = run(play, |settings| settings.with_deadlines(deadlines)).await;
     let error = result.unwrap_err();
     assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::Overall)));
     assert_took(took, 60 * MINUTE + GIVEN_UP);
@@ -90,7 +89,7 @@ async fn the_overall_deadline_counts_from_the_start() {
 #[tokio::test(start_paused = true)]
 async fn an_exit_within_the_grace_period_is_reported() {
     let play = Play::new().exit(10 * MINUTE + Duration::from_secs(4), 0);
-    let (result, took) = run(play, |_| {}).await;
+    let (result, took) = run(play, |settings| settings).await;
     let error = result.unwrap_err();
     assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::FirstEvent)));
     assert_eq!(error.report().unwrap().outcome.exit, Some(Exit::Code(0)));
@@ -100,11 +99,11 @@ async fn an_exit_within_the_grace_period_is_reported() {
 #[tokio::test(start_paused = true)]
 async fn a_process_may_linger_for_two_minutes_after_its_answer() {
     let answered = Play::new().stdout(MINUTE, answer("Hello."));
-    let (result, took) = run(answered.clone(), |_| {}).await;
+    let (result, took) = run(answered.clone(), |settings| settings).await;
     assert_eq!(result.unwrap().text(), "Hello.");
     assert_took(took, 3 * MINUTE + GIVEN_UP);
 
-    let (result, took) = run(answered.exit(MINUTE, 0), |_| {}).await;
+    let (result, took) = run(answered.exit(MINUTE, 0), |settings| settings).await;
     assert_eq!(result.unwrap().outcome.exit, Some(Exit::Code(0)));
     assert_took(took, 2 * MINUTE);
 }
@@ -112,7 +111,7 @@ async fn a_process_may_linger_for_two_minutes_after_its_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_process_may_linger_for_two_minutes_after_its_output() {
     let play = Play::new().stdout(MINUTE, answer("Hello.")).close_stdout(MINUTE);
-    let (result, took) = run(play, |_| {}).await;
+    let (result, took) = run(play, |settings| settings).await;
     assert_eq!(result.unwrap().text(), "Hello.");
     assert_took(took, 4 * MINUTE + GIVEN_UP);
 }
@@ -122,11 +121,13 @@ async fn deadlines_too_far_in_the_future_never_expire() {
     let play = Play::new().stdout(10_000 * MINUTE, answer("At last.")).exit(NOW, 0);
     let (result, took) = run(play, |settings| {
         let never = Duration::MAX;
-        settings.deadlines =
+        let deadlines =
             Deadlines::default().with_first_event(never).with_idle(never).with_overall(never);
-        settings.linger_limit = never;
-        settings.drain_limit = never;
-        settings.kill_grace = never;
+        settings
+            .with_deadlines(deadlines)
+            .with_linger_limit(never)
+            .with_drain_limit(never)
+            .with_kill_grace(never)
     })
     .await;
     assert_eq!(result.unwrap().text(), "At last.");
@@ -139,9 +140,9 @@ async fn every_retry_delay_doubles() {
     let imagined = ImaginedRuntime::new([locked]);
     let world = world();
     let opencode = world.builder_on(imagined.clone()).build();
-    let request = world.request().with_settings(settings(|settings| {
-        settings.deadlines = Deadlines::NONE;
-    }));
+    let request = world
+        .request()
+        .with_settings(settings(|settings| settings.with_deadlines(Deadlines::NONE)));
 
     let error = opencode.run(request.clone().with_retry(StartupRetry::new(3, HOUR))).await;
     assert_eq!(error.unwrap_err().report().unwrap().attempts, 4);
@@ -159,7 +160,7 @@ async fn starts_are_spaced() {
         .stdout(Duration::ZERO, answer("Hello."))
         .exit(HOUR / 2, 0)]);
     let world = world();
-    let pacing = StartPacing { spacing: HOUR, ..StartPacing::default() };
+    let pacing = StartPacing::new().with_spacing(HOUR);
     let opencode = world.builder_on(imagined.clone()).pacing(pacing).build();
     let request = world.request().with_deadlines(Deadlines::NONE);
     let runs: Vec<_> =

@@ -42,8 +42,9 @@ async fn a_log_contains_the_events_and_can_be_replayed() {
     let log = EventLogConfig::new(&path).with_mode(EventLogMode::Append).without_type("step_start");
     // Another agent than requested gives a notice, which is not on standard output.
     let config = world.config().with_agent("general");
-    let mut request = world.request_with("Go.", config).with_log(log);
-    request.settings.agent_fallback = AgentFallback::Accept;
+    let request = world.request_with("Go.", config).with_log(log);
+    let settings = request.settings().clone().with_agent_fallback(AgentFallback::Accept);
+    let request = request.with_settings(settings);
 
     let mut run = world.start(request);
     let mut events = run.events().await;

@@ -84,8 +84,9 @@ async fn the_default_agent_is_accepted_in_place_of_a_subagent_on_request() {
     let world = RunWorld::new(&on());
     world.model.default_script(Reply::new().text("I am another."));
     let config = world.config().with_agent("general");
-    let mut request = world.request_with("Go.", config);
-    request.settings.agent_fallback = AgentFallback::Accept;
+    let request = world.request_with("Go.", config);
+    let settings = request.settings().clone().with_agent_fallback(AgentFallback::Accept);
+    let request = request.with_settings(settings);
 
     let report = world.run(request).await.unwrap();
 

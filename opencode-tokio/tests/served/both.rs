@@ -96,8 +96,9 @@ async fn permissions_are_rejected_or_granted_alike() {
 async fn an_unsuitable_agent_is_reported_alike() {
     let world = ServedWorld::new("both-agents").await;
     for agent in ["nobody", "general"] {
-        let mut request = world.request("both-agent", Reply::new().text("Never said."));
-        request.config = request.config.with_agent(agent);
+        let request = world.request("both-agent", Reply::new().text("Never said."));
+        let config = request.config().clone().with_agent(agent);
+        let request = request.with_config(config);
         let before = world.shared.model_requests("both-agent").len();
 
         let served = world.run(request.clone()).await;

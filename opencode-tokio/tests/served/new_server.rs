@@ -29,8 +29,9 @@ async fn a_server_for_one_run_is_isolated_and_leaves_nothing() {
         .deltas(["I ", "look."])
         .tool("bash", bash("echo $OF_THE_RUN; sleep 300 >&- 2>&- &"));
     let script = Script::new().then(step).then(Reply::new().text("Done."));
-    let mut request = request(&world, script);
-    request.config = request.config.with_env("OF_THE_RUN", "told");
+    let request = request(&world, script);
+    let config = request.config().clone().with_env("OF_THE_RUN", "told");
+    let request = request.with_config(config);
 
     let mut run = world.start(request);
     let started = run.until(|event| event.event_type() == "step_start").await;
@@ -90,8 +91,8 @@ async fn starting(world: &RunWorld, run: &mut testkit::conformance::real::runs::
 #[tokio::test]
 async fn a_server_that_fails_ends_its_run() {
     let world = RunWorld::new(&on());
-    let mut invalid = request(&world, Reply::new());
-    invalid.config = titled(RunFlags::new()).with_overrides(object(&json!({ "model": 1 })));
+    let invalid = request(&world, Reply::new())
+        .with_config(titled(RunFlags::new()).with_overrides(object(&json!({ "model": 1 }))));
     let error = world.run(invalid).await.unwrap_err();
     let end = error.end().unwrap_or_else(|| panic!("{error:?}"));
     assert!(matches!(end, RunEnd::StartupError { .. }), "{end}");

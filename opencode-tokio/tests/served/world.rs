@@ -64,7 +64,7 @@ impl ServedWorld {
 
     /// Runs the request as a process.
     pub(crate) async fn run_as_process(&self, request: RunRequest) -> ServedRun {
-        let config = request.config.clone().with_overrides(object(&self.model().config()));
+        let config = request.config().clone().with_overrides(object(&self.model().config()));
         let request = request
             .with_config(config)
             .with_directory(self.project())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use opencode_tokio::CreateSession;
+use opencode_tokio::{AttachRequest, CreateSession};
 use serde_json::json;
 use testkit::conformance::real::sessions::{LONG, SessionWorld, play, prompt};
 use testkit::model::{Gate, Outcome, Reply, Script};
@@ -17,9 +17,11 @@ async fn many_sessions_share_one_event_stream() {
     let port = world.server.url().rsplit(':').next().unwrap().parse().unwrap();
     let proxy = Proxy::start(port).unwrap();
     let url = proxy.url();
-    let world = SessionWorld::attached(&on(), "project", |mut request| {
-        request.url = url;
-        request
+    let world = SessionWorld::attached(&on(), "project", |direct| {
+        let credentials = direct.credentials().unwrap().clone();
+        AttachRequest::new(url)
+            .with_credentials(credentials)
+            .with_directory(direct.directory().unwrap())
     })
     .await;
     for number in 0..20 {

@@ -74,13 +74,18 @@ impl ProgramWorld {
 
     /// A request with the default settings of the tests.
     pub fn request(&self) -> RunRequest {
-        RunRequest::new("Hello?")
+        self.request_for("Hello?")
+    }
+
+    /// A request for this prompt.
+    pub fn request_for(&self, prompt: &str) -> RunRequest {
+        RunRequest::new(prompt)
             .with_directory(self.path("project"))
-            .with_settings(settings(|_| {}))
+            .with_settings(settings(|settings| settings))
     }
 
     /// A request with changed settings; the default is one overall deadline.
-    pub fn request_with(&self, change: impl FnOnce(&mut RunSettings)) -> RunRequest {
+    pub fn request_with(&self, change: impl FnOnce(RunSettings) -> RunSettings) -> RunRequest {
         self.request().with_settings(settings(change))
     }
 
@@ -177,11 +182,8 @@ fn environment(fake: &Fake, root: &Path) -> Environment {
 }
 
 /// Default settings of the tests, with a change.
-pub fn settings(change: impl FnOnce(&mut RunSettings)) -> RunSettings {
-    let mut settings = RunSettings::default();
-    settings.deadlines = Deadlines::NONE.with_overall(LONG);
-    change(&mut settings);
-    settings
+pub fn settings(change: impl FnOnce(RunSettings) -> RunSettings) -> RunSettings {
+    change(RunSettings::default().with_deadlines(Deadlines::NONE.with_overall(LONG)))
 }
 
 /// Remaining events of a run.

@@ -79,7 +79,7 @@ impl StreamRecord {
 }
 
 /// A turn that ended, and its circumstances.
-pub(super) struct EndedTurn<'a> {
+pub(super) struct CheckedTurn<'a> {
     pub(super) world: &'a Inhabitant,
     /// Port of the server that ran the turn.
     pub(super) port: u16,
@@ -95,7 +95,7 @@ pub(super) struct EndedTurn<'a> {
     pub(super) jumped: Duration,
 }
 
-impl EndedTurn<'_> {
+impl CheckedTurn<'_> {
     /// Compares the outcome with the record of the server.
     pub(super) fn check(self, result: Result<TurnOutcome, TurnError>, ledger: &Ledger) {
         let text = self.text;

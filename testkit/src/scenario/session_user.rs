@@ -8,7 +8,7 @@ use opencode_client::{
     Ask, Deadlines, PermissionReply, QuestionReply, Session, TurnRequest, TurnStream,
 };
 
-use super::check::{EndedTurn, Ledger, StreamRecord};
+use super::check::{CheckedTurn, Ledger, StreamRecord};
 use super::plan::{Answering, Interference, Logging, Reading, Size, TurnPlan};
 use crate::world::{AskReply, Inhabitant, Weather};
 
@@ -68,7 +68,7 @@ impl SessionUser {
             return self.ledger.count("turn: dropped");
         };
         let elapsed = world.now() - begun;
-        let over = EndedTurn {
+        let over = CheckedTurn {
             world,
             port: self.port,
             weather: self.weather,

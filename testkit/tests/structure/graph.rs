@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::source::{Content, Import, Source};
+use crate::source::{Content, Import, Source, Type};
 
 /// Re-exports of re-exports, at most.
 const HOPS_MAX: usize = 20;
@@ -189,6 +189,18 @@ impl Graph {
 
     pub(crate) fn imports(&self) -> usize {
         self.imports.values().map(BTreeMap::len).sum()
+    }
+
+    /// All types, each with the name of the module.
+    pub(crate) fn types(&self) -> impl Iterator<Item = (String, &Type)> {
+        self.modules.iter().enumerate().flat_map(move |(no, module)| {
+            module.source.types.iter().map(move |found| (self.name(no), found))
+        })
+    }
+
+    /// All public methods, each with the name of the type.
+    pub(crate) fn methods(&self) -> impl Iterator<Item = &(String, String)> {
+        self.modules.iter().flat_map(|module| &module.source.methods)
     }
 
     /// The modules of the root that have files, with the number of their files.

@@ -1,4 +1,5 @@
-//! The rooms of ARCHITECTURE.md, checked: no source file reaches itself through its imports.
+//! The rooms of ARCHITECTURE.md, checked: no source file reaches itself through its imports. The
+//! module `types` checks the names of types, and that public types can grow.
 //!
 //! A file imports another one when a path in it (in a `use` or in code, from `crate`, `super`,
 //! `self`, a child module or an imported module) leads to an item that the other file defines.
@@ -19,9 +20,10 @@
 
 mod graph;
 mod source;
+mod types;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use graph::{Circle, Graph};
 
@@ -140,8 +142,12 @@ fn tests_comments_and_text_import_nothing() {
     assert!(circles.is_empty(), "{circles:?}");
 }
 
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(name)
+}
+
 fn graph_of(name: &str) -> Graph {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(name).join("src");
+    let folder = folder(name).join("src");
     Graph::load(&|file| fs::read_to_string(folder.join(file)).ok())
 }
 

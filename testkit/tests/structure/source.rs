@@ -3,11 +3,24 @@
 use std::collections::BTreeSet;
 use std::str::Chars;
 
+mod types;
+
+pub(crate) use types::Type;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     Mark(char),
     Text(String),
     Word(String),
+}
+
+/// How far an item can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    Private,
+    /// `pub(crate)`, `pub(super)` and the like.
+    Crate,
+    Public,
 }
 
 /// The names of one module, without what is compiled for tests only.
@@ -21,6 +34,12 @@ pub(crate) struct Source {
     pub(crate) paths: BTreeSet<Vec<String>>,
     /// All words outside of imports and module declarations.
     pub(crate) words: BTreeSet<String>,
+    /// Structs, enums, unions and traits.
+    pub(crate) types: Vec<Type>,
+    /// Names of all types, of those in functions too.
+    type_names: Vec<String>,
+    /// Types with inherent methods, and the names of the methods that are public.
+    pub(crate) methods: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -50,6 +69,17 @@ impl Source {
         Self::of(&tokens(text))
     }
 
+    /// Names of all types, of those in functions and in modules of the same file too.
+    pub(crate) fn all_type_names(self) -> Vec<String> {
+        let mut names = self.type_names;
+        for declaration in self.modules {
+            if let Content::Inline(source) = declaration.content {
+                names.extend(source.all_type_names());
+            }
+        }
+        names
+    }
+
     fn of(tokens: &[Token]) -> Self {
         let mut source = Self::default();
         let mut rest = tokens;
@@ -66,7 +96,8 @@ impl Source {
         if attributes.iter().any(|attribute| is_test(attribute)) {
             return;
         }
-        let (is_public, item) = visibility(item);
+        let (visibility, item) = visibility(item);
+        let is_public = visibility != Visibility::Private;
         match item {
             [Token::Word(keyword), tree @ .., Token::Mark(';')] if keyword == "use" => {
                 add_imports(&mut self.imports, &mut Vec::new(), tree, is_public);
@@ -81,6 +112,8 @@ impl Source {
                 self.modules.push(Declaration { name: name.clone(), content });
             }
             _ => {
+                self.types.extend(Type::parse(&attributes, visibility, item));
+                self.methods.extend(types::methods(item));
                 self.items.extend(item_name(item));
                 self.add_code(item);
             }
@@ -91,6 +124,11 @@ impl Source {
         while let [token, after @ ..] = code {
             code = after;
             let Token::Word(word) = token else { continue };
+            if let ("struct" | "enum" | "trait", Some(name)) =
+                (&**word, code.first().and_then(self::word))
+            {
+                self.type_names.push(name.to_owned());
+            }
             if word == "use" {
                 let end = code.iter().position(|token| *token == Token::Mark(';'));
                 let (tree, after) = code.split_at(end.unwrap_or(code.len()));
@@ -185,14 +223,14 @@ fn path_of(attribute: &[Token]) -> Option<String> {
     }
 }
 
-fn visibility(item: &[Token]) -> (bool, &[Token]) {
+fn visibility(item: &[Token]) -> (Visibility, &[Token]) {
     match item {
         [Token::Word(public), Token::Mark('('), after @ ..] if public == "pub" => {
             let end = after.iter().position(|token| *token == Token::Mark(')'));
-            (true, &after[end.expect("a visibility has an end") + 1..])
+            (Visibility::Crate, &after[end.expect("a visibility has an end") + 1..])
         }
-        [Token::Word(public), after @ ..] if public == "pub" => (true, after),
-        _ => (false, item),
+        [Token::Word(public), after @ ..] if public == "pub" => (Visibility::Public, after),
+        _ => (Visibility::Private, item),
     }
 }
 
@@ -260,13 +298,13 @@ fn add_imports(
     prefix.truncate(size);
 }
 
-/// The parts between commas outside of braces.
+/// The parts between commas outside of braces, brackets and parentheses.
 fn split(branches: &[Token]) -> impl Iterator<Item = &[Token]> {
     let mut depth = 0;
     let parts = branches.split(move |token| {
         match token {
-            Token::Mark('{') => depth += 1,
-            Token::Mark('}') => depth -= 1,
+            Token::Mark('{' | '(' | '[') => depth += 1,
+            Token::Mark('}' | ')' | ']') => depth -= 1,
             Token::Mark(_) | Token::Text(_) | Token::Word(_) => {}
         }
         depth == 0 && *token == Token::Mark(',')

@@ -4,9 +4,9 @@ use super::{Marker, ProcessTreeError, SweepError, SweepLimits};
 
 /// Process tree without members, on which every operation succeeds.
 #[derive(Debug)]
-pub(crate) struct ProcessTree(());
+pub(crate) struct UnknownTree(());
 
-impl ProcessTree {
+impl UnknownTree {
     pub(crate) fn new(_root_pid: u32, _marker: Marker) -> Self {
         Self(())
     }

@@ -139,5 +139,7 @@ fn not_served(
 
 /// Returns the outcome of a server of which only this is known.
 fn failed(end: ServeEnd, stderr: String) -> ServeOutcome {
-    ServeOutcome::new(end).with_stderr(stderr)
+    let mut outcome = ServeOutcome::new(end);
+    outcome.stderr = stderr;
+    outcome
 }

@@ -11,11 +11,11 @@ const WAITING_SIZE_MAX: usize = 64 << 20;
 /// not take events in time loses them, receives [`Delivery::Interrupted`], and has to resync.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    state: Mutex<State>,
+    state: Mutex<MailboxState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct MailboxState {
     waiting: VecDeque<Delivery>,
     /// Size of the waiting events in bytes.
     size: usize,
@@ -69,7 +69,7 @@ impl Mailbox {
     }
 }
 
-impl State {
+impl MailboxState {
     fn take(&mut self) -> Option<Delivery> {
         let delivery = self.waiting.pop_front()?;
         if let Delivery::Event(event) = &delivery {

@@ -10,12 +10,12 @@ use crate::log::describe;
 use crate::runtime::Timer;
 use crate::runtime::wait::is_due;
 
-use super::{HubServer, Phase, Shared, Task};
+use super::{HubPhase, HubServer, Shared, Task};
 
 /// Maximum number of chunks to read before the task yields to other tasks.
 const CHUNKS_MAX: usize = 32;
 
-enum Connection {
+enum HubBody {
     None,
     Open(Box<EventBody>),
     Opening(Pin<Box<dyn Future<Output = Result<EventBody, CallError>> + Send>>),
@@ -23,7 +23,7 @@ enum Connection {
 
 /// Runs the hub until the stream is finished or the server is dropped.
 pub(super) async fn run(shared: Arc<Shared>, server: HubServer) {
-    let mut connection = Connection::None;
+    let mut connection = HubBody::None;
     let mut timer: Option<Pin<Box<dyn Timer>>> = None;
     let exit = server.exit.clone();
     let mut exited = std::pin::pin!(async move { exit.exited().await });
@@ -37,7 +37,7 @@ pub(super) async fn run(shared: Arc<Shared>, server: HubServer) {
             }
             state.waker = Some(cx.waker().clone());
             let task = state.next_task(&mut wakers);
-            let is_finished = matches!(state.phase, Phase::Finished(_));
+            let is_finished = matches!(state.phase, HubPhase::Finished(_));
             drop(state);
             wakers.into_iter().for_each(Waker::wake);
             if is_finished {
@@ -46,13 +46,13 @@ pub(super) async fn run(shared: Arc<Shared>, server: HubServer) {
             let wake = match task {
                 Task::Connect(path) => {
                     let (http, directory) = (server.http.clone(), server.directory.clone());
-                    connection = Connection::Opening(Box::pin(async move {
+                    connection = HubBody::Opening(Box::pin(async move {
                         http.events(path, directory.as_deref()).await
                     }));
                     continue;
                 }
                 Task::Disconnect => {
-                    connection = Connection::None;
+                    connection = HubBody::None;
                     continue;
                 }
                 Task::Wait(wake) => wake,
@@ -81,19 +81,19 @@ pub(super) async fn run(shared: Arc<Shared>, server: HubServer) {
 fn poll_connection(
     shared: &Shared,
     server: &HubServer,
-    connection: &mut Connection,
+    connection: &mut HubBody,
     cx: &mut Context<'_>,
 ) -> bool {
     match connection {
-        Connection::None => false,
-        Connection::Opening(opening) => {
+        HubBody::None => false,
+        HubBody::Opening(opening) => {
             let Poll::Ready(opened) = opening.as_mut().poll(cx) else { return false };
             let now = server.runtime.now();
             let machine = &mut shared.lock().machine;
-            *connection = Connection::None;
+            *connection = HubBody::None;
             match opened {
                 Ok(body) => {
-                    *connection = Connection::Open(Box::new(body));
+                    *connection = HubBody::Open(Box::new(body));
                     machine.handle_head(now);
                 }
                 Err(CallError::Api(error)) => machine.handle_refused(error, now),
@@ -101,18 +101,18 @@ fn poll_connection(
             }
             true
         }
-        Connection::Open(body) => {
+        HubBody::Open(body) => {
             let Poll::Ready(chunk) = body.poll_chunk(cx) else { return false };
             let now = server.runtime.now();
             let machine = &mut shared.lock().machine;
             match chunk {
                 Some(Ok(chunk)) => machine.handle_chunk(chunk, now),
                 Some(Err(error)) => {
-                    *connection = Connection::None;
+                    *connection = HubBody::None;
                     machine.handle_lost(error.to_string(), now);
                 }
                 None => {
-                    *connection = Connection::None;
+                    *connection = HubBody::None;
                     machine.handle_end(now);
                 }
             }

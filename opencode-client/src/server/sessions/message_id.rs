@@ -5,10 +5,10 @@ use opencode_proto::MessageId;
 /// Ids for messages, in OpenCode's form: they grow with time, since servers sort by them. Times are
 /// in milliseconds since 1970.
 #[derive(Debug, Default)]
-pub(crate) struct MessageIds(Mutex<State>);
+pub(crate) struct MessageIds(Mutex<LastId>);
 
 #[derive(Debug, Default)]
-struct State {
+struct LastId {
     last: u64,
     /// Upper bound, in milliseconds, of the lead of the local clock over the server's clock, if
     /// known.

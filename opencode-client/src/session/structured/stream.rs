@@ -36,7 +36,7 @@ pub struct StructuredStream {
     schema: AnswerSchema,
     /// Request of the next try, without the text of the prompt.
     request: TurnRequest,
-    phase: Phase,
+    phase: AskPhase,
     pause: Pause,
     /// Elapsed part of the overall deadline.
     used: Duration,
@@ -46,7 +46,7 @@ pub struct StructuredStream {
     cancel: CancelSignal,
 }
 
-enum Phase {
+enum AskPhase {
     Turn(TurnStream),
     Concluding(Pin<Box<dyn Future<Output = Result<TurnOutcome, TurnError>> + Send>>),
     Ended(Box<Result<StructuredOutcome, StructuredError>>),
@@ -56,8 +56,8 @@ enum Phase {
 impl StructuredStream {
     pub(super) fn new(session: Session, mut request: TurnRequest, schema: AnswerSchema) -> Self {
         let phase = match prepare(&mut request, &schema) {
-            Ok(()) => Phase::Turn(session.send(request.clone())),
-            Err(error) => Phase::Ended(Box::new(Err(error))),
+            Ok(()) => AskPhase::Turn(session.send(request.clone())),
+            Err(error) => AskPhase::Ended(Box::new(Err(error))),
         };
         // The text of the first prompt stays in the conversation.
         if let Some(prompt) = request.prompt_mut() {
@@ -90,8 +90,8 @@ impl StructuredStream {
     /// Takes the ask of the last event: see [`TurnStream::take_ask`].
     pub fn take_ask(&mut self) -> Option<Ask> {
         match &mut self.phase {
-            Phase::Turn(turn) => turn.take_ask(),
-            Phase::Concluding(_) | Phase::Ended(_) | Phase::Taken => None,
+            AskPhase::Turn(turn) => turn.take_ask(),
+            AskPhase::Concluding(_) | AskPhase::Ended(_) | AskPhase::Taken => None,
         }
     }
 
@@ -104,8 +104,8 @@ impl StructuredStream {
     /// its end.
     pub fn transcript(&self) -> Option<&Transcript> {
         match &self.phase {
-            Phase::Turn(turn) => turn.transcript(),
-            Phase::Concluding(_) | Phase::Ended(_) | Phase::Taken => None,
+            AskPhase::Turn(turn) => turn.transcript(),
+            AskPhase::Concluding(_) | AskPhase::Ended(_) | AskPhase::Taken => None,
         }
     }
 
@@ -113,7 +113,7 @@ impl StructuredStream {
     /// its end.
     pub fn cancel(&mut self) {
         self.is_cancelled = true;
-        if let Phase::Turn(turn) = &mut self.phase {
+        if let AskPhase::Turn(turn) = &mut self.phase {
             turn.cancel();
         }
     }
@@ -135,9 +135,9 @@ impl StructuredStream {
     /// Dropping the future has the same effect as dropping the stream.
     pub async fn outcome(mut self) -> Result<StructuredOutcome, StructuredError> {
         while self.next_event().await.is_some() {}
-        match mem::replace(&mut self.phase, Phase::Taken) {
-            Phase::Ended(result) => *result,
-            Phase::Turn(_) | Phase::Concluding(_) | Phase::Taken => {
+        match mem::replace(&mut self.phase, AskPhase::Taken) {
+            AskPhase::Ended(result) => *result,
+            AskPhase::Turn(_) | AskPhase::Concluding(_) | AskPhase::Taken => {
                 unreachable!("the events have ended")
             }
         }
@@ -149,28 +149,29 @@ impl StructuredStream {
         }
         loop {
             match &mut self.phase {
-                Phase::Turn(turn) => {
+                AskPhase::Turn(turn) => {
                     if let Some(event) = ready!(Pin::new(turn).poll_next(cx)) {
                         let now = self.now();
                         self.pause.handle_event(&event, now);
                         return Poll::Ready(Some(event));
                     }
-                    let Phase::Turn(turn) = mem::replace(&mut self.phase, Phase::Taken) else {
+                    let AskPhase::Turn(turn) = mem::replace(&mut self.phase, AskPhase::Taken)
+                    else {
                         unreachable!("it was just looked at")
                     };
-                    self.phase = Phase::Concluding(Box::pin(turn.outcome()));
+                    self.phase = AskPhase::Concluding(Box::pin(turn.outcome()));
                 }
-                Phase::Concluding(outcome) => {
+                AskPhase::Concluding(outcome) => {
                     let result = ready!(outcome.as_mut().poll(cx));
                     self.phase = self.conclude(result);
                 }
-                Phase::Ended(_) | Phase::Taken => return Poll::Ready(None),
+                AskPhase::Ended(_) | AskPhase::Taken => return Poll::Ready(None),
             }
         }
     }
 
     /// Evaluates a finished try and returns the next phase.
-    fn conclude(&mut self, result: Result<TurnOutcome, TurnError>) -> Phase {
+    fn conclude(&mut self, result: Result<TurnOutcome, TurnError>) -> AskPhase {
         let (turn, given) = match answered(result) {
             Ok(answered) => answered,
             Err(source) => {
@@ -198,7 +199,7 @@ impl StructuredStream {
             let (misfits, turns) = self.take_tries();
             return ended(Err(StructuredError::Misfit { misfits, turns }));
         }
-        Phase::Turn(self.ask_again())
+        AskPhase::Turn(self.ask_again())
     }
 
     fn ask_again(&self) -> TurnStream {
@@ -206,8 +207,11 @@ impl StructuredStream {
         if let (Some(prompt), Some(misfit)) = (request.prompt_mut(), self.misfits.last()) {
             *prompt = mem::take(prompt).with_part(reminder(misfit));
         }
-        let overall = &mut request.settings.deadlines.overall;
-        *overall = overall.map(|limit| limit.saturating_sub(self.used));
+        if let Some(limit) = request.settings.deadlines.overall() {
+            let deadlines = request.settings.deadlines;
+            request =
+                request.with_deadlines(deadlines.with_overall(limit.saturating_sub(self.used)));
+        }
         let mut turn = self.session.send(request);
         if self.is_cancelled {
             turn.cancel();
@@ -269,8 +273,8 @@ fn reminder(misfit: &Misfit) -> String {
     text
 }
 
-fn ended(result: Result<StructuredOutcome, StructuredError>) -> Phase {
-    Phase::Ended(Box::new(result))
+fn ended(result: Result<StructuredOutcome, StructuredError>) -> AskPhase {
+    AskPhase::Ended(Box::new(result))
 }
 
 impl Stream for StructuredStream {
@@ -294,8 +298,8 @@ impl IntoFuture for StructuredStream {
 impl fmt::Debug for StructuredStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match &self.phase {
-            Phase::Turn(_) | Phase::Concluding(_) => "asking",
-            Phase::Ended(_) | Phase::Taken => "ended",
+            AskPhase::Turn(_) | AskPhase::Concluding(_) => "asking",
+            AskPhase::Ended(_) | AskPhase::Taken => "ended",
         };
         f.debug_struct("StructuredStream")
             .field("session", self.session.id())

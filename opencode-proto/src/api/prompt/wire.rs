@@ -28,7 +28,7 @@ pub(in crate::api) struct WirePrompt<'a> {
     system: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<&'a str>,
-    parts: Vec<WirePart<'a>>,
+    parts: Vec<WirePromptPart<'a>>,
 }
 
 /// `{providerID, modelID}`. The server refuses a model without a provider before it stores anything.
@@ -48,7 +48,7 @@ enum WireFormat<'a> {
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub(in crate::api) enum WirePart<'a> {
+pub(in crate::api) enum WirePromptPart<'a> {
     Agent {
         name: &'a str,
     },
@@ -94,7 +94,7 @@ impl<'a> WirePrompt<'a> {
             },
             system: prompt.system.as_deref(),
             variant: prompt.variant.as_deref(),
-            parts: prompt.parts.iter().map(WirePart::from).collect(),
+            parts: prompt.parts.iter().map(WirePromptPart::from).collect(),
         }
     }
 }
@@ -105,7 +105,7 @@ impl<'a> From<&'a ModelRef> for WireModel<'a> {
     }
 }
 
-impl<'a> From<&'a PromptPart> for WirePart<'a> {
+impl<'a> From<&'a PromptPart> for WirePromptPart<'a> {
     fn from(part: &'a PromptPart) -> Self {
         match part {
             PromptPart::Agent(name) => Self::Agent { name },
@@ -122,7 +122,7 @@ impl<'a> From<&'a PromptPart> for WirePart<'a> {
     }
 }
 
-impl<'a> From<&'a PromptFile> for WirePart<'a> {
+impl<'a> From<&'a PromptFile> for WirePromptPart<'a> {
     fn from(file: &'a PromptFile) -> Self {
         Self::File { mime: file.mime(), filename: file.filename(), url: file.url() }
     }

@@ -28,6 +28,7 @@ pub struct ListSessions {
 ///
 /// Exhaustive on purpose: this is OpenCode's truth value `roots`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SessionRoots {
     /// All sessions, with those of subagents.
     #[default]

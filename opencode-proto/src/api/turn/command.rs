@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::api::call::Call;
 use crate::api::message::message;
-use crate::api::prompt::WirePart;
+use crate::api::prompt::WirePromptPart;
 use crate::api::{ApiError, MessageWithParts, Operation, Pace, PromptFile};
 use crate::{MessageId, SessionId};
 
@@ -128,7 +128,7 @@ impl Operation for Command {
             arguments: &request.arguments,
             command: &request.command,
             variant: request.variant.as_deref(),
-            parts: request.files.iter().map(WirePart::from).collect(),
+            parts: request.files.iter().map(WirePromptPart::from).collect(),
         })
     }
 
@@ -168,5 +168,5 @@ struct WireCommand<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    parts: Vec<WirePart<'a>>,
+    parts: Vec<WirePromptPart<'a>>,
 }

@@ -75,7 +75,7 @@ impl Operation for Shell {
 
     fn request(&self) -> Request<Bytes> {
         #[derive(Serialize)]
-        struct Body<'a> {
+        struct ShellBody<'a> {
             #[serde(rename = "messageID")]
             message_id: &'a MessageId,
             agent: &'a str,
@@ -83,7 +83,7 @@ impl Operation for Shell {
             model: Option<WireModel<'a>>,
             command: &'a str,
         }
-        self.call().json(&Body {
+        self.call().json(&ShellBody {
             message_id: &self.message,
             agent: &self.request.agent,
             model: self.model.as_ref().map(WireModel::from),

@@ -94,14 +94,16 @@ impl Operation for Init {
 
     fn request(&self) -> Request<Bytes> {
         #[derive(Serialize)]
-        struct Body<'a> {
+        struct SummarizeBody<'a> {
             #[serde(flatten)]
             model: WireModel<'a>,
             #[serde(rename = "messageID")]
             message_id: &'a MessageId,
         }
-        self.call()
-            .json(&Body { model: WireModel::from(&self.request.model), message_id: &self.message })
+        self.call().json(&SummarizeBody {
+            model: WireModel::from(&self.request.model),
+            message_id: &self.message,
+        })
     }
 
     fn decode(&self, response: Response<Bytes>) -> Result<(), ApiError> {

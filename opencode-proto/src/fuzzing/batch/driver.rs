@@ -8,7 +8,7 @@ use crate::batch::{
     ServerNo, Spend,
 };
 
-pub(super) struct Driver {
+pub(super) struct BatchDriver {
     batch: Batch,
     settings: BatchSettings,
     /// How many jobs each of the servers that were given may have.
@@ -43,7 +43,7 @@ pub(super) enum Gone {
     Stopped,
 }
 
-impl Driver {
+impl BatchDriver {
     pub(super) fn new(
         settings: BatchSettings,
         fleet: Fleet,

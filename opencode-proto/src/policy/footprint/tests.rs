@@ -2,7 +2,7 @@ use super::*;
 use crate::policy::fixture;
 
 fn paths() -> ServerPaths {
-    ServerPaths::new("/w/p", "/w").with_home("/home/x")
+    ServerPaths { home: Some("/home/x".to_owned()), ..ServerPaths::new("/w/p", "/w") }
 }
 
 fn asked(permission: &str, patterns: &[&str], metadata: &str) -> PermissionRequest {

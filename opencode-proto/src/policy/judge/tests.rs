@@ -23,7 +23,9 @@ struct Trial {
 impl Trial {
     fn new(settings: PolicySettings) -> Self {
         let project = || Confinement::new(["/w/p".into()]);
-        let mut scope = PolicyScope::new("s", ServerPaths::new("/w/p", "/w").with_home("/home/x"));
+        let home = Some("/home/x".to_owned());
+        let paths = ServerPaths { home, ..ServerPaths::new("/w/p", "/w") };
+        let mut scope = PolicyScope::new("s", paths);
         scope.reads = settings.reads().map(|_| project());
         scope.writes = settings.writes().map(|_| project());
         Self {

@@ -23,8 +23,8 @@ fn an_answer_is_complete() {
 
 #[test]
 fn exit_and_the_ends_of_the_output_come_in_any_order() {
-    let exit = Step::Exit(Some(Exit::Code(0)));
-    let [out, err] = [Step::StdoutEnd, Step::StderrEnd];
+    let exit = ScriptStep::Exit(Some(Exit::Code(0)));
+    let [out, err] = [ScriptStep::StdoutEnd, ScriptStep::StderrEnd];
     for order in [
         [&exit, &out, &err],
         [&exit, &err, &out],
@@ -111,7 +111,7 @@ fn a_last_line_torn_inside_a_character_is_torn() {
     let mut run = run();
     run.out(&[START]);
     let cut = &r#"{"type":"text","part":{"text":"ä"#.as_bytes();
-    run.step(Step::Stdout(Bytes::copy_from_slice(&cut[..cut.len() - 1])));
+    run.step(ScriptStep::Stdout(Bytes::copy_from_slice(&cut[..cut.len() - 1])));
     assert_eq!(run.done(0).end, RunEnd::Torn);
     assert_eq!(
         run.events.last().unwrap().kind,
@@ -228,7 +228,7 @@ fn an_exit_that_nobody_saw_leaves_it_to_the_events() {
         (&[], "torn"),
     ] {
         let mut run = run();
-        run.out(lines).ends().step(Step::Exit(None));
+        run.out(lines).ends().step(ScriptStep::Exit(None));
         assert_eq!((run.outcome().end.name(), run.outcome().exit), (end, None));
     }
 }

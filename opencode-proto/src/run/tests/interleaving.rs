@@ -54,9 +54,9 @@ proptest! {
         let mut run = Play::new(settings.clone(), Instant::now());
         script.play_to_end(&mut run);
         let mut at_once = Play::new(settings, Instant::now());
-        at_once.step(Step::Stderr(script.stderr.concat().into()));
-        at_once.step(Step::Stdout(script.stdout.concat().into()));
-        at_once.ends().step(Step::Exit(script.exit));
+        at_once.step(ScriptStep::Stderr(script.stderr.concat().into()));
+        at_once.step(ScriptStep::Stdout(script.stdout.concat().into()));
+        at_once.ends().step(ScriptStep::Exit(script.exit));
         let (outcome, expected) = (run.outcome(), at_once.outcome());
         prop_assert_eq!(&outcome.stderr, &expected.stderr);
         prop_assert_eq!(&outcome.notices, &expected.notices);
@@ -89,16 +89,18 @@ impl Script {
     }
 
     fn play_in(&self, order: &[(Next, u8)], run: &mut Play) {
-        let mut stdout = self.stdout.iter().cloned().map(Step::Stdout).chain([Step::StdoutEnd]);
-        let mut stderr = self.stderr.iter().cloned().map(Step::Stderr).chain([Step::StderrEnd]);
-        let mut exit = [Step::Exit(self.exit)].into_iter();
+        let mut stdout =
+            self.stdout.iter().cloned().map(ScriptStep::Stdout).chain([ScriptStep::StdoutEnd]);
+        let mut stderr =
+            self.stderr.iter().cloned().map(ScriptStep::Stderr).chain([ScriptStep::StderrEnd]);
+        let mut exit = [ScriptStep::Exit(self.exit)].into_iter();
         for (next, time) in order {
             let step = match next {
-                Next::Cancel => Some(Step::Cancel),
+                Next::Cancel => Some(ScriptStep::Cancel),
                 Next::Exit => exit.next(),
                 Next::Stderr => stderr.next(),
                 Next::Stdout => stdout.next(),
-                Next::Time => Some(Step::Pass(seconds((*time).into()))),
+                Next::Time => Some(ScriptStep::Pass(seconds((*time).into()))),
             };
             if let Some(step) = step {
                 run.step(step);

@@ -139,7 +139,7 @@ fn an_exit_ends_the_ladder_at_any_rung() {
         let mut run = patient();
         run.cancel();
         for _ in 0..rungs {
-            run.step(Step::Wake);
+            run.step(ScriptStep::Wake);
         }
         run.exit(Exit::Signal(9));
         assert_eq!(run.wakes(), Some(5));
@@ -246,8 +246,8 @@ fn a_second_end_of_an_output_is_not_believed() {
     let mut run = patient();
     run.out_end().pass(50).out_end();
     assert_eq!(run.wakes(), Some(70));
-    run.step(Step::StderrEnd);
-    run.err(REPLACED.trim_end()).step(Step::StderrEnd);
+    run.step(ScriptStep::StderrEnd);
+    run.err(REPLACED.trim_end()).step(ScriptStep::StderrEnd);
     assert!(run.events.is_empty(), "a line may still be going on");
     run.exit(Exit::Code(0));
     assert_eq!(run.events.len(), 1);

@@ -396,7 +396,11 @@ fn inputs_that_do_not_fit_the_state_are_ignored() {
 }
 
 fn failure(end: ServeEnd) -> ServeOutcome {
-    ServeOutcome::new(end).with_exit(Exit::Code(1)).with_stderr("the tail")
+    ServeOutcome {
+        exit: Some(Exit::Code(1)),
+        stderr: "the tail".to_owned(),
+        ..ServeOutcome::new(end)
+    }
 }
 
 #[test]

@@ -17,8 +17,7 @@ fn hanging() -> Behavior {
 }
 
 pub(crate) fn one_at_a_time(builder: Builder) -> Builder {
-    let starting_max = NonZeroUsize::new(1);
-    builder.pacing(StartPacing { starting_max, ..StartPacing::default() })
+    builder.pacing(StartPacing::new().with_starting_max(NonZeroUsize::MIN))
 }
 
 /// Waits for the end of a cancelled run.
@@ -91,7 +90,7 @@ pub(crate) async fn during_the_answer_keeps_partial_results(on: &Host) {
 pub(crate) async fn kills_a_program_that_ignores_sigterm(on: &Host) {
     let world =
         ProgramWorld::new(on, Behavior::new().ignore(Signal::Terminate).stdout_line(START).hang());
-    let request = world.request_with(|settings| settings.kill_grace = Duration::from_secs(1));
+    let request = world.request_with(|settings| settings.with_kill_grace(Duration::from_secs(1)));
     let mut run = world.opencode.stream(request);
     run.next_event().await.unwrap();
     run.cancel();
@@ -102,7 +101,7 @@ pub(crate) async fn delivers_events_until_the_exit(on: &Host) {
     // The program prints the last line after the signal, when the test opens the gate.
     let deaf = Behavior::new().ignore(Signal::Terminate).stdout_line(START).pause_until(GATE);
     let world = ProgramWorld::new(on, deaf.stdout_line(&text("prt_2", "Bye.")).exit(1));
-    let request = world.request_with(|settings| settings.kill_grace = LONG);
+    let request = world.request_with(|settings| settings.with_kill_grace(LONG));
     let mut run = world.opencode.stream(request);
     run.next_event().await.unwrap();
     run.cancel();

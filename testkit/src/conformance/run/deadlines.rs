@@ -45,8 +45,9 @@ pub(crate) async fn a_program_that_ignores_sigterm_is_killed(on: &Host) {
     let deaf = Behavior::new().ignore(Signal::Terminate).spawn_orphan(Pipes::Hold);
     let world = ProgramWorld::new(on, deaf.stdout_line(START).hang());
     let request = world.request_with(|settings| {
-        settings.deadlines = Deadlines::NONE.with_idle(SHORT);
-        settings.kill_grace = Duration::from_secs(1);
+        settings
+            .with_deadlines(Deadlines::NONE.with_idle(SHORT))
+            .with_kill_grace(Duration::from_secs(1))
     });
     let error = world.opencode.run(request).await.unwrap_err();
     assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::Idle)));

@@ -110,7 +110,7 @@ pub(crate) async fn during_the_answer(on: &Host) {
 
 pub(crate) async fn during_a_cancel(on: &Host) {
     let world = ProgramWorld::new(on, stubborn());
-    let request = world.request_with(|settings| settings.kill_grace = LONG);
+    let request = world.request_with(|settings| settings.with_kill_grace(LONG));
     let mut run = world.opencode.stream(request);
     run.next_event().await.unwrap();
     run.cancel();
@@ -134,7 +134,7 @@ pub(crate) async fn before_cleanup(on: &Host) {
         let left = Behavior::new().spawn_orphan(Pipes::Close).stdout_raw(answer("Hello."));
         let world = ProgramWorld::new(on, left.hang());
         let held = HeldRuntime::new(on);
-        let request = world.request_with(|settings| settings.linger_limit = Duration::ZERO);
+        let request = world.request_with(|settings| settings.with_linger_limit(Duration::ZERO));
         let mut run = world.builder_on(held.clone()).build().stream(request);
         for _ in 0..3 {
             held.next_event(&mut run).await.unwrap();

@@ -19,9 +19,7 @@ fn prompt(size: usize) -> String {
 }
 
 fn request(world: &ProgramWorld, prompt: &str) -> RunRequest {
-    let mut request = world.request();
-    request.prompt = prompt.to_owned();
-    request
+    world.request_for(prompt)
 }
 
 pub(crate) async fn the_prompt_arrives_unchanged_and_complete(on: &Host) {

@@ -56,7 +56,7 @@ pub(crate) async fn a_line_over_the_limit_is_dropped_with_a_diagnostic(on: &Host
     let behavior = Behavior::new().stdout_line(START).stdout_line(&long);
     let world =
         ProgramWorld::new(on, behavior.stdout_line(&text("prt_2", "Short.")).stdout_line(FINISH));
-    let request = world.request_with(|settings| settings.line_size_max = MEGABYTES);
+    let request = world.request_with(|settings| settings.with_line_size_max(MEGABYTES));
     let mut run = world.opencode.stream(request);
     let events = rest(&mut run).await;
     assert_eq!(types(&events), ["step_start", "diagnostic", "text", "step_finish"]);
@@ -128,9 +128,8 @@ pub(crate) async fn a_program_that_lingers_after_its_output_is_ended(on: &Host) 
     let answered = Behavior::new().stdout_raw(answer("Hello."));
     for behavior in [answered.clone().hang(), answered.close_stdout().hang()] {
         let world = ProgramWorld::new(on, behavior);
-        let request = world.request_with(|settings| {
-            settings.linger_limit = Duration::from_millis(20);
-        });
+        let request =
+            world.request_with(|settings| settings.with_linger_limit(Duration::from_millis(20)));
         let report = world.opencode.run(request).await.unwrap();
         assert_eq!(report.text(), "Hello.");
         assert_eq!(report.outcome.exit, Some(Exit::Signal(15)));
@@ -140,7 +139,7 @@ pub(crate) async fn a_program_that_lingers_after_its_output_is_ended(on: &Host) 
 pub(crate) async fn background_processes_of_tools_do_not_hold_the_output_open(on: &Host) {
     let left = Behavior::new().spawn_orphan(Pipes::Hold).spawn_tool(Pipes::Hold);
     let world = ProgramWorld::new(on, left.stdout_raw(answer("Hello.")));
-    let request = world.request_with(|settings| settings.drain_limit = 2 * LONG);
+    let request = world.request_with(|settings| settings.with_drain_limit(2 * LONG));
     let report = world.opencode.run(request).await.unwrap();
     assert_eq!(report.text(), "Hello.", "the sweep of processes has to close the output");
     assert_eq!(world.call().started.len(), 2);
@@ -149,9 +148,8 @@ pub(crate) async fn background_processes_of_tools_do_not_hold_the_output_open(on
 pub(crate) async fn output_held_open_by_another_process_is_read_until_a_limit(on: &Host) {
     let behavior = Behavior::new().stdout_line(START).pause_until(GATE);
     let world = ProgramWorld::new(on, behavior.stdout_line(&text("prt_2", "Hello.")));
-    let request = world.request_with(|settings| {
-        settings.drain_limit = Duration::from_millis(200);
-    });
+    let request =
+        world.request_with(|settings| settings.with_drain_limit(Duration::from_millis(200)));
     let mut run = world.opencode.stream(request);
     run.next_event().await.unwrap();
     let pid = world.call().pid;
@@ -175,7 +173,7 @@ pub(crate) async fn stderr_of_any_size_is_read_and_its_tail_is_kept(on: &Host) {
     assert!(complaints.len() >= 100 * MEGABYTES);
     let behavior = Behavior::new().stderr_raw(complaints).stderr_line("the last one");
     let world = ProgramWorld::new(on, behavior.stdout_raw(answer("Hello.")));
-    let request = world.request_with(|settings| settings.stderr_size_max = 4 << 10);
+    let request = world.request_with(|settings| settings.with_stderr_size_max(4 << 10));
     let report = world.opencode.run(request).await.unwrap();
     assert_eq!(report.text(), "Hello.");
     let stderr = &report.outcome.stderr;

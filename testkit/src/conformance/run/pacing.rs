@@ -173,8 +173,8 @@ pub(crate) async fn runs_with_the_data_directory_of_the_user_start_one_at_a_time
 pub(crate) async fn as_many_runs_as_allowed_start_at_once(on: &Host) {
     let world = ProgramWorld::new(on, gated());
     let held = HeldRuntime::new(on);
-    let starting_max = NonZeroUsize::new(2);
-    let pacing = StartPacing { starting_max, ..StartPacing::default() };
+    let two = NonZeroUsize::new(2).expect("2 is not 0");
+    let pacing = StartPacing::new().with_starting_max(two);
     let opencode = world.builder_on(held.clone()).pacing(pacing).build();
     // Clones of a handle share their pacing.
     let other = opencode.clone();

@@ -62,9 +62,11 @@ fn config() -> RunConfig {
 }
 
 fn request(world: &ProgramWorld) -> RunRequest {
-    let mut request = world.request().with_config(config()).with_retry(StartupRetry::NONE);
-    request.prompt = format!("My password is {SECRET}.");
-    request
+    request_for(world, &format!("My password is {SECRET}."))
+}
+
+fn request_for(world: &ProgramWorld, prompt: &str) -> RunRequest {
+    world.request_for(prompt).with_config(config()).with_retry(StartupRetry::NONE)
 }
 
 /// Writes config files of the user, one of which is malformed.
@@ -90,10 +92,10 @@ pub(crate) async fn are_hidden_in_debug_output_of_a_running_run(on: &Host) {
     assert!(format!("{opencode:?}").contains("fake/opencode"), "{opencode:?}");
     let request = request(&world);
     assert_debug_hides(&request);
-    let size = format!("prompt_size: {}", request.prompt.len());
+    let size = format!("prompt_size: {}", request.prompt().len());
     assert!(format!("{request:?}").contains(&size), "{request:?}");
-    assert_debug_hides(&request.config);
-    assert_debug_hides(request.config.flags());
+    assert_debug_hides(request.config());
+    assert_debug_hides(request.config().flags());
 
     let mut run = opencode.stream(request);
     assert_debug_hides(&run);
@@ -148,11 +150,7 @@ pub(crate) async fn are_hidden_in_errors_of_failed_runs(on: &Host) {
 pub(crate) async fn are_hidden_in_errors_of_runs_that_did_not_start(on: &Host) {
     let world = ProgramWorld::new(on, Behavior::new());
     let huge = SECRET.repeat(50_000);
-    let prompt = |prompt: &str| {
-        let mut request = request(&world);
-        request.prompt = prompt.to_owned();
-        request
-    };
+    let prompt = |prompt: &str| request_for(&world, prompt);
     let with = |change: fn(RunConfig) -> RunConfig| request(&world).with_config(change(config()));
     for request in [
         request(&world).with_directory(world.path("missing")),

@@ -49,8 +49,7 @@ pub(crate) async fn malformed_events_are_skipped(on: &Host) {
 }
 
 pub(crate) async fn an_event_over_the_limit_is_recovered_by_a_look(on: &Host) {
-    let mut settings = patient();
-    settings.event_size_max = 4096;
+    let settings = patient().with_event_size_max(4096);
     let world = TurnWorld::with_events(on, ServerScript::new(), settings).await;
     let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     let text = "word ".repeat(1000);
