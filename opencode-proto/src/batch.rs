@@ -44,13 +44,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::time::Instant;
 
+use crate::part::Spend;
 use crate::retry::RetryCause;
 
 pub use action::{BatchAction, JobStop, SkipReason};
 pub use attempt::{AttemptAction, AttemptCause, AttemptEnd, AttemptTurn, JobAttempt, ServerOwner};
 pub use fingerprint::Fingerprint;
 pub use jobs::BatchJob;
-pub use ledger::{Budget, OverBudget, Spend};
+pub use ledger::{Budget, OverBudget};
 pub use number::{GroupNo, JobNo, ServerNo};
 pub use resume::{
     ResumeCounts, ResumeDecision, ResumeIndex, ResumePolicy, ResumeRules, ResumeStatus,

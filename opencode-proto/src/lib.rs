@@ -127,7 +127,7 @@ pub use batch::{
     AttemptAction, AttemptCause, AttemptEnd, AttemptTurn, Batch, BatchAction, BatchCounts,
     BatchJob, BatchSettings, Budget, Fingerprint, Fleet, GroupNo, JobAttempt, JobNo, JobRetry,
     JobStop, OverBudget, ResumeCounts, ResumeDecision, ResumeIndex, ResumePolicy, ResumeRules,
-    ResumeStatus, RetryScope, ServerNo, ServerOwner, SkipReason, Spend,
+    ResumeStatus, RetryScope, ServerNo, ServerOwner, SkipReason,
 };
 pub use call::{ApiCall, ApiCallId, ApiReply, CallFailure, CallFault, CallScope, Delivery};
 pub use error::{AgentError, ErrorName};
@@ -136,7 +136,7 @@ pub use id::{CallId, MessageId, PartId, PermissionId, QuestionId, SessionId};
 pub use json::{RawJson, RawText};
 pub use line::{Line, LineFramer};
 pub use part::{
-    FinishReason, Part, PartKey, ReasoningPart, StepFinish, StepStart, TextOrigin, TextPart,
+    FinishReason, Part, PartKey, ReasoningPart, Spend, StepFinish, StepStart, TextOrigin, TextPart,
     TimeSpan, Tokens, ToolPart, ToolState,
 };
 pub use process::{Exit, Signal};

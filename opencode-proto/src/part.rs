@@ -4,6 +4,7 @@
 
 mod json;
 mod lenient;
+mod spend;
 mod tokens;
 mod tool;
 mod wire;
@@ -18,6 +19,7 @@ use crate::json::{RawJson, RawText};
 use crate::{MessageId, PartId, SessionId};
 
 pub(crate) use lenient::{IfObject, Lenient};
+pub use spend::Spend;
 pub use tokens::Tokens;
 pub(crate) use tokens::WireTokens;
 pub use tool::{ToolPart, ToolState};

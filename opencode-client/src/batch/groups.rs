@@ -79,7 +79,7 @@ impl Groups {
         }
         match &group.place {
             GroupPlace::Directory(directory) => request.directory.clone_from(directory),
-            GroupPlace::Nowhere => request.place = crate::server::Place::Nowhere,
+            GroupPlace::Nowhere => request.place = crate::server::WorkingDirectory::Nowhere,
         }
         request
     }
@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
     use crate::policy::Policy;
-    use crate::server::Place;
+    use crate::server::WorkingDirectory;
 
     #[test]
     fn jobs_share_a_group_when_their_servers_are_alike() {
@@ -152,9 +152,9 @@ mod tests {
         let one = groups.add(&Job::new("A").with_directory("/one"));
         let request = groups.serve_request(one, &base);
         assert_eq!(request.directory.as_deref(), Some("/one".as_ref()));
-        assert_eq!(request.place, Place::Directory);
+        assert_eq!(request.place, WorkingDirectory::Directory);
         groups.add(&Job::new("A").with_directory("/two"));
-        assert_eq!(groups.serve_request(one, &base).place, Place::Nowhere);
+        assert_eq!(groups.serve_request(one, &base).place, WorkingDirectory::Nowhere);
     }
 
     #[test]

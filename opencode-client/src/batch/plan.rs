@@ -230,7 +230,7 @@ mod tests {
         let (decision, kept) = decide(&index, &record, &job(), ResumeRules::default());
         assert_eq!(decision, ResumeDecision::Keep);
         assert!(matches!(kept.expect("a report").error, Some(JobError::Recorded { .. })));
-        let again = ResumeRules { failed: ResumePolicy::RunAgain, ..ResumeRules::default() };
+        let again = ResumeRules::new(ResumePolicy::RunAgain, ResumePolicy::default());
         let (decision, kept) = decide(&index, &record, &job(), again);
         assert_eq!((decision, kept.is_none()), (ResumeDecision::RunAgain, true));
     }

@@ -71,6 +71,7 @@ enum ResultsMode {
 
 /// Batches whose spend counts for the budget of a batch that resumes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BudgetScope {
     /// The spend in the results file counts as well.
     #[default]
@@ -169,7 +170,7 @@ impl BatchResults {
     }
 
     pub(super) fn rules(&self) -> ResumeRules {
-        ResumeRules { failed: self.failed, broken: self.broken }
+        ResumeRules::new(self.failed, self.broken)
     }
 
     pub(super) fn may_resume(&self) -> bool {

@@ -1,8 +1,8 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::ledger::Spend;
 use super::number::{GroupNo, JobNo, ServerNo};
+use crate::part::Spend;
 
 /// Next task for the driver of a [`Batch`](super::Batch).
 ///

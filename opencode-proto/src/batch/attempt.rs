@@ -78,6 +78,7 @@ pub struct JobAttempt {
 
 /// Owner of the server of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ServerOwner {
     /// The batch started the server. A server that is given up aborts its turns.
     Ours,

@@ -1,37 +1,9 @@
 //! The spend of a batch, and its limit.
 
 use std::collections::BTreeMap;
-use std::ops::AddAssign;
-
-use serde::{Deserialize, Serialize};
 
 use super::number::JobNo;
-use crate::part::Tokens;
-
-/// Tokens and money that were spent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Spend {
-    /// Tokens, as the models' providers counted them.
-    pub tokens: Tokens,
-    /// US dollars, as OpenCode computes them from the models' prices.
-    #[serde(deserialize_with = "crate::json::exact::deserialize")]
-    pub cost: f64,
-}
-
-impl Spend {
-    /// Creates a spend of these tokens at this cost.
-    pub const fn new(tokens: Tokens, cost: f64) -> Self {
-        Self { tokens, cost }
-    }
-}
-
-impl AddAssign for Spend {
-    fn add_assign(&mut self, other: Self) {
-        self.tokens += other.tokens;
-        self.cost += other.cost;
-    }
-}
+use crate::part::Spend;
 
 /// Limit of the spend. Jobs that run when the limit is reached may go beyond it: the cost of a call
 /// of the model is known at the end of the call.

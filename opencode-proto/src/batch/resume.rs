@@ -44,6 +44,7 @@ impl ResumeStatus {
 
 /// Treatment of a job that an earlier batch has run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ResumePolicy {
     /// The job ends as it did then.
     #[default]
@@ -55,11 +56,19 @@ pub enum ResumePolicy {
 /// Treatment of jobs by their earlier end. A completed job is kept, and a job that did not begin is
 /// run, whatever the rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResumeRules {
     /// Treatment of a job that failed by itself.
     pub failed: ResumePolicy,
     /// Treatment of a job that was interrupted.
     pub broken: ResumePolicy,
+}
+
+impl ResumeRules {
+    /// Creates rules for jobs that failed, and for jobs that were interrupted.
+    pub fn new(failed: ResumePolicy, broken: ResumePolicy) -> Self {
+        Self { failed, broken }
+    }
 }
 
 /// Decision about one job of a batch that resumes.

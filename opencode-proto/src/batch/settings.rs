@@ -1,7 +1,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::ledger::{Budget, Spend};
+use super::ledger::Budget;
+use crate::part::Spend;
 use crate::retry::RetryPolicy;
 
 /// Settings of a [`Batch`](super::Batch).
@@ -117,6 +118,7 @@ pub struct JobRetry {
 
 /// Attempts of a job that may be repeated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RetryScope {
     /// Also an attempt whose prompt was accepted, or may have been, before the server was lost. The
     /// work of that attempt is done, and paid, twice.

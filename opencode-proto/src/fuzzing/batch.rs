@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{
     BatchJob, BatchSettings, Budget, Fleet, GroupNo, JobNo, JobRetry, JobStop, OverBudget,
-    RetryScope, ServerNo, Spend,
+    RetryScope, ServerNo,
 };
-use crate::part::Tokens;
+use crate::part::{Spend, Tokens};
 
 use driver::BatchDriver;
 

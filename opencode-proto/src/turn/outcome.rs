@@ -3,9 +3,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::api::ApiError;
-use crate::batch::Spend;
 use crate::json::RawJson;
-use crate::part::{Tokens, ToolPart};
+use crate::part::{Spend, Tokens, ToolPart};
 use crate::server_event::{MessageInfo, Todo};
 use crate::transcript::Transcript;
 use crate::watchdog::Deadline;

@@ -15,6 +15,8 @@ const EXHAUSTIVE: [(&str, &[&str]); 4] = [
     (
         "a driver that does not know an action of a machine must not compile",
         &[
+            "AttemptAction",
+            "AttemptCause",
             "BatchAction",
             "CallScope",
             "EventStream",
@@ -23,7 +25,10 @@ const EXHAUSTIVE: [(&str, &[&str]); 4] = [
             "JobStop",
             "Pace",
             "PolicyAction",
+            "ReadinessAction",
+            "ReadinessCheck",
             "Repeat",
+            "ResumeDecision",
             "RunAction",
             "ServeAction",
             "ServedRunAction",
@@ -44,10 +49,11 @@ const EXHAUSTIVE: [(&str, &[&str]); 4] = [
 
 /// Names that several types of a crate have, until each type has a name of its own.
 const SHARED_NAMES: [(&str, &[&str]); 1] =
-    [("opencode-proto", &["Origin", "State", "StreamState", "Step"])];
+    [("opencode-proto", &["AttemptState", "Look", "Step", "StreamState"])];
 
 /// Types whose fields are public and set by methods, until each has one way.
-const SET_IN_TWO_WAYS: [&str; 8] = [
+const SET_IN_TWO_WAYS: [&str; 9] = [
+    "BatchSettings",
     "BatchRequest",
     "BatchResults",
     "Budget",

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{
     Batch, BatchAction, BatchJob, BatchSettings, Budget, Fleet, JobNo, JobStop, RetryScope,
-    ServerNo, Spend,
+    ServerNo,
 };
+use crate::part::Spend;
 
 pub(super) struct BatchDriver {
     batch: Batch,
