@@ -12,7 +12,7 @@ use crate::part::Spend;
 pub struct Budget {
     /// US dollars. `None` is no limit.
     pub cost_max: Option<f64>,
-    /// Tokens of all kinds together ([`Tokens::total`]). `None` is no limit.
+    /// Tokens of all kinds together ([`Tokens::total`](crate::Tokens::total)). `None` is no limit.
     pub tokens_max: Option<u64>,
     /// Treatment of running jobs when the budget is spent.
     pub over: OverBudget,
