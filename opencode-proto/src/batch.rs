@@ -44,6 +44,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::time::Instant;
 
+use serde::Serialize;
+
 use crate::part::Spend;
 use crate::retry::RetryCause;
 
@@ -130,7 +132,7 @@ enum BatchCourse {
 }
 
 /// Number of jobs in each state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BatchCounts {
     /// Jobs that have not begun, or are about to be repeated.

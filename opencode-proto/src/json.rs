@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 pub(crate) use unescape::unescape;
@@ -19,7 +19,7 @@ pub(crate) use unescape::unescape;
 ///
 /// A clone shares the bytes. A value from a stream is a slice of the chunk it came in and keeps
 /// that chunk alive; [`detach`](Self::detach) copies the value out. `Serialize` writes the same
-/// text again, and needs `serde_json` for that.
+/// text again, and `Deserialize` copies the text; both need `serde_json` for that.
 ///
 /// ```
 /// use opencode_proto::RawJson;
@@ -93,6 +93,13 @@ impl RawJson {
 impl Serialize for RawJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(String::from(Box::<str>::from(raw)).into()))
     }
 }
 

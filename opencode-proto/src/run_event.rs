@@ -215,10 +215,11 @@ impl RunEvent {
 /// let RunEventKind::AttemptAbandoned(void) = RunEvent::decode(line.into()).kind else { panic!() };
 /// assert_eq!(void.parts, ["prt_2"]);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AttemptAbandoned {
     /// Message of the attempt.
+    #[serde(rename = "messageID")]
     pub message: Option<MessageId>,
     /// Text and reasoning parts of the attempt, which are void.
     pub parts: Vec<PartId>,

@@ -83,6 +83,7 @@ mod core;
 mod event;
 mod follow;
 mod held;
+mod json;
 mod judge;
 mod leave;
 mod look;

@@ -2,18 +2,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opencode_proto::{JobNo, ResumeCounts, ServerNo, SessionId, Spend, TurnEvent};
+use serde::{Serialize, Serializer};
 
-use super::report::JobReport;
+use super::report::{JobReport, milliseconds};
 
 /// Event of a batch.
-#[derive(Clone, Debug)]
+///
+/// `Serialize` writes `{type, data}`, with the name of the variant in snake case as type.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BatchEvent {
     /// The budget is spent, by this spend. No job begins any more;
     /// [`Budget::over`](super::Budget::over) says whether running jobs are aborted.
     BudgetSpent(Spend),
     /// A job is over. Jobs end once each, in any order.
-    JobEnded(Arc<JobReport>),
+    JobEnded(#[serde(serialize_with = "shared")] Arc<JobReport>),
     /// A running job has an event: a permission request, text, a tool call and so on.
     #[non_exhaustive]
     JobEvent {
@@ -30,6 +34,7 @@ pub enum BatchEvent {
         /// Error of the attempt, with its causes.
         reason: String,
         /// Minimum time until the next attempt.
+        #[serde(rename = "delay_ms", serialize_with = "milliseconds")]
         delay: Duration,
     },
     /// A job has a session on a server, and its prompt is about to be sent.
@@ -42,6 +47,7 @@ pub enum BatchEvent {
         /// Server of the attempt.
         server: ServerNo,
         /// Session of the attempt.
+        #[serde(rename = "sessionID")]
         session: SessionId,
     },
     /// The results file was read: so many jobs end as they did in earlier batches, and so many are
@@ -67,4 +73,8 @@ pub enum BatchEvent {
     ServerStarting(ServerNo),
     /// A server is not used any more. One that was started for the batch is gone.
     ServerStopped(ServerNo),
+}
+
+fn shared<S: Serializer>(report: &Arc<JobReport>, serializer: S) -> Result<S::Ok, S::Error> {
+    report.as_ref().serialize(serializer)
 }

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use opencode_config::RunConfigError;
 use opencode_proto::{CallFault, ResumeStatus, SkipReason, TurnEnd, TurnOutcome};
 
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
 use super::record::JobRecord;
 use super::results::ResultsError;
 use crate::policy::PolicyError;
-use crate::runtime::describe::debug_as_chain;
+use crate::runtime::describe::{debug_as_chain, describe};
 use crate::session::structured::StructuredError;
 use crate::session::turn::TurnError;
 
 /// Error of a job without a complete answer.
+///
+/// `Serialize` writes `{type, message}`: the [`name`](Self::name), and the message with its causes.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
@@ -207,6 +212,15 @@ impl JobError {
                 self.turn().map_or(ResumeStatus::Failed, turn_status)
             }
         }
+    }
+}
+
+impl Serialize for JobError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("JobError", 2)?;
+        error.serialize_field("type", self.name())?;
+        error.serialize_field("message", &describe(self))?;
+        error.end()
     }
 }
 

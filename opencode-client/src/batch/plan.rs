@@ -178,7 +178,6 @@ fn fleet(servers: &BatchServers) -> Fleet {
 mod tests {
     use opencode_proto::{RawJson, ResumePolicy, ResumeStatus};
     use serde::Deserialize;
-    use serde_json::json;
 
     use super::*;
     use crate::session::structured::AnswerSchema;
@@ -195,9 +194,13 @@ mod tests {
         Job::new("Rate it.").with_answer(AnswerSchema::of::<Stars>(schema))
     }
 
-    fn index(status: ResumeStatus, structured: serde_json::Value) -> ResumeIndex<JobRecord> {
+    fn raw(text: &str) -> RawJson {
+        RawJson::parse(text.to_owned()).expect("JSON")
+    }
+
+    fn index(status: ResumeStatus, structured: &str) -> ResumeIndex<JobRecord> {
         let mut record = JobRecord::new("a".to_owned(), "f".to_owned());
-        (record.status, record.structured) = (status, Some(structured));
+        (record.status, record.structured) = (status, Some(raw(structured)));
         let mut index = ResumeIndex::new();
         index.add_ended("a", "f", status, record);
         index
@@ -207,9 +210,9 @@ mod tests {
     fn a_resumed_answer_that_does_not_fit_is_not_completed() {
         let record = JobRecord::new("a".to_owned(), "f".to_owned());
         for (answer, expected) in [
-            (json!({ "stars": 4 }), ResumeDecision::Keep),
-            (json!({ "stars": "many" }), ResumeDecision::RunChanged),
-            (json!(null), ResumeDecision::RunChanged),
+            (r#"{"stars":4}"#, ResumeDecision::Keep),
+            (r#"{"stars":"many"}"#, ResumeDecision::RunChanged),
+            ("null", ResumeDecision::RunChanged),
         ] {
             let index = index(ResumeStatus::Completed, answer);
             let (decision, kept) = decide(&index, &record, &job(), ResumeRules::default());
@@ -218,7 +221,7 @@ mod tests {
         }
         let checked =
             Job { answer: job().answer.map(|a| a.with_check(|_| Err("no".into()))), ..job() };
-        let index = index(ResumeStatus::Completed, json!({ "stars": 4 }));
+        let index = index(ResumeStatus::Completed, r#"{"stars":4}"#);
         let (decision, _) = decide(&index, &record, &checked, ResumeRules::default());
         assert_eq!(decision, ResumeDecision::RunChanged, "a check of the caller counts as well");
     }
@@ -226,7 +229,7 @@ mod tests {
     #[test]
     fn a_failed_job_is_kept_or_run_whatever_its_answer() {
         let record = JobRecord::new("a".to_owned(), "f".to_owned());
-        let index = index(ResumeStatus::Failed, json!("words"));
+        let index = index(ResumeStatus::Failed, r#""words""#);
         let (decision, kept) = decide(&index, &record, &job(), ResumeRules::default());
         assert_eq!(decision, ResumeDecision::Keep);
         assert!(matches!(kept.expect("a report").error, Some(JobError::Recorded { .. })));

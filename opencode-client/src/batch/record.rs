@@ -1,8 +1,7 @@
 use std::time::Duration;
 
-use opencode_proto::{ResumeStatus, SessionId, Spend};
+use opencode_proto::{RawJson, ResumeStatus, SessionId, Spend};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// Result of a job without nested types: one line of JSON in the results file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,9 +22,9 @@ pub struct JobRecord {
     /// Text of the answer, complete or not.
     #[serde(default)]
     pub text: String,
-    /// Answer of the schema.
+    /// Answer of the schema, as the model wrote the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub structured: Option<Value>,
+    pub structured: Option<RawJson>,
     /// Session of the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,

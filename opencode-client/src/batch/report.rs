@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use opencode_proto::{JobNo, JobStop, RawJson, ResumeStatus, Spend, TurnOutcome};
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 
 use super::job_error::JobError;
 use super::record::JobRecord;
@@ -10,21 +11,28 @@ use crate::log::describe;
 use crate::server::StopError;
 
 /// Result of a batch.
-#[derive(Debug)]
+///
+/// `Serialize` writes `{jobs, spend, elapsed_ms, leftovers}`, with the leftovers as messages.
+#[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct BatchReport {
     /// Reports of the jobs, in the order of the list.
+    #[serde(serialize_with = "shared_list")]
     pub jobs: Vec<Arc<JobReport>>,
     /// Spend of this batch, all jobs and attempts together.
     pub spend: Spend,
     /// Duration of the batch.
+    #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
     pub elapsed: Duration,
     /// Processes and files that servers left behind.
+    #[serde(serialize_with = "messages")]
     pub leftovers: Vec<StopError>,
 }
 
 /// Result of a job.
-#[derive(Debug)]
+///
+/// `Serialize` writes `{no, record, turns, error}`.
+#[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct JobReport {
     /// Place in the list.
@@ -36,6 +44,7 @@ pub struct JobReport {
     /// when the request discards turns.
     pub turns: Vec<TurnOutcome>,
     /// Error of a job without a complete answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
 }
 
@@ -100,8 +109,7 @@ impl JobReport {
         let last = error.and_then(JobError::outcome).or_else(|| self.turns.last());
         let Some(last) = last else { return };
         self.record.text = last.text().into_owned();
-        self.record.structured =
-            value.or_else(|| last.structured()).and_then(|value| value.decode().ok());
+        self.record.structured = value.or_else(|| last.structured()).map(RawJson::detach);
         self.record.steps = last.answers().count();
         self.record.tools = last.tools().count();
     }
@@ -133,7 +141,7 @@ impl JobReport {
     /// An error when there is no such answer, or when the answer does not have the shape of `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         match &self.record.structured {
-            Some(value) => T::deserialize(value),
+            Some(value) => value.decode(),
             None => Err(serde::de::Error::custom("the job has no structured answer")),
         }
     }
@@ -141,5 +149,93 @@ impl JobReport {
     /// Returns the outcome of the last turn in this batch, unless the request discards turns.
     pub fn outcome(&self) -> Option<&TurnOutcome> {
         self.error.as_ref().and_then(JobError::outcome).or_else(|| self.turns.last())
+    }
+}
+
+/// Writes a duration as a number of milliseconds.
+pub(super) fn milliseconds<S: Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
+}
+
+// The feature `rc` of serde would be on for the whole program.
+fn shared_list<S: Serializer>(jobs: &[Arc<JobReport>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(jobs.iter().map(|job| &**job))
+}
+
+fn messages<S: Serializer>(errors: &[StopError], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(errors.iter().map(|error| describe(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use opencode_proto::RawJson;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::batch::event::BatchEvent;
+
+    fn value(of: &impl Serialize) -> Value {
+        let text = serde_json::to_string(of).expect("JSON");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    fn report() -> JobReport {
+        let mut record = JobRecord::new("a".to_owned(), "f".to_owned());
+        record.structured = Some(RawJson::parse(r#"{"b":1,"a":1e2}"#).expect("JSON"));
+        JobReport::of_error(JobNo(3), record, JobError::NoServer("busy".to_owned()))
+    }
+
+    #[test]
+    fn a_report_is_json_with_the_answer_as_it_was_written() {
+        let text = serde_json::to_string(&report()).expect("JSON");
+        assert!(text.contains(r#""structured":{"b":1,"a":1e2}"#), "{text}");
+        let json = value(&report());
+        assert_eq!((&json["no"], &json["turns"]), (&json!(3), &json!([])));
+        assert_eq!(json["record"]["end"], "no_server");
+        assert_eq!(
+            json["error"],
+            json!({ "type": "no_server", "message": "no server is available for the job: busy" })
+        );
+        let batch = BatchReport {
+            jobs: vec![Arc::new(report())],
+            spend: Spend::default(),
+            elapsed: Duration::from_secs(2),
+            leftovers: Vec::new(),
+        };
+        let batch = value(&batch);
+        assert_eq!((&batch["jobs"][0], &batch["elapsed_ms"]), (&json, &json!(2000)));
+        assert_eq!(batch["leftovers"], json!([]));
+    }
+
+    #[test]
+    fn an_event_is_json_with_a_type_and_data() {
+        let ended = BatchEvent::JobEnded(Arc::new(report()));
+        assert_eq!(value(&ended), json!({ "type": "job_ended", "data": value(&report()) }));
+        let retrying = BatchEvent::JobRetrying {
+            job: JobNo(1),
+            reason: "busy".to_owned(),
+            delay: Duration::from_millis(250),
+        };
+        assert_eq!(
+            value(&retrying),
+            json!({
+                "type": "job_retrying", "data": { "job": 1, "reason": "busy", "delay_ms": 250 }
+            })
+        );
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let record = report().record;
+        let text = serde_json::to_string(&record).expect("JSON");
+        assert_eq!(serde_json::from_str::<JobRecord>(&text).expect("a record"), record);
+        let value = serde_json::from_str::<Value>(&text).expect("JSON");
+        let read: JobRecord = serde_json::from_value(value).expect("a record");
+        assert_eq!((read.job, read.spend), (record.job.clone(), record.spend));
+        let read: JobRecord = serde_json::from_reader(text.as_bytes()).expect("a record");
+        assert_eq!(read, record);
     }
 }

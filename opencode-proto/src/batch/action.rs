@@ -1,6 +1,8 @@
 use std::fmt;
 use std::time::Instant;
 
+use serde::Serialize;
+
 use super::number::{GroupNo, JobNo, ServerNo};
 use crate::part::Spend;
 
@@ -69,7 +71,8 @@ pub enum JobStop {
 }
 
 /// Reason for which a job never began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SkipReason {
     /// The budget was spent.

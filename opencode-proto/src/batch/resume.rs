@@ -85,7 +85,7 @@ pub enum ResumeDecision {
 }
 
 /// Number of jobs by decision, at the start of a batch that resumes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ResumeCounts {
     /// Jobs that end as they did in an earlier batch.

@@ -24,12 +24,14 @@ pub(super) struct Trouble {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TroubleState {
-    /// No further try is made.
-    Final,
+    /// All tries have failed.
+    Exhausted,
     /// The next try may be made now.
     None,
     /// The next try may be made later.
     Paused { until: Instant },
+    /// Another try would end alike, whatever other servers do.
+    Refused,
 }
 
 impl Trouble {
@@ -48,14 +50,14 @@ impl Trouble {
     }
 
     pub(super) fn is_final(&self) -> bool {
-        self.state == TroubleState::Final
+        matches!(self.state, TroubleState::Exhausted | TroubleState::Refused)
     }
 
     /// Returns when the next try may be made.
     pub(super) fn pause(&self) -> Option<Instant> {
         match self.state {
             TroubleState::Paused { until } => Some(until),
-            TroubleState::Final | TroubleState::None => None,
+            TroubleState::Exhausted | TroubleState::None | TroubleState::Refused => None,
         }
     }
 
@@ -65,12 +67,12 @@ impl Trouble {
         }
         self.state = match self.retry.handle_failure(&RetryCause::Connection, now) {
             Some(until) => TroubleState::Paused { until },
-            None => TroubleState::Final,
+            None => TroubleState::Exhausted,
         };
     }
 
     pub(super) fn give_up(&mut self) {
-        self.state = TroubleState::Final;
+        self.state = TroubleState::Refused;
     }
 
     pub(super) fn end_pause(&mut self) {
@@ -80,6 +82,9 @@ impl Trouble {
     }
 
     pub(super) fn clear(&mut self) {
+        if self.state == TroubleState::Refused {
+            return;
+        }
         self.retry = Retry::new(self.policy, self.seed);
         self.state = TroubleState::None;
     }

@@ -2,6 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Serialize, Serializer};
+
 use crate::SessionId;
 use crate::api::ApiError;
 use crate::server_event::ServerEvent;
@@ -57,7 +59,7 @@ impl EventStream {
     }
 }
 
-/// Cause of a gap in the events.
+/// Cause of a gap in the events. `Serialize` writes the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interruption {
@@ -109,6 +111,12 @@ impl Interruption {
     /// Creates the gap of a reader that left more than this many bytes of events waiting.
     pub fn behind(limit: usize) -> Self {
         Self::Behind { limit }
+    }
+}
+
+impl Serialize for Interruption {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

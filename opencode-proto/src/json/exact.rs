@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 /// Name under which `serde_json` hands over the text of a value.
-const RAW_VALUE: &str = "$serde_json::private::RawValue";
+pub(crate) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 /// Reads a field with `#[serde(deserialize_with)]`. Formats other than JSON, and values that serde has
 /// buffered, give the number as they have it.

@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+
+use crate::json::exact::RAW_VALUE;
 
 /// A number. Anything else reads as zero.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +48,47 @@ impl Lenient {
 /// on the features that a program enables.
 impl<'de> Deserialize<'de> for Lenient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <&RawValue>::deserialize(deserializer)?.get();
-        let float = || text.parse().map_or_else(|_| Self::default(), Self::Float);
-        Ok(text.parse().map_or_else(|_| float(), Self::Whole))
+        struct RawVisitor;
+
+        impl<'de> Visitor<'de> for RawVisitor {
+            type Value = Lenient;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any JSON value")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Lenient, A::Error> {
+                map.next_key::<IgnoredAny>()?;
+                map.next_value::<LenientText>().map(|LenientText(number)| number)
+            }
+        }
+
+        // The text of a value that is not borrowed, as from a reader, has to do as well.
+        deserializer.deserialize_newtype_struct(RAW_VALUE, RawVisitor)
+    }
+}
+
+/// A number that is read from the text of a JSON value.
+struct LenientText(Lenient);
+
+impl<'de> Deserialize<'de> for LenientText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl Visitor<'_> for TextVisitor {
+            type Value = LenientText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the text of a JSON value")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<LenientText, E> {
+                let float = || text.parse().map_or_else(|_| Lenient::default(), Lenient::Float);
+                Ok(LenientText(text.parse().map_or_else(|_| float(), Lenient::Whole)))
+            }
+        }
+
+        deserializer.deserialize_str(TextVisitor)
     }
 }
 
@@ -118,6 +157,13 @@ mod tests {
 
     fn read(json: &str) -> Lenient {
         serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn numbers_of_readers_and_values_are_read_alike() {
+        let from_reader: Lenient = serde_json::from_reader(&b"1.9"[..]).unwrap();
+        let from_value: Lenient = serde_json::from_value(serde_json::json!(1.9)).unwrap();
+        assert_eq!((from_reader.count(), from_value.amount()), (1, 1.9));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::hub::Interruption;
 use crate::json::RawText;
 use crate::part::{Part, StepFinish, StepStart, TextOrigin, TextPart, ToolPart};
@@ -12,6 +14,9 @@ use crate::transcript::TextKind;
 use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId, StepRole};
 
 /// Event of a turn.
+///
+/// `Serialize` writes `{sessionID, origin, step, type, data}`, where `type` and `data` are the kind of
+/// the event, and the server's own event as `source` for [`TurnEventKind::Other`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TurnEvent {
@@ -28,7 +33,8 @@ pub struct TurnEvent {
 }
 
 /// Relation of a session to a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Origin {
     /// The session of the turn.
@@ -41,7 +47,8 @@ pub enum Origin {
 ///
 /// A part of a message is added once, then changes, then is final. No event comes twice, also when
 /// the connection was lost in between and the turn had to look at the server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TurnEventKind {
     /// The provider broke off, and OpenCode is going to repeat the call: text and reasoning of the
@@ -68,8 +75,10 @@ pub enum TurnEventKind {
     #[non_exhaustive]
     PartDelta {
         /// The message.
+        #[serde(rename = "messageID")]
         message: Option<MessageId>,
         /// The part.
+        #[serde(rename = "partID")]
         part: PartId,
         /// Kind of the text.
         kind: TextKind,
@@ -93,6 +102,7 @@ pub enum TurnEventKind {
     #[non_exhaustive]
     PermissionReplied {
         /// The request.
+        #[serde(rename = "requestID")]
         request: PermissionId,
         /// `once`, `always` or `reject`.
         reply: Box<str>,
@@ -115,6 +125,7 @@ pub enum TurnEventKind {
         /// The error, in the provider's words.
         message: String,
         /// Time of the next attempt, in milliseconds since 1970 by the server's clock.
+        #[serde(rename = "next")]
         next_ms: u64,
     },
     /// The session began to work, or waits.

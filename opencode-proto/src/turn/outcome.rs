@@ -11,6 +11,8 @@ use crate::watchdog::Deadline;
 use crate::{AgentError, Artifact, MessageId};
 
 /// Result of a turn: the end, and everything that was gathered until then, also when it failed.
+///
+/// `Serialize` writes the fields with `text`, `structured` and `spend` of the answer.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TurnOutcome {
@@ -105,7 +107,8 @@ impl TurnOutcome {
     }
 }
 
-/// End of a turn.
+/// End of a turn. `Serialize` writes `{type, message, error}`, where `error` is the error of the agent
+/// or of the server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TurnEnd {

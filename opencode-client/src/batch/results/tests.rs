@@ -1,4 +1,4 @@
-use opencode_proto::{ResumeDecision, ResumeStatus};
+use opencode_proto::{RawJson, ResumeDecision, ResumeStatus};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -9,7 +9,7 @@ fn record(job: &str, status: ResumeStatus) -> JobRecord {
     record.status = status;
     "completed".clone_into(&mut record.end);
     "two\nlines".clone_into(&mut record.text);
-    record.structured = Some(serde_json::json!({ "b": 1, "a": [null] }));
+    record.structured = RawJson::parse(r#"{"b":1.50,"a":[null]}"#).ok();
     record.session = Some("ses_1".into());
     (record.attempts, record.steps, record.tools, record.elapsed_ms) = (1, 2, 3, 4);
     record.spend.cost = 0.25;

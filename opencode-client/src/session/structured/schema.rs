@@ -152,12 +152,12 @@ impl AnswerSchema {
     }
 
     /// Returns whether an answer of an earlier turn fits.
-    pub(crate) fn accepts(&self, answer: &serde_json::Value) -> bool {
-        let given = match self.wrapping {
-            Wrapping::Bare => answer.to_string(),
-            Wrapping::Wrapped => serde_json::json!({ ANSWER: answer }).to_string(),
-        };
-        RawJson::parse(given).is_ok_and(|given| self.problems(&given).is_ok())
+    pub(crate) fn accepts(&self, answer: &RawJson) -> bool {
+        match self.wrapping {
+            Wrapping::Bare => self.problems(answer).is_ok(),
+            Wrapping::Wrapped => RawJson::parse(format!(r#"{{"{ANSWER}":{answer}}}"#))
+                .is_ok_and(|given| self.problems(&given).is_ok()),
+        }
     }
 
     /// Returns the answer inside the model's output, or the problems of the output.
