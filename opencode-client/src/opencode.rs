@@ -3,11 +3,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use opencode_config::Environment;
+use opencode_proto::Version;
 
 use crate::batch::{BatchRequest, BatchStream};
-use crate::process::binary::{Binary, BinaryNotFound, Version};
+use crate::process::binary::{Binary, BinaryNotFound};
 use crate::process::guardian::Guardian;
 use crate::process::host::Host;
+use crate::process::known_versions::KnownVersions;
 use crate::process::pacing::{StartPacing, Starts};
 use crate::process::version::VersionError;
 use crate::run::{RunError, RunReport, RunRequest, RunStream};
@@ -150,12 +152,13 @@ impl OpenCode {
         Ok(unblock(&self.host.runtime, locate).await?.program().to_owned())
     }
 
-    /// Reads the version of OpenCode (`opencode --version`), which takes about a second.
+    /// Reads the version of OpenCode (`opencode --version`), which takes about a second. The
+    /// version need not be supported ([`Version::is_supported`]).
     ///
     /// # Errors
     ///
-    /// [`VersionError`] when OpenCode is not installed, cannot be started, does not exit within 30
-    /// seconds, or prints no version.
+    /// [`VersionError`] when OpenCode is not installed, cannot be started, does not exit within a
+    /// minute, or prints no version.
     ///
     /// # Cancel safety
     ///
@@ -222,6 +225,7 @@ impl Builder {
                 temp_dir: self.temp_dir,
                 starts: Starts::new(self.pacing),
                 guardian,
+                known_versions: KnownVersions::default(),
             }),
         }
     }

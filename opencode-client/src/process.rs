@@ -7,6 +7,7 @@ pub(crate) mod cleanup;
 pub(crate) mod drop_order;
 pub(crate) mod guardian;
 pub(crate) mod host;
+pub(crate) mod known_versions;
 pub(crate) mod launch;
 pub(crate) mod pacing;
 pub(crate) mod private_dir;
@@ -14,9 +15,10 @@ pub(crate) mod process_tree;
 pub(crate) mod run_tree;
 pub(crate) mod startup_retry;
 pub(crate) mod version;
+pub(crate) mod version_check;
 pub(crate) mod warning;
 
-pub use binary::{Binary, BinaryFault, BinaryNotFound, Tried, Version, parse_version};
+pub use binary::{Binary, BinaryFault, BinaryNotFound, Tried};
 pub use cleanup::CleanupError;
 pub use guardian::GuardianError;
 pub use pacing::StartPacing;
@@ -25,3 +27,5 @@ pub use process_tree::{ProcessTreeError, Survivor, Survivors, SweepError};
 pub use startup_retry::StartupRetry;
 pub use version::VersionError;
 pub use warning::Warning;
+
+pub use opencode_proto::{UnsupportedVersion, Version, parse_version};

@@ -25,9 +25,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use opencode_proto::Version;
 use opencode_proto::api::{Health, Operation};
 
-use crate::process::binary::Version;
 use crate::process::host::NoDirectory;
 use crate::process::host::existing;
 use crate::process::warning::Warning;
@@ -73,7 +73,7 @@ impl Server {
         self.inner.http.endpoint().to_string()
     }
 
-    /// Returns the version of the server; `None` before 1.0.224, where servers do not report one.
+    /// Returns the version of the server; `None` for a server that was built from the sources.
     pub fn version(&self) -> Option<&Version> {
         self.inner.version.as_ref()
     }

@@ -47,7 +47,8 @@ pub(crate) use words::quoted;
 /// - *Processes* elsewhere are not found by a program that ends a run. They end only if the wrapper
 ///   ends them when the wrapper itself receives SIGTERM or loses the input (`docker run --init`,
 ///   `ssh -tt`); `docker kill` and the like remain for the caller.
-/// - `--version` costs a whole start of the wrapper, which for `npx` can include a download.
+/// - The version check before the first start (`--version`, once per handle) costs a whole start of
+///   the wrapper, which for `npx` can include a download.
 ///
 /// For OpenCode on another machine, attaching to an `opencode serve` there has none of these
 /// limits.

@@ -23,7 +23,8 @@
 //!
 //! The operations by subject:
 //!
-//! - The server: [`Health`], [`ConfiguredModel`], [`ReadPaths`], [`ListAgents`], [`ListToolIds`].
+//! - The server: [`Health`], [`NextVersion`], [`ConfiguredModel`], [`ReadPaths`], [`ListAgents`],
+//!   [`ListToolIds`].
 //! - Sessions: [`CreateSession`], [`ListSessions`], [`ReadSession`], [`UpdateSession`],
 //!   [`DeleteSession`], [`ListChildren`], [`SessionStatuses`], [`SessionTodos`], [`SessionDiff`],
 //!   [`ForkSession`], [`RevertSession`], [`UnrevertSession`], [`ShareSession`], [`UnshareSession`].
@@ -64,7 +65,7 @@ pub use message::{
     ReadMessage,
 };
 pub use prompt::{OutputFormat, Prompt, PromptFile, PromptPart, PromptReply, Subtask};
-pub use server::{ConfiguredModel, ConfiguredShell, Health, ServerHealth};
+pub use server::{ConfiguredModel, ConfiguredShell, Health, NextVersion, ServerHealth};
 pub use session::{
     AbortSession, CreateSession, DeleteSession, ForkSession, ListChildren, ListSessions,
     ReadSession, RevertSession, SessionRoots, SessionStatuses, SessionTodos, ShareSession,

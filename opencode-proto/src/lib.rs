@@ -110,6 +110,7 @@ mod sse;
 mod streamed_text;
 mod transcript;
 mod turn;
+mod version;
 mod watchdog;
 
 pub use answer::{AbandonedAttempt, Answer, Step, StepRole};
@@ -164,6 +165,7 @@ pub use turn::{
     Origin, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost,
     TurnSettings,
 };
+pub use version::{UnsupportedVersion, Version, parse_version};
 pub use watchdog::{Deadline, Deadlines};
 
 #[doc = include_str!("../README.md")]

@@ -5,10 +5,13 @@
 //! ```text
 //!   Health ----- healthy, and nothing else is asked for ------> ready
 //!     | |                                                         ^
-//!     | +-- healthy, or too old for the question --> Config ------+ readable
+//!     | +-- healthy -------------------------------> Config ------+ readable
 //!     |                                                |
-//!     v                                                v
-//!   failed: unhealthy, refused, or without a reply   failed
+//!     +-- unknown route --> Next (two paths) --------+ |
+//!     v                       v                      v v
+//!   failed: unhealthy,      failed: OpenCode 2     failed: OpenCode before 1.0.224,
+//!   refused, no reply,                             or a configuration that cannot be used
+//!   another version
 //! ```
 //!
 //! A server starts without a look at its configuration. The first request for a directory reads the
@@ -17,8 +20,9 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use crate::api::{ApiErrorKind, ConfiguredModel, Health};
+use crate::api::{ApiErrorKind, ConfiguredModel, Health, NextVersion, Operation};
 use crate::call::{ApiCall, ApiCallId, ApiReply, CallFault, CallScope, OpenCalls, read_reply};
+use crate::version::{UnsupportedVersion, Version, parse_version};
 
 #[cfg(test)]
 mod tests;
@@ -48,7 +52,7 @@ mod tests;
 ///         ReadinessAction::Finished(result) => break result?,
 ///     }
 /// };
-/// assert_eq!(version.as_deref(), Some("1.18.33"));
+/// assert_eq!(&*version, "1.18.33");
 /// # Ok::<(), opencode_proto::HealthError>(())
 /// ```
 #[derive(Debug)]
@@ -70,9 +74,11 @@ pub enum ReadinessCheck {
 
 #[derive(Debug)]
 enum ReadinessState {
-    /// The configuration is being read, on a server of this version.
+    /// The configuration is being read, on a server of this version; `None` before 1.0.224.
     Configuration(Option<Box<str>>),
     Health,
+    /// A server without the endpoint for the health is asked for its version as OpenCode 2.
+    Next(NextVersion),
     Over,
 }
 
@@ -85,9 +91,8 @@ pub enum ReadinessAction {
     /// Send the request to the server, and pass the reply to
     /// [`handle_reply`](Readiness::handle_reply).
     Call(Box<ApiCall>),
-    /// The check is over, and no action follows. Holds the version of the server; `None` for a
-    /// server before 1.0.224, which does not report the version.
-    Finished(Result<Option<Box<str>>, HealthError>),
+    /// The check is over, and no action follows. Holds the version as the server reports it.
+    Finished(Result<Box<str>, HealthError>),
     /// Wait for the reply.
     Wait,
 }
@@ -102,6 +107,9 @@ pub enum HealthError {
     /// The server reports that it is not healthy.
     #[error("the server reports that it is not healthy")]
     Unhealthy,
+    /// The version of the server is not supported.
+    #[error(transparent)]
+    Version(#[from] UnsupportedVersion),
 }
 
 impl Readiness {
@@ -120,21 +128,42 @@ impl Readiness {
         }
         match mem::replace(&mut self.state, ReadinessState::Over) {
             ReadinessState::Configuration(version) => {
-                let read = read_reply(&ConfiguredModel::new(), reply);
-                self.finish(read.map(|_| version).map_err(HealthError::from));
+                let read = read_reply(&ConfiguredModel::new(), reply).map_err(HealthError::from);
+                let version = version.ok_or_else(|| UnsupportedVersion::new(None).into());
+                self.finish(read.and(version));
             }
             ReadinessState::Health => match (read_reply(&Health::new(), reply), self.check) {
                 (Ok(health), _) if !health.healthy => self.finish(Err(HealthError::Unhealthy)),
-                (Ok(health), ReadinessCheck::Configuration) => {
-                    self.read_configuration(Some(health.version));
-                }
-                (Ok(health), ReadinessCheck::Health) => self.finish(Ok(Some(health.version))),
-                // Before 1.0.224, the reply to this request was a page, or anything else.
-                (Err(CallFault::Api(error)), _) if error.kind != ApiErrorKind::Unauthorized => {
-                    self.read_configuration(None);
+                (Ok(health), check) => match (unsupported(&health.version), check) {
+                    (Some(error), _) => self.finish(Err(error.into())),
+                    (None, ReadinessCheck::Configuration) => {
+                        self.read_configuration(Some(health.version));
+                    }
+                    (None, ReadinessCheck::Health) => self.finish(Ok(health.version)),
+                },
+                // Before 1.0.224 and in OpenCode 2, the reply to this request is a page, or 404.
+                (Err(CallFault::Api(error)), _)
+                    if error.is_unknown_fixed_route()
+                        || matches!(error.kind, ApiErrorKind::Unreadable(_)) =>
+                {
+                    self.read_next_version(NextVersion::new());
                 }
                 (Err(fault), _) => self.finish(Err(fault.into())),
             },
+            ReadinessState::Next(operation) => {
+                let read = read_reply(&operation, reply).map_err(HealthError::from);
+                let version = match read {
+                    Err(error) if error.is_final() => return self.finish(Err(error)),
+                    read => read.ok(),
+                };
+                match version.and_then(|version| unsupported(&version)) {
+                    Some(error) => self.finish(Err(error.into())),
+                    None if operation == NextVersion::new() => {
+                        self.read_next_version(NextVersion::early());
+                    }
+                    None => self.read_configuration(None),
+                }
+            }
             ReadinessState::Over => {}
         }
     }
@@ -147,13 +176,29 @@ impl Readiness {
 
     fn read_configuration(&mut self, version: Option<Box<str>>) {
         self.state = ReadinessState::Configuration(version);
-        let call = self.calls.begin(&ConfiguredModel::new(), CallScope::Directory, ());
+        self.call(&ConfiguredModel::new());
+    }
+
+    fn read_next_version(&mut self, operation: NextVersion) {
+        self.state = ReadinessState::Next(operation);
+        self.call(&operation);
+    }
+
+    fn call(&mut self, operation: &impl Operation) {
+        let call = self.calls.begin(operation, CallScope::Directory, ());
         self.actions.push_back(ReadinessAction::Call(Box::new(call)));
     }
 
-    fn finish(&mut self, result: Result<Option<Box<str>>, HealthError>) {
+    fn finish(&mut self, result: Result<Box<str>, HealthError>) {
         self.actions.push_back(ReadinessAction::Finished(result));
     }
+}
+
+/// Returns the error of a version that is known and not supported. A server that was built from the
+/// sources reports `local`, which is no version.
+fn unsupported(version: &str) -> Option<UnsupportedVersion> {
+    let found = parse_version(version).filter(|version| !Version::is_supported(version))?;
+    Some(UnsupportedVersion::new(Some(found)))
 }
 
 impl HealthError {
@@ -163,15 +208,20 @@ impl HealthError {
             Self::Call(fault) => {
                 fault.api().is_some_and(|error| error.kind == ApiErrorKind::Unauthorized)
             }
-            Self::Unhealthy => false,
+            Self::Unhealthy | Self::Version(_) => false,
         }
+    }
+
+    /// Returns whether another question to the server is pointless.
+    fn is_final(&self) -> bool {
+        self.is_unauthorized() || matches!(self, Self::Call(CallFault::Failed(_)))
     }
 
     /// Returns the error of the configuration, where that is the cause.
     pub fn config_fault(&self) -> Option<String> {
         match self {
             Self::Call(fault) => fault.api()?.config_fault(),
-            Self::Unhealthy => None,
+            Self::Unhealthy | Self::Version(_) => None,
         }
     }
 }

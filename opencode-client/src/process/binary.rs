@@ -9,12 +9,9 @@ use opencode_config::{Environment, ProgramCommand};
 
 use crate::runtime::describe::debug_as_chain;
 
-pub use self::version::{Version, parse_version};
-
 use self::npm::NpmHost;
 
 mod npm;
-mod version;
 
 const VARIABLE: &str = "OPENCODE_BINARY";
 

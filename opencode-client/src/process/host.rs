@@ -7,6 +7,7 @@ use opencode_config::{Environment, Invocation};
 
 use super::binary::Binary;
 use super::guardian::Guardian;
+use super::known_versions::KnownVersions;
 use super::pacing::Starts;
 use crate::runtime::Runtime;
 
@@ -18,6 +19,7 @@ pub(crate) struct Host {
     pub(crate) temp_dir: PathBuf,
     pub(crate) starts: Starts,
     pub(crate) guardian: Guardian,
+    pub(crate) known_versions: KnownVersions,
 }
 
 /// Error of a working directory: the directory does not exist or cannot be read.

@@ -2,13 +2,15 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use opencode_config::{Invocation, IsolationPlan, RunConfig, RunConfigError};
+use opencode_proto::{UnsupportedVersion, Version, parse_version};
 
-use crate::process::binary::{BinaryNotFound, Version, parse_version};
+use crate::process::binary::BinaryNotFound;
 use crate::process::cleanup::{CleanupError, CleanupGuard};
 use crate::process::host::{Host, os_command};
 use crate::process::private_dir::{PrivateDir, PrivateDirError};
@@ -18,7 +20,7 @@ use crate::runtime::blocking::unblock_bound;
 use crate::runtime::describe::debug_as_chain;
 use crate::runtime::{ByteSource, Process, ProcessExit};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 const PRINTED_SIZE_MAX: usize = 4 << 10;
 
 /// Error of `opencode --version`.
@@ -34,6 +36,17 @@ pub enum VersionError {
     /// The environment is invalid.
     #[error("cannot isolate `--version`")]
     Config(#[from] RunConfigError),
+    /// The version is not supported.
+    #[error(
+        "`{command}`: {unsupported}; install one with `npm i -g opencode-ai@1`, or set \
+         OPENCODE_BINARY"
+    )]
+    Unsupported {
+        /// The command that starts OpenCode, in shell syntax.
+        command: String,
+        /// The version, and the supported ones.
+        unsupported: UnsupportedVersion,
+    },
     /// The output contains no version.
     #[error("`{command}` printed no version: {printed}")]
     NoVersion {
@@ -65,7 +78,32 @@ pub enum VersionError {
 
 debug_as_chain!(VersionError);
 
+impl VersionError {
+    pub(super) fn no_version(command: impl ToString, printed: &str) -> Self {
+        Self::NoVersion { command: command.to_string(), printed: printed.trim().to_owned() }
+    }
+
+    /// Returns `true` if a retry may succeed with nothing changed by the caller.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::TimedOut { .. })
+    }
+}
+
 pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
+    let printed = printed(host).await?;
+    let version = parse_version(&printed.text);
+    version.ok_or_else(|| VersionError::no_version(&printed.command, &printed.text))
+}
+
+/// Output of `opencode --version`.
+pub(super) struct Printed {
+    pub(super) command: String,
+    pub(super) text: String,
+    pub(super) status: ExitStatus,
+}
+
+/// Runs `opencode --version`.
+pub(super) async fn printed(host: &Arc<Host>) -> Result<Printed, VersionError> {
     let (invocation, marker, cleanup) = {
         let host = Arc::clone(host);
         unblock_bound(&host.runtime.clone(), move || prepare(&host)).await?
@@ -83,15 +121,13 @@ pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
     // Declared after `exit`, so that the process has ended when `exit` is dropped, which leaves no
     // zombie.
     let cleanup = cleanup.with_tree(RunTree::new(&*host.runtime, id, marker));
-    let printed = printed(host, stdout, stderr, &mut *exit, &command).await;
+    let printed = output(host, stdout, stderr, &mut *exit, &command).await;
     // The drop ends a process that did not exit in time.
     if printed.is_ok() {
         cleanup.remove().await?;
     }
-    let printed = printed?;
-    let text = String::from_utf8_lossy(&printed);
-    parse_version(&text)
-        .ok_or_else(|| VersionError::NoVersion { command, printed: text.trim().to_owned() })
+    let (printed, status) = printed?;
+    Ok(Printed { command, text: String::from_utf8_lossy(&printed).into_owned(), status })
 }
 
 /// Creates a private directory, because even `--version` writes to its directories. Blocks.
@@ -110,18 +146,18 @@ fn prepare(host: &Arc<Host>) -> Result<(Invocation, Marker, CleanupGuard), Versi
     Ok((invocation, marker, cleanup))
 }
 
-/// Returns the output of the process, up to the exit.
-async fn printed(
+/// Returns the output of the process and its status, after the exit.
+async fn output(
     host: &Host,
     stdout: Box<dyn ByteSource>,
     stderr: Box<dyn ByteSource>,
     exit: &mut dyn ProcessExit,
     command: &str,
-) -> Result<Vec<u8>, VersionError> {
+) -> Result<(Vec<u8>, ExitStatus), VersionError> {
     let (mut stdout, mut stderr) = (Some(stdout), Some(stderr));
     let mut printed = Vec::new();
     let mut timer = host.runtime.timer(host.runtime.now() + LIMIT);
-    poll_fn(|cx| {
+    let status = poll_fn(|cx| {
         read(&mut stderr, cx, |_| {});
         read(&mut stdout, cx, |chunk| {
             let room = PRINTED_SIZE_MAX - printed.len();
@@ -131,7 +167,7 @@ async fn printed(
             && let Poll::Ready(exit) = exit.poll_exit(cx)
         {
             return Poll::Ready(match exit {
-                Ok(_) => Ok(()),
+                Ok(status) => Ok(status),
                 Err(source) => Err(VersionError::Process { command: command.to_owned(), source }),
             });
         }
@@ -141,7 +177,7 @@ async fn printed(
             .map(|()| Err(VersionError::TimedOut { command: command.to_owned(), limit: LIMIT }))
     })
     .await?;
-    Ok(printed)
+    Ok((printed, status))
 }
 
 /// Reads the available chunks. An error counts as the end.

@@ -10,6 +10,7 @@ use crate::process::binary::BinaryNotFound;
 use crate::process::cleanup::CleanupError;
 use crate::process::launch::{LaunchPlanError, SpawnError};
 use crate::process::private_dir::PrivateDirError;
+use crate::process::version::VersionError;
 use crate::runtime::describe::debug_as_chain;
 use crate::server::ServeError;
 
@@ -81,6 +82,9 @@ pub enum RunError {
         /// Error of the operating system.
         source: io::Error,
     },
+    /// The version of OpenCode is not supported, or the program prints none. Nothing was sent.
+    #[error("the version check of OpenCode failed")]
+    Version(#[source] VersionError),
 }
 
 impl RunError {
@@ -98,7 +102,8 @@ impl RunError {
             | Self::PrivateDir(_)
             | Self::Serve(_)
             | Self::Setting { .. }
-            | Self::Spawn { .. } => None,
+            | Self::Spawn { .. }
+            | Self::Version(_) => None,
         }
     }
 
@@ -117,6 +122,15 @@ impl From<LaunchPlanError> for RunError {
             LaunchPlanError::Config(error) => Self::Config(error),
             LaunchPlanError::Directory { path, source } => Self::Directory { path, source },
         }
+    }
+}
+
+impl From<VersionError> for RunError {
+    fn from(error: VersionError) -> Self {
+        if let VersionError::Binary(error) = error {
+            return Self::Binary(error);
+        }
+        Self::Version(error)
     }
 }
 

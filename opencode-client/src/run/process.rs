@@ -40,6 +40,12 @@ enum ProcessRunState {
         turn: BoxFuture<StartPermit>,
         failed: Option<Box<RunReport>>,
     },
+    /// The version of the program is checked.
+    Checking {
+        check: BoxFuture<Result<(), RunError>>,
+        permit: Option<StartPermit>,
+        failed: Option<Box<RunReport>>,
+    },
     Preparing {
         ready: BoxFuture<Result<ReadyRun, RunError>>,
         intent: Intent,
@@ -76,6 +82,7 @@ impl ProcessRun {
             ProcessRunState::Ended(result) => Some(*result),
             ProcessRunState::Created
             | ProcessRunState::Waiting { .. }
+            | ProcessRunState::Checking { .. }
             | ProcessRunState::Preparing { .. }
             | ProcessRunState::Starting { .. }
             | ProcessRunState::Running(_)
@@ -92,7 +99,7 @@ impl ProcessRun {
     pub(super) fn cancel(&mut self) {
         match &mut self.state {
             ProcessRunState::Created => self.state = self.not_started(None),
-            ProcessRunState::Waiting { failed, .. } => {
+            ProcessRunState::Waiting { failed, .. } | ProcessRunState::Checking { failed, .. } => {
                 let failed = failed.take();
                 self.state = self.not_started(failed);
             }
@@ -111,6 +118,7 @@ impl ProcessRun {
         match self.state {
             ProcessRunState::Created => "created",
             ProcessRunState::Waiting { .. } => "waiting",
+            ProcessRunState::Checking { .. } => "checking",
             ProcessRunState::Preparing { .. } => "preparing",
             ProcessRunState::Starting { .. } => "starting",
             ProcessRunState::Running(_) => "running",
@@ -129,6 +137,7 @@ impl ProcessRun {
             ProcessRunState::Ending { report, .. } => Some(report.answer()),
             ProcessRunState::Created
             | ProcessRunState::Waiting { .. }
+            | ProcessRunState::Checking { .. }
             | ProcessRunState::Preparing { .. }
             | ProcessRunState::Starting { .. }
             | ProcessRunState::Taken => None,
@@ -141,8 +150,19 @@ impl ProcessRun {
                 ProcessRunState::Created => self.wait(Duration::ZERO, None),
                 ProcessRunState::Waiting { turn, failed } => {
                     let permit = ready!(turn.as_mut().poll(cx));
-                    let failed = failed.take();
-                    self.prepare(permit, failed)
+                    let check = Box::pin(start::check_version(Arc::clone(&self.host)));
+                    ProcessRunState::Checking { check, permit: Some(permit), failed: failed.take() }
+                }
+                ProcessRunState::Checking { check, permit, failed } => {
+                    let checked = ready!(check.as_mut().poll(cx));
+                    match (checked, permit.take()) {
+                        (Ok(()), Some(permit)) => {
+                            let failed = failed.take();
+                            self.prepare(permit, failed)
+                        }
+                        (Ok(()), None) => unreachable!("a run is checked once"),
+                        (Err(error), _) => ProcessRunState::ended(Err(error)),
+                    }
                 }
                 ProcessRunState::Preparing { ready, intent, failed } => {
                     match (ready!(ready.as_mut().poll(cx)), *intent) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use opencode_proto::ReadinessCheck;
+use opencode_proto::{HealthError, ReadinessCheck};
 
 use crate::http::{Endpoint, Http};
 use crate::process::host::Host;
@@ -26,6 +26,9 @@ pub(crate) async fn attach(host: Arc<Host>, request: AttachRequest) -> Result<Se
             let host = Arc::clone(&host);
             let server = ServerInner::new(host, http, directory, version, None);
             Ok(Server::new(server.with_events(events)))
+        }
+        Ok(Err(HealthError::Version(unsupported))) => {
+            Err(AttachError::Version { url, unsupported })
         }
         Ok(Err(error)) if error.is_unauthorized() => Err(AttachError::Unauthorized { url }),
         Ok(Err(source)) => Err(AttachError::Unhealthy { url, source }),

@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
-use opencode_proto::{EventStream, HubSettings, MessageId, SessionId};
+use opencode_proto::{EventStream, HubSettings, MessageId, SessionId, Version};
 
 use super::hub::{Follower, HubServer, Hubs};
 use super::life::ServerExit;
 use super::local::Local;
 use super::sessions::{MessageIds, Sessions};
 use crate::http::Http;
-use crate::process::binary::Version;
 use crate::process::host::Host;
 
 /// State shared by all clones of a server and everything made from a clone.

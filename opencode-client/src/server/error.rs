@@ -3,13 +3,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use opencode_config::RunConfigError;
-use opencode_proto::{HealthError, ServeOutcome};
+use opencode_proto::{HealthError, ServeOutcome, UnsupportedVersion};
 
 use crate::http::UrlError;
 use crate::process::binary::BinaryNotFound;
 use crate::process::launch::LaunchPlanError;
 use crate::process::launch::SpawnError;
 use crate::process::private_dir::PrivateDirError;
+use crate::process::version::VersionError;
 use crate::runtime::describe::debug_as_chain;
 
 /// An error of the start of a server. Processes and files of the failed start are removed.
@@ -89,6 +90,9 @@ pub enum ServeError {
         /// The end of the server's standard error.
         stderr: String,
     },
+    /// The version of OpenCode is not supported, or the program prints none.
+    #[error("the version check of OpenCode failed")]
+    Version(#[source] VersionError),
     /// The server listens on a URL that this crate cannot use, or HTTP cannot express the user
     /// name.
     #[error("cannot use the URL of `{command}`")]
@@ -129,13 +133,16 @@ impl ServeError {
             | Self::NoPort { .. }
             | Self::PrivateDir(_)
             | Self::Spawn { .. }
-            | Self::Url { .. } => None,
+            | Self::Url { .. }
+            | Self::Version(_) => None,
         }
     }
 
     /// Returns `true` if a retry may succeed with nothing changed by the caller.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
+            Self::Unhealthy { source: HealthError::Version(_), .. } => false,
+            Self::Version(error) => error.is_passing(),
             Self::Ended { .. }
             | Self::Listen { .. }
             | Self::NoPort { .. }
@@ -159,6 +166,15 @@ impl From<LaunchPlanError> for ServeError {
             LaunchPlanError::Config(error) => Self::Config(error),
             LaunchPlanError::Directory { path, source } => Self::Directory { path, source },
         }
+    }
+}
+
+impl From<VersionError> for ServeError {
+    fn from(error: VersionError) -> Self {
+        if let VersionError::Binary(error) = error {
+            return Self::Binary(error);
+        }
+        Self::Version(error)
     }
 }
 
@@ -200,6 +216,14 @@ pub enum AttachError {
     /// The URL cannot be the URL of a server.
     #[error(transparent)]
     Url(#[from] UrlError),
+    /// The version of the server is not supported.
+    #[error("{url}: {unsupported}")]
+    Version {
+        /// The URL of the server, without a password.
+        url: String,
+        /// The version, and the supported ones.
+        unsupported: UnsupportedVersion,
+    },
 }
 
 debug_as_chain!(AttachError);
@@ -209,7 +233,7 @@ impl AttachError {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::TimedOut { .. } | Self::Unhealthy { .. } => true,
-            Self::Unauthorized { .. } | Self::Url(_) => false,
+            Self::Unauthorized { .. } | Self::Url(_) | Self::Version { .. } => false,
         }
     }
 }

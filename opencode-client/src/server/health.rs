@@ -1,11 +1,12 @@
 //! Driver of the check of a server that listens.
 
-use opencode_proto::{HealthError, Readiness, ReadinessAction, ReadinessCheck};
+use opencode_proto::{
+    HealthError, Readiness, ReadinessAction, ReadinessCheck, Version, parse_version,
+};
 
 use crate::http::Http;
-use crate::process::binary::{Version, parse_version};
 
-/// Returns the version of a server that works; `None` for a server that does not report a version.
+/// Returns the version of a server that works; `None` for a server that reports no number.
 ///
 /// # Cancel safety
 ///
@@ -24,7 +25,7 @@ pub(super) async fn check(
                 readiness.handle_reply(id, reply);
             }
             ReadinessAction::Finished(result) => {
-                return result.map(|version| parse_version(&version?));
+                return result.map(|version| parse_version(&version));
             }
             ReadinessAction::Wait => unreachable!("the reply to every call was passed on"),
         }

@@ -13,6 +13,7 @@ use crate::process::launch::LaunchPlan;
 use crate::process::launch::Prepared;
 use crate::process::private_dir::PrivateDir;
 use crate::process::process_tree::Marker;
+use crate::process::version_check;
 use crate::runtime::Runtime;
 use crate::runtime::blocking::{unblock, unblock_bound};
 use crate::runtime::wait::{First, race};
@@ -37,6 +38,7 @@ pub(crate) async fn serve(
     let (mut delay, mut retries, mut ports) = (Duration::ZERO, 0, 0);
     loop {
         let permit = launch::turn(&host, request.config.isolation().data(), delay).await;
+        version_check::check(&host).await?;
         let error = match attempt(&host, &request, &credentials).await {
             Ok(server) => return Ok(server),
             Err(error) => error,

@@ -174,7 +174,7 @@ impl ApiError {
 
     /// Returns whether the server does not have the endpoint, for a path that names no resource
     /// (`/event`, `/permission`): every 404 then concerns the route, also one with an error name.
-    pub(crate) fn is_unknown_fixed_route(&self) -> bool {
+    pub fn is_unknown_fixed_route(&self) -> bool {
         self.is_unknown_route() || matches!(self.kind, ApiErrorKind::NotFound { .. })
     }
 

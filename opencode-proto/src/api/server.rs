@@ -73,6 +73,72 @@ impl Operation for Health {
     }
 }
 
+/// Reads the version of a server of OpenCode 2, whose API is another one. `GET /api/info`; before
+/// 2.0.4, `GET /api/health`.
+///
+/// OpenCode 1 answers both paths, but with a page, or without a version.
+///
+/// ```
+/// use http::Response;
+/// use opencode_proto::api::{NextVersion, Operation};
+///
+/// let reply = Response::new(r#"{"version":"2.0.12","pid":7,"urls":[]}"#.into());
+/// assert_eq!(&*NextVersion::new().decode(reply)?, "2.0.12");
+/// let reply = Response::new(r#"{"healthy":true}"#.into());
+/// assert!(NextVersion::early().decode(reply).is_err());
+/// # Ok::<(), opencode_proto::api::ApiError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NextVersion {
+    endpoint: &'static str,
+}
+
+impl NextVersion {
+    /// Creates the operation for 2.0.4 and later.
+    pub const fn new() -> Self {
+        Self { endpoint: "info" }
+    }
+
+    /// Creates the operation for earlier versions.
+    pub const fn early() -> Self {
+        Self { endpoint: "health" }
+    }
+
+    fn call(self) -> Call {
+        Call::get(["api", self.endpoint])
+    }
+}
+
+impl Default for NextVersion {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Operation for NextVersion {
+    type Output = Box<str>;
+
+    fn request(&self) -> Request<Bytes> {
+        self.call().request()
+    }
+
+    fn decode(&self, response: Response<Bytes>) -> Result<Box<str>, ApiError> {
+        #[derive(Deserialize)]
+        struct WireInfo {
+            version: String,
+        }
+        self.call().read(response, |body| {
+            let wire: WireInfo = serde_json::from_slice(body)?;
+            Ok(wire.version.into())
+        })
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Safe
+    }
+}
+
 /// Reads the model in a directory's configuration. `GET /config`.
 ///
 /// The result is `None` for a configuration without a readable model name; OpenCode then chooses a

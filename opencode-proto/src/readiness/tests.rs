@@ -6,7 +6,7 @@ use http::Response;
 use super::*;
 use crate::call::{CallFailure, Delivery};
 
-const HEALTHY: (u16, &str) = (200, r#"{"healthy":true,"version":"1.2.3"}"#);
+const HEALTHY: (u16, &str) = (200, r#"{"healthy":true,"version":"1.18.3"}"#);
 const CONFIG: (u16, &str) = (200, "{}");
 const PAGE: (u16, &str) = (200, "<!doctype html>");
 const UNAUTHORIZED: (u16, &str) = (401, "Unauthorized");
@@ -15,7 +15,7 @@ const UNAUTHORIZED: (u16, &str) = (401, "Unauthorized");
 fn check(
     check: ReadinessCheck,
     replies: &[(u16, &'static str)],
-) -> (Result<Option<Box<str>>, HealthError>, Vec<String>) {
+) -> (Result<Box<str>, HealthError>, Vec<String>) {
     let mut readiness = Readiness::new(check);
     let mut replies = replies.iter();
     let mut paths = Vec::new();
@@ -46,30 +46,65 @@ fn check(
 #[test]
 fn a_healthy_server_has_a_version() {
     let (version, paths) = check(ReadinessCheck::Health, &[HEALTHY]);
-    assert_eq!(version.unwrap().as_deref(), Some("1.2.3"));
+    assert_eq!(&*version.unwrap(), "1.18.3");
     assert_eq!(paths, ["/global/health"]);
     let (version, paths) = check(ReadinessCheck::Configuration, &[HEALTHY, CONFIG]);
-    assert_eq!(version.unwrap().as_deref(), Some("1.2.3"));
+    assert_eq!(&*version.unwrap(), "1.18.3");
     assert_eq!(paths, ["/global/health", "/config"]);
 }
 
 #[test]
-fn an_old_server_without_the_question_is_asked_for_its_configuration() {
-    for first in [PAGE, (404, "Not found"), (500, "oops")] {
+fn a_server_of_another_version_is_refused() {
+    let refused = |replies: &[(u16, &'static str)], paths: &[&str], found: Option<Version>| {
         for extent in [ReadinessCheck::Health, ReadinessCheck::Configuration] {
-            let (version, paths) = check(extent, &[first, CONFIG]);
-            assert_eq!(version.unwrap(), None);
-            assert_eq!(paths, ["/global/health", "/config"]);
+            let (result, asked) = check(extent, replies);
+            let error = result.unwrap_err();
+            let HealthError::Version(error) = error else { panic!("{error:?}") };
+            assert_eq!(
+                (error.found, asked),
+                (found.clone(), paths.iter().map(ToString::to_string).collect())
+            );
         }
+    };
+    let next = Some(Version::new(2, 0, 12));
+    let health = (200, r#"{"healthy":true,"version":"2.0.12"}"#);
+    refused(&[health], &["/global/health"], next.clone());
+    let old = (200, r#"{"healthy":true,"version":"1.0.224"}"#);
+    refused(&[old], &["/global/health"], Some(Version::new(1, 0, 224)));
+
+    let info = (200, r#"{"version":"2.0.12","pid":7,"urls":[]}"#);
+    let without_version = (200, r#"{"healthy":true}"#);
+    let named = (404, r#"{"name":"NotFoundError","data":{}}"#);
+    for missing in [PAGE, (404, "Not found"), named] {
+        refused(&[missing, info], &["/global/health", "/api/info"], next.clone());
+        let paths = ["/global/health", "/api/info", "/api/health"];
+        refused(&[missing, PAGE, info], &paths, next.clone());
+        let paths = ["/global/health", "/api/info", "/api/health", "/config"];
+        refused(&[missing, PAGE, without_version, CONFIG], &paths, None);
     }
-    let (error, _) = check(ReadinessCheck::Health, &[PAGE, PAGE]);
+}
+
+#[test]
+fn another_server_is_not_a_server_of_another_version() {
+    let (error, _) = check(ReadinessCheck::Health, &[PAGE, PAGE, PAGE, PAGE]);
     let error = error.unwrap_err();
     assert!(matches!(&error, HealthError::Call(CallFault::Api(_))), "{error:?}");
+    let (error, paths) = check(ReadinessCheck::Health, &[(500, "oops")]);
+    let error = error.unwrap_err();
+    assert!(matches!(&error, HealthError::Call(CallFault::Api(_))), "{error:?}");
+    assert_eq!(paths, ["/global/health"]);
+}
+
+#[test]
+fn a_server_without_a_number_is_accepted() {
+    let local = (200, r#"{"healthy":true,"version":"local"}"#);
+    let (version, _) = check(ReadinessCheck::Health, &[local]);
+    assert_eq!(&*version.unwrap(), "local");
 }
 
 #[test]
 fn an_unhealthy_server_is_no_server() {
-    let unhealthy = (200, r#"{"healthy":false,"version":"1.2.3"}"#);
+    let unhealthy = (200, r#"{"healthy":false,"version":"1.18.3"}"#);
     let (error, paths) = check(ReadinessCheck::Configuration, &[unhealthy]);
     let error = error.unwrap_err();
     assert!(matches!(error, HealthError::Unhealthy), "{error:?}");

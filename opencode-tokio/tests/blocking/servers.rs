@@ -6,9 +6,14 @@ use std::time::Duration;
 use opencode_tokio::batch::GivenServer;
 use opencode_tokio::event::ServerEventKind;
 use opencode_tokio::server::{ServeEnd, ServerNews};
-use opencode_tokio::{AttachRequest, BatchEvent, BatchRequest, CreateSession, TurnEnd, blocking};
+use opencode_tokio::{
+    AttachError, AttachRequest, BatchEvent, BatchRequest, CreateSession, RunError, ServeError,
+    TurnEnd, blocking,
+};
+use serde_json::json;
 use testkit::conformance::serve::{answering, request, stubborn};
-use testkit::server::{FakeServer, ServerScript, turn_events};
+use testkit::fake::Behavior;
+use testkit::server::{FakeServer, ServerReply, ServerScript, turn_events};
 
 use crate::world;
 
@@ -104,4 +109,21 @@ fn a_batch_is_an_iterator_of_events_with_a_report() {
         assert_eq!(report.jobs[0].text(), "Hello you.");
         assert!(report.elapsed > Duration::ZERO);
     });
+}
+
+#[test]
+fn a_program_or_server_of_another_line_is_refused() {
+    let fake = FakeServer::start(ServerScript::new()).unwrap();
+    let health = json!({ "healthy": true, "version": "2.0.12" });
+    fake.on("GET", "/global/health", [ServerReply::json(health)]);
+    let error = blocking::opencode().unwrap().attach(fake.url()).unwrap_err();
+    assert!(matches!(error, AttachError::Version { .. }), "{error:?}");
+
+    let (world, opencode) = world(Behavior::new());
+    world.fake.set_version("opencode v2.0.12").unwrap();
+    let error = opencode.run(world.request()).unwrap_err();
+    assert!(matches!(error, RunError::Version(_)), "{error:?}");
+    let error = opencode.serve(request(&world)).unwrap_err();
+    assert!(matches!(error, ServeError::Version(_)), "{error:?}");
+    assert_eq!(world.calls().len(), 0);
 }

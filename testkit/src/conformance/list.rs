@@ -184,11 +184,17 @@ macro_rules! conformance_list {
                 is_read_from_limited_output
                 check_leaves_nothing_when_dropped
                 check_ignores_the_start_queue
+                check_ends_with_a_cancelled_run
+                of_another_line_starts_nothing
+                of_another_line_stops_a_batch_at_once
+                that_is_missing_starts_nothing
+                is_asked_once_for_each_program
             }
         });
         $crate::conformance_list!(@group $which serve {
             core attach {
-                a_server_without_a_version_is_accepted
+                a_server_of_another_line_is_refused
+                a_server_without_a_number_is_accepted
                 another_web_server_is_refused
                 a_silent_server_times_out
                 passwords_in_urls_are_hidden

@@ -10,6 +10,7 @@ use crate::process::host::Host;
 use crate::process::launch::{self, LaunchPlan, Prepared};
 use crate::process::pacing::StartPermit;
 use crate::process::process_tree::Marker;
+use crate::process::version_check;
 use crate::run::end::{self, CleanUp};
 use crate::run::error::RunError;
 use crate::run::request::RunRequest;
@@ -39,6 +40,11 @@ pub(super) async fn turn(
     delay: Duration,
 ) -> StartPermit {
     launch::turn(&host, request.config.isolation().data(), delay).await
+}
+
+/// Checks the version of the program.
+pub(super) async fn check_version(host: Arc<Host>) -> Result<(), RunError> {
+    Ok(version_check::check(&host).await?)
 }
 
 /// Resolves and makes everything that the run depends on.

@@ -115,6 +115,7 @@ fn not_served(
         ServeError::Config(error) => return Err(error.into()),
         ServeError::Directory { path, source } => return Err(RunError::Directory { path, source }),
         ServeError::PrivateDir(error) => return Err(error.into()),
+        ServeError::Version(error) => return Err(error.into()),
         ServeError::Spawn { command, source } => return Err(RunError::Spawn { command, source }),
         ServeError::Ended { command, outcome } => (command, *outcome),
         ServeError::InvalidConfig { command, message, stderr } => {

@@ -42,6 +42,8 @@ fn model(text: &str) -> opencode_config::ModelRef {
 fn of_the_server() {
     sends! {
         Health::new() => SAFE, "GET /global/health";
+        NextVersion::new() => SAFE, "GET /api/info";
+        NextVersion::early() => SAFE, "GET /api/health";
         ConfiguredModel::new() => BOOT, "GET /config";
         ListAgents::new() => BOOT, "GET /agent";
         ListToolIds::new() => BOOT, "GET /experimental/tool/ids";

@@ -55,8 +55,7 @@ pub(crate) async fn during_preparation_starts_nothing(on: &Host) {
     let world = ProgramWorld::new(on, hanging());
     let held = HeldRuntime::new(on);
     let mut run = world.builder_on(held.clone()).build().stream(world.request());
-    assert!(poll_once(run.next_event()).is_pending());
-    assert_eq!(held.len(), 1);
+    held.until_preparing(&mut run).await;
     run.cancel();
     assert!(held.next_event(&mut run).await.is_none());
     assert_eq!(cancelled(on, run).await.attempts, 0);

@@ -68,6 +68,12 @@ impl HeldRuntime {
         self.working(self.host.until(run, condition)).await;
     }
 
+    /// Polls a run, and runs the work, until the preparation is held.
+    pub(crate) async fn until_preparing(&self, run: &mut RunStream) {
+        self.working(until_phase(run, "preparing")).await;
+        assert_eq!(self.len(), 1, "no preparation is held");
+    }
+
     /// Polls a run, and runs the work, until only the cleanup is left.
     pub(crate) async fn until_ending(&self, run: &mut RunStream) {
         self.working(until_phase(run, "ending")).await;

@@ -1,6 +1,11 @@
 //! The version of the program.
 
-use opencode_client::process::{Version, VersionError};
+use std::error::Error;
+
+use opencode_client::batch::BatchEvent;
+use opencode_client::process::{UnsupportedVersion, Version, VersionError};
+use opencode_client::run::Backend;
+use opencode_client::{BatchRequest, Job, RunError, ServeError, ServeRequest};
 
 use crate::conformance::Host;
 use crate::conformance::lines::answer;
@@ -62,4 +67,100 @@ pub(crate) async fn check_ignores_the_start_queue(on: &Host) {
     assert!(poll_once(first.next_event()).is_pending());
     opencode.version().await.unwrap();
     assert_eq!(first.outcome().await.unwrap().text(), "Hello.");
+}
+
+fn unsupported(error: &dyn Error) -> &UnsupportedVersion {
+    match error.source().and_then(|source| source.downcast_ref()) {
+        Some(VersionError::Unsupported { unsupported, .. }) => unsupported,
+        _ => panic!("{error:?}"),
+    }
+}
+
+pub(crate) async fn of_another_line_starts_nothing(on: &Host) {
+    for (printed, found) in [
+        ("opencode v2.0.12", Version::new(2, 0, 12)),
+        ("3.0.0", Version::new(3, 0, 0)),
+        ("1.0.185", Version::new(1, 0, 185)),
+        ("0.15.31", Version::new(0, 15, 31)),
+    ] {
+        let world = world(on);
+        world.fake.set_version(printed).unwrap();
+        let error = world.opencode.run(world.request()).await.unwrap_err();
+        let RunError::Version(refused) = &error else { panic!("{error:?}") };
+        assert_eq!(unsupported(&error).found.as_ref(), Some(&found));
+        let message = refused.to_string();
+        assert!(message.contains("/opencode`: OpenCode"), "{message}");
+        for part in [&*found.to_string(), "1.1.65", "2.0.0", "npm i -g opencode-ai@1"] {
+            assert!(message.contains(part), "{message}");
+        }
+
+        let request = world.request().with_backend(Backend::NewServer);
+        let error = world.opencode.run(request).await.unwrap_err();
+        assert_eq!(unsupported(&error).found.as_ref(), Some(&found));
+        let error = world.opencode.serve(ServeRequest::new()).await.unwrap_err();
+        assert!(matches!(error, ServeError::Version(_)), "{error:?}");
+        assert_eq!(unsupported(&error).found.as_ref(), Some(&found));
+        assert_eq!(world.calls().len(), 0, "something was started");
+        world.assert_nothing_left();
+    }
+}
+
+pub(crate) async fn of_another_line_stops_a_batch_at_once(on: &Host) {
+    let world = world(on);
+    world.fake.set_version("opencode v2.0.12").unwrap();
+    let jobs = ["a", "b", "c", "d"].map(|name| {
+        let directory = world.path(name);
+        std::fs::create_dir(&directory).unwrap();
+        Job::new("Hello?").with_id(name).with_directory(directory)
+    });
+    let mut batch = world.opencode.batch(BatchRequest::new(jobs).with_concurrency(4));
+    let mut reasons = Vec::new();
+    while let Some(event) = batch.next_event().await {
+        if let BatchEvent::ServerFailed { reason, .. } = event {
+            reasons.push(reason);
+        }
+    }
+    let report = batch.outcome().await.unwrap();
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    assert!(reasons[0].contains("OpenCode 2.0.12"), "{reasons:?}");
+    assert_eq!((report.completed(), report.jobs.len()), (0, 4));
+    for job in &report.jobs {
+        let error = job.error.as_ref().expect("a job without a server").to_string();
+        assert!(error.contains("2.0.12"), "{error}");
+    }
+    assert_eq!(world.calls().len(), 0, "something was started");
+}
+
+pub(crate) async fn that_is_missing_starts_nothing(on: &Host) {
+    let world = world(on);
+    world.fake.set_version("pretty much the newest").unwrap();
+    let error = world.opencode.run(world.request()).await.unwrap_err();
+    let RunError::Version(VersionError::NoVersion { printed, .. }) = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(printed, "pretty much the newest");
+    assert_eq!(world.calls().len(), 0, "something was started");
+    // A build from the sources has no number.
+    world.fake.set_version("local").unwrap();
+    world.opencode.run(world.request()).await.unwrap_err();
+    assert_eq!(world.calls().len(), 1);
+}
+
+pub(crate) async fn is_asked_once_for_each_program(on: &Host) {
+    let world = ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
+    world.opencode.run(world.request()).await.unwrap();
+    // The second run would wait for ever.
+    world.hide_version();
+    assert_eq!(world.opencode.run(world.request()).await.unwrap().text(), "Hello.");
+}
+
+pub(crate) async fn check_ends_with_a_cancelled_run(on: &Host) {
+    let world = world(on);
+    world.hide_version();
+    let mut run = world.opencode.stream(world.request());
+    on.until(&mut run, || world.processes().len() == 2).await;
+    run.cancel();
+    let error = run.outcome().await.unwrap_err();
+    assert_eq!(error.end().map(|end| end.name()), Some("cancelled"), "{error:?}");
+    world.assert_nothing_left();
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use opencode_client::api::ConfiguredModel;
+use opencode_client::process::Version;
 use opencode_client::server::{HealthError, HttpLimits, UrlError};
 use opencode_client::{AttachError, AttachRequest};
 use serde_json::json;
@@ -9,29 +11,63 @@ use serde_json::json;
 use crate::conformance::Host;
 use crate::server::{FakeServer, ServerReply, ServerScript};
 
-pub(crate) async fn a_server_without_a_version_is_accepted(on: &Host) {
-    for missing in [
-        ServerReply::error(404, json!({ "name": "NotFoundError", "data": {} })),
-        ServerReply::new(200, "text/html", "<!doctype html>"),
-        ServerReply::status(500),
+pub(crate) async fn a_server_of_another_line_is_refused(on: &Host) {
+    let page = || ServerReply::new(200, "text/html", "<!doctype html>");
+    let missing = || ServerReply::error(404, json!({ "name": "NotFoundError", "data": {} }));
+    let version = |version: &str| ServerReply::json(json!({ "version": version, "pid": 7 }));
+    let health = |version: &str| ServerReply::json(json!({ "healthy": true, "version": version }));
+    let config = || ServerReply::json(json!({ "model": "a/b" }));
+    let script = ServerScript::new;
+    let next = Some(Version::new(2, 0, 12));
+    for (script, found) in [
+        (script().on("GET", "/global/health", [health("2.0.12")]), next.clone()),
+        (script().on("GET", "/global/health", [health("1.0.224")]), Some(Version::new(1, 0, 224))),
+        // OpenCode 2.
+        (
+            script().on("GET", "/global/health", [page()]).on(
+                "GET",
+                "/api/info",
+                [version("2.0.12")],
+            ),
+            next,
+        ),
+        (
+            script().on("GET", "/global/health", [missing()]).on(
+                "GET",
+                "/api/health",
+                [version("2.0.1")],
+            ),
+            Some(Version::new(2, 0, 1)),
+        ),
+        // Before 1.0.224.
+        (script().on("GET", "/global/health", [page()]).on("GET", "/config", [config()]), None),
+        (script().on("GET", "/global/health", [missing()]).on("GET", "/config", [config()]), None),
     ] {
-        let script = ServerScript::new().on("GET", "/global/health", [missing]).on(
-            "GET",
-            "/config",
-            [ServerReply::json(json!({ "model": "a/b" }))],
-        );
         let server = FakeServer::start(script).unwrap();
-        let limits = HttpLimits::default();
-        let request =
-            AttachRequest::new(server.url()).with_directory("/src/a b").with_limits(limits);
-        let attached = on.opencode().attach(request).await.unwrap();
-        assert_eq!((attached.version(), attached.directory()), (None, Some("/src/a b")));
-        assert!(attached.is_running() && attached.warnings().is_empty());
-        assert_eq!((attached.process_id(), attached.command()), (None, None));
-        let asked = server.requests_to("GET", "/config");
-        assert_eq!(asked.len(), 1);
-        assert_eq!(asked[0].header("x-opencode-directory"), Some("%2Fsrc%2Fa%20b"));
+        let error = on.opencode().attach(server.url()).await.unwrap_err();
+        let AttachError::Version { url, unsupported } = &error else { panic!("{error:?}") };
+        assert_eq!((url, &unsupported.found), (&server.url(), &found));
+        assert!(error.to_string().contains("1.1.65"), "{error}");
+        assert_eq!(server.requests_to("POST", "/").len(), 0, "something was sent");
     }
+}
+
+pub(crate) async fn a_server_without_a_number_is_accepted(on: &Host) {
+    let health = ServerReply::json(json!({ "healthy": true, "version": "local" }));
+    let config = ServerReply::json(json!({ "model": "a/b" }));
+    let script = ServerScript::new().on("GET", "/global/health", [health]);
+    let script = script.on("GET", "/config", [config]);
+    let server = FakeServer::start(script).unwrap();
+    let limits = HttpLimits::default();
+    let request = AttachRequest::new(server.url()).with_directory("/src/a b").with_limits(limits);
+    let attached = on.opencode().attach(request).await.unwrap();
+    assert_eq!((attached.version(), attached.directory()), (None, Some("/src/a b")));
+    assert!(attached.is_running() && attached.warnings().is_empty());
+    assert_eq!((attached.process_id(), attached.command()), (None, None));
+    attached.call(&ConfiguredModel::new()).await.unwrap();
+    let asked = server.requests_to("GET", "/config");
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].header("x-opencode-directory"), Some("%2Fsrc%2Fa%20b"));
 }
 
 pub(crate) async fn another_web_server_is_refused(on: &Host) {

@@ -52,7 +52,7 @@ pub(crate) async fn an_unhealthy_server_is_an_error(on: &Host) {
         panic!("{error:?}")
     };
     assert_eq!(*url, server.url());
-    assert_eq!(error.source().unwrap().to_string(), "the server says that it is not healthy");
+    assert_eq!(error.source().unwrap().to_string(), "the server reports that it is not healthy");
     world.assert_nothing_left();
 }
 

@@ -1,4 +1,4 @@
-//! Versions of OpenCode, as `opencode --version` prints them.
+//! Versions of OpenCode, as `opencode --version` prints them, and the supported ones.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -49,9 +49,29 @@ fn parse_number(text: &str) -> Option<u64> {
 }
 
 impl Version {
+    /// Oldest supported version. Earlier servers ignore the schema of an answer, and earlier runs
+    /// wait for a reply to permission requests that nothing can give.
+    pub const OLDEST_SUPPORTED: Self = Self::new(1, 1, 65);
+
+    /// First version of the next line, which has another API, and whose `opencode run` talks to a
+    /// service outside of any isolation.
+    pub const FIRST_UNSUPPORTED: Self = Self::new(2, 0, 0);
+
     /// Creates the version of a release.
     pub const fn new(major: u64, minor: u64, patch: u64) -> Self {
         Self { major, minor, patch, pre_release: None }
+    }
+
+    /// Returns whether this library supports the version: 1.x from
+    /// [`OLDEST_SUPPORTED`](Self::OLDEST_SUPPORTED) on, and snapshots (`0.0.0-dev-…`).
+    pub fn is_supported(&self) -> bool {
+        let is_release = *self >= Self::OLDEST_SUPPORTED && self.major == 1;
+        is_release || self.is_snapshot()
+    }
+
+    /// Returns whether this is a build between releases, whose number has no meaning.
+    pub fn is_snapshot(&self) -> bool {
+        self.numbers() == (0, 0, 0) && self.pre_release.is_some()
     }
 
     fn numbers(&self) -> (u64, u64, u64) {
@@ -105,9 +125,55 @@ fn part_key(part: &str) -> (u8, u64, &str) {
     }
 }
 
+/// Error of a program or a server: the version is not supported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub struct UnsupportedVersion {
+    /// The version; `None` for a server that reports none, as before 1.0.224.
+    pub found: Option<Version>,
+}
+
+impl UnsupportedVersion {
+    /// Creates the error for the version that was found.
+    pub fn new(found: Option<Version>) -> Self {
+        Self { found }
+    }
+}
+
+impl fmt::Display for UnsupportedVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.found {
+            Some(found) => write!(f, "OpenCode {found} is not supported")?,
+            None => f.write_str("OpenCode before 1.0.224 is not supported")?,
+        }
+        let (oldest, next) = (Version::OLDEST_SUPPORTED, Version::FIRST_UNSUPPORTED);
+        write!(f, ": supported are versions from {oldest} up to {next}, which is excluded")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_line_and_snapshots_are_supported() {
+        let is_supported = |text| parse_version(text).expect(text).is_supported();
+        for text in ["1.1.65", "1.18.33", "1.99.0-beta.1", "0.0.0-dev-202609212252"] {
+            assert!(is_supported(text), "{text}");
+        }
+        for text in ["0.15.31", "1.0.223", "1.1.64", "2.0.0-beta.1", "2.0.0", "2.1.2", "0.0.0"] {
+            assert!(!is_supported(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_error_has_the_version_and_the_range() {
+        let range = "supported are versions from 1.1.65 up to 2.0.0, which is excluded";
+        let error = UnsupportedVersion::new(Some(Version::new(2, 0, 12)));
+        assert_eq!(error.to_string(), format!("OpenCode 2.0.12 is not supported: {range}"));
+        let error = UnsupportedVersion::new(None);
+        assert_eq!(error.to_string(), format!("OpenCode before 1.0.224 is not supported: {range}"));
+    }
 
     #[test]
     fn versions_are_parsed_from_the_output_of_the_program() {

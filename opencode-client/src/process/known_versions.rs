@@ -1,0 +1,120 @@
+//! Versions of programs that were checked before.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use opencode_proto::UnsupportedVersion;
+
+use crate::runtime::latch::Latch;
+
+/// Version check results of one client handle.
+#[derive(Debug, Default)]
+pub(crate) struct KnownVersions(Mutex<BTreeMap<ProgramFile, CheckState>>);
+
+/// A program, as far as it decides the version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ProgramFile {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) modified: Option<SystemTime>,
+    pub(crate) size: u64,
+}
+
+#[derive(Clone, Debug)]
+enum CheckState {
+    /// One caller checks, and others wait for the latch.
+    Checking(Arc<Latch<()>>),
+    Checked(Result<(), UnsupportedVersion>),
+}
+
+/// Part of one caller in the check of a program.
+pub(crate) enum Turn<'a> {
+    Check(Checking<'a>),
+    Checked(Result<(), UnsupportedVersion>),
+    Wait(Arc<Latch<()>>),
+}
+
+impl KnownVersions {
+    pub(crate) fn turn(&self, file: ProgramFile) -> Turn<'_> {
+        let mut checks = self.lock();
+        match checks.get(&file) {
+            Some(CheckState::Checked(result)) => Turn::Checked(result.clone()),
+            Some(CheckState::Checking(latch)) => Turn::Wait(Arc::clone(latch)),
+            None => {
+                let latch = Arc::default();
+                checks.insert(file.clone(), CheckState::Checking(Arc::clone(&latch)));
+                Turn::Check(Checking { checks: self, file, latch })
+            }
+        }
+    }
+
+    /// Locks the map, which is consistent between any two statements, also after a panic.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ProgramFile, CheckState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to check a program, for one caller. A drop without a result leaves the check to others.
+pub(crate) struct Checking<'a> {
+    checks: &'a KnownVersions,
+    file: ProgramFile,
+    latch: Arc<Latch<()>>,
+}
+
+impl Checking<'_> {
+    pub(crate) fn conclude(self, result: Result<(), UnsupportedVersion>) {
+        self.checks.lock().insert(self.file.clone(), CheckState::Checked(result));
+    }
+}
+
+impl Drop for Checking<'_> {
+    fn drop(&mut self) {
+        let mut checks = self.checks.lock();
+        if let Some(CheckState::Checking(_)) = checks.get(&self.file) {
+            checks.remove(&self.file);
+        }
+        drop(checks);
+        self.latch.set(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn file(name: &str) -> ProgramFile {
+        ProgramFile { program: name.into(), args: Vec::new(), modified: None, size: 1 }
+    }
+
+    #[test]
+    fn one_caller_checks_and_the_others_get_the_result() {
+        let checks = KnownVersions::default();
+        let Turn::Check(checking) = checks.turn(file("a")) else { panic!("nothing is known yet") };
+        let Turn::Wait(latch) = checks.turn(file("a")) else { panic!("a check is running") };
+        assert!(matches!(checks.turn(file("b")), Turn::Check(_)), "another program");
+        assert!(latch.value().is_none());
+        checking.conclude(Ok(()));
+        assert!(latch.value().is_some());
+        assert!(matches!(checks.turn(file("a")), Turn::Checked(Ok(()))));
+        let changed = ProgramFile { size: 2, ..file("a") };
+        assert!(matches!(checks.turn(changed), Turn::Check(_)), "a program that was replaced");
+    }
+
+    #[test]
+    fn a_check_that_is_dropped_is_left_to_the_next_caller() {
+        let checks = KnownVersions::default();
+        let Turn::Check(checking) = checks.turn(file("a")) else { panic!("nothing is known yet") };
+        let Turn::Wait(latch) = checks.turn(file("a")) else { panic!("a check is running") };
+        let mut wait = std::pin::pin!(latch.wait());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(wait.as_mut().poll(&mut cx).is_pending());
+        drop(checking);
+        assert!(wait.as_mut().poll(&mut cx).is_ready());
+        assert!(matches!(checks.turn(file("a")), Turn::Check(_)));
+    }
+}
