@@ -1,7 +1,7 @@
 //! Batches: many jobs on few servers.
 //!
 //! [`OpenCode::batch`](crate::OpenCode::batch) runs many [`Job`]s, each with a prompt, directory,
-//! configuration, [`Policy`](crate::Policy) and [`AnswerSchema`](crate::AnswerSchema) of its own,
+//! configuration, [`Policy`](crate::Policy) and [`AnswerSchema`](crate::AnswerSchema) per job,
 //! on as few servers as their configurations allow. [`opencode_proto::Batch`] decides which job
 //! begins where and when; the [`BatchStream`] yields the events, [`BatchResults`] records the
 //! results and resumes from them, and the [`BatchReport`] lists all jobs in order. A failed job

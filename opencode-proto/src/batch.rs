@@ -8,24 +8,24 @@
 //! them all. A job begins as soon as there is room, in the order of the list:
 //!
 //! ```text
-//!            room on a server of its group              done, or failed for good
+//!            room on a server of the group             done, or failed for good
 //!   Waiting -----------------------------> Running --------------------------> Ended
 //!      ^                                      |                                   ^
 //!      |       the pause is over              | failed, may be repeated           |
 //!      +------------------ Delayed <----------+                                   |
-//!      +---- cancelled, the budget is spent, or no server of its group starts ----+
+//!      +---- cancelled, the budget is spent, or no server of the group starts ----+
 //!
 //!   Starting ----> Ready ----> Draining: has grown, or no job waits for it ----> stopped
-//!                    +-------> lost: is stopped at once; its jobs end by themselves
+//!                    +-------> lost: is stopped at once; the jobs end by themselves
 //! ```
 //!
-//! Failures of a server are counted for its group when servers are started on demand, and for the
+//! Failures of a server count for the group when servers are started on demand, and for the
 //! server itself when the servers are given. A job that ends properly clears the count.
 //!
 //! The work of an input is bounded by the concurrency and the number of servers. It does not grow
 //! with the number of jobs or groups that wait.
 //!
-//! One attempt of a job on one server is a machine of its own, [`JobAttempt`].
+//! One attempt of a job on one server is a separate machine, [`JobAttempt`].
 
 mod action;
 mod attempt;
@@ -94,9 +94,9 @@ use steps::Steps;
 ///             // Stop the server. This one is gone at once.
 ///             batch.handle_server_stopped(server, now);
 ///         }
-///         BatchAction::AbortJob(_) => { /* abort the job, and wait for its end */ }
+///         BatchAction::AbortJob(_) => { /* abort the job, and wait for the end */ }
 ///         BatchAction::EndJob { .. } => ended += 1,
-///         BatchAction::BudgetSpent(_) | BatchAction::Repeat { .. } => { /* tell the user */ }
+///         BatchAction::BudgetSpent(_) | BatchAction::Repeat { .. } => { /* inform the user */ }
 ///         // Wait for input or for the time, and look at the clock.
 ///         BatchAction::Wait(_at) => batch.handle_timeout(Instant::now()),
 ///         BatchAction::Finished => break,
@@ -201,7 +201,7 @@ impl Batch {
         self.advance(now);
     }
 
-    /// Takes a server that died, or does not answer any more. Its jobs end by themselves.
+    /// Takes a server that died, or does not answer any more. The jobs end by themselves.
     pub fn handle_server_lost(&mut self, server: ServerNo, now: Instant) {
         let (loss, lost) = self.servers.lost(server, now);
         self.given_up.extend(lost);
@@ -226,7 +226,7 @@ impl Batch {
         self.advance(now);
     }
 
-    /// Takes the spend of a job since its attempt began. Replaces the spend that was taken before.
+    /// Takes the spend of a job since the attempt began. Replaces the spend that was taken before.
     pub fn handle_spend(&mut self, job: JobNo, spend: Spend, now: Instant) {
         let Some(BatchJob { phase: JobPhase::Running(_), attempts, .. }) = self.jobs.get(job.0)
         else {
@@ -464,7 +464,7 @@ impl Batch {
         }
     }
 
-    /// Ends a job. One that has begun ends as its last attempt did.
+    /// Ends a job. A job that has begun ends as the last attempt did.
     fn end(&mut self, no: JobNo, why: Option<SkipReason>) {
         let job = &mut self.jobs[no.0];
         job.phase = JobPhase::Ended;

@@ -1,4 +1,4 @@
-//! Driver of a batch, and its machine.
+//! Driver of a batch, around the machine [`Batch`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
@@ -57,7 +57,7 @@ pub(super) struct BatchDriver {
     course: DriverCourse,
 }
 
-/// Course of a batch for its driver.
+/// Course of a batch for the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DriverCourse {
     /// The machine has finished. The last tasks are still to end.
@@ -177,7 +177,7 @@ impl BatchDriver {
         let Poll::Ready(Some(done)) = Pin::new(self.work.first_mut()).poll_next(cx) else {
             return self.poll_feed(cx) || is_moved;
         };
-        // The events of a job come before its end.
+        // The events of a job come before the end of the job.
         self.poll_feed(cx);
         match done {
             TaskDone::Job(ended) => self.handle_attempt(*ended),

@@ -14,33 +14,33 @@ use super::report::{JobReport, milliseconds};
 #[non_exhaustive]
 pub enum BatchEvent {
     /// The budget is spent, by this spend. No job begins any more;
-    /// [`Budget::over`](super::Budget::over) says whether running jobs are aborted.
+    /// [`Budget::over`](super::Budget::over) decides about running jobs.
     BudgetSpent(Spend),
     /// A job is over. Jobs end once each, in any order.
     JobEnded(#[serde(serialize_with = "shared")] Arc<JobReport>),
     /// A running job has an event: a permission request, text, a tool call and so on.
     #[non_exhaustive]
     JobEvent {
-        /// The job.
+        /// Number of the job.
         job: JobNo,
         /// Event of the job's turn.
         event: Box<TurnEvent>,
     },
-    /// A job failed without its own fault and will be tried again.
+    /// A job failed through no fault of the job and will be tried again.
     #[non_exhaustive]
     JobRetrying {
-        /// The job.
+        /// Number of the job.
         job: JobNo,
-        /// Error of the attempt, with its causes.
+        /// Error of the attempt, with all causes.
         reason: String,
         /// Minimum time until the next attempt.
         #[serde(rename = "delay_ms", serialize_with = "milliseconds")]
         delay: Duration,
     },
-    /// A job has a session on a server, and its prompt is about to be sent.
+    /// A job has a session on a server, and the prompt is about to be sent.
     #[non_exhaustive]
     JobStarted {
-        /// The job.
+        /// Number of the job.
         job: JobNo,
         /// Number of the attempt, from 1.
         attempt: u32,
@@ -56,15 +56,15 @@ pub enum BatchEvent {
     /// A server could not be started or reached, or was lost.
     #[non_exhaustive]
     ServerFailed {
-        /// The server.
+        /// Number of the server.
         server: ServerNo,
-        /// Error of the server, with its causes.
+        /// Error of the server, with all causes.
         reason: String,
     },
     /// A server takes jobs.
     #[non_exhaustive]
     ServerReady {
-        /// The server.
+        /// Number of the server.
         server: ServerNo,
         /// URL of the server.
         url: String,

@@ -20,7 +20,7 @@ pub(super) struct FeedItem {
     pub(super) spend: Option<(JobNo, Spend)>,
 }
 
-/// Sender of a job. A job waits while the reader does not take its events.
+/// Sender of a job. A job waits while the reader does not take events.
 #[derive(Clone, Debug)]
 pub(super) struct Feed(mpsc::Sender<FeedItem>);
 

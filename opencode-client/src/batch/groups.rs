@@ -23,7 +23,7 @@ pub(super) struct Groups {
 /// Jobs that can share a server.
 #[derive(Debug)]
 struct Group {
-    /// Everything that the server takes at its start.
+    /// Settings that the server takes at the start.
     config: RunConfig,
     place: GroupPlace,
 }
@@ -38,7 +38,7 @@ enum GroupPlace {
 }
 
 impl Groups {
-    /// Adds a job, and returns its group.
+    /// Adds a job, and returns the group of the job.
     pub(super) fn add(&mut self, job: &Job) -> GroupNo {
         let config = server_config(job);
         let directory = GroupPlace::Directory(job.directory.clone());

@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::session::structured::AnswerSchema;
 use crate::session::turn::handler::AskHandlers;
 
-/// One prompt of a batch, in a session of its own.
+/// One prompt of a batch, in a separate session.
 ///
 /// ```
 /// use opencode_tokio::{Job, Permissions, RunConfig};
@@ -34,8 +34,8 @@ use crate::session::turn::handler::AskHandlers;
 ///   not exist.
 /// - `--title` names the session, unless [`title`](Self::title) does.
 /// - `--auto` grants every permission request, unless the job has a handler or a policy.
-/// - `--pure`, `--log-level` and `--print-logs` are settings of the server: jobs share a server only
-///   when theirs are equal. A running server cannot change them
+/// - `--pure`, `--log-level` and `--print-logs` are settings of the server: only jobs with equal
+///   settings share a server, and a running server cannot change the settings
 ///   ([`JobError::Setting`](super::JobError::Setting)).
 /// - `--thinking` needs nothing: the events of a job have all reasoning.
 ///
@@ -58,7 +58,7 @@ pub struct Job {
     /// current directory, or that of the given server.
     pub directory: Option<PathBuf>,
     /// Configuration. Agent and model go with the prompt, whose own come first. Jobs share a server
-    /// when everything that a server takes at its start is equal.
+    /// when all settings of a server's start are equal.
     pub config: RunConfig,
     /// Schema of the answer. An answer that does not fit is asked for again. Default: none, the
     /// answer is text.
@@ -94,7 +94,7 @@ impl Job {
         }
     }
 
-    /// Sets [`id`](Self::id).
+    /// Sets [`id`](Self::id), the name in results and events.
     #[must_use]
     pub fn with_id(self, id: impl Into<String>) -> Self {
         Self { id: Some(id.into()), ..self }
@@ -113,7 +113,7 @@ impl Job {
     ///
     /// # let port = 4711;
     /// let config = RunConfig::new().with_env("DATABASE", format!("localhost:{port}"));
-    /// let job = Job::new("Describe the tables.").with_config(config).with_key("tables, version 2");
+    /// let job = Job::new("List all tables.").with_config(config).with_key("tables, version 2");
     /// # drop(job);
     /// ```
     #[must_use]
@@ -121,19 +121,19 @@ impl Job {
         Self { key: Some(key.into()), ..self }
     }
 
-    /// Sets [`title`](Self::title).
+    /// Sets [`title`](Self::title), the title of the session.
     #[must_use]
     pub fn with_title(self, title: impl Into<String>) -> Self {
         Self { title: Some(title.into()), ..self }
     }
 
-    /// Sets [`directory`](Self::directory).
+    /// Sets [`directory`](Self::directory), the directory of the project.
     #[must_use]
     pub fn with_directory(self, directory: impl Into<PathBuf>) -> Self {
         Self { directory: Some(directory.into()), ..self }
     }
 
-    /// Sets [`config`](Self::config).
+    /// Sets [`config`](Self::config), the configuration with flags.
     #[must_use]
     pub fn with_config(self, config: RunConfig) -> Self {
         Self { config, ..self }
@@ -145,7 +145,7 @@ impl Job {
         Self { answer: Some(answer), ..self }
     }
 
-    /// Sets [`policy`](Self::policy).
+    /// Sets [`policy`](Self::policy), which decides permission requests.
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         Self { policy: Some(policy), ..self }
@@ -195,7 +195,7 @@ impl Job {
         self.prompt.model().or_else(|| self.config.model())
     }
 
-    /// Lets `handler` decide the permission requests of the job and of its subagents. Without a
+    /// Lets `handler` decide the permission requests of the job and of all subagents. Without a
     /// handler, every request is refused, which ends the job.
     ///
     /// A [`PermissionReply::Always`] holds for this job alone; OpenCode would apply such a reply to
@@ -212,7 +212,7 @@ impl Job {
         self
     }
 
-    /// Lets `handler` answer the questions of the job and of its subagents. Without a handler,
+    /// Lets `handler` answer the questions of the job and of all subagents. Without a handler,
     /// questions are dismissed, which ends the job.
     #[must_use]
     pub fn on_question<R>(

@@ -1,4 +1,4 @@
-//! Driver of one attempt of a job, and its machine.
+//! Driver of one attempt of a job, around the machine [`JobAttempt`].
 
 use std::future::poll_fn;
 use std::path::Path;
@@ -70,14 +70,14 @@ struct JobWork {
     follower: Option<Follower>,
 }
 
-/// What an attempt waits for.
+/// Current wait of an attempt.
 #[derive(Default)]
 enum JobActivity {
     /// The start is being recorded and announced, which cannot be broken off.
     Announcing(BoxFuture<Result<(), JobError>>),
     Calling(BoxFuture<(ApiCallId, ApiReply)>),
     Ending(BoxFuture<JobTurns>),
-    /// The session is being put under its policy.
+    /// The session is being put under the policy.
     Governing(BoxFuture<Result<Session, JobError>>),
     #[default]
     Idle,
@@ -135,7 +135,7 @@ impl JobDriver {
         }
     }
 
-    /// Drives the attempt to its end.
+    /// Drives the attempt to the end.
     pub(super) async fn drive(mut self) -> EndedAttempt {
         let begun = self.now();
         let (stop, fault) = match self.explore().await {

@@ -17,7 +17,7 @@ use crate::session::turn::TurnError;
 
 /// Error of a job without a complete answer.
 ///
-/// `Serialize` writes `{type, message}`: the [`name`](Self::name), and the message with its causes.
+/// `Serialize` writes `{type, message}`: the [`name`](Self::name), and the message with all causes.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
@@ -27,7 +27,7 @@ pub enum JobError {
     /// The project's directory does not exist or cannot be read.
     #[error("cannot work in {}", path.display())]
     Directory {
-        /// The directory.
+        /// Directory that cannot be used.
         path: PathBuf,
         /// Error of the operating system.
         source: io::Error,
@@ -43,7 +43,7 @@ pub enum JobError {
     #[error("flag `{flag}` is not supported by jobs of a batch")]
     #[non_exhaustive]
     Flag {
-        /// Name of the flag, with its dashes.
+        /// Name of the flag, with dashes.
         flag: String,
     },
     /// An earlier batch was interrupted while the job ran. The work of the job until then is
@@ -56,7 +56,7 @@ pub enum JobError {
     /// The job did not begin.
     #[error("{0}")]
     NotRun(SkipReason),
-    /// The job failed, and only its record is known: an earlier batch ran the job, or the request
+    /// The job failed, and only the record is known: an earlier batch ran the job, or the request
     /// discards turns.
     #[error("{message}")]
     #[non_exhaustive]
@@ -75,7 +75,7 @@ pub enum JobError {
     /// The session could not be created.
     #[error("cannot create the job's session")]
     Session(#[source] CallFault),
-    /// The job needs a setting that a server takes at its start only. Nothing was sent.
+    /// The job needs a setting that a server takes at the start only. Nothing was sent.
     #[error("`{setting}` cannot be changed on a running server")]
     #[non_exhaustive]
     Setting {

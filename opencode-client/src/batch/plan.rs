@@ -31,7 +31,7 @@ pub(super) struct Plan {
     pub(super) resumed: Option<ResumeCounts>,
 }
 
-/// A job and its report, as far as the report is known.
+/// A job and the report, as far as the report is known.
 pub(super) struct JobEntry {
     pub(super) job: Arc<Job>,
     /// Record with the sums of all attempts so far.
@@ -39,7 +39,7 @@ pub(super) struct JobEntry {
     pub(super) state: JobState,
 }
 
-/// State of a job for the driver. The machine decides what follows.
+/// State of a job for the driver. The machine decides about the next state.
 pub(super) enum JobState {
     Ended(Arc<JobReport>),
     /// The job runs. Setting the latch cancels the attempt.
@@ -101,7 +101,7 @@ pub(super) async fn plan(
     Ok((Plan { jobs: entries, groups, batch, results, resumed }, request.servers))
 }
 
-/// Returns the id of a job: its own, or its place in the list.
+/// Returns the id of a job: the id that the caller set, or the place in the list.
 fn id(no: usize, job: &Job) -> String {
     job.id.clone().unwrap_or_else(|| no.to_string())
 }
@@ -114,7 +114,7 @@ fn check_ids(ids: &[String]) -> Result<(), BatchError> {
     }
 }
 
-/// Opens the results file, and reads what the fingerprints need. Blocks.
+/// Opens the results file, and reads the files that the fingerprints need. Blocks.
 fn explore(results: Option<&BatchResults>, jobs: &[Arc<Job>]) -> Result<PlanGround, ResultsError> {
     let (file, index, spent) = match results {
         Some(results) => {
@@ -183,7 +183,7 @@ mod tests {
     use crate::session::structured::AnswerSchema;
 
     #[derive(Deserialize)]
-    struct Stars {
+    struct Rating {
         #[expect(dead_code, reason = "the type of an answer")]
         stars: u32,
     }
@@ -191,7 +191,7 @@ mod tests {
     fn job() -> Job {
         let schema = r#"{"type":"object","properties":{"stars":{"type":"integer"}}}"#;
         let schema = RawJson::parse(schema.to_owned()).expect("a schema");
-        Job::new("Rate it.").with_answer(AnswerSchema::of::<Stars>(schema))
+        Job::new("Rate it.").with_answer(AnswerSchema::of::<Rating>(schema))
     }
 
     fn raw(text: &str) -> RawJson {

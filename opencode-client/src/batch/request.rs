@@ -41,7 +41,7 @@ pub struct BatchRequest {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum BatchServers {
-    /// The jobs run on running servers. A setting of a job that a server takes at its start only is
+    /// The jobs run on running servers. A setting of a job that a server takes at the start only is
     /// refused ([`JobError::Setting`](super::JobError::Setting)).
     Given(Vec<GivenServer>),
     /// Servers are started with this request, as many as the configurations of the jobs need. The
@@ -49,7 +49,8 @@ pub enum BatchServers {
     Started(Box<ServeRequest>),
 }
 
-/// A running server, and its part of a batch. The sessions of the jobs stay on the server.
+/// A running server, and the part of the server in a batch. The sessions of the jobs stay on the
+/// server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GivenServer {
@@ -121,7 +122,7 @@ impl BatchRequest {
         Self { servers: BatchServers::Started(Box::new(serve)), ..self }
     }
 
-    /// Uses running servers.
+    /// Runs the jobs on running servers.
     #[must_use]
     pub fn with_servers<S: Into<GivenServer>>(self, servers: impl IntoIterator<Item = S>) -> Self {
         let servers = servers.into_iter().map(Into::into).collect();

@@ -19,7 +19,7 @@ use line::ResultsLine;
 /// File with the results of a batch, as JSON lines.
 ///
 /// A line with `"type":"started"` precedes every prompt. A line with `"type":"ended"` follows the
-/// end of a job and holds its [`JobRecord`]. The operating system has each line before anything
+/// end of a job and holds the [`JobRecord`]. The operating system has each line before anything
 /// else happens to the job, so that the file of a killed program is true, except for an incomplete
 /// last line.
 ///
@@ -44,9 +44,9 @@ use line::ResultsLine;
 /// # Budget
 ///
 /// The spend of all jobs that ended in earlier batches counts for the [`Budget`](super::Budget), so
-/// that a batch which is resumed after each interruption stays within its limit; see
+/// that a batch which is resumed after each interruption stays within the limit; see
 /// [`budget_scope`](Self::budget_scope). The file does not know the spend of a job that was
-/// interrupted with its program.
+/// interrupted together with the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchResults {
@@ -87,13 +87,13 @@ pub enum ResultsError {
     /// Another batch writes to the file.
     #[error("another batch writes to {}", path.display())]
     InUse {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// A line before the last one is no result.
     #[error("cannot read line {line} of {}", path.display())]
     Malformed {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Number of the line, from 1.
         line: usize,
@@ -103,13 +103,13 @@ pub enum ResultsError {
     /// The file is not empty, and the batch does not resume.
     #[error("{} is not empty", path.display())]
     NotEmpty {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// The file cannot be opened or created.
     #[error("cannot open {}", path.display())]
     Open {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Error of the operating system.
         source: io::Error,
@@ -117,7 +117,7 @@ pub enum ResultsError {
     /// The file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Error of the operating system.
         source: io::Error,
@@ -125,7 +125,7 @@ pub enum ResultsError {
     /// A result could not be written.
     #[error("cannot write to {}", path.display())]
     Write {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Error of the operating system.
         source: io::Error,
@@ -211,7 +211,7 @@ pub(super) struct ResultsFile {
 }
 
 impl ResultsFile {
-    /// Opens the file and reads its content. Blocks.
+    /// Opens the file and reads the content. Blocks.
     pub(super) fn open(results: &BatchResults) -> Result<(Self, ResultsContent), ResultsError> {
         let path = results.path.clone();
         let mut options = OpenOptions::new();

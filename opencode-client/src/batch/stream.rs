@@ -98,7 +98,7 @@ impl BatchStream {
         }
     }
 
-    /// Returns the number of jobs in each state; `None` before the batch begins and after its end.
+    /// Returns the number of jobs in each state; `None` before the batch begins and after the end.
     pub fn counts(&self) -> Option<BatchCounts> {
         match &self.phase {
             BatchPhase::Running(driver) => Some(driver.counts()),
@@ -113,7 +113,7 @@ impl BatchStream {
     ///
     /// # Errors
     ///
-    /// [`BatchError`] when the batch could not begin, or its results could not be written. Failed
+    /// [`BatchError`] when the batch could not begin, or results could not be written. Failed
     /// jobs are in the report.
     ///
     /// # Cancel safety

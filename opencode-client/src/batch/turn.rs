@@ -63,7 +63,7 @@ fn arguments(prompt: &Prompt) -> Option<&str> {
     (plain == *prompt).then_some(text)
 }
 
-/// Returns the session of a job. Each attempt has a session of its own.
+/// Returns the session of a job. Each attempt has a new session.
 pub(super) fn session(job: &Job, id: &str) -> CreateSession {
     let text = job
         .prompt

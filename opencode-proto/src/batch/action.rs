@@ -12,12 +12,12 @@ use crate::part::Spend;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use]
 pub enum BatchAction {
-    /// Abort a job that runs. Its end still has to be passed on.
+    /// Abort a job that runs. The end of the job still has to be passed on.
     AbortJob(JobNo),
-    /// Tell the user that the budget is spent. Comes at most once. Holds the spend of this batch
+    /// Report that the budget is spent. Comes at most once. Holds the spend of this batch
     /// and of the earlier batches that count.
     BudgetSpent(Spend),
-    /// Report the end of a job, which is that of its last attempt.
+    /// Report the end of a job, which is the end of the last attempt.
     EndJob {
         /// The job.
         job: JobNo,
@@ -26,7 +26,7 @@ pub enum BatchAction {
     },
     /// The batch is over: all jobs have ended and no server is left. No action follows.
     Finished,
-    /// Tell the user that a job failed and will be tried again.
+    /// Report that a job failed and will be tried again.
     Repeat {
         /// The job.
         job: JobNo,

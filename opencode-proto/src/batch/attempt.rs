@@ -58,7 +58,7 @@ use crate::{MessageId, SessionId};
 ///             // Drive a `Turn` of the session. This one has a complete answer.
 ///             attempt.handle_turn_end(AttemptTurn::Answered, now);
 ///         }
-///         AttemptAction::CancelTurn => { /* cancel the turn, and wait for its end */ }
+///         AttemptAction::CancelTurn => { /* cancel the turn, and wait for the end */ }
 ///         AttemptAction::Follow(_session) => { /* pass on the events of the session */ }
 ///         AttemptAction::Wait(_at) => attempt.handle_timeout(Instant::now()),
 ///         AttemptAction::Finished(end) => break end,
@@ -68,7 +68,7 @@ use crate::{MessageId, SessionId};
 /// ```
 #[derive(Debug)]
 pub struct JobAttempt {
-    state: AttemptState,
+    state: JobAttemptState,
     calls: OpenCalls<()>,
     owner: ServerOwner,
     /// Reason for which the server was given up meanwhile.
@@ -80,14 +80,14 @@ pub struct JobAttempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerOwner {
-    /// The batch started the server. A server that is given up aborts its turns.
+    /// The batch started the server. A server that is given up aborts the turns.
     Ours,
     /// Other programs use the server as well.
     Theirs,
 }
 
 #[derive(Debug)]
-enum AttemptState {
+enum JobAttemptState {
     /// The server is asked whether it works.
     Checking(AttemptEnd),
     /// The session is being created.
@@ -112,14 +112,14 @@ pub enum AttemptAction {
     /// Send the request to the server, and pass the reply to
     /// [`handle_reply`](JobAttempt::handle_reply).
     Call(Box<ApiCall>),
-    /// Cancel the turn. Its end still has to be passed on.
+    /// Cancel the turn. The end of the turn still has to be passed on.
     CancelTurn,
     /// The attempt is over. No action follows.
     Finished(Box<AttemptEnd>),
     /// Follow the session on the server's event stream: pass on when the stream is open
-    /// ([`handle_stream_open`](JobAttempt::handle_stream_open)), its events and its gaps.
+    /// ([`handle_stream_open`](JobAttempt::handle_stream_open)), and then events and gaps.
     Follow(SessionId),
-    /// Put the session under its policy, write down that the prompt is about to be sent, and call
+    /// Put the session under the policy, write down that the prompt is about to be sent, and call
     /// [`handle_prepared`](JobAttempt::handle_prepared).
     Prepare(Box<SessionInfo>),
     /// Begin the turn of the session. Comes at most once.
@@ -146,7 +146,7 @@ pub struct AttemptEnd {
 /// Exhaustive on purpose: a driver that does not know a cause must not compile.
 #[derive(Clone, Debug)]
 pub enum AttemptCause {
-    /// The caller cancelled the job before its prompt was sent.
+    /// The caller cancelled the job before the prompt was sent.
     Cancelled,
     /// The driver could not prepare the session.
     NotPrepared,
@@ -162,7 +162,7 @@ pub enum AttemptCause {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AttemptTurn {
-    /// The answer is complete, and fits its schema.
+    /// The answer is complete, and fits the schema.
     Answered,
     /// A turn ended without a complete answer.
     Ended {
@@ -190,14 +190,14 @@ impl JobAttempt {
     /// Creates an attempt that begins with this session.
     pub fn new(create: CreateSession, owner: ServerOwner) -> Self {
         let mut attempt = Self {
-            state: AttemptState::Over,
+            state: JobAttemptState::Over,
             calls: OpenCalls::default(),
             owner,
             lost: None,
             actions: VecDeque::new(),
         };
         attempt.call(&create, CallScope::Directory);
-        attempt.state = AttemptState::Creating(Box::new(create));
+        attempt.state = JobAttemptState::Creating(Box::new(create));
         attempt
     }
 
@@ -206,31 +206,30 @@ impl JobAttempt {
         if self.calls.end(id).is_none() {
             return;
         }
-        match mem::replace(&mut self.state, AttemptState::Over) {
-            AttemptState::Creating(create) => self.created(&create, reply),
-            AttemptState::Discarding(end) => self.check(end),
-            AttemptState::Checking(mut end) => {
+        match mem::replace(&mut self.state, JobAttemptState::Over) {
+            JobAttemptState::Creating(create) => self.created(&create, reply),
+            JobAttemptState::Discarding(end) => self.check(end),
+            JobAttemptState::Checking(mut end) => {
                 if let Err(CallFault::Failed(failure)) = read_reply(&Health::new(), reply) {
                     end.fault = Some(failure.reason);
                 }
                 self.finish(end);
             }
-            AttemptState::Withdrawing(mut withdrawal, end) => {
+            JobAttemptState::Withdrawing(mut withdrawal, end) => {
                 let progress = withdrawal.handle_reply(reply, now);
                 self.withdrawn(withdrawal, progress, end);
             }
-            other
-            @ (AttemptState::Over | AttemptState::Preparing(_) | AttemptState::Working(_)) => {
-                self.state = other
-            }
+            other @ (JobAttemptState::Over
+            | JobAttemptState::Preparing(_)
+            | JobAttemptState::Working(_)) => self.state = other,
         }
     }
 
     /// Takes the success of [`AttemptAction::Prepare`].
     pub fn handle_prepared(&mut self, _: Instant) {
-        let state = mem::replace(&mut self.state, AttemptState::Over);
-        if let AttemptState::Preparing(session) = state {
-            self.state = AttemptState::Working(session);
+        let state = mem::replace(&mut self.state, JobAttemptState::Over);
+        if let JobAttemptState::Preparing(session) = state {
+            self.state = JobAttemptState::Working(session);
             self.actions.push_back(AttemptAction::Send);
         } else {
             self.state = state;
@@ -239,15 +238,15 @@ impl JobAttempt {
 
     /// Takes the failure of [`AttemptAction::Prepare`]. Another try would end alike.
     pub fn handle_not_prepared(&mut self, _: Instant) {
-        if let AttemptState::Preparing(_) = self.state {
+        if let JobAttemptState::Preparing(_) = self.state {
             self.finish(AttemptEnd::new(JobStop::Failed, AttemptCause::NotPrepared));
         }
     }
 
     /// Takes the end of the turns.
     pub fn handle_turn_end(&mut self, turn: AttemptTurn, now: Instant) {
-        let state = mem::replace(&mut self.state, AttemptState::Over);
-        let AttemptState::Working(session) = state else {
+        let state = mem::replace(&mut self.state, JobAttemptState::Over);
+        let JobAttemptState::Working(session) = state else {
             self.state = state;
             return;
         };
@@ -274,7 +273,7 @@ impl JobAttempt {
         self.withdraw(|withdrawal| withdrawal.handle_event(event));
     }
 
-    /// Takes a gap in the event stream, or its end.
+    /// Takes a gap in the event stream, or the end of the stream.
     pub fn handle_stream_gap(&mut self, _: Instant) {
         self.withdraw(Withdrawal::handle_gap);
     }
@@ -292,14 +291,14 @@ impl JobAttempt {
     /// Cancels the job.
     pub fn cancel(&mut self, _: Instant) {
         match self.state {
-            AttemptState::Creating(_) | AttemptState::Preparing(_) => {
+            JobAttemptState::Creating(_) | JobAttemptState::Preparing(_) => {
                 self.finish(AttemptEnd::new(JobStop::Failed, AttemptCause::Cancelled));
             }
-            AttemptState::Working(_) => self.actions.push_back(AttemptAction::CancelTurn),
-            AttemptState::Checking(_)
-            | AttemptState::Discarding(_)
-            | AttemptState::Over
-            | AttemptState::Withdrawing(..) => {}
+            JobAttemptState::Working(_) => self.actions.push_back(AttemptAction::CancelTurn),
+            JobAttemptState::Checking(_)
+            | JobAttemptState::Discarding(_)
+            | JobAttemptState::Over
+            | JobAttemptState::Withdrawing(..) => {}
         }
     }
 
@@ -312,7 +311,7 @@ impl JobAttempt {
     fn created(&mut self, create: &CreateSession, reply: ApiReply) {
         match read_reply(create, reply) {
             Ok(session) => {
-                self.state = AttemptState::Preparing(session.id.clone());
+                self.state = JobAttemptState::Preparing(session.id.clone());
                 self.actions.push_back(AttemptAction::Prepare(Box::new(session)));
             }
             // The answer of a server is final.
@@ -338,15 +337,15 @@ impl JobAttempt {
         match (turn, self.owner, self.lost.take()) {
             (TurnEnd::NotPosted { is_certain: true, .. }, ..) => {
                 self.call(&DeleteSession::new(session), CallScope::Session);
-                self.state = AttemptState::Discarding(end(not_accepted(number)));
+                self.state = JobAttemptState::Discarding(end(not_accepted(number)));
             }
             (TurnEnd::NotPosted { .. }, ..) => {
                 let withdrawal = Withdrawal::new(session.clone(), prompt, now);
                 let end = end(not_accepted(number));
-                self.state = AttemptState::Withdrawing(Box::new(withdrawal), end);
+                self.state = JobAttemptState::Withdrawing(Box::new(withdrawal), end);
                 self.actions.push_back(AttemptAction::Follow(session));
             }
-            // A server of ours that is given up aborts its turns.
+            // A server of ours that is given up aborts all turns.
             (TurnEnd::Aborted, ServerOwner::Ours, Some(reason)) => {
                 let cause = AttemptCause::ServerLost(reason);
                 self.check(AttemptEnd::new(JobStop::Broken, cause));
@@ -357,8 +356,8 @@ impl JobAttempt {
     }
 
     fn withdraw(&mut self, input: impl FnOnce(&mut Withdrawal) -> Withdrawn) {
-        let state = mem::replace(&mut self.state, AttemptState::Over);
-        if let AttemptState::Withdrawing(mut withdrawal, end) = state {
+        let state = mem::replace(&mut self.state, JobAttemptState::Over);
+        if let JobAttemptState::Withdrawing(mut withdrawal, end) = state {
             let progress = input(&mut withdrawal);
             self.withdrawn(withdrawal, progress, end);
         } else {
@@ -374,11 +373,11 @@ impl JobAttempt {
                     WithdrawalCall::Delete(delete) => self.call(&delete, CallScope::Session),
                     WithdrawalCall::Read(read) => self.call(&read, CallScope::Session),
                 }
-                self.state = AttemptState::Withdrawing(withdrawal, end);
+                self.state = JobAttemptState::Withdrawing(withdrawal, end);
             }
             Withdrawn::Certainly => self.check(end),
             Withdrawn::Perhaps => self.check(AttemptEnd { stop: JobStop::Broken, ..end }),
-            Withdrawn::Waiting => self.state = AttemptState::Withdrawing(withdrawal, end),
+            Withdrawn::Waiting => self.state = JobAttemptState::Withdrawing(withdrawal, end),
         }
     }
 
@@ -386,11 +385,11 @@ impl JobAttempt {
     /// and other jobs run on the server.
     fn check(&mut self, end: AttemptEnd) {
         self.call(&Health::new(), CallScope::Directory);
-        self.state = AttemptState::Checking(end);
+        self.state = JobAttemptState::Checking(end);
     }
 
     fn finish(&mut self, end: AttemptEnd) {
-        self.state = AttemptState::Over;
+        self.state = JobAttemptState::Over;
         self.actions.push_back(AttemptAction::Finished(Box::new(end)));
     }
 
@@ -401,13 +400,13 @@ impl JobAttempt {
 
     fn wake(&self) -> Option<Instant> {
         match &self.state {
-            AttemptState::Withdrawing(withdrawal, _) => withdrawal.wake(),
-            AttemptState::Checking(_)
-            | AttemptState::Creating(_)
-            | AttemptState::Discarding(_)
-            | AttemptState::Over
-            | AttemptState::Preparing(_)
-            | AttemptState::Working(_) => None,
+            JobAttemptState::Withdrawing(withdrawal, _) => withdrawal.wake(),
+            JobAttemptState::Checking(_)
+            | JobAttemptState::Creating(_)
+            | JobAttemptState::Discarding(_)
+            | JobAttemptState::Over
+            | JobAttemptState::Preparing(_)
+            | JobAttemptState::Working(_) => None,
         }
     }
 }

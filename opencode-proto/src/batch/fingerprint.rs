@@ -92,7 +92,7 @@ impl Fingerprint {
         all.with_server_config(config)
     }
 
-    /// Adds the settings of a configuration that a server takes at its start.
+    /// Adds the settings of a configuration that a server takes at the start.
     #[must_use]
     pub fn with_server_config(self, config: &RunConfig) -> Self {
         let all = match config.config_json() {
@@ -138,7 +138,7 @@ impl Fingerprint {
         format!("key:{key}")
     }
 
-    /// Adds what is not as in the default isolation. The names of the values are pinned by a test.
+    /// Adds the parts that differ from the default isolation. A test pins the names of the values.
     fn with_isolation(self, isolation: &Isolation) -> Self {
         let default = Isolation::default();
         let changed = |value: &dyn Debug, default: &dyn Debug| {

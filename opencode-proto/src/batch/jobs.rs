@@ -31,7 +31,7 @@ pub(super) enum JobPhase {
 }
 
 impl BatchJob {
-    /// Creates a job that waits for a server of its group.
+    /// Creates a job that waits for a server of the group.
     pub fn new(group: GroupNo, retry: JobRetry) -> Self {
         let (phase, failures) = (JobPhase::Waiting, Retry::new(retry.policy, 0));
         Self { group, again: retry.again, retry, failures, attempts: 0, phase }

@@ -1,4 +1,4 @@
-//! The spend of a batch, and its limit.
+//! Spend of a batch, and the limit of the spend.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Number of a job: its place in the list of the batch.
+/// Number of a job: the place in the list of the batch.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct JobNo(pub usize);
 
@@ -11,6 +11,6 @@ pub struct JobNo(pub usize);
 pub struct GroupNo(pub usize);
 
 /// Number of a server. A number is never used for another server; a given server that comes back
-/// keeps its number.
+/// keeps the number.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ServerNo(pub usize);

@@ -11,14 +11,14 @@ use crate::turn::TurnEnd;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ResumeStatus {
-    /// The job was interrupted after its prompt was accepted, or may have been: by the end of its
+    /// The job was interrupted after the prompt was accepted, or may have been: by the end of the
     /// server, of the program, or of the batch.
     Broken,
     /// The answer is complete.
     Completed,
     /// The job failed by itself.
     Failed,
-    /// The job did not begin, or its prompt was not accepted.
+    /// The job did not begin, or the prompt was not accepted.
     NotBegun,
 }
 
@@ -137,7 +137,7 @@ impl<R> ResumeIndex<R> {
         self.jobs.entry(job.to_owned()).or_default().insert(fingerprint.to_owned(), state);
     }
 
-    /// Decides about a job. A kept job comes with its record, unless only its start is known.
+    /// Decides about a job. A kept job comes with the record, unless only the start is known.
     pub fn decide(
         &self,
         job: &str,

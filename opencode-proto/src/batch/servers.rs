@@ -124,7 +124,7 @@ impl Servers {
         }
     }
 
-    /// The server is gone. Returns its group.
+    /// The server is gone. Returns the group of the server.
     pub(super) fn stopped(&mut self, no: ServerNo) -> Option<GroupNo> {
         match (&self.origin, self.all.get_mut(&no)) {
             (ServerOrigin::Given, Some(server)) => {
@@ -159,7 +159,7 @@ impl Servers {
         }
     }
 
-    /// A job ended properly on the server, which clears its failures.
+    /// A job ended properly on the server, which clears the failures.
     pub(super) fn worked(&mut self, no: ServerNo) {
         self.change_trouble(no, Trouble::clear);
     }
@@ -171,7 +171,7 @@ impl Servers {
     }
 
     /// Returns the server on which a job of the group should begin: of those with room, the one
-    /// with the least load. While a given server is on its way, a share of the `jobs` that could
+    /// with the least load. While a given server is being reached, a share of the `jobs` that could
     /// run at once is left to that server.
     pub(super) fn roomiest(
         &self,
@@ -341,7 +341,7 @@ impl Servers {
         self.all.iter().filter(move |(_, server)| fits(server)).map(|(no, server)| (*no, server))
     }
 
-    /// Changes the failures that are counted for a server. Returns its group when the change gave
+    /// Changes the failures that are counted for a server. Returns the group when the change gave
     /// the group up.
     fn change_trouble(
         &mut self,

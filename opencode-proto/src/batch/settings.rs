@@ -18,7 +18,7 @@ pub struct BatchSettings {
     /// Memory of a started server, in bytes, above which the server gets no more jobs and is
     /// replaced. `None` is no limit. Default: 2 GiB.
     pub server_memory_max: Option<u64>,
-    /// Tries of a server while none of its jobs ends properly. Default: 4 tries, the second after a
+    /// Tries of a server while no job ends properly there. Default: 4 tries, the second after a
     /// second, so that a server that is restarted elsewhere is waited for.
     pub server_retry: RetryPolicy,
     /// Limit of the spend. Default: none.
@@ -102,11 +102,11 @@ impl BatchSettings {
 pub enum Fleet {
     /// The servers run already. Each takes any job, and this many at the same time.
     Given(Vec<NonZeroUsize>),
-    /// Servers are started on demand, for each group its own.
+    /// Servers are started on demand, separate ones for each group.
     Started,
 }
 
-/// Retry policy of a job that failed without its own fault.
+/// Retry policy of a job that failed through no fault of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JobRetry {

@@ -6,7 +6,7 @@ use super::number::{GroupNo, ServerNo};
 use super::settings::BatchSettings;
 use crate::retry::{Retry, RetryCause, RetryPolicy};
 
-/// Place where failures are counted: a started server counts for its group.
+/// Place where failures are counted: a started server counts for the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TroubleKey {
     Group(GroupNo),

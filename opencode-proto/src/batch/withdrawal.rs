@@ -10,7 +10,7 @@ use crate::{MessageId, SessionId};
 /// Time to wait for the event stream, and then for the event of the deleted session.
 const STREAM_LIMIT: Duration = Duration::from_secs(10);
 
-/// Deletes the session of a prompt, so that a prompt which is still on its way finds no session.
+/// Deletes the session of a prompt, so that a prompt which is still in flight finds no session.
 ///
 /// The prompt may arrive between a look and the end of the session. OpenCode publishes the message
 /// then, and the deletion only after the message. So the prompt did not arrive when the deletion is
@@ -19,13 +19,13 @@ const STREAM_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Withdrawal {
     session: SessionId,
     prompt: MessageId,
-    stream: StreamState,
+    stream: WithdrawalStream,
     step: WithdrawalStep,
 }
 
 #[derive(Debug)]
 enum WithdrawalStep {
-    /// The prompt was found, and its turn is being aborted.
+    /// The prompt was found, and the turn is being aborted.
     Aborting,
     /// The session is being deleted.
     Deleting(Look),
@@ -49,9 +49,9 @@ enum Look {
     Unknown,
 }
 
-/// What the event stream has shown, once it was open.
+/// Evidence of the event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StreamState {
+enum WithdrawalStream {
     /// The session was deleted, and nothing was heard of the prompt before.
     Deleted,
     /// The stream is open.
@@ -86,13 +86,15 @@ pub(super) enum Withdrawn {
 impl Withdrawal {
     pub(super) fn new(session: SessionId, prompt: MessageId, now: Instant) -> Self {
         let step = WithdrawalStep::Opening { until: now.checked_add(STREAM_LIMIT) };
-        Self { session, prompt, stream: StreamState::Opening, step }
+        Self { session, prompt, stream: WithdrawalStream::Opening, step }
     }
 
     /// The event stream is open: from now on, no event is missed.
     pub(super) fn handle_opened(&mut self) -> Withdrawn {
-        if let (WithdrawalStep::Opening { .. }, StreamState::Opening) = (&self.step, self.stream) {
-            self.stream = StreamState::Open;
+        if let (WithdrawalStep::Opening { .. }, WithdrawalStream::Opening) =
+            (&self.step, self.stream)
+        {
+            self.stream = WithdrawalStream::Open;
             return self.look();
         }
         Withdrawn::Waiting
@@ -100,8 +102,8 @@ impl Withdrawal {
 
     /// The event stream has a gap, or has ended.
     pub(super) fn handle_gap(&mut self) -> Withdrawn {
-        if self.stream != StreamState::Deleted {
-            self.stream = StreamState::Useless;
+        if self.stream != WithdrawalStream::Deleted {
+            self.stream = WithdrawalStream::Useless;
         }
         match self.step {
             WithdrawalStep::Opening { .. } => self.look(),
@@ -114,13 +116,13 @@ impl Withdrawal {
     }
 
     pub(super) fn handle_event(&mut self, event: &ServerEvent) -> Withdrawn {
-        if self.stream != StreamState::Open || event.session.as_ref() != Some(&self.session) {
+        if self.stream != WithdrawalStream::Open || event.session.as_ref() != Some(&self.session) {
             return Withdrawn::Waiting;
         }
         if matches!(&event.kind, ServerEventKind::MessageUpdated(info) if info.id == self.prompt) {
-            self.stream = StreamState::Useless;
+            self.stream = WithdrawalStream::Useless;
         } else if matches!(event.kind, ServerEventKind::SessionDeleted(_)) {
-            self.stream = StreamState::Deleted;
+            self.stream = WithdrawalStream::Deleted;
         } else {
             return Withdrawn::Waiting;
         }
@@ -154,7 +156,7 @@ impl Withdrawal {
                 }
             },
             // A session that could not be deleted may be deleted all the same.
-            WithdrawalStep::Deleting(Look::Missing) if self.stream == StreamState::Open => {
+            WithdrawalStep::Deleting(Look::Missing) if self.stream == WithdrawalStream::Open => {
                 self.step = WithdrawalStep::Listening { until: now.checked_add(STREAM_LIMIT) };
                 Withdrawn::Waiting
             }
@@ -173,7 +175,7 @@ impl Withdrawal {
         }
         match self.step {
             WithdrawalStep::Opening { .. } => {
-                self.stream = StreamState::Useless;
+                self.stream = WithdrawalStream::Useless;
                 self.look()
             }
             WithdrawalStep::Aborting
@@ -203,8 +205,10 @@ impl Withdrawal {
     fn conclude(&mut self) -> Withdrawn {
         self.step = WithdrawalStep::Over;
         match self.stream {
-            StreamState::Deleted => Withdrawn::Certainly,
-            StreamState::Open | StreamState::Opening | StreamState::Useless => Withdrawn::Perhaps,
+            WithdrawalStream::Deleted => Withdrawn::Certainly,
+            WithdrawalStream::Open | WithdrawalStream::Opening | WithdrawalStream::Useless => {
+                Withdrawn::Perhaps
+            }
         }
     }
 

@@ -22,7 +22,7 @@ impl<'a> ResultsLine<'a> {
         Self::Ended(Cow::Borrowed(record))
     }
 
-    /// Returns the line as text, with its end.
+    /// Returns the line as text, with the line end.
     pub(super) fn text(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec(self).expect("strings, numbers and JSON");
         text.push(b'\n');

@@ -26,6 +26,10 @@ struct SimulatedDriver {
 }
 
 impl SimulatedDriver {
+    fn known_server(&self, choice: u16) -> Option<ServerNo> {
+        self.groups.keys().nth(usize::from(choice) % 4).copied()
+    }
+
     fn obey(&mut self) {
         for action in drain(&mut self.batch) {
             assert!(!self.is_finished, "{action:?} after the end");
@@ -191,12 +195,12 @@ proptest! {
                     world.batch.handle_timeout(world.now);
                 }
                 1 => {
-                    if let Some(server) = world.groups.keys().nth(usize::from(choice) % 4).copied() {
+                    if let Some(server) = world.known_server(choice) {
                         world.batch.handle_server_lost(server, world.now);
                     }
                 }
                 2 => {
-                    if let Some(server) = world.groups.keys().nth(usize::from(choice) % 4).copied() {
+                    if let Some(server) = world.known_server(choice) {
                         world.batch.handle_server_memory(server, u64::MAX, world.now);
                     }
                 }
