@@ -134,8 +134,12 @@ pub struct Turn {
 enum Phase {
     Waiting(Box<WaitingTurn>),
     Posted(Box<PostedTurn>),
-    /// Nobody drives the turn any more. The prompt is on its way, and is aborted when it is there.
-    Leaving(Box<PostCall>),
+    /// The application dropped the turn while the prompt is on its way. An abort follows when the
+    /// prompt has arrived, or at this time.
+    Leaving {
+        post: Box<PostCall>,
+        until: Option<Instant>,
+    },
     Over,
 }
 
@@ -196,7 +200,7 @@ impl Turn {
     pub fn transcript(&self) -> Option<&Transcript> {
         match &self.phase {
             Phase::Posted(posted) => Some(posted.transcript()),
-            Phase::Waiting(_) | Phase::Leaving(_) | Phase::Over => None,
+            Phase::Waiting(_) | Phase::Leaving { .. } | Phase::Over => None,
         }
     }
 
@@ -238,7 +242,7 @@ impl Turn {
         self.input(session, now, |phase, input| match phase {
             Phase::Waiting(waiting) => waiting.handle_opened(input),
             Phase::Posted(posted) => posted.handle_opened(input),
-            Phase::Leaving(_) | Phase::Over => {}
+            Phase::Leaving { .. } | Phase::Over => {}
         });
     }
 
@@ -247,7 +251,7 @@ impl Turn {
         self.input(session, now, |phase, input| match phase {
             Phase::Waiting(waiting) => waiting.handle_interrupted(),
             Phase::Posted(posted) => posted.handle_interrupted(why, input),
-            Phase::Leaving(_) | Phase::Over => {}
+            Phase::Leaving { .. } | Phase::Over => {}
         });
     }
 
@@ -257,7 +261,7 @@ impl Turn {
         self.input(session, now, |phase, input| match phase {
             Phase::Waiting(_) => input.finish(TurnEnd::NotPosted { reason, is_certain: true }),
             Phase::Posted(_) => input.finish(TurnEnd::ServerLost { reason }),
-            Phase::Leaving(_) | Phase::Over => {}
+            Phase::Leaving { .. } | Phase::Over => {}
         });
     }
 
@@ -276,11 +280,19 @@ impl Turn {
             }
             session.end_abort(abort.number);
         }
-        self.input(session, now, |phase, input| match phase {
-            Phase::Waiting(waiting) => waiting.handle_reply(&purpose, reply, input),
-            Phase::Posted(posted) => posted.handle_reply(&purpose, reply, input),
-            Phase::Leaving(_) if purpose == Purpose::Post => {
-                let Phase::Leaving(post) = mem::replace(phase, Phase::Over) else {
+        self.input(session, now, |phase, input| {
+            // A second abort of the turn may have waited for this one.
+            input.resume_aborts();
+            Self::replied(phase, &purpose, reply, input);
+        });
+    }
+
+    fn replied(phase: &mut Phase, purpose: &Purpose, reply: ApiReply, input: &mut TurnInput<'_>) {
+        match phase {
+            Phase::Waiting(waiting) => waiting.handle_reply(purpose, reply, input),
+            Phase::Posted(posted) => posted.handle_reply(purpose, reply, input),
+            Phase::Leaving { .. } if *purpose == Purpose::Post => {
+                let Phase::Leaving { post, .. } = mem::replace(phase, Phase::Over) else {
                     unreachable!("the phase was matched above")
                 };
                 match post.handle_reply(reply) {
@@ -289,8 +301,8 @@ impl Turn {
                 }
                 input.shared.end_leave(input.core.number);
             }
-            Phase::Leaving(_) | Phase::Over => {}
-        });
+            Phase::Leaving { .. } | Phase::Over => {}
+        }
     }
 
     /// Answers an ask: `turn.answer(ask.reply(reply), ..)`. The server is told, unless the ask is
@@ -307,7 +319,7 @@ impl Turn {
         self.input(session, now, |phase, input| match phase {
             Phase::Waiting(_) => input.finish(TurnEnd::Cancelled),
             Phase::Posted(posted) => posted.cancel(input),
-            Phase::Leaving(_) | Phase::Over => {}
+            Phase::Leaving { .. } | Phase::Over => {}
         });
     }
 
@@ -319,7 +331,13 @@ impl Turn {
             match phase {
                 Phase::Waiting(waiting) => waiting.handle_timeout(input),
                 Phase::Posted(posted) => posted.handle_timeout(input),
-                Phase::Leaving(_) | Phase::Over => {}
+                Phase::Leaving { until: Some(until), .. } if *until <= input.now => {
+                    input.core.calls.retain(Purpose::is_abort);
+                    input.abort();
+                    input.shared.end_leave(input.core.number);
+                    *phase = Phase::Over;
+                }
+                Phase::Leaving { .. } | Phase::Over => {}
             }
         });
     }
@@ -333,7 +351,8 @@ impl Turn {
         match &self.phase {
             Phase::Waiting(_) => self.core.watchdog.wake(),
             Phase::Posted(posted) => posted.wake(&self.core),
-            Phase::Leaving(_) | Phase::Over => None,
+            Phase::Leaving { until, .. } => *until,
+            Phase::Over => None,
         }
     }
 
@@ -362,7 +381,7 @@ impl Turn {
         let Some(end) = input.end.take() else { return };
         let outcome = match mem::replace(&mut self.phase, Phase::Over) {
             Phase::Posted(posted) => posted.end(end, &mut input),
-            Phase::Waiting(_) | Phase::Leaving(_) | Phase::Over => {
+            Phase::Waiting(_) | Phase::Leaving { .. } | Phase::Over => {
                 input.shared.end_turn(input.core.number, std::iter::empty());
                 nothing(end, &input)
             }

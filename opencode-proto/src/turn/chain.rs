@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use crate::part::{Part, TextOrigin};
 use crate::server_event::{MessageInfo, Role};
 use crate::{MessageId, StepRole};
@@ -18,7 +20,8 @@ pub(super) struct Chain {
     members: BTreeMap<MessageId, Member>,
     /// Events were missed, perhaps those of the turn's own message.
     is_torn: bool,
-    /// A summary was requested: the next message of the user's is the prompt, repeated.
+    /// OpenCode compacts the session by itself: the next message of the user's is the prompt,
+    /// repeated, and another answer follows.
     is_compacting: bool,
     /// The answers in order, each with its last state.
     answers: Vec<MessageInfo>,
@@ -135,7 +138,7 @@ impl Chain {
             && let Some(part) = part
         {
             *member = decide(part);
-            self.is_compacting |= is_compaction(part);
+            self.is_compacting |= is_automatic_compaction(part);
         }
         belongs(*member)
     }
@@ -182,14 +185,19 @@ impl Chain {
     }
 
     fn answered(&mut self, info: &MessageInfo) {
-        if info.step == StepRole::Answer {
-            self.is_compacting = false;
-        }
         match self.answers.iter_mut().rfind(|known| known.id == info.id) {
             Some(known) if known.completed_ms.is_some() && info.completed_ms.is_none() => {}
             Some(known) => *known = info.detach(),
-            None => self.answers.push(info.detach()),
+            None => {
+                self.is_compacting &= info.step != StepRole::Answer;
+                self.answers.push(info.detach());
+            }
         }
+    }
+
+    /// Returns whether OpenCode compacts the session and then goes on with the prompt.
+    pub(super) fn is_compacting(&self) -> bool {
+        self.is_compacting
     }
 
     /// Returns whether the last answer is complete.
@@ -218,4 +226,16 @@ fn decide(part: &Part) -> Member {
 
 fn is_compaction(part: &Part) -> bool {
     matches!(part, Part::Other { part_type, .. } if &**part_type == "compaction")
+}
+
+/// Returns whether OpenCode compacts the session because its context is full. A compaction that a
+/// client asks for (`auto: false`) has no continuation.
+fn is_automatic_compaction(part: &Part) -> bool {
+    #[derive(Deserialize)]
+    struct WireCompaction {
+        auto: Option<bool>,
+    }
+    let Part::Other { raw, .. } = part else { return false };
+    let compaction = raw.decode::<WireCompaction>();
+    is_compaction(part) && compaction.is_ok_and(|wire| wire.auto != Some(false))
 }

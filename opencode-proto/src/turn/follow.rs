@@ -140,13 +140,17 @@ impl PostedTurn {
             self.apply_messages(place, &child.messages, input);
         }
         let order: Vec<_> = found.messages.iter().map(|message| message.info.id.clone()).collect();
-        self.record.chain.reorder(&order);
-        self.record.own.reorder(&order);
+        // A server that cannot list the messages says nothing about their order.
+        if found.is_listed {
+            self.record.chain.reorder(&order);
+            self.record.own.reorder(&order);
+        }
         for event in self.record.held.take_all() {
             if let Some(session) = &event.session {
                 self.follow_now(session, &event, input);
             }
         }
+        self.record.is_listed = found.is_listed;
         self.apply_asks::<PermissionKind>(&found.permissions, input);
         self.apply_asks::<QuestionKind>(&found.questions, input);
         self.watch_asks(input);

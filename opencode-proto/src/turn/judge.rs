@@ -1,6 +1,5 @@
 //! The end of a turn: whether it has come, and which one it is.
 
-use std::mem;
 use std::time::Duration;
 
 use super::core::TurnInput;
@@ -132,15 +131,15 @@ impl PostedTurn {
             return;
         }
         let since = *self.pulse.quiet.get_or_insert(input.now);
+        let errors = self.faults.unrecovered();
         // One error says that something of the prompt failed; the second that the prompt did.
-        let errors = self.faults.errors.len();
-        let has_failed = errors > 1 || self.pulse.is_idle() && errors > 0;
+        let has_failed = errors.len() > 1 || self.pulse.is_idle() && !errors.is_empty();
         let is_refused = has_failed || self.is_doubtful();
         let limit = if is_refused { QUIET_AFTER_FAILURE } else { QUIET };
         if input.now.saturating_duration_since(since) < limit {
             return self.look_settled(input);
         }
-        let end = match (mem::take(&mut self.faults.errors), &self.posting) {
+        let end = match (errors, &self.posting) {
             (errors, _) if !errors.is_empty() => failed(&errors),
             (_, Posting::Doubtful { reason }) if self.is_doubtful() => {
                 TurnEnd::NotPosted { reason: reason.clone(), is_certain: false }
@@ -201,6 +200,10 @@ impl PostedTurn {
         }
         if answer.structured.is_some() || input.core.kind == TurnKind::Shell {
             return TurnEnd::Completed;
+        }
+        if self.record.chain.is_compacting() {
+            // The answer after the summary is missing.
+            return failed(&self.faults.unrecovered());
         }
         match (&answer.finish, &self.refused) {
             (Some(finish), Some(refused)) if finish.expects_more() => {

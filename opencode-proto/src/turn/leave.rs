@@ -12,7 +12,7 @@ impl Turn {
     /// Handles that the application has dropped the turn: there is no outcome. What is on its way
     /// is aborted as soon as the server has it.
     ///
-    /// Drive the turn on until it [is over](Self::is_over), with calls, replies and wakes alone; or
+    /// Drive the turn on until it [is over](Self::is_over), with calls, replies, wakes and time; or
     /// call [`release`](Self::release) when that is not possible.
     pub fn abandon(&mut self, session: &mut Session, now: Instant) {
         if matches!(self.phase, Phase::Waiting(_) | Phase::Posted(_)) {
@@ -30,11 +30,14 @@ impl Turn {
                 Some(post) => {
                     // The abort that follows the prompt would end a later prompt, too.
                     input.shared.leave(input.core.number);
-                    *next = Phase::Leaving(post);
+                    // The reply to a command comes at its end, which may be far away.
+                    let limit = input.core.settings.abort_limit;
+                    let until = post.has_late_reply().then(|| input.now.checked_add(limit));
+                    *next = Phase::Leaving { post, until: until.flatten() };
                 }
                 None => input.abort(),
             },
-            Phase::Leaving(post) => *next = Phase::Leaving(post),
+            leaving @ Phase::Leaving { .. } => *next = leaving,
             Phase::Waiting(_) | Phase::Posted(_) | Phase::Over => {}
         });
     }

@@ -63,6 +63,8 @@ pub(super) struct Snapshot {
     /// Messages from the turn's own on, in order; fewer when the server cannot list them, and none
     /// when the turn's own is not there.
     pub(super) messages: Vec<MessageWithParts>,
+    /// The server can list the messages of the session.
+    pub(super) is_listed: bool,
     /// Sessions of subagents, and of theirs.
     pub(super) children: Vec<ChildSnapshot>,
     /// Permission requests of any session of the directory.
@@ -133,6 +135,7 @@ impl Look {
                 status: SessionStatus::Idle,
                 earlier: Vec::new(),
                 messages: Vec::new(),
+                is_listed: true,
                 children: Vec::new(),
                 permissions: Vec::new(),
                 questions: Vec::new(),
@@ -248,11 +251,14 @@ impl Look {
     }
 
     /// Goes on where the messages of the session cannot be listed.
-    fn without_list(&self, fault: &CallFault) -> Result<Option<Step>, LookFault> {
+    fn without_list(&mut self, fault: &CallFault) -> Result<Option<Step>, LookFault> {
         match fault.api().map(|error| &error.kind) {
             Some(ApiErrorKind::NotFound { .. }) => Err(LookFault::SessionGone),
             // OpenCode 1.18.33 cannot list the messages of sessions with structured output.
-            Some(_) => Ok(Some(Step::Session)),
+            Some(_) => {
+                self.found.is_listed = false;
+                Ok(Some(Step::Session))
+            }
             None => Err(LookFault::Failed),
         }
     }

@@ -146,6 +146,14 @@ impl PostCall {
         }
     }
 
+    /// Returns whether the server replies when the work on the prompt has ended.
+    pub(super) fn has_late_reply(&self) -> bool {
+        match self {
+            Self::PromptAsync(_) => false,
+            Self::Command(_) | Self::Init(_) | Self::SendMessage(_) | Self::Shell(_) => true,
+        }
+    }
+
     pub(super) fn handle_reply(self, reply: ApiReply) -> PostReply {
         let replied = match &self {
             Self::Command(operation) => read_reply(operation, reply).map(drop),

@@ -18,6 +18,7 @@ use super::record::{Place, Record};
 use super::settings::TurnSettings;
 use crate::ask::{PermissionKind, QuestionKind};
 use crate::call::ApiReply;
+use crate::error::ErrorName;
 use crate::guard::{Repetition, RepetitionGuard};
 use crate::hub::Interruption;
 use crate::server_event::{ServerEvent, SessionStatus};
@@ -85,6 +86,8 @@ enum StreamState {
 pub(super) struct Faults {
     /// Errors that the session reported since its prompt is known.
     pub(super) errors: Vec<AgentError>,
+    /// Number of errors that another call of the model followed.
+    pub(super) recovered: usize,
     /// Guards against endless repetition, one for each session.
     guards: BTreeMap<SessionId, RepetitionGuard>,
 }
@@ -107,6 +110,15 @@ pub(super) struct Pulse {
 impl Pulse {
     pub(super) fn is_idle(&self) -> bool {
         self.status == Some(SessionStatus::Idle)
+    }
+}
+
+impl Faults {
+    /// Returns the errors, without the overflows after which OpenCode went on.
+    pub(super) fn unrecovered(&self) -> Vec<AgentError> {
+        let (recovered, last) = self.errors.split_at(self.recovered);
+        let others = recovered.iter().filter(|error| error.name != ErrorName::CONTEXT_OVERFLOW);
+        others.chain(last).cloned().collect()
     }
 }
 

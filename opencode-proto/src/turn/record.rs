@@ -14,6 +14,8 @@ pub(super) struct Record {
     pub(super) children: Vec<Transcript>,
     places: BTreeMap<SessionId, usize>,
     pub(super) held: HeldEvents,
+    /// The server can list the messages of the session, as far as is known.
+    pub(super) is_listed: bool,
     /// Events were missed since the prompt was posted.
     has_gaps: bool,
 }
@@ -33,6 +35,7 @@ impl Record {
             children: Vec::new(),
             places: BTreeMap::new(),
             held: HeldEvents::default(),
+            is_listed: true,
             has_gaps: false,
         }
     }

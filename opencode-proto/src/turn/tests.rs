@@ -1,6 +1,7 @@
 //! Whole turns in virtual time. The recordings are played in `tests/turns.rs`; here is what they do
 //! not have.
 
+mod compaction;
 mod dropped;
 mod ends;
 mod looks;

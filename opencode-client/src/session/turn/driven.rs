@@ -10,6 +10,7 @@ use opencode_proto::{Session, Turn, TurnAction};
 
 use crate::http::Calls;
 use crate::runtime::Runtime;
+use crate::runtime::wait::is_due;
 use crate::server::sessions::SessionState;
 
 /// Everything of a turn that goes on when its stream is dropped. It keeps no server alive.
@@ -72,17 +73,25 @@ impl DrivenTurn {
 
     /// Drives a turn that was abandoned until nothing of it is left at the server.
     async fn wind_up(mut self) {
+        let mut timer = None;
         poll_fn(|cx| {
             self.poll_session(cx);
             loop {
                 // Without an application, nothing but calls matters.
-                while !matches!(self.poll_action(), TurnAction::Wait(_)) {}
+                let wake = loop {
+                    if let TurnAction::Wait(wake) = self.poll_action() {
+                        break wake;
+                    }
+                };
                 if self.turn.is_over() {
                     return Poll::Ready(());
                 }
-                if !self.poll_replies(cx) {
+                let has_replies = self.poll_replies(cx);
+                let is_due = is_due(&*self.runtime, &mut timer, wake, cx);
+                if !has_replies && !is_due {
                     return Poll::Pending;
                 }
+                self.input(Turn::handle_timeout);
             }
         })
         .await;

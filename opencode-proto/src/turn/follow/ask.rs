@@ -105,8 +105,9 @@ impl PostedTurn {
             // The event precedes the answer that asks; or an answer to an earlier prompt asks, and
             // holds up the turn's own prompt, which is queued behind it.
             (Belongs::No | Belongs::Unknown, Some(_)) => chain.is_seen(),
-            // A look may find asks older than the turn.
-            (Belongs::No | Belongs::Unknown, None) => false,
+            // A look may find asks older than the turn. Without a list of messages there is no telling.
+            (Belongs::Unknown, None) => !self.record.is_listed,
+            (Belongs::No, None) => false,
         }
     }
 }

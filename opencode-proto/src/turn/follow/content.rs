@@ -30,8 +30,9 @@ impl PostedTurn {
             let answers = self.record.chain.answer_count();
             let belongs = self.record.chain.message(info);
             if self.record.chain.answer_count() > answers {
-                // The agent went on after the refusal.
+                // The agent went on after the refusal, or the error.
                 self.refused = None;
+                self.faults.recovered = self.faults.errors.len();
             }
             if !was_seen && self.record.chain.is_seen() {
                 // Earlier looks say nothing about the prompt.

@@ -48,6 +48,7 @@ impl PostedTurn {
     /// does not end the turn.)
     pub(super) fn forget_earlier_errors(&mut self, input: &mut TurnInput<'_>) {
         self.faults.errors.clear();
+        self.faults.recovered = 0;
         input.shared.forget_late_errors();
     }
 

@@ -360,3 +360,33 @@ fn an_interruption_is_told_once() {
     });
     assert_eq!(told.count(), 2);
 }
+
+/// The first abort of a turn is on its way when the turn needs a second one.
+#[test]
+fn a_second_abort_of_a_turn_follows_the_first() {
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.does(Turn::cancel);
+    stage.accept();
+    assert_eq!(stage.did, ["post", "abort"], "aborts go one after another");
+    stage.aborted();
+    assert_eq!(stage.did, ["post", "abort", "abort"]);
+    stage.wait(TurnSettings::default().abort_limit);
+    stage.aborted();
+    assert!(stage.turn.is_over() && stage.session.may_post());
+}
+
+/// The reply to a command line comes at its end, if the connection lives that long.
+#[test]
+fn a_dropped_command_line_is_aborted_before_its_end() {
+    let settings = TurnSettings::default();
+    let limit = settings.abort_limit;
+    let mut stage = Stage::sent(ShellRequest::new("build", "sleep 9"), settings);
+    abandon(&mut stage);
+    stage.wait(limit / 2);
+    assert_eq!(stage.did, ["post"]);
+    stage.wait(limit / 2);
+    assert_eq!(stage.did, ["post", "abort"]);
+    assert!(!stage.turn.is_over() && !stage.session.may_post());
+    stage.aborted();
+    assert!(stage.turn.is_over() && stage.session.may_post());
+}

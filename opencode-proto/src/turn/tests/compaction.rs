@@ -1,0 +1,111 @@
+//! Compactions that end early, and sessions whose messages cannot be listed.
+
+use super::*;
+
+/// The server compacts the session after an answer, or after an input that was too long.
+fn compacting(automatic: &str) -> Stage {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.tell("session.error", OVERFLOW);
+    stage.answer(r#","time":{"completed":1}"#);
+    stage.tell("message.updated", r#""info":{"id":"m3","role":"user"}"#);
+    let part = r#""id":"p3","messageID":"m3","type":"compaction""#;
+    stage.tell("message.part.updated", &format!(r#""part":{{{part},"auto":{automatic}}}"#));
+    stage
+}
+
+fn summarised(stage: &mut Stage) {
+    let summary = r#""id":"m4","role":"assistant","parentID":"m3","summary":true"#;
+    stage.tell("message.updated", &format!(r#""info":{{{summary}{DONE}}}"#));
+}
+
+/// Ends the work of the server: a look finds nothing going on.
+fn end(mut stage: Stage) -> TurnOutcome {
+    stage.tell("session.status", IDLE);
+    for _ in 0..30 {
+        stage.wait(SECOND);
+        stage.find(&idle());
+    }
+    stage.outcome.expect("the turn ends")
+}
+
+#[test]
+fn a_summary_is_no_answer() {
+    // The server stops before the summary, or after it.
+    assert!(matches!(end(compacting("true")).end, TurnEnd::Torn));
+    let mut stage = compacting("true");
+    summarised(&mut stage);
+    let outcome = end(stage);
+    assert!(matches!(outcome.end, TurnEnd::Torn), "{:?}", outcome.end);
+    // OpenCode recovered from the overflow.
+    assert_eq!(outcome.errors().len(), 1);
+}
+
+#[test]
+fn the_answer_after_a_summary_completes_the_turn() {
+    let mut stage = compacting("true");
+    summarised(&mut stage);
+    stage.tell("message.updated", r#""info":{"id":"m5","role":"user"}"#);
+    let text = r#""id":"p5","messageID":"m5","type":"text","text":"Go."#;
+    stage.tell("message.part.updated", &format!(r#""part":{{{text}"}}"#));
+    let answer = r#""id":"m6","role":"assistant","parentID":"m5""#;
+    stage.tell("message.updated", &format!(r#""info":{{{answer}{DONE}}}"#));
+    stage.tell("session.status", IDLE);
+    assert_eq!(stage.end(), Some("completed"));
+}
+
+#[test]
+fn an_error_after_the_summary_ends_the_turn() {
+    let mut stage = compacting("true");
+    summarised(&mut stage);
+    let refused = r#""error":{"name":"APIError","data":{"message":"no"}}"#;
+    stage.tell("session.error", refused);
+    let outcome = end(stage);
+    let error = outcome.end.agent_error().expect("the error that nothing followed");
+    assert_eq!(error.message, "no");
+}
+
+/// A server that cannot list the messages of the session, and knows one of them.
+fn unlisted(stage: &mut Stage, info: &str, permissions: Vec<String>) {
+    let mut server = busy().with("s", [message("m3", info)]);
+    server.permissions = permissions;
+    let broken = || {
+        let body = r#"{"name":"BadRequest","data":{"message":"no list"}}"#.into();
+        let reply = http::Response::builder().status(400);
+        Ok(reply.header("content-type", "application/json").body(body).unwrap())
+    };
+    while let Some(call) = stage.look_call() {
+        let is_list = call.request.uri().path() == "/session/s/message";
+        let reply = if is_list { broken() } else { server.reply(&call) };
+        stage.does(|turn, session, now| turn.handle_reply(call.id, reply, session, now));
+    }
+}
+
+const CALLS: &str = r#","finish":"tool-calls","time":{"completed":1}"#;
+
+#[test]
+fn one_message_says_nothing_about_the_order_of_all() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer(CALLS);
+    let second = r#""id":"m3","role":"assistant","parentID":"m1""#;
+    stage.tell("message.updated", &format!(r#""info":{{{second}}}"#));
+    stage.wait(TurnSettings::default().look_interval);
+    unlisted(&mut stage, &format!("{{{second}}}"), Vec::new());
+    stage.tell("message.updated", &format!(r#""info":{{{second}{DONE}}}"#));
+    stage.tell("session.status", IDLE);
+    assert_eq!(stage.end(), Some("completed"));
+    let outcome = stage.outcome.unwrap();
+    let order: Vec<_> = outcome.answers().map(|answer| answer.id.as_str()).collect();
+    assert_eq!(order, ["m2", "m3"]);
+}
+
+#[test]
+fn an_ask_of_a_message_that_cannot_be_listed_is_answered() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.gap();
+    stage.wait(Duration::ZERO);
+    let tool = r#""tool":{"messageID":"m3","callID":"c"}"#;
+    let ask =
+        format!(r#"{{"sessionID":"s","id":"per_1","permission":"bash","patterns":[],{tool}}}"#);
+    unlisted(&mut stage, r#"{"id":"m3","role":"assistant","parentID":"m1"}"#, vec![ask]);
+    assert_eq!(stage.asked.len(), 1);
+}
