@@ -34,7 +34,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opencode_client::Server;
 
-use crate::world::{Inhabitant, Random, Weather, World, WorldServer};
+use crate::world::{Activity, Inhabitant, Random, Weather, World, WorldServer};
 use batch_user::BatchUser;
 use check::Ledger;
 use plan::{Batching, Outages, Plan};
@@ -62,8 +62,8 @@ pub struct SeedResult {
 /// When the client breaks a promise, with the trace before it.
 pub fn play(seed: u64) -> Result<SeedResult, Box<FailedSeed>> {
     let mut random = Random::new(seed);
-    let plan = Plan::any(&mut random);
-    let world = World::new(random.bits(), plan.weather);
+    let plan = Plan::any(seed, &mut random);
+    let world = World::new(random.bits(), plan.weather).with_activity(plan.activity);
     let lived = catch_unwind(AssertUnwindSafe(|| {
         let mut counts = live(&world, &plan);
         world.check_end();
@@ -181,6 +181,10 @@ fn live(world: &World, plan: &Plan) -> BTreeMap<String, u64> {
         }
     });
     world.settle();
+    if plan.activity != Activity::NONE {
+        // Work for other clients and plugins goes on for a while.
+        world.settle_servers();
+    }
     for model in world.servers() {
         check::server(&model, &ledger);
         if plan.weather == Weather::CALM && model.is_running() {

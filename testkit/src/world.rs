@@ -25,6 +25,7 @@
 //!
 //! A scenario that finds a broken promise panics; [`World::trace`] lists the events before it.
 
+mod activity;
 mod core;
 mod inhabitant;
 mod link;
@@ -56,12 +57,13 @@ use self::core::{Core, Owner, lock};
 use network::Network;
 use process::Processes;
 
+pub use activity::Activity;
 pub use inhabitant::Inhabitant;
 pub use process::RunTruth;
 pub use random::Random;
 pub use runtime::WorldRuntime;
-pub use script::{AgentScript, AgentStep, AgentTool, AskKind};
-pub use server::{AnswerTruth, AskReply, AskTruth, PromptEnd, PromptTruth, WorldServer};
+pub use script::{AgentAttempt, AgentScript, AgentStep, AgentTool, AskKind, OutputPlan};
+pub use server::{AnswerTruth, AskReply, AskTruth, PromptEnd, PromptTruth, RivalAct, WorldServer};
 pub use weather::Weather;
 
 /// An imagined machine with servers, processes and a network: see the [module](self).
@@ -104,6 +106,13 @@ impl World {
         };
         let directory = directory.expect("a directory for a world");
         Self { seed, shared: Arc::new(shared), directory }
+    }
+
+    /// Sets the activity of all servers, which do nothing but answer prompts otherwise.
+    #[must_use]
+    pub fn with_activity(self, activity: Activity) -> Self {
+        self.shared.core.set_activity(activity);
+        self
     }
 
     /// Seed that this world was made from.
@@ -182,7 +191,13 @@ impl World {
 
     fn step(&self) {
         let core = &self.shared.core;
-        assert!(core.step(), "deadlock: a task waits and no further event is due");
+        let tasks = || core.count_tasks(|owner| owner == Owner::Client);
+        assert!(
+            core.step(),
+            "deadlock: no further event is due, the client has {} tasks, {} connections",
+            tasks(),
+            core.counts.connections.load(Ordering::Relaxed)
+        );
         let steps = core.counts.steps.load(Ordering::Relaxed);
         assert!(steps < STEPS_MAX, "endless loop: {steps} steps");
         assert!(core.now() < TIME_MAX, "endless wait: two days have passed");
@@ -205,6 +220,16 @@ impl World {
         }
         // Time for the peers to notice closed connections.
         self.run(core.sleep(Duration::from_secs(5)));
+    }
+
+    /// Runs the world until no server works on a prompt, at most for an hour.
+    pub fn settle_servers(&self) {
+        let core = &self.shared.core;
+        let limit = core.now() + core.jumped() + Duration::from_secs(3_600);
+        let is_busy = || self.servers().iter().any(|server| server.busy() > 0);
+        while is_busy() && core.now() < limit + core.jumped() {
+            self.run(core.sleep(Duration::from_secs(1)));
+        }
     }
 
     /// Checks that the client has left nothing in the world (no task, timer, connection, process or

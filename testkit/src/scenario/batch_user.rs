@@ -118,6 +118,8 @@ impl BatchUser {
             "agent_error" => assert_eq!(posted[0].2.end, PromptEnd::Failed, "{prompt}"),
             "rejected" => assert_eq!(posted[0].2.end, PromptEnd::Rejected, "{prompt}"),
             "aborted" | "cancelled" => assert!(is_cancelled, "{prompt}: {end} without a cancel"),
+            // The provider asked for a longer pause than the job had time.
+            "timed_out" if posted.first().is_some_and(|(.., truth)| truth.retries > 0) => {}
             _ => assert!(!is_calm, "{prompt}: {end} in calm weather"),
         }
     }

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use opencode_client::event::{Deadline, StreamedText};
+use opencode_client::turn::Origin;
 use opencode_client::{TurnEnd, TurnError, TurnEvent, TurnEventKind, TurnOutcome};
 
-use super::plan::{Answering, Logging, Reading, TurnPlan};
+use super::plan::{Answering, Logging, PostPlan, Reading, TurnPlan};
 use crate::world::{AskReply, Inhabitant, PromptEnd, PromptTruth, Weather, WorldServer};
 
 /// Decisions and counts that all users of a world record.
@@ -48,6 +49,10 @@ pub(super) struct StreamRecord {
     once: BTreeSet<String>,
     pub(super) asked: u64,
     gaps: u32,
+    /// Announcements of a next attempt at a model call of the turn's own session.
+    retries: u64,
+    /// Compactions of the turn's own session.
+    compactions: u64,
 }
 
 impl StreamRecord {
@@ -63,6 +68,14 @@ impl StreamRecord {
             TurnEventKind::StepFinished(step) => Some(format!("step {:?}", step.key.part)),
             TurnEventKind::ConnectionLost(_) => {
                 self.gaps += 1;
+                None
+            }
+            TurnEventKind::Retrying { .. } if event.origin == Origin::Session => {
+                self.retries += 1;
+                None
+            }
+            TurnEventKind::Compacted if event.origin == Origin::Session => {
+                self.compactions += 1;
                 None
             }
             _ => None,
@@ -84,6 +97,7 @@ pub(super) struct CheckedTurn<'a> {
     /// Port of the server that ran the turn.
     pub(super) port: u16,
     pub(super) weather: Weather,
+    pub(super) session: &'a str,
     pub(super) text: &'a str,
     pub(super) plan: &'a TurnPlan,
     pub(super) record: Option<StreamRecord>,
@@ -119,7 +133,7 @@ impl CheckedTurn<'_> {
         let truth = self.truth(outcome);
         match &outcome.end {
             TurnEnd::Completed => self.check_answer(outcome, truth.as_ref()),
-            end => self.check_failure(end, truth.as_ref(), is_calm),
+            end => self.check_failure(end, outcome.gaps, truth.as_ref(), is_calm),
         }
         // A turn that was read from snapshots after a gap had no event to log.
         let is_logged = self.plan.log == Logging::Full && outcome.gaps == 0;
@@ -135,6 +149,21 @@ impl CheckedTurn<'_> {
     /// Record of the prompt at the last server that listened on this port.
     fn truth(&self, outcome: &TurnOutcome) -> Option<PromptTruth> {
         self.model()?.prompt(outcome.message.as_str())
+    }
+
+    fn is_deleted(&self) -> bool {
+        self.model().is_some_and(|model| model.is_deleted(self.session))
+    }
+
+    /// Returns whether another client or a plugin may prompt the session.
+    fn has_others(&self) -> bool {
+        let activity = self.world.activity();
+        activity.rivals > 0 || activity.plugin_prompts > 0
+    }
+
+    /// Returns whether the server can list the messages of the session.
+    fn is_listable(&self) -> bool {
+        self.model().is_none_or(|model| model.is_listable(self.text))
     }
 
     fn model(&self) -> Option<WorldServer> {
@@ -153,6 +182,15 @@ impl CheckedTurn<'_> {
             PromptEnd::Completed,
             "{text}: completed, but not according to the server"
         );
+        if self.plan.post == PostPlan::Structured {
+            let structured = outcome.structured().map(|output| output.as_str().to_owned());
+            let expected = truth.structured.map(|number| format!("{{\"x\":{number}}}"));
+            assert_eq!(structured, expected, "{text}: structured output");
+        }
+        if !self.is_listable() && outcome.gaps > 0 {
+            // OpenCode cannot list the messages of the session, so what a gap swallowed is lost.
+            return;
+        }
         let answer = self.model().unwrap().answer(outcome.message.as_str());
         assert_eq!(outcome.full_text(), answer.full_text, "{text}: all text");
         assert_eq!(outcome.text(), answer.text, "{text}: text");
@@ -167,10 +205,14 @@ impl CheckedTurn<'_> {
         if let Some(record) = &self.record {
             assert_eq!(record.text.to_str(), answer.full_text, "{text}: text by events");
             assert_eq!(record.gaps, outcome.gaps, "{text}: gaps");
+            if outcome.gaps == 0 && self.is_alone {
+                assert_eq!(record.retries, truth.retries, "{text}: retries");
+                assert_eq!(record.compactions, truth.compactions, "{text}: compactions");
+            }
         }
     }
 
-    fn check_failure(&self, end: &TurnEnd, truth: Option<&PromptTruth>, is_calm: bool) {
+    fn check_failure(&self, end: &TurnEnd, gaps: u32, truth: Option<&PromptTruth>, is_calm: bool) {
         let text = self.text;
         let known = truth.map(|truth| truth.end);
         let is_explained = match end {
@@ -182,6 +224,7 @@ impl CheckedTurn<'_> {
                 // Between two steps no event says that the turn was aborted.
                 matches!(known, Some(PromptEnd::Torn | PromptEnd::Aborted))
                     || !self.is_alone && known != Some(PromptEnd::Completed)
+                    || !self.is_listable() && gaps > 0
             }
             // The reply to the post was lost.
             TurnEnd::NotPosted { .. } => !is_calm,
@@ -190,6 +233,9 @@ impl CheckedTurn<'_> {
                 self.plan.overall.is_some_and(|overall| self.elapsed >= overall)
             }
             TurnEnd::TimedOut(Deadline::FirstEvent) => !is_calm,
+            TurnEnd::SessionDeleted | TurnEnd::Refused(_) if self.is_deleted() => true,
+            // The session was busy with a prompt of another client.
+            TurnEnd::Refused(_) => self.plan.post == PostPlan::Shell && self.has_others(),
             // Only a server that waits for an answer, or a clock that jumps, is silent for so long.
             TurnEnd::TimedOut(_) => self.jumped >= QUARTER || self.is_behind_another(),
             _ => false,

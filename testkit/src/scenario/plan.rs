@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use crate::world::{Random, Weather};
+use crate::world::{Activity, Random, Weather};
+
+/// The first seed whose servers do more than answer prompts.
+pub(super) const FIRST_ACTIVE_SEED: u64 = 3_000_000;
 
 /// Users and servers of a world.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) weather: Weather,
+    pub(super) activity: Activity,
     /// Running servers to attach to, each with its outages.
     pub(super) attached: Vec<Outages>,
     /// Number of servers that are started.
@@ -62,12 +66,22 @@ pub(super) enum Outages {
 /// Course of one turn on the side of the client.
 #[derive(Clone, Debug)]
 pub(super) struct TurnPlan {
+    pub(super) post: PostPlan,
     pub(super) asks: Answering,
     pub(super) reading: Reading,
     /// Cancel or drop of the turn, and its time.
     pub(super) interference: Option<(Interference, Duration)>,
     pub(super) overall: Option<Duration>,
     pub(super) log: Logging,
+}
+
+/// Request that begins a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PostPlan {
+    Prompt,
+    Shell,
+    /// A prompt with a schema for the answer.
+    Structured,
 }
 
 /// Way in which asks are replied to.
@@ -108,8 +122,13 @@ pub(super) enum Logging {
 }
 
 impl Plan {
-    pub(super) fn any(random: &mut Random) -> Self {
+    pub(super) fn any(seed: u64, random: &mut Random) -> Self {
         let weather = Weather::any(random);
+        // Seeds below have the worlds in which they failed once.
+        let mut activity = match seed < FIRST_ACTIVE_SEED {
+            true => Activity::NONE,
+            false => Activity::any(&mut Random::new(seed.rotate_left(32))),
+        };
         let is_calm = weather == Weather::CALM;
         let size = if random.happens(250) { Size::Large } else { Size::Small };
         let attached = match size {
@@ -132,7 +151,23 @@ impl Plan {
             1 => Batching::Started,
             _ => Batching::None,
         };
-        Self { weather, attached, served, runs, batch, size }
+        if batch == Batching::Given {
+            // A rival that disposes the directory would abort jobs.
+            activity.rivals = 0;
+        }
+        Self { weather, activity, attached, served, runs, batch, size }
+    }
+}
+
+impl PostPlan {
+    pub(super) fn any(random: &mut Random, activity: &Activity) -> Self {
+        if random.happens(activity.shells) {
+            Self::Shell
+        } else if random.happens(activity.structured) {
+            Self::Structured
+        } else {
+            Self::Prompt
+        }
     }
 }
 
@@ -175,6 +210,6 @@ impl TurnPlan {
             _ => Logging::Off,
         };
         let overall = random.happens(150).then(|| random.milliseconds(20, 100_000));
-        Self { asks, reading, interference, overall, log }
+        Self { post: PostPlan::Prompt, asks, reading, interference, overall, log }
     }
 }

@@ -1,16 +1,19 @@
 //! A user of one session.
 
+use std::future::Future;
 use std::panic;
 use std::time::Duration;
 
+use opencode_client::event::RawJson;
 use opencode_client::log::EventLogConfig;
+use opencode_client::turn::{OutputFormat, ShellRequest};
 use opencode_client::{
-    Ask, Deadlines, PermissionReply, QuestionReply, Session, TurnRequest, TurnStream,
+    Ask, Deadlines, PermissionReply, Prompt, QuestionReply, Session, TurnRequest, TurnStream,
 };
 
 use super::check::{CheckedTurn, Ledger, StreamRecord};
-use super::plan::{Answering, Interference, Logging, Reading, Size, TurnPlan};
-use crate::world::{AskReply, Inhabitant, Weather};
+use super::plan::{Answering, Interference, Logging, PostPlan, Reading, Size, TurnPlan};
+use crate::world::{AskReply, Inhabitant, RivalAct, Weather};
 
 /// Limit on the duration of a turn, far above any real one.
 const TURN_LIMIT: Duration = Duration::from_secs(4 * 60 * 60);
@@ -30,9 +33,12 @@ pub(super) struct SessionUser {
 impl SessionUser {
     /// Runs some turns, one after the other, now and then two at once.
     pub(super) async fn run(self) {
+        let rates = self.world.activity();
+        let rival = self.world.random(|random| random.happens(rates.rivals));
+        let rival = rival.then(|| self.world.spawn(self.rival()));
         let turns = self.world.random(|random| random.range(1, self.size.turns_max()));
         for number in 0..turns {
-            let (plan, beside) = self.world.random(|random| {
+            let (mut plan, beside) = self.world.random(|random| {
                 let beside = random
                     .happens(150)
                     .then(|| (TurnPlan::any(random), random.milliseconds(0, 3_000)));
@@ -40,6 +46,8 @@ impl SessionUser {
             });
             let text = format!("{} turn {number}", self.name);
             let Some((other, delay)) = beside else {
+                let activity = self.world.activity();
+                plan.post = self.world.random(|random| PostPlan::any(random, &activity));
                 self.turn(&text, &plan, true).await;
                 continue;
             };
@@ -50,6 +58,36 @@ impl SessionUser {
             });
             self.turn(&text, &plan, false).await;
             second.await;
+        }
+        if let Some(rival) = rival {
+            rival.await;
+        }
+    }
+
+    /// Uses the session as another client.
+    fn rival(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (world, port, name) = (self.world.clone(), self.port, self.name.clone());
+        let session = self.session.id().to_string();
+        async move {
+            for number in 0..world.random(|random| random.range(1, 3)) {
+                let (time, act) = world.random(|random| {
+                    let time = match random.below(3) {
+                        0 => random.milliseconds(0, 60_000),
+                        _ => random.milliseconds(0, 3_000),
+                    };
+                    let act = match random.below(20) {
+                        0 => RivalAct::Delete,
+                        1..=3 => RivalAct::Dispose,
+                        4..=7 => RivalAct::Abort,
+                        _ => RivalAct::Prompt(format!("{name} rival {number}")),
+                    };
+                    (time, act)
+                });
+                world.sleep(time).await;
+                if let Some(model) = world.server_at(port) {
+                    model.rival(&session, &act);
+                }
+            }
         }
     }
 
@@ -72,6 +110,7 @@ impl SessionUser {
             world,
             port: self.port,
             weather: self.weather,
+            session: self.session.id().as_str(),
             text,
             plan,
             record,
@@ -169,7 +208,16 @@ impl SessionUser {
     }
 
     fn request(&self, text: &str, plan: &TurnPlan) -> TurnRequest {
-        let request = TurnRequest::new(text);
+        let request = match plan.post {
+            PostPlan::Prompt => TurnRequest::new(text),
+            PostPlan::Shell => TurnRequest::new(ShellRequest::new("build", text)),
+            PostPlan::Structured => {
+                let schema = r#"{"type":"object","properties":{"x":{"type":"integer"}}}"#;
+                let schema = RawJson::parse(schema).expect("a schema");
+                let prompt = Prompt::from(text).with_format(OutputFormat::json_schema(schema));
+                TurnRequest::new(prompt)
+            }
+        };
         let request = match plan.asks {
             Answering::NoHandler => request,
             Answering::ByReader => request.with_asks_in_stream(),

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use super::activity::Activity;
 use super::random::Random;
 use super::trace::Trace;
 use super::weather::Weather;
@@ -44,6 +45,7 @@ pub(super) struct Core {
     client_skew_ms: i64,
     trace: Mutex<Trace>,
     weather: Mutex<Weather>,
+    activity: Mutex<Activity>,
     /// Number of occurrences, by kind.
     occurrences: Mutex<BTreeMap<&'static str, u64>>,
     pub(super) counts: Counts,
@@ -118,6 +120,7 @@ impl Core {
             client_skew_ms: skew_ms - CLIENT_SKEW_MAX_MS.cast_signed(),
             trace: Mutex::default(),
             weather: Mutex::new(weather),
+            activity: Mutex::default(),
             occurrences: Mutex::default(),
             counts: Counts::default(),
         }
@@ -129,6 +132,14 @@ impl Core {
 
     pub(super) fn set_weather(&self, weather: Weather) {
         *lock(&self.weather) = weather;
+    }
+
+    pub(super) fn activity(&self) -> Activity {
+        *lock(&self.activity)
+    }
+
+    pub(super) fn set_activity(&self, activity: Activity) {
+        *lock(&self.activity) = activity;
     }
 
     pub(super) fn random<T>(&self, draw: impl FnOnce(&mut Random) -> T) -> T {

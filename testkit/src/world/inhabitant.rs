@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::core::{Owner, lock};
-use super::{Random, RunTruth, Weather, WorldServer, WorldState};
+use super::{Activity, Random, RunTruth, Weather, WorldServer, WorldState};
 
 /// Handle of a world for the tasks of a scenario. Clones share the world.
 #[derive(Clone, Debug)]
@@ -89,6 +89,12 @@ impl Inhabitant {
     #[must_use]
     pub fn weather(&self) -> Weather {
         self.shared.core.weather()
+    }
+
+    /// Activity of the servers.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        self.shared.core.activity()
     }
 
     /// Adds a line to the trace.

@@ -3,6 +3,7 @@
 mod exchange;
 mod http;
 mod play;
+mod rival;
 mod routes;
 mod store;
 
@@ -20,6 +21,7 @@ use super::link::ServerEnd;
 use super::script::AgentScript;
 use store::{LiveState, ServerStore};
 
+pub use rival::RivalAct;
 pub use store::{AskReply, AskTruth, PromptEnd, PromptTruth};
 
 const VERSION: &str = "1.18.33";
@@ -161,6 +163,16 @@ impl WorldServer {
         store.prompts.iter().map(|(id, prompt)| (id.clone(), prompt.clone())).collect()
     }
 
+    /// Returns whether the server can list the messages of the session that this prompt was posted
+    /// to: OpenCode cannot, once a prompt asked for structured output.
+    #[must_use]
+    pub fn is_listable(&self, text: &str) -> bool {
+        let store = lock(&self.inner.store);
+        let prompt = store.prompts.values().find(|prompt| prompt.text == text);
+        let session = prompt.and_then(|prompt| store.sessions.get(&prompt.session));
+        session.is_none_or(|session| !session.has_structured)
+    }
+
     /// Records of all asks.
     #[must_use]
     pub fn asks(&self) -> Vec<AskTruth> {
@@ -197,8 +209,11 @@ impl WorldServer {
                 continue;
             }
             let mut text = String::new();
+            let is_summary = message.info["summary"] == true;
             for part in &message.parts {
+                let id = part["id"].as_str().unwrap_or_default();
                 match part["type"].as_str().unwrap_or_default() {
+                    "text" if is_summary || message.void.contains(id) => {}
                     "text" => text.push_str(part["text"].as_str().unwrap_or_default()),
                     "tool" => truth.tools.push((
                         part["callID"].as_str().unwrap_or_default().to_owned(),

@@ -24,11 +24,12 @@ use testkit::world::{AgentScript, Weather, World};
 /// - a look from before a gap was taken for one from after the gap (22445, 29672);
 /// - a prompt arrived between two requests of a look (103727);
 /// - an abort was lost, and an ask of the aborted turn held the next prompt up (301542);
-/// - a prompt was posted before the abort that followed a dropped turn (2016098, 2017571).
+/// - a prompt was posted before the abort that followed a dropped turn (2016098, 2017571);
+/// - the second abort of a turn was never sent, and held all later prompts back (2025752, 2072019).
 const FAILED: &[u64] = &[
     106, 415, 726, 1683, 2101, 3171, 5749, 9554, 10_117, 10_152, 10_235, 10_288, 11_297, 11_735,
     13_028, 13_333, 22_445, 29_672, 32_306, 44_043, 54_467, 74_215, 78_626, 103_727, 143_545,
-    301_542, 2_016_098, 2_017_571,
+    301_542, 2_016_098, 2_017_571, 2_025_752, 2_072_019,
 ];
 
 /// Number of seeds that every test run plays.

@@ -19,6 +19,8 @@ pub(super) struct RouteReply {
     pub(super) body: String,
     /// Runs that have to end before the reply is sent.
     pub(super) after: Vec<Arc<Mutex<SessionRun>>>,
+    /// Session and prompt whose answer is the body, when the runs have ended.
+    pub(super) answer: Option<(String, String)>,
 }
 
 impl RouteReply {
@@ -28,7 +30,13 @@ impl RouteReply {
 
     pub(super) fn of(status: u16, body: &Value) -> Self {
         let kind = Some("application/json");
-        Self { status, kind, headers: Vec::new(), body: body.to_string(), after: Vec::new() }
+        let (headers, body) = (Vec::new(), body.to_string());
+        Self { status, kind, headers, body, after: Vec::new(), answer: None }
+    }
+
+    pub(super) fn bad_request() -> Self {
+        let data = json!({ "message": "Invalid response", "kind": "Body" });
+        Self::of(400, &json!({ "name": "BadRequest", "data": data }))
     }
 
     pub(super) fn not_found(object: &str) -> Self {

@@ -40,9 +40,13 @@ pub(super) async fn serve(server: Arc<ServerInner>, mut end: ServerEnd) {
         if is_first {
             core.sleep(delay).await;
         }
-        let RouteReply { status, kind, headers, body, after } = routes::handle(&server, &request);
+        let reply = routes::handle(&server, &request);
+        let RouteReply { status, kind, headers, mut body, after, answer } = reply;
         for run in after {
             play::wait_until_over(run).await;
+        }
+        if let Some((session, prompt)) = answer {
+            body = routes::answer_to(&server, &session, &prompt).unwrap_or_default();
         }
         if !is_first {
             core.sleep(delay).await;
@@ -95,7 +99,8 @@ async fn stream(server: &Arc<ServerInner>, end: &mut ServerEnd, request: &Routed
         let mut store = lock(&server.store);
         let Some(live) = &mut store.live else { return };
         let queue = [connected.into()].into();
-        live.streams.insert(number, Subscriber { directory, queue, waker: None });
+        let subscriber = Subscriber { directory, queue, waker: None, is_closing: false };
+        live.streams.insert(number, subscriber);
     }
     let _closed = SubscriptionGuard { server: Arc::clone(server), number };
     let mut heartbeat = pin!(core.sleep(HEARTBEAT));
@@ -108,6 +113,9 @@ async fn stream(server: &Arc<ServerInner>, end: &mut ServerEnd, request: &Routed
             };
             if let Some(event) = stream.queue.pop_front() {
                 return Poll::Ready(Some(event));
+            }
+            if stream.is_closing {
+                return Poll::Ready(None);
             }
             stream.waker = Some(cx.waker().clone());
             drop(store);
@@ -123,7 +131,11 @@ async fn stream(server: &Arc<ServerInner>, end: &mut ServerEnd, request: &Routed
                 Poll::Ready(Ok(false) | Err(_)) => Poll::Ready(None),
             }
         });
-        let Some(event) = event.await else { return };
+        let Some(event) = event.await else {
+            // The end of a chunked body.
+            drop(end.write("0\r\n\r\n").await);
+            return;
+        };
         let chunk = format!("{:x}\r\ndata: {event}\n\n\r\n", event.len() + 8);
         if end.write(chunk).await.is_err() {
             return;

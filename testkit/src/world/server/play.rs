@@ -1,8 +1,12 @@
 //! The work on prompts, with the events of the real server in their order.
 
+mod compact;
 mod early_end;
 mod publish;
+mod retry;
+mod shell;
 mod step;
+mod structured;
 mod tool;
 
 use std::future::poll_fn;
@@ -14,10 +18,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::ServerInner;
 use super::store::{PromptEnd, PromptTruth, SessionRun, StoredMessage};
+use super::{ServerInner, rival};
 use crate::world::core::{BoxFuture, lock};
-use crate::world::script::AgentScript;
+use crate::world::script::{AgentScript, AgentStep, OutputPlan};
+use compact::CompactionCause;
+
+pub(super) use shell::shell;
 
 /// Accepts a prompt.
 pub(super) fn prompt(server: &Arc<ServerInner>, session: &str, body: &Value) {
@@ -39,7 +46,11 @@ pub(super) fn prompt(server: &Arc<ServerInner>, session: &str, body: &Value) {
     }
     let core = &server.shared().core;
     core.trace(format_args!("server {} accepts {message}: {text:?}", server.port));
-    store_prompt(server, session, &message, &text);
+    let format = match body["format"]["type"].as_str() {
+        Some("json_schema") => body["format"].clone(),
+        _ => Value::Null,
+    };
+    store_prompt(server, session, &message, &text, &format);
     if body["noReply"] == true {
         end_prompts(server, &[message], PromptEnd::Completed);
         return;
@@ -128,15 +139,20 @@ fn user_info(server: &ServerInner, session: &str, message: &str) -> Value {
         "model": { "providerID": "scripted", "modelID": "m1" } })
 }
 
-fn store_prompt(server: &ServerInner, session: &str, message: &str, text: &str) {
-    let info = user_info(server, session, message);
+fn store_prompt(server: &ServerInner, session: &str, message: &str, text: &str, format: &Value) {
+    let mut info = user_info(server, session, message);
+    if !format.is_null() {
+        info["format"] = format.clone();
+    }
     let part = json!({ "id": server.id("prt"), "messageID": message, "sessionID": session,
         "type": "text", "text": text });
     {
         let mut store = lock(&server.store);
         let Some(session) = store.sessions.get_mut(session) else { return };
-        let parts = vec![part.clone()];
-        session.messages.push(StoredMessage { id: message.to_owned(), info: info.clone(), parts });
+        session.has_structured |= !format.is_null();
+        let mut stored = StoredMessage::new(message, info.clone());
+        stored.parts.push(part.clone());
+        session.messages.push(stored);
     }
     server.publish(session, "message.updated", json!({ "info": info }));
     server.publish(
@@ -155,8 +171,12 @@ type PlayResult<T> = Result<T, Aborted>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StepEnd {
     Failed,
+    /// The input exceeded the context of the model.
+    Overflowed,
     Rejected,
     Stop,
+    /// The answer is the structured output, or lacks it.
+    Structured(OutputPlan),
     Tools,
 }
 
@@ -174,6 +194,8 @@ struct TurnPlayer {
     message: Option<Value>,
     text: Option<Value>,
     tool: Option<Value>,
+    /// Tool calls in whose arguments the provider broke off.
+    void_tools: Vec<Value>,
     is_retrying: bool,
 }
 
@@ -186,6 +208,7 @@ impl TurnPlayer {
             message: None,
             text: None,
             tool: None,
+            void_tools: Vec::new(),
             is_retrying: false,
         }
     }
@@ -199,8 +222,10 @@ impl TurnPlayer {
                 self.status(json!({ "type": "busy" }));
                 self.idle();
                 self.publish_final_updates();
+                self.plugin_prompt();
             }
-            Ok(StepEnd::Rejected) => {
+            Ok(StepEnd::Overflowed) => unreachable!("the session was compacted"),
+            Ok(StepEnd::Rejected | StepEnd::Structured(_)) => {
                 self.end_run();
                 self.idle();
                 self.publish_final_updates();
@@ -211,6 +236,26 @@ impl TurnPlayer {
         let mut run = lock(&self.run);
         run.is_over = true;
         mem::take(&mut run.wakers).into_iter().for_each(Waker::wake);
+    }
+
+    /// Has a plugin prompt the session a moment later, now and then.
+    fn plugin_prompt(&self) {
+        let rate = self.server.shared().core.activity().plugin_prompts;
+        let is_root = lock(&self.server.store).root(&self.session) == self.session;
+        if !is_root || !self.happens(rate) {
+            return;
+        }
+        self.count("plugin: prompt");
+        let (server, session) = (Arc::clone(&self.server), self.session.clone());
+        let time = server.shared().core.random(|random| match random.below(3) {
+            0 => random.milliseconds(0, 5_000),
+            _ => random.milliseconds(0, 30),
+        });
+        self.server.spawn(Box::pin(async move {
+            server.sleep(time).await;
+            let text = format!("plugin {}", server.id("prompt"));
+            rival::prompt(&server, &session, &text);
+        }));
     }
 
     /// Boxed form of [`Self::play`], because subagents start subagents.
@@ -232,12 +277,38 @@ impl TurnPlayer {
             }
             let Some(step) = script.steps.get(number).cloned() else { return Ok(StepEnd::Tools) };
             number += 1;
-            let end = self.step(&prompt, step, is_first).await?;
+            let fills_context = step.fills_context;
+            let mut end = self.step(&prompt, step, is_first).await?;
             is_first = false;
+            let cause = match end {
+                StepEnd::Overflowed => Some(CompactionCause::Overflow),
+                StepEnd::Stop | StepEnd::Tools if fills_context => Some(CompactionCause::Full),
+                StepEnd::Failed
+                | StepEnd::Rejected
+                | StepEnd::Stop
+                | StepEnd::Structured(_)
+                | StepEnd::Tools => None,
+            };
+            if let Some(cause) = cause {
+                if let Some(inserted) = self.compact(cause).await? {
+                    prompt = inserted;
+                    if end == StepEnd::Overflowed {
+                        // The same call again, with the summary as input.
+                        number -= 1;
+                        script.steps[number].overflows = false;
+                    } else if number == script.steps.len() {
+                        script.steps.push(AgentStep::text(["Nothing is left to do."]));
+                    }
+                    continue;
+                }
+                end = StepEnd::Failed;
+            }
             let end_of_prompts = match end {
-                StepEnd::Stop => PromptEnd::Completed,
+                StepEnd::Stop | StepEnd::Structured(OutputPlan::Number(_)) => PromptEnd::Completed,
                 StepEnd::Rejected => PromptEnd::Rejected,
-                StepEnd::Failed => PromptEnd::Failed,
+                StepEnd::Failed
+                | StepEnd::Overflowed
+                | StepEnd::Structured(OutputPlan::Missing) => PromptEnd::Failed,
                 StepEnd::Tools => continue,
             };
             // Prompts that arrived in the meantime are next.
@@ -254,15 +325,23 @@ impl TurnPlayer {
     }
 
     fn script(&self, prompt: &str) -> AgentScript {
-        let (text, script) = {
-            let store = lock(&self.server.store);
+        let (text, script, is_structured) = {
+            let mut store = lock(&self.server.store);
             let text =
                 store.prompts.get(prompt).map(|prompt| prompt.text.clone()).unwrap_or_default();
             let script = store.scripts.get(&text).cloned();
-            (text, script)
+            let session = store.sessions.get_mut(&self.session);
+            let message = session.and_then(|session| session.message(prompt));
+            let is_structured = message.is_some_and(|message| !message.info["format"].is_null());
+            (text, script, is_structured)
         };
         script.unwrap_or_else(|| {
-            self.server.shared().core.random(|random| AgentScript::any(random, &text))
+            let core = &self.server.shared().core;
+            let activity = core.activity();
+            core.random(|random| {
+                let script = AgentScript::any(random, &activity, &text);
+                if is_structured { script.with_output(OutputPlan::any(random)) } else { script }
+            })
         })
     }
 

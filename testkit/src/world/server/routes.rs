@@ -53,12 +53,14 @@ pub(super) fn handle(server: &Arc<ServerInner>, request: &RoutedRequest) -> Rout
         }
         ("DELETE", ["session", id]) => delete(server, id),
         ("POST", ["session", id, "prompt_async"]) => prompt(server, id, &request.body),
+        ("POST", ["session", id, "shell"]) => shell(server, id, &request.body),
         ("POST", ["session", id, "abort"]) => {
             RouteReply { after: play::abort(server, id), ..RouteReply::json(&json!(true)) }
         }
         ("GET", ["session", id, "message"]) => messages(server, head, id),
         ("GET", ["session", id, "message", message]) => {
             with_session(server, id, |session| match session.message(message) {
+                Some(message) if !message.info["format"].is_null() => RouteReply::bad_request(),
                 Some(message) => RouteReply::json(&message.to_json()),
                 None => RouteReply::not_found("Message"),
             })
@@ -100,7 +102,7 @@ fn with_session(
 }
 
 /// Deletes a session after the sessions of the subagents. Work in them is not stopped.
-fn delete(server: &ServerInner, id: &str) -> RouteReply {
+pub(super) fn delete(server: &ServerInner, id: &str) -> RouteReply {
     let found = with_session(server, id, |_| RouteReply::json(&json!(true)));
     if found.status != 200 {
         return found;
@@ -128,6 +130,7 @@ fn create(server: &ServerInner, request: &RoutedRequest) -> RouteReply {
         title,
         created: now,
         messages: Vec::new(),
+        has_structured: false,
     };
     let info = session.info(now);
     lock(&server.store).sessions.insert(id.clone(), session);
@@ -158,10 +161,37 @@ fn prompt(server: &Arc<ServerInner>, session: &str, body: &Value) -> RouteReply 
     RouteReply { kind: None, body: String::new(), ..RouteReply::of(204, &Value::Null) }
 }
 
+/// Runs a command line, and replies with the message when the command line has ended.
+fn shell(server: &Arc<ServerInner>, session: &str, body: &Value) -> RouteReply {
+    let found = with_session(server, session, |_| RouteReply::json(&json!(true)));
+    if found.status != 200 {
+        return found;
+    }
+    match play::shell(server, session, body) {
+        Some(shell) => {
+            let prompt = body["messageID"].as_str().unwrap_or_default().to_owned();
+            let answer = Some((session.to_owned(), prompt));
+            RouteReply { after: vec![shell], answer, ..found }
+        }
+        None => RouteReply::of(409, &json!({ "_tag": "SessionBusyError", "message": session })),
+    }
+}
+
+/// Answer to a prompt, as JSON.
+pub(super) fn answer_to(server: &ServerInner, session: &str, prompt: &str) -> Option<String> {
+    let store = lock(&server.store);
+    let messages = &store.sessions.get(session)?.messages;
+    let answer = messages.iter().find(|message| message.info["parentID"] == prompt)?;
+    Some(answer.to_json().to_string())
+}
+
 fn messages(server: &ServerInner, head: &Head, id: &str) -> RouteReply {
     let limit = query(head, "limit").and_then(|limit| limit.parse().ok()).unwrap_or(usize::MAX);
     let before = query(head, "before").map(str::to_owned);
     with_session(server, id, |session| {
+        if session.has_structured {
+            return RouteReply::bad_request();
+        }
         let end = match &before {
             Some(before) => session.messages.iter().position(|message| message.id == *before),
             None => None,

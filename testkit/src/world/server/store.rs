@@ -64,13 +64,16 @@ pub(super) struct SessionRun {
     pub(super) wakers: Vec<Waker>,
     /// Ids of the prompts without a complete answer.
     pub(super) open: Vec<String>,
-    /// Id of the last prompt.
+    /// Id of the last message of the user's.
     pub(super) latest: String,
+    /// Messages that OpenCode inserted for a compaction, each with the last prompt before it.
+    pub(super) inserted: BTreeMap<String, String>,
 }
 
 impl SessionRun {
-    /// Number of unanswered prompts up to and including this one.
-    pub(super) fn up_to(&self, prompt: &str) -> usize {
+    /// Number of unanswered prompts up to and including this message of the user's.
+    pub(super) fn up_to(&self, message: &str) -> usize {
+        let prompt = self.inserted.get(message).map_or(message, String::as_str);
         self.open.iter().position(|open| open == prompt).map_or(0, |place| place + 1)
     }
 }
@@ -80,6 +83,8 @@ pub(super) struct Subscriber {
     pub(super) directory: String,
     pub(super) queue: VecDeque<Arc<str>>,
     pub(super) waker: Option<Waker>,
+    /// Set when the stream ends after the queue.
+    pub(super) is_closing: bool,
 }
 
 pub(super) struct StoredSession {
@@ -89,12 +94,16 @@ pub(super) struct StoredSession {
     pub(super) title: String,
     pub(super) created: u64,
     pub(super) messages: Vec<StoredMessage>,
+    /// Set when a prompt asked for structured output. OpenCode cannot list such messages.
+    pub(super) has_structured: bool,
 }
 
 pub(super) struct StoredMessage {
     pub(super) id: String,
     pub(super) info: Value,
     pub(super) parts: Vec<Value>,
+    /// Ids of the parts of attempts that the provider broke off.
+    pub(super) void: BTreeSet<String>,
 }
 
 /// A reply to an ask, as the server accepted it.
@@ -123,6 +132,10 @@ pub struct PromptTruth {
     pub end: PromptEnd,
     /// Number of failed attempts that were repeated.
     pub retries: u64,
+    /// Number of summaries that replaced the conversation.
+    pub compactions: u64,
+    /// Structured output of the answer.
+    pub structured: Option<u64>,
 }
 
 /// End of the work on a prompt.
@@ -179,6 +192,10 @@ impl StoredSession {
 }
 
 impl StoredMessage {
+    pub(super) fn new(id: &str, info: Value) -> Self {
+        Self { id: id.to_owned(), info, parts: Vec::new(), void: BTreeSet::new() }
+    }
+
     pub(super) fn to_json(&self) -> Value {
         json!({ "info": self.info, "parts": self.parts })
     }

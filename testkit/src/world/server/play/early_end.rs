@@ -32,6 +32,7 @@ impl TurnPlayer {
     pub(super) async fn finish_abort(&mut self) {
         self.count("agent: aborted");
         if mem::take(&mut self.is_retrying) {
+            self.end_void_tools();
             let completed = self.server.now_ms();
             self.change_answer(|info| info["time"]["completed"] = json!(completed));
             return self.idle();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{TurnPlayer, publish_idle};
 use crate::world::core::lock;
-use crate::world::server::store::{SessionStatus, StoredMessage};
+use crate::world::server::store::{PromptTruth, SessionRun, SessionStatus, StoredMessage};
 
 impl TurnPlayer {
     pub(super) fn publish(&self, kind: &str, properties: Value) {
@@ -72,7 +72,31 @@ impl TurnPlayer {
         self.publish("message.updated", json!({ "info": info }));
     }
 
+    /// Changes the records of the prompts that the last message of the model's answers.
+    pub(super) fn count_for_prompts(&self, change: impl Fn(&mut PromptTruth)) {
+        let mut store = lock(&self.server.store);
+        let run = lock(&self.run);
+        for open in &run.open[..self.answered(&run)] {
+            if let Some(truth) = store.prompts.get_mut(open) {
+                change(truth);
+            }
+        }
+    }
+
+    /// Number of open prompts that the last message of the model's answers.
+    fn answered(&self, run: &SessionRun) -> usize {
+        let message = self.message.as_ref();
+        let parent = message.and_then(|message| message["parentID"].as_str());
+        parent.map_or(run.open.len(), |parent| run.up_to(parent))
+    }
+
     pub(super) fn begin_answer(&mut self, id: &str, info: Value) {
+        self.store_answer(id, &info);
+        self.publish("message.updated", json!({ "info": info }));
+    }
+
+    /// Stores a new answer, without an event.
+    pub(super) fn store_answer(&mut self, id: &str, info: &Value) {
         {
             let mut store = lock(&self.server.store);
             let run = lock(&self.run);
@@ -84,13 +108,10 @@ impl TurnPlayer {
             }
             drop(run);
             if let Some(session) = store.sessions.get_mut(&self.session) {
-                let message =
-                    StoredMessage { id: id.to_owned(), info: info.clone(), parts: Vec::new() };
-                session.messages.push(message);
+                session.messages.push(StoredMessage::new(id, info.clone()));
             }
         }
         self.message = Some(info.clone());
-        self.publish("message.updated", json!({ "info": info }));
     }
 
     pub(super) fn change_answer(&mut self, change: impl FnOnce(&mut Value)) {

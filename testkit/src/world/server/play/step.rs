@@ -1,15 +1,13 @@
 //! One call of the model.
 
-use std::time::Duration;
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{PlayResult, StepEnd, ToolEnd, TurnPlayer};
 use crate::world::script::AgentStep;
 use crate::world::server::tokens;
 
-const COST: f64 = 0.25;
-const SNAPSHOT: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+pub(super) const COST: f64 = 0.25;
+pub(super) const SNAPSHOT: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
 impl TurnPlayer {
     pub(super) async fn step(
@@ -22,13 +20,7 @@ impl TurnPlayer {
         self.pause(self.event_delay()).await?;
         let id = self.server.id("msg");
         let has_tools = !step.tools.is_empty();
-        let info = json!({
-            "id": id, "parentID": prompt, "role": "assistant", "mode": "build", "agent": "build",
-            "path": { "cwd": self.server.directory, "root": self.server.directory }, "cost": 0,
-            "tokens": tokens(false), "modelID": "m1", "providerID": "scripted",
-            "time": { "created": self.server.now_ms() }, "sessionID": self.session,
-        });
-        self.begin_answer(&id, info);
+        self.begin_answer(&id, self.answer_info(&id, prompt));
         let is_late = self.happens(500);
         if is_first && !is_late {
             self.publish_session_updates(prompt);
@@ -38,21 +30,15 @@ impl TurnPlayer {
             self.publish_session_updates(prompt);
         }
         self.pause(step.delay).await?;
-        for attempt in 1..=step.retries {
-            self.is_retrying = true;
-            self.count("agent: retry");
-            let next = self.server.now_ms() + 2_000;
-            let retry = json!({ "type": "retry", "attempt": attempt, "message": "slow down",
-                "next": next });
-            self.status(retry);
-            self.pause(Duration::from_secs(2)).await?;
-            self.status(json!({ "type": "busy" }));
-        }
-        self.is_retrying = false;
+        self.retry(&id, &step).await?;
         if let Some(message) = &step.fails {
             self.count("agent: refused by the provider");
             self.fail_run(message).await;
             return Ok(StepEnd::Failed);
+        }
+        if step.overflows {
+            self.overflow();
+            return Ok(StepEnd::Overflowed);
         }
         self.set_part(&id, "step-start", json!({ "snapshot": SNAPSHOT }));
         self.stream_part(&id, "reasoning", &step.reasoning).await?;
@@ -69,6 +55,9 @@ impl TurnPlayer {
             }
         }
         self.finish_text();
+        if let Some(output) = step.structured {
+            return self.end_structured(&id, output).await;
+        }
         let reason = if has_tools { "tool-calls" } else { "stop" };
         self.set_part(
             &id,
@@ -83,9 +72,19 @@ impl TurnPlayer {
             info["cost"] = json!(COST);
             info["tokens"] = tokens(true);
         });
+        self.end_void_tools();
         self.change_answer(|info| info["time"]["completed"] = json!(completed));
         self.message = None;
         Ok(end)
+    }
+
+    pub(super) fn answer_info(&self, id: &str, parent: &str) -> Value {
+        json!({
+            "id": id, "parentID": parent, "role": "assistant", "mode": "build", "agent": "build",
+            "path": { "cwd": self.server.directory, "root": self.server.directory }, "cost": 0,
+            "tokens": tokens(false), "modelID": "m1", "providerID": "scripted",
+            "time": { "created": self.server.now_ms() }, "sessionID": self.session,
+        })
     }
 
     /// Streams a part piece by piece. [`Self::finish_text`] completes the part.

@@ -115,6 +115,7 @@ impl TurnPlayer {
                 title: "sub (@general subagent)".to_owned(),
                 created: now,
                 messages: Vec::new(),
+                has_structured: false,
             };
             let info = session.info(now);
             store.sessions.insert(child.clone(), session);
@@ -131,7 +132,7 @@ impl TurnPlayer {
         };
         self.server.publish(&child, "session.created", json!({ "info": info }));
         self.change_tool(part, running.clone());
-        store_prompt(&self.server, &child, &message, "do");
+        store_prompt(&self.server, &child, &message, "do", &Value::Null);
         let mut state = running;
         state["metadata"] = json!({ "parentSessionId": self.session, "sessionId": child });
         self.change_tool(part, state);

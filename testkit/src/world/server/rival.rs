@@ -1,0 +1,107 @@
+//! Acts of other clients, and of plugins.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::store::Subscriber;
+use super::{ServerInner, WorldServer, play, routes};
+use crate::world::core::lock;
+use crate::world::script::AgentScript;
+
+/// An act of another client on a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RivalAct {
+    /// Aborts the work in the session.
+    Abort,
+    /// Deletes the session.
+    Delete,
+    /// Disposes the instance of the session's directory: all work there is aborted, and the event
+    /// streams of the directory are closed.
+    Dispose,
+    /// Posts a prompt with this text, which the agent answers without a tool.
+    Prompt(String),
+}
+
+impl WorldServer {
+    /// Does what another client asks the server for. Returns `false` when the server is not
+    /// running.
+    pub fn rival(&self, session: &str, act: &RivalAct) -> bool {
+        if !self.is_running() {
+            return false;
+        }
+        let shared = self.inner.shared();
+        shared.core.trace(format_args!("server {}: a rival in {session}: {act:?}", self.port()));
+        match act {
+            RivalAct::Abort => {
+                shared.core.count("rival: abort");
+                drop(play::abort(&self.inner, session));
+            }
+            RivalAct::Delete => {
+                shared.core.count("rival: delete");
+                drop(routes::delete(&self.inner, session));
+            }
+            RivalAct::Dispose => {
+                shared.core.count("rival: dispose");
+                dispose(&self.inner, session);
+            }
+            RivalAct::Prompt(text) => {
+                shared.core.count("rival: prompt");
+                prompt(&self.inner, session, text);
+            }
+        }
+        true
+    }
+
+    /// Returns whether the session was deleted.
+    #[must_use]
+    pub fn is_deleted(&self, session: &str) -> bool {
+        lock(&self.inner.store).deleted.contains(session)
+    }
+}
+
+/// Posts a prompt that no turn of the client knows.
+pub(super) fn prompt(server: &Arc<ServerInner>, session: &str, text: &str) {
+    let message = server.id("msg");
+    {
+        let mut store = lock(&server.store);
+        if store.deleted.contains(session) {
+            return;
+        }
+        store.scripts.insert(text.to_owned(), AgentScript::text(["Answer to ", text, "."]));
+    }
+    let parts = json!([{ "type": "text", "text": text }]);
+    play::prompt(server, session, &json!({ "messageID": message, "parts": parts }));
+}
+
+fn dispose(server: &Arc<ServerInner>, session: &str) {
+    let (directory, sessions) = {
+        let store = lock(&server.store);
+        let Some(directory) = store.sessions.get(session).map(|known| known.directory.clone())
+        else {
+            return;
+        };
+        let is_there = |id: &&String| store.sessions[*id].directory == directory;
+        let runs = store.live.iter().flat_map(|live| live.runs.keys());
+        let sessions: Vec<String> = runs.filter(is_there).cloned().collect();
+        (directory, sessions)
+    };
+    for session in &sessions {
+        drop(play::abort(server, session));
+    }
+    let event = json!({ "id": "evt_0", "type": "server.instance.disposed",
+        "properties": { "directory": directory } });
+    close_streams(server, &directory, &event);
+}
+
+/// Publishes a last event to the subscribers of the directory, and closes their streams.
+fn close_streams(server: &ServerInner, directory: &str, event: &Value) {
+    let mut store = lock(&server.store);
+    let Some(live) = &mut store.live else { return };
+    let is_there = |stream: &&mut Subscriber| stream.directory == directory;
+    for stream in live.streams.values_mut().filter(is_there) {
+        stream.queue.push_back(event.to_string().into());
+        stream.is_closing = true;
+        stream.waker.take().into_iter().for_each(std::task::Waker::wake);
+    }
+}
