@@ -1,13 +1,13 @@
 //! Drives [OpenCode](https://opencode.ai) from any async runtime.
 //!
 //! This crate knows processes, files and HTTP, and no async runtime. A program uses the adapter of
-//! its runtime, for example `opencode-tokio`, which re-exports everything in this crate.
+//! the runtime, for example `opencode-tokio`, which re-exports everything in this crate.
 //!
 //! # From this page to a working program
 //!
 //! 1. [`OpenCode`] is the handle: one per program, from `opencode_tokio::opencode()`.
 //! 2. [`OpenCode::run`] sends one prompt and returns a [`RunReport`]; [`OpenCode::stream`] yields
-//!    its events.
+//!    the events.
 //! 3. [`OpenCode::serve`] starts a [`Server`] for conversations: [`Server::create_session`], then
 //!    [`Session::send`].
 //!
@@ -39,6 +39,9 @@
 //! | [`log`] | event logs in files |
 //! | [`process`] | finding, starting and ending the program |
 //! | [`runtime`] | the trait that an adapter implements |
+//!
+//! Types of other crates show in some signatures. The crates are re-exported in the versions that
+//! fit: [`bytes`], [`serde_json`], [`api::http`] and [`runtime::hyper`].
 //!
 //! # Log lines
 //!
@@ -106,6 +109,9 @@ pub use turn::{
 };
 
 pub use opencode_proto::{AgentError, ApiError, Deadlines};
+
+// Crates whose types show in signatures.
+pub use opencode_proto::{bytes, serde_json};
 pub use runtime::cancel::CancelHandle;
 pub use runtime::text::TextStream;
 

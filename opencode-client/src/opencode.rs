@@ -62,7 +62,7 @@ impl OpenCode {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the process and all processes of its tools, and removes the private
+    /// Dropping the future ends the process and all processes of tools, and removes the private
     /// files, before the drop returns. On a shared server, the turn is aborted in the background.
     pub async fn run(&self, request: impl Into<RunRequest>) -> Result<RunReport, RunError> {
         self.stream(request).outcome().await

@@ -20,7 +20,7 @@ pub use error::PolicyError;
 
 pub use opencode_proto::policy::{PolicyReason, PolicySettings, PolicyVerdict, Unruled};
 
-/// Rules, directories and limits of a session and its subagents. A policy decides each of their
+/// Rules, directories and limits of a session and all subagents. A policy decides each of their
 /// permission requests in place of the server's rules. Commands that it allows run as the same user
 /// as the server, and can read the server's password from the environment of the server's process
 /// (`/proc/PID/environ`), and with the password reply to permission requests themselves. So allow
@@ -59,10 +59,10 @@ pub use opencode_proto::policy::{PolicyReason, PolicySettings, PolicyVerdict, Un
 /// 3. The rules decide: the last matching rule wins, with OpenCode's wildcards.
 /// 4. Requests without a rule, and those with the action `ask`, go to
 ///    [the confirm function](Self::with_confirm), or are refused without one. A confirmation with
-///    `Always` allows the same from then on in this session and its subagents. (OpenCode would
+///    `Always` allows the same from then on in this session and all subagents. (OpenCode would
 ///    allow the same in all sessions of the directory, so the server gets `once`.)
 ///
-/// Handlers of the session and its turns ([`on_permission`](crate::Session::on_permission)) get no
+/// Handlers of the session and of turns ([`on_permission`](crate::Session::on_permission)) get no
 /// permission requests any more.
 ///
 /// # Prevented
@@ -71,50 +71,50 @@ pub use opencode_proto::policy::{PolicyReason, PolicySettings, PolicyVerdict, Un
 ///   `grep`, `list` and `lsp`, also through links and `..`, and reads of files that the prompt of a
 ///   subagent mentions (`@file`), which OpenCode reads without asking. Paths are looked up on this
 ///   machine: the server has to see the same files.
-/// - Within the directories, writes to files that programs run or follow without being asked to, when
-///   the project is used next. [The settings](opencode_proto::policy#guarded-files) list them: files
-///   of git, of agents (`AGENTS.md`, `.opencode`), of direnv, editors, package managers and
-///   continuous integration. [`unguard`](Self::unguard) allows a name, and so does a directory of the
-///   policy that is one of them.
+/// - Within the directories, writes to files that programs run or follow without being asked to,
+///   when the project is used next. [The settings](opencode_proto::policy#guarded-files) list them:
+///   files of git, of agents (`AGENTS.md`, `.opencode`), of direnv, editors, package managers and
+///   continuous integration. [`unguard`](Self::unguard) allows a name, and so does a directory of
+///   the policy that is one of them.
 /// - Subagents with more rights than the session, a subagent that resumes a session other than a
-///   child of the one that asks (`task_id`), and a confirmation with `Always` that holds for another
-///   session.
+///   child of the one that asks (`task_id`), and a confirmation with `Always` that holds for
+///   another session.
 /// - Tools of the project and of plugins, which ask for no permission, unless a rule names them.
 ///
 /// # Not prevented
 ///
-/// - **Effects of commands.** A command can do anything that its user can. So a policy with
-///   directories refuses `bash` unless a rule names `bash` or `*`. A rule for some commands
-///   (`git *`) is a filter, not a wall: it allows lines of these commands with literal words, joined
-///   by `;`, `&&`, `||` or `|`. Lines that expand, substitute, redirect, assign, or do more than
+/// - **Effects of commands.** A command can do anything that the user can. So a policy with
+///   directories refuses `bash` unless a rule names `bash` or `*`. A rule for some commands (`git
+///   *`) is a filter, not a wall: it allows lines of these commands with literal words, joined by
+///   `;`, `&&`, `||` or `|`. Lines that expand, substitute, redirect, assign, or do more than
 ///   OpenCode shows have to be confirmed. But `git`, `cargo` and most other programs can run
 ///   anything.
-/// - **Command lines on a server without a gate.** OpenCode asks for the commands that its parser
-///   finds in a line, and finds none in `{touch,x}` or `[[ 'a[$(touch x)]' -eq 0 ]]`. So the shell of a
-///   server with the [configuration](Self::server_config) of a policy that allows some commands is a
-///   [gate](opencode_config::CommandGate), which runs only lines that the policy allowed. Commands of
-///   sessions without a policy do not run on such a server, and commands do not inherit the
-///   credentials of the server. Other servers are refused for such a policy, unless the policy
-///   [accepts](Self::with_unasked_commands) that a model can run any command.
+/// - **Command lines on a server without a gate.** OpenCode asks for the commands that the parser
+///   finds in a line, and finds none in `{touch,x}` or `[[ 'a[$(touch x)]' -eq 0 ]]`. So the shell
+///   of a server with the [configuration](Self::server_config) of a policy that allows some
+///   commands is a [gate](opencode_config::CommandGate), which runs only lines that the policy
+///   allowed. Commands of sessions without a policy do not run on such a server, and commands do
+///   not inherit the credentials of the server. Other servers are refused for such a policy, unless
+///   the policy [accepts](Self::with_unasked_commands) that a model can run any command.
 /// - **Code that runs by name:** scripts of `package.json`, `Makefile`, `build.rs`, tests, and
 ///   everything else that a person or a command starts. They are files like all others.
 /// - **Changes in between.** A path is looked up when the request comes, and used later. A process
 ///   that can make links in between (a command, another program) can get out. Hard links cannot be
-///   recognized. `edit` looks for its text in a file before it asks, which reveals that much of a
+///   recognized. `edit` looks for the text in a file before asking, which reveals that much of a
 ///   file behind a link. Calls of one message that have the same id cannot be told apart; all but
 ///   one are refused, and the arguments of none of them count once the server lists both.
-/// - **Code of the project.** OpenCode runs plugins, MCP servers, formatters and language servers of
-///   the project's configuration when it starts, or when a file is written. Start servers for
-///   untrusted projects with
-///   [`ProjectConfig::Ignore`](opencode_config::ProjectConfig::Ignore). Tools of MCP servers and of
-///   the project are not confined once they are allowed. (A tool of an MCP server is asked for as
-///   `SERVER_TOOL`, a resource as `read` of `mcp:SERVER:URI`, which is not a file.)
-/// - **Requests of the application itself:** files and subtasks of its prompts, commands (whose
-///   templates can run programs), [command lines](crate::turn::ShellRequest), and every other
-///   call of the API. The same holds for what OpenCode reads on its own: configuration, instructions
-///   (`AGENTS.md`), skills.
+/// - **Code of the project.** OpenCode runs plugins, MCP servers, formatters and language servers
+///   of the project's configuration when it starts, or when a file is written. Start servers for
+///   untrusted projects with [`ProjectConfig::Ignore`](opencode_config::ProjectConfig::Ignore).
+///   Tools of MCP servers and of the project are not confined once they are allowed. (A tool of an
+///   MCP server is asked for as `SERVER_TOOL`, a resource as `read` of `mcp:SERVER:URI`, which is
+///   not a file.)
+/// - **Requests of the application itself:** files and subtasks of prompts, commands (whose
+///   templates can run programs), [command lines](crate::turn::ShellRequest), and every other call
+///   of the API. The same holds for files that OpenCode reads by itself: configuration,
+///   instructions (`AGENTS.md`), skills.
 /// - **Network traffic** of `webfetch`, `websearch` and MCP tools, where the rules allow them.
-/// - **Uses without a request.** A server asks by its own rules, which
+/// - **Uses without a request.** A server asks by the rules of the server, which
 ///   [`Session::with_policy`](crate::Session::with_policy) reads once; the call fails where they
 ///   would allow a use unasked. Later changes of the rules are not noticed.
 #[derive(Clone, Default)]
@@ -136,7 +136,8 @@ impl Policy {
     /// Replaces the rules. Keys are OpenCode's: see [`Permissions`].
     ///
     /// Paths in patterns are relative to the root of the repository (to `/` outside a repository),
-    /// and are compared as text, before any link is followed. Name directories to confine a session.
+    /// and are compared as text, before any link is followed. Name directories to confine a
+    /// session.
     #[must_use]
     pub fn with_rules(self, rules: Permissions) -> Self {
         self.map(|settings| settings.with_rules(rules))
@@ -208,7 +209,7 @@ impl Policy {
         self.map(PolicySettings::with_unasked_commands)
     }
 
-    /// Refuses tool calls after the first `tool_calls_max` calls of the session and its subagents
+    /// Refuses tool calls after the first `tool_calls_max` calls of the session and all subagents
     /// together, over all turns.
     ///
     /// Refused calls count. Calls that the server makes without a permission request do not: tools
@@ -244,7 +245,7 @@ impl Policy {
         Self { confirm: Some(Arc::new(move |ask| Box::pin(confirm(ask)))), ..policy }
     }
 
-    /// Calls `observer` with each decision and its reason.
+    /// Calls `observer` with each decision and the reason.
     #[must_use]
     pub fn on_verdict(self, observer: impl Fn(&PolicyVerdict) + Send + Sync + 'static) -> Self {
         Self { observer: Some(Arc::new(observer)), ..self }

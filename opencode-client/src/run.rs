@@ -1,11 +1,11 @@
 //! Runs: one prompt by `opencode run`, over a process or over a server.
 //!
-//! [`OpenCode::stream`](crate::OpenCode::stream) takes a [`RunRequest`] and yields the events of the
-//! run; [`OpenCode::run`](crate::OpenCode::run) waits for the end. Both locate the program, lay out
-//! the run's private directory, start `opencode run --format json` with the prompt on standard
+//! [`OpenCode::stream`](crate::OpenCode::stream) takes a [`RunRequest`] and yields the events of
+//! the run; [`OpenCode::run`](crate::OpenCode::run) waits for the end. Both locate the program, lay
+//! out the run's private directory, start `opencode run --format json` with the prompt on standard
 //! input, and drive [`opencode_proto::Run`], which makes every decision. At the end the processes
-//! and files of the run are gone, and the [`RunReport`] holds everything gathered, also when the run
-//! failed ([`RunError::report`]).
+//! and files of the run are gone, and the [`RunReport`] holds everything gathered, also when the
+//! run failed ([`RunError::report`]).
 //!
 //! # Over a server
 //!
@@ -39,12 +39,12 @@
 //! - A turn that is aborted, by a deadline for example, ends with the text written until then and
 //!   with an error that gives the reason. A process that is ended prints neither.
 //! - For an unknown model, a server names the model; a process reports a failure without a cause.
-//! - Some ends exist over a server only ([`RunEnd::ServerLost`], [`RunEnd::Aborted`]); a resumed run
-//!   may belong to another directory.
-//! - Permission requests are refused unless [`Approval::Auto`](crate::config::Approval::Auto) grants
-//!   them; a new session never asks questions, and other questions are dismissed. The agent is
-//!   looked up before the prompt is sent ([`AgentFallback`]).
-//! - Settings that a server gets at its start cannot be changed on a shared server: environment,
+//! - Some ends exist over a server only ([`RunEnd::ServerLost`], [`RunEnd::Aborted`]); a resumed
+//!   run may belong to another directory.
+//! - Permission requests are refused unless [`Approval::Auto`](crate::config::Approval::Auto)
+//!   grants them; a new session never asks questions, and other questions are dismissed. The agent
+//!   is looked up before the prompt is sent ([`AgentFallback`]).
+//! - Settings that a server gets at the start cannot be changed on a shared server: environment,
 //!   isolation, MCP servers, permissions and the like ([`RunError::Setting`]). Extra flags are not
 //!   supported over any server ([`RunError::Flag`]).
 //! - [`RunSettings::linger_limit`] and [`RunSettings::line_size_max`] apply to processes only.
@@ -85,8 +85,9 @@ use served::ServerRun;
 /// Events of one run, in order of arrival.
 ///
 /// The stream ends with the run, and [`outcome`](Self::outcome) returns the result. The run makes
-/// progress only while the stream is polled: a process waits for a program that does not read, and a
-/// server works on, with its events kept for later. Awaiting the stream itself waits for the result.
+/// progress only while the stream is polled: a process waits for a program that does not read, and
+/// a server works on, with events kept for later. Awaiting the stream itself waits for the
+/// result.
 ///
 /// ```no_run
 /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::RunError> {
@@ -98,11 +99,11 @@ use served::ServerRun;
 ///
 /// # Cancel safety
 ///
-/// Waiting for the next event can be cancelled without loss. Dropping the stream ends the process, or
-/// the server that was started for the run, with everything that tools started, and removes the private
-/// files, before the drop returns. The drop blocks the thread for some milliseconds; to avoid that, call
-/// [`cancel`](Self::cancel) and wait for the outcome. On a shared server, the turn is aborted in the
-/// background.
+/// Waiting for the next event can be cancelled without loss. Dropping the stream ends the process,
+/// or the server that was started for the run, with everything that tools started, and removes the
+/// private files, before the drop returns. The drop blocks the thread for some milliseconds; to
+/// avoid that, call [`cancel`](Self::cancel) and wait for the outcome. On a shared server, the turn
+/// is aborted in the background.
 #[must_use = "a run does nothing unless it is polled"]
 pub struct RunStream {
     request: Arc<RunRequest>,
@@ -176,8 +177,8 @@ impl RunStream {
         TextStream::new(self, cancel)
     }
 
-    /// Ends the run. The stream goes on until the run has ended, as [`RunEnd::Cancelled`] unless the
-    /// run ended by itself before. A run that waits for its turn to start is not started.
+    /// Ends the run. The stream goes on until the run has ended, as [`RunEnd::Cancelled`] unless
+    /// the run ended by itself before. A run that waits in the queue of starts is not started.
     pub fn cancel(&mut self) {
         match &mut self.driver {
             RunDriver::Process(run) => run.cancel(),

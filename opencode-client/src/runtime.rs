@@ -52,6 +52,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 
+// The traits of a connection.
+pub use hyper;
+
 /// Services of an async runtime: clock, timers, blocking work, tasks, processes and connections.
 ///
 /// An adapter is an implementation of this trait. The client calls every method from a place that
@@ -66,7 +69,7 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 
     /// Runs `work`, which may block for seconds, on a thread where no task has to wait.
     ///
-    /// Accepted work runs to the end, even when its caller has stopped waiting.
+    /// Accepted work runs to the end, even when the caller has stopped waiting.
     fn blocking(&self, work: Box<dyn FnOnce() + Send>);
 
     /// Starts the process of `command`, whose three standard streams are pipes.
@@ -86,14 +89,14 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>);
 
     /// Returns the time of day, which goes into message ids and into events that OpenCode would
-    /// have dated. Default: the system's clock. A simulated runtime returns the time of its world.
+    /// have dated. Default: the system's clock. A simulated runtime returns the time of the world.
     #[expect(clippy::disallowed_methods, reason = "the only look at the system's clock")]
     fn system_time(&self) -> SystemTime {
         SystemTime::now()
     }
 
     /// Returns a random number to vary delays by. Default: half of a [`secret`](Self::secret). A
-    /// simulated runtime draws the number from its seed.
+    /// simulated runtime draws the number from the seed.
     fn random(&self) -> u64 {
         u64::try_from(self.secret() >> 64).unwrap_or_default()
     }
@@ -128,10 +131,10 @@ impl dyn Runtime {
 
 /// Control of simulated processes, which the operating system does not know.
 pub trait ProcessControl: fmt::Debug + Send + Sync {
-    /// Asks the process of this id and all its descendants to exit.
+    /// Asks the process of this id and all descendants to exit.
     fn terminate(&self, id: u32);
 
-    /// Ends the process of this id and all its descendants before the call returns.
+    /// Ends the process of this id and all descendants before the call returns.
     fn kill(&self, id: u32);
 }
 

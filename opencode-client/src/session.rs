@@ -83,7 +83,7 @@ pub struct Session {
     log: Option<SessionLog>,
 }
 
-/// Event log shared by a handle and its clones.
+/// Event log shared by a handle and all clones.
 #[derive(Clone)]
 struct SessionLog {
     config: EventLogConfig,
@@ -170,7 +170,7 @@ impl Session {
     /// Sends a prompt (or a [`TurnRequest`] with more options) and returns the events of the turn.
     /// Nothing is sent until the stream is polled.
     ///
-    /// A busy session takes up the prompt after its current step; both turns then end with the same
+    /// A busy session takes up the prompt after the current step; both turns then end with the same
     /// answer.
     pub fn send(&self, request: impl Into<TurnRequest>) -> TurnStream {
         let mut request = request.into();

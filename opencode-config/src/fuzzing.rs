@@ -1,4 +1,4 @@
-//! Body of the fuzz target, which the tests run over its corpus. Not part of the API.
+//! Body of the fuzz target, which the tests run over the corpus. Not part of the API.
 
 mod jsonc;
 mod laws;
@@ -9,8 +9,8 @@ use crate::parse_jsonc;
 /// Separator of two configs, a byte that no text has.
 const SEPARATOR: u8 = 0xff;
 
-/// Checks that any config is read with its meaning, is reduced to the promised keys, and is laid
-/// over another by the rules.
+/// Checks that any config is read with the same meaning, is reduced to the promised keys, and is
+/// laid over another by the rules.
 ///
 /// `data` has up to three config files, each laid over the one before.
 pub fn config(data: &[u8]) {

@@ -2,9 +2,9 @@ use std::path::{Path, PathBuf};
 
 /// Command lines that the `bash` tool of a server runs.
 ///
-/// OpenCode asks for the commands that its parser finds in a line. Version 1.18.33 finds none in
-/// `{touch,x}` or `[[ 'a[$(touch x)]' -eq 0 ]]`, and runs such lines without asking. A gate is a shell
-/// that runs only lines with an approval, which the client leaves in a directory.
+/// OpenCode asks for the commands that the parser finds in a line. Version 1.18.33 finds none in
+/// `{touch,x}` or `[[ 'a[$(touch x)]' -eq 0 ]]`, and runs such lines without asking. A gate is a
+/// shell that runs only lines with an approval, which the client leaves in a directory.
 ///
 /// ```
 /// use std::path::Path;
@@ -42,8 +42,8 @@ impl CommandGate {
     /// Returns the directory for approvals of a server with this `shell` config; `None` when the
     /// shell is not the one of a gate.
     ///
-    /// An approval is a file of any name that contains the line and a line break. The file is removed
-    /// when the line runs.
+    /// An approval is a file of any name that contains the line and a line break. The file is
+    /// removed when the line runs.
     #[must_use]
     pub fn approvals(shell: &Path) -> Option<PathBuf> {
         let directory = shell.parent()?;

@@ -96,7 +96,7 @@ impl Isolation {
     ///
     /// The run reads all config files, agents, commands, plugins and skills of the user, the config
     /// in the user's environment (with the run's own config on top), and the login in the console's
-    /// database. Its sessions appear in the user's list of sessions.
+    /// database. The sessions appear in the user's list of sessions.
     ///
     /// ```
     /// use opencode_config::{Environment, Isolation, IsolationPlan, RunConfig};

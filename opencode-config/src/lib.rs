@@ -37,7 +37,7 @@
 //!     println!("mkdir -m {:o} {}", directory.mode, directory.path.display());
 //! }
 //!
-//! // 4. Build the command line, with its environment and the text for stdin.
+//! // 4. Build the command line, with the environment and the text for stdin.
 //! let run = Invocation::run("opencode", "Review the last commit.", "/src/app", &config, &plan)?;
 //! assert_eq!(
 //!     run.command_line(),

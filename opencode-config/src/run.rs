@@ -96,7 +96,8 @@ impl RunConfig {
         self.agent.as_deref()
     }
 
-    /// Sets the command lines that the `bash` tool of a server runs. Default: [`CommandGate::Open`].
+    /// Sets the command lines that the `bash` tool of a server runs. Default:
+    /// [`CommandGate::Open`].
     ///
     /// The gate is the `shell` config of the server. Other runs of OpenCode refuse a gate, see
     /// [`check`](Self::check).

@@ -1,6 +1,6 @@
 //! The body of the fuzz target, over the committed corpus.
 
-// A test reads its inputs.
+// A test reads files.
 #![allow(clippy::disallowed_methods)]
 
 use std::fs;

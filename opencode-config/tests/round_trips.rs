@@ -100,7 +100,7 @@ proptest! {
         prop_assert_eq!(parse_jsonc(pretty.as_bytes()).unwrap(), config);
     }
 
-    /// A layer that is laid over another a second time changes nothing, and its values other than
+    /// A layer that is laid over another a second time changes nothing, and the values other than
     /// objects are the ones that count.
     #[test]
     fn layers(base in object(), over in object()) {

@@ -27,9 +27,10 @@ pub use step::{Step, StepRole};
 
 /// The result of a run, complete as far as the run came.
 ///
-/// The cost of an event does not depend on the events before. A part that is sent twice counts once,
-/// with its last content. Text and reasoning of an attempt that the provider broke off and OpenCode
-/// repeated are kept apart ([`Step::abandoned`]). No value keeps a chunk of the stream alive.
+/// The cost of an event does not depend on the events before. A part that is sent twice counts
+/// once, with the last content. Text and reasoning of an attempt that the provider broke off and
+/// OpenCode repeated are kept apart ([`Step::abandoned`]). No value keeps a chunk of the stream
+/// alive.
 ///
 /// ```
 /// use opencode_proto::{Answer, RunEvent};
@@ -161,7 +162,7 @@ impl Answer {
     /// Returns the answer: the text of the last message that has any.
     ///
     /// Text that OpenCode wrote itself, summaries of a compaction and abandoned attempts are left
-    /// out. A run without a known event is answered with its most likely text, so that output that
+    /// out. A run without a known event is answered with the most likely text, so that output that
     /// is meant for people does not read as an empty answer.
     pub fn text(&self) -> Cow<'_, str> {
         self.answering_steps()
@@ -171,8 +172,8 @@ impl Answer {
             .unwrap_or_else(|| Cow::Borrowed(self.likely_text()))
     }
 
-    /// Returns the text of all messages in order, joined without a separator, with the exceptions of
-    /// [`text`](Self::text).
+    /// Returns the text of all messages in order, joined without a separator, with the exceptions
+    /// of [`text`](Self::text).
     pub fn full_text(&self) -> Cow<'_, str> {
         match join(self.answering_steps().map(Step::text)) {
             text if text.is_empty() => Cow::Borrowed(self.likely_text()),

@@ -34,7 +34,7 @@
 //! - Requests that turns wait for: [`ListPermissions`], [`ReplyPermission`], [`RespondPermission`],
 //!   [`ListQuestions`], [`ReplyQuestion`], [`RejectQuestion`].
 //!
-//! Every operation has a `new` with its required values and a `with_*` for each optional one.
+//! Every operation has a `new` with the required values and a `with_*` for each optional one.
 //!
 //! A path that names a session needs no directory: the session's own applies. All other requests
 //! need one, and the lists of open requests and of session statuses are those of one directory.
@@ -117,7 +117,7 @@ pub trait Operation {
     /// Decoded content of a successful reply.
     type Output;
 
-    /// Creates the request, with its URI in origin form (`/session/ses_1/abort`).
+    /// Creates the request, with the URI in origin form (`/session/ses_1/abort`).
     ///
     /// The sender adds the headers that depend on the connection: `host`, `authorization`, and the
     /// directory (`x-opencode-directory`).
@@ -158,7 +158,7 @@ pub enum Repeat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// The reply may wait for the start of a directory: the server reads the project, and installs
-    /// the packages of its plugins, before its first reply about a directory.
+    /// the packages of plugins, before the first reply about a directory.
     Boot,
     /// The server replies at once.
     Quick,

@@ -54,7 +54,7 @@ pub trait AskKind: seal::Sealed + fmt::Debug + Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn subject(request: &Self::Request) -> String;
 
-    /// Describes a request that is known by its id alone.
+    /// Describes a request of which only the id is known.
     #[doc(hidden)]
     const UNKNOWN_SUBJECT: &'static str;
 
@@ -68,7 +68,7 @@ pub trait AskKind: seal::Sealed + fmt::Debug + Send + Sync + Sized + 'static {
         route: usize,
     ) -> Option<Box<dyn Operation<Output = ()>>>;
 
-    /// Joins an ask and its reply.
+    /// Joins an ask and the reply.
     #[doc(hidden)]
     fn answer(ask: Ask<Self>, reply: Self::Reply) -> AskAnswer;
 }
@@ -91,7 +91,7 @@ pub enum QuestionReply {
     Dismiss,
 }
 
-/// An ask with its answer, the argument of [`Turn::answer`](crate::Turn::answer).
+/// An ask with the answer, the argument of [`Turn::answer`](crate::Turn::answer).
 #[derive(Debug)]
 pub enum AskAnswer {
     /// A permission request and the decision.

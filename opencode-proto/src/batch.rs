@@ -322,7 +322,7 @@ impl Batch {
         BudgetCheck::Spent
     }
 
-    /// Does what is due. Every input ends here.
+    /// Carries out everything that is due, at the end of every input.
     fn advance(&mut self, now: Instant) {
         if self.course == BatchCourse::Finished {
             return;
@@ -368,7 +368,7 @@ impl Batch {
         let jobs = open.min(self.settings.concurrency.get());
         let groups = self.servers.groups_with_room(&mut self.steps);
         let first = groups.into_iter().filter_map(|group| self.waiting.first(group));
-        // While a given server is on its way, the others may be left without room for now.
+        // While a given server is starting, the others may be left without room for now.
         let (job, server) = first
             .filter_map(|job| {
                 let group = self.jobs[job.0].group;

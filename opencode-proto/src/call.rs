@@ -15,7 +15,7 @@ use crate::api::{ApiError, Operation, Pace, Repeat};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ApiCallId(u64);
 
-/// One call of the server's HTTP API that a machine asks its driver for.
+/// One call of the server's HTTP API that a machine asks the driver for.
 ///
 /// The driver completes [`request`](Self::request) with the parts that depend on the connection
 /// (`host`, `authorization`, and the directory where [`scope`](Self::scope) wants one), sends the
@@ -26,7 +26,7 @@ pub struct ApiCallId(u64);
 pub struct ApiCall {
     /// Correlates the reply.
     pub id: ApiCallId,
-    /// The request, with its URI in origin form (`/session/ses_1/abort`).
+    /// The request, with the URI in origin form (`/session/ses_1/abort`).
     pub request: Request<Bytes>,
     /// Repeat policy of the request.
     pub repeat: Repeat,
@@ -55,7 +55,7 @@ pub type ApiReply = Result<Response<Bytes>, CallFailure>;
 pub struct CallFailure {
     /// Progress of the request before the failure.
     pub delivery: Delivery,
-    /// The error of the connection or the limit, with its causes, on one line.
+    /// The error of the connection or the limit, with all causes, on one line.
     pub reason: String,
 }
 
@@ -72,14 +72,14 @@ impl CallFailure {
 pub enum Delivery {
     /// The request did not reach the server, which has done nothing.
     NotSent,
-    /// The connection broke while the request was on its way: the server may have received the
+    /// The connection broke after the request was begun: the server may have received the
     /// request.
     Unknown,
     /// The server received the request, for it began to answer.
     Received,
 }
 
-/// Calls of one machine that have no reply yet, each with its purpose.
+/// Calls of one machine that have no reply yet, each with a purpose.
 #[derive(Debug)]
 pub(crate) struct OpenCalls<P> {
     next: u64,
@@ -93,7 +93,7 @@ impl<P> Default for OpenCalls<P> {
 }
 
 impl<P> OpenCalls<P> {
-    /// Makes a call of `operation`, and remembers its purpose until the reply.
+    /// Makes a call of `operation`, and remembers the purpose until the reply.
     pub(crate) fn begin<O: Operation + ?Sized>(
         &mut self,
         operation: &O,
@@ -112,22 +112,22 @@ impl<P> OpenCalls<P> {
         }
     }
 
-    /// Ends a call, and returns its purpose; `None` for a call that is not open.
+    /// Ends a call, and returns the purpose; `None` for a call that is not open.
     pub(crate) fn end(&mut self, id: ApiCallId) -> Option<P> {
         self.open.remove(&id)
     }
 
-    /// Returns the purpose of a call that waits for its reply.
+    /// Returns the purpose of an open call.
     pub(crate) fn purpose(&self, id: ApiCallId) -> Option<&P> {
         self.open.get(&id)
     }
 
-    /// Returns whether the call waits for its reply.
+    /// Returns whether the call is open.
     pub(crate) fn contains(&self, id: ApiCallId) -> bool {
         self.open.contains_key(&id)
     }
 
-    /// Returns whether a call of such a purpose waits for its reply.
+    /// Returns whether a call of such a purpose is open.
     pub(crate) fn any(&self, is_meant: impl Fn(&P) -> bool) -> bool {
         self.open.values().any(is_meant)
     }
@@ -164,7 +164,7 @@ impl CallFault {
         }
     }
 
-    /// Returns the error with its causes, on one line.
+    /// Returns the error with all causes, on one line.
     pub(crate) fn describe(&self) -> String {
         let mut text = self.to_string();
         let mut source = self.source();

@@ -40,10 +40,11 @@ pub struct AgentError {
     pub message: String,
     /// HTTP status of the provider, for [`ErrorName::API`].
     pub status: Option<u16>,
-    /// OpenCode's judgement of another try, for [`ErrorName::API`]: `Some(true)` where one may help.
+    /// OpenCode's judgement of another try, for [`ErrorName::API`]: `Some(true)` where one may
+    /// help.
     pub retryable: Option<bool>,
-    /// Reference (`err_…`) to the server's log, which has the cause of an error without a message of
-    /// its own.
+    /// Reference (`err_…`) to the server's log, which has the cause of an error without a message
+    /// of its own.
     pub reference: Option<String>,
     /// The cause from that log, if the log was at hand.
     pub cause: Option<String>,
@@ -73,7 +74,7 @@ impl ErrorName {
     pub const CONTEXT_OVERFLOW: &str = "ContextOverflowError";
     /// The turn was aborted.
     pub const MESSAGE_ABORTED: &str = "MessageAbortedError";
-    /// The answer reached the limit on its length.
+    /// The answer reached the limit on the length.
     pub const OUTPUT_LENGTH: &str = "MessageOutputLengthError";
     /// The provider's credentials are missing or wrong.
     pub const PROVIDER_AUTH: &str = "ProviderAuthError";
@@ -120,7 +121,7 @@ impl fmt::Display for ErrorName {
 
 impl AgentError {
     /// Decodes an error of any shape. JSON of an unknown shape becomes an [`ErrorName::UNKNOWN`]
-    /// with the JSON text as its message.
+    /// with the JSON text as the message.
     pub(crate) fn decode(raw: RawJson) -> Self {
         let text = raw.as_str();
         let value = serde_json::from_str::<&RawValue>(text).ok();
@@ -179,7 +180,7 @@ impl AgentError {
     /// Returns whether OpenCode does not know the model of the prompt.
     ///
     /// OpenCode 1.18.33 reports this as [`ErrorName::UNKNOWN`] with the message
-    /// `Model not found: provider/model.`, which a run of a process prints in its log only (see
+    /// `Model not found: provider/model.`, which a run of a process prints in the log only (see
     /// [`cause`](Self::cause)). A model that only the provider does not know is an
     /// [`ErrorName::API`].
     pub fn is_model_not_found(&self) -> bool {
@@ -193,9 +194,26 @@ impl AgentError {
                 || self.cause.as_deref().is_some_and(names_model))
     }
 
-    /// Returns whether the provider refused the request for its rate or quota (status 429).
+    /// Returns whether the provider refused the request for the rate or quota (status 429).
     pub fn is_rate_limited(&self) -> bool {
         self.status == Some(429)
+    }
+
+    /// Returns the advice to the user that [`Display`](fmt::Display) appends, if the user can act.
+    ///
+    /// A provider without credentials has no models, so that OpenCode reports missing credentials
+    /// as an unknown model.
+    pub fn hint(&self) -> Option<&'static str> {
+        if self.is_auth() {
+            Some("store credentials with `opencode auth login`")
+        } else if self.is_model_not_found() {
+            Some(
+                "list the models with `opencode models`, and store credentials of their provider \
+                 with `opencode auth login`",
+            )
+        } else {
+            None
+        }
     }
 
     /// Returns a copy that shares no memory with the stream it came from.
@@ -259,13 +277,14 @@ impl fmt::Display for AgentError {
             (Some(cause), _) => write!(f, ": {cause}"),
             (None, Some(reference)) => write!(f, ": {} ({reference})", self.message),
             (None, None) => write!(f, ": {}", self.message),
-        }
+        }?;
+        self.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
 impl Error for AgentError {}
 
-/// Writes an error and its sources on one line: the `Debug` form of errors that `main` may return.
+/// Writes an error and all sources on one line: the `Debug` form of errors that `main` may return.
 pub(crate) fn fmt_chain(error: &dyn Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{error}")?;
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! What the fuzz targets run, and the tests over their corpora. Not part of the API.
+//! Bodies of the fuzz targets, and of the tests over their corpora. Not part of the API.
 
 mod batch;
 pub(crate) mod play;
@@ -106,7 +106,7 @@ fn survives_a_log(event: &RunEvent) {
 
 /// Whatever comes in whatever order, a run ends once, and properly.
 ///
-/// `data` is the settings, then what happens step by step.
+/// `data` is the settings, then the steps.
 pub fn run_machine(data: &[u8], now: Instant) {
     let Some((settings, steps)) = data.split_first() else { return };
     let mut play = Play::new(script::settings(*settings), now);

@@ -1,7 +1,8 @@
 //! Counters that end work which repeats itself without end.
 //!
 //! OpenCode repeats three things for as long as the model does: compaction after an overflow of the
-//! context, calls of the model that end without a reason, and tool calls. Each repetition is paid for.
+//! context, calls of the model that end without a reason, and tool calls. Each repetition is paid
+//! for.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -25,7 +26,7 @@ pub(crate) struct GuardLimits {
     pub(crate) unfinished_max: usize,
 }
 
-/// Repetition that went over its limit.
+/// Repetition that went over the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Repetition {
     /// The conversation overflowed the model's context again and again.
@@ -36,7 +37,7 @@ pub(crate) enum Repetition {
     Unfinished,
 }
 
-/// Counts repetitions in a row. Every `handle_*` returns the repetition that went over its limit.
+/// Counts repetitions in a row. Every `handle_*` returns a repetition over the limit.
 #[derive(Debug)]
 pub(crate) struct RepetitionGuard {
     limits: GuardLimits,

@@ -1,5 +1,5 @@
-//! Event stream of one server: connecting, watching for silence, reconnecting, and routing of events
-//! to the sessions that are followed.
+//! Event stream of one server: connecting, watching for silence, reconnecting, and routing of
+//! events to the sessions that are followed.
 //!
 //! # Theory of operation
 //!
@@ -121,8 +121,8 @@ impl Hub {
         }
     }
 
-    /// Adds a follower of this session. The events of the session and of its descendants are delivered
-    /// under this root.
+    /// Adds a follower of this session. The events of the session and of its descendants are
+    /// delivered under this root.
     pub fn follow(&mut self, session: SessionId) {
         self.routes.follow(session);
     }
@@ -132,7 +132,7 @@ impl Hub {
         self.routes.leave(session);
     }
 
-    /// Links a child session to its parent, when the link was found by a look instead of an event.
+    /// Links a child session to the parent, when the link was found by a look instead of an event.
     pub fn link(&mut self, child: &SessionId, parent: &SessionId) {
         self.routes.link(child, parent);
     }

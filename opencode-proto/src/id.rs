@@ -1,5 +1,5 @@
 //! Ids of sessions, messages, parts, calls and requests. Every event carries some, so a clone
-//! shares its text.
+//! shares the text.
 
 use std::fmt;
 use std::sync::Arc;

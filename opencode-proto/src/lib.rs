@@ -1,13 +1,14 @@
 //! The protocol of [OpenCode](https://opencode.ai) without I/O.
 //!
-//! What OpenCode prints goes in as bytes, with the time; what it means comes out: typed events, what to do next, and in the
-//! end an outcome with everything that was gathered. This crate opens no file, starts no process and reads no clock, so it
-//! runs under any async runtime, under none, and in tests in no time.
+//! Bytes that OpenCode printed or sent go in, together with the time. Typed events come out, then
+//! the next task for the driver, and in the end an outcome with everything that was gathered. This
+//! crate opens no file, starts no process and reads no clock, so that programs with any async
+//! runtime, or with none, can use the crate, and tests run in virtual time.
 //!
 //! # The loop
 //!
-//! [`Run`] is the machine for one `opencode run --format json` process. Its driver does five things, here with a
-//! process that has already said all it had to say:
+//! [`Run`] is the machine for one `opencode run --format json` process. A driver does five things,
+//! here with a process whose output is already complete:
 //!
 //! ```
 //! use std::time::Instant;
@@ -20,22 +21,22 @@
 //!
 //! // 1. Start the process and the machine.
 //! let mut run = Run::new(RunSettings::default(), Instant::now());
-//! // 2. Tell the machine what happens, in whatever order it does.
+//! // 2. Pass every input to the machine, in any order.
 //! run.handle_stdout(stdout.into(), Instant::now());
 //! run.handle_stdout_end(Instant::now());
 //! run.handle_stderr_end(Instant::now());
 //! run.handle_exit(Some(Exit::Code(0)), Instant::now());
 //! let outcome = loop {
-//!     // 3. Do what it says until it says wait.
+//!     // 3. Carry out the actions up to the wait.
 //!     match run.poll_action() {
 //!         RunAction::Event(event) => {
 //!             if let RunEventKind::Text(part) = &event.kind {
 //!                 println!("{}", part.text);
 //!             }
 //!         }
-//!         RunAction::Signal(_) => { /* signal the process and all it started */ }
-//!         RunAction::Sweep => { /* end what its tools left running */ }
-//!         // 4. Wait for input, or for `wake`, and then tell it that time has passed.
+//!         RunAction::Signal(_) => { /* signal the process and all descendants */ }
+//!         RunAction::Sweep => { /* end the processes that tools left running */ }
+//!         // 4. Wait for input, or for `wake`, and then pass the time.
 //!         RunAction::Wait(_wake) => run.handle_timeout(Instant::now()),
 //!         // 5. Stop.
 //!         RunAction::Finished(outcome) => break outcome,
@@ -45,36 +46,44 @@
 //! assert_eq!(outcome.answer.text(), "Hello!");
 //! ```
 //!
+//! # Machines
+//!
+//! All machines are driven like [`Run`], and the page of each has the loop:
+//!
+//! | machine | covers | inputs | actions |
+//! | --- | --- | --- | --- |
+//! | [`Run`] | an `opencode run` process | output, exit | events, signals, outcome |
+//! | [`Serve`] | an `opencode serve` process | output, exit | ready, signals, outcome |
+//! | [`Readiness`] | health of a server that listens | replies | calls, result |
+//! | [`Hub`] | event stream of a directory | chunks, losses | connects, events by session |
+//! | [`Session`] | state shared by turns | aborts; the turns | turns to wake |
+//! | [`Turn`] | one prompt and the answer | events, replies, asks | calls, events, outcome |
+//! | [`ServedRun`] | a run over a server | events, replies | calls, events, outcome |
+//! | [`PolicyJudge`](policy::PolicyJudge) | permission requests | requests, replies | decisions |
+//! | [`Batch`] | many jobs on few servers | ends, spend | starts, aborts, ends |
+//! | [`JobAttempt`] | one attempt of a job | ends of steps | steps, end |
+//! | [`Retry`] | attempts at one request | failures | none: the due time is returned |
+//!
 //! # Invariants
 //!
-//! - Inputs cannot fail, and input after the end is ignored. A broken line, an exit code, a signal are facts.
+//! - Inputs cannot fail, and input after the end is ignored. A broken line, an exit code, a signal
+//!   are facts.
 //! - Take all actions until [`RunAction::Wait`] before you wait. There is no other rule.
 //! - Any chunking of the same bytes gives the same events.
-//! - The cost of an event does not grow with what came before, and what waits for the rest of a line or an event has a
-//!   limit that the settings state.
-//! - Nothing that OpenCode, a model or a tool can print makes this crate panic. A panic is a bug.
+//! - The cost of an event does not grow with earlier events, and incomplete lines and events are
+//!   buffered up to a limit of the settings.
+//! - No output of OpenCode, a model or a tool makes this crate panic. A panic is a bug.
 //!
 //! # Parts
 //!
-//! [`LineFramer`] cuts lines out of chunks, [`SseFramer`] events. [`RunEvent`] is what a line says, [`ServerEvent`] what an
-//! event of a server does; [`TextPart`], [`ReasoningPart`], [`ToolPart`], [`StepStart`] and [`StepFinish`] are what both are
-//! about. [`Answer`] gathers the events of a run into a result, [`Transcripts`] those of a server's sessions. [`api`] has the
-//! operations of a server's HTTP API as values.
+//! [`LineFramer`] cuts lines out of chunks, [`SseFramer`] events. A line is decoded into a
+//! [`RunEvent`], an event of a server into a [`ServerEvent`]; both contain [`TextPart`],
+//! [`ReasoningPart`], [`ToolPart`], [`StepStart`] and [`StepFinish`]. [`Answer`] gathers the events
+//! of a run into a result, [`Transcripts`] those of a server's sessions. [`api`] has the operations
+//! of a server's HTTP API as values.
 //!
-//! The machines know when something is over, and how it ended. All are driven like [`Run`]:
-//!
-//! - [`Run`]: one `opencode run` process.
-//! - [`Serve`]: one `opencode serve` process, until it listens and until it has ended.
-//! - [`Hub`]: an event stream of a server, connected again when it breaks, told apart by session.
-//! - [`Session`]: what the turns of one session share.
-//! - [`Turn`]: one prompt of a session, posted once, until it has really ended.
-//! - [`ServedRun`]: a turn as `opencode run` would print it.
-//! - [`Readiness`]: the health of a server that listens.
-//! - [`Retry`]: one call of a server, as often as it may be tried.
-//! - [`Batch`]: many jobs on few servers, each attempt of a job by a [`JobAttempt`].
-//! - [`PolicyJudge`](policy::PolicyJudge): the permission requests of one session and its subagents.
-//!
-//! The example `blocking` drives a run and a turn with threads and a plain socket; it is the guide to embedding.
+//! The example `blocking` drives a run and a turn with threads and a plain socket; the example is
+//! the guide to embedding.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -167,6 +176,9 @@ pub use turn::{
 };
 pub use version::{UnsupportedVersion, Version, parse_version};
 pub use watchdog::{Deadline, Deadlines};
+
+// Crates whose types show in signatures.
+pub use {bytes, http, serde_json};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -11,8 +11,8 @@ use memchr::memchr;
 /// chunk is a slice of the chunk; only a line that straddles chunks is copied, once. No byte is
 /// searched twice.
 ///
-/// Of a line over the limit, only the head is kept. The length is counted, and the stream goes on at
-/// the next line.
+/// Of a line over the limit, only the head is kept. The length is counted, and the stream goes on
+/// at the next line.
 ///
 /// ```
 /// use opencode_proto::{Line, LineFramer};
@@ -52,14 +52,14 @@ const HEAD_SIZE: usize = 64;
 pub enum Line {
     /// The line went over the limit and was dropped.
     TooLong {
-        /// Length of the line without its `\n`, in bytes.
+        /// Length of the line without the `\n`, in bytes.
         size: u64,
         /// The first 64 bytes of the line.
         head: Bytes,
     },
     /// The line has no line end, for the stream ended.
     Torn(Bytes),
-    /// The line is complete, and comes without its line end.
+    /// The line is complete, and comes without the line end.
     Whole(Bytes),
 }
 

@@ -100,7 +100,7 @@ impl Part {
     }
 }
 
-/// Ids of a part, its message and its session. Older and newer versions leave some of them out.
+/// Ids of a part, the message and the session. Older and newer versions leave some of them out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PartKey {
@@ -178,7 +178,7 @@ pub struct ReasoningPart {
 /// Start of a model call. Part type `step-start`.
 ///
 /// OpenCode repeats a call that the provider broke off: the message then has one `step-start` per
-/// attempt, and no `step-finish` after the abandoned attempts. A call that fails before its first
+/// attempt, and no `step-finish` after the abandoned attempts. A call that fails before the first
 /// token has none at all.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -211,7 +211,7 @@ pub struct StepFinish {
     pub cost: f64,
 }
 
-/// A model's reason to stop. An open set, which OpenCode passes on from its AI SDK.
+/// A model's reason to stop. An open set, which OpenCode passes on from the AI SDK.
 ///
 /// ```
 /// use opencode_proto::FinishReason;
@@ -229,7 +229,7 @@ impl FinishReason {
     pub const CONTENT_FILTER: &str = "content-filter";
     /// The provider reported an error.
     pub const ERROR: &str = "error";
-    /// The answer reached the limit on its length.
+    /// The answer reached the limit on the length.
     pub const LENGTH: &str = "length";
     /// The answer is complete.
     pub const STOP: &str = "stop";
@@ -249,7 +249,7 @@ impl FinishReason {
     }
 
     /// Returns whether the model's answer ended without an error, complete or cut at the limit on
-    /// its length.
+    /// the length.
     pub fn is_answer(&self) -> bool {
         !self.expects_more() && self != Self::CONTENT_FILTER && self != Self::ERROR
     }

@@ -1,7 +1,7 @@
-//! Policies: decisions about the permission requests of a session and its subagents.
+//! Policies: decisions about the permission requests of a session and all subagents.
 //!
 //! [`PolicySettings`] holds rules, directories and limits. [`PolicyJudge`] decides each request by
-//! them, without I/O: the driver makes its API calls, looks up its paths, and shows requests to the
+//! them, without I/O: the driver makes the API calls, looks up the paths, and shows requests to the
 //! application.
 //!
 //! # The loop
@@ -63,9 +63,9 @@
 //! that evaluate their words, and patterns of files without a directory in front. A rule for all
 //! commands (`*`) allows every line, unless a later rule is stricter.
 //!
-//! OpenCode 1.18.33 asks for the commands that its parser finds in a line, and runs lines in which it
-//! finds none without asking. So a policy that allows some commands needs a server whose shell runs
-//! approved lines only: see [`PolicySettings::needs_command_gate`] and
+//! OpenCode 1.18.33 asks for the commands that the parser finds in a line, and runs lines in which
+//! it finds none without asking. So a policy that allows some commands needs a server whose shell
+//! runs approved lines only: see [`PolicySettings::needs_command_gate`] and
 //! [`PolicyVerdict::allowed_command_line`].
 //!
 //! # Guarded files
@@ -73,14 +73,14 @@
 //! Where writes are confined, these files and directories may not be written within the directories
 //! either, since programs run or follow them without being asked to. Case does not count.
 //!
-//! - Agents: `.opencode*`, `opencode.json*`, `AGENTS.md`, `AGENT.md`, `CLAUDE.md`, `CLAUDE.local.md`,
-//!   `CONTEXT.md`, `GEMINI.md`, `SKILL.md`, `.agents`, `.aider*`, `.claude`, `.clinerules`, `.codex`,
-//!   `.continue`, `.cursor*`, `.gemini`, `.goosehints`, `.kilocode`, `.mcp.json`, `.openhands`, `.roo`,
-//!   `.roorules`, `.rules`, `.windsurf*`, `.zed`.
+//! - Agents: `.opencode*`, `opencode.json*`, `AGENTS.md`, `AGENT.md`, `CLAUDE.md`,
+//!   `CLAUDE.local.md`, `CONTEXT.md`, `GEMINI.md`, `SKILL.md`, `.agents`, `.aider*`, `.claude`,
+//!   `.clinerules`, `.codex`, `.continue`, `.cursor*`, `.gemini`, `.goosehints`, `.kilocode`,
+//!   `.mcp.json`, `.openhands`, `.roo`, `.roorules`, `.rules`, `.windsurf*`, `.zed`.
 //! - Version control: `.git`, `.gitattributes`, `.gitconfig`, `.gitmodules`, `.lfsconfig`, `.hg`,
-//!   `.hgrc`, `.jj`, `.svn`, `.husky`, `lefthook.yml`, `.pre-commit-config.yaml`, files with the name
-//!   of a git hook wherever they are (`core.hooksPath`), a file named `HEAD`, and everything in a
-//!   directory that has one: git takes such a directory for a repository.
+//!   `.hgrc`, `.jj`, `.svn`, `.husky`, `lefthook.yml`, `.pre-commit-config.yaml`, files with the
+//!   name of a git hook wherever they are (`core.hooksPath`), a file named `HEAD`, and everything
+//!   in a directory that has one: git takes such a directory for a repository.
 //! - Continuous integration: `.github`, `.gitlab`, `.gitlab-ci.yml`, `.circleci`, `.buildkite`,
 //!   `.drone.yml`, `.forgejo`, `.gitea`, `.teamcity`, `.travis.yml`, `.woodpecker`,
 //!   `.woodpecker.yml`, `.appveyor.yml`, `appveyor.yml`, `azure-pipelines.yml`,
@@ -96,8 +96,9 @@
 //! Not guarded is code that runs when it is started by name: scripts of `package.json`, `Makefile`,
 //! `build.rs`, tests, and programs of the project.
 //!
-//! A policy decides only what the server asks for. [`PolicySettings::server_permissions`] are the
-//! rules that a server needs, and [`PolicySettings::unasked`] checks a server that runs already.
+//! A policy decides only about requests of the server. [`PolicySettings::server_permissions`] are
+//! the rules that a server needs, and [`PolicySettings::unasked`] checks a server that runs
+//! already.
 
 mod action;
 mod arguments;

@@ -1,4 +1,4 @@
-//! A child process from its start until it has exited and its output has ended.
+//! A child process from the start until it has exited and the output has ended.
 //!
 //! [`Run`](crate::Run) and [`Serve`](crate::Serve) share this part: both outputs, the exit, and the
 //! signals that end a process which does not exit by itself.
@@ -45,7 +45,7 @@ pub(crate) struct ProcessLimits {
     pub(crate) drain_limit: Duration,
 }
 
-/// State of a child process. `W` is what is watched while the process runs, `C` the cause for which
+/// State of a child process. `W` is the watch while the process runs, `C` the cause for which
 /// it is ended.
 ///
 /// ```text
@@ -68,7 +68,7 @@ enum ProcessState<W, C> {
     Running(W),
     /// The process was sent the signals up to `sent`, and has until `until` before the next step.
     Ending { cause: C, sent: usize, until: Option<Instant> },
-    /// The process has exited. Its outputs are read until they end, or until `until`.
+    /// The process has exited. The outputs are read until they end, or until `until`.
     Draining { end: ProcessEnd<C>, until: Option<Instant> },
     /// Nothing more happens.
     Over,
@@ -109,7 +109,7 @@ impl<W, C> ProcessLife<W, C> {
         matches!(self.state, ProcessState::Over)
     }
 
-    /// Returns what is watched while the process runs; `None` once it ends.
+    /// Returns the watch while the process runs; `None` once it ends.
     pub(crate) fn running(&self) -> Option<&W> {
         match &self.state {
             ProcessState::Running(watched) => Some(watched),

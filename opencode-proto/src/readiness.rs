@@ -14,7 +14,7 @@
 //!   another version
 //! ```
 //!
-//! A server starts without a look at its configuration. The first request for a directory reads the
+//! A server starts without reading the configuration. The first request for a directory reads the
 //! configuration, and fails when it cannot be used.
 
 use std::collections::VecDeque;

@@ -1,10 +1,11 @@
-//! One `opencode run --format json` process, from its start until everything it printed is gathered.
+//! One `opencode run --format json` process, from its start until everything it printed is
+//! gathered.
 //!
 //! # Theory of operation
 //!
-//! The driver owns the process. It passes what the process prints, and when, to [`Run`], and carries
-//! out what [`Run::poll_action`] returns. The process is over when it has exited *and* its output has
-//! ended; either may come first.
+//! The driver owns the process. It passes what the process prints, and when, to [`Run`], and
+//! carries out what [`Run::poll_action`] returns. The process is over when it has exited *and* its
+//! output has ended; either may come first.
 //!
 //! ```text
 //!             cancel, deadline, repetition,   grace         grace
@@ -12,7 +13,7 @@
 //!      |                             |               |                  |
 //!      | exit                        | exit          | exit             |
 //!      v                             v               v                  |
-//!   Draining: sweep what the tools left, read the rest of the output    |
+//!   Draining: sweep the tools' processes, read the rest of the output    |
 //!      |                                                                |
 //!      | both outputs ended, or the drain limit passed                  |
 //!      v                                                                v
@@ -24,8 +25,8 @@
 //! standard error, exit and our own signals together.
 //!
 //! Standard output belongs to plugins and tools as well. An event behind text without a line end is
-//! read; a line of another session is a diagnostic and does not count; a run of which an event could
-//! not be read does not end as completed.
+//! read; a line of another session is a diagnostic and does not count; a run of which an event
+//! could not be read does not end as completed.
 
 mod action;
 mod judge;
@@ -70,7 +71,7 @@ pub use settings::{AgentFallback, Retention, RunSettings};
 ///     match run.poll_action() {
 ///         RunAction::Event(event) => println!("{}", event.event_type()),
 ///         RunAction::Signal(_) => {
-///             // Signal the process tree. This process exits at once, and its output ends.
+///             // Signal the process tree. This process exits at once, and the output ends.
 ///             run.handle_exit(Some(Exit::Signal(15)), now);
 ///             run.handle_stdout_end(now);
 ///             run.handle_stderr_end(now);
@@ -182,7 +183,7 @@ impl Run {
         }
     }
 
-    /// Takes the exit of the process; `None` when its status could not be observed.
+    /// Takes the exit of the process; `None` when the status could not be observed.
     pub fn handle_exit(&mut self, exit: Option<Exit>, now: Instant) {
         if self.life.handle_exit(exit, now) {
             self.actions.push_back(RunAction::Sweep);
@@ -195,7 +196,7 @@ impl Run {
         self.advance(now);
     }
 
-    /// Ends the process for the application. The outcome holds what was gathered.
+    /// Ends the process for the application. The outcome holds all that was gathered.
     pub fn cancel(&mut self, now: Instant) {
         self.stop(RunStop::Cancelled, now);
         self.advance(now);
@@ -206,7 +207,8 @@ impl Run {
         self.actions.pop_front().unwrap_or_else(|| RunAction::Wait(self.wake()))
     }
 
-    /// Returns the answer so far. After the end, the answer is in the outcome, and this one is empty.
+    /// Returns the answer so far. After the end, the answer is in the outcome, and this one is
+    /// empty.
     pub fn answer(&self) -> &Answer {
         &self.record.answer
     }
@@ -282,7 +284,7 @@ impl Run {
         }
     }
 
-    /// Does what is due. Every input ends here.
+    /// Carries out everything that is due, at the end of every input.
     fn advance(&mut self, now: Instant) {
         match self.life.advance(now) {
             Some(ProcessStep::Over(end)) => {

@@ -23,8 +23,8 @@ pub use notice::Notice;
 
 /// Event of a run: one line of its output.
 ///
-/// `Serialize` writes the JSON of [`to_json_line`](Self::to_json_line): the line as OpenCode printed
-/// it, or an object that holds a line that is not JSON.
+/// `Serialize` writes the JSON of [`to_json_line`](Self::to_json_line): the line as OpenCode
+/// printed it, or an object that holds a line that is not JSON.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RunEvent {
@@ -51,8 +51,9 @@ pub(crate) enum Telling {
 
 /// Content of an event of a run.
 ///
-/// A part is an event when it is finished: one [`Text`](Self::Text) holds the whole text of its part.
-/// A run over a server has an event for each piece of text as well, [`TextDelta`](Self::TextDelta).
+/// A part is an event when it is finished: one [`Text`](Self::Text) holds the whole text of its
+/// part. A run over a server has an event for each piece of text as well,
+/// [`TextDelta`](Self::TextDelta).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEventKind {
@@ -121,8 +122,8 @@ impl RunEvent {
     /// Decodes one line of standard output, or of an event log.
     ///
     /// Never fails: a line that cannot be decoded becomes [`RunEventKind::Diagnostic`] or
-    /// [`RunEventKind::Malformed`]. Bytes that are not UTF-8 are read as U+FFFD, and text in front of
-    /// a complete event is left out.
+    /// [`RunEventKind::Malformed`]. Bytes that are not UTF-8 are read as U+FFFD, and text in front
+    /// of a complete event is left out.
     ///
     /// ```
     /// use opencode_proto::{RunEvent, RunEventKind};
@@ -135,8 +136,8 @@ impl RunEvent {
         decode(line).1
     }
 
-    /// Returns the value of `type`; `diagnostic` for lines that are not events, `notice` for lines of
-    /// standard error.
+    /// Returns the value of `type`; `diagnostic` for lines that are not events, `notice` for lines
+    /// of standard error.
     pub fn event_type(&self) -> &str {
         match &self.kind {
             RunEventKind::AttemptAbandoned(_) => "attempt_abandoned",
@@ -177,12 +178,13 @@ impl RunEvent {
         }
     }
 
-    /// Returns the text that the event adds to the text for a user: a delta of a run over a server, the
-    /// text of a whole part of a process. All of them in order are the text, without repetition, except
-    /// that [`AttemptAbandoned`](RunEventKind::AttemptAbandoned) takes the text of its parts back.
+    /// Returns the text that the event adds to the text for a user: a delta of a run over a server,
+    /// the text of a whole part of a process. All of them in order are the text, without
+    /// repetition, except that [`AttemptAbandoned`](RunEventKind::AttemptAbandoned) takes the text
+    /// of its parts back.
     ///
-    /// A process prints the summary of a compacted conversation like any other text, so the summary is
-    /// included. Text that OpenCode wrote itself is not.
+    /// A process prints the summary of a compacted conversation like any other text, so the summary
+    /// is included. Text that OpenCode wrote itself is not.
     pub fn text(&self) -> Option<Cow<'_, str>> {
         if let RunEventKind::TextDelta(delta) = &self.kind {
             return Some(delta.delta.to_str()).filter(|text| !text.is_empty());

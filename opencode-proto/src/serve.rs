@@ -1,10 +1,10 @@
-//! One `opencode serve` process, from its start until it has ended.
+//! One `opencode serve` process, from the start to the end.
 //!
 //! # Theory of operation
 //!
-//! The driver owns the process. It passes what the process prints, and when, to [`Serve`], and
-//! carries out what [`Serve::poll_action`] returns. A server is ready when it has printed the address
-//! on which it listens; from then on only the tail of its output is kept.
+//! The driver owns the process. It passes the output of the process, with the time, to [`Serve`],
+//! and carries out the actions of [`Serve::poll_action`]. A server is ready when it has printed the
+//! address on which it listens; from then on only the tail of the output is kept.
 //!
 //! ```text
 //!   Starting -- ready line --> Ready
@@ -14,7 +14,7 @@
 //!      |                                            |                |                |
 //!      | exit (also without a stop)                 | exit           | exit           |
 //!      v                                            v                v                |
-//!   Draining: sweep what the tools left, read the rest of the output                  |
+//!   Draining: sweep the tools' processes, read the rest of the output                  |
 //!      | both outputs ended, or the drain limit passed                                |
 //!      v                                                                              v
 //!   Over <-----------------------------------------------------------------------------
@@ -64,7 +64,7 @@ const LINE_SIZE_MAX: usize = 64 << 10;
 ///             serve.stop(now);
 ///         }
 ///         ServeAction::Signal(_) => {
-///             // Signal the process tree. This process exits at once, and its output ends.
+///             // Signal the process tree. This process exits at once, and the output ends.
 ///             serve.handle_exit(Some(Exit::Signal(15)), now);
 ///             serve.handle_stdout_end(now);
 ///             serve.handle_stderr_end(now);
@@ -93,7 +93,7 @@ pub struct Serve {
 enum Listening {
     /// The address is searched for in the lines of standard output.
     NotYet { lines: LineFramer },
-    /// The server has printed its address.
+    /// The server has printed the address.
     On { url: String },
 }
 
@@ -157,7 +157,7 @@ impl Serve {
         self.advance(now);
     }
 
-    /// Takes the exit of the process; `None` when its status could not be observed.
+    /// Takes the exit of the process; `None` when the status could not be observed.
     pub fn handle_exit(&mut self, exit: Option<Exit>, now: Instant) {
         if self.life.handle_exit(exit, now) {
             self.actions.push_back(ServeAction::Sweep);
@@ -188,7 +188,7 @@ impl Serve {
         }
     }
 
-    /// Does what is due. Every input ends here.
+    /// Carries out everything that is due, at the end of every input.
     fn advance(&mut self, now: Instant) {
         match self.life.advance(now) {
             Some(ProcessStep::Over(end)) => self.finish(&end, now),
@@ -238,7 +238,7 @@ impl Serve {
 /// Returns the address in the lines that are complete.
 fn next_url(lines: &mut LineFramer) -> Option<String> {
     while let Some(line) = lines.next_line() {
-        // A line without its line end may lack the end of its port as well.
+        // A line without the line end may lack the end of the port as well.
         if let Line::Whole(line) = line
             && let Some(url) = ready::url(&line)
         {

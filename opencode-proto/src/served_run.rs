@@ -38,8 +38,8 @@ use prepare::{Preparation, Prepared};
 use record::ServedRecord;
 pub use request::{ServedFile, ServedFileKind, ServedRunRequest};
 
-/// Machine for one run over a server: its events are those of the process that would have run the
-/// same prompt, with the same lines, and so are its answer and its end.
+/// Machine for one run over a server: the events are those of the process that would have run the
+/// same prompt, with the same lines, and so are the answer and the end.
 ///
 /// A run over a server has text deltas as well
 /// ([`RunEventKind::TextDelta`](crate::RunEventKind::TextDelta)). Facts that the process would have
@@ -70,7 +70,7 @@ pub use request::{ServedFile, ServedFileKind, ServedRunRequest};
 ///             run.handle_reply(call.id, reply, now);
 ///         }
 ///         ServedRunAction::Send(turn) => {
-///             // Drive a `Turn` of the session, and pass on its events. This is its end.
+///             // Drive a `Turn` of the session, and pass on the events. This is the end.
 ///             run.handle_turn_end(&turn.session.id, &TurnEnd::Completed, 1_700_000_000_000, now);
 ///         }
 ///         ServedRunAction::CancelTurn => { /* cancel the turn, and go on until it has ended */ }
@@ -101,7 +101,7 @@ enum ServedState {
 }
 
 impl ServedRun {
-    /// Creates a run that waits for its server.
+    /// Creates a run that waits for the server.
     pub fn new(request: ServedRunRequest, now: Instant) -> Self {
         Self {
             record: ServedRecord::new(&request, now),
@@ -158,8 +158,8 @@ impl ServedRun {
         }
     }
 
-    /// Takes the end of the turn of this session. `now_ms` is the time of day, in milliseconds since
-    /// 1970.
+    /// Takes the end of the turn of this session. `now_ms` is the time of day, in milliseconds
+    /// since 1970.
     pub fn handle_turn_end(
         &mut self,
         session: &SessionId,
@@ -187,7 +187,7 @@ impl ServedRun {
         self.advance(now);
     }
 
-    /// Ends the run for the application. The outcome holds what was gathered.
+    /// Ends the run for the application. The outcome holds all that was gathered.
     pub fn cancel(&mut self, now: Instant) {
         match self.state {
             ServedState::Following => self.actions.push_back(ServedRunAction::CancelTurn),
@@ -204,7 +204,8 @@ impl ServedRun {
         self.actions.pop_front().unwrap_or_else(|| ServedRunAction::Wait(self.wake()))
     }
 
-    /// Returns the answer so far. After the end, the answer is in the outcome, and this one is empty.
+    /// Returns the answer so far. After the end, the answer is in the outcome, and this one is
+    /// empty.
     pub fn answer(&self) -> &Answer {
         &self.record.answer
     }
@@ -231,7 +232,7 @@ impl ServedRun {
         }
     }
 
-    /// Does what is due.
+    /// Carries out everything that is due.
     fn advance(&mut self, now: Instant) {
         if let ServedState::Preparing(preparation) = &self.state
             && let Some(deadline) = preparation.passed(now)

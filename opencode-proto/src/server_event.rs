@@ -24,10 +24,10 @@ pub use session::{SessionInfo, SessionRevert, SessionStatus, Todo};
 
 /// One event of a server, with the JSON it was decoded from.
 ///
-/// Decoding has three outcomes: a known event, an unknown one
-/// ([`ServerEventKind::Unknown`], [`ServerEventKind::Other`]), and a known one that lacks a field or
-/// has another shape ([`ServerEventKind::Malformed`]). No event is decoded to a value with made-up
-/// ids, texts or states.
+/// Decoding has three outcomes: a known event, an unknown one ([`ServerEventKind::Unknown`],
+/// [`ServerEventKind::Other`]), and a known one that lacks a field or has another shape
+/// ([`ServerEventKind::Malformed`]). No event is decoded to a value with made-up ids, texts or
+/// states.
 ///
 /// `Serialize` writes the event as it arrived; data that is not JSON becomes
 /// `{"type": "malformed", "raw": ".."}`.
@@ -48,7 +48,7 @@ pub use session::{SessionInfo, SessionRevert, SessionStatus, Todo};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServerEvent {
-    /// The event as it arrived: a slice of its chunk.
+    /// The event as it arrived: a slice of the chunk.
     pub raw: Bytes,
     /// Id of the event (`evt_…`, since 1.14.41).
     pub id: Option<Box<str>>,
@@ -78,7 +78,7 @@ pub enum ServerEventKind {
     GlobalDisposed,
     /// Sign of life of the connection (`server.heartbeat`).
     Heartbeat,
-    /// The directory was closed; its event stream ends (`server.instance.disposed`).
+    /// The directory was closed; the event stream ends (`server.instance.disposed`).
     InstanceDisposed,
     /// An event of a known type that lacks a required field or has another shape, or data without a
     /// type.

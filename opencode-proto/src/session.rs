@@ -4,11 +4,11 @@
 //!
 //! ```text
 //!   Turn 1 --+                +-- claims: one turn answers an ask
-//!   Turn 2 --+--> Session ----+-- gate: no prompt is posted while an abort is on its way
+//!   Turn 2 --+--> Session ----+-- gate: no prompt is posted while an abort is in flight
 //!   abort  --+                +-- model guard, errors that are reported late
 //! ```
 //!
-//! A [`Turn`](crate::Turn) takes the session as an argument of its inputs, and so decides at once.
+//! A [`Turn`](crate::Turn) takes the session as an argument of the inputs, and so decides at once.
 //! Where it has to wait for another turn, the session names it in
 //! [`poll_woken`](Session::poll_woken) as soon as waiting is over.
 //!
@@ -50,13 +50,13 @@ use late_errors::LateErrors;
 pub(crate) use model_guard::ModelAdvice;
 use model_guard::ModelGuard;
 
-/// Number of a turn, unique within its [`Session`].
+/// Number of a turn, unique within one [`Session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TurnNo(u64);
 
 /// The machine for one session, shared by the turns that are driven with it.
 ///
-/// Inputs never fail. The only contract: after any input to one of its turns, let
+/// Inputs never fail. The only contract: after any input to a turn of the session, let
 /// [`handle_timeout`](crate::Turn::handle_timeout) of each turn that
 /// [`poll_woken`](Self::poll_woken) names be called.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Session {
         self.wake();
     }
 
-    /// Holds prompts back while the prompt of a turn without an application is on its way, and an
+    /// Holds prompts back while the prompt of a turn without an application is in flight, and an
     /// abort may follow. Ends with [`end_leave`](Self::end_leave).
     pub(crate) fn leave(&mut self, turn: TurnNo) {
         self.gate.leave(turn);
@@ -158,7 +158,7 @@ impl Session {
         self.claims.claim(ask, turn)
     }
 
-    /// Settles an ask: the server has its answer.
+    /// Settles an ask: the server has the answer.
     pub(crate) fn settle(&mut self, ask: AskId) {
         self.claims.settle(ask);
     }
@@ -183,7 +183,7 @@ impl Session {
         self.late_errors.contains(error)
     }
 
-    /// Forgets the errors of earlier turns: the server has told of a later prompt, and tells
+    /// Forgets the errors of earlier turns: the server has reported a later prompt, and reports
     /// everything in order.
     pub(crate) fn forget_late_errors(&mut self) {
         self.late_errors.clear();

@@ -33,9 +33,9 @@ use crate::line::add_chunk;
 /// [specification]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 #[derive(Debug)]
 pub struct SseFramer {
-    /// The chunk being split; empty when all of its events were handed out.
+    /// The chunk being split; empty when all events in it were handed out.
     chunk: Bytes,
-    /// Beginning of a line, from earlier chunks, unless its event was dropped.
+    /// Beginning of a line, from earlier chunks, unless the event was dropped.
     begun: BytesMut,
     /// Length of the beginning of a line, dropped or not.
     begun_size: usize,
@@ -69,7 +69,7 @@ pub enum SseEvent {
     },
     /// An event over the limit, whose bytes are dropped.
     TooLong {
-        /// Length of its lines together in bytes, without their line ends.
+        /// Length of all lines together in bytes, without line ends.
         size: u64,
     },
 }
@@ -106,8 +106,8 @@ impl SseFramer {
 
     /// Adds the next chunk of the body.
     ///
-    /// Take all events with [`next_event`](Self::next_event) between two pushes: bytes that are left
-    /// over are copied.
+    /// Take all events with [`next_event`](Self::next_event) between two pushes: bytes that are
+    /// left over are copied.
     pub fn push(&mut self, chunk: Bytes) {
         add_chunk(&mut self.chunk, chunk);
     }

@@ -7,13 +7,13 @@ use crate::answer::join;
 use crate::run_event::{AttemptAbandoned, RunEvent, RunEventKind};
 use crate::turn::{TurnEvent, TurnEventKind};
 
-/// Text of a turn or run so far: the text of its events in order, without that of abandoned
+/// Text of a turn or run so far: the text of the events in order, without that of abandoned
 /// attempts.
 ///
 /// A program that only prints can append [`RunEvent::text`] or
-/// [`TurnEvent::text`](crate::TurnEvent::text) of each event. One that shows a text which may change,
-/// such as a page, keeps it here: when a provider breaks off and OpenCode repeats the call, the text
-/// so far is void and another one follows.
+/// [`TurnEvent::text`](crate::TurnEvent::text) of each event. One that shows a text which may
+/// change, such as a page, keeps it here: when a provider breaks off and OpenCode repeats the call,
+/// the text so far is void and another one follows.
 ///
 /// ```
 /// use opencode_proto::{RunEvent, StreamedText};

@@ -56,7 +56,8 @@ impl Transcripts {
         Self::default()
     }
 
-    /// Adds an event. Events are to come in the order of the stream; copies (`sync`) change nothing.
+    /// Adds an event. Events are to come in the order of the stream; copies (`sync`) change
+    /// nothing.
     pub fn apply(&mut self, event: &ServerEvent) {
         if let Some(session) = &event.session {
             let place = *self.places.entry(session.clone()).or_insert_with(|| {
@@ -86,11 +87,12 @@ impl Serialize for Transcripts {
 
 /// The transcript of one session.
 ///
-/// Messages and parts come several times; the last time counts. Deltas may come before the part that
-/// they belong to. Text and reasoning of an attempt that the provider broke off and OpenCode
+/// Messages and parts come several times; the last time counts. Deltas may come before the part
+/// that they belong to. Text and reasoning of an attempt that the provider broke off and OpenCode
 /// repeated are kept apart ([`Message::abandoned`]). No value keeps a chunk of the stream alive.
 ///
-/// `Serialize` writes `{id, parentID, title, text, reasoning, tokens, cost, messages, todos, errors}`.
+/// `Serialize` writes `{id, parentID, title, text, reasoning, tokens, cost, messages, todos,
+/// errors}`.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     id: SessionId,
@@ -104,13 +106,13 @@ pub struct Transcript {
     asks: Vec<AskId>,
     idle_count: u64,
     activity: Activity,
-    /// Events were missed: deltas of an unknown part do not begin at the start of its text.
+    /// Events were missed: deltas of an unknown part do not begin at the start of the text.
     is_torn: bool,
     place_of_message: BTreeMap<MessageId, usize>,
     place_of_part: BTreeMap<PartId, (usize, usize)>,
 }
 
-/// Id of a request of a session to its user.
+/// Id of a request of a session to the user.
 ///
 /// Exhaustive on purpose: code that answers has to know every kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -251,7 +253,7 @@ impl Transcript {
         join(self.answers().map(Message::reasoning))
     }
 
-    /// Returns the tool calls in the order of their starts, each in its last state.
+    /// Returns the tool calls in the order of their starts, each in the last state.
     pub fn tools(&self) -> impl Iterator<Item = &ToolPart> {
         self.messages.iter().flat_map(Message::tools)
     }
@@ -276,7 +278,8 @@ impl Transcript {
         self.assistant_infos().count()
     }
 
-    /// Returns the number of `session.idle` events. OpenCode sends several for one turn after errors.
+    /// Returns the number of `session.idle` events. OpenCode sends several for one turn after
+    /// errors.
     pub fn idle_count(&self) -> u64 {
         self.idle_count
     }
@@ -291,7 +294,7 @@ impl Transcript {
         &self.asks
     }
 
-    /// Returns whether the session works, by its last event.
+    /// Returns whether the session works, by the last event.
     pub fn is_open(&self) -> bool {
         self.activity == Activity::Working
     }
@@ -302,7 +305,7 @@ impl Transcript {
         self.unreported.iter().map(|place| &self.errors[*place])
     }
 
-    /// Returns what is known about a message besides its parts.
+    /// Returns the known properties of a message besides parts.
     pub(crate) fn info(&self, message: &MessageId) -> Option<&MessageInfo> {
         let place = self.place_of_message.get(message)?;
         self.messages[*place].info()
@@ -373,7 +376,7 @@ impl Transcript {
         Some(change)
     }
 
-    /// Appends a delta. Returns the kind of its part; `None` while the part has not come, and for a
+    /// Appends a delta. Returns the kind of the part; `None` while the part has not come, and for a
     /// delta that comes late or belongs to an abandoned attempt.
     pub(crate) fn append(
         &mut self,
@@ -472,8 +475,8 @@ impl Transcript {
         (message, place, abandoned)
     }
 
-    /// Abandons the last attempt of a completed message if a text of the attempt has no end. Returns
-    /// its parts.
+    /// Abandons the last attempt of a completed message if a text of the attempt has no end.
+    /// Returns the parts.
     ///
     /// This finds an attempt whose `retry` status was missed. Without missed events there is none.
     pub(crate) fn abandon_unended(&mut self, message: &MessageId) -> Option<AttemptAbandoned> {
@@ -486,8 +489,8 @@ impl Transcript {
         (!parts.is_empty()).then_some(AttemptAbandoned { message, parts })
     }
 
-    /// Abandons the attempt of the model that is under way, for OpenCode is going to repeat the call.
-    /// Returns its parts; `None` for an attempt without text and reasoning.
+    /// Abandons the attempt of the model that is under way, for OpenCode is going to repeat the
+    /// call. Returns the parts; `None` for an attempt without text and reasoning.
     pub(crate) fn abandon_attempt(&mut self) -> Option<AttemptAbandoned> {
         let message = self.messages.iter_mut().rfind(|message| message.is_of_assistant())?;
         let parts = message.abandon_attempt();

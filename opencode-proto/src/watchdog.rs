@@ -157,7 +157,7 @@ impl Watchdog {
         self.all().find(|(_, at)| at.is_some_and(|at| at <= now)).map(|(deadline, _)| deadline)
     }
 
-    /// Returns the deadlines of what is still to come: each limit without the time that is used up.
+    /// Returns the remaining deadlines: each limit without the time that is used up.
     pub(crate) fn remaining(&self, now: Instant) -> Deadlines {
         let left = |limit: Duration, since: Instant| {
             limit.saturating_sub(now.saturating_duration_since(since))

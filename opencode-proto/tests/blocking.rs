@@ -1,4 +1,5 @@
-//! The example without a runtime does what it says, on the real OpenCode, where only the model is scripted.
+//! The example without a runtime does what it says, on the real OpenCode, where only the model is
+//! scripted.
 #![cfg(target_os = "linux")]
 // A test starts programs and reads what they print.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]

@@ -1,9 +1,9 @@
 //! Ways out of a policy, run through the judge.
 //!
-//! Each line of the corpus has a tool call, the permission requests that OpenCode 1.18.33 made of it,
-//! a verdict and the reason why the line is there. `opencode-tokio` makes the same calls on the real
-//! program. Verdicts: `allowed`, `refused`, and `blocked` for command lines about which OpenCode asks
-//! nothing, and which the command gate does not run.
+//! Each line of the corpus has a tool call, the permission requests that OpenCode 1.18.33 made of
+//! it, a verdict and the reason why the line is there. `opencode-tokio` makes the same calls on the
+//! real program. Verdicts: `allowed`, `refused`, and `blocked` for command lines about which
+//! OpenCode asks nothing, and which the command gate does not run.
 #![allow(clippy::disallowed_methods, reason = "a test needs an instant to start from")]
 #![allow(clippy::disallowed_types, reason = "the corpus is JSON")]
 #![allow(clippy::unwrap_used, reason = "a line that cannot be read fails the test")]

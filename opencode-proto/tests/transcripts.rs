@@ -16,7 +16,8 @@ use proptest::prelude::*;
 /// Recording, number of sessions, and what the first of them said.
 struct Row(&'static str, usize, &'static [Said]);
 
-/// Full text, text, `tool:status` of every call, errors, asks, total tokens, steps, how often idle, whether at work.
+/// Full text, text, `tool:status` of every call, errors, asks, total tokens, steps, how often idle,
+/// whether at work.
 struct Said(
     &'static str,
     &'static str,

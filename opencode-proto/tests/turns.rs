@@ -1,5 +1,5 @@
-//! Every recording of a server's event stream plays right as turns: in any chunking, with the replies to our requests
-//! coming at any time, and with parts of the stream missing.
+//! Every recording of a server's event stream plays right as turns: in any chunking, with the
+//! replies to our requests coming at any time, and with parts of the stream missing.
 
 // A test reads its recordings.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
@@ -17,7 +17,8 @@ use std::collections::BTreeSet;
 use player::{Gaps, Play, play};
 use proptest::prelude::*;
 
-/// Recording, and how the turn of each of its prompts ends: kind of end, text, and all text when that is more.
+/// Recording, and how the turn of each of its prompts ends: kind of end, text, and all text when
+/// that is more.
 struct Row(&'static str, &'static [(&'static str, &'static str)], &'static str);
 
 #[rustfmt::skip]

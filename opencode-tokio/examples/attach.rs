@@ -1,4 +1,4 @@
-//! Attaches to a server that runs already, asks it something, and shows everything that it tells
+//! Attaches to a server that runs already, sends a prompt, and shows all events of the server
 //! meanwhile.
 //!
 //! ```text
@@ -47,7 +47,7 @@ async fn main() -> Result<()> {
     let outcome = session.send("Say good morning.").outcome().await?;
     println!("{}", outcome.text());
 
-    // What was told meanwhile waits to be read.
+    // Events of the meantime wait to be read.
     session.delete().await?;
     let mut counts = BTreeMap::<String, usize>::new();
     while let Some(news) = events.next_event().await {

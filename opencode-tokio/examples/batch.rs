@@ -84,7 +84,7 @@ impl Arguments {
         Ok(read)
     }
 
-    /// The model that was asked for, or one that says the same to everything.
+    /// The requested model, or a scripted one that gives the same answer to everything.
     fn config(&self) -> Result<(RunConfig, Option<ModelServer>)> {
         if let Some(name) = &self.model {
             return Ok((RunConfig::new().with_model(ModelRef::new(name.clone())?), None));

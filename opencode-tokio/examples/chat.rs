@@ -1,4 +1,4 @@
-//! A conversation: what is typed goes to one session, turn after turn.
+//! A conversation: each typed line is one turn of one session.
 //!
 //! ```text
 //! cargo run -p opencode-tokio --example chat
@@ -39,7 +39,7 @@ async fn main() -> Result<()> {
         }
         match turn.outcome().await {
             Ok(outcome) => println!("\n[{} tokens]", outcome.tokens().total),
-            // The session goes on: what failed is this turn.
+            // Only this turn failed: the session goes on.
             Err(error) => println!("\n[{error}]"),
         }
     }

@@ -57,7 +57,7 @@ async fn decide(ask: Pending<PermissionRequest>) -> PermissionReply {
         Some("y") => PermissionReply::Once,
         Some("a") => PermissionReply::Always,
         Some("n" | "") | None => PermissionReply::reject(),
-        // The model is told, and goes on.
+        // The model gets the refusal, and goes on.
         Some(why) => PermissionReply::reject_with(why),
     }
 }

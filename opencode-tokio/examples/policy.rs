@@ -1,4 +1,4 @@
-//! Confines an agent to its project, and shows what it asked for, what was decided, and why.
+//! Confines an agent to the project, and prints each request with the decision and the reason.
 //!
 //! ```text
 //! cargo run -p opencode-tokio --example policy
@@ -67,14 +67,14 @@ fn escape() -> Script {
         .then(Reply::new().text("I did what I was allowed to.\n"))
 }
 
-/// Of every ask: what was asked, what was decided, and why.
+/// One line for every request: the use, the decision and the reason.
 fn tell(verdict: &PolicyVerdict) {
     let PolicyVerdict { request, reply, reason, .. } = verdict;
     let patterns = request.patterns.join(", ");
     println!("{} {patterns}\n  -> {}: {reason}", request.permission, reply.as_str());
 }
 
-/// What the rules leave open.
+/// Asks the user about uses that the rules leave open.
 async fn confirm(ask: Pending<PermissionRequest>) -> PermissionReply {
     let PermissionRequest { permission, patterns, .. } = &ask.request;
     print!("{permission} {}? (y)es, (a)lways, or why not: ", patterns.join(", "));

@@ -1,4 +1,4 @@
-//! Lets the agent ask you something in the middle of its work.
+//! Answers questions that the agent asks in the middle of the work.
 //!
 //! ```text
 //! cargo run -p opencode-tokio --example questions

@@ -87,7 +87,7 @@ async fn batch(opencode: &OpenCode, request: BatchRequest) -> Result<BatchReport
                 let said = job.record.error.as_deref().unwrap_or_else(|| job.text());
                 println!("> {}\n{said}", AGENTS[job.no.0].prompt);
             }
-            // What each of them does meanwhile.
+            // Events of each run in the meantime.
             _ => {}
         }
     }
@@ -111,7 +111,8 @@ async fn open() -> Result<OpenCode> {
     Ok(opencode)
 }
 
-/// A directory for the agents to look at. It is removed with what is returned.
+/// A directory for the agents to look at. The directory is removed when the returned value is
+/// dropped.
 fn project() -> io::Result<tempfile::TempDir> {
     let project = tempfile::tempdir()?;
     fs::write(project.path().join("greeting.txt"), "Good morning, Rust!\n")?;
@@ -135,7 +136,7 @@ fn row(task: &Task, steps: usize, tokens: u64, cost: f64, time: Duration) {
     println!("{:<28.28} {steps:>5} {tokens:>7} {cost:>9.5} {seconds:>6.1}s", task.prompt);
 }
 
-/// What an agent is asked, and what the scripted model answers.
+/// Prompt for an agent, and the answer of the scripted model.
 struct Task {
     name: &'static str,
     prompt: &'static str,
@@ -183,7 +184,7 @@ impl Model {
         Ok(Self::Scripted(server))
     }
 
-    /// The mark tells the scripted model which script to play.
+    /// The mark selects the script of the model.
     fn prompt(&self, task: &Task) -> String {
         match self {
             Self::Real(_) => task.prompt.to_owned(),

@@ -1,4 +1,5 @@
-//! Asks for a value of a Rust type: a model whose answer does not fit is told why and asked again.
+//! Asks for a value of a Rust type: a model whose answer does not fit gets the reason and a second
+//! try.
 //!
 //! ```text
 //! cargo run -p opencode-tokio --example structured
@@ -22,7 +23,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::model::Reply;
 
-/// What the model sees of this: names, types, limits and comments.
+/// The model sees names, types, limits and comments.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Review {
     /// One sentence.

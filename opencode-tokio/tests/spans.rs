@@ -17,7 +17,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// A span or an event, with its fields as text.
+/// A span or an event, with the fields as text.
 #[derive(Clone, Debug, Default)]
 struct Entry {
     name: &'static str,
@@ -42,7 +42,7 @@ struct Journal(Arc<Mutex<JournalState>>);
 struct JournalState {
     spans: Vec<Entry>,
     entered: Vec<usize>,
-    /// Each event, with the index of its span.
+    /// Each event, with the index of the span.
     events: Vec<(Entry, Option<usize>)>,
 }
 

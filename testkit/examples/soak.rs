@@ -52,7 +52,7 @@ mod unix {
         (first < end).then_some(first..end)
     }
 
-    /// Prints the counts of a seed, or its trace.
+    /// Prints the counts of a seed, or the trace.
     fn play_one(seed: u64) -> ExitCode {
         match play(seed) {
             Ok(result) => {

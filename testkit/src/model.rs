@@ -81,7 +81,7 @@ impl ModelServer {
         self.shared.stage().scripts.insert(name.to_owned(), script);
     }
 
-    /// Plays `script` for prompts without a marker. The initial script says `Hello from the
+    /// Plays `script` for prompts without a marker. The initial script answers `Hello from the
     /// scripted model.`
     pub fn default_script(&self, script: impl Into<Script>) {
         let script = script.into();

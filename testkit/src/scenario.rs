@@ -6,14 +6,14 @@
 //!
 //! `cargo test -p testkit --test world` plays 2,000 seeds, and the seeds that failed once. The
 //! program `soak` plays any range on all cores, and prints failures, seeds per second and counts of
-//! what happened:
+//! the events:
 //!
 //! ```sh
 //! OPENCODE_WORLD_SEEDS=1000000..2000000 cargo run --release -p testkit --example soak
 //! ```
 //!
 //! With a single number, such as `OPENCODE_WORLD_SEEDS=17`, the program prints the trace of a seed
-//! that fails, the last 60 lines or as many as `OPENCODE_WORLD_TRACE` says.
+//! that fails, the last 60 lines or the number in `OPENCODE_WORLD_TRACE`.
 #![allow(clippy::unwrap_used, reason = "a panic fails the seed")]
 #![allow(
     clippy::wildcard_enum_match_arm,

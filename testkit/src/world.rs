@@ -1,11 +1,11 @@
 //! A world in memory with virtual time, in which one seed makes every choice.
 //!
-//! A [`World`] has servers, processes, a network, and a [`Runtime`](opencode_client::runtime::Runtime) that
-//! shows the client nothing else: no real time passes, no socket is opened, no process is started.
-//! Directories are the exception: they are real, and the client has to remove the ones that it
-//! made. [`Weather`] says which faults occur and how often. One thread does everything, and the
-//! seed picks the order wherever several things could happen next, so that the same seed plays the
-//! same world again.
+//! A [`World`] has servers, processes, a network, and a
+//! [`Runtime`](opencode_client::runtime::Runtime) that shows the client nothing else: no real time
+//! passes, no socket is opened, no process is started. Directories are the exception: they are
+//! real, and the client has to remove the ones that it made. [`Weather`] says which faults occur
+//! and how often. One thread does everything, and the seed picks the order wherever several things
+//! could happen next, so that the same seed plays the same world again.
 //!
 //! ```
 //! use testkit::world::{AgentScript, Weather, World};

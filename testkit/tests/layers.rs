@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-/// What each crate may use, besides what these use themselves.
+/// Dependencies that each crate may have, besides those of the dependencies.
 const MAY_USE: [(&str, &[&str]); 5] = [
     ("opencode-config", &["bytes", "jsonc-parser", "serde", "serde_json", "thiserror"]),
     (
@@ -67,7 +67,7 @@ const MAY_USE: [(&str, &[&str]); 5] = [
     ),
 ];
 
-/// What must be found nowhere below the adapters.
+/// Crates that no crate below the adapters may depend on.
 const RUNTIMES: [&str; 8] = [
     "async-executor",
     "async-io",
@@ -107,7 +107,8 @@ fn no_runtime_is_found_below_the_adapters() {
     assert!(has("opencode-async-std", "async-std") && !has("opencode-async-std", "mio"));
 }
 
-/// hyper takes its channels from tokio, which need no runtime. That is all of tokio there is below the adapters.
+/// hyper takes channels from tokio, which need no runtime. That is all of tokio there is below
+/// the adapters.
 #[test]
 fn of_tokio_hyper_alone_has_the_channels() {
     let graph = Graph::load();
@@ -123,8 +124,8 @@ fn of_tokio_hyper_alone_has_the_channels() {
     }
 }
 
-/// Cargo enables a feature for the whole program, so these would change the JSON of a user's own code:
-/// `arbitrary_precision`, `float_roundtrip`, `preserve_order`, `unbounded_depth`.
+/// Cargo enables a feature for the whole program, so these would change the JSON of a user's own
+/// code: `arbitrary_precision`, `float_roundtrip`, `preserve_order`, `unbounded_depth`.
 #[test]
 fn no_feature_changes_the_json_of_a_program() {
     let harmless = ["alloc", "default", "raw_value", "std"].map(str::to_owned);
@@ -184,7 +185,7 @@ fn the_pure_crates_keep_their_prohibitions() {
     }
 }
 
-/// Files of the client that do without the runtime: its defaults, processes that end in real time,
+/// Files of the client that do without the runtime: the defaults, processes that end in real time,
 /// and a drop where no runtime may be left.
 const CLIENT_EXCEPTIONS: [&str; 3] =
     ["process/guardian.rs", "process/process_tree/clock.rs", "runtime.rs"];
@@ -219,7 +220,8 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     }
 }
 
-/// What a program is built from of which `package` is all, on any platform, each with its features.
+/// Packages that a program of `package` alone is built from, on any platform, with the features of
+/// each.
 fn packages(package: &str) -> BTreeMap<String, BTreeSet<String>> {
     packages_on(package, &["--target", "all"])
 }
@@ -238,7 +240,7 @@ fn packages_on(package: &str, platform: &[&str]) -> BTreeMap<String, BTreeSet<St
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         let (package, features) = line.split_once('|').unwrap();
         let (name, _version) = package.split_once(' ').unwrap();
-        // What was printed before is marked with a star.
+        // Packages printed before are marked with a star.
         let features = features.trim_end_matches(" (*)").split(',').map(str::to_owned);
         packages.entry(name.to_owned()).or_default().extend(features);
     }
@@ -249,7 +251,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The source up to its tests, which stand at the end of a file.
+/// The source up to the tests, which stand at the end of a file.
 fn without_tests(source: &str) -> &str {
     let tests = ["#[cfg(test)]\nmod tests {", "#[cfg(all(test, unix))]\nmod tests {"];
     let end = tests.iter().filter_map(|start| source.find(start)).min();

@@ -190,7 +190,7 @@ fn licence_expressions_are_read_as_spdx_means_them() {
     }
 }
 
-/// What `cargo metadata` says of the workspace.
+/// Output of `cargo metadata` for the workspace.
 struct Workspace {
     metadata: Value,
 }

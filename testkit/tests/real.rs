@@ -180,7 +180,7 @@ impl Home {
         home
     }
 
-    /// Writes a lock file that keeps OpenCode from installing its plugin package.
+    /// Writes a lock file that keeps OpenCode from installing the plugin package.
     fn suppress_install(&self) {
         let config = self.path("config").join("opencode");
         fs::create_dir_all(config.join("node_modules")).unwrap();

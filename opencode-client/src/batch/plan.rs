@@ -132,7 +132,7 @@ fn explore(results: Option<&BatchResults>, jobs: &[Arc<Job>]) -> Result<PlanGrou
     Ok(PlanGround { fingerprints, results: file, index, spent })
 }
 
-/// Decides about a job by the results of earlier batches. A kept job has its report, whose number
+/// Decides about a job by the results of earlier batches. A kept job has a report, whose number
 /// has still to be set.
 fn decide(
     index: &ResumeIndex<JobRecord>,

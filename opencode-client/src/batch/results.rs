@@ -23,13 +23,13 @@ use line::ResultsLine;
 /// else happens to the job, so that the file of a killed program is true, except for an incomplete
 /// last line.
 ///
-/// The file holds answers: only its owner can read a new file. Two batches cannot write to one file
+/// The file holds answers: only the owner can read a new file. Two batches cannot write to one file
 /// at the same time.
 ///
 /// # Resuming
 ///
 /// With [`resume`](Self::resume), jobs with an end in the file are not run again; they end at once,
-/// as the file says. The first event of the batch,
+/// as in the file. The first event of the batch,
 /// [`BatchEvent::Resumed`](super::BatchEvent::Resumed), counts the jobs that are kept, and those
 /// that are run because they are new, because the rules ask for that, or because they have changed.
 ///

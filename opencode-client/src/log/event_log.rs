@@ -121,7 +121,7 @@ impl EventLog {
         }
     }
 
-    /// Writes one event, unless its type is left out.
+    /// Writes one event, unless events of the type are left out.
     ///
     /// # Errors
     ///

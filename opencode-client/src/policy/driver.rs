@@ -1,6 +1,6 @@
 //! Driver of a policy's judge.
 //!
-//! The judge is shared by all turns of a session, and each turn runs only while its stream is
+//! The judge is shared by all turns of a session, and each turn runs only while the stream is
 //! polled. So every waiting request drives the judge for all of them, and no task is spawned.
 
 use std::collections::BTreeMap;
@@ -142,7 +142,7 @@ impl PolicyDriver {
     }
 }
 
-/// Withdraws a request when its future is dropped before the verdict.
+/// Withdraws a request when the future is dropped before the verdict.
 struct Withdrawal<'a> {
     inbox: &'a UnboundedSender<JudgeInput>,
     id: Option<PermissionId>,
@@ -168,7 +168,7 @@ struct JudgeLoop {
     timer: Option<Pin<Box<dyn Timer>>>,
 }
 
-/// A question about files with its findings.
+/// A question about files, with the findings.
 type Look = (FileQuestionId, Vec<FileFinding>);
 
 /// Reason to go on.

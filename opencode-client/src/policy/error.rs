@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use crate::http::CallError;
 use crate::runtime::describe::debug_as_chain;
 
-/// Failure to put a session under a policy. The session may have got rules of its own by then.
+/// Failure to put a session under a policy. The session may have got the rules of the policy by
+/// then.
 ///
 /// ```
 /// use opencode_tokio::PolicyError;
@@ -21,7 +22,7 @@ use crate::runtime::describe::debug_as_chain;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// The server does not list the rights of its agents. Servers before 1.1 cannot.
+    /// The server does not list the rights of agents. Servers before 1.1 cannot.
     #[error("cannot read the rights of the server's agents, which takes OpenCode 1.1 or later")]
     Call(#[from] CallError),
     /// A directory of the policy does not exist, or cannot be resolved.

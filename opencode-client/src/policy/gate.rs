@@ -23,7 +23,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Finds the gate of a server by the shell of its configuration; `None` for a server without a
+    /// Finds the gate of a server by the shell of the configuration; `None` for a server without a
     /// gate on this machine.
     pub(super) async fn find(
         http: &Http,

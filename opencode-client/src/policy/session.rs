@@ -17,16 +17,16 @@ use crate::runtime::blocking::unblock;
 use crate::session::Session;
 
 impl Session {
-    /// Puts the turns of this handle and its clones under a policy, which decides each of their
+    /// Puts the turns of this handle and all clones under a policy, which decides each of their
     /// permission requests and those of their subagents.
     ///
-    /// Counted calls and remembered confirmations belong to this handle and its clones. Other
+    /// Counted calls and remembered confirmations belong to this handle and all clones. Other
     /// handles of the session, and [forks](Self::fork), are not under the policy.
     ///
-    /// A policy decides only what the server asks for, so the rules of all agents are read first
-    /// (`GET /agent`, `GET /experimental/tool/ids`). They are right for a server that was started
-    /// with [`Policy::server_config`], unless agents of the project have other rules. A policy
-    /// [without subagents](Policy::without_subagents) adds rules to the session first
+    /// A policy decides only about requests of the server, so the rules of all agents are read
+    /// first (`GET /agent`, `GET /experimental/tool/ids`). They are right for a server that was
+    /// started with [`Policy::server_config`], unless agents of the project have other rules. A
+    /// policy [without subagents](Policy::without_subagents) adds rules to the session first
     /// (`PATCH /session/{sessionID}`), and the rules stay.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Session {
     ///
     /// # Cancel safety
     ///
-    /// The session may have got its rules.
+    /// The session may have got the rules.
     pub async fn with_policy(self, policy: Policy) -> Result<Self, PolicyError> {
         let driver = Arc::new(self.policy_driver(policy).await?);
         let decider = move |ask| {

@@ -121,7 +121,7 @@ impl Prepared {
 
 /// A started process.
 pub(crate) struct StartedProcess {
-    /// The remains go first: then the process has ended when its exit is dropped, which leaves no
+    /// The remains go first: then the process has ended when the exit is dropped, which leaves no
     /// zombie.
     pub(crate) process: DropOrder<CleanupGuard, Process>,
     pub(crate) invocation: Invocation,

@@ -16,7 +16,7 @@ use crate::server::ServeError;
 
 /// Error of a run that gave no complete answer.
 ///
-/// `Debug` prints the message with its causes, and leaves the report out.
+/// `Debug` prints the message with all causes, and leaves the report out.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -37,10 +37,10 @@ pub enum RunError {
     /// A flag of `opencode run` is not supported by a run over a server. Nothing was started.
     #[error("flag `{flag}` is not supported by the server backend")]
     Flag {
-        /// Name of the flag, with its dashes.
+        /// Name of the flag, with dashes.
         flag: String,
     },
-    /// The run ended, and not as [`RunEnd::Completed`]. The report holds what was gathered.
+    /// The run ended, and not as [`RunEnd::Completed`]. The report holds all that was gathered.
     #[error("`{}`: {}", .0.command, .0.outcome.end)]
     Ended(Box<RunReport>),
     /// The run completed, and not everything could be removed afterwards.
@@ -51,7 +51,7 @@ pub enum RunError {
         /// Processes or files that are left.
         source: CleanupError,
     },
-    /// The run completed, and not all of its events could be written to the log.
+    /// The run completed, and not all events could be written to the log.
     #[error("the event log of `{}` is not complete", report.command)]
     Log {
         /// Report of the run.
@@ -68,7 +68,7 @@ pub enum RunError {
     /// The run's own server did not start.
     #[error("cannot start a server for the run")]
     Serve(#[source] Box<ServeError>),
-    /// The run needs a setting that a server takes at its start only. Nothing was sent.
+    /// The run needs a setting that a server takes at the start only. Nothing was sent.
     #[error("`{setting}` cannot be changed on a running server")]
     Setting {
         /// Name of the setting.
@@ -140,5 +140,5 @@ impl From<SpawnError> for RunError {
     }
 }
 
-/// Result of a run for its caller.
+/// Result of a run for the caller.
 pub(super) type RunResult = Result<RunReport, RunError>;

@@ -35,7 +35,7 @@ pub(super) struct ProcessRun {
 
 enum ProcessRunState {
     Created,
-    /// The run waits for its turn to start, after the attempt that failed, if any.
+    /// The run waits in the queue of starts, after the attempt that failed, if any.
     Waiting {
         turn: BoxFuture<StartPermit>,
         failed: Option<Box<RunReport>>,
@@ -64,7 +64,7 @@ enum ProcessRunState {
     Taken,
 }
 
-/// What follows a step that cannot be broken off.
+/// Continuation of a step that cannot be broken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Intent {
     Cancel,
@@ -250,7 +250,7 @@ impl ProcessRun {
     }
 }
 
-/// Returns the report of a run that was cancelled before its start, or before its next attempt.
+/// Returns the report of a run that was cancelled before the start, or before the next attempt.
 fn cancelled(host: &Host, request: &RunRequest, failed: Option<Box<RunReport>>) -> Box<RunReport> {
     let not_started = || end::not_started(&request.settings, host.runtime.now());
     let mut report = failed.unwrap_or_else(|| Box::new(not_started()));

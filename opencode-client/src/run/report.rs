@@ -10,14 +10,14 @@ use crate::process::warning::Warning;
 pub struct RunReport {
     /// End of the run, and everything gathered until then.
     pub outcome: RunOutcome,
-    /// Command of the process in the form of a shell, without the prompt and without secrets. Over a
-    /// server: the command that started the server, or that would run the same there.
+    /// Command of the process in the form of a shell, without the prompt and without secrets. Over
+    /// a server: the command that started the server, or that would run the same there.
     pub command: String,
     /// Problems that did not stop the run.
     pub warnings: Vec<Warning>,
     /// Number of processes that were started: more than one only after
-    /// [`RunEnd::StartupDatabase`](opencode_proto::RunEnd::StartupDatabase), and none for a run that
-    /// was cancelled before.
+    /// [`RunEnd::StartupDatabase`](opencode_proto::RunEnd::StartupDatabase), and none for a run
+    /// that was cancelled before.
     ///
     /// Over a server of the run's own, 1, or the number of failed starts when none succeeded.
     pub attempts: u32,

@@ -185,13 +185,14 @@ impl std::fmt::Debug for RunRequest {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Backend {
-    /// A server is started for this run and stopped at its end, as hermetic as a process.
+    /// A server is started for this run and stopped at the end, as hermetic as a process.
     NewServer,
     /// The run is a process, `opencode run`.
     #[default]
     Process,
-    /// Any number of runs share a running server. Configuration that a server takes at its start only
-    /// is refused ([`RunError::Setting`](crate::RunError::Setting)). The session stays after the run.
+    /// Any number of runs share a running server. Configuration that a server takes at the start
+    /// only is refused ([`RunError::Setting`](crate::RunError::Setting)). The session stays after
+    /// the run.
     Server(Server),
 }
 

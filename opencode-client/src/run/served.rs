@@ -30,7 +30,7 @@ pub(super) struct ServerRun {
 enum ServerRunState {
     Created,
     Starting(BoxFuture<Result<Box<ServedDriver>, RunError>>),
-    /// The run was cancelled before its server was ready, which is dropped.
+    /// The run was cancelled before the server was ready, which is dropped.
     Abandoning(BoxFuture<()>),
     Running(Box<ServedDriver>),
     Ending {
@@ -157,7 +157,7 @@ impl ServerRun {
         ServerRunState::ended(closed.conclude(report))
     }
 
-    /// Returns the result of a run that was cancelled before its server was ready.
+    /// Returns the result of a run that was cancelled before the server was ready.
     fn cancelled(&self) -> RunResult {
         let request = begin::served_request(&self.request, Vec::new());
         Err(RunError::Ended(Box::new(RunReport {

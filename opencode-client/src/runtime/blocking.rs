@@ -50,7 +50,7 @@ pub(crate) async fn unblock_bound<T: Send + 'static, W: FnOnce() -> T + Send + '
     }
 }
 
-/// Drops the work, or waits for its end, when the caller stops waiting.
+/// Drops the work, or waits for the end, when the caller stops waiting.
 struct Bound<T, W>(Arc<Mutex<WorkProgress<T, W>>>);
 
 enum WorkProgress<T, W> {

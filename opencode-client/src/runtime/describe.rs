@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// Returns the message of an error and of its causes, on one line, separated by colons.
+/// Returns the message of an error and of all causes, on one line, separated by colons.
 ///
 /// A cause whose message ends the text so far is left out.
 pub(crate) fn describe(error: &dyn Error) -> String {

@@ -54,7 +54,8 @@ pub(crate) async fn within<F: Future>(
     .await
 }
 
-/// Returns whether `at` has come. If not, the timer wakes the task then; without a time, nothing does.
+/// Returns whether `at` has come. If not, the timer wakes the task then; without a time, nothing
+/// does.
 pub(crate) fn is_due(
     runtime: &dyn Runtime,
     timer: &mut Option<Pin<Box<dyn Timer>>>,

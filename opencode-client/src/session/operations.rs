@@ -25,8 +25,8 @@ impl Session {
 
     /// Returns the status of the session. `GET /session/status`.
     ///
-    /// OpenCode publishes on its event stream that a session is idle a moment before this endpoint
-    /// reports the same, so a session may still be reported as busy just after its turn ended.
+    /// OpenCode publishes on the event stream that a session is idle a moment before this endpoint
+    /// reports the same, so a session may still be reported as busy just after the turn ended.
     pub async fn status(&self) -> Called<SessionStatus> {
         let mut statuses = self.call(&SessionStatuses::new()).await?;
         // The endpoint omits idle sessions.
@@ -42,13 +42,13 @@ impl Session {
         self.call(&change(UpdateSession::new(self.id()))).await
     }
 
-    /// Deletes the session with its messages and the sessions of its subagents. `DELETE
+    /// Deletes the session with all messages and the sessions of subagents. `DELETE
     /// /session/{sessionID}`.
     pub async fn delete(&self) -> Called<()> {
         self.call(&DeleteSession::new(self.id())).await
     }
 
-    /// Aborts all work of the session, including prompts of other clients, and ends its turns.
+    /// Aborts all work of the session, including prompts of other clients, and ends all turns.
     /// `POST /session/{sessionID}/abort`.
     pub async fn abort(&self) -> Called<()> {
         let abort = self.core.state.begin_abort().await;
@@ -131,7 +131,7 @@ impl Session {
         self.call(&Summarize::new(self.id(), model)).await
     }
 
-    /// Makes the session public and returns the session with its URL ([`SessionInfo::share_url`]).
+    /// Makes the session public and returns the session with the URL ([`SessionInfo::share_url`]).
     /// `POST /session/{sessionID}/share`.
     pub async fn share(&self) -> Called<SessionInfo> {
         self.call(&ShareSession::new(self.id())).await

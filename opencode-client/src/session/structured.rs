@@ -43,7 +43,7 @@ impl Session {
 
     /// Asks for a value of type `T`, with the schema derived from `T`.
     ///
-    /// The model is asked again when its answer does not fit. See
+    /// The model is asked again when the answer does not fit. See
     /// [`send_structured`](Self::send_structured) for more options.
     ///
     /// # Errors

@@ -95,7 +95,7 @@ pub enum Reasoning {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Sharing {
-    /// The session is published when config says so (`share`).
+    /// The session is published when the configuration asks for that (`share`).
     #[default]
     Configured,
     /// The session is published (`--share`).

@@ -89,7 +89,7 @@ fn no_rule_overtakes_one_that_overruled_it() {
             json!({"*": {"b": "allow"}}),
             r#"{"*":{"a":"allow"},"bash":"deny","**":{"b":"allow"}}"#,
         ),
-        // What is said of some patterns leaves the others as they are.
+        // Rules for some patterns leave the others as they are.
         (
             json!({"edit": "allow"}),
             json!({"edit": {"a": "deny"}}),

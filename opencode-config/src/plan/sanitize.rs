@@ -40,7 +40,7 @@ fn anchor(text: &str, directory: &str) -> String {
         anchored.push_str(OPEN);
         rest = after;
         if let Some((path, after)) = after.split_once('}').filter(|(path, _)| !path.is_empty()) {
-            // `{file:{env:DIR}/key}`: OpenCode replaces the variable first, and its value decides.
+            // `{file:{env:DIR}/key}`: OpenCode replaces the variable first, and the value decides.
             let is_anchored = Path::new(path).is_absolute()
                 || ["~/", "{env:"].iter().any(|start| path.starts_with(start));
             if is_anchored {

@@ -28,7 +28,7 @@ impl Sandbox {
             fs::create_dir_all(path).unwrap();
         }
         for path in [".config/opencode", ".opencode"] {
-            // Directories in which OpenCode finds its package already installed.
+            // Directories in which OpenCode finds the package already installed.
             let directory = sandbox.home().join(path);
             let lock = r#"{"packages":{"":{"dependencies":{"@opencode-ai/plugin":"1"}}}}"#;
             sandbox.write(directory.join("node_modules/.package-lock.json"), "{}");
@@ -97,7 +97,7 @@ impl Sandbox {
         serde_json::to_value(self.resolved_in_order(config)).unwrap()
     }
 
-    /// The merged config of OpenCode with its keys in order.
+    /// The merged config of OpenCode with keys in order.
     pub(crate) fn resolved_in_order(&self, config: &RunConfig) -> Json {
         let output = self.opencode(&["debug", "config"], config);
         String::from_utf8(output.stdout).unwrap().parse().unwrap()

@@ -23,14 +23,14 @@ pub(crate) struct HttpFailure {
     error: io::Error,
 }
 
-/// What a server sends, piece by piece.
+/// Body of a reply, piece by piece.
 pub(crate) struct ReplyBody {
     reader: BufReader<TcpStream>,
     length: Length,
 }
 
 enum Length {
-    /// In chunks, each with its size before it.
+    /// In chunks, each after a line with the size.
     Chunked,
     /// As long as the connection.
     Endless,

@@ -1,4 +1,5 @@
-//! Drives OpenCode without any async runtime: threads, a process, a plain socket. The guide to embedding this crate.
+//! Drives OpenCode without any async runtime: threads, a process, a plain socket. The guide to
+//! embedding this crate.
 //!
 //! ```text
 //! cargo run -p opencode-proto --example blocking -- run 'Which licence does this project have?'
@@ -6,14 +7,14 @@
 //! cargo run -p opencode-proto --example blocking -- turn 127.0.0.1:4242 'Which licence does it have?'
 //! ```
 //!
-//! `run` needs `opencode` on the path (or in `OPENCODE_BINARY`); `turn` takes the server's password from
-//! `OPENCODE_SERVER_PASSWORD`.
+//! `run` needs `opencode` on the path (or in `OPENCODE_BINARY`); `turn` takes the server's password
+//! from `OPENCODE_SERVER_PASSWORD`.
 //!
-//! Both have the same shape. Threads wait for what can block and tell it to one loop, by a channel. The loop owns the
-//! machines: it carries out what they say until they say wait, waits for the next input or for the time that they name,
-//! and tells them. Nothing else decides anything.
+//! Both have the same shape. Threads do the blocking work and send the results to one loop, by a
+//! channel. The loop owns the machines: it carries out their actions up to the wait, waits for the
+//! next input or for the due time, and passes that on. Nothing else decides anything.
 
-// This is a program: it does what the crate must not.
+// A program does the I/O that the crate must not do.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stdout)]
 
 mod http;

@@ -47,7 +47,8 @@ pub(crate) fn run(prompt: &str) -> Result<()> {
                 continue;
             }
             RunAction::Signal(signal) => {
-                // The process only: its tools have sessions of their own, and take more (`opencode-client` does it).
+                // The process only: tools have sessions of their own, and take more
+                // (`opencode-client` does it).
                 let flag = if signal == opencode_proto::Signal::Kill { "-KILL" } else { "-TERM" };
                 Command::new("kill").args([flag, &pid.to_string()]).status()?;
                 continue;
@@ -86,7 +87,7 @@ fn read(
                 return;
             }
         }
-        // Nobody listens any more: then there is nobody to tell.
+        // The loop is gone, and needs no more input.
         let _ = tell.send(end);
     });
 }

@@ -20,7 +20,7 @@ enum SeenInput {
     Stream { number: usize, news: News },
 }
 
-/// What an event stream says.
+/// Message of an event stream.
 enum News {
     Chunk(Bytes),
     End,
@@ -55,7 +55,7 @@ struct TurnDriver {
     hub: Hub,
     session: Session,
     turn: Turn,
-    /// How many event streams were opened. What an older one still says is dropped.
+    /// Number of event streams so far. Messages of an older one are dropped.
     streams: usize,
 }
 
@@ -102,7 +102,7 @@ impl TurnDriver {
             let now = Instant::now();
             let (turn, session) = (&mut self.turn, &mut self.session);
             match turn.poll_action() {
-                // A program would ask its user.
+                // A program would ask the user.
                 TurnAction::AskPermission(ask) => turn.answer(ask.refuse(), session, now),
                 TurnAction::AskQuestion(ask) => turn.answer(ask.refuse(), session, now),
                 // A thread waits for the server.

@@ -1,12 +1,13 @@
-//! Reads what OpenCode said, recorded in a file, and prints what it came to as one line of JSON.
+//! Reads recorded output of OpenCode from a file, and prints the result as one line of JSON.
 //!
 //! ```text
 //! cargo run -p opencode-proto --example replay -- run FILE [--exit CODE] [--stderr FILE]
 //! cargo run -p opencode-proto --example replay -- server FILE
 //! ```
 //!
-//! `run`: `FILE` holds the standard output of `opencode run --format json`, or the event log of a run. `CODE` is the exit
-//! code of the process; below zero, the signal that ended it. Without it the outcome is judged from the output alone.
+//! `run`: `FILE` holds the standard output of `opencode run --format json`, or the event log of a
+//! run. `CODE` is the exit code of the process; below zero, the signal that ended it. Without it
+//! the outcome is judged from the output alone.
 //!
 //! `server`: `FILE` holds the body of `GET /event` or `GET /global/event`.
 

@@ -1,9 +1,9 @@
 //! Attempts of the model at one message.
 //!
-//! A provider can break off in the middle of an answer. OpenCode 1.18.33 then repeats the call within
-//! the same message: each attempt that has begun is a `step-start`, only the last of them has a
-//! `step-finish`, and the parts of the earlier attempts stay in the message. These parts are no
-//! part of the answer.
+//! A provider can break off in the middle of an answer. OpenCode 1.18.33 then repeats the call
+//! within the same message: each attempt that has begun is a `step-start`, only the last of them
+//! has a `step-finish`, and the parts of the earlier attempts stay in the message. These parts are
+//! no part of the answer.
 
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ pub struct AbandonedAttempt {
 }
 
 impl AbandonedAttempt {
-    /// Returns whether the attempt broke off before its first text or reasoning.
+    /// Returns whether the attempt broke off before the first text or reasoning.
     pub(crate) fn is_empty(&self) -> bool {
         self.text.is_empty() && self.reasoning.is_empty()
     }
@@ -45,7 +45,7 @@ impl AbandonedAttempt {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attempts(Vec<AttemptState>);
 
-/// Index of an attempt among those of its message.
+/// Index of an attempt among those of the message.
 pub(crate) type AttemptNo = usize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub struct ListAgents;
 pub struct AgentInfo {
     /// Name of the agent, for prompts.
     pub name: String,
-    /// All rules of the agent, its own and those of the configuration; the last match decides.
+    /// All rules of the agent and of the configuration; the last match decides.
     /// (Since 1.1.)
     pub permission: Vec<ServerRule>,
     /// Use of the agent: `primary`, `subagent` or `all`; empty where a version names none.

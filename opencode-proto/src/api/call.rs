@@ -133,7 +133,7 @@ pub(super) fn one<T>(
     read(serde_json::from_slice(body)?)
 }
 
-/// Reads an array. One unreadable element is an error with its index: a list with a gap would pass
+/// Reads an array. One unreadable element is an error with the index: a list with a gap would pass
 /// for a whole one.
 pub(super) fn list<T>(
     json: &[u8],
@@ -144,7 +144,7 @@ pub(super) fn list<T>(
     elements.into_iter().enumerate().map(read).collect()
 }
 
-/// Adds the place of an error to its message.
+/// Adds the place of an error to the message.
 pub(super) fn within(
     place: &str,
     index: impl Display,

@@ -52,7 +52,7 @@ impl FileDiff {
     ///
     /// # Errors
     ///
-    /// The first element that is not the change of a file, with its index; or the JSON is no array.
+    /// The first element that is not the change of a file, with the index; or the JSON is no array.
     pub fn list(diff: &RawJson) -> Result<Vec<Self>, DecodeError> {
         let bytes = Bytes::copy_from_slice(diff.as_bytes());
         Ok(list(&bytes, |raw| Self::decode(&bytes, raw))?)

@@ -52,7 +52,7 @@ pub struct ApiError {
 ///
 /// OpenCode has four shapes of errors: `{name, data: {message, ..}}`, `{_tag, message, ..}`, plain
 /// text, and an empty body. All are understood. Without a message, the name of the error or else
-/// the status takes its place.
+/// the status stands in for the text.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiErrorKind {
@@ -128,7 +128,7 @@ pub enum ApiErrorKind {
         retry_after: Option<Duration>,
     },
     /// This version of the server does not have the endpoint: OpenCode answers unknown paths with
-    /// its web page and status 200.
+    /// the web page and status 200.
     #[error("this server does not have the endpoint")]
     UnknownRoute,
     /// The request succeeded, and the operation cannot read the reply.
@@ -312,7 +312,7 @@ fn is_content(response: &Response<Bytes>, media_type: &str) -> bool {
     })
 }
 
-/// Returns the delay of `retry-after-ms` or `retry-after`. A date there is ignored: its meaning
+/// Returns the delay of `retry-after-ms` or `retry-after`. A date there is ignored: the meaning
 /// depends on a clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();

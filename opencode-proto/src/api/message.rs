@@ -10,9 +10,9 @@ use super::{ApiError, Operation, Repeat};
 use crate::part::Part;
 use crate::{MessageId, MessageInfo, PartId, SessionId};
 
-/// A message with all its parts. Mirrors `{info, parts}`.
+/// A message with all parts. Mirrors `{info, parts}`.
 ///
-/// Its values are slices of the reply, as those of an event are slices of their chunk.
+/// Values are slices of the reply, as those of an event are slices of the chunk.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct MessageWithParts {
@@ -49,8 +49,8 @@ pub struct MessageCursor(Box<str>);
 /// `GET /session/{sessionID}/message`.
 ///
 /// One unreadable message or part makes the reply [`Unreadable`](super::ApiErrorKind::Unreadable),
-/// with its place: a list with a gap would pass for a whole one. 1.18.33 answers with status 400 for
-/// a session that was ever prompted with
+/// with the place: a list with a gap would pass for a whole one. 1.18.33 answers with status 400
+/// for a session that was ever prompted with
 /// [`OutputFormat::JsonSchema`](crate::OutputFormat::JsonSchema), as [`ReadMessage`] does for that
 /// prompt.
 ///
@@ -192,10 +192,10 @@ impl Operation for ReadMessage {
     }
 }
 
-/// Deletes a message and its parts. `DELETE /session/{sessionID}/message/{messageID}`.
+/// Deletes a message with all parts. `DELETE /session/{sessionID}/message/{messageID}`.
 ///
-/// The server responds with [`Busy`](super::ApiErrorKind::Busy) while the session works on a prompt.
-/// The deletion of a message that does not exist succeeds.
+/// The server responds with [`Busy`](super::ApiErrorKind::Busy) while the session works on a
+/// prompt. The deletion of a message that does not exist succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteMessage {
@@ -273,7 +273,7 @@ impl Operation for DeletePart {
     }
 }
 
-/// Reads a reply that is one message with its parts.
+/// Reads a reply that is one message with all parts.
 pub(super) fn message(body: &Bytes) -> Result<MessageWithParts, serde_json::Error> {
     one(body, |raw| MessageWithParts::decode(body, raw))
 }

@@ -16,7 +16,7 @@ pub(super) use wire::{WireModel, WirePrompt, WirePromptPart};
 
 use crate::json::RawJson;
 
-/// One message to a session, with the settings of its answer. Mirrors the body of
+/// One message to a session, with the settings of the answer. Mirrors the body of
 /// `POST /session/{sessionID}/prompt_async`.
 ///
 /// ```
@@ -234,7 +234,7 @@ impl fmt::Debug for Prompt {
     }
 }
 
-/// Shows the size of a text in its place.
+/// Shows the size in place of a text.
 struct Size<'a>(&'a str);
 
 impl fmt::Debug for Size<'_> {

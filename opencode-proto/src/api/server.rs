@@ -32,7 +32,7 @@ pub struct Health;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ServerHealth {
-    /// The server's own judgement of its health.
+    /// The server's own judgement of the health.
     pub healthy: bool,
     /// Version of the server, for example `1.18.33`.
     pub version: Box<str>,

@@ -100,7 +100,7 @@ impl Operation for DeleteSession {
     }
 }
 
-/// Aborts the turn of a session, with its tools and subagents. `POST /session/{sessionID}/abort`.
+/// Aborts the turn of a session, with all tools and subagents. `POST /session/{sessionID}/abort`.
 ///
 /// The abort of an idle or unknown session succeeds.
 ///

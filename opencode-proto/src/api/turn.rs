@@ -1,4 +1,4 @@
-//! What makes a session work.
+//! Operations that begin a turn of a session.
 
 mod command;
 mod shell;
@@ -19,17 +19,18 @@ use crate::{MessageId, SessionId};
 
 /// Prompts a session and does not wait for the answer. `POST /session/{sessionID}/prompt_async`.
 ///
-/// What goes wrong after the server took it is told by its event stream only. A session that is at work takes the
-/// prompt up after its current step. Sent again with the same message, the turn may run twice.
+/// Later failures are in the event stream only. A session that is at
+/// work takes the prompt up after the current step. Sent again with the same message, the turn may
+/// run twice.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PromptAsync {
     /// The session.
     pub(crate) session: SessionId,
-    /// The id that the message is to have (`msg_…`), by which its turn is told from others. OpenCode's own ids sort by
-    /// time, and parts of it rely on that.
+    /// Id for the message (`msg_…`), which identifies the turn.
+    /// OpenCode's own ids sort by time, and parts of it rely on that.
     pub(crate) message: MessageId,
-    /// What to ask.
+    /// The prompt.
     pub(crate) prompt: Prompt,
 }
 
@@ -72,16 +73,16 @@ impl Operation for PromptAsync {
 
 /// Prompts a session and waits for the answer. `POST /session/{sessionID}/message`.
 ///
-/// The result is the last message of the model; an answer that failed or was aborted is one too, with its error. Servers
-/// before 1.0.150 have this alone.
+/// The result is the last message of the model; an answer that failed or was aborted is one too,
+/// with the error. Servers before 1.0.150 have this alone.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SendMessage {
     /// The session.
     pub(crate) session: SessionId,
-    /// The id that the message is to have (`msg_…`), by which its turn is told from others.
+    /// Id for the message (`msg_…`), which identifies the turn.
     pub(crate) message: MessageId,
-    /// What to ask.
+    /// The prompt.
     pub(crate) prompt: Prompt,
 }
 

@@ -44,8 +44,9 @@ fn a_cause_is_part_of_the_data() {
 #[test]
 fn debug_and_display_are_one_readable_line() {
     let refused = error(r#"{"name":"APIError","data":{"message":"no","statusCode":401}}"#);
-    assert_eq!(format!("{refused:?}"), "APIError 401: no");
-    assert_eq!(refused.to_string(), "APIError 401: no");
+    let text = "APIError 401: no; store credentials with `opencode auth login`";
+    assert_eq!(format!("{refused:?}"), text);
+    assert_eq!(refused.to_string(), text);
 }
 
 #[test]

@@ -13,11 +13,11 @@ use crate::part::{Spend, Tokens};
 
 use driver::BatchDriver;
 
-/// Whatever happens in whatever order, every job ends once, no limit is passed, nothing waits that could begin, and the
-/// batch comes to its end.
+/// Whatever happens in whatever order, every job ends once, no limit is passed, nothing waits that
+/// could begin, and the batch comes to an end.
 ///
-/// `data` is the limits and the budget (four bytes), how many jobs there are, what each of them is, then what happens, two
-/// bytes each.
+/// `data` is the limits and the budget (four bytes), the number of jobs, a byte for each job,
+/// then the steps, two bytes each.
 pub fn batch_machine(data: &[u8], now: Instant) {
     let [hands, room, shape, budget, jobs, rest @ ..] = data else { return };
     let (jobs, steps) = rest.split_at(rest.len().min(usize::from(*jobs) % 16));

@@ -19,7 +19,7 @@ pub(crate) struct Play {
     session: Option<SessionId>,
     started: Instant,
     pub(crate) now: Instant,
-    /// What was printed before and after the end of standard output.
+    /// Output before and after the end of standard output.
     stdout: [Vec<u8>; 2],
     stdout_ended: bool,
     exited: bool,
@@ -78,7 +78,7 @@ impl Play {
         self.drain();
     }
 
-    /// Lets time pass until it is over: by its own doing, or cancelled when it waits for nothing.
+    /// Lets time pass until the run is over: by itself, or cancelled when it waits for nothing.
     pub(crate) fn end(&mut self) -> &RunOutcome {
         // To stop, to kill, to give up: no run needs to be woken more often.
         for _ in 0..3 {
@@ -175,7 +175,8 @@ impl Play {
         let session = self.session.clone().or_else(|| session_of(&events));
         let mut answer = Answer::new();
         let mut count = 0;
-        // Text in front of the first event that names a session is not the answer of an old version.
+        // Text in front of the first event that names a session is not the answer of an old
+        // version.
         let named = events.iter().position(names_session).filter(|_| self.session.is_none());
         let named = named.unwrap_or_default();
         for (at, event) in events.iter().enumerate() {

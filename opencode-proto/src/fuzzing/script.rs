@@ -5,12 +5,12 @@ use bytes::Bytes;
 use crate::process::Exit;
 use crate::run::{AgentFallback, Retention, RunSettings};
 
-/// What happens to a run.
+/// One step of a play.
 #[derive(Clone, Debug)]
 pub(crate) enum ScriptStep {
     Cancel,
     Exit(Option<Exit>),
-    /// Time passes, and the run is told so at the end of it.
+    /// Time passes, and the run learns of the time at the end.
     Pass(Duration),
     Stderr(Bytes),
     StderrEnd,
@@ -20,7 +20,8 @@ pub(crate) enum ScriptStep {
     Wake,
 }
 
-/// Steps out of any bytes: one that says which, then one that says how much or which of several, then what is said.
+/// Steps out of any bytes: one that selects the step, then one for the amount or the choice,
+/// then the content.
 pub(super) struct Script<'a>(pub(super) &'a [u8]);
 
 impl Iterator for Script<'_> {
@@ -58,7 +59,7 @@ impl Script<'_> {
         Bytes::copy_from_slice(bytes)
     }
 
-    /// One of the lines, for the upper half of the choices without its line end.
+    /// One of the lines, for the upper half of the choices without the line end.
     fn one_of(&mut self, lines: &[&str]) -> Bytes {
         let choice = self.byte().map_or(0, usize::from);
         let line = lines[choice % lines.len()];

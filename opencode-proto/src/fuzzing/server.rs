@@ -1,4 +1,4 @@
-//! A server that answers the calls of a turn from what is written down.
+//! A server that answers the calls of a turn from written state.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::call::{ApiCall, ApiReply};
 pub struct WrittenServer {
     /// Statuses of the sessions that are not idle.
     pub statuses: BTreeMap<String, String>,
-    /// Messages of each session in order, each with its id.
+    /// Messages of each session in order, each with an id.
     pub messages: BTreeMap<String, Vec<WrittenMessage>>,
     /// Children of each session.
     pub children: BTreeMap<String, Vec<String>>,
@@ -29,7 +29,7 @@ pub struct WrittenServer {
 pub struct WrittenMessage {
     /// Id of the message.
     pub id: String,
-    /// The message without its parts.
+    /// The message without parts.
     pub info: String,
     /// The parts.
     pub parts: Vec<String>,
@@ -92,7 +92,7 @@ impl WrittenMessage {
     }
 }
 
-/// Returns the reply of OpenCode for what does not exist.
+/// Returns the reply of OpenCode for an object that does not exist.
 pub fn not_found() -> Response<Bytes> {
     let mut response = json(r#"{"name":"NotFoundError","data":{"message":"not found"}}"#);
     *response.status_mut() = StatusCode::NOT_FOUND;

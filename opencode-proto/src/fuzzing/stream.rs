@@ -24,7 +24,8 @@ pub fn sse(data: &[u8]) {
             SseEvent::Comment | SseEvent::Retry { .. } => {}
         }
     }
-    // What every stream ends with is its own affair: the next event is read as if it were the first.
+    // What every stream ends with is its own affair: the next event is read as if it were the
+    // first.
     let more = [&stream[..], b"\n\n\n\ndata: x\n\n"].concat();
     let more = frame(1 << 20, chunks(more.into(), sizes));
     assert!(matches!(more.last(), Some(SseEvent::Message { data, .. }) if data.ends_with(b"x")));

@@ -18,11 +18,11 @@ use crate::session::Session;
 use crate::turn::{Turn, TurnAction, TurnEventKind, TurnPost, TurnSettings};
 use crate::{PermissionAsk, PermissionReply, QuestionAsk, TurnEnd};
 
-/// Whatever happens in whatever order, a turn posts once, ends once, within its deadlines, and tells
-/// nothing twice; no prompt is posted while an abort is on its way, aborts of a session go one after
-/// another, and an ask is answered by one turn.
+/// With any inputs in any order, a turn posts once, ends once, within the deadlines, and
+/// repeats no text; no prompt is posted while an abort is in flight, aborts of a session go
+/// one after another, and an ask is answered by one turn.
 ///
-/// `data` is the kinds and the number of turns, then what happens, two bytes each.
+/// `data` is the kinds and the number of turns, then the steps, two bytes each.
 pub fn turn_machine(data: &[u8], now: Instant) {
     let Some((kinds, steps)) = data.split_first() else { return };
     let mut play = TurnPlay::new(*kinds, now);
@@ -372,7 +372,7 @@ fn event(what: u8, how: u8) -> String {
     format!(r#"{{"type":"{event_type}","properties":{{"sessionID":"{session}",{properties}}}}}"#)
 }
 
-/// A server that knows little, or some of what could have been told.
+/// A server that knows little, or some of the state that events could have reported.
 fn written(how: u8) -> WrittenServer {
     let mut server = WrittenServer::default();
     if how % 4 == 1 {

@@ -30,8 +30,8 @@ pub enum HubAction {
     Finished(HubEnd),
     /// Events are missed from here on, until [`Opened`](Self::Opened).
     Interrupted(Interruption),
-    /// The stream is open, and no event is missed from here on. After an interruption, followers look
-    /// up the missed state.
+    /// The stream is open, and no event is missed from here on. After an interruption, followers
+    /// look up the missed state.
     Opened,
     /// Nothing to do until there is another input, or until the wake: then call
     /// [`handle_timeout`](super::Hub::handle_timeout).

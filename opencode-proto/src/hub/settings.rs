@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::EventStream;
 
-/// Settings of a [`Hub`](super::Hub): the stream, its limits and the reconnect policy.
+/// Settings of a [`Hub`](super::Hub): the stream, the limits and the reconnect policy.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HubSettings {
@@ -102,7 +102,7 @@ impl HubSettings {
         self
     }
 
-    /// Returns the seed of the jitter. Each hub should have its own.
+    /// Returns the seed of the jitter. Seeds of different hubs should differ.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed

@@ -9,7 +9,7 @@ use super::*;
 
 const CONNECTED: &str = "data: {\"type\":\"server.connected\"}\n\n";
 
-/// A hub and its clock, and what it says in short words.
+/// A hub with a clock, and the actions in short words.
 struct Stage {
     hub: Hub,
     now: Instant,
@@ -152,7 +152,7 @@ fn a_lost_stream_is_opened_again_at_once_and_then_ever_later() {
         waits.push(stage.pass());
         assert_eq!(stage.said(), ["connect /global/event"]);
         stage.hub.handle_lost("refused", stage.now);
-        // It is told once that events are missed.
+        // The loss of events is reported once.
         assert_eq!(stage.said(), ["disconnect"]);
     }
     assert_eq!(waits[0], Duration::ZERO);
@@ -161,7 +161,7 @@ fn a_lost_stream_is_opened_again_at_once_and_then_ever_later() {
         assert!(*wait >= expected.mul_f64(0.75) && *wait <= expected.mul_f64(1.25), "{waits:?}");
         expected = (expected * 2).min(Duration::from_secs(10));
     }
-    // What works resets it.
+    // A working stream resets the delay.
     stage.pass();
     stage.open();
     assert_eq!(stage.said(), ["connect /global/event", "opened"]);
@@ -265,7 +265,7 @@ fn events_go_to_who_follows_the_session_or_an_ancestor() {
     for (told, said) in [
         (idle("ses_a"), "session.idle to ses_a"),
         (idle("ses_b"), "session.idle to nobody"),
-        // Children are known by whichever tells of them first, at any depth.
+        // Children are known by the first mention, at any depth.
         (created("ses_b", "ses_a"), "session.created to ses_a"),
         (idle("ses_b"), "session.idle to ses_a"),
         (task("ses_b", "ses_c"), "message.part.updated to ses_a"),
@@ -315,7 +315,7 @@ fn what_is_dropped_is_a_gap() {
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].contains("over the limit of 100"), "{said:?}");
     assert_eq!(said[1], "opened");
-    // A directory that is closed takes what its sessions were doing with it.
+    // A directory that is closed ends the work of all sessions there.
     stage.tell(&event("server.instance.disposed", "\"directory\":\"/w\""));
     assert_eq!(
         stage.said(),

@@ -1,7 +1,8 @@
 //! Floating-point numbers that read back as they were written.
 //!
-//! `serde_json` reads some fractions one bit off unless a program enables `float_roundtrip`, which this
-//! crate must not do for the whole program. The text of a number is read by `str::parse` instead.
+//! `serde_json` reads some fractions one bit off unless a program enables `float_roundtrip`, which
+//! this crate must not do for the whole program. The text of a number is read by `str::parse`
+//! instead.
 
 use std::fmt;
 
@@ -11,8 +12,8 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 /// Name under which `serde_json` hands over the text of a value.
 pub(crate) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// Reads a field with `#[serde(deserialize_with)]`. Formats other than JSON, and values that serde has
-/// buffered, give the number as they have it.
+/// Reads a field with `#[serde(deserialize_with)]`. Formats other than JSON, and values that serde
+/// has buffered, give the number as they have it.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     struct NumberVisitor;
 

@@ -44,8 +44,8 @@ impl Lenient {
     }
 }
 
-/// The text of the number is read, since `serde_json` hands over numbers in different ways that depend
-/// on the features that a program enables.
+/// The text of the number is read, since `serde_json` hands over numbers in different ways that
+/// depend on the features that a program enables.
 impl<'de> Deserialize<'de> for Lenient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct RawVisitor;

@@ -35,8 +35,8 @@ pub struct ToolPart {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ToolState {
-    /// The call ended with a result. This includes a command that failed: see `metadata.exit` of the
-    /// `bash` tool.
+    /// The call ended with a result. This includes a command that failed: see `metadata.exit` of
+    /// the `bash` tool.
     #[non_exhaustive]
     Completed {
         /// Arguments of the call, a JSON object.
@@ -175,8 +175,8 @@ impl ToolState {
         }
     }
 
-    /// Returns whether an answer refused this call or dismissed its questions, or OpenCode refused
-    /// the call for want of a user to ask.
+    /// Returns whether an answer refused this call or dismissed the questions in it, or OpenCode
+    /// refused the call for want of a user to ask.
     ///
     /// OpenCode reports this in the words of the error only.
     pub fn is_rejected(&self) -> bool {

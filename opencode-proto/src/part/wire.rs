@@ -1,4 +1,5 @@
-//! Decoding of parts: one flat struct with every field of every kind, so that a line is walked once.
+//! Decoding of parts: one flat struct with every field of every kind, so that a line is walked
+//! once.
 
 mod state;
 
@@ -21,7 +22,7 @@ use crate::json::{RawJson, RawText};
 use state::WireToolState;
 
 /// Any part, borrowed from a line. `line` in the functions below is always that line; `around` is
-/// the decoded JSON in it: the part, or the object with the part as its `part`.
+/// the decoded JSON in it: the part, or the object with the part under `part`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct WirePart<'a> {

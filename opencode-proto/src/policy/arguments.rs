@@ -101,7 +101,7 @@ impl ArgumentReads {
     }
 
     /// Takes a message as the server has it; `None` when it cannot be read. Returns the requests
-    /// that wait no longer, each with the arguments of its call, or `None` without any.
+    /// that wait no longer, each with the arguments of the call, or `None` without any.
     pub(super) fn take(
         &mut self,
         key: &MessageKey,

@@ -1,4 +1,4 @@
-//! Commands of the `bash` tool: rules allow what the command line shows to be literal words.
+//! Commands of the `bash` tool: rules allow only words that are literal in the command line.
 
 use opencode_config::{PermissionAction, Permissions, wildcard_matches};
 use serde::Deserialize;
@@ -19,9 +19,9 @@ pub(super) struct ShellCommand {
 /// Returns the commands of a request for the `bash` tool; `None` when the command line may do more
 /// than run the commands that the request shows, with literal words.
 ///
-/// OpenCode 1.18.33 asks for the commands that its parser finds in a line. The request names neither
-/// the redirection of a group (`{ a; } > b`) nor `cd`, and finds no command in `{touch,x}` or
-/// `[[ 'a[$(b)]' -eq 0 ]]`.
+/// OpenCode 1.18.33 asks for the commands that the parser finds in a line. The request names
+/// neither the redirection of a group (`{ a; } > b`) nor `cd`, and finds no command in `{touch,x}`
+/// or `[[ 'a[$(b)]' -eq 0 ]]`.
 pub(super) fn read(request: &PermissionRequest) -> Option<Vec<ShellCommand>> {
     let line = line(request)?;
     let commands = shell::commands(&line)?;

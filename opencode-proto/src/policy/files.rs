@@ -11,7 +11,7 @@ use super::verdict::PolicyReason;
 #[cfg(test)]
 mod tests;
 
-/// Number of a [`FileQuestion`], unique within its [`PolicyJudge`](super::PolicyJudge).
+/// Number of a [`FileQuestion`], unique within one [`PolicyJudge`](super::PolicyJudge).
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ pub struct FileFinding {
 pub enum Presence {
     /// The file does not exist.
     Absent,
-    /// The file exists, or its existence cannot be determined.
+    /// The file exists, or the existence cannot be determined.
     Present,
 }
 

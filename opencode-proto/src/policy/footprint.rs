@@ -1,4 +1,5 @@
-//! Files that a tool call would read and write, as its permission request and arguments name them.
+//! Files that a tool call would read and write, as the permission request and the arguments name
+//! them.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -16,7 +17,7 @@ mod tests;
 pub(super) struct Footprint {
     pub(super) reads: Vec<PathBuf>,
     pub(super) writes: Vec<PathBuf>,
-    /// Files of a request that another one follows, which says whether they are read or written.
+    /// Files of a request that another one follows, which shows whether they are read or written.
     pub(super) either: Vec<PathBuf>,
     /// Files that a subagent's prompt mentions. OpenCode reads those that exist.
     pub(super) mentions: Vec<PathBuf>,
@@ -90,7 +91,7 @@ impl Footprint {
             }
             "read" if is_resource(request) => {}
             "read" => {
-                // The pattern has lost its `..`, which the operating system would have followed.
+                // The pattern has lost the `..`, which the operating system would have followed.
                 let path = directory.join(arguments.file_path.as_deref()?);
                 if patterns().any(|pattern| lexical(&pattern) != lexical(&path)) {
                     return None;
@@ -216,7 +217,7 @@ fn mentions(prompt: &str, paths: &ServerPaths) -> Option<Vec<PathBuf>> {
     Some(mentioned)
 }
 
-/// Returns the start of a text, up to the end of a mention. A dot belongs to a mention at its start
+/// Returns the start of a text, up to the end of a mention. A dot belongs to a mention at the start
 /// and in front of more text.
 fn mention(text: &str) -> &str {
     let ends = |char: char| is_js_space(char) || "`,.".contains(char);

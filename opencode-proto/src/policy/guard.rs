@@ -68,7 +68,7 @@ impl Guard {
         self.unguarded.iter().map(String::as_str)
     }
 
-    /// Returns whether a file is guarded, by its path below a directory of the policy.
+    /// Returns whether a file is guarded, by the path below a directory of the policy.
     pub(super) fn covers(&self, path: &Path) -> bool {
         let names: Vec<String> = path.iter().map(fold).collect();
         let is_listed = |name: &String| {

@@ -2,7 +2,7 @@
 //!
 //! With one refusal, OpenCode refuses all pending permission requests of the same session, those
 //! too that the policy would allow. So a refusal is held back until the server lists no request of
-//! the session that may still be allowed, or that is allowed while its reply is on its way.
+//! the session that may still be allowed, or that is allowed while the reply is in flight.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::{PermissionId, PermissionRequest, SessionId};
 #[cfg(test)]
 mod tests;
 
-/// First pause before permissions are listed again because a reply or an event is on its way.
+/// First pause before permissions are listed again because a reply or an event is in flight.
 /// Later pauses double.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(160);
@@ -62,7 +62,7 @@ enum PermissionListing {
 enum Blocker {
     /// The request is being decided.
     Deciding,
-    /// The reply to the request, or the event that names the request, is on its way.
+    /// The reply to the request, or the event that names the request, is in flight.
     OnItsWay,
 }
 
@@ -90,7 +90,7 @@ impl Default for Refusals {
 }
 
 impl Refusals {
-    /// Remembers that a request was allowed, and that the reply is on its way.
+    /// Remembers that a request was allowed, and that the reply is in flight.
     pub(super) fn allow(&mut self, id: PermissionId, now: Instant) {
         self.settled.retain(|_, settled| settled.may_be_on_its_way(now));
         self.settled.insert(id, Settled::Allowed { at: now });
@@ -106,7 +106,7 @@ impl Refusals {
         };
     }
 
-    /// Forgets what is known of a request that was withdrawn, or that is asked again.
+    /// Forgets a request that was withdrawn, or that is asked again.
     pub(super) fn forget(&mut self, id: &PermissionId) {
         self.held.remove(id);
         self.settled.remove(id);
@@ -212,7 +212,7 @@ impl Refusals {
 }
 
 impl Settled {
-    /// Returns whether an allowing reply may still be on its way to the server.
+    /// Returns whether an allowing reply may still be in flight.
     fn may_be_on_its_way(self, now: Instant) -> bool {
         match self {
             Self::Allowed { at } => now - at < ALLOWED_LIMIT,

@@ -88,7 +88,7 @@ fn is_plain_text(pattern: &str) -> bool {
     !pattern.contains(['*', '?', '\\'])
 }
 
-/// Permissions that were granted for good, to one session and its subagents.
+/// Permissions that were granted for good, to one session and all subagents.
 ///
 /// OpenCode keeps the grant of an `always` reply for all sessions of the directory, until the
 /// server ends. A client that wants the grant for one session only answers `once` and keeps the
@@ -129,7 +129,7 @@ impl Approvals {
     }
 
     /// Returns whether earlier grants cover the whole request. A command line that may do
-    /// more than run its commands with literal words is never covered.
+    /// more than run commands with literal words is never covered.
     pub fn allows(&self, request: &PermissionRequest) -> bool {
         if request.permission == "bash" && command::read(request).is_none() {
             return false;

@@ -1,4 +1,4 @@
-//! Rules of a server, compared with a policy: a policy decides only what the server asks for.
+//! Rules of a server, compared with a policy: a policy decides only about requests of the server.
 
 use opencode_config::{
     CommandGate, PermissionAction, PermissionRule, Permissions, RunConfig, wildcard_matches,
@@ -102,7 +102,7 @@ impl<'a> ServerRights<'a> {
         Self { agents, session_rules: &[], tools: &[] }
     }
 
-    /// Sets the rules of the session, which come after those of its agent.
+    /// Sets the rules of the session, which come after those of the agent.
     #[must_use]
     pub fn with_session_rules(self, session_rules: &'a [ServerRule]) -> Self {
         Self { session_rules, ..self }
@@ -120,8 +120,8 @@ impl PolicySettings {
     ///
     /// Besides [`server_permissions`](Self::server_permissions), the configuration makes a turn go
     /// on when several calls are refused at once, which keeps the messages of all refusals but one
-    /// from the model (`experimental.continue_loop_on_deny`). For a policy that allows some commands,
-    /// the shell of the server runs approved command lines only
+    /// from the model (`experimental.continue_loop_on_deny`). For a policy that allows some
+    /// commands, the shell of the server runs approved command lines only
     /// ([`CommandGate::Approved`]).
     #[must_use]
     pub fn server_config(&self, config: RunConfig) -> RunConfig {
@@ -200,7 +200,7 @@ impl PolicySettings {
         if self.may_have_subagents() {
             of_session.or_else(|| self.unasked_by(rights, &[]))
         } else {
-            // OpenCode denies subagents what it denies the session: here, everything.
+            // OpenCode denies subagents all that the session is denied: here, everything.
             of_session
         }
     }

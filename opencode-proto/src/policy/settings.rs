@@ -83,7 +83,8 @@ impl PolicySettings {
     /// Replaces the rules. Keys are those of [`Permissions`].
     ///
     /// Paths in patterns are relative to the root of the repository (to `/` outside a repository),
-    /// and are compared as text, before any link is followed. Name directories to confine a session.
+    /// and are compared as text, before any link is followed. Name directories to confine a
+    /// session.
     #[must_use]
     pub fn with_rules(self, rules: Permissions) -> Self {
         Self { rules, ..self }
@@ -160,16 +161,16 @@ impl PolicySettings {
 
     /// Accepts servers without a command gate.
     ///
-    /// OpenCode runs command lines without asking in which its parser finds no command. So a policy
-    /// that allows some commands needs a server whose shell runs approved lines only, as servers with
-    /// the [configuration](Self::server_config) of the policy have. On other servers, a model can run
-    /// any command.
+    /// OpenCode runs command lines without asking in which the parser finds no command. So a policy
+    /// that allows some commands needs a server whose shell runs approved lines only, as servers
+    /// with the [configuration](Self::server_config) of the policy have. On other servers, a model
+    /// can run any command.
     #[must_use]
     pub fn with_unasked_commands(self) -> Self {
         Self { unasked_commands: UnaskedCommands::Accepted, ..self }
     }
 
-    /// Refuses tool calls after the first `tool_calls_max` calls of the session and its subagents
+    /// Refuses tool calls after the first `tool_calls_max` calls of the session and all subagents
     /// together, over all turns.
     ///
     /// Refused calls count. Calls that the server makes without a permission request do not: tools
@@ -279,7 +280,7 @@ impl Confinement {
     }
 }
 
-/// Session that a policy is for, and its directories.
+/// Session under a policy, with the directories.
 ///
 /// ```
 /// use opencode_proto::api::ServerPaths;
@@ -315,8 +316,8 @@ impl PolicyScope {
         Self { reads: Some(reads), ..self }
     }
 
-    /// Returns the real paths of the directories that reads are confined to; `None` when reads are not
-    /// confined.
+    /// Returns the real paths of the directories that reads are confined to; `None` when reads are
+    /// not confined.
     #[must_use]
     pub fn reads(&self) -> Option<&Confinement> {
         self.reads.as_ref()
@@ -328,14 +329,14 @@ impl PolicyScope {
         Self { writes: Some(writes), ..self }
     }
 
-    /// Returns the real paths of the directories that writes are confined to; `None` when writes are
-    /// not confined.
+    /// Returns the real paths of the directories that writes are confined to; `None` when writes
+    /// are not confined.
     #[must_use]
     pub fn writes(&self) -> Option<&Confinement> {
         self.writes.as_ref()
     }
 
-    /// Returns the session. Other sessions that ask are its subagents.
+    /// Returns the session. Other sessions that ask are subagents of this one.
     #[must_use]
     pub fn session(&self) -> &SessionId {
         &self.session

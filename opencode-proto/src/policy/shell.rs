@@ -33,7 +33,7 @@ pub(super) enum Names {
     Files,
 }
 
-/// Reads a line into its commands, in order. Commands are joined by `;`, `&&`, `||` or `|`.
+/// Reads the commands of a line, in order. Commands are joined by `;`, `&&`, `||` or `|`.
 ///
 /// `None` when a shell may do more than run these commands with these words.
 pub(crate) fn commands(line: &str) -> Option<Vec<SimpleCommand>> {
@@ -226,7 +226,7 @@ const COMPOUND: [&str; 96] = [
 /// an index in bash.
 const EVALUATING: [&str; 8] = ["-R", "-eq", "-ge", "-gt", "-le", "-lt", "-ne", "-v"];
 
-/// Returns whether a command takes its words as they are.
+/// Returns whether a command takes the words as they are.
 fn is_plain(words: &[String]) -> bool {
     let Some((name, arguments)) = words.split_first() else { return false };
     let starts = |char: char| char.is_alphanumeric() || "_./".contains(char);

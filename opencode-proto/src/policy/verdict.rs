@@ -5,7 +5,7 @@ use super::command::line;
 use crate::api::PermissionReply;
 use crate::{PermissionRequest, SessionId};
 
-/// Decision of a policy about one permission request, with its reason.
+/// Decision of a policy about one permission request, with the reason.
 ///
 /// ```
 /// use opencode_proto::policy::PolicyVerdict;
@@ -19,7 +19,7 @@ use crate::{PermissionRequest, SessionId};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PolicyVerdict {
-    /// The session that asked: the session under the policy, or one of its subagents.
+    /// The session that asked: the session under the policy, or a subagent.
     pub session: SessionId,
     /// The permission request.
     pub request: PermissionRequest,
@@ -51,7 +51,7 @@ impl PolicyVerdict {
 pub enum PolicyReason {
     /// The application confirmed or refused the request.
     Confirm,
-    /// The file would change what OpenCode or git run next: `.git`, `.opencode` or
+    /// The file would change the programs that OpenCode or git run next: `.git`, `.opencode` or
     /// `opencode.json`.
     Guarded {
         /// The file that the request would write.

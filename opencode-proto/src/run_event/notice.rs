@@ -19,8 +19,8 @@ use serde::Serialize;
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Notice {
-    /// The requested agent does not exist or cannot be used. The default agent answers instead, with
-    /// its own prompt, tools and permissions.
+    /// The requested agent does not exist or cannot be used. The default agent answers instead,
+    /// with its own prompt, tools and permissions.
     #[non_exhaustive]
     AgentReplaced {
         /// The reason in OpenCode's words.

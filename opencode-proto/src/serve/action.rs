@@ -18,7 +18,7 @@ pub enum ServeAction {
     },
     /// Send the signal to the process and to every process that it started.
     Signal(Signal),
-    /// The process has exited: end the processes that its tools left behind, then go on reading the
+    /// The process has exited: end the processes that tools left behind, then go on reading the
     /// output until it ends.
     Sweep,
     /// Wait for the next input. At the given time, if any, call

@@ -5,8 +5,8 @@ use crate::api::ApiError;
 use crate::json::string;
 
 impl ApiError {
-    /// Returns the fault of the configuration in OpenCode's words, when the server refused because of
-    /// its configuration (`ConfigInvalidError`, `ConfigJsonError` and the like).
+    /// Returns the fault of the configuration in OpenCode's words, when the server refused because
+    /// of the configuration (`ConfigInvalidError`, `ConfigJsonError` and the like).
     ///
     /// A server starts with any configuration. OpenCode reads the configuration of a directory with
     /// the first request about the directory, and then refuses every request about it.

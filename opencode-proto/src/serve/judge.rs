@@ -1,4 +1,4 @@
-//! Judges how a server ended, from everything that is known about its process.
+//! Judges how a server ended, from everything that is known about the process.
 
 use super::{Listening, ServeEnd, ServeStop};
 use crate::run::stderr::{is_database_race, startup_message};

@@ -33,7 +33,7 @@ impl ServeOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServeEnd {
-    /// The server could not listen on its address: the port is in use, or the address is not one of
+    /// The server could not listen on the address: the port is in use, or the address is not one of
     /// this machine. OpenCode does not say which.
     CannotListen {
         /// Message on standard error.

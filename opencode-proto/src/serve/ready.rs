@@ -1,12 +1,12 @@
-//! Reads the line with which a server announces its address.
+//! Reads the line with which a server announces the address.
 
 use crate::ansi::without_escapes;
 
-/// Returns the URL for a client on this machine of the server that printed `line`; `None` for any other
-/// line.
+/// Returns the URL for a client on this machine of the server that printed `line`; `None` for any
+/// other line.
 ///
-/// OpenCode prints `opencode server listening on http://HOST:PORT`, the host as in its flags: an IPv6
-/// address without brackets, and addresses that only a server understands (`0.0.0.0`).
+/// OpenCode prints `opencode server listening on http://HOST:PORT`, the host as in the flags: an
+/// IPv6 address without brackets, and addresses that only a server understands (`0.0.0.0`).
 pub(super) fn url(line: &[u8]) -> Option<String> {
     let line = String::from_utf8_lossy(line);
     let line = without_escapes(&line);

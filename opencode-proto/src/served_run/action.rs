@@ -17,13 +17,13 @@ pub enum ServedRunAction {
     /// Send the request to the server, and pass the reply to
     /// [`handle_reply`](super::ServedRun::handle_reply).
     Call(Box<ApiCall>),
-    /// Cancel the turn. Its events and its end still have to be passed on.
+    /// Cancel the turn. The events and the end still have to be passed on.
     CancelTurn,
     /// Hand the event to the application.
     Event(Box<RunEvent>),
     /// The run is over. No action follows.
     Finished(Box<RunOutcome>),
-    /// Begin this turn, and pass on its events and its end. Comes at most once.
+    /// Begin this turn, and pass on the events and the end. Comes at most once.
     Send(Box<ServedTurn>),
     /// Wait for the next input. At the given time, if any, call
     /// [`handle_timeout`](super::ServedRun::handle_timeout).

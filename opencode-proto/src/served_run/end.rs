@@ -6,7 +6,7 @@ use crate::serve::{ServeEnd, ServeOutcome};
 use crate::turn::TurnEnd;
 use crate::{AgentError, ErrorName};
 
-/// Returns the end of a run for the end of its turn.
+/// Returns the end of a run for the end of the turn.
 pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
     match end {
         TurnEnd::Aborted => RunEnd::Aborted,
@@ -25,8 +25,8 @@ pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
     }
 }
 
-/// Returns the error that the process would have printed: the body of the reply, where the body is an
-/// object.
+/// Returns the error that the process would have printed: the body of the reply, where the body is
+/// an object.
 pub(super) fn refusal(error: &ApiError) -> RawJson {
     let body = RawJson::parse(error.body().clone()).ok();
     let body = body.filter(|body| body.as_str().starts_with('{'));
@@ -54,7 +54,7 @@ pub(super) fn of_server(end: &ServeEnd) -> RunEnd {
 }
 
 impl RunOutcome {
-    /// Adds the end of the run's own server: its standard error, and its exit where the server went
+    /// Adds the end of the run's own server: standard error, and the exit where the server went
     /// before the run did.
     #[must_use]
     pub fn with_server(mut self, server: &ServeOutcome) -> Self {

@@ -18,7 +18,7 @@ use crate::server_event::SessionInfo;
 use crate::turn::{TurnPost, TurnSettings};
 use crate::watchdog::{Deadline, Watchdog};
 
-/// A run between the start of its server and its turn.
+/// A run between the start of the server and the turn.
 #[derive(Debug)]
 pub(super) struct Preparation {
     request: ServedRunRequest,
@@ -143,7 +143,8 @@ impl Preparation {
         }
     }
 
-    /// Returns the agent of the turn, where the server has the agent and a prompt may name the agent.
+    /// Returns the agent of the turn, where the server has the agent and a prompt may name the
+    /// agent.
     fn choose_agent(
         &mut self,
         name: String,
@@ -177,7 +178,7 @@ impl Preparation {
         }
     }
 
-    /// Creates a session as `opencode run` does: no one can answer its questions or leave a plan.
+    /// Creates a session as `opencode run` does: no one can answer questions or leave a plan.
     fn create_session(&mut self) -> Prepared {
         let rules = ["question", "plan_enter", "plan_exit"]
             .into_iter()

@@ -20,7 +20,7 @@ use crate::run_event::{Notice, RunEvent, Telling};
 use crate::server_event::PermissionRequest;
 use crate::turn::{Origin, TurnEvent, TurnEventKind};
 
-/// What a run over a server has gathered so far, in the form of the outcome.
+/// Record of a run over a server so far, in the form of the outcome.
 #[derive(Debug)]
 pub(super) struct ServedRecord {
     approval: Approval,
@@ -32,7 +32,7 @@ pub(super) struct ServedRecord {
     lines: LineCounts,
     notices: Vec<Notice>,
     raw_lines: Option<Vec<Bytes>>,
-    /// Exit of a server that did not start, and the tail of its standard error.
+    /// Exit of a server that did not start, and the tail of standard error.
     server: (Option<Exit>, String),
 }
 

@@ -8,7 +8,7 @@ use crate::run::RunSettings;
 use crate::serve::ServeSettings;
 use crate::watchdog::Deadline;
 
-/// A run over a server: what `opencode run` has in its arguments.
+/// A run over a server: the arguments of `opencode run`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServedRunRequest {

@@ -7,7 +7,7 @@ use crate::json::RawJson;
 use crate::part::{FinishReason, Lenient, Str, Tokens, WireTokens};
 use crate::{AgentError, MessageId, SessionId, StepRole};
 
-/// A message without its parts. Mirrors `UserMessage` and `AssistantMessage`.
+/// A message without parts. Mirrors `UserMessage` and `AssistantMessage`.
 ///
 /// Fields that are not decoded are in [`raw`](Self::raw), which is also the JSON that `Serialize`
 /// writes.

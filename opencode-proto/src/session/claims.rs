@@ -26,8 +26,8 @@ impl Claims {
         self.0.insert(ask, Claim::Settled);
     }
 
-    /// Frees the asks that the turn has claimed and not settled, answered or not: an answer that has
-    /// not arrived is lost with its turn.
+    /// Frees the asks that the turn has claimed and not settled, answered or not: an answer that
+    /// has not arrived is lost with the turn.
     pub(super) fn give_up(&mut self, turn: TurnNo) {
         self.0.retain(|_, claim| *claim != Claim::Held(turn));
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::TurnNo;
 
-/// Number of an abort, unique within its [`Session`](super::Session).
+/// Number of an abort, unique within one [`Session`](super::Session).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbortNo(u64);
 
@@ -10,7 +10,7 @@ pub struct AbortNo(u64);
 #[derive(Debug, Default)]
 pub(super) struct AbortGate {
     next: u64,
-    /// The first is on its way.
+    /// The first is in flight.
     aborts: VecDeque<AbortNo>,
     /// Turns without an application whose prompts are on their way: an abort follows each prompt
     /// that arrives.

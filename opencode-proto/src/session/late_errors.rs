@@ -2,7 +2,7 @@ use crate::AgentError;
 
 /// Errors of turns that have ended, known from messages, whose `session.error` is still to come.
 ///
-/// The event names no message. Without this, the next turn would take the error for its own.
+/// The event names no message. Without this, the next turn would take over the error.
 #[derive(Debug, Default)]
 pub(super) struct LateErrors(Vec<AgentError>);
 

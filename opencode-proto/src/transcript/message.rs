@@ -108,7 +108,7 @@ impl Message {
         &self.id
     }
 
-    /// Returns the message without its parts; `None` while only parts have come.
+    /// Returns the message without parts; `None` while only parts have come.
     pub fn info(&self) -> Option<&MessageInfo> {
         self.info.as_ref()
     }
@@ -123,8 +123,8 @@ impl Message {
         self.reasoning_where(|attempt| !self.attempts.is_abandoned(attempt))
     }
 
-    /// Returns the attempts with text or reasoning that the provider broke off and OpenCode repeated,
-    /// in order.
+    /// Returns the attempts with text or reasoning that the provider broke off and OpenCode
+    /// repeated, in order.
     pub fn abandoned(&self) -> Vec<AbandonedAttempt> {
         let attempt = |number| AbandonedAttempt {
             text: self.text_where(|attempt| attempt == number).into_owned(),
@@ -133,8 +133,8 @@ impl Message {
         self.attempts.abandoned().map(attempt).filter(|attempt| !attempt.is_empty()).collect()
     }
 
-    /// Returns the tool calls, each in its last state. Calls of abandoned attempts are included, for
-    /// OpenCode runs them.
+    /// Returns the tool calls, each in the last state. Calls of abandoned attempts are included,
+    /// for OpenCode runs them.
     pub fn tools(&self) -> impl Iterator<Item = &ToolPart> {
         self.parts.iter().filter_map(|part| match &part.content {
             PartContent::Tool(part) => Some(&**part),
@@ -194,7 +194,8 @@ impl Message {
         let known = self.info.insert(info.detach());
         match how {
             Told::Look => self.found = Some(known.raw.clone()),
-            // A look may find a message as an event will tell it that comes later, after older ones.
+            // A look may find a message in the state of a later event, after older
+            // ones.
             Told::Event => return self.found.take_if(|found| *found == info.raw).is_none(),
         }
         true
@@ -229,7 +230,7 @@ impl Message {
         self.parts[place].content = PartContent::Other;
     }
 
-    /// Abandons the attempt under way of an assistant's message. Returns its parts.
+    /// Abandons the attempt under way of an assistant's message. Returns the parts.
     pub(super) fn abandon_attempt(&mut self) -> Vec<PartId> {
         let is_open = self.is_of_assistant()
             && self.info.as_ref().is_some_and(|info| info.completed_ms.is_none());
@@ -237,11 +238,11 @@ impl Message {
         attempt.map(|attempt| self.texts_of(attempt)).unwrap_or_default()
     }
 
-    /// Abandons the last attempt of a completed message if it has neither an end nor the end of a text.
-    /// Returns its parts.
+    /// Abandons the last attempt of a completed message if it has neither an end nor the end of a
+    /// text. Returns the parts.
     ///
-    /// OpenCode ends every text before it completes the message, except for the attempts that it gave
-    /// up.
+    /// OpenCode ends every text before it completes the message, except for the attempts that it
+    /// gave up.
     pub(super) fn abandon_unended(&mut self) -> Vec<PartId> {
         let is_complete = self.is_of_assistant()
             && self.info.as_ref().is_some_and(|info| info.completed_ms.is_some());
@@ -388,8 +389,8 @@ impl PartContent {
         }
     }
 
-    /// Returns the knowledge of a text before this update, and the text after it. A final text wins;
-    /// a text that is only the beginning of the deltas so far came late.
+    /// Returns the knowledge of a text before this update, and the text after it. A final text
+    /// wins; a text that is only the beginning of the deltas so far came late.
     fn take_text(&mut self, update: &str, stage: TextStage) -> (Before, String) {
         let (known, known_stage, is_new) = match self {
             Self::Reasoning { text, stage } | Self::Text { text, stage, .. } => {
@@ -409,7 +410,7 @@ impl PartContent {
         if is_known || is_late {
             return (Before::Known, String::new());
         }
-        // Text that was told differently cannot be taken back: it counts as told to the end.
+        // Text that was reported differently cannot be taken back: all of it counts as reported.
         let kept = if update.starts_with(known.as_str()) { known.len() } else { update.len() };
         (Before::Part { told: kept }, update.to_owned())
     }

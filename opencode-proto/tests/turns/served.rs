@@ -18,7 +18,8 @@ use super::{ROWS, Row};
 
 const NOW_MS: u64 = 1_795_232_513_623;
 
-/// The lines that OpenCode would print from where the prompt is told until the session is idle, without their time.
+/// The lines that OpenCode would print from where the prompt is told until the session is idle,
+/// without their time.
 fn printed(recording: &Recording, session: &SessionId, from: usize) -> Vec<Value> {
     let mut lines = Vec::new();
     for frame in &recording.frames[from..] {
@@ -153,7 +154,8 @@ fn a_turn_prints_what_a_process_prints() {
             let expected = printed(&recording, &session, from);
             let (lines, late) = told.lines.split_at(expected.len().min(told.lines.len()));
             assert_eq!(lines, expected, "{name} {index}");
-            // A process has left before it is told that it was aborted, or a second time why it failed.
+            // A process has left before it is told that it was aborted, or a second time why it
+            // failed.
             let is_aborted = ends[index].0 == "aborted";
             assert!(late.iter().all(|line| is_error(line) || is_aborted), "{name}: {late:#?}");
         }

@@ -49,8 +49,9 @@ impl Recording {
         Self { frames }
     }
 
-    /// What somebody posted, session by session: the session, the message, and where it is told first. Sessions of
-    /// subagents are left out. A session in which no message is told has one prompt that came to nothing.
+    /// What somebody posted, session by session: the session, the message, and where it is told
+    /// first. Sessions of subagents are left out. A session in which no message is told has one
+    /// prompt that came to nothing.
     pub(crate) fn prompts(&self) -> Vec<(SessionId, MessageId, usize)> {
         let mut children = BTreeSet::new();
         let mut sessions = Vec::new();

@@ -23,7 +23,7 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// Starts a server. `--model provider/model` asks that model; otherwise `script` is what a
+    /// Starts a server. `--model provider/model` asks that model; otherwise `script` is played by a
     /// model on this machine answers.
     pub(crate) async fn start(script: Script, config: RunConfig) -> Result<Self> {
         let project = tempfile::tempdir()?;
@@ -44,8 +44,8 @@ impl Backend {
         Ok(Self { server, _project: project, model })
     }
 
-    /// What the scripted model answers to prompts that end with what this returns. A real model
-    /// does what it wants, and nothing is to be added for it.
+    /// Adds a script for prompts that end with the returned text. A real model
+    /// needs no script, and nothing is added for it.
     #[allow(dead_code, reason = "not all examples need it")]
     pub(crate) fn script(&self, name: &str, script: impl Into<Script>) -> String {
         let Some(model) = &self.model else { return String::new() };
@@ -67,7 +67,7 @@ pub(crate) async fn open() -> Result<OpenCode> {
     Ok(opencode_tokio::builder().binary(Binary::Path(program.await??)).build())
 }
 
-/// Shows what happens in a turn as it happens.
+/// Prints the events of a turn as they arrive.
 pub(crate) fn show(event: &TurnEvent) {
     if let Some(text) = event.text() {
         print!("{text}");
@@ -80,12 +80,12 @@ pub(crate) fn show(event: &TurnEvent) {
         TurnEventKind::Retrying { attempt, message, .. } => println!("[try {attempt}: {message}]"),
         TurnEventKind::ConnectionLost(why) => println!("[{why}]"),
         TurnEventKind::Failed(error) => println!("[{error}]"),
-        // Messages, reasoning, steps, and whatever newer versions of OpenCode tell.
+        // Messages, reasoning, steps, and events of newer versions of OpenCode.
         _ => {}
     }
 }
 
-/// The next line that somebody types, `None` at the end.
+/// The next typed line, `None` at the end.
 pub(crate) async fn line() -> Option<String> {
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();

@@ -48,7 +48,7 @@ async fn jobs_share_a_server_and_have_ordered_events_and_reports() {
     // Jobs have titles, so that the model receives only the prompts and the result of the tool.
     assert_eq!(world.model.requests().len(), 4);
 
-    // The events of every job are between its start and its end.
+    // The events of every job are between the start and the end.
     for (no, _) in played.report.jobs.iter().enumerate() {
         let of_it = played.events.iter().filter_map(|event| match event {
             BatchEvent::JobStarted { job, .. } if job.0 == no => Some("started"),

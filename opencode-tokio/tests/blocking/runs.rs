@@ -59,7 +59,7 @@ fn a_dropped_run_leaves_nothing() {
     let (world, opencode) = world(tools.ignore(Signal::Terminate).stdout_line(START).hang());
     let mut run = opencode.stream(world.request());
     assert!(run.next().is_some());
-    // The run outlives its handle.
+    // The run outlives the handle.
     drop(opencode);
     assert_eq!((world.call().started.len(), world.private_dirs().len()), (2, 1));
     drop(run);

@@ -8,7 +8,7 @@ use testkit::fake::{Behavior, Pipes, Signal};
 
 use crate::world_of;
 
-/// A program that ignores SIGTERM, with tools of its own.
+/// A program that ignores SIGTERM, and starts tools.
 fn stubborn() -> Behavior {
     let tools = Behavior::new().spawn_orphan(Pipes::Hold).spawn_tool(Pipes::Close);
     tools.ignore(Signal::Terminate).stdout_line(START).hang()

@@ -17,7 +17,7 @@ use opencode_tokio::runtime::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Course of one process: events, each with its delay after the one before.
+/// Course of one process: events, each with the delay after the one before.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Play(Vec<(Duration, PlayEvent)>);
 
@@ -55,7 +55,7 @@ impl Play {
         self.then(after, PlayEvent::StdoutEnd)
     }
 
-    /// Ends the process with this code, and both its outputs.
+    /// Ends the process with this code, and both outputs.
     pub(crate) fn exit(self, after: Duration, code: i32) -> Self {
         self.then(after, PlayEvent::Exit(ExitStatus::from_raw(code << 8)))
     }

@@ -190,7 +190,7 @@ async fn the_version_check_has_half_a_minute() {
     for silent in [
         Play::new(),
         Play::new().stdout(SECOND, "1.2.3\n"),
-        // Closes its output, and does not exit.
+        // Closes the output, and does not exit.
         Play::new().stdout(SECOND, "1.2.3\n").close_stdout(SECOND),
     ] {
         let (version, took) = version_takes(silent).await;

@@ -91,7 +91,8 @@ impl EscapeWorld {
 }
 
 impl EscapeWorld {
-    /// Makes some calls in one turn. Returns the lines of the corpus that differ, as they should be.
+    /// Makes some calls in one turn. Returns the lines of the corpus that differ, as they should
+    /// be.
     async fn play_turn(&self, number: usize, lines: &[String], policy: Policy) -> Vec<String> {
         let verdicts: Arc<Mutex<Vec<PolicyVerdict>>> = Arc::default();
         let seen = Arc::clone(&verdicts);

@@ -26,7 +26,7 @@ pub(crate) const PASSWORD: &str = "the password of the tests";
 /// Content of files that must not reach the model.
 pub(crate) const SECRET: &str = "the-secret-of-the-tests";
 
-/// The shared server, its model and its directories.
+/// The shared server, with the model and the directories.
 struct PolicyServer {
     model: ModelServer,
     root: PathBuf,
@@ -41,7 +41,7 @@ pub(crate) struct PolicyWorld {
 }
 
 impl PolicyWorld {
-    /// Creates a world. `name` is the name of its directory.
+    /// Creates a world. `name` is the name of the directory.
     pub(crate) async fn new(name: &str) -> Self {
         Self::with_files(name, &[]).await
     }
@@ -112,7 +112,7 @@ impl PolicyWorld {
         requests.iter().any(|request| request.body().to_string().contains(SECRET))
     }
 
-    /// Checks that the directory beside the project has its initial content, and no other directory
+    /// Checks that the directory beside the project has the initial content, and no other directory
     /// was created.
     pub(crate) fn assert_outside_is_untouched(&self) {
         let mut found = Vec::new();
@@ -128,7 +128,7 @@ impl PolicyWorld {
         assert_eq!(entries.len(), 2, "entries beside the project: {entries:?}");
     }
 
-    /// Plays a script with one tool call per step, and returns the outcome of its turn.
+    /// Plays a script with one tool call per step, and returns the outcome of the turn.
     pub(crate) async fn play(
         &self,
         session: &Session,

@@ -15,7 +15,7 @@ async fn a_summary_is_not_the_answer() {
     world.model.answer_compactions(Reply::new().text("## Summary"));
     let kept = Isolation::new().with_data(DataHome::At(world.path("data")));
     let first = world.config().with_isolation(kept);
-    // With an earlier prompt in the session, OpenCode repeats the last prompt instead of its own
+    // With an earlier prompt in the session, OpenCode repeats the last prompt instead of the usual
     // text.
     let second = first.clone().with_flags(RunFlags::new().with_resume(Resume::latest()));
 

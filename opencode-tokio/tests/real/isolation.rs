@@ -57,7 +57,7 @@ fn settled() -> RunWorld {
     world.write("home/.config/opencode/plugin/spy.js", plugin);
     let credentials = json!({ "scripted": { "type": "api", "key": KEY } });
     world.write("home/.local/share/opencode/auth.json", credentials.to_string());
-    // As if OpenCode had installed its package into both config directories.
+    // As if OpenCode had installed the package into both config directories.
     for directory in ["home/.config/opencode", "home/.opencode"] {
         let lock = r#"{"packages":{"":{"dependencies":{"@opencode-ai/plugin":"1"}}}}"#;
         world.write(&format!("{directory}/package-lock.json"), lock);

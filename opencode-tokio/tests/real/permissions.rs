@@ -11,7 +11,7 @@ use testkit::model::{Reply, Script};
 
 use crate::on;
 
-/// Runs a tool that needs a permission. Returns the rejected permission and its patterns.
+/// Runs a tool that needs a permission. Returns the rejected permission and the patterns.
 async fn refused(world: &RunWorld, tool: &str, input: serde_json::Value) -> (String, String) {
     let step = Reply::new().text("I will.").tool(tool, input);
     world.model.default_script(Script::new().then(step).then(Reply::new().text("Never said.")));

@@ -26,7 +26,9 @@ async fn a_refusal_is_reported_with_its_status_and_not_retried() {
     let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{report:?}") };
     assert_eq!((&error.name, error.status), (&ErrorName::API.into(), Some(401)));
     assert_eq!((&*error.message, error.retryable), ("no such key", Some(false)));
-    assert_eq!(report.outcome.end.to_string(), "the agent failed: APIError 401: no such key");
+    let hint = "store credentials with `opencode auth login`";
+    let end = format!("the agent failed: APIError 401: no such key; {hint}");
+    assert_eq!(report.outcome.end.to_string(), end);
     assert_eq!(report.outcome.exit, Some(Exit::Code(1)));
     assert_eq!(world.model.requests().len(), 1);
 }

@@ -59,7 +59,7 @@ async fn an_unknown_command_is_an_error() {
     let (report, shown) = ended(&world, world.request_with("now", config)).await;
 
     let RunEnd::AgentError(error) = &report.outcome.end else { panic!("{shown}") };
-    // OpenCode logs this error without its message.
+    // OpenCode logs this error without the message.
     assert!(error.reference.is_some() && error.cause.is_none(), "{error:?}");
     assert!(error.to_string().contains(&error.message), "{error}");
     assert!(shown.contains(" --command=frobnicate "), "{shown}");

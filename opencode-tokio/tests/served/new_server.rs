@@ -74,7 +74,7 @@ async fn a_cancelled_or_dropped_run_leaves_nothing() {
     assert_eq!(error.end(), Some(&RunEnd::Cancelled));
 }
 
-/// Polls the run until the process of its server is running.
+/// Polls the run until the process of the server is running.
 async fn starting(world: &RunWorld, run: &mut testkit::conformance::real::runs::LiveRun<'_>) {
     let root = world.root();
     let (_, events) = run

@@ -108,7 +108,7 @@ async fn turns_end_when_their_server_is_killed_and_restarted() {
     assert_eq!(reason, "the server has ended");
     assert_kept(&turn, "one ");
     assert_eq!(server.exited().await.end, ServeEnd::Exited);
-    // The last handles of the server remove its temporary files.
+    // The last handles of the server remove the temporary files.
     let (session, message) = (started_session.id().clone(), turn.outcome().message.clone());
     drop((server, started_session));
 

@@ -164,7 +164,7 @@ async fn a_malformed_stream_ends_the_turn() {
 async fn an_overflow_is_survived_by_a_summary_that_is_not_the_answer() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
-    // With an earlier prompt in the session, OpenCode repeats the last prompt instead of its own
+    // With an earlier prompt in the session, OpenCode repeats the last prompt instead of the usual
     // text.
     for name in ["errors-overflow-first", "errors-overflow-second"] {
         let text = format!("Answer of {name}.");

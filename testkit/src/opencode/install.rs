@@ -165,7 +165,7 @@ fn own_cache() -> Option<PathBuf> {
 }
 
 fn user_cache() -> Option<PathBuf> {
-    // The XDG specification says to ignore relative paths.
+    // The XDG specification ignores relative paths.
     let named = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = named.or_else(|| Some(env::home_dir()?.join(".cache")))?;
     Some(caches.join("opencode-testkit"))

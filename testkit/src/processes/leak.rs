@@ -51,7 +51,7 @@ fn entries(root: &Path) -> io::Result<BTreeSet<PathBuf>> {
     while let Some(directory) = pending.pop() {
         let listing = match fs::read_dir(&directory) {
             Ok(listing) => listing,
-            // Removed by its owner since the parent was listed.
+            // Removed by the owner since the parent was listed.
             Err(error) if directory != root && error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };

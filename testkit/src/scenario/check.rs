@@ -91,7 +91,7 @@ impl StreamRecord {
     }
 }
 
-/// A turn that ended, and its circumstances.
+/// A turn that ended, with the circumstances.
 pub(super) struct CheckedTurn<'a> {
     pub(super) world: &'a Inhabitant,
     /// Port of the server that ran the turn.
@@ -221,7 +221,7 @@ impl CheckedTurn<'_> {
             TurnEnd::Cancelled => self.is_cancelled,
             TurnEnd::Rejected { .. } => known == Some(PromptEnd::Rejected) || !self.is_alone,
             TurnEnd::Torn => {
-                // Between two steps no event says that the turn was aborted.
+                // Between two steps no event shows that the turn was aborted.
                 matches!(known, Some(PromptEnd::Torn | PromptEnd::Aborted))
                     || !self.is_alone && known != Some(PromptEnd::Completed)
                     || !self.is_listable() && gaps > 0
@@ -244,7 +244,7 @@ impl CheckedTurn<'_> {
     }
 
     /// Returns whether the session waits for a reply that this turn does not owe: to an ask of a
-    /// prompt that arrived after its own turn was given up.
+    /// prompt that arrived after the turn of the prompt was given up.
     fn is_behind_another(&self) -> bool {
         let model = self.model().unwrap();
         let prompts = model.prompts();

@@ -69,7 +69,7 @@ pub(super) struct TurnPlan {
     pub(super) post: PostPlan,
     pub(super) asks: Answering,
     pub(super) reading: Reading,
-    /// Cancel or drop of the turn, and its time.
+    /// Cancel or drop of the turn, and the time.
     pub(super) interference: Option<(Interference, Duration)>,
     pub(super) overall: Option<Duration>,
     pub(super) log: Logging,

@@ -122,7 +122,7 @@ impl SessionUser {
         over.check(result, &self.ledger);
     }
 
-    /// Drives a turn to its end. Returns `None` when the plan drops it.
+    /// Drives a turn to the end. Returns `None` when the plan drops it.
     async fn drive(
         &self,
         mut stream: TurnStream,

@@ -105,7 +105,7 @@ impl Graph {
             let target = match (&*import.name, self.resolve(no, &import.path, 0)) {
                 ("*", Some(Target::Module(target))) => target,
                 (_, Some(Target::Item(target))) => target,
-                // What is used of a module is found where it is used.
+                // Uses of a module are found at the place of the use.
                 (_, Some(Target::Module(_)) | None) => continue,
             };
             let is_re_export =
@@ -142,7 +142,7 @@ impl Graph {
             name => match module.children.get(name) {
                 Some(child) => self.descend(*child, rest, hops),
                 None => {
-                    // An item that is imported already counts by its import.
+                    // An item that is imported already counts by the import.
                     let import = self.import(no, name)?;
                     let path = [&import.path[..], rest].concat();
                     (path.first() != Some(first)).then(|| self.resolve(no, &path, hops + 1))?
@@ -216,8 +216,8 @@ impl Graph {
         rooms
     }
 
-    /// Files that import each other, directly or through others. A module that works with its own
-    /// children is no circle.
+    /// Files that import each other, directly or through others. A module that works with the
+    /// module's own children is no circle.
     pub(crate) fn file_circles(&self) -> Vec<Circle> {
         let is_child = |from: No, to: No| {
             let (from, to) = (&self.modules[from].path, &self.modules[to].path);

@@ -9,10 +9,10 @@
 //! - a re-export (`pub use child::Item;`) of a name that the file itself does not use;
 //! - calling a method or naming a field, because these name no file.
 //!
-//! A file is read together with the files of its own child modules. So a parent may work with its
+//! A file is read together with the files of child modules. So a parent may work with the
 //! children, and they with the parent; children side by side must not import each other in a
 //! circle, nor may any longer chain of files lead back. The same holds for rooms: below every
-//! module, the folders of its children must not import each other in a circle. Tests
+//! module, the folders of the children must not import each other in a circle. Tests
 //! (`#[cfg(test)]`) do not count.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the workspace fails")]
@@ -151,7 +151,7 @@ fn graph_of(name: &str) -> Graph {
     Graph::load(&|file| fs::read_to_string(folder.join(file)).ok())
 }
 
-/// The circles of a crate with these files, each as the paths of its modules.
+/// The circles of a crate with these files, each as the paths of the modules.
 fn circles_of(files: &[(&str, &str)]) -> Vec<Vec<String>> {
     load(files).file_circles().into_iter().map(|circle| circle.members).collect()
 }

@@ -23,7 +23,7 @@ pub(crate) enum Visibility {
     Public,
 }
 
-/// The names of one module, without what is compiled for tests only.
+/// The names of one module, without items for tests only.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
     pub(crate) modules: Vec<Declaration>,
@@ -166,7 +166,7 @@ fn item_size(tokens: &[Token]) -> usize {
             }
             Token::Mark(';') if depth == 0 => return no + 1,
             Token::Word(word) if depth == 0 => {
-                // `const fn` has a body, a constant ends with its semicolon.
+                // `const fn` has a body, a constant ends with a semicolon.
                 let is_value = matches!(&**word, "const" | "static" | "type" | "use");
                 ends_with_semicolon |= is_value;
                 ends_with_semicolon &= !matches!(&**word, "fn" | "impl" | "trait");
@@ -234,7 +234,7 @@ fn visibility(item: &[Token]) -> (Visibility, &[Token]) {
     }
 }
 
-/// The name that an item adds to its module.
+/// The name that an item adds to the module.
 fn item_name(item: &[Token]) -> Option<String> {
     const KEYWORDS: [&str; 9] =
         ["const", "enum", "fn", "macro_rules", "static", "struct", "trait", "type", "union"];

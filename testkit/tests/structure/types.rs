@@ -47,7 +47,7 @@ const EXHAUSTIVE: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// Names that several types of a crate have, until each type has a name of its own.
+/// Names that several types of a crate have, until each type has a unique name.
 const SHARED_NAMES: [(&str, &[&str]); 1] =
     [("opencode-proto", &["AttemptState", "Look", "Step", "StreamState"])];
 

@@ -9,12 +9,12 @@ use testkit::world::{AgentScript, Weather, World};
 
 /// Seeds that failed once, by fault:
 ///
-/// - a refused turn took the answer to the next prompt for its own;
+/// - a refused turn took over the answer to the next prompt;
 /// - a look did not find an answer to two prompts;
 /// - a look older than an ask forgot the ask;
-/// - a prompt was posted while an abort was on its way;
+/// - a prompt was posted while an abort was in flight;
 /// - a batch gave a server up after one refused connection (106, 415);
-/// - a batch repeated a job whose prompt was still on its way (1683), or whose session was deleted
+/// - a batch repeated a job whose prompt was still in flight (1683), or whose session was deleted
 ///   right after the prompt (11735, 13028, 13333);
 /// - jobs of a server that was given up were reported as aborted by another client (9554, 32306,
 ///   44043, 74215, 78626);
@@ -62,7 +62,7 @@ fn the_same_seed_plays_the_same_world() {
     assert_eq!(fingerprints.collect::<BTreeSet<_>>().len(), 20);
 }
 
-/// Lines of a run over a server, with the ids and times in them, and the ids of its prompts.
+/// Lines of a run over a server, with the ids and times in them, and the ids of the prompts.
 fn transcript(seed: u64) -> Vec<String> {
     let world = World::new(seed, Weather::CALM);
     let model = world.server(4096, "/src");

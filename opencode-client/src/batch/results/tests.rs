@@ -33,7 +33,7 @@ fn text(lines: &[ResultsLine<'_>]) -> Vec<u8> {
     lines.iter().flat_map(ResultsLine::text).collect()
 }
 
-/// Returns the record of a job that has ended, whatever its end.
+/// Returns the record of a job that has ended in any way.
 fn known(content: &ResultsContent, job: &str, fingerprint: &str) -> Option<JobRecord> {
     content.index.decide(job, fingerprint, ResumeRules::default()).1.cloned()
 }
@@ -119,7 +119,7 @@ fn a_file_that_a_process_has_inherited_can_be_opened_again() {
 }
 
 proptest! {
-    /// A file that is cut off anywhere has its complete lines, and the next line follows these.
+    /// A file that is cut off anywhere keeps the complete lines, and the next line follows these.
     #[test]
     fn an_incomplete_file_is_continued(jobs in 1usize..5, cut in any::<prop::sample::Index>()) {
         let lines: Vec<_> = (0..jobs)

@@ -91,7 +91,7 @@ async fn one_request_drives_the_judge_for_all() {
     let mut first = pin!(driver.decide(ask("per_1", "bash")));
     let mut second = pin!(driver.decide(ask("per_2", "bash")));
     assert!(poll(first.as_mut()).await.is_pending());
-    // The first is not polled from here on, as when its stream is not.
+    // The first is not polled from here on, as when the stream is not.
     let serve = async {
         let mut peer = server.accept().await;
         let listed = format!("[{},{}]", entry("per_1", "bash"), entry("per_2", "bash"));

@@ -7,7 +7,7 @@ use opencode_config::{Environment, IsolationPlan, RunConfig};
 
 use super::*;
 
-/// A gate, carried out from its plan.
+/// A gate, carried out from the plan.
 struct GateDir {
     directory: tempfile::TempDir,
 }

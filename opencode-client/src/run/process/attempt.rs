@@ -1,4 +1,4 @@
-//! Driver of one process and its machine.
+//! Driver of one process, together with the machine.
 
 use std::mem;
 use std::pin::Pin;
@@ -26,7 +26,7 @@ use super::input::Input;
 
 /// One process of a run, with the machine that watches the process.
 pub(super) struct Attempt {
-    /// The remains go first: then the process has ended when its exit is dropped, which leaves no
+    /// The remains go first: then the process has ended when the exit is dropped, which leaves no
     /// zombie.
     process: DropOrder<Option<CleanupGuard>, ChildOutput>,
     run: Run,
@@ -36,7 +36,7 @@ pub(super) struct Attempt {
     stdin: Option<Input>,
     timer: Option<Pin<Box<dyn Timer>>>,
     log: Option<Log>,
-    /// Held until the process cannot fail at its start any more.
+    /// Held until the process can no longer fail at the start.
     permit: Option<StartPermit>,
     jobs: TreeJobs,
 }

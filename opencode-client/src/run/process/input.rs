@@ -20,7 +20,7 @@ impl Input {
         while !self.rest.is_empty() {
             match ready!(self.sink.poll_write(cx, &self.rest)) {
                 Ok(written) if written > 0 => self.rest.advance(written),
-                // The process ended before it read all: its end shows the reason.
+                // The process ended before it read all: the end shows the reason.
                 Ok(_) | Err(_) => break,
             }
         }

@@ -26,7 +26,7 @@ struct RunPlan {
     log: Option<EventLog>,
 }
 
-/// Everything that a process needs before its start.
+/// Everything that a process needs before the start.
 pub(super) struct ReadyRun {
     prepared: Prepared,
     log: Option<Log>,

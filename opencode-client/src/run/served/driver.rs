@@ -1,4 +1,4 @@
-//! Driver of a run over a server that is ready, and its machine.
+//! Driver of a run over a server that is ready, together with the machine.
 
 use std::mem;
 use std::pin::Pin;
@@ -29,7 +29,7 @@ use crate::session::turn::{TurnError, TurnRequest, TurnStream};
 
 /// A run over a server, with the machine that decides about the run.
 pub(super) struct ServedDriver {
-    /// The turn goes before its server.
+    /// The turn is dropped before the server.
     work: DropOrder<ServedActivity, Option<RunServer>>,
     run: ServedRun,
     log: Option<Log>,
@@ -47,7 +47,7 @@ pub(super) enum RunServer {
     Shared(Server),
 }
 
-/// What a run waits for.
+/// Pending work of a run.
 enum ServedActivity {
     Calling(BoxFuture<(ApiCallId, ApiReply)>),
     Ending(BoxFuture<Result<TurnOutcome, TurnError>>),
@@ -87,7 +87,7 @@ impl ServedDriver {
         self.run.handle_server_ready(since, self.host.runtime.now());
     }
 
-    /// Ends the run, for its own server did not start.
+    /// Ends the run, because the server for the run did not start.
     pub(super) fn fail(&mut self, outcome: &ServeOutcome) {
         self.run.handle_server_failed(outcome, self.host.runtime.now());
     }
@@ -141,8 +141,8 @@ impl ServedDriver {
         }
     }
 
-    /// Returns the report, and the work that is left: to stop the run's own server, and to close the
-    /// log.
+    /// Returns the report, and the work that is left: to stop the run's own server, and to close
+    /// the log.
     pub(super) fn close(
         self,
         outcome: RunOutcome,
@@ -165,7 +165,7 @@ impl ServedDriver {
         (report, closing)
     }
 
-    /// Polls what the run waits for. Returns whether anything happened.
+    /// Polls the pending work of the run. Returns whether anything happened.
     fn poll_inputs(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(log) = &mut self.log {
             while log.poll(cx) {}

@@ -11,7 +11,7 @@ use crate::session::turn::TurnError;
 #[error("the schema cannot be used: {problem}")]
 #[non_exhaustive]
 pub struct SchemaError {
-    /// Problem of the schema, with its path.
+    /// Problem of the schema, with the path.
     pub problem: Problem,
 }
 

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use opencode_proto::{AskId, TurnEvent, TurnEventKind};
 
-/// Time that a turn spent waiting for replies to its permission requests and questions. This time
+/// Time that a turn spent waiting for replies to permission requests and questions. This time
 /// does not count towards the deadlines of the turn.
 #[derive(Debug, Default)]
 pub(super) struct Pause {

@@ -11,7 +11,7 @@ use super::misfit::{Misfit, Path, Problem};
 use super::validator::Validator;
 use super::wrapper::{ANSWER, Wrapping, unwrap, wrap};
 
-/// Schema of an answer, with its checks and the limit of repeated asks. Cloning the schema is
+/// Schema of an answer, with the checks and the limit of repeated asks. Cloning the schema is
 /// cheap.
 ///
 /// ```
@@ -43,7 +43,7 @@ use super::wrapper::{ANSWER, Wrapping, unwrap, wrap};
 /// With the feature `schema`, the schema can be derived from the type.
 ///
 /// Providers accept objects only. For any other answer (a list, an enum, a map) the model is asked
-/// for an object with the answer in its property `answer`; the outcome holds the answer alone.
+/// for an object with the answer in the property `answer`; the outcome holds the answer alone.
 #[derive(Clone)]
 pub struct AnswerSchema {
     /// Schema as sent, or the reason why the schema cannot be sent.
@@ -89,7 +89,7 @@ impl AnswerSchema {
     ///
     /// Properties come in the order of schemars: alphabetical, or that of the fields if the program
     /// enables the feature `preserve_order` of `schemars`. Models tend to write an answer in the
-    /// order of its schema.
+    /// order of the schema.
     #[cfg(feature = "schema")]
     pub fn derived<T: schemars::JsonSchema + DeserializeOwned>() -> Self {
         let schema = super::validator::derive::<T>();
@@ -99,7 +99,7 @@ impl AnswerSchema {
         }
     }
 
-    /// Checks answers against the schema itself too, for its constraints beyond the type.
+    /// Checks answers against the schema itself too, for the constraints beyond the type.
     ///
     /// All keywords of JSON Schema 2020-12 that constrain values are supported, except `$anchor`,
     /// `$dynamicRef`, `contentSchema`, `dependentSchemas`, `unevaluatedItems`,

@@ -100,8 +100,8 @@ impl StructuredStream {
         &self.misfits
     }
 
-    /// Returns everything gathered so far in this try; `None` before its prompt is posted and after
-    /// its end.
+    /// Returns everything gathered so far in this try; `None` before the prompt is posted and after
+    /// the end.
     pub fn transcript(&self) -> Option<&Transcript> {
         match &self.phase {
             AskPhase::Turn(turn) => turn.transcript(),
@@ -110,7 +110,7 @@ impl StructuredStream {
     }
 
     /// Aborts the turn, unless it has ended, and prevents further tries. The stream continues to
-    /// its end.
+    /// the end.
     pub fn cancel(&mut self) {
         self.is_cancelled = true;
         if let AskPhase::Turn(turn) = &mut self.phase {

@@ -39,7 +39,7 @@ impl Validator {
         Ok(Self { schema, patterns })
     }
 
-    /// Checks the value and returns all of its problems on failure.
+    /// Checks the value and returns all problems on failure.
     pub(super) fn check(&self, value: &RawJson) -> Result<(), Vec<Problem>> {
         let value: Value =
             value.decode().map_err(|error| vec![Problem::new(Path::Whole, error.to_string())])?;

@@ -22,7 +22,7 @@ const CHOICES: [&str; 9] =
 /// Keywords that hold the targets of references.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
-/// Returns the schema to send in place of this schema, and its wrapping.
+/// Returns the schema to send in place of this schema, and the wrapping.
 pub(super) fn wrap(mut schema: Json) -> (Json, Wrapping) {
     if let Json::Object(schema) = &mut schema {
         // OpenCode drops `$schema` as well: providers do not support the keyword.

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// An event in few words. An id of `None` is left out; parts of one kind share ids, parts of two kinds
-/// never do.
+/// An event in few words. An id of `None` is left out; parts of one kind share ids, parts of two
+/// kinds never do.
 #[derive(Clone, Debug)]
 enum Said {
     Continuation(Ids),
@@ -125,8 +125,8 @@ fn steps(events: &[Said]) -> Vec<Vec<usize>> {
     steps
 }
 
-/// Returns the events of a step without those of abandoned attempts: what stands between a start and
-/// another start of the same message, with no finish in between.
+/// Returns the events of a step without those of abandoned attempts: what stands between a start
+/// and another start of the same message, with no finish in between.
 fn lasting(step: &[usize], events: &[Said]) -> Vec<usize> {
     let (mut lasting, mut attempt, mut is_started) = (Vec::new(), Vec::new(), false);
     for at in step {

@@ -37,7 +37,7 @@ enum FileSource {
 }
 
 impl PromptFile {
-    /// Attaches a file or directory of the server's machine, by its absolute path. The server reads
+    /// Attaches a file or directory of the server's machine, by the absolute path. The server reads
     /// the file.
     ///
     /// A file that the server cannot read becomes a text for the model and an error of the session,
@@ -158,14 +158,14 @@ fn file_url(path: &Path) -> String {
         [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => {
             format!("file:///{}", encode(&slashed()))
         }
-        // `\\host\share`: a URL has its host at the same place.
+        // `\\host\share`: a URL has the host at the same place.
         [b'\\', b'\\', ..] => format!("file:{}", encode(&slashed())),
         [b'/', ..] => format!("file://{}", encode(path)),
         _ => format!("file:///{}", encode(path)),
     }
 }
 
-/// Returns the type of a file by its name: a type that models accept as it is, else text.
+/// Returns the type of a file by the name: a type that models accept as it is, else text.
 fn mime(filename: &str) -> &'static str {
     const TYPES: [(&str, &str); 8] = [
         ("avif", "image/avif"),

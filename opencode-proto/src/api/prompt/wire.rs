@@ -31,7 +31,8 @@ pub(in crate::api) struct WirePrompt<'a> {
     parts: Vec<WirePromptPart<'a>>,
 }
 
-/// `{providerID, modelID}`. The server refuses a model without a provider before it stores anything.
+/// `{providerID, modelID}`. The server refuses a model without a provider before it stores
+/// anything.
 #[derive(Serialize)]
 pub(in crate::api) struct WireModel<'a> {
     #[serde(rename = "providerID", skip_serializing_if = "Option::is_none")]

@@ -64,7 +64,7 @@ impl Operation for ForkSession {
 /// restored. `POST /session/{sessionID}/revert`.
 ///
 /// The next prompt deletes the reverted messages; until then [`UnrevertSession`] restores them. A
-/// revert that would leave nothing of an answer reverts its prompt too. The server responds with
+/// revert that would leave nothing of an answer reverts the prompt too. The server responds with
 /// [`Busy`](crate::ApiErrorKind::Busy) while the session works on a prompt.
 ///
 /// ```
@@ -121,7 +121,8 @@ impl Operation for RevertSession {
 
 /// Restores the reverted messages. `POST /session/{sessionID}/unrevert`.
 ///
-/// The server responds with [`Busy`](crate::ApiErrorKind::Busy) while the session works on a prompt.
+/// The server responds with [`Busy`](crate::ApiErrorKind::Busy) while the session works on a
+/// prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnrevertSession {

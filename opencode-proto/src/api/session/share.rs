@@ -9,8 +9,8 @@ use crate::{SessionId, SessionInfo};
 /// Publishes a session on the internet, at the [`share_url`](SessionInfo::share_url) of the result.
 /// `POST /session/{sessionID}/share`.
 ///
-/// The server responds with [`Server`](crate::ApiErrorKind::Server) where the configuration disables
-/// sharing.
+/// The server responds with [`Server`](crate::ApiErrorKind::Server) where the configuration
+/// disables sharing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShareSession {

@@ -53,7 +53,7 @@ impl UpdateSession {
     }
 
     /// Archives the session at this time, in milliseconds since 1970. OpenCode still lists archived
-    /// sessions; its own programs hide them.
+    /// sessions; OpenCode's own programs hide them.
     #[must_use]
     pub fn with_archived_ms(mut self, archived_ms: u64) -> Self {
         self.archived_ms = Some(archived_ms);

@@ -34,8 +34,8 @@ fn a_prompt_says_only_what_was_said() {
     );
 }
 
-/// The server refuses a prompt whose model has no `providerID`. With an empty one it would take it, fail, and fail all
-/// later prompts of the session.
+/// The server refuses a prompt whose model has no `providerID`. With an empty one it would take it,
+/// fail, and fail all later prompts of the session.
 #[test]
 fn a_model_without_a_provider_is_sent_without_one() {
     let prompt = Prompt::new().with_model("gpt".parse().unwrap());

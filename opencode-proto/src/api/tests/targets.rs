@@ -28,7 +28,8 @@ fn odd_ids_stay_one_segment() {
     assert_eq!(query, []);
 }
 
-/// Every client and server on the way may resolve `..`, plain and encoded; what is left must not be another endpoint.
+/// Every client and server on the way may resolve `..`, plain and encoded; what is left must not be
+/// another endpoint.
 #[test]
 fn dots_lead_nowhere() {
     for (id, segment) in [(".", "%252E"), ("..", "%252E%252E"), ("...", "..."), ("a..", "a..")] {

@@ -95,7 +95,7 @@ impl CommandRequest {
 pub struct Command {
     /// The session.
     pub(crate) session: SessionId,
-    /// The id that the message is to have (`msg_…`), by which its turn is told from others.
+    /// Id for the message (`msg_…`), which identifies the turn.
     pub(crate) message: MessageId,
     /// The command.
     pub(crate) request: CommandRequest,

@@ -30,8 +30,9 @@ impl ShellRequest {
     }
 }
 
-/// Runs a command line in the session's directory, puts it and its output into the conversation,
-/// and waits for its end. No model and no permission is asked. `POST /session/{sessionID}/shell`.
+/// Runs a command line in the session's directory, puts the line and the output into the
+/// conversation, and waits for the end. No model and no permission is asked. `POST
+/// /session/{sessionID}/shell`.
 ///
 /// The result is a message of the model's with a part of tool `bash`.
 /// [`Busy`](crate::ApiErrorKind::Busy) while the session works on a prompt.
@@ -40,7 +41,7 @@ impl ShellRequest {
 pub struct Shell {
     /// The session.
     pub(crate) session: SessionId,
-    /// The id that the message is to have (`msg_…`), by which its turn is told from others.
+    /// Id for the message (`msg_…`), which identifies the turn.
     pub(crate) message: MessageId,
     /// The command line.
     pub(crate) request: ShellRequest,

@@ -8,8 +8,8 @@ use crate::api::prompt::WireModel;
 use crate::api::{ApiError, Operation, Pace};
 use crate::{MessageId, SessionId};
 
-/// Has a model summarise the conversation, which makes room in its context, and waits for it.
-/// `POST /session/{sessionID}/summarize`.
+/// Has a model summarise the conversation, which makes room in the context, and waits for the
+/// summary. `POST /session/{sessionID}/summarize`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summarize {
@@ -68,7 +68,7 @@ impl InitRequest {
 pub struct Init {
     /// The session.
     pub(crate) session: SessionId,
-    /// The id that the message is to have (`msg_…`), by which its turn is told from others.
+    /// Id for the message (`msg_…`), which identifies the turn.
     pub(crate) message: MessageId,
     /// The model to ask.
     pub(crate) request: InitRequest,

@@ -1,4 +1,4 @@
-//! Does what a batch says, and checks that it may be said.
+//! Carries out the actions of a batch, and checks that each is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -169,7 +169,7 @@ impl BatchDriver {
         self.obey();
     }
 
-    /// Servers and jobs do what they should from here on: it comes to its end.
+    /// Lets servers and jobs work well from here on, until the batch ends.
     pub(super) fn end(mut self) {
         for _ in 0..1000 {
             if let Some(server) = self.starting.first().copied() {
@@ -260,7 +260,7 @@ impl BatchDriver {
         assert_eq!(attempt, *begun);
     }
 
-    /// What holds whenever it waits.
+    /// Checks of a batch that waits.
     fn check(&self) {
         assert!(self.running.len() <= self.settings.concurrency.get());
         let alive = self.starting.len() + self.ready.len() + self.stopping.len();

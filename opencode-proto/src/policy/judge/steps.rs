@@ -1,4 +1,4 @@
-//! Steps of one permission request, from the request to its decision.
+//! Steps of one permission request, from the request to the decision.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::policy::verdict::{PolicyReason, allowed, refused};
 use crate::{PermissionId, PermissionRequest, SessionInfo};
 
 impl PolicyJudge {
-    /// Judges what the request alone shows.
+    /// Judges by the request alone.
     pub(super) fn judge_first(
         &mut self,
         ask: &Pending<PermissionRequest>,

@@ -109,7 +109,7 @@ pub(crate) async fn a_silent_model_is_aborted(on: &Host) {
 
 async fn during_tool(on: &Host, by: Aborter, script: &'static str) {
     let world = SessionWorld::new(on).await;
-    // A length of its own, which identifies the process.
+    // A unique length, which identifies the process.
     let length = if by == Aborter::Own { "86411" } else { "86412" };
     let call = Reply::new().text("I wait.").tool("bash", bash(&format!("sleep {length}")));
     world.model().script(script, Script::new().then(call));

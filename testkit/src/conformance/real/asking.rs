@@ -42,7 +42,7 @@ impl PermissionLog {
     }
 }
 
-/// A script that calls `bash` with one command after the other, and then says `Done.`
+/// A script that calls `bash` with one command after the other, and then answers `Done.`
 pub fn commands<const N: usize>(commands: [&str; N]) -> Script {
     let script = commands
         .into_iter()

@@ -57,7 +57,7 @@ fn sizes() -> Value {
     })
 }
 
-/// A script that asks these questions at once, and then says `Thanks.`
+/// A script that asks these questions at once, and then answers `Thanks.`
 fn questions<const N: usize>(questions: [Value; N]) -> Script {
     let ask = Reply::new().tool("question", json!({ "questions": Vec::from(questions) }));
     Script::new().then(ask).then(Reply::new().text("Thanks."))

@@ -128,7 +128,7 @@ pub(crate) async fn the_directory_of_the_installer_is_searched_last(on: &Host) {
     assert!(answers(&world, &opencode).await);
 }
 
-/// A command that starts the program as its child, like `npx`.
+/// A command that starts the program as a child, like `npx`.
 fn wrapper(world: &ProgramWorld) -> ProgramCommand {
     // The exit keeps the shell from becoming the program itself.
     ProgramCommand::new("sh")

@@ -13,7 +13,7 @@ use crate::conformance::world::{GATE, ProgramWorld, poll_once, until_phase};
 use crate::conformance::{Host, LONG, yield_now};
 use crate::fake::{Behavior, Pipes, Signal};
 
-/// A program that ignores SIGTERM, with tools of its own.
+/// A program that ignores SIGTERM, and starts tools.
 fn stubborn() -> Behavior {
     let tools = Behavior::new().spawn_orphan(Pipes::Hold).spawn_tool(Pipes::Close);
     tools.ignore(Signal::Terminate).stdout_line(START).hang()

@@ -46,7 +46,7 @@ impl Check<'_> {
         if fitting > 0 {
             return;
         }
-        // When only one form has all of its problems inside the value, that form was meant.
+        // When only one form has all problems inside the value, that form was meant.
         let here = path.to_string();
         let is_within = |problems: &&Vec<Problem>| problems.iter().all(|found| found.path != here);
         let mut meant = tried.iter().filter(is_within);

@@ -266,7 +266,7 @@ fn derived_schemas_say_everything_in_place_and_no_foreign_formats() {
     let wrong =
         json!({ "weight": 0, "next": { "weight": 1, "children": { "a": {} } }, "children": {} });
     // Problems come in the order of the schema, which depends on the features that a program
-    // enables for its dependencies.
+    // enables for dependencies.
     let mut problems = problems(&schema, &wrong);
     problems.sort();
     assert_eq!(problems, ["`next.children.a.size`: this is missing", "`weight`: 0 is less than 1"]);
