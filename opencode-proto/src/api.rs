@@ -53,6 +53,9 @@ mod turn;
 use bytes::Bytes;
 use http::{Request, Response};
 
+// Requests and replies are types of this crate.
+pub use http;
+
 pub use agent::{AgentInfo, ListAgents, ListToolIds, ReadPaths, ServerPaths, ServerRule};
 pub use ask::{
     ListPermissions, ListQuestions, Pending, PermissionReply, QuestionAnswer, RejectQuestion,
