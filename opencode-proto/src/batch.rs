@@ -16,7 +16,7 @@
 //!      +---- cancelled, the budget is spent, or no server of the group starts ----+
 //!
 //!   Starting ----> Ready ----> Draining: has grown, or no job waits for it ----> stopped
-//!                    +-------> lost: is stopped at once; the jobs end by themselves
+//!                    +-------> lost: is stopped at once; the jobs end by themselves, without a slot
 //! ```
 //!
 //! Failures of a server count for the group when servers are started on demand, and for the
@@ -111,6 +111,8 @@ pub struct Batch {
     waiting: WaitingJobs,
     delayed: DelayedJobs,
     running: BTreeSet<JobNo>,
+    /// Running jobs whose server was lost. They take no slot any more.
+    stranded: BTreeSet<JobNo>,
     ended: usize,
     /// Groups for which no server is started any more, and whose waiting jobs have to end once the
     /// last server is gone.
@@ -166,6 +168,7 @@ impl Batch {
             waiting,
             delayed: DelayedJobs::default(),
             running: BTreeSet::new(),
+            stranded: BTreeSet::new(),
             ended,
             given_up: BTreeSet::new(),
             servers: Servers::new(&settings, fleet),
@@ -201,11 +204,13 @@ impl Batch {
         self.advance(now);
     }
 
-    /// Takes a server that died, or does not answer any more. The jobs end by themselves.
+    /// Takes a server that died, or does not answer any more. The jobs end by themselves, and take no
+    /// part of the [concurrency](BatchSettings::concurrency) any more.
     pub fn handle_server_lost(&mut self, server: ServerNo, now: Instant) {
         let (loss, lost) = self.servers.lost(server, now);
         self.given_up.extend(lost);
         if loss == Loss::Stop {
+            self.strand_jobs(server);
             self.actions.push_back(BatchAction::StopServer(server));
         }
         self.advance(now);
@@ -246,6 +251,7 @@ impl Batch {
         let Some(state) = self.jobs.get_mut(job.0) else { return };
         let JobPhase::Running(server) = state.phase else { return };
         self.running.remove(&job);
+        self.stranded.remove(&job);
         self.servers.give_back(server);
         if stop == JobStop::Done {
             self.servers.worked(server);
@@ -304,7 +310,7 @@ impl Batch {
 
     /// Returns the number of jobs in each state.
     pub fn counts(&self) -> BatchCounts {
-        let (running, ended) = (self.running.len(), self.ended);
+        let (running, ended) = (self.running.len() + self.stranded.len(), self.ended);
         BatchCounts { waiting: self.jobs.len() - running - ended, running, ended }
     }
 
@@ -428,8 +434,18 @@ impl Batch {
         self.actions.extend(stops.into_iter().map(BatchAction::StopServer));
     }
 
+    /// Takes the slots of the jobs on a lost server, for other jobs.
+    fn strand_jobs(&mut self, server: ServerNo) {
+        self.steps.add(self.running.len());
+        let is_on_server = |job: &JobNo| self.jobs[job.0].phase == JobPhase::Running(server);
+        let (stranded, running) = mem::take(&mut self.running).into_iter().partition(is_on_server);
+        self.running = running;
+        self.stranded.append(&mut { stranded });
+    }
+
     fn abort_running(&mut self) {
-        self.actions.extend(self.running.iter().map(|job| BatchAction::AbortJob(*job)));
+        let jobs = self.running.iter().chain(&self.stranded);
+        self.actions.extend(jobs.map(|job| BatchAction::AbortJob(*job)));
     }
 
     /// Ends the waiting jobs for which no server can be had.

@@ -191,6 +191,12 @@ impl Hub {
         self.interrupt(Interruption::Lost { reason: reason.into() }, now);
     }
 
+    /// Handles a connection that was refused, since nothing listens at the address.
+    pub fn handle_no_listener(&mut self, reason: impl Into<String>, now: Instant) {
+        let why = Interruption::Lost { reason: reason.into() };
+        self.interrupt_until(why, Backoff::next_after_refusal, now);
+    }
+
     /// Handles the end of the stream.
     pub fn handle_end(&mut self, now: Instant) {
         self.interrupt(Interruption::Closed, now);
@@ -274,13 +280,22 @@ impl Hub {
     }
 
     fn interrupt(&mut self, why: Interruption, now: Instant) {
+        self.interrupt_until(why, Backoff::next, now);
+    }
+
+    fn interrupt_until(
+        &mut self,
+        why: Interruption,
+        next: fn(&mut Backoff, Instant) -> Option<Instant>,
+        now: Instant,
+    ) {
         match self.state {
             HubState::Finished | HubState::Waiting { .. } => return,
             HubState::Open { .. } => self.actions.push_back(HubAction::Interrupted(why.clone())),
             HubState::Connecting { .. } | HubState::Opening { .. } => {}
         }
         self.actions.push_back(HubAction::Disconnect);
-        match self.backoff.next(now) {
+        match next(&mut self.backoff, now) {
             Some(until) => self.state = HubState::Waiting { until },
             None => self.finish(HubEnd::GivenUp { last: why }),
         }

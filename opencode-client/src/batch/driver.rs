@@ -1,6 +1,6 @@
 //! Driver of a batch, around the machine [`Batch`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use opencode_proto::{
     Batch, BatchAction, BatchCounts, GroupNo, JobNo, Retention, ServerNo, SkipReason, Spend,
+    TurnEventKind,
 };
 
 use super::error::BatchError;
@@ -46,6 +47,8 @@ pub(super) struct BatchDriver {
     begun: Instant,
     /// Tasks may hold servers, and go before them.
     work: DropOrder<FuturesUnordered<BoxFuture<TaskDone>>, BTreeMap<ServerNo, BatchServer>>,
+    /// Given servers that are being asked whether they work.
+    probed: BTreeSet<ServerNo>,
     feed: Feed,
     reader: FeedReader,
     events: VecDeque<BatchEvent>,
@@ -105,6 +108,7 @@ impl BatchDriver {
             turns,
             begun,
             work: DropOrder::new(FuturesUnordered::new(), BTreeMap::new()),
+            probed: BTreeSet::new(),
             feed,
             reader,
             events,
@@ -136,7 +140,7 @@ impl BatchDriver {
             }
             match self.batch.poll_action() {
                 BatchAction::AbortJob(job) => {
-                    if let JobState::Running(cancelled) = &self.jobs[job.0].state {
+                    if let JobState::Running(_, cancelled) = &self.jobs[job.0].state {
                         cancelled.set(());
                     }
                 }
@@ -197,9 +201,28 @@ impl BatchDriver {
             if let Some((job, spend)) = spend {
                 self.batch.handle_spend(job, spend, self.host.runtime.now());
             }
+            if let BatchEvent::JobEvent { job, event } = &*event
+                && let TurnEventKind::ConnectionLost(_) = event.kind
+            {
+                self.probe(*job);
+            }
             self.events.push_back(*event);
         }
         is_moved
+    }
+
+    /// Asks the given server of a job whether it works, so that the slots of a dead server do not wait
+    /// for the last attempt to reconnect. A started server is watched.
+    fn probe(&mut self, job: JobNo) {
+        let JobState::Running(no, _) = &self.jobs[job.0].state else { return };
+        let no = *no;
+        let Some(BatchServer::Ready { server, fault }) = self.work.second().get(&no) else {
+            return;
+        };
+        if server.process_id().is_none() && fault.value().is_none() && self.probed.insert(no) {
+            let probe = servers::probe(no, server.clone(), Arc::clone(fault));
+            self.spawn(async { TaskDone::Server(probe.await) });
+        }
     }
 
     fn start_job(&mut self, no: JobNo, server: ServerNo, attempt: u32) {
@@ -210,7 +233,7 @@ impl BatchDriver {
         let (handle, fault) = (handle.clone(), Arc::clone(fault));
         let cancelled = Arc::new(Latch::default());
         let entry = &mut self.jobs[no.0];
-        entry.state = JobState::Running(Arc::clone(&cancelled));
+        entry.state = JobState::Running(server, Arc::clone(&cancelled));
         let report = JobReport { no, record: entry.record.clone(), turns: Vec::new(), error: None };
         let driver = JobDriver::new(
             Arc::clone(&entry.job),
@@ -261,7 +284,7 @@ impl BatchDriver {
         let delay = at.saturating_duration_since(self.host.runtime.now());
         let error = match &self.jobs[job.0].state {
             JobState::Tried(report) => report.error.as_ref(),
-            JobState::Ended(_) | JobState::Running(_) | JobState::Waiting => None,
+            JobState::Ended(_) | JobState::Running(..) | JobState::Waiting => None,
         };
         let reason = error.map(|error| describe(error)).unwrap_or_default();
         self.events.push_back(BatchEvent::JobRetrying { job, reason, delay });
@@ -272,7 +295,7 @@ impl BatchDriver {
         let entry = &mut self.jobs[no.0];
         let report = match mem::replace(&mut entry.state, JobState::Waiting) {
             JobState::Tried(report) => *report,
-            JobState::Ended(_) | JobState::Running(_) | JobState::Waiting => {
+            JobState::Ended(_) | JobState::Running(..) | JobState::Waiting => {
                 let error = match skipped {
                     Some(SkipReason::NoServer) => {
                         JobError::NoServer(self.server_fault.clone().unwrap_or_default())
@@ -362,6 +385,19 @@ impl BatchDriver {
                     self.batch.handle_server_lost(no, now);
                 }
             }
+            ServerDone::Probed(no, fault, reason) => {
+                self.probed.remove(&no);
+                let Some(reason) = reason else { return };
+                // A server of the same number may have taken the place meanwhile.
+                let is_current = matches!(
+                    self.work.second().get(&no),
+                    Some(BatchServer::Ready { fault: current, .. }) if Arc::ptr_eq(current, &fault)
+                );
+                if is_current {
+                    self.fail_server(no, reason);
+                    self.batch.handle_server_lost(no, now);
+                }
+            }
             ServerDone::Stopped(no, error) => {
                 self.work.second_mut().remove(&no);
                 self.leftovers.extend(error.map(|error| *error));
@@ -396,7 +432,7 @@ impl BatchDriver {
     fn finish(&mut self) -> Result<BatchReport, BatchError> {
         let jobs = self.jobs.drain(..).map(|entry| match entry.state {
             JobState::Ended(report) => report,
-            JobState::Running(_) | JobState::Tried(_) | JobState::Waiting => {
+            JobState::Running(..) | JobState::Tried(_) | JobState::Waiting => {
                 unreachable!("a batch ends after its jobs")
             }
         });

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use opencode_proto::{
-    Batch, BatchJob, Fleet, JobNo, ResumeCounts, ResumeDecision, ResumeIndex, ResumeRules, Spend,
+    Batch, BatchJob, Fleet, JobNo, ResumeCounts, ResumeDecision, ResumeIndex, ResumeRules,
+    ServerNo, Spend,
 };
 
 use super::error::BatchError;
@@ -42,8 +43,8 @@ pub(super) struct JobEntry {
 /// State of a job for the driver. The machine decides about the next state.
 pub(super) enum JobState {
     Ended(Arc<JobReport>),
-    /// The job runs. Setting the latch cancels the attempt.
-    Running(Arc<Latch<()>>),
+    /// The job runs on the server. Setting the latch cancels the attempt.
+    Running(ServerNo, Arc<Latch<()>>),
     /// The last attempt ended like this.
     Tried(Box<JobReport>),
     /// The job has not begun.

@@ -38,6 +38,9 @@ pub(super) enum ServerDone {
     Exited(ServerNo, String),
     /// The server could not be started or reached.
     Failed(ServerNo, ServerFault),
+    /// The server was asked whether it works. Holds the latch of the server, and the reason for which
+    /// the server is of no use.
+    Probed(ServerNo, Arc<Latch<String>>, Option<String>),
     /// The server takes jobs.
     Ready(ServerNo, Server),
     /// The server is gone.
@@ -93,6 +96,12 @@ pub(super) async fn begin(
 /// Waits for the end of a started server. Does not keep the server alive.
 pub(super) async fn watch(no: ServerNo, exit: ServerExit) -> ServerDone {
     ServerDone::Exited(no, exit.exited().await.end.to_string())
+}
+
+/// Asks a server whether it works. An error reply shows that the server runs.
+pub(super) async fn probe(no: ServerNo, server: Server, fault: Arc<Latch<String>>) -> ServerDone {
+    let error = server.health().await.err().filter(|error| error.api().is_none());
+    ServerDone::Probed(no, fault, error.map(|error| describe(&error)))
 }
 
 pub(super) async fn stop(no: ServerNo, server: Server) -> ServerDone {

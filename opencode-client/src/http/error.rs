@@ -67,6 +67,16 @@ impl CallError {
         }
     }
 
+    /// Returns whether nothing listens at the address of the server.
+    pub(crate) fn is_refused_connection(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => source.kind() == io::ErrorKind::ConnectionRefused,
+            Self::Api(_) | Self::Lost { .. } | Self::TimedOut { .. } | Self::TooLarge { .. } => {
+                false
+            }
+        }
+    }
+
     /// Returns the error reply of the server, if there is one.
     pub fn api(&self) -> Option<&ApiError> {
         match self {

@@ -12,6 +12,7 @@ pub struct HubSettings {
     pub(crate) delay: Duration,
     pub(crate) delay_max: Duration,
     pub(crate) give_up: Option<Duration>,
+    pub(crate) no_listener_limit: Duration,
     pub(crate) event_size_max: usize,
     pub(crate) seed: u64,
 }
@@ -25,6 +26,7 @@ impl Default for HubSettings {
             delay: Duration::from_millis(250),
             delay_max: Duration::from_secs(10),
             give_up: Some(Duration::from_secs(120)),
+            no_listener_limit: Duration::from_secs(10),
             event_size_max: 256 << 20,
             seed: 0,
         }
@@ -72,6 +74,21 @@ impl HubSettings {
     #[must_use]
     pub fn give_up(&self) -> Option<Duration> {
         self.give_up
+    }
+
+    /// Sets the limit on reconnecting while nothing listens at the address.
+    #[must_use]
+    pub fn with_no_listener_limit(mut self, limit: Duration) -> Self {
+        self.no_listener_limit = limit;
+        self
+    }
+
+    /// Returns the limit on reconnecting while nothing listens at the address: every connection is
+    /// refused, since the server has exited. A proxy in front of the server accepts connections, and
+    /// then the limit is [`give_up`](Self::give_up). Default: 10 seconds.
+    #[must_use]
+    pub fn no_listener_limit(&self) -> Duration {
+        self.no_listener_limit
     }
 
     /// Sets the limit from connecting to `server.connected`.

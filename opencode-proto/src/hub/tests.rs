@@ -210,6 +210,51 @@ fn a_server_that_stays_away_is_given_up() {
 }
 
 #[test]
+fn a_server_without_a_listener_is_given_up_soon() {
+    let mut stage = Stage::new(settings());
+    stage.said();
+    stage.open();
+    stage.said();
+    let start = stage.now;
+    stage.hub.handle_lost("reset", stage.now);
+    let mut refused = 0;
+    let end = loop {
+        let said = stage.said();
+        if let Some(end) = said.iter().find(|said| said.starts_with("finished")) {
+            break end.clone();
+        }
+        if said.iter().any(|said| said.starts_with("connect")) {
+            refused += 1;
+            stage.hub.handle_no_listener("connection refused", stage.now);
+        } else {
+            assert!(stage.pass() <= Duration::from_secs(2));
+        }
+    };
+    let reason = "the event stream was lost: connection refused";
+    assert_eq!(end, format!("finished: the server does not come back: {reason}"));
+    let tried = stage.now - start;
+    assert!((10..=12).contains(&tried.as_secs()) && refused >= 6, "{tried:?}, {refused} times");
+}
+
+#[test]
+fn another_failure_between_refused_connections_shows_a_listener() {
+    let mut stage = Stage::new(settings().with_no_listener_limit(Duration::from_secs(3)));
+    stage.said();
+    let start = stage.now;
+    for no in 0..8 {
+        if no % 2 == 0 {
+            stage.hub.handle_no_listener("connection refused", stage.now);
+        } else {
+            stage.hub.handle_lost("reset", stage.now);
+        }
+        assert_eq!(stage.said(), ["disconnect"]);
+        stage.pass();
+        assert_eq!(stage.said(), ["connect /global/event"]);
+    }
+    assert!(stage.now - start > Duration::from_secs(6));
+}
+
+#[test]
 fn silence_is_a_broken_connection_and_a_heartbeat_is_not() {
     let mut stage = Stage::new(settings());
     stage.said();

@@ -1,18 +1,12 @@
 //! Servers that die during a batch, or grow too large.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use opencode_tokio::batch::{BatchSettings, JobError, JobRetry, RetryScope};
 use opencode_tokio::{BatchEvent, BatchRequest, RunConfig, TurnEnd};
 use testkit::model::{Reply, Script};
 
-use crate::world::{BatchWorld, object, until};
-
-fn kill(process: u32) {
-    let killed = Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap();
-    assert!(killed.success());
-}
+use crate::world::{BatchWorld, kill, object, until};
 
 /// Process id of the server of the batch.
 fn server(world: &BatchWorld) -> u32 {

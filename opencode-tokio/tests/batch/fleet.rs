@@ -1,13 +1,15 @@
 //! Batches on running servers.
 
+use std::time::Instant;
+
 use opencode_tokio::batch::{GivenServer, JobError};
 use opencode_tokio::config::{Credentials, ServeFlags};
 use opencode_tokio::{
-    AttachRequest, BatchEvent, BatchRequest, Job, Permissions, ServeRequest, Server,
+    AttachRequest, BatchEvent, BatchRequest, Job, Permissions, ServeRequest, Server, TurnEnd,
 };
 use testkit::model::{Reply, Script};
 
-use crate::world::{BatchWorld, play};
+use crate::world::{BatchWorld, kill, play, until};
 
 const PASSWORD: &str = "the password of the fleet";
 
@@ -60,4 +62,54 @@ async fn jobs_use_free_servers_and_avoid_dead_ones() {
     let error = played.report.jobs[0].error.as_ref().unwrap();
     assert!(matches!(error, JobError::Setting { setting: "permissions", .. }), "{error:?}");
     other.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dead_server_is_given_up_in_seconds_and_its_slots_are_free() {
+    let world = BatchWorld::new().await;
+    world.model.default_script(Script::new().then(Reply::new().text("Fine.")).repeat_last());
+    world.model.script("lost", Reply::new().text("Begun").stall());
+    world.model.script("held", Reply::new().text("Begun").stall());
+    let (dead, alive) = (serve(&world).await, serve(&world).await);
+    let jobs = ["A [[lost]]", "B [[held]]", "C", "D", "E"].map(Job::new);
+    let request = BatchRequest::new(jobs).with_concurrency(2);
+    let mut batch = world.opencode.batch(request.with_servers([given(&dead), given(&alive)]));
+    let mut speaking = [None, None];
+    while speaking.contains(&None) {
+        let event = until(&mut batch, |event| {
+            matches!(event, BatchEvent::JobStarted { .. } | BatchEvent::JobEvent { .. })
+        });
+        match event.await {
+            BatchEvent::JobStarted { job, server, .. } => assert_eq!(job.0, server.0),
+            BatchEvent::JobEvent { job, event, .. } if event.text().is_some() => {
+                speaking[job.0] = Some(());
+            }
+            _ => {}
+        }
+    }
+    kill(dead.process_id().unwrap());
+    let killed = Instant::now();
+    // Both slots are taken, and one job stays. So the other jobs need the slot of the dead server.
+    let next = until(&mut batch, |event| matches!(event, BatchEvent::JobStarted { .. })).await;
+    let BatchEvent::JobStarted { job, server, .. } = next else { unreachable!() };
+    assert_eq!((job.0, server.0), (2, 1));
+    let freed = killed.elapsed();
+    let mut ended = Vec::new();
+    while ended.len() < 4 {
+        let event = until(&mut batch, |event| matches!(event, BatchEvent::JobEnded(_)));
+        if let BatchEvent::JobEnded(report) = event.await {
+            ended.push((report.no.0, report.record.end.clone(), killed.elapsed()));
+        }
+    }
+    ended.sort();
+    let (no, end, after) = &ended[0];
+    assert!((*no, &**end) == (0, "server_lost") && after.as_secs() < 40, "{ended:?}");
+    assert!(freed < *after, "the slot was free after {freed:?}, the job ended after {after:?}");
+    assert!(ended[1..].iter().all(|(_, end, _)| end == "completed"), "{ended:?}");
+    batch.cancel();
+    let report = batch.outcome().await.unwrap();
+    let lost = report.jobs[0].error.as_ref().unwrap();
+    assert!(matches!(lost.end(), Some(TurnEnd::ServerLost { .. })), "{lost:?}");
+    assert_eq!(report.jobs[1].record.end, "cancelled");
+    alive.stop().await.unwrap();
 }

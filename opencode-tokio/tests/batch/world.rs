@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs, thread};
@@ -189,4 +190,10 @@ pub(crate) async fn until(
         }
     }
     panic!("the batch ended without the event")
+}
+
+/// Kills a process without a chance to clean up.
+pub(crate) fn kill(process: u32) {
+    let killed = Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap();
+    assert!(killed.success());
 }

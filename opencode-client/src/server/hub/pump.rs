@@ -97,7 +97,14 @@ fn poll_connection(
                     machine.handle_head(now);
                 }
                 Err(CallError::Api(error)) => machine.handle_refused(error, now),
-                Err(error) => machine.handle_lost(describe(&error), now),
+                Err(error) => {
+                    let reason = describe(&error);
+                    if error.is_refused_connection() {
+                        machine.handle_no_listener(reason, now);
+                    } else {
+                        machine.handle_lost(reason, now);
+                    }
+                }
             }
             true
         }

@@ -177,3 +177,28 @@ fn no_server_of_a_refused_group_is_started_again() {
     batch.handle_server_stopped(ServerNo(0), now);
     assert_eq!(drain(&mut batch), [end(1), BatchAction::Finished]);
 }
+
+#[test]
+fn the_slots_of_a_lost_server_are_free_at_once() {
+    let now = Instant::now();
+    let fleet = Fleet::Given(vec![n(8), n(8)]);
+    let mut batch = Batch::new(settings(4), fleet, jobs(&[0; 6]), now);
+    drain(&mut batch);
+    batch.handle_server_ready(ServerNo(0), now);
+    batch.handle_server_ready(ServerNo(1), now);
+    assert_eq!(drain(&mut batch), [begin(0, 0), begin(1, 0), begin(2, 1), begin(3, 1)]);
+    batch.handle_server_lost(ServerNo(0), now);
+    let stop = BatchAction::StopServer(ServerNo(0));
+    assert_eq!(drain(&mut batch), [stop, begin(4, 1), begin(5, 1)]);
+    assert_eq!(batch.counts(), BatchCounts { waiting: 0, running: 6, ended: 0 });
+    batch.handle_spend(JobNo(0), spend(0.5), now);
+    assert_eq!(batch.spend(), spend(0.5), "a job without a slot still counts its spend");
+    batch.cancel(now);
+    let mut aborted = drain(&mut batch);
+    aborted.retain(|action| matches!(action, BatchAction::AbortJob(_)));
+    assert_eq!(aborted.len(), 6);
+    for job in 0..6 {
+        batch.handle_job_ended(JobNo(job), JobStop::Failed, now);
+    }
+    assert_eq!(batch.counts(), BatchCounts { waiting: 0, running: 0, ended: 6 });
+}

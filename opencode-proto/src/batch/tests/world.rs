@@ -16,6 +16,8 @@ struct SimulatedDriver {
     stopping: Vec<ServerNo>,
     groups: BTreeMap<ServerNo, Option<GroupNo>>,
     running: BTreeMap<JobNo, ServerNo>,
+    /// Running jobs whose server was lost, which take no slot.
+    stranded: BTreeSet<JobNo>,
     begun: BTreeMap<JobNo, u32>,
     accepted: BTreeSet<JobNo>,
     ended: BTreeSet<JobNo>,
@@ -70,7 +72,8 @@ impl SimulatedDriver {
                 BatchAction::Wait(_) => unreachable!("it is not drained"),
             }
             let (concurrency, per_server, servers) = self.limits;
-            assert!(self.running.len() <= concurrency);
+            let slots = self.running.keys().filter(|job| !self.stranded.contains(job)).count();
+            assert!(slots <= concurrency);
             let alive = self.starting.len() + self.ready.len() + self.stopping.len();
             assert!(servers.is_none_or(|max| alive <= max), "{alive} servers");
             for server in self.ready.keys() {
@@ -124,6 +127,7 @@ impl SimulatedDriver {
             self.running.insert(job, server);
             self.obey();
             self.running.remove(&job);
+            self.stranded.remove(&job);
             self.batch.handle_job_ended(job, stop, now);
             return true;
         }
@@ -179,6 +183,7 @@ proptest! {
             stopping: Vec::new(),
             groups: BTreeMap::new(),
             running: BTreeMap::new(),
+            stranded: BTreeSet::new(),
             begun: BTreeMap::new(),
             accepted: BTreeSet::new(),
             ended: BTreeSet::new(),
@@ -196,6 +201,10 @@ proptest! {
                 }
                 1 => {
                     if let Some(server) = world.known_server(choice) {
+                        if world.ready.contains_key(&server) {
+                            let on_server = world.running.iter().filter(|(_, of)| **of == server);
+                            world.stranded.extend(on_server.map(|(job, _)| *job));
+                        }
                         world.batch.handle_server_lost(server, world.now);
                     }
                 }
