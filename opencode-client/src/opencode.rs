@@ -178,6 +178,17 @@ impl fmt::Debug for OpenCode {
 }
 
 /// Settings for a new [`OpenCode`] handle.
+///
+/// ```
+/// use std::time::Duration;
+/// use opencode_tokio::run::StartPacing;
+///
+/// let opencode = opencode_tokio::builder()
+///     .temp_dir("/var/tmp")
+///     .pacing(StartPacing::new().with_spacing(Duration::from_millis(50)))
+///     .build();
+/// # drop(opencode);
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Builder {

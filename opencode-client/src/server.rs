@@ -58,6 +58,18 @@ pub use opencode_proto::{
 /// ends the process and everything that the server's tools started, and removes the private files,
 /// before the drop returns, which blocks the thread for some milliseconds; [`stop`](Self::stop)
 /// does not block. An attached server keeps running.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use opencode_tokio::{CreateSession, ServeRequest};
+///
+/// let server = opencode_tokio::opencode().serve(ServeRequest::new()).await?;
+/// let session = server.create_session(CreateSession::new()).await?;
+/// println!("{} at {}", session.id(), server.url());
+/// server.stop().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Server {
     pub(crate) inner: Arc<ServerInner>,

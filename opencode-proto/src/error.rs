@@ -29,7 +29,8 @@ use crate::part::Lenient;
 /// let line = r#"{"type":"error","error":{"name":"APIError","data":{"message":"no key","statusCode":401}}}"#;
 /// let RunEventKind::Error(error) = RunEvent::decode(line.into()).kind else { panic!() };
 /// assert!(error.is_auth());
-/// assert_eq!(error.to_string(), "APIError 401: no key");
+/// let text = "APIError 401: no key; store credentials with `opencode auth login`";
+/// assert_eq!(error.to_string(), text);
 /// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]

@@ -19,46 +19,6 @@
 //! A server has no replay: events published while the stream was down are lost. Followers of a
 //! session therefore get every gap reported once the stream is open again, and look up the missed
 //! state themselves.
-//!
-//! # The loop
-//!
-//! ```
-//! use std::time::Instant;
-//! use opencode_proto::{Hub, HubAction, HubEnd, HubSettings};
-//!
-//! let now = Instant::now();
-//! let mut hub = Hub::new(HubSettings::default(), now);
-//! // 1. Follow sessions: events of their subagents are delivered to them as well.
-//! hub.follow("ses_1".into());
-//! let mut chunks = [
-//!     "data: {\"type\":\"server.connected\",\"properties\":{}}\n\n",
-//!     "data: {\"type\":\"session.idle\",\"properties\":{\"sessionID\":\"ses_1\"}}\n\n",
-//! ]
-//! .into_iter();
-//!
-//! let (mut is_open, mut delivered) = (false, Vec::new());
-//! let end = loop {
-//!     // 2. Carry out the actions until the hub waits.
-//!     match hub.poll_action() {
-//!         HubAction::Connect(stream) => {
-//!             assert_eq!(stream.path(), "/event");
-//!             hub.handle_head(now); // The server has answered with a stream.
-//!         }
-//!         HubAction::Deliver { event, root } => delivered.push((event, root)),
-//!         HubAction::Disconnect => { /* drop the connection */ }
-//!         HubAction::Interrupted(_) => is_open = false,
-//!         HubAction::Opened => is_open = true,
-//!         HubAction::Finished(end) => break end,
-//!         // 3. Wait for the next chunk, the end of the stream, or the time.
-//!         HubAction::Wait(_) => match chunks.next() {
-//!             Some(chunk) => hub.handle_chunk(chunk.into(), now),
-//!             None => hub.handle_exit(), // The server's process has exited.
-//!         },
-//!     }
-//! };
-//! assert!(is_open && matches!(end, HubEnd::Exited));
-//! assert_eq!(delivered.last().unwrap().1, Some("ses_1".into()));
-//! ```
 
 mod action;
 mod backoff;
@@ -86,6 +46,44 @@ pub use settings::HubSettings;
 ///
 /// Inputs never fail; inputs that do not fit the state are ignored. The only contract: take all
 /// actions until [`HubAction::Wait`] before waiting for anything.
+///
+/// ```
+/// use std::time::Instant;
+/// use opencode_proto::{Hub, HubAction, HubEnd, HubSettings};
+///
+/// let now = Instant::now();
+/// let mut hub = Hub::new(HubSettings::default(), now);
+/// // 1. Follow sessions: events of their subagents are delivered to them as well.
+/// hub.follow("ses_1".into());
+/// let mut chunks = [
+///     "data: {\"type\":\"server.connected\",\"properties\":{}}\n\n",
+///     "data: {\"type\":\"session.idle\",\"properties\":{\"sessionID\":\"ses_1\"}}\n\n",
+/// ]
+/// .into_iter();
+///
+/// let (mut is_open, mut delivered) = (false, Vec::new());
+/// let end = loop {
+///     // 2. Carry out the actions until the hub waits.
+///     match hub.poll_action() {
+///         HubAction::Connect(stream) => {
+///             assert_eq!(stream.path(), "/event");
+///             hub.handle_head(now); // The server has answered with a stream.
+///         }
+///         HubAction::Deliver { event, root } => delivered.push((event, root)),
+///         HubAction::Disconnect => { /* drop the connection */ }
+///         HubAction::Interrupted(_) => is_open = false,
+///         HubAction::Opened => is_open = true,
+///         HubAction::Finished(end) => break end,
+///         // 3. Wait for the next chunk, the end of the stream, or the time.
+///         HubAction::Wait(_) => match chunks.next() {
+///             Some(chunk) => hub.handle_chunk(chunk.into(), now),
+///             None => hub.handle_exit(), // The server's process has exited.
+///         },
+///     }
+/// };
+/// assert!(is_open && matches!(end, HubEnd::Exited));
+/// assert_eq!(delivered.last().unwrap().1, Some("ses_1".into()));
+/// ```
 #[derive(Debug)]
 pub struct Hub {
     settings: HubSettings,

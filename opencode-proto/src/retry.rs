@@ -14,6 +14,14 @@ mod tests;
 /// The pauses double from [`delay_first`](Self::delay_first) to [`delay_max`](Self::delay_max).
 /// Each is shortened at random by up to a half, so that the clients of one server do not come back
 /// at the same time. A pause that the server asks for (`retry-after`, `retry-after-ms`) is kept.
+///
+/// ```
+/// use std::time::Duration;
+/// use opencode_proto::RetryPolicy;
+///
+/// let policy = RetryPolicy::default().with_attempts_max(2).with_delay_max(Duration::from_secs(1));
+/// assert_eq!(policy.delay_first(), Duration::from_millis(200));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {

@@ -11,25 +11,6 @@
 //! A [`Turn`](crate::Turn) takes the session as an argument of the inputs, and so decides at once.
 //! Where it has to wait for another turn, the session names it in
 //! [`poll_woken`](Session::poll_woken) as soon as waiting is over.
-//!
-//! ```
-//! use std::time::Instant;
-//! use opencode_proto::{Prompt, Session, Turn, TurnAction, TurnSettings};
-//!
-//! let now = Instant::now();
-//! let mut session = Session::new("ses_1".into(), None);
-//! let abort = session.begin_abort();
-//! let prompt = Prompt::from("Tidy up.");
-//! let mut turn = Turn::new(prompt, TurnSettings::default(), "msg_1".into(), &mut session, now);
-//! turn.handle_opened(&mut session, now);
-//! assert!(matches!(turn.poll_action(), TurnAction::Wait(_)), "the abort would end this prompt too");
-//!
-//! // The server has replied to the abort: the turn may go on.
-//! session.end_abort(abort);
-//! assert_eq!(session.poll_woken(), Some(turn.number()));
-//! turn.handle_timeout(&mut session, now);
-//! assert!(matches!(turn.poll_action(), TurnAction::Ready));
-//! ```
 
 mod claims;
 mod gate;
@@ -59,6 +40,25 @@ pub struct TurnNo(u64);
 /// Inputs never fail. The only contract: after any input to a turn of the session, let
 /// [`handle_timeout`](crate::Turn::handle_timeout) of each turn that
 /// [`poll_woken`](Self::poll_woken) names be called.
+///
+/// ```
+/// use std::time::Instant;
+/// use opencode_proto::{Prompt, Session, Turn, TurnAction, TurnSettings};
+///
+/// let now = Instant::now();
+/// let mut session = Session::new("ses_1".into(), None);
+/// let abort = session.begin_abort();
+/// let prompt = Prompt::from("Tidy up.");
+/// let mut turn = Turn::new(prompt, TurnSettings::default(), "msg_1".into(), &mut session, now);
+/// turn.handle_opened(&mut session, now);
+/// assert!(matches!(turn.poll_action(), TurnAction::Wait(_)), "the abort would end this prompt too");
+///
+/// // The server has replied to the abort: the turn may go on.
+/// session.end_abort(abort);
+/// assert_eq!(session.poll_woken(), Some(turn.number()));
+/// turn.handle_timeout(&mut session, now);
+/// assert!(matches!(turn.poll_action(), TurnAction::Ready));
+/// ```
 #[derive(Debug)]
 pub struct Session {
     id: SessionId,

@@ -21,59 +21,6 @@
 //!
 //! What belongs to earlier turns is recognised by its message and ignored, so a turn is not confused
 //! by what an aborted one still emits.
-//!
-//! # The loop
-//!
-//! ```
-//! use std::sync::Arc;
-//! use std::time::Instant;
-//! use bytes::Bytes;
-//! use http::Response;
-//! use opencode_proto::{ServerEvent, Session, Turn, TurnAction, TurnSettings};
-//!
-//! let now = Instant::now();
-//! let mut session = Session::new("ses_1".into(), None);
-//! // 1. Begin the turn. Its event stream, which a `Hub` keeps, is open.
-//! let mut turn =
-//!     Turn::new("Hi!", TurnSettings::default(), "msg_1".into(), &mut session, now);
-//! turn.handle_opened(&mut session, now);
-//!
-//! // The server's events, as this example has them.
-//! let mut events = [
-//!     r#"{"type":"message.updated","properties":{"sessionID":"ses_1",
-//!         "info":{"id":"msg_1","role":"user"}}}"#,
-//!     r#"{"type":"message.updated","properties":{"sessionID":"ses_1","info":{"id":"msg_2",
-//!         "role":"assistant","parentID":"msg_1","finish":"stop","time":{"completed":1}}}}"#,
-//!     r#"{"type":"session.idle","properties":{"sessionID":"ses_1"}}"#,
-//! ]
-//! .into_iter()
-//! .map(|json| Arc::new(ServerEvent::decode(json.into())));
-//!
-//! let outcome = loop {
-//!     // 2. Carry out the actions until the turn waits.
-//!     match turn.poll_action() {
-//!         // The id has to be new: OpenCode sorts messages by their ids.
-//!         TurnAction::Ready => turn.post("msg_1".into(), &mut session, now),
-//!         TurnAction::Call(call) => {
-//!             assert_eq!(call.request.uri(), "/session/ses_1/prompt_async");
-//!             let reply = Response::builder().status(204).body(Bytes::new())?;
-//!             turn.handle_reply(call.id, Ok(reply), &mut session, now);
-//!         }
-//!         TurnAction::AskPermission(ask) => turn.answer(ask.refuse(), &mut session, now),
-//!         TurnAction::AskQuestion(ask) => turn.answer(ask.refuse(), &mut session, now),
-//!         TurnAction::Event(event) => print!("{}", event.text().unwrap_or_default()),
-//!         TurnAction::Link { .. } => { /* to the hub */ }
-//!         TurnAction::Finished(outcome) => break outcome,
-//!         // 3. Wait for an event, a reply, or the time.
-//!         TurnAction::Wait(_) => match events.next() {
-//!             Some(event) => turn.handle_event(&event, &mut session, now),
-//!             None => turn.handle_timeout(&mut session, now),
-//!         },
-//!     }
-//! };
-//! assert!(outcome.end.is_completed());
-//! # Ok::<(), http::Error>(())
-//! ```
 
 mod action;
 mod answer;
@@ -124,6 +71,57 @@ use waiting::WaitingTurn;
 /// Inputs never fail and may come in any order; those after the end are ignored. All of them take
 /// the [`Session`] that the turn was begun with. The only contract: take all actions until
 /// [`TurnAction::Wait`] before waiting for anything.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Instant;
+/// use bytes::Bytes;
+/// use http::Response;
+/// use opencode_proto::{ServerEvent, Session, Turn, TurnAction, TurnSettings};
+///
+/// let now = Instant::now();
+/// let mut session = Session::new("ses_1".into(), None);
+/// // 1. Begin the turn. Its event stream, which a `Hub` keeps, is open.
+/// let mut turn =
+///     Turn::new("Hi!", TurnSettings::default(), "msg_1".into(), &mut session, now);
+/// turn.handle_opened(&mut session, now);
+///
+/// // The server's events, as this example has them.
+/// let mut events = [
+///     r#"{"type":"message.updated","properties":{"sessionID":"ses_1",
+///         "info":{"id":"msg_1","role":"user"}}}"#,
+///     r#"{"type":"message.updated","properties":{"sessionID":"ses_1","info":{"id":"msg_2",
+///         "role":"assistant","parentID":"msg_1","finish":"stop","time":{"completed":1}}}}"#,
+///     r#"{"type":"session.idle","properties":{"sessionID":"ses_1"}}"#,
+/// ]
+/// .into_iter()
+/// .map(|json| Arc::new(ServerEvent::decode(json.into())));
+///
+/// let outcome = loop {
+///     // 2. Carry out the actions until the turn waits.
+///     match turn.poll_action() {
+///         // The id has to be new: OpenCode sorts messages by their ids.
+///         TurnAction::Ready => turn.post("msg_1".into(), &mut session, now),
+///         TurnAction::Call(call) => {
+///             assert_eq!(call.request.uri(), "/session/ses_1/prompt_async");
+///             let reply = Response::builder().status(204).body(Bytes::new())?;
+///             turn.handle_reply(call.id, Ok(reply), &mut session, now);
+///         }
+///         TurnAction::AskPermission(ask) => turn.answer(ask.refuse(), &mut session, now),
+///         TurnAction::AskQuestion(ask) => turn.answer(ask.refuse(), &mut session, now),
+///         TurnAction::Event(event) => print!("{}", event.text().unwrap_or_default()),
+///         TurnAction::Link { .. } => { /* to the hub */ }
+///         TurnAction::Finished(outcome) => break outcome,
+///         // 3. Wait for an event, a reply, or the time.
+///         TurnAction::Wait(_) => match events.next() {
+///             Some(event) => turn.handle_event(&event, &mut session, now),
+///             None => turn.handle_timeout(&mut session, now),
+///         },
+///     }
+/// };
+/// assert!(outcome.end.is_completed());
+/// # Ok::<(), http::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Turn {
     core: TurnCore,

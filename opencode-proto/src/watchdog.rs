@@ -6,6 +6,14 @@ use std::time::{Duration, Instant};
 /// Deadlines of a run or a turn. `None` is no deadline.
 ///
 /// No time counts while the caller is asked for a permission or an answer.
+///
+/// ```
+/// use std::time::Duration;
+/// use opencode_proto::Deadlines;
+///
+/// let deadlines = Deadlines::default().with_overall(Duration::from_secs(300));
+/// assert_eq!(deadlines.idle(), Some(Duration::from_secs(30 * 60)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadlines {

@@ -29,6 +29,19 @@ use crate::runtime::cancel::{CancelHandle, CancelSignal};
 /// were started for the batch, with everything that their tools started, before the drop returns;
 /// on given servers it aborts the running turns in the background. To learn the results of a batch
 /// that is broken off, call [`cancel`](Self::cancel) and wait for the outcome.
+///
+/// ```no_run
+/// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::BatchError> {
+/// use opencode_tokio::BatchRequest;
+///
+/// let mut batch = opencode.batch(BatchRequest::new(["Describe lib.rs.", "Describe main.rs."]));
+/// while let Some(event) = batch.next_event().await {
+///     println!("{event:?}, {} so far", batch.spend());
+/// }
+/// println!("{} jobs completed", batch.outcome().await?.completed());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a batch does nothing unless it is polled"]
 pub struct BatchStream {
     host: Arc<Host>,

@@ -3,6 +3,14 @@ use std::time::Duration;
 use opencode_proto::RetryPolicy;
 
 /// Limits on the time and size of replies, and the repeat policy of requests.
+///
+/// ```
+/// use std::time::Duration;
+/// use opencode_tokio::server::HttpLimits;
+///
+/// let limits = HttpLimits::default().with_reply(Duration::from_secs(5));
+/// assert_eq!(limits.connect(), Duration::from_secs(10));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpLimits {

@@ -12,6 +12,17 @@ use crate::runtime::describe::debug_as_chain;
 ///
 /// The file contains prompts, answers and the files that tools read. A new file is readable by the
 /// owner only (mode 0600); the mode of an existing file stays. The directory has to exist.
+///
+/// ```
+/// use opencode_tokio::log::{EventLogConfig, EventLogMode};
+/// use opencode_tokio::RunRequest;
+///
+/// let log = EventLogConfig::new("events.jsonl")
+///     .with_mode(EventLogMode::Append)
+///     .without_type("step_start");
+/// let request = RunRequest::new("Tidy up.").with_log(log);
+/// # drop(request);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventLogConfig {

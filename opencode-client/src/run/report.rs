@@ -5,6 +5,14 @@ use opencode_proto::{Answer, RunOutcome};
 use crate::process::warning::Warning;
 
 /// Report of a run: the outcome, and facts about the process or the server.
+///
+/// ```no_run
+/// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::RunError> {
+/// let report = opencode.run("Which licence does this project have?").await?;
+/// println!("{} ({})", report.text(), report.answer().tokens());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RunReport {

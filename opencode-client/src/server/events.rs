@@ -19,6 +19,15 @@ use crate::server::hub::{Delivery, Follower};
 /// The stream shares a connection with the turns of the directory. The connection does not wait for
 /// the reader: when too many events wait to be read, these events are dropped, and the reader
 /// receives [`ServerNews::Interrupted`].
+///
+/// ```no_run
+/// # async fn example(server: opencode_tokio::Server) {
+/// let mut events = server.events();
+/// while let Some(event) = events.next_event().await {
+///     println!("{event:?}");
+/// }
+/// # }
+/// ```
 #[must_use = "events wait until they are read"]
 pub struct ServerEvents {
     follower: Option<Follower>,

@@ -14,6 +14,14 @@ use super::core::ServerInner;
 use super::local::Local;
 
 /// Result of the stop of a server.
+///
+/// ```no_run
+/// # async fn example(server: opencode_tokio::Server) -> Result<(), Box<dyn std::error::Error>> {
+/// let report = server.stop().await?;
+/// println!("{} turns were aborted", report.aborted.len());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerReport {

@@ -39,6 +39,17 @@ pub use token::{Ask, AskToken, PermissionToken, QuestionToken};
 ///
 /// Waiting for the next event loses nothing when it is cancelled. Dropping the stream aborts the
 /// turn on the server, in the background; the next prompt of the session waits for that.
+///
+/// ```no_run
+/// # async fn example(session: opencode_tokio::Session) -> Result<(), opencode_tokio::TurnError> {
+/// let mut turn = session.send("Which licence does it have?");
+/// while let Some(event) = turn.next_event().await {
+///     print!("{}", event.text().unwrap_or_default());
+/// }
+/// println!("\n{}", turn.outcome().await?.tokens());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a turn does nothing unless it is polled"]
 pub struct TurnStream {
     core: SessionCore,

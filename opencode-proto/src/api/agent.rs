@@ -121,6 +121,14 @@ impl Operation for ListAgents {
 
 /// Lists the names of a directory's tools, with those of the project and of plugins, without those
 /// of MCP servers. `GET /experimental/tool/ids`.
+///
+/// ```
+/// use opencode_proto::api::{ListToolIds, Operation};
+///
+/// let request = ListToolIds::new().request();
+/// assert_eq!(request.method(), "GET");
+/// assert_eq!(request.uri(), "/experimental/tool/ids");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListToolIds;

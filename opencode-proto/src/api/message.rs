@@ -158,6 +158,14 @@ impl Operation for ListMessages {
 }
 
 /// Reads one message. `GET /session/{sessionID}/message/{messageID}`.
+///
+/// ```
+/// use opencode_proto::api::{Operation, ReadMessage};
+///
+/// let request = ReadMessage::new("ses_1", "msg_1").request();
+/// assert_eq!(request.method(), "GET");
+/// assert_eq!(request.uri(), "/session/ses_1/message/msg_1");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadMessage {
@@ -196,6 +204,14 @@ impl Operation for ReadMessage {
 ///
 /// The server responds with [`Busy`](super::ApiErrorKind::Busy) while the session works on a
 /// prompt. The deletion of a message that does not exist succeeds.
+///
+/// ```
+/// use opencode_proto::api::{DeleteMessage, Operation};
+///
+/// let request = DeleteMessage::new("ses_1", "msg_1").request();
+/// assert_eq!(request.method(), "DELETE");
+/// assert_eq!(request.uri(), "/session/ses_1/message/msg_1");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteMessage {
@@ -233,6 +249,14 @@ impl Operation for DeleteMessage {
 /// Deletes a part of a message. `DELETE /session/{sessionID}/message/{messageID}/part/{partID}`.
 ///
 /// The deletion of a part that does not exist succeeds.
+///
+/// ```
+/// use opencode_proto::api::{DeletePart, Operation};
+///
+/// let request = DeletePart::new("ses_1", "msg_1", "prt_1").request();
+/// assert_eq!(request.method(), "DELETE");
+/// assert_eq!(request.uri(), "/session/ses_1/message/msg_1/part/prt_1");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeletePart {

@@ -143,6 +143,14 @@ impl Operation for NextVersion {
 ///
 /// The result is `None` for a configuration without a readable model name; OpenCode then chooses a
 /// model itself.
+///
+/// ```
+/// use opencode_proto::api::{ConfiguredModel, Operation};
+///
+/// let request = ConfiguredModel::new().request();
+/// assert_eq!(request.method(), "GET");
+/// assert_eq!(request.uri(), "/config");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfiguredModel;
@@ -191,6 +199,14 @@ impl Operation for ConfiguredModel {
 /// Reads the shell of the `bash` tool in a directory's configuration. `GET /config`.
 ///
 /// The result is `None` for a configuration without a shell; OpenCode then takes the user's.
+///
+/// ```
+/// use opencode_proto::api::{ConfiguredShell, Operation};
+///
+/// let request = ConfiguredShell::new().request();
+/// assert_eq!(request.method(), "GET");
+/// assert_eq!(request.uri(), "/config");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfiguredShell;

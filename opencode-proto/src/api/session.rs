@@ -71,6 +71,14 @@ impl Operation for ReadSession {
 /// Deletes a session and the sessions of its subagents. `DELETE /session/{sessionID}`.
 ///
 /// A turn under way goes on, and fails: abort the session first.
+///
+/// ```
+/// use opencode_proto::api::{DeleteSession, Operation};
+///
+/// let request = DeleteSession::new("ses_1").request();
+/// assert_eq!(request.method(), "DELETE");
+/// assert_eq!(request.uri(), "/session/ses_1");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteSession {

@@ -22,6 +22,15 @@ use crate::{MessageId, SessionId};
 /// Later failures are in the event stream only. A session that is at
 /// work takes the prompt up after the current step. Sent again with the same message, the turn may
 /// run twice.
+///
+/// ```
+/// use opencode_proto::api::{Operation, PromptAsync};
+/// use opencode_proto::Prompt;
+///
+/// let request = PromptAsync::new("ses_1", "msg_1", Prompt::from("Tidy up.")).request();
+/// assert_eq!(request.method(), "POST");
+/// assert_eq!(request.uri(), "/session/ses_1/prompt_async");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PromptAsync {
@@ -75,6 +84,15 @@ impl Operation for PromptAsync {
 ///
 /// The result is the last message of the model; an answer that failed or was aborted is one too,
 /// with the error. Servers before 1.0.150 have this alone.
+///
+/// ```
+/// use opencode_proto::api::{Operation, SendMessage};
+/// use opencode_proto::Prompt;
+///
+/// let request = SendMessage::new("ses_1", "msg_1", Prompt::from("Tidy up.")).request();
+/// assert_eq!(request.method(), "POST");
+/// assert_eq!(request.uri(), "/session/ses_1/message");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SendMessage {

@@ -3,6 +3,14 @@ use std::time::Duration;
 use super::EventStream;
 
 /// Settings of a [`Hub`](super::Hub): the stream, the limits and the reconnect policy.
+///
+/// ```
+/// use std::time::Duration;
+/// use opencode_proto::{EventStream, HubSettings};
+///
+/// let settings = HubSettings::default().with_give_up(Some(Duration::from_secs(10)));
+/// assert_eq!(settings.stream(), EventStream::Directory);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HubSettings {

@@ -6,6 +6,16 @@ use crate::process::{ProcessLimits, Signal};
 use crate::watchdog::Deadlines;
 
 /// Settings of a [`Run`](super::Run).
+///
+/// ```
+/// use std::time::Duration;
+/// use opencode_proto::{AgentFallback, RunSettings};
+///
+/// let settings = RunSettings::new()
+///     .with_agent_fallback(AgentFallback::Accept)
+///     .with_kill_grace(Duration::from_secs(1));
+/// assert_eq!(settings.overflows_max(), 4);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunSettings {

@@ -3,6 +3,14 @@ use std::time::Duration;
 use crate::process::{ProcessLimits, Signal};
 
 /// Settings of a [`Serve`](super::Serve).
+///
+/// ```
+/// use std::time::Duration;
+/// use opencode_proto::ServeSettings;
+///
+/// let settings = ServeSettings::new().with_start_limit(Duration::from_secs(120));
+/// assert_eq!(settings.kill_grace(), Duration::from_secs(5));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServeSettings {

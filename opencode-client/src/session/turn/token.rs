@@ -27,6 +27,23 @@ pub type QuestionToken = AskToken<QuestionKind>;
 
 /// A request that a turn waits for. Answering consumes the token; dropping it refuses the
 /// permission or dismisses the questions.
+///
+/// ```no_run
+/// # async fn example(session: opencode_tokio::Session) {
+/// use opencode_tokio::turn::Ask;
+/// use opencode_tokio::{PermissionReply, Prompt, TurnRequest};
+///
+/// let request = TurnRequest::from(Prompt::from("Tidy up.")).with_asks_in_stream();
+/// let mut turn = session.send(request);
+/// while turn.next_event().await.is_some() {
+///     match turn.take_ask() {
+///         Some(Ask::Permission(ask)) => ask.reply(PermissionReply::Once),
+///         // A dropped question is dismissed.
+///         Some(Ask::Question(_)) | None => {}
+///     }
+/// }
+/// # }
+/// ```
 #[must_use = "an ask that is dropped is refused"]
 pub struct AskToken<K: AskKind> {
     /// `None` in the drop alone.

@@ -54,6 +54,14 @@ impl<S: Into<String>> FromIterator<S> for QuestionAnswer {
 }
 
 /// Lists the open question requests of a directory. `GET /question`, since 1.1.7.
+///
+/// ```
+/// use opencode_proto::api::{ListQuestions, Operation};
+///
+/// let request = ListQuestions::new().request();
+/// assert_eq!(request.method(), "GET");
+/// assert_eq!(request.uri(), "/question");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListQuestions;
@@ -138,6 +146,14 @@ impl Operation for ReplyQuestion {
 /// Dismisses a question request; the turn stops. `POST /question/{requestID}/reject`, since 1.1.7.
 ///
 /// The request needs the session's directory.
+///
+/// ```
+/// use opencode_proto::api::{Operation, RejectQuestion};
+///
+/// let request = RejectQuestion::new("que_1").request();
+/// assert_eq!(request.method(), "POST");
+/// assert_eq!(request.uri(), "/question/que_1/reject");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RejectQuestion {

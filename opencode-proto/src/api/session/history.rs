@@ -123,6 +123,14 @@ impl Operation for RevertSession {
 ///
 /// The server responds with [`Busy`](crate::ApiErrorKind::Busy) while the session works on a
 /// prompt.
+///
+/// ```
+/// use opencode_proto::api::{Operation, UnrevertSession};
+///
+/// let request = UnrevertSession::new("ses_1").request();
+/// assert_eq!(request.method(), "POST");
+/// assert_eq!(request.uri(), "/session/ses_1/unrevert");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnrevertSession {

@@ -112,6 +112,14 @@ impl Operation for ListSessions {
 }
 
 /// Lists the sessions of a session's subagents. `GET /session/{sessionID}/children`.
+///
+/// ```
+/// use opencode_proto::api::{ListChildren, Operation};
+///
+/// let request = ListChildren::new("ses_1").request();
+/// assert_eq!(request.method(), "GET");
+/// assert_eq!(request.uri(), "/session/ses_1/children");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListChildren {

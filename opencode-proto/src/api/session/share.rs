@@ -11,6 +11,14 @@ use crate::{SessionId, SessionInfo};
 ///
 /// The server responds with [`Server`](crate::ApiErrorKind::Server) where the configuration
 /// disables sharing.
+///
+/// ```
+/// use opencode_proto::api::{Operation, ShareSession};
+///
+/// let request = ShareSession::new("ses_1").request();
+/// assert_eq!(request.method(), "POST");
+/// assert_eq!(request.uri(), "/session/ses_1/share");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShareSession {
@@ -41,6 +49,14 @@ impl Operation for ShareSession {
 }
 
 /// Ends the publication of a session. `DELETE /session/{sessionID}/share`.
+///
+/// ```
+/// use opencode_proto::api::{Operation, UnshareSession};
+///
+/// let request = UnshareSession::new("ses_1").request();
+/// assert_eq!(request.method(), "DELETE");
+/// assert_eq!(request.uri(), "/session/ses_1/share");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnshareSession {

@@ -90,6 +90,15 @@ impl CommandRequest {
 ///
 /// The result is the last message of the model. A command that does not exist is
 /// [`Server`](crate::ApiErrorKind::Server).
+///
+/// ```
+/// use opencode_proto::api::{Command, Operation};
+/// use opencode_proto::CommandRequest;
+///
+/// let request = Command::new("ses_1", "msg_1", CommandRequest::new("review")).request();
+/// assert_eq!(request.method(), "POST");
+/// assert_eq!(request.uri(), "/session/ses_1/command");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Command {

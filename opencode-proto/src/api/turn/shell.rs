@@ -36,6 +36,15 @@ impl ShellRequest {
 ///
 /// The result is a message of the model's with a part of tool `bash`.
 /// [`Busy`](crate::ApiErrorKind::Busy) while the session works on a prompt.
+///
+/// ```
+/// use opencode_proto::api::{Operation, Shell};
+/// use opencode_proto::ShellRequest;
+///
+/// let request = Shell::new("ses_1", "msg_1", ShellRequest::new("build", "ls")).request();
+/// assert_eq!(request.method(), "POST");
+/// assert_eq!(request.uri(), "/session/ses_1/shell");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shell {

@@ -10,6 +10,17 @@ use crate::{MessageId, SessionId};
 
 /// Has a model summarise the conversation, which makes room in the context, and waits for the
 /// summary. `POST /session/{sessionID}/summarize`.
+///
+/// ```
+/// use opencode_proto::api::{Operation, Summarize};
+/// use opencode_config::ModelRef;
+///
+/// let model = ModelRef::new("anthropic/claude-haiku-4-5")?;
+/// let request = Summarize::new("ses_1", model).request();
+/// assert_eq!(request.method(), "POST");
+/// assert_eq!(request.uri(), "/session/ses_1/summarize");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summarize {
@@ -63,6 +74,18 @@ impl InitRequest {
 
 /// Has a model write `AGENTS.md` for the project, and waits for it.
 /// `POST /session/{sessionID}/init`.
+///
+/// ```
+/// use opencode_proto::api::{Init, Operation};
+/// use opencode_config::ModelRef;
+/// use opencode_proto::InitRequest;
+///
+/// let model = ModelRef::new("anthropic/claude-haiku-4-5")?;
+/// let request = Init::new("ses_1", "msg_1", InitRequest::new(model)).request();
+/// assert_eq!(request.method(), "POST");
+/// assert_eq!(request.uri(), "/session/ses_1/init");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Init {
