@@ -36,6 +36,7 @@
 pub(crate) mod blocking;
 pub(crate) mod cancel;
 pub(crate) mod describe;
+pub(crate) mod fair;
 pub(crate) mod latch;
 pub(crate) mod span;
 pub(crate) mod text;
@@ -64,7 +65,8 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// clock can be paused in tests returns the paused time.
     fn now(&self) -> Instant;
 
-    /// Creates a timer that is ready at `at`, or at once when `at` has passed.
+    /// Creates a timer that is ready at `at`, or at once when `at` has passed. The client looks at
+    /// [`now`](Self::now) as well, so a timer may be late while its task has other work.
     fn timer(&self, at: Instant) -> Pin<Box<dyn Timer>>;
 
     /// Runs `work`, which may block for seconds, on a thread where no task has to wait.

@@ -13,6 +13,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use opencode_proto::Delivery;
 
 use crate::runtime::Connection;
+use crate::runtime::fair::Fair;
 
 /// Maximum memory that is reserved for a body before its bytes arrive.
 const RESERVED_MAX: usize = 1 << 20;
@@ -38,7 +39,7 @@ pub(super) enum Gathered {
 
 impl Link {
     pub(super) async fn new(connection: Box<dyn Connection>) -> io::Result<Self> {
-        let (sender, driver) = http1::handshake(connection).await.map_err(io_error)?;
+        let (sender, driver) = http1::handshake(Fair::new(connection)).await.map_err(io_error)?;
         Ok(Self { sender, driver: Some(driver), delivery: Delivery::NotSent })
     }
 
@@ -125,7 +126,7 @@ impl Link {
     }
 }
 
-type Driver = http1::Connection<Box<dyn Connection>, Full<Bytes>>;
+type Driver = http1::Connection<Fair<Box<dyn Connection>>, Full<Bytes>>;
 
 /// Polls for output of the connection, and drives the connection when there is none yet.
 fn poll_driven<T>(

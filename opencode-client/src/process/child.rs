@@ -6,12 +6,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use opencode_proto::Exit;
 
+use crate::runtime::fair::Fair;
 use crate::runtime::{ByteSource, ProcessExit};
 
 /// Both outputs and the exit of a child process.
 pub(crate) struct ChildOutput {
-    stdout: Option<Box<dyn ByteSource>>,
-    stderr: Option<Box<dyn ByteSource>>,
+    stdout: Option<Fair<Box<dyn ByteSource>>>,
+    stderr: Option<Fair<Box<dyn ByteSource>>>,
     exit: Option<Box<dyn ProcessExit>>,
 }
 
@@ -41,7 +42,8 @@ impl ChildOutput {
         stderr: Box<dyn ByteSource>,
         exit: Box<dyn ProcessExit>,
     ) -> Self {
-        Self { stdout: Some(stdout), stderr: Some(stderr), exit: Some(exit) }
+        let (stdout, stderr) = (Some(Fair::new(stdout)), Some(Fair::new(stderr)));
+        Self { stdout, stderr, exit: Some(exit) }
     }
 
     /// Passes on what is ready, at most one event of each kind. Returns whether anything was.
@@ -71,7 +73,7 @@ impl ChildOutput {
 
 /// Returns the next chunk, `Some(None)` at the end of the source, and `None` before either.
 fn poll_chunk(
-    source: &mut Option<Box<dyn ByteSource>>,
+    source: &mut Option<Fair<Box<dyn ByteSource>>>,
     cx: &mut Context<'_>,
 ) -> Option<Option<Bytes>> {
     let Poll::Ready(chunk) = source.as_mut()?.poll_chunk(cx) else { return None };

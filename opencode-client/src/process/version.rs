@@ -18,6 +18,8 @@ use crate::process::process_tree::Marker;
 use crate::process::run_tree::RunTree;
 use crate::runtime::blocking::unblock_bound;
 use crate::runtime::describe::debug_as_chain;
+use crate::runtime::fair::Fair;
+use crate::runtime::wait::poll_timer;
 use crate::runtime::{ByteSource, Process, ProcessExit};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -154,9 +156,9 @@ async fn output(
     exit: &mut dyn ProcessExit,
     command: &str,
 ) -> Result<(Vec<u8>, ExitStatus), VersionError> {
-    let (mut stdout, mut stderr) = (Some(stdout), Some(stderr));
+    let (mut stdout, mut stderr) = (Some(Fair::new(stdout)), Some(Fair::new(stderr)));
     let mut printed = Vec::new();
-    let mut timer = host.runtime.timer(host.runtime.now() + LIMIT);
+    let (mut timer, until) = (None, host.runtime.now() + LIMIT);
     let status = poll_fn(|cx| {
         read(&mut stderr, cx, |_| {});
         read(&mut stdout, cx, |chunk| {
@@ -171,9 +173,7 @@ async fn output(
                 Err(source) => Err(VersionError::Process { command: command.to_owned(), source }),
             });
         }
-        timer
-            .as_mut()
-            .poll(cx)
+        poll_timer(&*host.runtime, &mut timer, until, cx)
             .map(|()| Err(VersionError::TimedOut { command: command.to_owned(), limit: LIMIT }))
     })
     .await?;
@@ -182,7 +182,7 @@ async fn output(
 
 /// Reads the available chunks. An error counts as the end.
 fn read(
-    source: &mut Option<Box<dyn ByteSource>>,
+    source: &mut Option<Fair<Box<dyn ByteSource>>>,
     cx: &mut Context<'_>,
     mut take: impl FnMut(&[u8]),
 ) {

@@ -40,18 +40,39 @@ pub(crate) async fn within<F: Future>(
     let mut future = pin!(future);
     let mut timer = limit.and_then(|limit| {
         let at = runtime.now().checked_add(limit)?;
-        Some((runtime.timer(at), limit))
+        Some((runtime.timer(at), at, limit))
     });
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
         match &mut timer {
-            Some((timer, limit)) => timer.as_mut().poll(cx).map(|()| Err(Elapsed(*limit))),
+            Some((timer, at, limit)) => {
+                poll_at(runtime, timer.as_mut(), *at, cx).map(|()| Err(Elapsed(*limit)))
+            }
             None => Poll::Pending,
         }
     })
     .await
+}
+
+/// Waits until `at`.
+pub(crate) async fn sleep_until(runtime: &dyn Runtime, at: Instant) {
+    let mut timer = runtime.timer(at);
+    poll_fn(|cx| poll_at(runtime, timer.as_mut(), at, cx)).await;
+}
+
+/// Is ready at `at`, which is the time of the timer.
+///
+/// The clock decides: a timer of tokio is never ready in a task that has used up its share of work,
+/// which is always the case while a peer sends without pauses.
+fn poll_at(
+    runtime: &dyn Runtime,
+    timer: Pin<&mut dyn Timer>,
+    at: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if runtime.now() >= at { Poll::Ready(()) } else { timer.poll(cx) }
 }
 
 /// Returns whether `at` has come. If not, the timer wakes the task then; without a time, nothing
@@ -79,5 +100,5 @@ pub(crate) fn poll_timer(
         }
         None => timer.insert(runtime.timer(at)),
     };
-    timer.as_mut().poll(cx)
+    poll_at(runtime, timer.as_mut(), at, cx)
 }

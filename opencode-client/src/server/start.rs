@@ -16,7 +16,7 @@ use crate::process::process_tree::Marker;
 use crate::process::version_check;
 use crate::runtime::Runtime;
 use crate::runtime::blocking::{unblock, unblock_bound};
-use crate::runtime::wait::{First, race};
+use crate::runtime::wait::{First, race, sleep_until};
 
 use super::core::ServerInner;
 use super::error::ServeError;
@@ -118,7 +118,7 @@ async fn attempt(
     let http = Http::new(Arc::clone(&runtime), endpoint, request.limits);
     let late = async {
         match until {
-            Some(at) => runtime.timer(at).await,
+            Some(at) => sleep_until(&*runtime, at).await,
             None => std::future::pending().await,
         }
     };

@@ -8,7 +8,7 @@ use opencode_proto::{ServeOutcome, SessionId, SessionStatus};
 
 use crate::process::cleanup::CleanupError;
 use crate::runtime::describe::debug_as_chain;
-use crate::runtime::wait::race;
+use crate::runtime::wait::{race, sleep_until};
 
 use super::core::ServerInner;
 use super::local::Local;
@@ -88,7 +88,7 @@ async fn abort(server: &ServerInner, local: &Local) -> Vec<SessionId> {
         }
     };
     let runtime = &server.host.runtime;
-    let late = runtime.timer(runtime.now() + ABORT_LIMIT);
+    let late = sleep_until(&**runtime, runtime.now() + ABORT_LIMIT);
     race(local.life().ended.wait(), race(abort, late)).await;
     aborted
 }

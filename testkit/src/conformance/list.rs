@@ -215,6 +215,13 @@ macro_rules! conformance_list {
                 a_server_with_an_unusable_url_is_ended
                 a_missing_directory_starts_nothing
             }
+            core floods {
+                of_replies_ends_at_the_limit_of_the_call
+                of_replies_ends_at_the_start_limit
+                of_events_ends_at_the_deadline_of_the_turn
+                of_output_ends_at_the_deadline_of_the_run
+                of_output_ends_at_the_start_limit_of_the_server
+            }
             rest guardian {
                 a_killed_client_leaves_no_server
             }

@@ -7,5 +7,6 @@ pub use fake_program::{answering, answering_with, ready, request, request_with, 
 pub(super) mod attach;
 pub(super) mod dropped;
 pub(super) mod failures;
+pub(super) mod floods;
 pub(super) mod guardian;
 pub(super) mod stop;

@@ -17,6 +17,7 @@ pub struct Behavior {
 enum BehaviorAction {
     CloseStdout,
     Exit(u8),
+    Flood { stream: StdStream, line: String },
     Hang,
     Ignore(Signal),
     Kill(Signal),
@@ -110,6 +111,16 @@ impl Behavior {
     /// Closes stdout and continues.
     pub fn close_stdout(self) -> Self {
         self.then(BehaviorAction::CloseStdout)
+    }
+
+    /// Prints a line to stdout again and again, until a signal ends the program.
+    pub fn flood_stdout(self, line: &str) -> Self {
+        self.then(BehaviorAction::Flood { stream: StdStream::Stdout, line: line.to_owned() })
+    }
+
+    /// Prints a line to stderr again and again, until a signal ends the program.
+    pub fn flood_stderr(self, line: &str) -> Self {
+        self.then(BehaviorAction::Flood { stream: StdStream::Stderr, line: line.to_owned() })
     }
 
     /// Waits until a signal ends the program.
@@ -210,6 +221,13 @@ fn command(action: &BehaviorAction, printed: usize) -> String {
     match action {
         BehaviorAction::CloseStdout => "exec >/dev/null".to_owned(),
         BehaviorAction::Exit(code) => format!("exit {code}"),
+        BehaviorAction::Flood { stream, line } => {
+            let pipe = match stream {
+                StdStream::Stderr => " >&2",
+                StdStream::Stdout => "",
+            };
+            format!("PATH=$(command -p getconf PATH); exec yes {}{pipe}", quote(line))
+        }
         // Without a writer the read blocks, and the shell has no child that could be left behind.
         BehaviorAction::Hang => {
             r#"command -p mkfifo "$call/never"; read -r _ <"$call/never""#.to_owned()
