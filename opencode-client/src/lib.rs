@@ -87,9 +87,9 @@ pub mod turn {
 pub mod event {
     pub use opencode_proto::{
         AbandonedAttempt, AgentError, ApiErrorKind, AttemptAbandoned, CallId, Deadline,
-        DecodeError, ErrorName, FinishReason, MessageId, Part, PartId, PartKey, RawJson, RawText,
-        ReasoningPart, ServerEvent, ServerEventKind, StepFinish, StepStart, StreamedText,
-        TextOrigin, TextPart, TimeSpan, Tokens, ToolPart, ToolState,
+        DecodeError, ErrorName, FinishReason, LateRetry, MessageId, Part, PartId, PartKey,
+        ProviderFailure, RawJson, RawText, ReasoningPart, ServerEvent, ServerEventKind, StepFinish,
+        StepStart, StreamedText, TextOrigin, TextPart, TimeSpan, Tokens, ToolPart, ToolState,
     };
 }
 

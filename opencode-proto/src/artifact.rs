@@ -1,6 +1,6 @@
 //! Changes of files by tools.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::CallId;
@@ -11,7 +11,7 @@ use crate::part::{ToolPart, ToolState};
 ///
 /// OpenCode reports the changes of the tools `write`, `edit` and `apply_patch`. Files that commands
 /// of `bash` write are unknown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Artifact {
     /// Path of the file. Absolute, except for old versions of OpenCode with a model that gave a
@@ -20,11 +20,13 @@ pub struct Artifact {
     /// Kind of the change.
     pub change: ArtifactChange,
     /// The tool call.
+    #[serde(rename = "callID")]
     pub call: CallId,
 }
 
 /// Kind of a change of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ArtifactChange {
     /// The file was written with this content of the model. A formatter may have changed the file

@@ -106,6 +106,7 @@ mod output_tail;
 mod part;
 pub mod policy;
 mod process;
+mod provider_failure;
 mod random;
 mod readiness;
 mod retry;
@@ -150,6 +151,7 @@ pub use part::{
     TimeSpan, Tokens, ToolPart, ToolState,
 };
 pub use process::{Exit, Signal};
+pub use provider_failure::ProviderFailure;
 pub use readiness::{HealthError, Readiness, ReadinessAction, ReadinessCheck};
 pub use retry::{Retry, RetryCause, RetryPolicy};
 pub use run::{
@@ -175,7 +177,7 @@ pub use turn::{
     TurnSettings,
 };
 pub use version::{UnsupportedVersion, Version, parse_version};
-pub use watchdog::{Deadline, Deadlines};
+pub use watchdog::{Deadline, Deadlines, LateRetry};
 
 // Crates whose types show in signatures.
 pub use {bytes, http, serde_json};

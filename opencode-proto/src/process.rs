@@ -7,8 +7,11 @@ use std::fmt;
 use std::mem;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 /// Exit status of a process. (`std::process::ExitStatus` has no portable constructor.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Exit {
     /// The process exited by itself with this code.
     Code(i32),
@@ -158,10 +161,11 @@ impl<W, C> ProcessLife<W, C> {
         true
     }
 
-    /// Begins to end a process that runs, with the returned signal.
-    pub(crate) fn end(&mut self, cause: C, now: Instant) -> Option<Signal> {
+    /// Begins to end a process that runs, with the returned signal. The next signal follows after
+    /// `grace`.
+    pub(crate) fn end(&mut self, cause: C, grace: Duration, now: Instant) -> Option<Signal> {
         self.running()?;
-        let until = now.checked_add(self.limits.kill_grace);
+        let until = now.checked_add(grace);
         self.state = ProcessState::Ending { cause, sent: 0, until };
         self.limits.signals.first().copied()
     }
@@ -241,8 +245,8 @@ mod tests {
     fn each_signal_is_followed_by_the_grace_period_and_the_last_one_by_the_end() {
         let start = Instant::now();
         let mut life = ProcessLife::new(LIMITS, ());
-        assert_eq!(life.end("cancelled", start), Some(Signal::Terminate));
-        assert_eq!(life.end("again", start), None, "the first cause stays");
+        assert_eq!(life.end("cancelled", LIMITS.kill_grace, start), Some(Signal::Terminate));
+        assert_eq!(life.end("again", LIMITS.kill_grace, start), None, "the first cause stays");
         assert_eq!(life.wake(), Some(start + seconds(5)));
         assert!(life.advance(start + seconds(4)).is_none());
         let killed = life.advance(start + seconds(60));
@@ -264,7 +268,10 @@ mod tests {
             let mut life = ProcessLife::<(), ()>::new(LIMITS, ());
             assert!(life.handle_exit(Some(Exit::Code(3)), start));
             assert!(!life.handle_exit(Some(Exit::Code(4)), start), "the first exit stays");
-            assert!(life.end((), start).is_none(), "a process that is gone gets no signal");
+            assert!(
+                life.end((), LIMITS.kill_grace, start).is_none(),
+                "a process that is gone gets no signal"
+            );
             for (count, end) in ends.iter().enumerate() {
                 let is_first = match *end {
                     "stdout" => life.handle_stdout_end(start + seconds(1)),

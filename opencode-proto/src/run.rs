@@ -29,6 +29,7 @@
 //! could not be read does not end as completed.
 
 mod action;
+mod json;
 mod judge;
 mod outcome;
 mod record;
@@ -47,7 +48,7 @@ use crate::guard::{Repetition, RepetitionGuard, calls_again};
 use crate::line::Line;
 use crate::process::{Exit, ProcessLife, ProcessStep};
 use crate::run_event::{Notice, RunEvent, RunEventKind};
-use crate::watchdog::{Deadline, Watchdog};
+use crate::watchdog::{DEADLINE_GRACE, Deadline, Watchdog};
 
 pub use action::RunAction;
 pub use outcome::{LineCounts, RunEnd, RunOutcome};
@@ -263,6 +264,9 @@ impl Run {
             Effect::Nothing => return None,
         };
         watch.deadlines.handle_event(now);
+        if let RunEventKind::StepFinish(_) = &event.kind {
+            self.record.stderr.forget_failure();
+        }
         let tail = self.record.answer.tail();
         watch.answered = (tail == Tail::Answered).then_some(now);
         earlier.iter().chain([event]).filter_map(|event| watch.count(event, tail)).last()
@@ -279,7 +283,14 @@ impl Run {
     }
 
     fn stop(&mut self, stop: RunStop, now: Instant) {
-        if let Some(signal) = self.life.end(stop, now) {
+        let grace = match &stop {
+            RunStop::TimedOut(_) => self.settings.kill_grace.min(DEADLINE_GRACE),
+            RunStop::AgentReplaced { .. }
+            | RunStop::Cancelled
+            | RunStop::Lingered
+            | RunStop::Repeated(_) => self.settings.kill_grace,
+        };
+        if let Some(signal) = self.life.end(stop, grace, now) {
             self.actions.push_back(RunAction::Signal(signal));
         }
     }

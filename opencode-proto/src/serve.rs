@@ -183,7 +183,7 @@ impl Serve {
     }
 
     fn end(&mut self, stop: ServeStop, now: Instant) {
-        if let Some(signal) = self.life.end(stop, now) {
+        if let Some(signal) = self.life.end(stop, self.settings.kill_grace, now) {
             self.actions.push_back(ServeAction::Signal(signal));
         }
     }

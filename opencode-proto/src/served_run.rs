@@ -134,7 +134,7 @@ impl ServedRun {
     pub fn handle_server_failed(&mut self, server: &ServeOutcome, now: Instant) {
         let ServedState::Starting(request) = &self.state else { return };
         let end = match (&server.end, request.start_deadline()) {
-            (ServeEnd::TimedOut, Some(deadline)) => RunEnd::TimedOut(deadline),
+            (ServeEnd::TimedOut, Some(deadline)) => RunEnd::timed_out(deadline),
             (failure, _) => end::of_server(failure),
         };
         self.record.server_failed(server.exit, server.stderr.clone());
@@ -237,7 +237,7 @@ impl ServedRun {
         if let ServedState::Preparing(preparation) = &self.state
             && let Some(deadline) = preparation.passed(now)
         {
-            self.finish(RunEnd::TimedOut(deadline), now);
+            self.finish(RunEnd::timed_out(deadline), now);
         }
     }
 

@@ -38,6 +38,7 @@ mod looking;
 mod outcome;
 mod post;
 mod posted;
+mod provider;
 mod record;
 mod settings;
 mod waiting;
@@ -59,6 +60,8 @@ use crate::watchdog::Watchdog;
 pub use action::TurnAction;
 use core::{Purpose, TurnCore, TurnInput};
 pub use event::{Origin, TurnEvent, TurnEventKind};
+pub(crate) use json::{EndError, EndFields, milliseconds};
+pub(crate) use outcome::fmt_failure;
 pub use outcome::{TurnEnd, TurnOutcome};
 pub use post::TurnPost;
 use post::{PostCall, PostReply};
@@ -132,8 +135,8 @@ pub struct Turn {
 enum Phase {
     Waiting(Box<WaitingTurn>),
     Posted(Box<PostedTurn>),
-    /// The application dropped the turn while the prompt is on its way. An abort follows when the
-    /// prompt has arrived, or at this time.
+    /// The application dropped the turn, or has the outcome, while the prompt is on its way. An abort
+    /// follows when the prompt has arrived, or at this time.
     Leaving {
         post: Box<PostCall>,
         until: Option<Instant>,
@@ -378,13 +381,23 @@ impl Turn {
         work(&mut self.phase, &mut input);
         let Some(end) = input.end.take() else { return };
         let outcome = match mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Posted(posted) => posted.end(end, &mut input),
+            Phase::Posted(posted) => {
+                let (outcome, post) = posted.end(end, &mut input);
+                if let Some(post) = post {
+                    self.phase = Phase::leaving(post, &mut input);
+                }
+                outcome
+            }
             Phase::Waiting(_) | Phase::Leaving { .. } | Phase::Over => {
                 input.shared.end_turn(input.core.number, std::iter::empty());
                 nothing(end, &input)
             }
         };
-        input.core.calls.retain(Purpose::is_abort);
+        let is_leaving = matches!(self.phase, Phase::Leaving { .. });
+        input
+            .core
+            .calls
+            .retain(|purpose| purpose.is_abort() || is_leaving && *purpose == Purpose::Post);
         input.core.actions.push_back(TurnAction::Finished(Box::new(outcome)));
         input.resume_aborts();
     }

@@ -3,16 +3,31 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
+/// Time from a deadline to the outcome, where the work does not end before.
+pub(crate) const DEADLINE_GRACE: Duration = Duration::from_millis(800);
+
 /// Deadlines of a run or a turn. `None` is no deadline.
 ///
 /// No time counts while the caller is asked for a permission or an answer.
 ///
+/// The caller has the outcome within a second after a deadline. Work that is still to be aborted at
+/// the server then is aborted behind the outcome; a process that does not exit is killed. The end
+/// holds the last failure of the model's provider, if OpenCode was repeating a call that failed.
+///
+/// OpenCode waits for as long as the provider asks for before it repeats a call (`retry-after`):
+/// hours, where a quota is used up. A retry that is due after the deadlines is not waited for: see
+/// [`late_retry`](Self::late_retry).
+///
 /// ```
 /// use std::time::Duration;
-/// use opencode_proto::Deadlines;
+/// use opencode_proto::{Deadlines, LateRetry};
 ///
-/// let deadlines = Deadlines::default().with_overall(Duration::from_secs(300));
-/// assert_eq!(deadlines.idle(), Some(Duration::from_secs(30 * 60)));
+/// let deadlines = Deadlines::default()
+///     .with_overall(Duration::from_secs(3600))
+///     .with_late_retry(LateRetry::Wait);
+/// assert_eq!(deadlines.idle(), Some(Duration::from_secs(1800)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,6 +35,18 @@ pub struct Deadlines {
     pub(crate) overall: Option<Duration>,
     pub(crate) first_event: Option<Duration>,
     pub(crate) idle: Option<Duration>,
+    pub(crate) late_retry: LateRetry,
+}
+
+/// Reaction to a retry of OpenCode that is due after the next deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LateRetry {
+    /// The turn ends at once, as [`TurnEnd::RetryTooLate`](crate::TurnEnd::RetryTooLate).
+    #[default]
+    End,
+    /// The turn waits until a deadline passes.
+    Wait,
 }
 
 impl Default for Deadlines {
@@ -27,13 +54,19 @@ impl Default for Deadlines {
     /// silent run always ends.
     fn default() -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
-        Self { overall: None, first_event: Some(10 * MINUTE), idle: Some(30 * MINUTE) }
+        Self {
+            overall: None,
+            first_event: Some(10 * MINUTE),
+            idle: Some(30 * MINUTE),
+            late_retry: LateRetry::End,
+        }
     }
 }
 
 impl Deadlines {
     /// Value without any deadline.
-    pub const NONE: Self = Self { overall: None, first_event: None, idle: None };
+    pub const NONE: Self =
+        Self { overall: None, first_event: None, idle: None, late_retry: LateRetry::End };
 
     /// Returns the deadline that passes first while no event comes.
     pub(crate) fn soonest(&self) -> Option<(Duration, Deadline)> {
@@ -83,10 +116,25 @@ impl Deadlines {
     pub fn idle(&self) -> Option<Duration> {
         self.idle
     }
+
+    /// Sets [`late_retry`](Self::late_retry).
+    #[must_use]
+    pub fn with_late_retry(mut self, late_retry: LateRetry) -> Self {
+        self.late_retry = late_retry;
+        self
+    }
+
+    /// Returns the reaction to a failure of the provider whose retry is due after the next deadline.
+    /// Default: the turn ends at once. A run by process does not know when a retry is due, and waits.
+    #[must_use]
+    pub fn late_retry(&self) -> LateRetry {
+        self.late_retry
+    }
 }
 
 /// Deadline that passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Deadline {
     /// The deadline [`Deadlines::first_event`].
@@ -165,13 +213,20 @@ impl Watchdog {
         self.all().find(|(_, at)| at.is_some_and(|at| at <= now)).map(|(deadline, _)| deadline)
     }
 
+    /// Returns whether a deadline passes before a retry that is due at `at`, and the retry is not to
+    /// be waited for.
+    pub(crate) fn is_too_late(&self, at: Instant) -> bool {
+        self.deadlines.late_retry == LateRetry::End && self.wake().is_some_and(|next| next < at)
+    }
+
     /// Returns the remaining deadlines: each limit without the time that is used up.
     pub(crate) fn remaining(&self, now: Instant) -> Deadlines {
         let left = |limit: Duration, since: Instant| {
             limit.saturating_sub(now.saturating_duration_since(since))
         };
-        let Deadlines { overall, first_event, idle } = self.deadlines;
+        let Deadlines { overall, first_event, idle, late_retry } = self.deadlines;
         Deadlines {
+            late_retry,
             overall: overall.map(|limit| left(limit, self.started)),
             first_event: first_event.map(|limit| left(limit, self.waiting)),
             idle,
@@ -179,7 +234,7 @@ impl Watchdog {
     }
 
     fn all(&self) -> impl Iterator<Item = (Deadline, Option<Instant>)> {
-        let Deadlines { overall, first_event, idle } = self.deadlines;
+        let Deadlines { overall, first_event, idle, .. } = self.deadlines;
         let after = |start: Instant, limit: Option<Duration>| start.checked_add(limit?);
         let silence = match self.active {
             None => (Deadline::FirstEvent, after(self.waiting, first_event)),

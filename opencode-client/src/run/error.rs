@@ -3,6 +3,8 @@ use std::path::PathBuf;
 
 use opencode_config::RunConfigError;
 use opencode_proto::RunEnd;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use super::report::RunReport;
 use crate::log::EventLogError;
@@ -11,12 +13,13 @@ use crate::process::cleanup::CleanupError;
 use crate::process::launch::{LaunchPlanError, SpawnError};
 use crate::process::private_dir::PrivateDirError;
 use crate::process::version::VersionError;
-use crate::runtime::describe::debug_as_chain;
+use crate::runtime::describe::{debug_as_chain, describe};
 use crate::server::ServeError;
 
 /// Error of a run that gave no complete answer.
 ///
-/// `Debug` prints the message with all causes, and leaves the report out.
+/// `Debug` prints the message with its causes, and leaves the report out. `Serialize` writes
+/// `{message, report}`: the message with its causes, and the [`report`](Self::report) or `null`.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -114,6 +117,15 @@ impl RunError {
 }
 
 debug_as_chain!(RunError);
+
+impl Serialize for RunError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("RunError", 2)?;
+        error.serialize_field("message", &describe(self))?;
+        error.serialize_field("report", &self.report())?;
+        error.end()
+    }
+}
 
 impl From<LaunchPlanError> for RunError {
     fn from(error: LaunchPlanError) -> Self {

@@ -1,10 +1,13 @@
 use std::borrow::Cow;
 
 use opencode_proto::{Answer, RunOutcome};
+use serde::{Serialize, Serializer};
 
 use crate::process::warning::Warning;
 
 /// Report of a run: the outcome, and facts about the process or the server.
+///
+/// `Serialize` writes the fields of the outcome, and `{command, warnings, attempts}` beside them.
 ///
 /// ```no_run
 /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::RunError> {
@@ -13,15 +16,17 @@ use crate::process::warning::Warning;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct RunReport {
     /// End of the run, and everything gathered until then.
+    #[serde(flatten)]
     pub outcome: RunOutcome,
     /// Command of the process in the form of a shell, without the prompt and without secrets. Over
     /// a server: the command that started the server, or that would run the same there.
     pub command: String,
     /// Problems that did not stop the run.
+    #[serde(serialize_with = "warnings_as_text")]
     pub warnings: Vec<Warning>,
     /// Number of processes that were started: more than one only after
     /// [`RunEnd::StartupDatabase`](opencode_proto::RunEnd::StartupDatabase), and none for a run
@@ -40,5 +45,43 @@ impl RunReport {
     /// Returns the text of the answer: see [`Answer::text`].
     pub fn text(&self) -> Cow<'_, str> {
         self.outcome.answer.text()
+    }
+}
+
+fn warnings_as_text<S: Serializer>(warnings: &[Warning], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(warnings.iter().map(ToString::to_string))
+}
+
+#[cfg(test)]
+mod tests {
+    use opencode_proto::{Exit, RunAction, RunSettings};
+
+    use super::*;
+
+    #[test]
+    fn a_report_serializes_with_the_fields_of_its_outcome() {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+        let now = std::time::Instant::now();
+        let mut run = opencode_proto::Run::new(RunSettings::new(), now);
+        run.cancel(now);
+        run.handle_exit(Some(Exit::Signal(15)), now);
+        run.handle_stdout_end(now);
+        run.handle_stderr_end(now);
+        let outcome = loop {
+            if let RunAction::Finished(outcome) = run.poll_action() {
+                break *outcome;
+            }
+        };
+        let report = RunReport {
+            outcome,
+            command: "opencode run".to_owned(),
+            warnings: Vec::new(),
+            attempts: 1,
+        };
+        let json = serde_json::to_string(&report).unwrap();
+        let end = r#"{"end":{"type":"cancelled","message":"cancelled"},"answer":{"#;
+        assert!(json.starts_with(end), "{json}");
+        let rest = r#""elapsed_ms":0,"command":"opencode run","warnings":[],"attempts":1}"#;
+        assert!(json.ends_with(rest), "{json}");
     }
 }

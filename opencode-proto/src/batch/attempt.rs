@@ -431,7 +431,8 @@ impl JobStop {
             | TurnEnd::Cancelled
             | TurnEnd::Refused(_)
             | TurnEnd::SessionDeleted
-            | TurnEnd::TimedOut(_) => Self::Failed,
+            | TurnEnd::RetryTooLate { .. }
+            | TurnEnd::TimedOut { .. } => Self::Failed,
         }
     }
 }

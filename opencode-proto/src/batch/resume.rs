@@ -37,7 +37,8 @@ impl ResumeStatus {
             | TurnEnd::Rejected { .. }
             | TurnEnd::RepeatedCalls { .. }
             | TurnEnd::SessionDeleted
-            | TurnEnd::TimedOut(_) => Self::Failed,
+            | TurnEnd::RetryTooLate { .. }
+            | TurnEnd::TimedOut { .. } => Self::Failed,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::outcome::RunEnd;
 use super::record::{LastLine, RunRecord};
 use super::settings::AgentFallback;
 use super::stderr::{is_database_race, startup_message};
+use crate::ProviderFailure;
 use crate::answer::Tail;
 use crate::guard::Repetition;
 use crate::process::{Exit, ProcessEnd};
@@ -33,7 +34,10 @@ pub(super) fn end(
             return RunEnd::RepeatedCalls { tool: tool.to_string() };
         }
         Some(RunStop::Repeated(Repetition::Unfinished)) => return RunEnd::Endless,
-        Some(RunStop::TimedOut(deadline)) => return RunEnd::TimedOut(*deadline),
+        Some(RunStop::TimedOut(deadline)) => {
+            let failure = record.stderr.failure().map(ProviderFailure::new).map(Box::new);
+            return RunEnd::TimedOut { deadline: *deadline, failure };
+        }
         None => {}
     }
     match process.exit {

@@ -2,14 +2,19 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use crate::AgentError;
+use crate::ProviderFailure;
 use crate::answer::Answer;
 use crate::process::Exit;
 use crate::run_event::{Notice, RunEventKind};
+use crate::turn::fmt_failure;
 use crate::watchdog::Deadline;
 
 /// Result of a run: its end, and everything gathered until then, also after a failure.
+///
+/// `Serialize` writes `{end, answer, exit, stderr, notices, lines, raw_lines, elapsed_ms}`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunOutcome {
@@ -35,6 +40,9 @@ pub struct RunOutcome {
 /// End of a run.
 ///
 /// Some ends only a process has, others only a run over a server; most are common to both.
+///
+/// `Serialize` writes `{type, message}`, with the [`name`](Self::name) as type, and the fields of the
+/// variant.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEnd {
@@ -91,6 +99,13 @@ pub enum RunEnd {
         /// Name of the tool.
         tool: String,
     },
+    /// Over a server: the model's provider failed, and OpenCode repeats the call after the deadlines of
+    /// the run, which was ended at once ([`Deadlines::late_retry`](crate::Deadlines::late_retry)).
+    #[non_exhaustive]
+    RetryTooLate {
+        /// The failure, with the time of the next attempt.
+        failure: Option<Box<ProviderFailure>>,
+    },
     /// Over a server: the server exited, or can no longer be reached.
     ServerLost {
         /// Reason of the loss.
@@ -110,7 +125,13 @@ pub enum RunEnd {
         message: String,
     },
     /// A deadline passed, and the run was ended.
-    TimedOut(Deadline),
+    #[non_exhaustive]
+    TimedOut {
+        /// The deadline.
+        deadline: Deadline,
+        /// The last failure of the model's provider, if OpenCode was repeating a call that failed.
+        failure: Option<Box<ProviderFailure>>,
+    },
     /// The process exited as if all were well, or the server stopped working, before the answer was
     /// complete.
     Torn,
@@ -136,9 +157,29 @@ impl RunEnd {
             Self::SessionDeleted => "session_deleted",
             Self::StartupDatabase { .. } => "startup_database",
             Self::StartupError { .. } => "startup_error",
-            Self::TimedOut(_) => "timed_out",
+            Self::RetryTooLate { .. } => "retry_too_late",
+            Self::TimedOut { .. } => "timed_out",
             Self::Torn => "torn",
         }
+    }
+
+    /// Creates the end by a deadline without a failure of the provider.
+    pub(crate) fn timed_out(deadline: Deadline) -> Self {
+        Self::TimedOut { deadline, failure: None }
+    }
+
+    /// Returns the deadline that ended the run.
+    pub fn deadline(&self) -> Option<Deadline> {
+        if let Self::TimedOut { deadline, .. } = self { Some(*deadline) } else { None }
+    }
+
+    /// Returns the failure of the model's provider that led to the end, or that OpenCode was about to
+    /// retry when a deadline passed.
+    pub fn provider_failure(&self) -> Option<&ProviderFailure> {
+        if let Self::RetryTooLate { failure } | Self::TimedOut { failure, .. } = self {
+            return failure.as_deref();
+        }
+        None
     }
 
     /// Returns whether the answer is complete.
@@ -187,14 +228,21 @@ impl fmt::Display for RunEnd {
                 f.write_str("OpenCode did not start")
             }
             Self::StartupError { message } => write!(f, "OpenCode did not start: {message}"),
-            Self::TimedOut(deadline) => write!(f, "timed out: {deadline}"),
+            Self::RetryTooLate { failure } => {
+                f.write_str("the next attempt is due after the deadlines")?;
+                fmt_failure(failure.as_deref(), f)
+            }
+            Self::TimedOut { deadline, failure } => {
+                write!(f, "timed out: {deadline}")?;
+                fmt_failure(failure.as_deref(), f)
+            }
             Self::Torn => f.write_str("the output stops before the answer is complete"),
         }
     }
 }
 
 /// Lines of standard output, counted by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LineCounts {
     /// Events of the run: known, unknown and malformed ones.

@@ -29,6 +29,8 @@ pub(super) struct Stderr {
     /// A notice whose last line is still to come.
     notice: Option<OpenNotice>,
     causes: VecDeque<Cause>,
+    /// The last failure of a call of the model, until a call succeeds.
+    failure: Option<String>,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,7 @@ impl Stderr {
             tail: OutputTail::new(tail_size_max),
             notice: None,
             causes: VecDeque::new(),
+            failure: None,
         }
     }
 
@@ -68,6 +71,16 @@ impl Stderr {
     pub(super) fn finish(&mut self) -> Option<(Bytes, Notice)> {
         let line = self.framer.finish()?;
         self.line(line)
+    }
+
+    /// Returns the last failure of a call of the model, in the provider's words.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Forgets the last failure: a call of the model has succeeded.
+    pub(super) fn forget_failure(&mut self) {
+        self.failure = None;
     }
 
     /// Returns the cause of the error with this reference.
@@ -113,6 +126,9 @@ impl Stderr {
     }
 
     fn remember(&mut self, log: &LogLine<'_>) {
+        if let Some(failure) = stream_error(log) {
+            self.failure = Some(failure);
+        }
         let (Some(reference), Some(error)) = (log.field("ref"), log.field("error")) else {
             return;
         };
@@ -124,6 +140,16 @@ impl Stderr {
         }
         self.causes.push_back(Cause { reference, error });
     }
+}
+
+/// Returns the error of a call of the model for the answer, as OpenCode 1.18.33 logs each failed
+/// attempt: `message="stream error" … small=false … error.error="AI_APICallError: slow down"`.
+fn stream_error(log: &LogLine<'_>) -> Option<String> {
+    let is_failure = log.field("message").as_deref() == Some("stream error")
+        && log.field("small").as_deref() != Some("true");
+    let error = log.field("error.error").filter(|_| is_failure)?;
+    let message = error.split_once(": ").filter(|(name, _)| name.starts_with("AI_"));
+    Some(message.map_or(error.as_str(), |(_, message)| message).to_owned())
 }
 
 const NOTICE_START: &str = "permission requested: ";

@@ -20,7 +20,10 @@ pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
         TurnEnd::RepeatedCalls { tool } => RunEnd::RepeatedCalls { tool: tool.clone() },
         TurnEnd::ServerLost { reason } => RunEnd::ServerLost { reason: reason.clone() },
         TurnEnd::SessionDeleted => RunEnd::SessionDeleted,
-        TurnEnd::TimedOut(deadline) => RunEnd::TimedOut(*deadline),
+        TurnEnd::RetryTooLate { failure } => RunEnd::RetryTooLate { failure: failure.clone() },
+        TurnEnd::TimedOut { deadline, failure } => {
+            RunEnd::TimedOut { deadline: *deadline, failure: failure.clone() }
+        }
         TurnEnd::Torn => RunEnd::Torn,
     }
 }

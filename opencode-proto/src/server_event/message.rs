@@ -50,6 +50,8 @@ pub struct MessageInfo {
     pub error: Option<Box<AgentError>>,
     /// The answer in the requested form ([`OutputFormat`](crate::OutputFormat)), any JSON.
     pub structured: Option<RawJson>,
+    /// Time of the message's creation, in milliseconds since 1970 by the server's clock.
+    pub created_ms: Option<u64>,
     /// End of an assistant's message, in milliseconds since 1970 by the server's clock.
     pub completed_ms: Option<u64>,
     /// The whole message, a JSON object.
@@ -100,6 +102,7 @@ impl MessageInfo {
     pub(crate) fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
         let wire: WireMessage<'_> = serde_json::from_str(raw.get())?;
         let model = wire.model();
+        let time = wire.time.unwrap_or_default();
         let present = |raw: Option<&RawValue>| {
             raw.filter(|raw| raw.get() != "null").map(|raw| RawJson::slice(line, raw))
         };
@@ -124,7 +127,8 @@ impl MessageInfo {
             finish: wire.finish.map(|finish| finish.as_str().into()),
             error: present(wire.error).map(|error| Box::new(AgentError::decode(error))),
             structured: present(wire.structured),
-            completed_ms: wire.time.and_then(|time| time.completed).map(Lenient::count),
+            created_ms: time.created.map(Lenient::count),
+            completed_ms: time.completed.map(Lenient::count),
             raw: RawJson::slice(line, raw),
         })
     }
@@ -192,8 +196,9 @@ impl WireMessage<'_> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
 struct WireMessageTime {
-    #[serde(default)]
+    created: Option<Lenient>,
     completed: Option<Lenient>,
 }

@@ -1,13 +1,15 @@
 //! Turns as JSON, for programs that pass events and outcomes on.
 
+use std::time::Duration;
+
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::event::{Origin, TurnEvent, TurnEventKind};
 use super::outcome::{TurnEnd, TurnOutcome};
-use crate::SessionId;
 use crate::answer::StepRole;
 use crate::server_event::ServerEvent;
+use crate::{AgentError, ApiError, Deadline, ProviderFailure, SessionId};
 
 impl Serialize for TurnEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -34,19 +36,66 @@ impl Serialize for TurnEvent {
     }
 }
 
+/// The fields of all ends of turns and runs.
+#[derive(Default, Serialize)]
+pub(crate) struct EndFields<'a> {
+    pub(crate) r#type: &'static str,
+    pub(crate) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<EndError<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tool: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) signal: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lines: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deadline: Option<Deadline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<&'a ProviderFailure>,
+}
+
+/// Error that ended a turn or run.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum EndError<'a> {
+    Agent(&'a AgentError),
+    Server(&'a ApiError),
+}
+
 impl Serialize for TurnEnd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut end = serializer.serialize_struct("TurnEnd", 3)?;
-        end.serialize_field("type", self.name())?;
-        end.serialize_field("message", &self.to_string())?;
-        if let Self::AgentError(error) = self {
-            end.serialize_field("error", error)?;
-        } else if let Self::Refused(error) = self {
-            end.serialize_field("error", error)?;
-        } else {
-            end.skip_field("error")?;
+        let mut fields = EndFields {
+            r#type: self.name(),
+            message: self.to_string(),
+            deadline: self.deadline(),
+            failure: self.provider_failure(),
+            ..EndFields::default()
+        };
+        match self {
+            Self::NotPosted { reason, .. } | Self::ServerLost { reason } => {
+                fields.reason = Some(reason);
+            }
+            Self::AgentError(error) => fields.error = Some(EndError::Agent(error)),
+            Self::Refused(error) => fields.error = Some(EndError::Server(error)),
+            Self::Rejected { refused } => fields.refused = Some(refused),
+            Self::RepeatedCalls { tool } => fields.tool = Some(tool),
+            Self::Aborted
+            | Self::Cancelled
+            | Self::Completed
+            | Self::Endless
+            | Self::RetryTooLate { .. }
+            | Self::SessionDeleted
+            | Self::TimedOut { .. }
+            | Self::Torn => {}
         }
-        end.end()
+        fields.serialize(serializer)
     }
 }
 
@@ -64,10 +113,14 @@ impl Serialize for TurnOutcome {
         outcome.serialize_field("transcript", &self.transcript)?;
         outcome.serialize_field("children", &self.children)?;
         outcome.serialize_field("gaps", &self.gaps)?;
-        let elapsed_ms = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
-        outcome.serialize_field("elapsed_ms", &elapsed_ms)?;
+        outcome.serialize_field("elapsed_ms", &milliseconds(self.elapsed))?;
         outcome.end()
     }
+}
+
+/// Returns a duration in whole milliseconds.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -75,15 +128,13 @@ impl Serialize for TurnOutcome {
 #[allow(clippy::disallowed_types)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use serde_json::{Value, json};
 
     use super::*;
     use crate::hub::Interruption;
     use crate::transcript::{TextKind, Transcript};
-    use crate::watchdog::Deadline;
-    use crate::{AgentError, RawJson, RunEvent, RunEventKind};
+    use crate::{RawJson, RunEvent, RunEventKind};
 
     fn event(kind: TurnEventKind) -> TurnEvent {
         TurnEvent {
@@ -147,9 +198,10 @@ mod tests {
     #[test]
     fn an_end_has_a_type_a_message_and_the_error() {
         assert_eq!(
-            value(&TurnEnd::TimedOut(Deadline::Idle)),
+            value(&TurnEnd::TimedOut { deadline: Deadline::Idle, failure: None }),
             json!({
-                "type": "timed_out", "message": "timed out: no event within the idle deadline"
+                "type": "timed_out", "message": "timed out: no event within the idle deadline",
+                "deadline": "idle"
             })
         );
         let raw = RawJson::parse("{}").expect("JSON");

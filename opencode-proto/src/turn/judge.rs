@@ -80,6 +80,7 @@ impl PostedTurn {
             }
             self.pulse.quiet = None;
             self.pulse.status = Some(status.clone());
+            self.note_retry(status, input);
             return;
         }
         if self.course.is_stopping() && !input.core.is_aborting() {
@@ -250,7 +251,10 @@ impl PostedTurn {
                 TurnEnd::RepeatedCalls { tool: tool.to_string() }
             }
             StopCause::Repeated(Repetition::Unfinished) => TurnEnd::Endless,
-            StopCause::TimedOut(deadline) => TurnEnd::TimedOut(*deadline),
+            StopCause::RetryTooLate => TurnEnd::RetryTooLate { failure: self.last_failure() },
+            StopCause::TimedOut(deadline) => {
+                TurnEnd::TimedOut { deadline: *deadline, failure: self.last_failure() }
+            }
         });
     }
 }

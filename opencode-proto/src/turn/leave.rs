@@ -3,10 +3,23 @@
 use std::mem;
 
 use super::action::TurnAction;
-use super::core::Purpose;
+use super::core::{Purpose, TurnInput};
+use super::post::PostCall;
 use super::{Phase, Turn};
 use crate::session::Session;
 use std::time::Instant;
+
+impl Phase {
+    /// Returns the phase of a post on its way, which is aborted when the server has the prompt.
+    pub(super) fn leaving(post: Box<PostCall>, input: &mut TurnInput<'_>) -> Self {
+        // The abort that follows the prompt would end a later prompt, too.
+        input.shared.leave(input.core.number);
+        // The reply to a command comes at its end, which may be far away.
+        let limit = input.core.settings.abort_limit;
+        let until = post.has_late_reply().then(|| input.now.checked_add(limit));
+        Self::Leaving { post, until: until.flatten() }
+    }
+}
 
 impl Turn {
     /// Handles that the application has dropped the turn: there is no outcome. What is on its way
@@ -27,14 +40,7 @@ impl Turn {
         let phase = mem::replace(&mut self.phase, Phase::Over);
         self.input(session, now, |next, input| match phase {
             Phase::Posted(posted) if !is_unsent => match posted.into_unsettled_post() {
-                Some(post) => {
-                    // The abort that follows the prompt would end a later prompt, too.
-                    input.shared.leave(input.core.number);
-                    // The reply to a command comes at its end, which may be far away.
-                    let limit = input.core.settings.abort_limit;
-                    let until = post.has_late_reply().then(|| input.now.checked_add(limit));
-                    *next = Phase::Leaving { post, until: until.flatten() };
-                }
+                Some(post) => *next = Phase::leaving(post, input),
                 None => input.abort(),
             },
             leaving @ Phase::Leaving { .. } => *next = leaving,

@@ -8,11 +8,12 @@ use crate::part::{Spend, Tokens, ToolPart};
 use crate::server_event::{MessageInfo, Todo};
 use crate::transcript::Transcript;
 use crate::watchdog::Deadline;
-use crate::{AgentError, Artifact, MessageId};
+use crate::{AgentError, Artifact, MessageId, ProviderFailure};
 
 /// Result of a turn: the end, and everything that was gathered until then, also when it failed.
 ///
-/// `Serialize` writes the fields with `text`, `structured` and `spend` of the answer.
+/// `Serialize` writes `{end, messageID, text, structured, spend, transcript, children, gaps,
+/// elapsed_ms}`; the spend has that of subagents.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TurnOutcome {
@@ -107,8 +108,10 @@ impl TurnOutcome {
     }
 }
 
-/// End of a turn. `Serialize` writes `{type, message, error}`, where `error` is the error of the agent
-/// or of the server.
+/// End of a turn.
+///
+/// `Serialize` writes `{type, message}`, with the [`name`](Self::name) as type, and the fields of the
+/// variant.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TurnEnd {
@@ -149,6 +152,13 @@ pub enum TurnEnd {
         /// Name of the tool.
         tool: String,
     },
+    /// The model's provider failed, and OpenCode repeats the call after the deadlines of the turn,
+    /// which was aborted at once ([`Deadlines::late_retry`](crate::Deadlines::late_retry)).
+    #[non_exhaustive]
+    RetryTooLate {
+        /// The failure, with the time of the next attempt.
+        failure: Option<Box<ProviderFailure>>,
+    },
     /// The server has exited, or cannot be reached any more.
     #[non_exhaustive]
     ServerLost {
@@ -158,7 +168,13 @@ pub enum TurnEnd {
     /// The session was deleted.
     SessionDeleted,
     /// A deadline passed, and the turn was aborted.
-    TimedOut(Deadline),
+    #[non_exhaustive]
+    TimedOut {
+        /// The deadline.
+        deadline: Deadline,
+        /// The last failure of the model's provider, if OpenCode was repeating a call that failed.
+        failure: Option<Box<ProviderFailure>>,
+    },
     /// The server stopped working on the turn before the answer was complete, for example because
     /// it was restarted.
     Torn,
@@ -184,7 +200,8 @@ impl TurnEnd {
             Self::RepeatedCalls { .. } => "repeated_calls",
             Self::ServerLost { .. } => "server_lost",
             Self::SessionDeleted => "session_deleted",
-            Self::TimedOut(_) => "timed_out",
+            Self::RetryTooLate { .. } => "retry_too_late",
+            Self::TimedOut { .. } => "timed_out",
             Self::Torn => "torn",
         }
     }
@@ -192,6 +209,20 @@ impl TurnEnd {
     /// Returns the agent's error that ended the turn.
     pub fn agent_error(&self) -> Option<&AgentError> {
         if let Self::AgentError(error) = self { Some(error) } else { None }
+    }
+
+    /// Returns the deadline that ended the turn.
+    pub fn deadline(&self) -> Option<Deadline> {
+        if let Self::TimedOut { deadline, .. } = self { Some(*deadline) } else { None }
+    }
+
+    /// Returns the failure of the model's provider that led to the end, or that OpenCode was about to
+    /// retry when a deadline passed.
+    pub fn provider_failure(&self) -> Option<&ProviderFailure> {
+        if let Self::RetryTooLate { failure } | Self::TimedOut { failure, .. } = self {
+            return failure.as_deref();
+        }
+        None
     }
 
     /// Returns whether the answer is complete.
@@ -218,8 +249,26 @@ impl fmt::Display for TurnEnd {
             }
             Self::ServerLost { reason } => write!(f, "the server was lost: {reason}"),
             Self::SessionDeleted => f.write_str("the session was deleted"),
-            Self::TimedOut(deadline) => write!(f, "timed out: {deadline}"),
+            Self::RetryTooLate { failure } => {
+                f.write_str("the next attempt is due after the deadlines")?;
+                fmt_failure(failure.as_deref(), f)
+            }
+            Self::TimedOut { deadline, failure } => {
+                write!(f, "timed out: {deadline}")?;
+                fmt_failure(failure.as_deref(), f)
+            }
             Self::Torn => f.write_str("the server stopped before the answer was complete"),
         }
+    }
+}
+
+/// Writes the last failure behind the description of an end.
+pub(crate) fn fmt_failure(
+    failure: Option<&ProviderFailure>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    match failure {
+        Some(failure) => write!(f, "; the provider failed last with: {failure}"),
+        None => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use opencode_config::ModelRef;
 
@@ -14,6 +14,7 @@ use super::event::TurnEventKind;
 use super::look::LookState;
 use super::outcome::{TurnEnd, TurnOutcome};
 use super::post::{PostCall, PostReply};
+use super::provider::ProviderState;
 use super::record::{Place, Record};
 use super::settings::TurnSettings;
 use crate::ask::{PermissionKind, QuestionKind};
@@ -23,7 +24,7 @@ use crate::guard::{Repetition, RepetitionGuard};
 use crate::hub::Interruption;
 use crate::server_event::{ServerEvent, SessionStatus};
 use crate::transcript::Transcript;
-use crate::watchdog::Deadline;
+use crate::watchdog::{DEADLINE_GRACE, Deadline};
 use crate::{AgentError, SessionId};
 
 #[derive(Debug)]
@@ -42,6 +43,7 @@ pub(super) struct PostedTurn {
     /// that is refused ends alone.
     pub(super) refused: Option<String>,
     pub(super) faults: Faults,
+    pub(super) provider: ProviderState,
     pub(super) pulse: Pulse,
 }
 
@@ -72,6 +74,8 @@ pub(super) enum Course {
 pub(super) enum StopCause {
     Cancelled,
     Repeated(Repetition),
+    /// A call of the model failed, and OpenCode repeats it after the deadlines.
+    RetryTooLate,
     TimedOut(Deadline),
 }
 
@@ -122,6 +126,16 @@ impl Faults {
     }
 }
 
+impl StopCause {
+    /// Returns the time that the abort may take until the turn ends.
+    fn limit(&self, settings: &TurnSettings) -> Duration {
+        match self {
+            Self::Cancelled | Self::Repeated(_) => settings.abort_limit,
+            Self::RetryTooLate | Self::TimedOut(_) => settings.abort_limit.min(DEADLINE_GRACE),
+        }
+    }
+}
+
 impl Course {
     pub(super) fn is_stopping(&self) -> bool {
         matches!(self, Self::Stopping { .. })
@@ -147,6 +161,7 @@ impl PostedTurn {
             questions: Asks::default(),
             refused: None,
             faults: Faults::default(),
+            provider: ProviderState::default(),
             pulse: Pulse { status: None, activity: 0, has_begun: false, heard: now, quiet: None },
         }
     }
@@ -244,15 +259,19 @@ impl PostedTurn {
     pub(super) fn handle_timeout(&mut self, input: &mut TurnInput<'_>) {
         self.resume_asks::<PermissionKind>(input);
         self.resume_asks::<QuestionKind>(input);
-        match self.course {
-            Course::Stopping { since, .. } => {
-                if input.now.saturating_duration_since(since) >= input.core.settings.abort_limit {
+        match &self.course {
+            Course::Stopping { why, since } => {
+                let limit = why.limit(&input.core.settings);
+                if input.now.saturating_duration_since(*since) >= limit {
                     return self.finish_stopped(input);
                 }
             }
             Course::Working => {
                 if let Some(deadline) = input.core.watchdog.passed(input.now) {
                     self.stop(StopCause::TimedOut(deadline), input);
+                } else {
+                    // The deadlines count again after an ask.
+                    self.judge_retry(input);
                 }
             }
         }
@@ -273,8 +292,8 @@ impl PostedTurn {
             }
             (LookState::Idle, _) => self.pulse.heard.checked_add(core.settings.look_interval),
         };
-        let deadline = match self.course {
-            Course::Stopping { since, .. } => since.checked_add(core.settings.abort_limit),
+        let deadline = match &self.course {
+            Course::Stopping { why, since } => since.checked_add(why.limit(&core.settings)),
             Course::Working => core.watchdog.wake(),
         };
         let (permission, question) = (self.permissions.wake(), self.questions.wake());
@@ -313,6 +332,7 @@ impl PostedTurn {
         }
         self.course = Course::Stopping { why, since: input.now };
         if input.core.take_unsent_post() {
+            input.core.calls.retain(|purpose| *purpose != Purpose::Post);
             return self.finish_stopped(input);
         }
         input.abort();
@@ -326,8 +346,21 @@ impl PostedTurn {
         }
     }
 
-    pub(super) fn end(self, end: TurnEnd, input: &mut TurnInput<'_>) -> TurnOutcome {
-        let Self { record, asked_model, gaps, .. } = self;
+    /// Ends the turn. A post that was stopped on its way to the server is returned, too: the session
+    /// is aborted when the server has the prompt.
+    pub(super) fn end(
+        self,
+        end: TurnEnd,
+        input: &mut TurnInput<'_>,
+    ) -> (TurnOutcome, Option<Box<PostCall>>) {
+        let is_stopped = self.course.is_stopping();
+        let is_sent = input.core.calls.any(|purpose| *purpose == Purpose::Post);
+        let is_seen = self.record.chain.is_seen();
+        let Self { record, asked_model, gaps, posting, .. } = self;
+        let post = match posting {
+            Posting::Sent(post) if is_stopped && is_sent && !is_seen => Some(post),
+            Posting::Accepted | Posting::Doubtful { .. } | Posting::Sent(_) => None,
+        };
         let outcome = TurnOutcome {
             end,
             message: input.core.message.clone(),
@@ -341,6 +374,6 @@ impl PostedTurn {
         input.shared.learn_model(asked_model.as_ref(), used, error);
         let unreported = outcome.transcript.unreported_errors().cloned();
         input.shared.end_turn(input.core.number, unreported);
-        outcome
+        (outcome, post)
     }
 }

@@ -4,8 +4,10 @@
 mod compaction;
 mod dropped;
 mod ends;
+mod json;
 mod looks;
 mod repetition;
+mod retries;
 mod stage;
 mod waiting;
 

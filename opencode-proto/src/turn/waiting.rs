@@ -70,7 +70,7 @@ impl WaitingTurn {
 
     pub(super) fn handle_timeout(&mut self, input: &mut TurnInput<'_>) {
         match input.core.watchdog.passed(input.now) {
-            Some(deadline) => input.finish(TurnEnd::TimedOut(deadline)),
+            Some(deadline) => input.finish(TurnEnd::TimedOut { deadline, failure: None }),
             None => self.advance(input),
         }
     }

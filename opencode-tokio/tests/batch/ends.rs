@@ -118,7 +118,7 @@ async fn failing_jobs_do_not_affect_others() {
     assert_eq!(played.ends(), ends);
     assert_eq!(played.servers(), 1);
     let end = played.report.jobs[0].error.as_ref().unwrap().end();
-    assert!(matches!(end, Some(TurnEnd::TimedOut(Deadline::Idle))), "{end:?}");
+    assert!(matches!(end, Some(TurnEnd::TimedOut { deadline: Deadline::Idle, .. })), "{end:?}");
     let asked = |event: &BatchEvent| match event {
         BatchEvent::JobEvent { event, .. } => {
             matches!(event.kind, TurnEventKind::PermissionAsked(_))

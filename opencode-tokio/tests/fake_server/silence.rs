@@ -45,7 +45,7 @@ async fn heartbeats_are_no_first_event() {
     world.wait_for_bodies("POST", "/session/{id}/abort", 1).await;
     world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
     let played = clock.pass_until_over(turn).await;
-    let TurnEnd::TimedOut(Deadline::FirstEvent) = played.outcome().end else {
+    let TurnEnd::TimedOut { deadline: Deadline::FirstEvent, .. } = played.outcome().end else {
         panic!("{:?}", played.result)
     };
     assert_eq!((world.posts(), world.aborts()), (1, 1));
@@ -69,7 +69,7 @@ async fn a_silent_turn_is_aborted_at_its_idle_deadline() {
     world.wait_for_bodies("POST", "/session/{id}/abort", 1).await;
     world.fake.on("GET", "/session/status", [ServerReply::json(json!({}))]);
     let played = clock.pass_until_over(turn).await;
-    let TurnEnd::TimedOut(Deadline::Idle) = played.outcome().end else {
+    let TurnEnd::TimedOut { deadline: Deadline::Idle, .. } = played.outcome().end else {
         panic!("{:?}", played.result)
     };
     assert_eq!((&*played.text(), &*played.outcome().text()), ("Hello ", "Hello "));
@@ -160,7 +160,7 @@ async fn a_turn_that_waits_for_the_event_stream_has_deadlines_and_can_be_cancell
     clock.pass(19 * SECOND).await;
     assert!(!turn.is_over());
     let played = clock.pass_until_over(turn).await;
-    let TurnEnd::TimedOut(Deadline::Overall) = played.outcome().end else {
+    let TurnEnd::TimedOut { deadline: Deadline::Overall, .. } = played.outcome().end else {
         panic!("{:?}", played.result)
     };
     assert_eq!(played.outcome().elapsed.as_secs(), 20);

@@ -1,7 +1,10 @@
 //! Failures of the model's provider.
 
+use std::time::Duration;
+
+use opencode_tokio::Deadlines;
 use opencode_tokio::config::{Reasoning, RunFlags};
-use opencode_tokio::event::ErrorName;
+use opencode_tokio::event::{Deadline, ErrorName};
 use opencode_tokio::run::Exit;
 use opencode_tokio::{RunEnd, RunError, RunEventKind, RunReport};
 use testkit::conformance::real::runs::RunWorld;
@@ -50,6 +53,22 @@ async fn passing_failures_leave_no_trace() {
     assert_eq!((report.attempts, report.answer().steps().len()), (1, 1));
     let attempts: Vec<_> = world.turns().iter().map(|request| request.attempt()).collect();
     assert_eq!(attempts, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_deadline_carries_the_last_failure_of_the_provider() {
+    let world = RunWorld::new(&on());
+    let quota = Reply::error(429, "quota exceeded").header("retry-after", 72_000);
+    world.model.default_script(quota);
+    let deadlines = Deadlines::NONE.with_overall(Duration::from_secs(30));
+
+    let request = world.request("Go.").with_deadlines(deadlines);
+    let Err(error) = world.opencode.run(request).await else { panic!("the quota is used up") };
+
+    let end = error.end().unwrap();
+    assert_eq!(end.deadline(), Some(Deadline::Overall), "{end}");
+    let failure = end.provider_failure().map(|failure| &*failure.message);
+    assert_eq!(failure, Some("quota exceeded"), "{end}");
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn a_silent_model_times_out() {
 
     let played = world.run(request.with_deadlines(Deadlines::NONE.with_idle(limit))).await;
 
-    assert_eq!(played.report().outcome.end, RunEnd::TimedOut(Deadline::Idle));
+    assert_eq!(played.report().outcome.end.deadline(), Some(Deadline::Idle));
     assert_eq!(played.report().answer().full_text(), "Part one.Part tw");
     assert_eq!(played.text(), "Part one.Part tw", "the text before the abort is kept");
     assert_eq!(played.report().answer().tools().len(), 1);
@@ -41,7 +41,7 @@ async fn a_silent_model_times_out() {
 
     let request = world.request("ends-mute", Reply::new().stall());
     let played = world.run(request.with_deadlines(Deadlines::NONE.with_overall(limit))).await;
-    assert_eq!(played.report().outcome.end, RunEnd::TimedOut(Deadline::Overall));
+    assert_eq!(played.report().outcome.end.deadline(), Some(Deadline::Overall));
     wait_for_model_disconnect(&world.shared, "ends-mute").await;
 }
 

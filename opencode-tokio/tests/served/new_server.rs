@@ -100,7 +100,7 @@ async fn a_server_that_fails_ends_its_run() {
     let deadline = std::time::Duration::from_millis(100);
     let late = request(&world, Reply::new()).with_deadlines(Deadlines::NONE.with_overall(deadline));
     let error = world.run(late).await.unwrap_err();
-    assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::Overall)));
+    assert_eq!(error.end().and_then(RunEnd::deadline), Some(Deadline::Overall));
 
     let mut run = world.start(request(&world, Reply::new().text("I wait.").stall()));
     run.until(|event| event.text().as_deref() == Some("I wait.")).await;

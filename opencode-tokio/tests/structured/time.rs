@@ -53,7 +53,10 @@ async fn assert_left(
     }
     let error = asking.await.unwrap().unwrap_err();
     let StructuredError::Turn { source, turns, .. } = &error else { panic!("{error:?}") };
-    assert!(matches!(source.end(), Some(TurnEnd::TimedOut(Deadline::Overall))), "{source:?}");
+    assert!(
+        matches!(source.end(), Some(TurnEnd::TimedOut { deadline: Deadline::Overall, .. })),
+        "{source:?}"
+    );
     assert_eq!((ends(turns), world.posts()), (vec!["completed"], 2));
 }
 

@@ -28,7 +28,10 @@ async fn assert_times_out(
 
     let turn = LiveTurn::new(session.send(request)).end().await;
 
-    assert!(matches!(turn.outcome.end, TurnEnd::TimedOut(end) if end == which), "{turn:#?}");
+    assert!(
+        matches!(turn.outcome.end, TurnEnd::TimedOut { deadline: end, .. } if end == which),
+        "{turn:#?}"
+    );
     until_idle(&session).await;
     wait_for_model_disconnect(&world, script).await;
     assert_session_continues(&world, &session).await;

@@ -125,6 +125,25 @@ async fn temporary_failures_are_reported_and_retried() {
 }
 
 #[tokio::test]
+async fn a_retry_that_is_due_after_the_deadlines_ends_the_turn_at_once() {
+    let world = SessionWorld::new(&on()).await;
+    let quota = Reply::error(429, "quota exceeded").header("retry-after", 72_000);
+    world.model().script("errors-quota", quota);
+    let session = world.session().await;
+
+    let turn = run_turn(&session, "Go [[errors-quota]]").await;
+
+    let TurnEnd::RetryTooLate { failure: Some(failure), .. } = &turn.outcome.end else {
+        panic!("{turn:#?}")
+    };
+    assert_eq!((&*failure.message, failure.attempt), ("quota exceeded", Some(1)));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let next = u128::from(failure.next_ms.unwrap());
+    assert!(next > now + 71_000_000 && next < now + 73_000_000, "{next}");
+    assert_session_continues(&world, &session).await;
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_is_retried() {
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();

@@ -82,7 +82,10 @@ async fn no_deadline_counts_time_in_a_handler() {
         }
     }
     let end = failed_outcome(turn).await.end;
-    assert!(matches!(end, TurnEnd::TimedOut(Deadline::Idle | Deadline::Overall)), "{end:?}");
+    assert!(
+        matches!(end, TurnEnd::TimedOut { deadline: Deadline::Idle | Deadline::Overall, .. }),
+        "{end:?}"
+    );
     stalled.open();
 }
 

@@ -229,15 +229,16 @@ impl CheckedTurn<'_> {
             // The reply to the post was lost.
             TurnEnd::NotPosted { .. } => !is_calm,
             TurnEnd::ServerLost { .. } => !is_calm,
-            TurnEnd::TimedOut(Deadline::Overall) => {
+            TurnEnd::TimedOut { deadline: Deadline::Overall, .. } => {
                 self.plan.overall.is_some_and(|overall| self.elapsed >= overall)
             }
-            TurnEnd::TimedOut(Deadline::FirstEvent) => !is_calm,
+            TurnEnd::TimedOut { deadline: Deadline::FirstEvent, .. } => !is_calm,
             TurnEnd::SessionDeleted | TurnEnd::Refused(_) if self.is_deleted() => true,
             // The session was busy with a prompt of another client.
             TurnEnd::Refused(_) => self.plan.post == PostPlan::Shell && self.has_others(),
+            TurnEnd::RetryTooLate { failure: Some(_), .. } => self.plan.overall.is_some(),
             // Only a server that waits for an answer, or a clock that jumps, is silent for so long.
-            TurnEnd::TimedOut(_) => self.jumped >= QUARTER || self.is_behind_another(),
+            TurnEnd::TimedOut { .. } => self.jumped >= QUARTER || self.is_behind_another(),
             _ => false,
         };
         assert!(is_explained, "{text}: {end}, but the server recorded {known:?}");
@@ -263,7 +264,8 @@ impl CheckedTurn<'_> {
         if !is_driven || thinks || self.plan.asks == Answering::ByReader && asked {
             return;
         }
-        let limit = overall + ABORT_LIMIT + SLACK + self.world.jumped();
+        let abort_limit = if self.is_cancelled { ABORT_LIMIT } else { DEADLINE_LIMIT };
+        let limit = overall + abort_limit + SLACK + self.world.jumped();
         let elapsed = self.elapsed;
         assert!(elapsed <= limit, "{}: {elapsed:?} of {overall:?}: {}", self.text, outcome.end);
     }
@@ -271,6 +273,8 @@ impl CheckedTurn<'_> {
 
 const QUARTER: Duration = Duration::from_secs(15 * 60);
 const ABORT_LIMIT: Duration = Duration::from_secs(10);
+/// Time in which the outcome comes after a deadline.
+const DEADLINE_LIMIT: Duration = Duration::from_secs(1);
 /// Allowance for late timers.
 const SLACK: Duration = Duration::from_secs(12);
 

@@ -1,13 +1,15 @@
 use std::fmt;
 
 use opencode_proto::RawJson;
+use serde::Serialize;
 
 /// Maximum number of reported problems of one answer, and maximum length of each in bytes.
 const PROBLEMS_MAX: usize = 16;
 const MESSAGE_SIZE_MAX: usize = 600;
 
 /// Reason for the rejection of an answer. `Display` is the text that the model receives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Misfit {
     /// The model returned no value, but answered in words.
@@ -23,7 +25,7 @@ pub enum Misfit {
 }
 
 /// A single problem of an answer or a schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Problem {
     /// Path in the model's output: `licences[2].name`; empty for the whole output.

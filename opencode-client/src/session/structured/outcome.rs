@@ -1,11 +1,12 @@
 use opencode_proto::{RawJson, Tokens, TurnOutcome};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{StructuredError, cost, tokens};
 use super::misfit::{Misfit, Problem};
 
 /// A structured answer that fits, with the turns that led to the answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct StructuredOutcome {
     /// The answer as JSON.

@@ -1,9 +1,14 @@
 use opencode_proto::{HubEnd, TurnEnd, TurnOutcome};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use crate::log::EventLogError;
-use crate::runtime::describe::debug_as_chain;
+use crate::runtime::describe::{debug_as_chain, describe};
 
 /// Error of a turn without a complete answer.
+///
+/// `Serialize` writes `{message, outcome}`: the message with its causes, and the
+/// [`outcome`](Self::outcome) or `null`.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TurnError {
@@ -28,6 +33,15 @@ pub enum TurnError {
 }
 
 debug_as_chain!(TurnError);
+
+impl Serialize for TurnError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("TurnError", 2)?;
+        error.serialize_field("message", &describe(self))?;
+        error.serialize_field("outcome", &self.outcome())?;
+        error.end()
+    }
+}
 
 impl TurnError {
     /// Returns what was gathered; `None` for a turn that could not begin.
@@ -58,5 +72,17 @@ pub(super) fn conclude(
     match logged {
         Ok(()) => Ok(*outcome),
         Err(source) => Err(TurnError::Log { outcome, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_serializes_with_its_causes() {
+        let json = serde_json::to_string(&TurnError::Events(HubEnd::Exited)).unwrap();
+        let expected = r#"{"message":"cannot follow the events of the server: the server has ended","outcome":null}"#;
+        assert_eq!(json, expected);
     }
 }

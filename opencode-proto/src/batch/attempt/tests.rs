@@ -214,7 +214,7 @@ fn the_end_of_a_turn_is_judged() {
         (TurnEnd::Refused(Box::new(refusal())), JobStop::Failed),
         (rejected, JobStop::Done),
         (TurnEnd::SessionDeleted, JobStop::Failed),
-        (TurnEnd::TimedOut(Deadline::Idle), JobStop::Failed),
+        (TurnEnd::TimedOut { deadline: Deadline::Idle, failure: None }, JobStop::Failed),
         (TurnEnd::Torn, JobStop::Broken),
     ] {
         let mut stage = Stage::working();

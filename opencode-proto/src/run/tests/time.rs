@@ -23,7 +23,7 @@ fn a_run_that_is_not_done_in_time_is_ended() {
     run.pass(1);
     assert_eq!(run.signals, [Signal::Terminate]);
     run.exit(Exit::Signal(15)).ends();
-    assert_eq!(run.outcome().end, RunEnd::TimedOut(Deadline::Overall));
+    assert_eq!(run.outcome().end.deadline(), Some(Deadline::Overall));
     assert_eq!(run.outcome().exit, Some(Exit::Signal(15)));
 }
 
@@ -33,7 +33,7 @@ fn the_first_event_is_waited_for_so_long() {
     let mut silent = run_within(deadlines);
     silent.err("timestamp=1 level=INFO\n").out(&["junk\n", "\n"]).pass(20);
     assert_eq!(silent.signals, [Signal::Terminate], "diagnostics are no events");
-    assert_eq!(silent.end().end, RunEnd::TimedOut(Deadline::FirstEvent));
+    assert_eq!(silent.end().end.deadline(), Some(Deadline::FirstEvent));
 
     let mut talking = run_within(deadlines);
     talking.pass(19).out(&[START]);
@@ -49,7 +49,7 @@ fn the_next_event_is_waited_for_so_long() {
     run.pass(1);
     assert_eq!(run.signals, [Signal::Terminate]);
     let outcome = run.end();
-    assert_eq!(outcome.end, RunEnd::TimedOut(Deadline::Idle));
+    assert_eq!(outcome.end.deadline(), Some(Deadline::Idle));
     assert_eq!(outcome.answer.text(), "Hello", "what was gathered is not lost");
 }
 
@@ -152,7 +152,7 @@ fn an_exit_ends_the_ladder_at_any_rung() {
 fn a_late_wake_takes_one_rung_at_a_time() {
     let mut run = run_within(Deadlines::NONE.with_overall(seconds(60)));
     run.pass(3600);
-    assert_eq!((&run.signals[..], run.wakes()), (&[Signal::Terminate][..], Some(5)));
+    assert_eq!((&run.signals[..], run.wakes()), (&[Signal::Terminate][..], Some(0)));
     run.pass(3600);
     assert_eq!((run.signals.len(), run.wakes()), (2, Some(5)));
 }
@@ -173,7 +173,7 @@ fn a_run_can_be_cancelled_in_every_phase() {
     let mut timed_out = run_within(Deadlines::NONE.with_overall(seconds(1)));
     timed_out.pass(1).cancel();
     assert_eq!(timed_out.signals, [Signal::Terminate], "it is being ended already");
-    assert_eq!(timed_out.end().end, RunEnd::TimedOut(Deadline::Overall));
+    assert_eq!(timed_out.end().end.deadline(), Some(Deadline::Overall));
 
     let mut twice = run();
     twice.cancel().pass(5).cancel();
@@ -293,7 +293,7 @@ fn limits_of_nothing_end_a_run_at_once_and_without_a_busy_loop() {
             RunAction::Wait(Some(wake)) => run.handle_timeout(wake),
             RunAction::Signal(signal) => signals.push(signal),
             RunAction::Finished(outcome) => {
-                assert_eq!(outcome.end, RunEnd::TimedOut(Deadline::Overall));
+                assert_eq!(outcome.end.deadline(), Some(Deadline::Overall));
                 assert_eq!(signals, [Signal::Terminate, Signal::Kill]);
                 return;
             }
@@ -303,4 +303,44 @@ fn limits_of_nothing_end_a_run_at_once_and_without_a_busy_loop() {
         }
     }
     panic!("not over");
+}
+
+#[test]
+fn a_deadline_carries_the_last_failure_of_the_provider() {
+    let failed = |error: &str, small: &str| {
+        format!(
+            "timestamp=1 level=ERROR message=\"stream error\" small={small} error.error=\"{error}\"\n"
+        )
+    };
+    let end = |lines: &[&str], errors: &[String]| {
+        let mut run = run_with(|settings| {
+            settings.deadlines = Deadlines::NONE.with_idle(seconds(10));
+        });
+        for error in errors {
+            run.err(error);
+        }
+        run.out(lines).pass(10);
+        run.exit(Exit::Signal(15)).ends();
+        run.outcome().end.clone()
+    };
+    let of_model = failed("AI_APICallError: quota exceeded", "false");
+    let of_title = failed("AI_APICallError: no title", "true");
+    let timed_out = end(&[START], &[of_model.clone(), of_title]);
+    let failure = timed_out.provider_failure().map(|failure| &*failure.message);
+    assert_eq!((timed_out.deadline(), failure), (Some(Deadline::Idle), Some("quota exceeded")));
+    assert!(timed_out.to_string().contains("quota exceeded"), "{timed_out}");
+    // A call has succeeded since.
+    let timed_out = end(&[START, TOOL_CALLS], &[of_model]);
+    assert_eq!((timed_out.deadline(), timed_out.provider_failure()), (Some(Deadline::Idle), None));
+}
+
+#[test]
+fn a_process_that_does_not_exit_at_a_deadline_is_killed_within_a_second() {
+    let mut run = run_with(|settings| {
+        settings.deadlines = Deadlines::NONE.with_idle(seconds(10));
+    });
+    run.out(&[START]).pass(10);
+    assert_eq!(run.signals, [Signal::Terminate]);
+    run.pass(1);
+    assert_eq!(run.signals, [Signal::Terminate, Signal::Kill]);
 }

@@ -336,10 +336,10 @@ fn the_deadlines_count_from_the_start_of_the_server_and_the_turn_has_the_rest() 
 
     let mut stage = ready_after(20);
     stage.pass(10);
-    assert_eq!(stage.end(), &RunEnd::TimedOut(Deadline::FirstEvent));
+    assert_eq!(stage.end(), &RunEnd::timed_out(Deadline::FirstEvent));
     stage.answers(200, CREATED);
     assert!(stage.turn.is_none(), "a late reply changes nothing");
-    assert_eq!(ready_after(60).end(), &RunEnd::TimedOut(Deadline::Overall));
+    assert_eq!(ready_after(60).end(), &RunEnd::timed_out(Deadline::Overall));
 }
 
 #[test]
@@ -434,7 +434,7 @@ fn a_deadline_that_is_short_enough_limits_the_start() {
         assert_eq!(request.serve_settings().start_limit, Duration::from_secs(60));
         let mut stage = Stage::new(|request| request.settings.deadlines = deadlines);
         stage.does(|run, now| run.handle_server_failed(&failure(ServeEnd::TimedOut), now));
-        let is_timeout = *stage.end() == RunEnd::TimedOut(Deadline::Overall);
+        let is_timeout = *stage.end() == RunEnd::timed_out(Deadline::Overall);
         assert_eq!(is_timeout, deadline.is_some());
     }
     let mut request = request();

@@ -47,6 +47,7 @@ impl PostedTurn {
                 Belongs::Yes => {}
             }
         }
+        self.read_message_time(info, input.now);
         if self.record.at_mut(place).update_message(info, how(source)) {
             self.pulse.activity += 1;
             self.count_calls(place, info, input);

@@ -93,6 +93,7 @@ impl PostedTurn {
         };
         let is_retry = matches!(kind, TurnEventKind::Retrying { .. });
         self.emit(place, kind, Some(event), input);
+        self.note_retry(status, input);
         // In a gap, the attempt that failed may be one that was missed.
         if is_retry
             && !self.record.chain.is_torn()

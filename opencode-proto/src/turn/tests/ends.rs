@@ -192,7 +192,7 @@ fn a_model_that_says_nothing_has_not_begun() {
     assert_eq!(stage.did, ["post", "abort"]);
     stage.wait(TurnSettings::default().abort_limit);
     let end = stage.outcome.unwrap().end;
-    assert!(matches!(end, TurnEnd::TimedOut(Deadline::FirstEvent)), "{end}");
+    assert!(matches!(end, TurnEnd::TimedOut { deadline: Deadline::FirstEvent, .. }), "{end}");
 
     // One that has begun, one whose provider said when to come back, and one whose turn it is not yet.
     let retry = r#""status":{"type":"retry","attempt":1,"message":"later","next":1}"#;

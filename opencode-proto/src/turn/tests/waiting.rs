@@ -93,7 +93,9 @@ fn deadlines_count_while_the_prompt_waits() {
         assert_eq!(stage.end(), None);
         stage.wait(SECOND / 2);
         let outcome = stage.outcome.unwrap();
-        assert!(matches!(outcome.end, TurnEnd::TimedOut(passed) if passed == deadline));
+        assert!(
+            matches!(outcome.end, TurnEnd::TimedOut { deadline: passed, .. } if passed == deadline)
+        );
         assert_eq!((outcome.elapsed, &*stage.did), (SECOND, &[""; 0][..]));
     }
 }

@@ -25,7 +25,7 @@ pub(crate) async fn each_deadline_ends_the_run(on: &Host) {
         let mut run = world.opencode.stream(world.request().with_deadlines(deadlines));
         assert_eq!(rest(&mut run).await.len(), events, "{deadline}");
         let error = run.outcome().await.unwrap_err();
-        assert_eq!(error.end(), Some(&RunEnd::TimedOut(deadline)));
+        assert_eq!(error.end().and_then(RunEnd::deadline), Some(deadline));
         assert_eq!(error.report().unwrap().outcome.exit, Some(Exit::Signal(15)));
         assert!(error.to_string().ends_with(&deadline.to_string()), "{error}");
     }
@@ -50,7 +50,7 @@ pub(crate) async fn a_program_that_ignores_sigterm_is_killed(on: &Host) {
             .with_kill_grace(Duration::from_secs(1))
     });
     let error = world.opencode.run(request).await.unwrap_err();
-    assert_eq!(error.end(), Some(&RunEnd::TimedOut(Deadline::Idle)));
+    assert_eq!(error.end().and_then(RunEnd::deadline), Some(Deadline::Idle));
     assert_eq!(error.report().unwrap().outcome.exit, Some(Exit::Signal(9)));
     assert_eq!(world.call().started.len(), 1);
 }
