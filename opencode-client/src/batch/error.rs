@@ -10,6 +10,15 @@ use crate::runtime::describe::debug_as_chain;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
+    /// The request for the servers has a setting that belongs into the jobs. Nothing was started.
+    #[error(
+        "the request for the servers of a batch cannot have {setting}: set the {setting} of the jobs"
+    )]
+    #[non_exhaustive]
+    ServeSetting {
+        /// Name of the setting.
+        setting: &'static str,
+    },
     /// Two jobs have the same id. Nothing was started.
     #[error("two jobs have the id {id:?}")]
     #[non_exhaustive]
@@ -37,7 +46,7 @@ impl BatchError {
     pub fn report(&self) -> Option<&BatchReport> {
         match self {
             Self::ResultsWrite { report, .. } => Some(report),
-            Self::SameId { .. } | Self::Results(_) => None,
+            Self::SameId { .. } | Self::ServeSetting { .. } | Self::Results(_) => None,
         }
     }
 }

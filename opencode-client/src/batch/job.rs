@@ -33,7 +33,7 @@ use crate::session::turn::handler::AskHandlers;
 ///   [`JobError::FileNotFound`](super::JobError::FileNotFound) is the end of a job whose file does
 ///   not exist.
 /// - `--title` names the session, unless [`title`](Self::title) does.
-/// - `--auto` grants every permission request, unless the job has a handler or a policy.
+/// - `--auto` grants every permission request.
 /// - `--pure`, `--log-level` and `--print-logs` are settings of the server: only jobs with equal
 ///   settings share a server, and a running server cannot change the settings
 ///   ([`JobError::Setting`](super::JobError::Setting)).
@@ -42,6 +42,14 @@ use crate::session::turn::handler::AskHandlers;
 /// `--attach`, `--continue`, `--session`, `--fork`, `--share`,
 /// [extra flags](RunConfig::with_extra_flags), and a `--command` whose prompt is more than text are
 /// refused before anything is sent ([`JobError::Flag`](super::JobError::Flag)).
+///
+/// # Settings that exclude each other
+///
+/// A job with a policy cannot have a permission handler, `--auto`, or permissions in the
+/// configuration, and a job with a permission handler cannot have `--auto`
+/// ([`JobError::Conflict`](super::JobError::Conflict)). A job with a schema cannot have a command, or a
+/// prompt with an output format or without a reply
+/// ([`StructuredError::Unsuitable`](crate::session::StructuredError::Unsuitable)).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Job {
@@ -63,8 +71,8 @@ pub struct Job {
     /// Schema of the answer. An answer that does not fit is asked for again. Default: none, the
     /// answer is text.
     pub answer: Option<AnswerSchema>,
-    /// Policy of the session, before any permission handler. A started server gets the permissions
-    /// that the policy needs, in place of those of the configuration; a given server is checked.
+    /// Policy of the session. A started server gets the permissions that the policy needs; a given
+    /// server is checked.
     pub policy: Option<Policy>,
     /// Deadlines and limits, for each attempt anew.
     pub settings: TurnSettings,

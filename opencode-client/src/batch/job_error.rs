@@ -24,6 +24,15 @@ pub enum JobError {
     /// The configuration is not usable.
     #[error("the configuration of the job is not usable")]
     Config(#[from] RunConfigError),
+    /// Two settings of the job exclude each other. Nothing was sent.
+    #[error("a job with {other} cannot have {setting}")]
+    #[non_exhaustive]
+    Conflict {
+        /// Setting that would have no effect.
+        setting: &'static str,
+        /// Setting that takes precedence.
+        other: &'static str,
+    },
     /// The project's directory does not exist or cannot be read.
     #[error("cannot work in {}", path.display())]
     Directory {
@@ -110,6 +119,7 @@ impl JobError {
             Self::Structured(StructuredError::Turn { source, .. }) => Some(source),
             Self::Turn(error) => Some(error),
             Self::Config(_)
+            | Self::Conflict { .. }
             | Self::Directory { .. }
             | Self::FileNotFound { .. }
             | Self::Flag { .. }
@@ -147,6 +157,7 @@ impl JobError {
             Self::Turn(error) => (error.outcome(), None),
             Self::Structured(error) => (None, Some(error.turns())),
             Self::Config(_)
+            | Self::Conflict { .. }
             | Self::Directory { .. }
             | Self::FileNotFound { .. }
             | Self::Flag { .. }
@@ -171,6 +182,7 @@ impl JobError {
     pub fn name(&self) -> &str {
         match self {
             Self::Config(_) => "config",
+            Self::Conflict { .. } => "conflict",
             Self::Directory { .. } => "directory",
             Self::FileNotFound { .. } => "file_not_found",
             Self::Flag { .. } => "flag",
@@ -198,6 +210,7 @@ impl JobError {
     pub(super) fn status(&self) -> ResumeStatus {
         match self {
             Self::Config(_)
+            | Self::Conflict { .. }
             | Self::Directory { .. }
             | Self::FileNotFound { .. }
             | Self::Flag { .. }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use opencode_config::RunConfig;
 use opencode_proto::{
     Batch, BatchJob, Fleet, JobNo, ResumeCounts, ResumeDecision, ResumeIndex, ResumeRules,
     ServerNo, Spend,
@@ -64,6 +65,7 @@ pub(super) async fn plan(
     mut request: BatchRequest,
     now: Instant,
 ) -> Result<(Plan, BatchServers), BatchError> {
+    check_servers(&request.servers)?;
     let jobs: Arc<[_]> = std::mem::take(&mut request.jobs).into_iter().map(Arc::new).collect();
     let ids: Vec<_> = jobs.iter().enumerate().map(|(no, job)| id(no, job)).collect();
     check_ids(&ids)?;
@@ -105,6 +107,19 @@ pub(super) async fn plan(
 /// Returns the id of a job: the id that the caller set, or the place in the list.
 fn id(no: usize, job: &Job) -> String {
     job.id.clone().unwrap_or_else(|| no.to_string())
+}
+
+/// Every job has a configuration and a directory, which replace those of the servers.
+fn check_servers(servers: &BatchServers) -> Result<(), BatchError> {
+    let BatchServers::Started(serve) = servers else { return Ok(()) };
+    let settings = [
+        ("configuration", serve.config != RunConfig::default()),
+        ("directory", serve.directory.is_some()),
+    ];
+    match settings.into_iter().find(|(_, is_set)| *is_set) {
+        Some((setting, _)) => Err(BatchError::ServeSetting { setting }),
+        None => Ok(()),
+    }
 }
 
 fn check_ids(ids: &[String]) -> Result<(), BatchError> {
@@ -177,10 +192,13 @@ fn fleet(servers: &BatchServers) -> Fleet {
 
 #[cfg(test)]
 mod tests {
+    use opencode_config::{LogLevel, ServeFlags};
     use opencode_proto::{RawJson, ResumePolicy, ResumeStatus};
     use serde::Deserialize;
 
     use super::*;
+    use crate::batch::request::GivenServer;
+    use crate::server::ServeRequest;
     use crate::session::structured::AnswerSchema;
 
     #[derive(Deserialize)]
@@ -249,6 +267,28 @@ mod tests {
         let kept = kept.expect("a report");
         assert!(matches!(kept.error, Some(JobError::Interrupted)));
         assert_eq!((kept.record.status, &*kept.record.end), (ResumeStatus::Broken, "interrupted"));
+    }
+
+    #[test]
+    fn settings_of_servers_that_jobs_replace_are_refused() {
+        let serve = ServeRequest::new;
+        let config = RunConfig::new().with_agent("plan");
+        for (request, name) in [
+            (serve().with_config(config), "configuration"),
+            (serve().with_directory("/src"), "directory"),
+        ] {
+            let error = check_servers(&BatchServers::Started(Box::new(request)));
+            let error = error.expect_err("a setting of the jobs");
+            assert!(
+                matches!(error, BatchError::ServeSetting { setting } if setting == name),
+                "{error}"
+            );
+        }
+        let flags = ServeFlags::new().with_log_level(LogLevel::Debug);
+        let request = serve().with_flags(flags).with_port(4096);
+        check_servers(&BatchServers::Started(Box::new(request))).expect("settings of servers");
+        let given = vec![GivenServer::new("http://127.0.0.1:1")];
+        check_servers(&BatchServers::Given(given)).expect("given servers");
     }
 
     #[test]

@@ -44,8 +44,9 @@ pub enum BatchServers {
     /// The jobs run on running servers. A setting of a job that a server takes at the start only is
     /// refused ([`JobError::Setting`](super::JobError::Setting)).
     Given(Vec<GivenServer>),
-    /// Servers are started with this request, as many as the configurations of the jobs need. The
-    /// configuration of the jobs replaces that of the request.
+    /// Servers are started with this request, as many as the configurations of the jobs need.
+    /// Configuration and directory come from the jobs
+    /// ([`BatchError::ServeSetting`](super::BatchError::ServeSetting)).
     Started(Box<ServeRequest>),
 }
 
@@ -123,7 +124,8 @@ impl BatchRequest {
         Self { settings, ..self }
     }
 
-    /// Starts servers with this request.
+    /// Starts servers with this request: flags, port and limits. Configuration and directory belong
+    /// into the jobs.
     #[must_use]
     pub fn with_serve(self, serve: ServeRequest) -> Self {
         Self { servers: BatchServers::Started(Box::new(serve)), ..self }

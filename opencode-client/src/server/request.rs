@@ -300,6 +300,7 @@ impl From<String> for AttachRequest {
 pub(crate) fn needs_its_own(config: &RunConfig) -> Option<&'static str> {
     let default = RunConfig::default();
     let settings = [
+        ("command gate", config.command_gate() != default.command_gate()),
         ("environment", config.env() != default.env()),
         ("instructions", config.instructions() != default.instructions()),
         ("isolation", config.isolation() != default.isolation()),

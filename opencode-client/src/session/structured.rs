@@ -17,6 +17,7 @@ pub use misfit::{Misfit, Problem};
 pub use outcome::StructuredOutcome;
 pub use schema::AnswerSchema;
 pub use stream::StructuredStream;
+pub(crate) use stream::is_suitable;
 
 use crate::session::Session;
 use crate::session::turn::TurnRequest;

@@ -114,6 +114,11 @@ impl Prompt {
         self.reply
     }
 
+    /// Returns the form of the answer.
+    pub fn format(&self) -> &OutputFormat {
+        &self.format
+    }
+
     /// Returns the tools to switch on and off, by name.
     pub fn tools(&self) -> &BTreeMap<String, ToolSwitch> {
         &self.tools

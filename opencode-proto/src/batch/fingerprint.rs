@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use opencode_config::{Approval, FlagValue, Isolation, Plugins, RunConfig};
+use opencode_config::{Approval, CommandGate, FlagValue, Isolation, Plugins, RunConfig};
 
 use crate::api::{Operation, Prompt, PromptAsync};
 use crate::policy::{PolicySettings, Unruled};
@@ -103,7 +103,9 @@ impl Fingerprint {
             all.with("variable", name.as_encoded_bytes())
                 .with_secret("variable value", value.as_encoded_bytes())
         });
-        all.with_isolation(config.isolation())
+        let has_gate = config.command_gate() != CommandGate::Open;
+        all.with_some("command gate", has_gate.then_some("approved"))
+            .with_isolation(config.isolation())
     }
 
     /// Adds a policy: rules, directories and limits.
@@ -112,6 +114,7 @@ impl Fingerprint {
         let all = self
             .with("policy", policy.rules().to_json().to_string())
             .with_some("tool calls", policy.tool_calls_max().map(|max| max.to_string()))
+            .with_some("commands", policy.accepts_unasked_commands().then_some("unasked"))
             .with_some("subagents", (!policy.may_have_subagents()).then_some("forbidden"))
             .with_some("unruled", (policy.unruled() == Unruled::Confirm).then_some("confirm"));
         let all = policy.unguarded().fold(all, |all, name| all.with("unguarded", name));
@@ -227,6 +230,7 @@ mod tests {
         let isolation = Isolation::new;
         let settings = [
             config().with_agent("plan"),
+            config().with_command_gate(CommandGate::Approved),
             config().with_model("a/b".parse().expect("a model")),
             config().with_env("NAME", "value"),
             config().with_env("NAME", "other"),
@@ -255,8 +259,9 @@ mod tests {
     }
 
     /// Fingerprints of the settings above, in their order.
-    const PINNED: [&str; 15] = [
+    const PINNED: [&str; 16] = [
         "b274a44154a01dd63c1f8196d5420bea",
+        "b8ef3afcda367df8a76d47d7f6406182",
         "39028536c73f8a0b1446289b89308344",
         "6d5efdd47e7277738cb5217a859dad38",
         "70c4b66ea47277738cb52285d7a3fdbf",
@@ -285,6 +290,7 @@ mod tests {
             policy().with_writes_in("/a").with_writes_in("/b"),
             policy().with_tool_calls_max(3),
             policy().without_subagents(),
+            policy().with_unasked_commands(),
             policy().with_unruled(Unruled::Confirm),
             policy().unguard(".github"),
         ];

@@ -227,7 +227,7 @@ impl PolicySettings {
         self.unruled
     }
 
-    pub(super) fn accepts_unasked_commands(&self) -> bool {
+    pub(crate) fn accepts_unasked_commands(&self) -> bool {
         self.unasked_commands == UnaskedCommands::Accepted
     }
 

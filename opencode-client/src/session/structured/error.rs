@@ -50,9 +50,12 @@ pub enum StructuredError {
         /// Outcomes of the earlier tries, in order.
         turns: Vec<TurnOutcome>,
     },
-    /// The request does not support a structured answer: a command, a shell command line, or a
-    /// prompt without a reply. Nothing was posted.
-    #[error("cannot request a structured answer: only a prompt with a reply supports one")]
+    /// The request does not support a structured answer: a command, a shell command line, a prompt
+    /// without a reply, or a prompt with an output format. Nothing was posted.
+    #[error(
+        "cannot request a structured answer: only a prompt with a reply and without an output \
+         format supports one"
+    )]
     Unsuitable,
 }
 

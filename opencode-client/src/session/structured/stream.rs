@@ -228,10 +228,14 @@ impl StructuredStream {
     }
 }
 
+/// Returns whether a prompt may ask for a structured answer.
+pub(crate) fn is_suitable(prompt: &Prompt) -> bool {
+    prompt.reply() == PromptReply::Reply && *prompt.format() == OutputFormat::Text
+}
+
 /// Sets the output format of the request, if the request supports an output format.
 fn prepare(request: &mut TurnRequest, schema: &AnswerSchema) -> Result<(), StructuredError> {
-    let is_answered = |prompt: &&mut Prompt| prompt.reply() == PromptReply::Reply;
-    let Some(prompt) = request.prompt_mut().filter(is_answered) else {
+    let Some(prompt) = request.prompt_mut().filter(|prompt| is_suitable(prompt)) else {
         return Err(StructuredError::Unsuitable);
     };
     let schema = schema.schema().map_err(Clone::clone)?;

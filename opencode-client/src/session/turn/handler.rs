@@ -85,6 +85,11 @@ impl AskHandlers {
         *K::handler_mut(self) = Some(boxed::<K, R>(handler));
     }
 
+    /// Returns whether there is a handler of permission requests.
+    pub(crate) fn has_permission_handler(&self) -> bool {
+        self.permission.is_some()
+    }
+
     /// Has all permissions decided by this, whatever handlers there are.
     pub(crate) fn decide_by(&mut self, decider: &Handler<PermissionKind>) {
         self.permission = Some(Arc::clone(decider));
