@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
 mod calls;
+mod executor;
 mod keep_alive;
 pub(crate) mod memory;
 mod retries;
