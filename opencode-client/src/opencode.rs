@@ -1,6 +1,6 @@
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use opencode_config::Environment;
 use opencode_proto::Version;
@@ -236,6 +236,7 @@ impl Builder {
                 temp_dir: self.temp_dir,
                 starts: Starts::new(self.pacing),
                 guardian,
+                swept: Once::new(),
                 known_versions: KnownVersions::default(),
             }),
         }

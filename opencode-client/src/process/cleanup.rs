@@ -6,6 +6,7 @@ use opencode_config::IsolationPlan;
 
 use crate::process::guardian::GuardianError;
 use crate::process::host::Host;
+use crate::process::orphans;
 use crate::process::private_dir::{PrivateDir, PrivateDirError};
 use crate::process::process_tree::{Marker, SweepError, SweepLimits};
 use crate::process::run_tree::RunTree;
@@ -48,14 +49,19 @@ impl CleanupGuard {
         let token = marker.token();
         let root = PrivateDir::root(&host.temp_dir, token);
         // The guardian ends real processes.
-        let guarded = match host.runtime.process_control() {
-            Some(_) => Ok(()),
-            None => host.guardian.watch(token, Some(&root)),
+        let is_real = host.runtime.process_control().is_none();
+        if is_real {
+            host.swept.call_once(|| orphans::sweep(&host.temp_dir));
+        }
+        let guarded = match is_real {
+            true => host.guardian.watch(token, Some(&root)),
+            false => Ok(()),
         };
         let private_dir = PrivateDir::create(&host.temp_dir, token, plan).inspect_err(|_| {
             // Without this message, the guardian would later find nothing to remove.
             let _ = host.guardian.done(token);
         })?;
+        orphans::sign(private_dir.path());
         let cleanup = Self {
             host: Arc::clone(host),
             token: token.to_owned(),

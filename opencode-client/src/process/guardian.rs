@@ -12,7 +12,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
 
 use crate::process::process_tree::{GUARDIAN_ENTRY, Marker};
 use crate::runtime::describe::debug_as_chain;
@@ -20,6 +22,9 @@ use crate::runtime::describe::debug_as_chain;
 const SCRIPT: &str = include_str!("guardian.sh");
 const SHELL: &str = "/bin/sh";
 const PROCESS_TABLE: &str = "/proc";
+
+/// Maximum number of shells that take over one after the other.
+const TAKEOVERS_MAX: u32 = 20;
 
 /// Directories in which the script finds `grep`, `tr`, `rm` and the like; the `PATH` of the caller
 /// comes after them.
@@ -30,9 +35,12 @@ const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 ///
 /// The guardian ignores the signals that a terminal or a service manager sends to a whole group, is
 /// in a process group of its own, holds no inherited file open, and carries no marker of a run. If
-/// the guardian is killed all the same, the next run starts a new one.
+/// the guardian is killed all the same, a new one takes over the runs at once.
 #[derive(Debug)]
-pub(crate) struct Guardian {
+pub(crate) struct Guardian(Arc<GuardianCore>);
+
+#[derive(Debug)]
+struct GuardianCore {
     path: OsString,
     state: Mutex<GuardianState>,
 }
@@ -42,13 +50,19 @@ struct GuardianState {
     shell: Option<Shell>,
     /// Runs that are not cleaned up yet, by token, with their private directories.
     watched: BTreeMap<String, Option<PathBuf>>,
+    /// Number of shells that took over since the last run was added.
+    takeovers: u32,
 }
 
 /// Process of the script.
 #[derive(Debug)]
 struct Shell {
-    child: Child,
+    pid: u32,
     stdin: ChildStdin,
+    /// Set before the input is closed: the exit is no accident then.
+    is_ending: Arc<AtomicBool>,
+    /// Thread that waits for the exit.
+    waiter: JoinHandle<io::Result<ExitStatus>>,
 }
 
 /// Error of the guardian: a run would stay behind if this program were killed.
@@ -61,9 +75,6 @@ pub enum GuardianError {
     /// A message cannot be written to the guardian.
     #[error("cannot write to the guardian")]
     Tell(#[source] io::Error),
-    /// The exit of the guardian cannot be waited for.
-    #[error("cannot wait for the guardian")]
-    Wait(#[source] io::Error),
 }
 
 debug_as_chain!(GuardianError);
@@ -76,7 +87,7 @@ impl Guardian {
             search_path.push(":");
             search_path.push(path);
         }
-        Self { path: search_path, state: Mutex::default() }
+        Self(Arc::new(GuardianCore { path: search_path, state: Mutex::default() }))
     }
 
     /// Guards the run of this token, from before the process starts.
@@ -91,10 +102,11 @@ impl Guardian {
         token: &str,
         private_dir: Option<&Path>,
     ) -> Result<(), GuardianError> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let line = watch_line(token, private_dir);
         state.watched.insert(token.to_owned(), private_dir.map(Path::to_owned));
-        let told = state.tell(&line, &self.path);
+        state.takeovers = 0;
+        let told = self.0.tell(&mut state, &line);
         if told.is_err() {
             state.watched.remove(token);
         }
@@ -107,80 +119,107 @@ impl Guardian {
     ///
     /// [`GuardianError`] when the guardian still guards the run, of which nothing should be left.
     pub(crate) fn done(&self, token: &str) -> Result<(), GuardianError> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         if state.watched.remove(token).is_none() || state.shell.is_none() {
             return Ok(());
         }
-        state.tell(&format!("done {token}\n"), &self.path)
-    }
-
-    /// Locks the state, which is consistent between any two statements, also after a panic.
-    fn lock(&self) -> MutexGuard<'_, GuardianState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.tell(&mut state, &format!("done {token}\n"))
     }
 
     /// Ends the guardian after the cleanup of the runs that are still guarded.
     #[cfg(all(test, unix))]
     fn close(self) -> Option<ExitStatus> {
-        let shell = self.lock().shell.take()?;
+        let shell = self.0.lock().shell.take()?;
         Some(shell.end().expect("waited for"))
     }
 
     #[cfg(all(test, unix))]
     fn pid(&self) -> Option<u32> {
-        self.lock().shell.as_ref().map(|shell| shell.child.id())
+        self.0.lock().shell.as_ref().map(|shell| shell.pid)
     }
 }
 
 impl Drop for Guardian {
     /// Ends the guardian. Without guarded runs, the drop waits for the exit, which follows at once.
     /// Runs that are still guarded are cleaned up in the background.
-    #[expect(clippy::disallowed_methods, reason = "a drop may happen where no runtime is left")]
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Some(shell) = state.shell.take() else {
-            return;
-        };
-        if state.watched.is_empty() {
-            shell.end().ok();
-        } else {
-            // The thread only reaps the process, which exits without a thread as well.
-            std::thread::Builder::new()
-                .name("opencode-guardian".to_owned())
-                .spawn(move || shell.end())
-                .ok();
+        let mut state = self.0.lock();
+        let is_idle = state.watched.is_empty();
+        let shell = state.shell.take();
+        // The thread of the shell may wait for the lock.
+        drop(state);
+        if let Some(shell) = shell {
+            match is_idle {
+                true => drop(shell.end()),
+                // The thread of the shell waits for the exit.
+                false => drop(shell.close()),
+            }
         }
     }
 }
 
-impl GuardianState {
+impl GuardianCore {
+    /// Locks the state, which is consistent between any two statements, also after a panic.
+    fn lock(&self) -> MutexGuard<'_, GuardianState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes a line. A guardian that has exited is replaced by a new one, which gets all lines.
-    fn tell(&mut self, line: &str, path: &OsString) -> Result<(), GuardianError> {
-        if let Some(shell) = &mut self.shell {
+    fn tell(self: &Arc<Self>, state: &mut GuardianState, line: &str) -> Result<(), GuardianError> {
+        if let Some(shell) = &mut state.shell {
             match shell.stdin.write_all(line.as_bytes()) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
                 Err(error) => return Err(GuardianError::Tell(error)),
             }
         }
-        if let Some(gone) = self.shell.take() {
-            gone.end().map_err(GuardianError::Wait)?;
-        }
-        if self.watched.is_empty() {
+        state.shell = None;
+        self.take_over(state)
+    }
+
+    /// Starts a shell that guards all runs, if there are any.
+    fn take_over(self: &Arc<Self>, state: &mut GuardianState) -> Result<(), GuardianError> {
+        if state.watched.is_empty() {
             return Ok(());
         }
-        let shell = self.shell.insert(Shell::start(SHELL, path)?);
-        let lines: String = self
+        let core = Arc::downgrade(self);
+        let shell = Shell::start(SHELL, &self.path, move |pid| Self::replace(&core, pid))?;
+        let shell = state.shell.insert(shell);
+        let lines: String = state
             .watched
             .iter()
             .map(|(token, private_dir)| watch_line(token, private_dir.as_deref()))
             .collect();
         shell.stdin.write_all(lines.as_bytes()).map_err(GuardianError::Tell)
     }
+
+    /// Replaces the shell with this pid, which has exited by accident.
+    fn replace(core: &Weak<Self>, pid: u32) {
+        let Some(core) = core.upgrade() else { return };
+        let mut state = core.lock();
+        if state.shell.as_ref().is_none_or(|shell| shell.pid != pid) {
+            return;
+        }
+        state.shell = None;
+        state.takeovers += 1;
+        if state.takeovers > TAKEOVERS_MAX {
+            tracing::warn!("guardian exited again and again, runs are not guarded");
+            return;
+        }
+        match core.take_over(&mut state) {
+            Ok(()) => tracing::debug!("guardian was replaced"),
+            Err(error) => tracing::warn!(%error, "guardian exited and was not replaced"),
+        }
+    }
 }
 
 impl Shell {
-    fn start(program: &str, path: &OsString) -> Result<Self, GuardianError> {
+    /// Starts the script. `replace` is called on another thread when the process exits by accident.
+    fn start(
+        program: &str,
+        path: &OsString,
+        replace: impl FnOnce(u32) + Send + 'static,
+    ) -> Result<Self, GuardianError> {
         let mut command = Command::new(program);
         let (name, value) = GUARDIAN_ENTRY.split_once('=').expect("an entry has a `=`");
         command
@@ -201,14 +240,39 @@ impl Shell {
 
         let mut child = command.spawn().map_err(GuardianError::Start)?;
         let stdin = child.stdin.take().expect("stdin is piped");
-        Ok(Self { child, stdin })
+        let pid = child.id();
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let waiter = wait(child, Arc::clone(&is_ending), replace).map_err(GuardianError::Start)?;
+        Ok(Self { pid, stdin, is_ending, waiter })
+    }
+
+    /// Closes the input, after which the script cleans up and exits.
+    fn close(self) -> JoinHandle<io::Result<ExitStatus>> {
+        self.is_ending.store(true, Ordering::SeqCst);
+        drop(self.stdin);
+        self.waiter
     }
 
     fn end(self) -> io::Result<ExitStatus> {
-        let Self { mut child, stdin } = self;
-        drop(stdin);
-        child.wait()
+        self.close().join().unwrap_or_else(|_| Err(io::Error::other("the waiting thread panicked")))
     }
+}
+
+/// Waits for the exit on a thread.
+#[expect(clippy::disallowed_methods, reason = "a guardian outlives every task of a runtime")]
+fn wait(
+    mut child: Child,
+    is_ending: Arc<AtomicBool>,
+    replace: impl FnOnce(u32) + Send + 'static,
+) -> io::Result<JoinHandle<io::Result<ExitStatus>>> {
+    thread::Builder::new().name("opencode-guard".to_owned()).spawn(move || {
+        let pid = child.id();
+        let status = child.wait();
+        if !is_ending.load(Ordering::SeqCst) {
+            replace(pid);
+        }
+        status
+    })
 }
 
 fn watch_line(token: &str, private_dir: Option<&Path>) -> String {

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use opencode_config::{Environment, Invocation};
 
@@ -19,6 +19,8 @@ pub(crate) struct Host {
     pub(crate) temp_dir: PathBuf,
     pub(crate) starts: Starts,
     pub(crate) guardian: Guardian,
+    /// Done when the leftovers of dead programs are removed.
+    pub(crate) swept: Once,
     pub(crate) known_versions: KnownVersions,
 }
 

@@ -92,6 +92,16 @@ impl PrivateDir {
         parent.join(format!("opencode-{token}"))
     }
 
+    /// Returns the token in the name of a private directory.
+    pub(super) fn token(name: &str) -> Option<&str> {
+        name.strip_prefix("opencode-")
+    }
+
+    /// Takes over a directory that another process has created.
+    pub(super) fn found(path: PathBuf) -> Self {
+        Self { path, presence: Presence::There }
+    }
+
     /// Creates the directory and everything that the plan contains, inside the directory or
     /// elsewhere.
     ///
@@ -123,7 +133,6 @@ impl PrivateDir {
         }
     }
 
-    #[cfg(all(test, unix))]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -88,6 +88,8 @@ macro_rules! conformance_list {
                 a_run_without_a_guardian_completes_with_a_warning
                 a_guardian_ends_with_its_handle
                 a_killed_guardian_harms_no_run_and_is_replaced
+                a_client_killed_after_its_guardian_leaves_nothing
+                leftovers_of_a_dead_client_and_guardian_are_swept_at_the_next_start
                 a_guardian_needs_no_search_path
                 a_guardian_inherits_no_environment
             }

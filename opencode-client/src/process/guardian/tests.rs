@@ -89,7 +89,7 @@ fn run_script(shell: &str, path: &OsString, process_table: &str, input: &str) ->
 
 #[test]
 fn a_shell_that_is_missing_is_an_error() {
-    let error = Shell::start("/nonexistent/sh", &OsString::new()).expect_err("missing");
+    let error = Shell::start("/nonexistent/sh", &OsString::new(), |_| {}).expect_err("missing");
     assert!(matches!(error, GuardianError::Start(_)), "{error:?}");
 }
 
@@ -110,6 +110,29 @@ fn touches_nothing_of_a_finished_run_and_leaves_no_zombie() {
 }
 
 #[test]
+fn a_guardian_that_is_killed_is_replaced_at_once() {
+    let directory = tempfile::tempdir().expect("created");
+    let marker = Marker::fresh(None);
+    let private_dir = private_dir(directory.path(), marker.token());
+    let process = Process::sleeping(marker.value());
+
+    let guardian = Guardian::new(None);
+    guardian.watch(marker.token(), Some(&private_dir)).expect("told");
+    for _ in 0..3 {
+        let pid = guardian.pid().expect("started");
+        kill(pid);
+        assert!(has_ended_within(pid, PATIENCE));
+        while guardian.pid().is_none_or(|replacement| replacement == pid) {
+            thread::yield_now();
+        }
+    }
+    assert!(process.is_alive() && private_dir.exists());
+    // The last one knows the run.
+    assert!(closes_well(guardian));
+    assert!(!process.is_alive() && !private_dir.exists());
+}
+
+#[test]
 fn starts_with_the_first_run_only() {
     let guardian = Guardian::new(None);
     guardian.done("0-0").expect("nothing to do");
@@ -124,7 +147,8 @@ fn outlives_the_signals_of_a_terminal_and_a_service_manager() {
     let guardian = Guardian::new(None);
     guardian.watch(marker.token(), None).expect("told");
     // More than a pipe holds: it is reading when this returns, so it has set itself up.
-    guardian.lock().tell(&"\n".repeat(100_000), &OsString::new()).expect("told");
+    let lines = "\n".repeat(100_000);
+    guardian.0.tell(&mut guardian.0.lock(), &lines).expect("told");
 
     let pid = guardian.pid().expect("started");
     let group = Pid::from_raw(pid.cast_signed()).expect("positive");

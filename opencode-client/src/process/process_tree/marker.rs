@@ -31,6 +31,13 @@ impl Marker {
         Self { token_start: outer.len(), value: outer + &format!("{secret:032x}") }
     }
 
+    /// Returns the marker with this token, which must have the form of one.
+    pub(crate) fn of(token: &str) -> Option<Self> {
+        let is_token = token.len() == 32
+            && token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_token.then(|| Self { value: token.to_owned(), token_start: 0 })
+    }
+
     /// Part of the marker that belongs to this run alone: 32 hexadecimal digits.
     pub(crate) fn token(&self) -> &str {
         &self.value[self.token_start..]

@@ -52,6 +52,12 @@ impl ProcessTree {
         Self::with_source(root_pid, marker, TableSource::HERE)
     }
 
+    /// Creates the tree of a run whose program is dead. Members are found by the marker alone.
+    pub(crate) fn left(marker: Marker) -> Self {
+        let (members, since) = (BTreeMap::new(), StartTime::default());
+        Self { members, marker, since, source: TableSource::HERE }
+    }
+
     pub(super) fn with_source(root_pid: u32, marker: Marker, source: TableSource) -> Self {
         let own = std::process::id();
         let start_of = |pid| source.row(pid).ok().flatten();

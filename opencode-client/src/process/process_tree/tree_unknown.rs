@@ -11,6 +11,10 @@ impl UnknownTree {
         Self(())
     }
 
+    pub(crate) fn left(_marker: Marker) -> Self {
+        Self(())
+    }
+
     pub(crate) fn terminate(&mut self) -> Result<(), ProcessTreeError> {
         Ok(())
     }

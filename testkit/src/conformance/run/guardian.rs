@@ -128,13 +128,51 @@ pub(crate) async fn a_killed_guardian_harms_no_run_and_is_replaced(on: &Host) {
     let run = world.started().await;
     let [guardian] = &world.guardians()[..] else { panic!("one") };
     send("KILL", &guardian.pid.to_string());
-    eventually(LONG, || if world.guardians().is_empty() { Ok(()) } else { Err("alive") });
+    // No other run is needed for that.
+    let replaced = || match &world.guardians()[..] {
+        [replacement] if replacement.pid != guardian.pid => Ok(()),
+        guardians => Err(format!("{guardians:?}")),
+    };
+    eventually(LONG, replaced);
     let other = world.started().await;
-    let [replacement] = &world.guardians()[..] else { panic!("one") };
-    assert_ne!(replacement.pid, guardian.pid);
+    assert_eq!(world.guardians().len(), 1);
     drop(run);
     assert_eq!(world.private_dirs().len(), 1);
     drop(other);
+    world.assert_nothing_left();
+}
+
+pub(crate) async fn a_client_killed_after_its_guardian_leaves_nothing(on: &Host) {
+    let world = ProgramWorld::new(on, running());
+    let mut program = start(&world, ClientRole::Wait);
+    let [guardian] = &world.guardians()[..] else { panic!("one") };
+    send("KILL", &guardian.pid.to_string());
+    eventually(LONG, || match &world.guardians()[..] {
+        [replacement] if replacement.pid != guardian.pid => Ok(()),
+        guardians => Err(format!("{guardians:?}")),
+    });
+    send("KILL", &program.id().to_string());
+    program.wait();
+    assert_left_to_the_guardian(&world);
+}
+
+pub(crate) async fn leftovers_of_a_dead_client_and_guardian_are_swept_at_the_next_start(on: &Host) {
+    let world = ProgramWorld::with_attempts(
+        on,
+        [running(), Behavior::new().read_stdin().stdout_raw(answer("Hello."))],
+    );
+    let mut program = start(&world, ClientRole::Wait);
+    // A stopped client cannot replace its guardian.
+    send("STOP", &program.id().to_string());
+    let [guardian] = &world.guardians()[..] else { panic!("one") };
+    send("KILL", &guardian.pid.to_string());
+    send("KILL", &program.id().to_string());
+    program.wait();
+    assert!(!world.processes().is_empty(), "the run goes on without its client");
+    assert_eq!(world.private_dirs().len(), 1);
+
+    let report = world.opencode.run(world.request()).await.unwrap();
+    assert_eq!(report.text(), "Hello.");
     world.assert_nothing_left();
 }
 
