@@ -177,7 +177,6 @@ impl Session {
         request.handlers.or(&self.handlers);
         if let Some(decider) = &self.decider {
             request.handlers.decide_by(decider);
-            request.keep_rules();
         }
         if request.log.is_none() {
             request.log = self.log.as_ref().map(SessionLog::next);

@@ -168,7 +168,7 @@ pub use server_event::{
     Choice, MessageInfo, PermissionRequest, Question, QuestionOption, QuestionRequest, Role,
     ServerEvent, ServerEventKind, SessionInfo, SessionRevert, SessionStatus, Todo, ToolRef,
 };
-pub use session::{AbortNo, Session, TurnNo};
+pub use session::{AbortNo, Session, ToolSwitchError, TurnNo};
 pub use sse::{SseEvent, SseFramer};
 pub use streamed_text::StreamedText;
 pub use transcript::{AskId, Message, TextKind, Transcript, Transcripts};

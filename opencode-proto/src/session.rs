@@ -16,12 +16,15 @@ mod claims;
 mod gate;
 mod late_errors;
 mod model_guard;
+mod tool_switches;
 
 use std::collections::{BTreeSet, VecDeque};
 
 use opencode_config::ModelRef;
 
+use crate::server_event::SessionInfo;
 use crate::transcript::AskId;
+use crate::turn::TurnPost;
 use crate::{AgentError, SessionId};
 
 use claims::Claims;
@@ -30,6 +33,8 @@ pub use gate::AbortNo;
 use late_errors::LateErrors;
 pub(crate) use model_guard::ModelAdvice;
 use model_guard::ModelGuard;
+use tool_switches::SessionRules;
+pub use tool_switches::ToolSwitchError;
 
 /// Number of a turn, unique within one [`Session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +71,7 @@ pub struct Session {
     gate: AbortGate,
     claims: Claims,
     models: ModelGuard,
+    rules: SessionRules,
     late_errors: LateErrors,
     /// Turns that wait for another turn, or for an abort.
     waiting: BTreeSet<TurnNo>,
@@ -81,10 +87,29 @@ impl Session {
             gate: AbortGate::default(),
             claims: Claims::default(),
             models: ModelGuard::new(model),
+            rules: SessionRules::default(),
             late_errors: LateErrors::default(),
             waiting: BTreeSet::new(),
             woken: VecDeque::new(),
         }
+    }
+
+    /// Takes the permission rules of the session from the server's description.
+    pub fn handle_info(&mut self, info: &SessionInfo) {
+        if self.rules != SessionRules::Own {
+            self.rules = SessionRules::of(info);
+        }
+    }
+
+    /// Keeps the permission rules of the session from now on: a policy relies on the rules, which
+    /// tool switches of a prompt would replace.
+    pub fn keep_rules(&mut self) {
+        self.rules = SessionRules::Own;
+    }
+
+    /// Makes the tool switches of a turn hold for that turn alone.
+    pub(crate) fn apply_switches(&mut self, post: &mut TurnPost) -> Result<(), ToolSwitchError> {
+        self.rules.apply(post)
     }
 
     /// Returns the id of the session.

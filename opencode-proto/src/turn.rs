@@ -219,6 +219,10 @@ impl Turn {
         if !waiting.take_ready(session) {
             return self.handle_timeout(session, now);
         }
+        if let Err(error) = session.apply_switches(&mut waiting.post) {
+            let end = TurnEnd::ToolSwitches(error);
+            return self.input(session, now, |_, input| input.finish(end));
+        }
         let Phase::Waiting(waiting) = mem::replace(&mut self.phase, Phase::Over) else {
             unreachable!("the phase was matched above")
         };

@@ -48,6 +48,7 @@ fn conflict(job: &Job) -> Option<(&'static str, &'static str)> {
         (job.config.permission().is_some(), "permissions in the configuration"),
         (has_handler, "a permission handler"),
         (is_auto, "`--auto`"),
+        (!job.prompt.tools().is_empty(), "tool switches of the prompt"),
     ];
     match &job.policy {
         Some(_) => {

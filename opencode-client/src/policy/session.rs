@@ -44,6 +44,7 @@ impl Session {
             let driver = Arc::clone(&driver);
             async move { driver.decide(ask).await }
         };
+        self.core.state.with(|machine| machine.keep_rules());
         Ok(self.with_decider(decider))
     }
 

@@ -53,11 +53,13 @@ impl Sessions {
         if let Some(state) = sessions.get(&info.id).and_then(Weak::upgrade) {
             return state;
         }
+        let mut machine = Session::new(info.id.clone(), model);
+        machine.handle_info(info);
         let state = Arc::new(SessionState {
             id: info.id.clone(),
             directory: info.directory.as_deref().map(str::to_owned),
             shared: Mutex::new(SharedSession {
-                machine: Session::new(info.id.clone(), model),
+                machine,
                 turns: BTreeMap::new(),
                 aborting: Vec::new(),
             }),

@@ -39,7 +39,9 @@ impl Session {
         &self,
         change: impl FnOnce(UpdateSession) -> UpdateSession,
     ) -> Called<SessionInfo> {
-        self.call(&change(UpdateSession::new(self.id()))).await
+        let info = self.call(&change(UpdateSession::new(self.id()))).await?;
+        self.core.state.with(|machine| machine.handle_info(&info));
+        Ok(info)
     }
 
     /// Deletes the session with all messages and the sessions of subagents. `DELETE

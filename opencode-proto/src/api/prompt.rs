@@ -161,8 +161,12 @@ impl Prompt {
 
     /// Switches a tool on or off, by name.
     ///
-    /// OpenCode replaces all permission rules of the session by these switches, for good. The rules
-    /// of [`UpdateSession`](super::UpdateSession) are added to the existing ones instead.
+    /// OpenCode replaces all permission rules of the session by these switches, for good. A
+    /// [`Turn`](crate::Turn) makes switches hold for one prompt: the next prompt takes them back.
+    /// Where that is impossible, nothing is posted
+    /// ([`TurnEnd::ToolSwitches`](crate::TurnEnd::ToolSwitches)): the session has rules of its own,
+    /// or a command follows. The rules of [`UpdateSession`](super::UpdateSession) are added to the
+    /// existing ones instead.
     #[must_use]
     pub fn with_tool(mut self, name: impl Into<String>, switch: ToolSwitch) -> Self {
         self.tools.insert(name.into(), switch);

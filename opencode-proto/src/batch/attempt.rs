@@ -432,7 +432,8 @@ impl JobStop {
             | TurnEnd::Refused(_)
             | TurnEnd::SessionDeleted
             | TurnEnd::RetryTooLate { .. }
-            | TurnEnd::TimedOut { .. } => Self::Failed,
+            | TurnEnd::TimedOut { .. }
+            | TurnEnd::ToolSwitches(_) => Self::Failed,
         }
     }
 }

@@ -28,7 +28,7 @@ impl ResumeStatus {
     pub fn of(end: &TurnEnd) -> Self {
         match end {
             TurnEnd::Completed => Self::Completed,
-            TurnEnd::NotPosted { .. } => Self::NotBegun,
+            TurnEnd::NotPosted { .. } | TurnEnd::ToolSwitches(_) => Self::NotBegun,
             TurnEnd::Cancelled | TurnEnd::ServerLost { .. } | TurnEnd::Torn => Self::Broken,
             TurnEnd::Aborted
             | TurnEnd::AgentError(_)

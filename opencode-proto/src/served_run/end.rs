@@ -24,6 +24,7 @@ pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
         TurnEnd::TimedOut { deadline, failure } => {
             RunEnd::TimedOut { deadline: *deadline, failure: failure.clone() }
         }
+        TurnEnd::ToolSwitches(error) => RunEnd::NotPosted { reason: error.to_string() },
         TurnEnd::Torn => RunEnd::Torn,
     }
 }

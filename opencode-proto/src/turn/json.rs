@@ -93,6 +93,7 @@ impl Serialize for TurnEnd {
             | Self::RetryTooLate { .. }
             | Self::SessionDeleted
             | Self::TimedOut { .. }
+            | Self::ToolSwitches(_)
             | Self::Torn => {}
         }
         fields.serialize(serializer)

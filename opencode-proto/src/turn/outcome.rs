@@ -6,6 +6,7 @@ use crate::api::ApiError;
 use crate::json::RawJson;
 use crate::part::{Spend, Tokens, ToolPart};
 use crate::server_event::{MessageInfo, Todo};
+use crate::session::ToolSwitchError;
 use crate::transcript::Transcript;
 use crate::watchdog::Deadline;
 use crate::{AgentError, Artifact, MessageId, ProviderFailure};
@@ -175,6 +176,8 @@ pub enum TurnEnd {
         /// The last failure of the model's provider, if OpenCode was repeating a call that failed.
         failure: Option<Box<ProviderFailure>>,
     },
+    /// Tool switches cannot hold for one turn of this session. Nothing was posted.
+    ToolSwitches(ToolSwitchError),
     /// The server stopped working on the turn before the answer was complete, for example because
     /// it was restarted.
     Torn,
@@ -202,6 +205,7 @@ impl TurnEnd {
             Self::SessionDeleted => "session_deleted",
             Self::RetryTooLate { .. } => "retry_too_late",
             Self::TimedOut { .. } => "timed_out",
+            Self::ToolSwitches(_) => "tool_switches",
             Self::Torn => "torn",
         }
     }
@@ -257,6 +261,7 @@ impl fmt::Display for TurnEnd {
                 write!(f, "timed out: {deadline}")?;
                 fmt_failure(failure.as_deref(), f)
             }
+            Self::ToolSwitches(error) => write!(f, "the prompt was not posted: {error}"),
             Self::Torn => f.write_str("the server stopped before the answer was complete"),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use opencode_tokio::config::ToolSwitch;
 use opencode_tokio::policy::PolicyReason;
-use opencode_tokio::turn::{Pending, PermissionRequest};
+use opencode_tokio::turn::{Pending, PermissionRequest, ToolSwitchError, TurnEnd};
 use opencode_tokio::{PermissionReply, Policy, Prompt};
 use serde_json::{Value, json};
 use testkit::model::{Reply, Script};
@@ -109,11 +109,14 @@ async fn handlers_of_a_turn_do_not_overrule_a_policy() {
     for request in [
         prompt("Go [[handlers]]").on_permission(|_| ready(PermissionReply::Once)),
         prompt("Go [[handlers]]").with_asks_in_stream(),
-        prompt(Prompt::from("Go [[handlers]]").with_tool("bash", ToolSwitch::Enabled)),
     ] {
         let outcome = session.send(request).outcome().await.unwrap();
         assert_eq!(tools(&outcome), [("bash".to_owned(), "error".to_owned())]);
     }
+    let switched = Prompt::from("Go [[handlers]]").with_tool("bash", ToolSwitch::Enabled);
+    let error = session.send(prompt(switched)).outcome().await.unwrap_err();
+    let end = error.end().unwrap();
+    assert!(matches!(end, TurnEnd::ToolSwitches(ToolSwitchError::OwnRules)), "{end}");
     world.assert_outside_is_untouched();
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use opencode_tokio::config::ToolSwitch;
 use opencode_tokio::event::ToolState;
-use opencode_tokio::turn::{PromptFile, PromptPart, Subtask};
+use opencode_tokio::turn::{
+    CommandRequest, PromptFile, PromptPart, Subtask, ToolSwitchError, TurnEnd,
+};
 use opencode_tokio::{CreateSession, ModelRef, Permissions, Prompt, TurnRequest};
 use serde_json::{Value, json};
 use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
@@ -68,20 +70,44 @@ async fn a_turn_chooses_model_agent_variant_and_system_prompt() {
 }
 
 #[tokio::test]
-async fn disabled_tools_stay_disabled() {
+async fn tools_are_disabled_for_one_prompt() {
     let world = SessionWorld::new(&on()).await;
     let session = world.session().await;
     world.model().script("inputs-tools", Reply::new().text("One."));
     let off = Prompt::from("Go [[inputs-tools]]")
         .with_tool("bash", ToolSwitch::Disabled)
         .with_tool("webfetch", ToolSwitch::Disabled);
-    play(session.send(prompt(off))).await;
+    play(session.send(prompt(off.clone()))).await;
     play(session.send(prompt("Go [[inputs-tools]]"))).await;
-    for request in world.model_requests("inputs-tools") {
-        let tools = request.tools();
-        assert!(!tools.contains(&"bash") && !tools.contains(&"webfetch"), "{tools:?}");
+    play(session.send(prompt(off))).await;
+    let command = session.send(CommandRequest::new("review")).outcome().await.unwrap_err();
+    let Some(TurnEnd::ToolSwitches(error)) = command.end() else { panic!("{command:?}") };
+    assert_eq!(*error, ToolSwitchError::EarlierSwitches);
+    // Another program finds the session as the last prompt left it.
+    let info = session.info().await.unwrap();
+    assert!(info.raw.as_str().contains(r#""permission":"bash""#), "{info:?}");
+    play(session.send(prompt("Go [[inputs-tools]]"))).await;
+
+    let tools = |no: usize| {
+        let requests = world.model_requests("inputs-tools");
+        let tools = requests[no].tools();
         assert!(tools.contains(&"read"), "{tools:?}");
-    }
+        (tools.contains(&"bash"), tools.contains(&"webfetch"))
+    };
+    let given: Vec<_> = (0..4).map(tools).collect();
+    assert_eq!(given, [(false, false), (true, true), (false, false), (true, true)]);
+}
+
+#[tokio::test]
+async fn tool_switches_do_not_replace_rules_of_a_session() {
+    let world = SessionWorld::new(&on()).await;
+    let create = CreateSession::new().with_permission(Permissions::new().ask("bash"));
+    let session = world.session_with(create).await;
+    let off = Prompt::from("Never sent.").with_tool("read", ToolSwitch::Disabled);
+    let turn = session.send(prompt(off)).outcome().await.unwrap_err();
+    let Some(TurnEnd::ToolSwitches(error)) = turn.end() else { panic!("{turn:?}") };
+    assert_eq!(*error, ToolSwitchError::OwnRules);
+    assert_eq!(session.messages().await.unwrap().len(), 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::mem;
 
 use opencode_proto::{
     Deadlines, Pending, PermissionKind, PermissionReply, PermissionRequest, Prompt, QuestionKind,
@@ -114,16 +113,6 @@ impl TurnRequest {
     /// Returns the prompt, if the turn begins with one.
     pub(crate) fn prompt_mut(&mut self) -> Option<&mut Prompt> {
         if let TurnPost::Prompt(prompt) = &mut self.post { Some(prompt) } else { None }
-    }
-
-    /// Leaves the rules of the session as they are: switches of tools would replace them, for good.
-    pub(crate) fn keep_rules(&mut self) {
-        if let Some(prompt) = self.prompt_mut()
-            && !prompt.tools().is_empty()
-        {
-            tracing::warn!("tool switches dropped: the session is under a policy");
-            *prompt = mem::take(prompt).without_tools();
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::AgentError;
+use crate::session::ToolSwitchError;
 
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap()
@@ -40,6 +41,7 @@ fn every_end_serializes_with_its_name_and_message() {
         (TurnEnd::server_lost("exited"), r#","reason":"exited""#.to_owned()),
         (TurnEnd::SessionDeleted, "".to_owned()),
         (TurnEnd::TimedOut { deadline, failure: failure() }, format!(",{timed_out}")),
+        (TurnEnd::ToolSwitches(ToolSwitchError::OwnRules), "".to_owned()),
         (TurnEnd::Torn, "".to_owned()),
     ] {
         let message = json(&end.to_string());
