@@ -73,6 +73,7 @@ enum TaskDone {
     Job(Box<EndedAttempt>),
     Recorded(Arc<JobReport>, Result<(), ResultsError>),
     Server(ServerDone),
+    Written(Result<(), ResultsError>),
 }
 
 /// Progress of a [`BatchDriver`].
@@ -190,6 +191,7 @@ impl BatchDriver {
                 self.report_end(report);
             }
             TaskDone::Server(done) => self.handle_server(done),
+            TaskDone::Written(written) => self.handle_written(written),
         }
         true
     }
@@ -200,6 +202,7 @@ impl BatchDriver {
             is_moved = true;
             if let Some((job, spend)) = spend {
                 self.batch.handle_spend(job, spend, self.host.runtime.now());
+                self.record_spend(job, spend);
             }
             if let BatchEvent::JobEvent { job, event } = &*event
                 && let TurnEventKind::ConnectionLost(_) = event.kind
@@ -209,6 +212,16 @@ impl BatchDriver {
             self.events.push_back(*event);
         }
         is_moved
+    }
+
+    /// Records the spend of a running job, which a later batch would not know after a kill.
+    fn record_spend(&mut self, job: JobNo, spend: Spend) {
+        let Some(results) = self.results.clone() else { return };
+        let (runtime, record) = (Arc::clone(&self.host.runtime), self.jobs[job.0].record.clone());
+        let attempt = self.batch.attempts(job);
+        self.spawn(async move {
+            TaskDone::Written(results.write_spent(&runtime, &record, attempt, spend).await)
+        });
     }
 
     /// Asks the given server of a job whether it works, so that the slots of a dead server do not wait

@@ -134,12 +134,12 @@ fn check_ids(ids: &[String]) -> Result<(), BatchError> {
 fn explore(results: Option<&BatchResults>, jobs: &[Arc<Job>]) -> Result<PlanGround, ResultsError> {
     let (file, index, spent) = match results {
         Some(results) => {
-            let (file, content) = ResultsFile::open(results)?;
+            let (file, index) = ResultsFile::open(results)?;
             let spent = match results.budget_scope {
-                BudgetScope::AllBatches => content.spent,
+                BudgetScope::AllBatches => index.spend(),
                 BudgetScope::ThisBatch => Spend::default(),
             };
-            (Some(file), content.index, spent)
+            (Some(file), index, spent)
         }
         None => (None, ResumeIndex::new(), Spend::default()),
     };
@@ -164,7 +164,9 @@ fn decide(
             (ResumeDecision::Keep, Some(JobReport::of_record(JobNo(0), known.clone())))
         }
         (ResumeDecision::Keep, None) => {
-            let report = JobReport::of_error(JobNo(0), record.clone(), JobError::Interrupted);
+            let mut record = record.clone();
+            record.spend = index.interrupted_spend(&record.job, &record.fingerprint);
+            let report = JobReport::of_error(JobNo(0), record, JobError::Interrupted);
             (ResumeDecision::Keep, Some(report))
         }
         (decision, _) => (decision, None),
@@ -193,7 +195,7 @@ fn fleet(servers: &BatchServers) -> Fleet {
 #[cfg(test)]
 mod tests {
     use opencode_config::{LogLevel, ServeFlags};
-    use opencode_proto::{RawJson, ResumePolicy, ResumeStatus};
+    use opencode_proto::{RawJson, ResumePolicy, ResumeStatus, Tokens};
     use serde::Deserialize;
 
     use super::*;
@@ -221,7 +223,7 @@ mod tests {
         let mut record = JobRecord::new("a".to_owned(), "f".to_owned());
         (record.status, record.structured) = (status, Some(raw(structured)));
         let mut index = ResumeIndex::new();
-        index.add_ended("a", "f", status, record);
+        index.add_ended("a", "f", status, Spend::default(), record);
         index
     }
 
@@ -260,13 +262,18 @@ mod tests {
     #[test]
     fn a_job_of_which_only_the_start_is_known_was_interrupted() {
         let mut index = ResumeIndex::new();
-        index.add_started("a", "f");
+        index.add_started("a", "f", 1);
+        let mut tokens = Tokens::default();
+        tokens.total = 7;
+        let spend = Spend::new(tokens, 0.5);
+        index.add_spent("a", "f", 1, spend);
         let record = JobRecord::new("a".to_owned(), "f".to_owned());
         let (decision, kept) = decide(&index, &record, &Job::new("A"), ResumeRules::default());
         assert_eq!(decision, ResumeDecision::Keep);
         let kept = kept.expect("a report");
         assert!(matches!(kept.error, Some(JobError::Interrupted)));
         assert_eq!((kept.record.status, &*kept.record.end), (ResumeStatus::Broken, "interrupted"));
+        assert_eq!(kept.record.spend, spend);
     }
 
     #[test]

@@ -45,8 +45,9 @@ use line::ResultsLine;
 ///
 /// The spend of all jobs that ended in earlier batches counts for the [`Budget`](super::Budget), so
 /// that a batch which is resumed after each interruption stays within the limit; see
-/// [`budget_scope`](Self::budget_scope). The file does not know the spend of a job that was
-/// interrupted together with the program.
+/// [`budget_scope`](Self::budget_scope). A line with `"type":"spent"` follows every call of a model, so
+/// that the spend of a job counts that was interrupted together with the program, except for the call
+/// that was under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchResults {
@@ -178,26 +179,18 @@ impl BatchResults {
     }
 }
 
-/// Content of a results file.
-#[derive(Debug, Default)]
-pub(super) struct ResultsContent {
-    pub(super) index: ResumeIndex<JobRecord>,
-    /// Spend of all jobs that have ended, each time they did.
-    pub(super) spent: Spend,
-}
-
-impl ResultsContent {
-    fn add(&mut self, line: ResultsLine<'static>) {
-        match line {
-            ResultsLine::Started { job, fingerprint, .. } => {
-                self.index.add_started(&job, &fingerprint);
-            }
-            ResultsLine::Ended(record) => {
-                let record = record.into_owned();
-                self.spent += record.spend;
-                let (job, fingerprint) = (record.job.clone(), record.fingerprint.clone());
-                self.index.add_ended(&job, &fingerprint, record.status, record);
-            }
+fn add(index: &mut ResumeIndex<JobRecord>, line: ResultsLine<'static>) {
+    match line {
+        ResultsLine::Started { job, fingerprint, attempt, .. } => {
+            index.add_started(&job, &fingerprint, attempt);
+        }
+        ResultsLine::Spent { job, fingerprint, attempt, spend } => {
+            index.add_spent(&job, &fingerprint, attempt, spend);
+        }
+        ResultsLine::Ended(record) => {
+            let record = record.into_owned();
+            let (job, fingerprint) = (record.job.clone(), record.fingerprint.clone());
+            index.add_ended(&job, &fingerprint, record.status, record.spend, record);
         }
     }
 }
@@ -212,7 +205,9 @@ pub(super) struct ResultsFile {
 
 impl ResultsFile {
     /// Opens the file and reads the content. Blocks.
-    pub(super) fn open(results: &BatchResults) -> Result<(Self, ResultsContent), ResultsError> {
+    pub(super) fn open(
+        results: &BatchResults,
+    ) -> Result<(Self, ResumeIndex<JobRecord>), ResultsError> {
         let path = results.path.clone();
         let mut options = OpenOptions::new();
         options.create(true).read(true).append(true);
@@ -257,6 +252,22 @@ impl ResultsFile {
         self.write(runtime, &ResultsLine::Started { job, fingerprint, attempt, session }).await
     }
 
+    /// Writes the spend of an attempt so far.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`write_started`](Self::write_started).
+    pub(super) async fn write_spent(
+        &self,
+        runtime: &Arc<dyn Runtime>,
+        record: &JobRecord,
+        attempt: u32,
+        spend: Spend,
+    ) -> Result<(), ResultsError> {
+        let (job, fingerprint) = (record.job.clone(), record.fingerprint.clone());
+        self.write(runtime, &ResultsLine::Spent { job, fingerprint, attempt, spend }).await
+    }
+
     /// Writes the end of a job.
     ///
     /// # Errors
@@ -291,8 +302,8 @@ impl ResultsFile {
 }
 
 /// Reads the complete lines, and returns their size.
-fn read(text: &[u8], path: &Path) -> Result<(ResultsContent, usize), ResultsError> {
-    let mut content = ResultsContent::default();
+fn read(text: &[u8], path: &Path) -> Result<(ResumeIndex<JobRecord>, usize), ResultsError> {
+    let mut content = ResumeIndex::new();
     let mut size = 0;
     for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
         // The program was killed while it wrote this line.
@@ -300,11 +311,10 @@ fn read(text: &[u8], path: &Path) -> Result<(ResultsContent, usize), ResultsErro
             break;
         }
         let number = index + 1;
-        content.add(ResultsLine::read(line).map_err(|source| ResultsError::Malformed {
-            path: path.to_owned(),
-            line: number,
-            source,
-        })?);
+        let read = ResultsLine::read(line);
+        let malformed =
+            |source| ResultsError::Malformed { path: path.to_owned(), line: number, source };
+        add(&mut content, read.map_err(malformed)?);
         size += line.len();
     }
     Ok((content, size))

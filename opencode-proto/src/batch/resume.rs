@@ -1,9 +1,11 @@
 //! Classification of jobs by the results of earlier batches.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use serde::{Deserialize, Serialize};
 
+use crate::part::Spend;
 use crate::turn::TurnEnd;
 
 /// End of a job, as far as it matters for a batch that resumes.
@@ -103,18 +105,22 @@ pub struct ResumeCounts {
 #[derive(Debug)]
 pub struct ResumeIndex<R> {
     jobs: BTreeMap<String, BTreeMap<String, KnownJob<R>>>,
+    /// Spend of the jobs that have ended, each time they did, and of interrupted jobs that were run
+    /// again.
+    closed: Spend,
 }
 
 /// Last known state of a job with one fingerprint.
 #[derive(Debug)]
 enum KnownJob<R> {
     Ended(ResumeStatus, R),
-    Started,
+    /// Holds the last known spend of each attempt.
+    Started(BTreeMap<u32, Spend>),
 }
 
 impl<R> Default for ResumeIndex<R> {
     fn default() -> Self {
-        Self { jobs: BTreeMap::new() }
+        Self { jobs: BTreeMap::new(), closed: Spend::default() }
     }
 }
 
@@ -124,17 +130,79 @@ impl<R> ResumeIndex<R> {
         Self::default()
     }
 
-    /// Takes the next line of the file: the prompt of a job is about to be sent.
-    pub fn add_started(&mut self, job: &str, fingerprint: &str) {
-        self.add(job, fingerprint, KnownJob::Started);
+    /// Takes the next line of the file: the prompt of a job is about to be sent, in this attempt.
+    pub fn add_started(&mut self, job: &str, fingerprint: &str, attempt: u32) {
+        let mut attempts = self.take_attempts(job, fingerprint);
+        // The attempts of a batch are numbered from 1. Those before belong to an interrupted batch.
+        if attempts.last_key_value().is_some_and(|(last, _)| *last >= attempt) {
+            self.close(mem::take(&mut attempts));
+        }
+        attempts.insert(attempt, Spend::default());
+        self.insert(job, fingerprint, KnownJob::Started(attempts));
     }
 
-    /// Takes the next line of the file: a job has ended.
-    pub fn add_ended(&mut self, job: &str, fingerprint: &str, status: ResumeStatus, record: R) {
-        self.add(job, fingerprint, KnownJob::Ended(status, record));
+    /// Takes the next line of the file: the spend of an attempt so far. A line that comes after the
+    /// end of the job is ignored.
+    pub fn add_spent(&mut self, job: &str, fingerprint: &str, attempt: u32, spend: Spend) {
+        let known = self.jobs.get_mut(job).and_then(|known| known.get_mut(fingerprint));
+        if let Some(KnownJob::Started(attempts)) = known
+            && let Some(so_far) = attempts.get_mut(&attempt)
+            && so_far.tokens.total <= spend.tokens.total
+        {
+            *so_far = spend;
+        }
     }
 
-    fn add(&mut self, job: &str, fingerprint: &str, state: KnownJob<R>) {
+    /// Takes the next line of the file: a job has ended, with this spend of all attempts in the batch.
+    pub fn add_ended(
+        &mut self,
+        job: &str,
+        fingerprint: &str,
+        status: ResumeStatus,
+        spend: Spend,
+        record: R,
+    ) {
+        let attempts = self.take_attempts(job, fingerprint);
+        // The spend includes the attempts, unless they belong to an interrupted batch, and the job
+        // did not begin again.
+        if sum(&attempts).tokens.total > spend.tokens.total {
+            self.close(attempts);
+        }
+        self.closed += spend;
+        self.insert(job, fingerprint, KnownJob::Ended(status, record));
+    }
+
+    /// Returns the spend of all jobs, each time they were run.
+    pub fn spend(&self) -> Spend {
+        let mut spend = self.closed;
+        for known in self.jobs.values().flat_map(BTreeMap::values) {
+            if let KnownJob::Started(attempts) = known {
+                spend += sum(attempts);
+            }
+        }
+        spend
+    }
+
+    /// Returns the known spend of an interrupted job.
+    pub fn interrupted_spend(&self, job: &str, fingerprint: &str) -> Spend {
+        match self.jobs.get(job).and_then(|known| known.get(fingerprint)) {
+            Some(KnownJob::Started(attempts)) => sum(attempts),
+            Some(KnownJob::Ended(..)) | None => Spend::default(),
+        }
+    }
+
+    fn take_attempts(&mut self, job: &str, fingerprint: &str) -> BTreeMap<u32, Spend> {
+        match self.jobs.get_mut(job).and_then(|known| known.remove(fingerprint)) {
+            Some(KnownJob::Started(attempts)) => attempts,
+            Some(KnownJob::Ended(..)) | None => BTreeMap::new(),
+        }
+    }
+
+    fn close(&mut self, attempts: BTreeMap<u32, Spend>) {
+        self.closed += sum(&attempts);
+    }
+
+    fn insert(&mut self, job: &str, fingerprint: &str, state: KnownJob<R>) {
         self.jobs.entry(job.to_owned()).or_default().insert(fingerprint.to_owned(), state);
     }
 
@@ -148,7 +216,7 @@ impl<R> ResumeIndex<R> {
         let Some(known) = self.jobs.get(job) else { return (ResumeDecision::Run, None) };
         let (status, record) = match known.get(fingerprint) {
             Some(KnownJob::Ended(status, record)) => (*status, Some(record)),
-            Some(KnownJob::Started) => (ResumeStatus::Broken, None),
+            Some(KnownJob::Started(_)) => (ResumeStatus::Broken, None),
             None => return (ResumeDecision::RunChanged, None),
         };
         let policy = match status {
@@ -186,19 +254,33 @@ impl ResumeCounts {
     }
 }
 
+fn sum(attempts: &BTreeMap<u32, Spend>) -> Spend {
+    let mut sum = Spend::default();
+    for spend in attempts.values() {
+        sum += *spend;
+    }
+    sum
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::part::Tokens;
 
     const AGAIN: ResumeRules =
         ResumeRules { failed: ResumePolicy::RunAgain, broken: ResumePolicy::RunAgain };
     const KEEP: ResumeRules =
         ResumeRules { failed: ResumePolicy::Keep, broken: ResumePolicy::Keep };
 
+    fn spend(tokens: u64) -> Spend {
+        let tokens = Tokens { total: tokens, ..Tokens::default() };
+        Spend::new(tokens, 0.0)
+    }
+
     fn index(status: ResumeStatus) -> ResumeIndex<&'static str> {
         let mut index = ResumeIndex::new();
-        index.add_started("a", "f");
-        index.add_ended("a", "f", status, "record");
+        index.add_started("a", "f", 1);
+        index.add_ended("a", "f", status, spend(3), "record");
         index
     }
 
@@ -222,10 +304,10 @@ mod tests {
     #[test]
     fn the_last_line_of_a_job_counts() {
         let mut index = index(ResumeStatus::Completed);
-        index.add_started("a", "f");
+        index.add_started("a", "f", 1);
         assert_eq!(index.decide("a", "f", KEEP), (ResumeDecision::Keep, None), "interrupted");
         assert_eq!(index.decide("a", "f", AGAIN), (ResumeDecision::RunAgain, None));
-        index.add_ended("a", "f", ResumeStatus::Failed, "second");
+        index.add_ended("a", "f", ResumeStatus::Failed, spend(1), "second");
         assert_eq!(index.decide("a", "f", KEEP), (ResumeDecision::Keep, Some(&"second")));
     }
 
@@ -234,10 +316,44 @@ mod tests {
         let mut index = index(ResumeStatus::Completed);
         assert_eq!(index.decide("a", "g", KEEP), (ResumeDecision::RunChanged, None));
         assert_eq!(index.decide("b", "f", KEEP), (ResumeDecision::Run, None));
-        index.add_ended("a", "g", ResumeStatus::Failed, "other");
+        index.add_ended("a", "g", ResumeStatus::Failed, spend(1), "other");
         assert_eq!(index.decide("a", "f", KEEP), (ResumeDecision::Keep, Some(&"record")));
         assert_eq!((index.len(), index.is_empty()), (2, false));
         assert!(ResumeIndex::<()>::new().is_empty());
+    }
+
+    #[test]
+    fn the_spend_of_interrupted_attempts_counts_once() {
+        let mut index = ResumeIndex::new();
+        index.add_started("a", "f", 1);
+        index.add_spent("a", "f", 1, spend(5));
+        index.add_spent("a", "f", 1, spend(3));
+        assert_eq!(index.spend(), spend(5), "lines may come in another order");
+        index.add_started("a", "f", 2);
+        index.add_spent("a", "f", 2, spend(2));
+        assert_eq!(index.spend(), spend(7));
+        assert_eq!(index.interrupted_spend("a", "f"), spend(7));
+
+        // The program was killed, and the next batch runs the job again.
+        index.add_started("a", "f", 1);
+        assert_eq!((index.spend(), index.interrupted_spend("a", "f")), (spend(7), spend(0)));
+        index.add_spent("a", "f", 1, spend(4));
+        index.add_ended("a", "f", ResumeStatus::Completed, spend(6), "record");
+        assert_eq!(index.spend(), spend(13), "the record includes the spend of its attempts");
+        index.add_spent("a", "f", 1, spend(9));
+        assert_eq!(index.spend(), spend(13), "a line after the end");
+        assert_eq!(index.interrupted_spend("a", "f"), spend(0));
+    }
+
+    #[test]
+    fn a_job_that_did_not_begin_again_keeps_the_spend_of_the_interrupted_batch() {
+        let mut index = ResumeIndex::new();
+        index.add_started("a", "f", 1);
+        index.add_spent("a", "f", 1, spend(5));
+        index.add_ended("a", "f", ResumeStatus::NotBegun, spend(0), "no server");
+        assert_eq!(index.spend(), spend(5));
+        index.add_spent("b", "f", 1, spend(5));
+        assert_eq!(index.spend(), spend(5), "a spend without a start");
     }
 
     #[test]

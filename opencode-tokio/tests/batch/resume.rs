@@ -45,7 +45,10 @@ async fn a_killed_batch_is_resumed() {
     }
     let world = BatchWorld::new().await;
     world.model.script("quick", Script::new().then(Reply::new().text("Quick.")).repeat_last());
-    world.model.script("slow", Reply::new().text("Sl").stall());
+    let usage = Usage { input: 100_000, ..Usage::default() };
+    let touch = json!({ "command": "touch begun", "description": "d" });
+    let touch = Reply::new().tool("bash", touch).usage(usage);
+    world.model.script("slow", Script::new().then(touch).then(Reply::new().text("Sl").stall()));
     let results = world.path("results.jsonl");
     let mut program = Command::new(env::current_exe().unwrap())
         .args(["--exact", "resume::a_killed_batch_is_resumed", "--nocapture"])
@@ -68,6 +71,8 @@ async fn a_killed_batch_is_resumed() {
         if left.0.is_empty() && left.1.is_empty() { Ok(()) } else { Err(left) }
     });
     assert_eq!(types(&results), ["started", "ended", "started", "ended", "started"]);
+    let interrupted = spent(&results, "2");
+    assert!(interrupted > 0.0, "the slow job has a finished call");
     // An incomplete last line.
     let mut torn = fs::OpenOptions::new().append(true).open(&results).unwrap();
     torn.write_all(b"{\"type\":\"ended\",\"jo").unwrap();
@@ -80,20 +85,21 @@ async fn a_killed_batch_is_resumed() {
     assert_eq!(played.ends(), ["completed", "completed", "interrupted", "completed"]);
     assert_eq!(played.texts(), ["Quick.", "Quick.", "", "Quick."]);
     assert!(matches!(played.report.jobs[2].error, Some(JobError::Interrupted)));
+    assert_eq!(played.report.jobs[2].record.spend.cost, interrupted);
     assert_eq!(counts(&played), [3, 1, 0, 0]);
-    assert_eq!(world.prompts().len(), 4, "A, B and C of the first batch, D of the second");
+    assert_eq!(world.prompts().len(), 5, "A, B and C (twice) of the first batch, D of the second");
 
     world.model.script("slow", Reply::new().text("Slow."));
     let go_on = go_on.with_broken(ResumePolicy::RunAgain);
     let again = request(&world.config(), &world.path("project"), go_on.clone());
     let played = world.run(again).await;
     assert_eq!(played.texts(), ["Quick.", "Quick.", "Slow.", "Quick."]);
-    assert_eq!((counts(&played), world.prompts().len()), ([3, 0, 1, 0], 5));
+    assert_eq!((counts(&played), world.prompts().len()), ([3, 0, 1, 0], 6));
 
     // Without any job left, nothing is started.
     let again = request(&world.config(), &world.path("project"), go_on.clone());
     let played = world.run(again).await;
-    assert_eq!((played.report.completed(), played.servers(), world.prompts().len()), (4, 0, 5));
+    assert_eq!((played.report.completed(), played.servers(), world.prompts().len()), (4, 0, 6));
     let ended = played.count(|event| matches!(event, BatchEvent::JobEnded(_)));
     assert_eq!(ended, 4);
 
@@ -101,7 +107,7 @@ async fn a_killed_batch_is_resumed() {
     let mut changed = request(&world.config(), &world.path("project"), go_on);
     changed.jobs[0] = changed.jobs[0].clone().with_agent("plan");
     let played = world.run(changed).await;
-    assert_eq!((played.report.completed(), world.prompts().len()), (4, 6));
+    assert_eq!((played.report.completed(), world.prompts().len()), (4, 7));
     assert_eq!(counts(&played), [3, 0, 0, 1]);
     let records = records(&results);
     assert_eq!(records.last().unwrap().status, ResumeStatus::Completed);
@@ -133,11 +139,21 @@ async fn run_client(results: &Path) {
     while batch.next_event().await.is_some() {}
 }
 
+/// Returns the types of the lines, without those of the spend, whose order is open.
 fn types(path: &Path) -> Vec<String> {
     let line = |line: &str| {
         serde_json::from_str::<Value>(line).unwrap()["type"].as_str().unwrap().to_owned()
     };
-    fs::read_to_string(path).unwrap().lines().map(line).collect()
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().map(line).filter(|line| line != "spent").collect()
+}
+
+/// Returns the last recorded cost of a running job.
+fn spent(path: &Path, job: &str) -> f64 {
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut spent = lines.filter(|line| line["type"] == "spent" && line["job"] == job);
+    spent.next_back().unwrap()["spend"]["cost"].as_f64().unwrap()
 }
 
 fn records(path: &Path) -> Vec<JobRecord> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use opencode_proto::SessionId;
+use opencode_proto::{SessionId, Spend};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::record::JobRecord;
@@ -13,6 +13,8 @@ use crate::batch::record::JobRecord;
 pub(super) enum ResultsLine<'a> {
     /// The prompt of a job is about to be sent.
     Started { job: String, fingerprint: String, attempt: u32, session: SessionId },
+    /// The spend of an attempt of a running job so far.
+    Spent { job: String, fingerprint: String, attempt: u32, spend: Spend },
     /// A job has ended.
     Ended(Cow<'a, JobRecord>),
 }
@@ -39,6 +41,7 @@ impl ResultsLine<'static> {
         #[serde(rename_all = "snake_case")]
         enum LineType {
             Started,
+            Spent,
             Ended,
         }
         #[derive(Deserialize)]
@@ -53,8 +56,19 @@ impl ResultsLine<'static> {
             attempt: u32,
             session: SessionId,
         }
+        #[derive(Deserialize)]
+        struct SpentLine {
+            job: String,
+            fingerprint: String,
+            attempt: u32,
+            spend: Spend,
+        }
         match serde_json::from_slice::<TaggedLine>(text)?.line_type {
             LineType::Ended => Ok(Self::Ended(Cow::Owned(serde_json::from_slice(text)?))),
+            LineType::Spent => {
+                let SpentLine { job, fingerprint, attempt, spend } = serde_json::from_slice(text)?;
+                Ok(Self::Spent { job, fingerprint, attempt, spend })
+            }
             LineType::Started => {
                 let StartedLine { job, fingerprint, attempt, session } =
                     serde_json::from_slice(text)?;

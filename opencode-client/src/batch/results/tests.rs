@@ -34,8 +34,8 @@ fn text(lines: &[ResultsLine<'_>]) -> Vec<u8> {
 }
 
 /// Returns the record of a job that has ended in any way.
-fn known(content: &ResultsContent, job: &str, fingerprint: &str) -> Option<JobRecord> {
-    content.index.decide(job, fingerprint, ResumeRules::default()).1.cloned()
+fn known(content: &ResumeIndex<JobRecord>, job: &str, fingerprint: &str) -> Option<JobRecord> {
+    content.decide(job, fingerprint, ResumeRules::default()).1.cloned()
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn costs_are_read_as_they_were_written() {
         let (content, _) = read(&text(&[ended(paid)]), Path::new("x")).expect("a line");
         let known = known(&content, "a", "f").expect("a record");
         assert_eq!(known.spend.cost.to_bits(), cost.to_bits());
-        assert_eq!(content.spent.cost.to_bits(), cost.to_bits());
+        assert_eq!(content.spend().cost.to_bits(), cost.to_bits());
     }
 }
 
@@ -61,11 +61,11 @@ fn the_last_line_of_a_job_counts() {
     assert_eq!(known(&content(&lines), "a", "f"), Some(done));
     let (decision, record) = {
         let content = content(&lines[..3]);
-        let (decision, record) = content.index.decide("a", "f", ResumeRules::default());
+        let (decision, record) = content.decide("a", "f", ResumeRules::default());
         (decision, record.cloned())
     };
     assert_eq!((decision, record), (ResumeDecision::Keep, None), "interrupted");
-    assert!(content(&[]).index.is_empty());
+    assert!(content(&[]).is_empty());
 }
 
 #[test]
@@ -77,9 +77,15 @@ fn every_end_of_a_job_was_paid() {
         started("a"),
         ended(record("a", ResumeStatus::Completed)),
         started("b"),
+        ResultsLine::Spent {
+            job: "b".to_owned(),
+            fingerprint: "f".to_owned(),
+            attempt: 1,
+            spend: Spend::new(opencode_proto::Tokens::default(), 0.125),
+        },
     ];
     let (content, _) = read(&text(&lines), Path::new("x")).expect("complete lines");
-    assert!((content.spent.cost - 0.5).abs() < 1e-9, "{:?}", content.spent);
+    assert!((content.spend().cost - 0.625).abs() < 1e-9, "{:?}", content.spend());
 }
 
 #[test]
@@ -135,14 +141,14 @@ proptest! {
         std::fs::write(&path, torn).expect("a file");
         let (file, content) = ResultsFile::open(&BatchResults::resume(&path)).expect("a file");
         let count = torn.iter().filter(|byte| **byte == b'\n').count();
-        prop_assert_eq!(content.index.len(), count.div_ceil(2));
+        prop_assert_eq!(content.len(), count.div_ceil(2));
         let records = (0..jobs).filter_map(|job| known(&content, &job.to_string(), "f"));
         prop_assert_eq!(records.count(), count / 2);
         file.write_now(&text(&[started("next")])).expect("a line");
         drop(file);
         let (_, content) = ResultsFile::open(&BatchResults::resume(&path)).expect("a file");
-        let next = content.index.decide("next", "f", ResumeRules::default());
+        let next = content.decide("next", "f", ResumeRules::default());
         prop_assert_eq!(next, (ResumeDecision::Keep, None));
-        prop_assert_eq!(content.index.len(), count.div_ceil(2) + 1);
+        prop_assert_eq!(content.len(), count.div_ceil(2) + 1);
     }
 }
