@@ -57,6 +57,8 @@ pub struct Answer {
     steps: Vec<Step>,
     tools: Vec<ToolPart>,
     errors: Vec<AgentError>,
+    /// Number of steps at the last error.
+    failed_step: usize,
     tail: Tail,
     /// Role of the next step to begin.
     next_role: StepRole,
@@ -132,7 +134,10 @@ impl Answer {
                 }
             }
             RunEventKind::Error(error) => {
-                self.errors.push(error.detach());
+                if !self.is_repeated(error) {
+                    self.errors.push(error.detach());
+                    self.failed_step = self.steps.len();
+                }
                 self.tail = Tail::Failed;
                 // The next step, if any, is a summary. OpenCode's own text between summary and
                 // answer does not always show that: in a session with earlier prompts, OpenCode
@@ -207,7 +212,8 @@ impl Answer {
         self.steps.iter().map(Step::cost).fold(0.0, Add::add)
     }
 
-    /// Returns the reported errors, with the ones that OpenCode recovered from.
+    /// Returns the reported errors, with the ones that OpenCode recovered from. A failure that is
+    /// reported twice counts once.
     pub fn errors(&self) -> &[AgentError] {
         &self.errors
     }
@@ -229,6 +235,18 @@ impl Answer {
 
     pub(crate) fn tail(&self) -> Tail {
         self.tail
+    }
+
+    /// Returns whether OpenCode reports the last failure again: some failures are printed twice.
+    fn is_repeated(&self, error: &AgentError) -> bool {
+        self.tail == Tail::Failed
+            && self.failed_step == self.steps.len()
+            && self.errors.last().is_some_and(|last| last.is_same_failure(error))
+    }
+
+    /// Returns whether the last step has no text, and no other output takes the place of a text.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.last().is_some_and(|step| step.text().is_empty())
     }
 
     /// Returns the void parts if this event, which is not applied yet, repeats a call of the model.

@@ -195,6 +195,17 @@ impl AgentError {
                 || self.cause.as_deref().is_some_and(names_model))
     }
 
+    /// Returns whether the error reports an abort (`MessageAbortedError`).
+    pub(crate) fn is_abort(&self) -> bool {
+        self.name == ErrorName::MESSAGE_ABORTED
+    }
+
+    /// Returns whether the other error is the same failure, reported again.
+    pub(crate) fn is_same_failure(&self, other: &Self) -> bool {
+        (&self.name, &self.message, &self.reference, self.status)
+            == (&other.name, &other.message, &other.reference, other.status)
+    }
+
     /// Returns whether the provider refused the request for the rate or quota (status 429).
     pub fn is_rate_limited(&self) -> bool {
         self.status == Some(429)

@@ -35,6 +35,24 @@ pub(crate) enum Repetition {
     RepeatedCalls { tool: Box<str> },
     /// Calls of the model ended without a reason and without a tool call again and again.
     Unfinished,
+    /// Calls of the model ended without a reason and without any content again and again.
+    EmptyReplies,
+}
+
+/// Content of a call of the model that ended without a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplyContent {
+    /// The model used no token and wrote nothing: the provider did not answer with a stream.
+    Empty,
+    /// The model wrote something, or used tokens.
+    Present,
+}
+
+impl ReplyContent {
+    /// Returns the content of a call with these tokens and this text.
+    pub(crate) fn of(tokens: u64, has_text: bool) -> Self {
+        if tokens == 0 && !has_text { Self::Empty } else { Self::Present }
+    }
 }
 
 /// Counts repetitions in a row. Every `handle_*` returns a repetition over the limit.
@@ -48,6 +66,8 @@ pub(crate) struct RepetitionGuard {
     unfinished: BTreeSet<MessageId>,
     /// Further ends without a reason, of messages without an id.
     unfinished_unnamed: usize,
+    /// Whether one of these messages has content.
+    unfinished_content: ReplyContent,
 }
 
 /// The last tool call, and how often it was made in a row.
@@ -62,7 +82,14 @@ struct RepeatedCall {
 impl RepetitionGuard {
     pub(crate) fn new(limits: GuardLimits) -> Self {
         let (unfinished, unfinished_unnamed) = (BTreeSet::new(), 0);
-        Self { limits, overflows: 0, call: None, unfinished, unfinished_unnamed }
+        Self {
+            limits,
+            overflows: 0,
+            call: None,
+            unfinished,
+            unfinished_unnamed,
+            unfinished_content: ReplyContent::Empty,
+        }
     }
 
     /// The conversation overflowed the model's context.
@@ -92,19 +119,30 @@ impl RepetitionGuard {
 
     /// A call of the model ended without a tool call, and OpenCode is going to call the model again
     /// (see [`calls_again`]).
-    pub(crate) fn handle_unfinished(&mut self, message: Option<&MessageId>) -> Option<Repetition> {
+    pub(crate) fn handle_unfinished(
+        &mut self,
+        message: Option<&MessageId>,
+        content: ReplyContent,
+    ) -> Option<Repetition> {
+        if content == ReplyContent::Present {
+            self.unfinished_content = content;
+        }
         match message {
             Some(message) => drop(self.unfinished.insert(message.clone())),
             None => self.unfinished_unnamed += 1,
         }
         let count = self.unfinished.len() + self.unfinished_unnamed;
-        (count > self.limits.unfinished_max).then_some(Repetition::Unfinished)
+        (count > self.limits.unfinished_max).then_some(match self.unfinished_content {
+            ReplyContent::Empty => Repetition::EmptyReplies,
+            ReplyContent::Present => Repetition::Unfinished,
+        })
     }
 
     /// A call of the model ended in any other way.
     pub(crate) fn handle_progress(&mut self) {
         self.unfinished.clear();
         self.unfinished_unnamed = 0;
+        self.unfinished_content = ReplyContent::Empty;
     }
 }
 
@@ -179,15 +217,43 @@ mod tests {
         let mut guard = guard();
         let ids: Vec<MessageId> = ["a", "b", "c"].map(MessageId::from).into();
         for id in [&ids[0], &ids[1], &ids[1]] {
-            assert_eq!(guard.handle_unfinished(Some(id)), None);
+            assert_eq!(guard.handle_unfinished(Some(id), ReplyContent::Present), None);
         }
-        assert_eq!(guard.handle_unfinished(Some(&ids[2])), Some(Repetition::Unfinished));
+        assert_eq!(
+            guard.handle_unfinished(Some(&ids[2]), ReplyContent::Present),
+            Some(Repetition::Unfinished)
+        );
         guard.handle_progress();
-        assert_eq!(guard.handle_unfinished(Some(&ids[2])), None);
-        assert_eq!(guard.handle_unfinished(None), None);
+        assert_eq!(guard.handle_unfinished(Some(&ids[2]), ReplyContent::Present), None);
+        assert_eq!(guard.handle_unfinished(None, ReplyContent::Present), None);
         assert_eq!(guard.handle_call(&call("1", "bash", "", "")), None, "a tool call is progress");
-        assert_eq!((guard.handle_unfinished(None), guard.handle_unfinished(None)), (None, None));
-        assert_eq!(guard.handle_unfinished(None), Some(Repetition::Unfinished));
+        assert_eq!(
+            (
+                guard.handle_unfinished(None, ReplyContent::Present),
+                guard.handle_unfinished(None, ReplyContent::Present)
+            ),
+            (None, None)
+        );
+        assert_eq!(
+            guard.handle_unfinished(None, ReplyContent::Present),
+            Some(Repetition::Unfinished)
+        );
+    }
+
+    #[test]
+    fn a_row_of_messages_without_content_is_told_apart() {
+        let empty =
+            |guard: &mut RepetitionGuard| guard.handle_unfinished(None, ReplyContent::Empty);
+        let mut guard = guard();
+        assert_eq!((empty(&mut guard), empty(&mut guard)), (None, None));
+        assert_eq!(empty(&mut guard), Some(Repetition::EmptyReplies));
+        guard.handle_progress();
+        assert_eq!(guard.handle_unfinished(None, ReplyContent::Present), None);
+        assert_eq!(empty(&mut guard), None);
+        assert_eq!(empty(&mut guard), Some(Repetition::Unfinished));
+        assert_eq!(ReplyContent::of(0, false), ReplyContent::Empty);
+        assert_eq!(ReplyContent::of(1, false), ReplyContent::Present);
+        assert_eq!(ReplyContent::of(0, true), ReplyContent::Present);
     }
 
     #[test]

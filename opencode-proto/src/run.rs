@@ -44,7 +44,7 @@ use bytes::Bytes;
 
 use crate::answer::{Answer, Tail};
 use crate::error::ErrorName;
-use crate::guard::{Repetition, RepetitionGuard, calls_again};
+use crate::guard::{Repetition, RepetitionGuard, ReplyContent, calls_again};
 use crate::line::Line;
 use crate::process::{Exit, ProcessLife, ProcessStep};
 use crate::run_event::{Notice, RunEvent, RunEventKind};
@@ -269,7 +269,10 @@ impl Run {
         }
         let tail = self.record.answer.tail();
         watch.answered = (tail == Tail::Answered).then_some(now);
-        earlier.iter().chain([event]).filter_map(|event| watch.count(event, tail)).last()
+        let last = self.record.answer.steps().last();
+        let has_text =
+            last.is_some_and(|step| !step.text().is_empty() || !step.reasoning().is_empty());
+        earlier.iter().chain([event]).filter_map(|event| watch.count(event, tail, has_text)).last()
     }
 
     fn notice(&mut self, line: Bytes, notice: Notice, now: Instant) {
@@ -304,6 +307,10 @@ impl Run {
                 self.last_notice(now);
                 self.record.resolve_causes();
                 let run_end = judge::end(&self.record, &end, self.settings.agent_fallback);
+                if run_end.is_completed() && self.record.answer.is_empty() {
+                    let notice = Notice::AnswerEmpty;
+                    self.notice(notice.to_line().into(), notice, now);
+                }
                 let outcome = self.record.take_outcome(run_end, end.exit, now);
                 self.actions.push_back(RunAction::Finished(Box::new(outcome)));
             }
@@ -356,7 +363,7 @@ impl Run {
 
 impl RunWatch {
     /// Counts what OpenCode would repeat without end.
-    fn count(&mut self, event: &RunEvent, tail: Tail) -> Option<Repetition> {
+    fn count(&mut self, event: &RunEvent, tail: Tail, has_text: bool) -> Option<Repetition> {
         if tail == Tail::Answered {
             self.guard.handle_answer();
         }
@@ -368,7 +375,8 @@ impl RunWatch {
                 let call = std::mem::replace(&mut self.call, ModelCall::WithoutTools);
                 match call {
                     ModelCall::WithoutTools if calls_again(&part.reason) => {
-                        self.guard.handle_unfinished(part.key.message.as_ref())
+                        let content = ReplyContent::of(part.tokens.total, has_text);
+                        self.guard.handle_unfinished(part.key.message.as_ref(), content)
                     }
                     ModelCall::WithTools | ModelCall::WithoutTools => {
                         self.guard.handle_progress();

@@ -305,6 +305,12 @@ impl Transcript {
         self.unreported.iter().map(|place| &self.errors[*place])
     }
 
+    /// Forgets the errors that only report an abort of our own.
+    pub(crate) fn forget_aborts(&mut self) {
+        self.errors.retain(|error| !error.is_abort());
+        self.unreported.clear();
+    }
+
     /// Returns the known properties of a message besides parts.
     pub(crate) fn info(&self, message: &MessageId) -> Option<&MessageInfo> {
         let place = self.place_of_message.get(message)?;

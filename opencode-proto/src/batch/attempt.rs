@@ -424,6 +424,7 @@ impl JobStop {
             TurnEnd::NotPosted { .. } | TurnEnd::ServerLost { .. } | TurnEnd::Torn => Self::Broken,
             TurnEnd::AgentError(_)
             | TurnEnd::Completed
+            | TurnEnd::EmptyReplies
             | TurnEnd::Endless
             | TurnEnd::Rejected { .. }
             | TurnEnd::RepeatedCalls { .. } => Self::Done,

@@ -34,6 +34,7 @@ impl ResumeStatus {
             TurnEnd::Cancelled | TurnEnd::ServerLost { .. } | TurnEnd::Torn => Self::Broken,
             TurnEnd::Aborted
             | TurnEnd::AgentError(_)
+            | TurnEnd::EmptyReplies
             | TurnEnd::Endless
             | TurnEnd::Refused(_)
             | TurnEnd::Rejected { .. }

@@ -34,6 +34,7 @@ impl Serialize for RunEnd {
             Self::Aborted
             | Self::Cancelled
             | Self::Completed
+            | Self::EmptyReplies
             | Self::Endless
             | Self::RetryTooLate { .. }
             | Self::SessionDeleted

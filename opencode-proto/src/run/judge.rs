@@ -34,6 +34,7 @@ pub(super) fn end(
             return RunEnd::RepeatedCalls { tool: tool.to_string() };
         }
         Some(RunStop::Repeated(Repetition::Unfinished)) => return RunEnd::Endless,
+        Some(RunStop::Repeated(Repetition::EmptyReplies)) => return RunEnd::EmptyReplies,
         Some(RunStop::TimedOut(deadline)) => {
             let failure = record.stderr.failure().map(ProviderFailure::new).map(Box::new);
             return RunEnd::TimedOut { deadline: *deadline, failure };
@@ -128,7 +129,7 @@ impl RunVerdict<'_> {
             Notice::PermissionRejected { permission, patterns } => {
                 Some(format!("{permission} ({patterns})"))
             }
-            Notice::AgentReplaced { .. } | Notice::Shared { .. } => None,
+            Notice::AgentReplaced { .. } | Notice::AnswerEmpty | Notice::Shared { .. } => None,
         });
         let tools = self.record.answer.tools();
         let refused = || tools.iter().rev().find(|tool| tool.state.is_rejected());
@@ -138,7 +139,7 @@ impl RunVerdict<'_> {
     fn replaced_agent(&self) -> Option<String> {
         self.record.notices.iter().find_map(|notice| match notice {
             Notice::AgentReplaced { reason } => Some(reason.clone()),
-            Notice::PermissionRejected { .. } | Notice::Shared { .. } => None,
+            Notice::AnswerEmpty | Notice::PermissionRejected { .. } | Notice::Shared { .. } => None,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::ProviderFailure;
 use crate::answer::Answer;
 use crate::process::Exit;
 use crate::run_event::{Notice, RunEventKind};
-use crate::turn::fmt_failure;
+use crate::turn::{EMPTY_REPLIES, fmt_failure};
 use crate::watchdog::Deadline;
 
 /// Result of a run: its end, and everything gathered until then, also after a failure.
@@ -66,6 +66,10 @@ pub enum RunEnd {
         /// Message on standard error.
         message: String,
     },
+    /// The provider answered call after call without any content, for example with a web page or an
+    /// error in place of a stream
+    /// ([`RunSettings::unfinished_max`](super::RunSettings::unfinished_max)). The run was ended.
+    EmptyReplies,
     /// The model ended call after call without a reason, which OpenCode takes for a wish to go on
     /// ([`RunSettings::unfinished_max`](super::RunSettings::unfinished_max)). The run was ended.
     Endless,
@@ -147,6 +151,7 @@ impl RunEnd {
             Self::Cancelled => "cancelled",
             Self::Completed => "completed",
             Self::Crashed { .. } => "crashed",
+            Self::EmptyReplies => "empty_replies",
             Self::Endless => "endless",
             Self::EventsLost { .. } => "events_lost",
             Self::Interrupted { .. } => "interrupted",
@@ -204,6 +209,7 @@ impl fmt::Display for RunEnd {
             Self::Crashed { code, message } => {
                 write!(f, "the process exited with code {code}: {message}")
             }
+            Self::EmptyReplies => f.write_str(EMPTY_REPLIES),
             Self::Endless => f.write_str(
                 "the model ended call after call without a reason, so the run was ended",
             ),

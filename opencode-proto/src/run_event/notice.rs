@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Fact that OpenCode prints on standard error only.
+/// Fact that OpenCode prints on standard error only, or that follows from the events of a run.
 ///
 /// ```
 /// use opencode_proto::Notice;
@@ -26,6 +26,8 @@ pub enum Notice {
         /// The reason in OpenCode's words.
         reason: String,
     },
+    /// The answer is complete and has no text: the model stopped without a word.
+    AnswerEmpty,
     /// A permission was needed and could not be asked for, so OpenCode rejected it. The turn stops
     /// there.
     #[non_exhaustive]
@@ -42,6 +44,8 @@ pub enum Notice {
         url: String,
     },
 }
+
+const ANSWER_EMPTY: &str = "the answer of the model is empty";
 
 impl Notice {
     /// Creates the notice of an agent that the default agent replaced, for this reason.
@@ -67,6 +71,9 @@ impl Notice {
             return url.starts_with("http").then(|| Self::Shared { url: url.to_owned() });
         }
         let warning = line.strip_prefix('!')?.trim();
+        if warning == ANSWER_EMPTY {
+            return Some(Self::AnswerEmpty);
+        }
         if let Some(reason) = warning.strip_suffix(". Falling back to default agent") {
             return Some(Self::AgentReplaced { reason: reason.to_owned() });
         }
@@ -83,6 +90,7 @@ impl Notice {
     pub(crate) fn to_line(&self) -> String {
         match self {
             Self::AgentReplaced { reason } => format!("! {reason}. Falling back to default agent"),
+            Self::AnswerEmpty => format!("! {ANSWER_EMPTY}"),
             Self::PermissionRejected { permission, patterns } => {
                 format!("! permission requested: {permission} ({patterns}); auto-rejecting")
             }
@@ -93,6 +101,7 @@ impl Notice {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::AgentReplaced { .. } => "agent_replaced",
+            Self::AnswerEmpty => "answer_empty",
             Self::PermissionRejected { .. } => "permission_rejected",
             Self::Shared { .. } => "shared",
         }
@@ -105,6 +114,7 @@ impl fmt::Display for Notice {
             Self::AgentReplaced { reason } => {
                 write!(f, "the default agent was used instead: {reason}")
             }
+            Self::AnswerEmpty => f.write_str(ANSWER_EMPTY),
             Self::PermissionRejected { permission, patterns } => {
                 write!(f, "permission `{permission}` was rejected for {patterns}")
             }

@@ -13,6 +13,7 @@ pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
         TurnEnd::AgentError(error) => RunEnd::AgentError(error.clone()),
         TurnEnd::Cancelled => RunEnd::Cancelled,
         TurnEnd::Completed => RunEnd::Completed,
+        TurnEnd::EmptyReplies => RunEnd::EmptyReplies,
         TurnEnd::Endless => RunEnd::Endless,
         TurnEnd::NotPosted { reason, .. } => RunEnd::NotPosted { reason: reason.clone() },
         TurnEnd::Refused(error) => RunEnd::AgentError(Box::new(AgentError::decode(refusal(error)))),

@@ -91,6 +91,7 @@ impl ServedRecord {
             TurnEventKind::Continued(text) => {
                 self.part("text", event, &Part::Text(text.clone()), now_ms);
             }
+            TurnEventKind::AnswerEmpty => self.notice(Notice::AnswerEmpty),
             TurnEventKind::Failed(error) => self.error(session, &error.raw, now_ms),
             TurnEventKind::AttemptAbandoned(abandoned) => {
                 let session = Some(session.clone());

@@ -87,6 +87,7 @@ fn a_notice_survives_its_line() {
         Notice::AgentReplaced { reason: "agent \"x\" not found".into() },
         Notice::PermissionRejected { permission: "bash".into(), patterns: "a (b), c\nd".into() },
         Notice::Shared { url: "https://opncd.ai/s/1".into() },
+        Notice::AnswerEmpty,
     ];
     for notice in notices {
         assert_eq!(Notice::read(&notice.to_line()), Some(notice.clone()));

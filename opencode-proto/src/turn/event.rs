@@ -51,6 +51,9 @@ pub enum Origin {
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TurnEventKind {
+    /// The answer is complete and has no text: the model stopped without a word. The end of the turn
+    /// follows.
+    AnswerEmpty,
     /// The provider broke off, and OpenCode is going to repeat the call: text and reasoning of the
     /// attempt are void. The outcome keeps both apart
     /// ([`Message::abandoned`](crate::Message::abandoned)).

@@ -201,7 +201,8 @@ impl PostedTurn {
             TurnEventKind::MessageUpdated(info) => return info.step,
             TurnEventKind::StepStarted(step) => step.key.message.as_ref(),
             TurnEventKind::StepFinished(step) => step.key.message.as_ref(),
-            TurnEventKind::ToolProgressed(_)
+            TurnEventKind::AnswerEmpty
+            | TurnEventKind::ToolProgressed(_)
             | TurnEventKind::ChildStarted(_)
             | TurnEventKind::Compacted
             | TurnEventKind::ConnectionLost(_)

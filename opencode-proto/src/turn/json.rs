@@ -89,6 +89,7 @@ impl Serialize for TurnEnd {
             Self::Aborted
             | Self::Cancelled
             | Self::Completed
+            | Self::EmptyReplies
             | Self::Endless
             | Self::RetryTooLate { .. }
             | Self::SessionDeleted

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::core::TurnInput;
+use super::event::TurnEventKind;
 use super::look::Freshness;
 use super::outcome::TurnEnd;
 use super::post::TurnKind;
@@ -185,10 +186,20 @@ impl PostedTurn {
         // that tells the one from the other.
         let is_certain = end.is_completed() && input.core.kind != TurnKind::Shell;
         if self.course.is_stopping() && !is_certain {
-            self.finish_stopped(input);
-        } else {
-            input.finish(end);
+            return self.finish_stopped(input);
         }
+        if end.is_completed() && input.core.kind == TurnKind::Prompt && self.is_empty_answer() {
+            self.emit_own(TurnEventKind::AnswerEmpty, None, input);
+        }
+        input.finish(end);
+    }
+
+    /// Returns whether the last message of the answer has neither a text nor a structured answer.
+    fn is_empty_answer(&self) -> bool {
+        let Some(answer) = self.record.chain.last_answer() else { return true };
+        let messages = self.record.own.messages();
+        let message = messages.iter().rfind(|message| *message.id() == answer.id);
+        answer.structured.is_none() && message.is_none_or(|message| message.text().is_empty())
     }
 
     fn end_of(&self, answer: &MessageInfo, input: &TurnInput<'_>) -> TurnEnd {
@@ -251,6 +262,7 @@ impl PostedTurn {
                 TurnEnd::RepeatedCalls { tool: tool.to_string() }
             }
             StopCause::Repeated(Repetition::Unfinished) => TurnEnd::Endless,
+            StopCause::Repeated(Repetition::EmptyReplies) => TurnEnd::EmptyReplies,
             StopCause::RetryTooLate => TurnEnd::RetryTooLate { failure: self.last_failure() },
             StopCause::TimedOut(deadline) => {
                 TurnEnd::TimedOut { deadline: *deadline, failure: self.last_failure() }

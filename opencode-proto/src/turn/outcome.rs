@@ -124,6 +124,10 @@ pub enum TurnEnd {
     Cancelled,
     /// The answer is complete.
     Completed,
+    /// The provider answered call after call without any content, for example with a web page or an
+    /// error in place of a stream. The turn was aborted
+    /// ([`TurnSettings::unfinished_max`](super::TurnSettings::unfinished_max)).
+    EmptyReplies,
     /// The model ended call after call without a reason, which OpenCode takes for a wish to go on.
     /// The turn was aborted
     /// ([`TurnSettings::unfinished_max`](super::TurnSettings::unfinished_max)).
@@ -196,6 +200,7 @@ impl TurnEnd {
             Self::AgentError(_) => "agent_error",
             Self::Cancelled => "cancelled",
             Self::Completed => "completed",
+            Self::EmptyReplies => "empty_replies",
             Self::Endless => "endless",
             Self::NotPosted { .. } => "not_posted",
             Self::Refused(_) => "refused",
@@ -242,6 +247,7 @@ impl fmt::Display for TurnEnd {
             Self::AgentError(error) => write!(f, "the agent failed: {error}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Completed => f.write_str("completed"),
+            Self::EmptyReplies => f.write_str(EMPTY_REPLIES),
             Self::Endless => {
                 f.write_str("aborted: the model ended call after call without a reason")
             }
@@ -277,3 +283,7 @@ pub(crate) fn fmt_failure(
         None => Ok(()),
     }
 }
+
+/// Description of the end after replies of the provider without content.
+pub(crate) const EMPTY_REPLIES: &str = "aborted: the provider answered call after call without \
+    content, for example with a web page or an error in place of a stream";

@@ -92,6 +92,8 @@ pub(super) struct Faults {
     pub(super) errors: Vec<AgentError>,
     /// Number of errors that another call of the model followed.
     pub(super) recovered: usize,
+    /// Last failure that each session reported, with the number of messages at that time.
+    reported: BTreeMap<SessionId, (AgentError, usize)>,
     /// Guards against endless repetition, one for each session.
     guards: BTreeMap<SessionId, RepetitionGuard>,
 }
@@ -307,6 +309,17 @@ impl PostedTurn {
         !self.pulse.has_begun && !is_waiting && self.record.chain.answer_open().is_some()
     }
 
+    /// Notes a failure of a session. Returns whether the session reported the failure before:
+    /// OpenCode reports some failures twice.
+    pub(super) fn is_repeated_failure(&mut self, place: Place, error: &AgentError) -> bool {
+        let transcript = self.record.at(place);
+        let report = (error.detach(), transcript.messages().len());
+        let last = self.faults.reported.insert(transcript.id().clone(), report);
+        last.is_some_and(|(last, messages)| {
+            messages == transcript.messages().len() && last.is_same_failure(error)
+        })
+    }
+
     /// Counts what OpenCode would repeat without end, and stops a turn that does.
     pub(super) fn guard(
         &mut self,
@@ -361,7 +374,7 @@ impl PostedTurn {
             Posting::Sent(post) if is_stopped && is_sent && !is_seen => Some(post),
             Posting::Accepted | Posting::Doubtful { .. } | Posting::Sent(_) => None,
         };
-        let outcome = TurnOutcome {
+        let mut outcome = TurnOutcome {
             end,
             message: input.core.message.clone(),
             transcript: record.own,
@@ -369,11 +382,15 @@ impl PostedTurn {
             gaps,
             elapsed: input.now.saturating_duration_since(input.core.started),
         };
+        let unreported: Vec<_> = outcome.transcript.unreported_errors().cloned().collect();
+        if is_stopped {
+            outcome.transcript.forget_aborts();
+            outcome.children.iter_mut().for_each(Transcript::forget_aborts);
+        }
         let used = outcome.answers().last().and_then(|answer| answer.model.as_ref());
         let error = outcome.end.agent_error();
         input.shared.learn_model(asked_model.as_ref(), used, error);
-        let unreported = outcome.transcript.unreported_errors().cloned();
-        input.shared.end_turn(input.core.number, unreported);
+        input.shared.end_turn(input.core.number, unreported.into_iter());
         (outcome, post)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use opencode_tokio::Deadlines;
 use opencode_tokio::config::{Reasoning, RunFlags};
 use opencode_tokio::event::{Deadline, ErrorName};
-use opencode_tokio::run::Exit;
+use opencode_tokio::run::{Exit, Notice};
 use opencode_tokio::{RunEnd, RunError, RunEventKind, RunReport};
 use testkit::conformance::real::runs::RunWorld;
 use testkit::model::{Gate, Reply, Script};
@@ -53,6 +53,24 @@ async fn passing_failures_leave_no_trace() {
     assert_eq!((report.attempts, report.answer().steps().len()), (1, 1));
     let attempts: Vec<_> = world.turns().iter().map(|request| request.attempt()).collect();
     assert_eq!(attempts, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_complete_with_a_notice() {
+    let world = RunWorld::new(&on());
+    world.model.default_script(Reply::new());
+    let report = world.run(world.request("Go.")).await.unwrap();
+    assert_eq!((&*report.text(), &*report.outcome.notices), ("", &[Notice::AnswerEmpty][..]));
+}
+
+#[tokio::test]
+async fn a_page_in_place_of_a_stream_has_an_end_of_its_own() {
+    let world = RunWorld::new(&on());
+    let page = Script::from(Reply::status(200, "<html>Please log in.</html>")).repeat_last();
+    world.model.default_script(page);
+    let report = failed(&world).await;
+    assert_eq!(report.outcome.end, RunEnd::EmptyReplies);
+    assert_eq!(report.answer().errors(), []);
 }
 
 #[tokio::test]

@@ -144,6 +144,37 @@ async fn a_retry_that_is_due_after_the_deadlines_ends_the_turn_at_once() {
 }
 
 #[tokio::test]
+async fn replies_that_are_no_answer_have_an_end_of_their_own() {
+    let world = SessionWorld::new(&on()).await;
+    let session = world.session().await;
+    for (name, reply) in [
+        ("errors-page", Reply::status(200, "<html>Please log in.</html>")),
+        ("errors-object", Reply::error(200, "no credit")),
+        ("errors-nothing", Reply::new().close()),
+    ] {
+        world.model().script(name, Script::from(reply).repeat_last());
+        let settings = TurnSettings::default().with_unfinished_max(2);
+        let request = prompt(format!("Go [[{name}]]"));
+        let settings = settings.with_deadlines(request.settings.deadlines);
+        let turn = LiveTurn::new(session.send(request.with_settings(settings))).end().await;
+        assert_eq!(turn.end(), "empty_replies", "{name}: {turn:#?}");
+        assert_eq!((turn.failures().len(), turn.outcome.errors().len()), (0, 0), "{name}");
+    }
+    assert_session_continues(&world, &session).await;
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_complete_with_an_event() {
+    let world = SessionWorld::new(&on()).await;
+    world.model().script("errors-empty", Reply::new());
+    let session = world.session().await;
+    let turn = run_turn(&session, "Go [[errors-empty]]").await;
+    assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", ""));
+    assert_eq!(turn.count(|kind| matches!(kind, TurnEventKind::AnswerEmpty)), 1);
+    assert_session_continues(&world, &session).await;
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_is_retried() {
     let world = SessionWorld::new(&on()).await;
     let gate = Gate::new();

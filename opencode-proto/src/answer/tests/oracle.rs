@@ -1,5 +1,7 @@
 //! The answer equals a plain recomputation over all events, after every single event.
 
+use std::mem;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -84,7 +86,7 @@ impl Recomputed {
                 .collect(),
             outputs: events.iter().filter_map(Said::output).map(str::to_owned).collect(),
             tokens: events.iter().filter_map(Said::tokens).sum(),
-            errors: events.iter().filter(|event| event.is_error()).count(),
+            errors: errors(events),
             steps: steps.len(),
             tail: tail(events),
         }
@@ -158,6 +160,22 @@ fn is_summary(step: &[usize], steps: &[Vec<usize>], events: &[Said]) -> bool {
 
 fn said_in(step: &[usize], events: &[Said], what: fn(&Said) -> Option<&str>) -> String {
     step.iter().filter_map(|at| what(&events[*at])).collect()
+}
+
+/// Returns the number of failures. One that is reported again, with no step in between, counts once.
+fn errors(events: &[Said]) -> usize {
+    let mut counted: Vec<usize> = Vec::new();
+    for (at, event) in events.iter().enumerate().filter(|(_, event)| event.is_error()) {
+        let is_again = counted.last().is_some_and(|last| {
+            mem::discriminant(&events[*last]) == mem::discriminant(event)
+                && tail(&events[..at]) == Tail::Failed
+                && steps(&events[..*last]).len() == steps(&events[..at]).len()
+        });
+        if !is_again {
+            counted.push(at);
+        }
+    }
+    counted.len()
 }
 
 /// Returns the tail after all events.

@@ -307,3 +307,20 @@ fn a_conversation_that_overflows_again_and_again_is_ended() {
     run.out(&[OVERFLOW, OVERFLOW, START, STOP, answer, OVERFLOW, OVERFLOW]);
     assert!(run.signals.is_empty());
 }
+
+#[test]
+fn a_failure_that_is_printed_twice_counts_once() {
+    let mut run = run();
+    run.out(&[START, ERROR, ERROR]);
+    let outcome = run.done(1);
+    assert_eq!(outcome.answer.errors().len(), 1);
+}
+
+#[test]
+fn an_empty_answer_has_a_notice() {
+    let mut run = run();
+    run.out(&[START, STOP]);
+    assert_eq!(run.done(0).notices, [Notice::AnswerEmpty]);
+    let last = run.events.last().map(RunEvent::event_type);
+    assert_eq!(last, Some("notice"));
+}

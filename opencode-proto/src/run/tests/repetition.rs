@@ -50,6 +50,12 @@ fn a_model_that_is_never_done_is_ended() {
         assert!(run.signals.is_empty(), "{reason}");
         run.out(&[&finish(3, reason)]);
         assert_eq!(run.signals, [Signal::Terminate], "{reason}");
+        assert_eq!(run.ends().exit(Exit::Code(0)).outcome().end, RunEnd::EmptyReplies, "{reason}");
+
+        // Tokens or a text show that the provider answered.
+        let mut run = run_with(|settings| settings.unfinished_max = 2);
+        let used = finish(1, reason).replace(r#""reason""#, r#""tokens":{"total":5},"reason""#);
+        run.out(&[START, &used, &finish(2, reason), &finish(3, reason)]);
         assert_eq!(run.ends().exit(Exit::Code(0)).outcome().end, RunEnd::Endless, "{reason}");
     }
 }

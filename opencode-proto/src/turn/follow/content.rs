@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Source;
-use crate::guard::calls_again;
+use crate::guard::{ReplyContent, calls_again};
 use crate::hub::child_of;
 use crate::part::{Part, PartKey, TextOrigin};
 use crate::run_event::AttemptAbandoned;
@@ -221,11 +221,14 @@ impl PostedTurn {
         let messages = self.record.at(place).messages();
         let message = messages.iter().rfind(|message| *message.id() == info.id);
         let has_tools = message.is_some_and(|message| message.tools().next().is_some());
+        let has_text = message
+            .is_some_and(|message| !message.text().is_empty() || !message.reasoning().is_empty());
+        let content = ReplyContent::of(info.tokens.total, has_text);
         let goes_on = info.structured.is_none() && calls_again(finish);
         self.guard(place, input, |guard| {
             guard.handle_answer();
             if goes_on && !has_tools {
-                return guard.handle_unfinished(Some(&info.id));
+                return guard.handle_unfinished(Some(&info.id), content);
             }
             guard.handle_progress();
             None

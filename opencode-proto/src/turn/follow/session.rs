@@ -25,13 +25,19 @@ impl PostedTurn {
         if is_own && (self.is_late_abort(error) || input.shared.is_late_error(error)) {
             return;
         }
-        self.record.at_mut(place).apply(event);
+        let is_own_abort = error.is_abort() && self.course.is_stopping();
+        let is_repeated = self.is_repeated_failure(place, error);
+        if !is_repeated {
+            self.record.at_mut(place).apply(event);
+        }
         if is_own {
             self.pulse.activity += 1;
             self.faults.errors.push(error.detach());
         }
-        let kind = TurnEventKind::Failed(Box::new(error.clone()));
-        self.emit(place, kind, Some(event), input);
+        if !is_own_abort && !is_repeated {
+            let kind = TurnEventKind::Failed(Box::new(error.clone()));
+            self.emit(place, kind, Some(event), input);
+        }
         if error.name == ErrorName::CONTEXT_OVERFLOW {
             self.guard(place, input, RepetitionGuard::handle_overflow);
         }

@@ -262,7 +262,7 @@ fn a_model_that_is_never_done_is_stopped() {
     let unknown = |stage: &mut Stage, number: usize| {
         let id = format!("m{}", number + 10);
         let info = format!(
-            r#""info":{{"id":"{id}","role":"assistant","parentID":"m1","finish":"unknown","time":{{"completed":1}}}}"#
+            r#""info":{{"id":"{id}","role":"assistant","parentID":"m1","finish":"unknown","tokens":{{"input":5}},"time":{{"completed":1}}}}"#
         );
         // Each is told several times.
         stage.tell("message.updated", &info);
@@ -275,6 +275,19 @@ fn a_model_that_is_never_done_is_stopped() {
     stage.aborted();
     stage.wait(TurnSettings::default().abort_limit);
     assert_eq!(stage.end(), Some("endless"));
+
+    // Without tokens and text, the provider did not answer at all.
+    let mut stage = Stage::posted(TurnSettings::default());
+    for number in 0..=limit {
+        let info = format!(
+            r#""info":{{"id":"m{}","role":"assistant","parentID":"m1","finish":"unknown","time":{{"completed":1}}}}"#,
+            number + 10
+        );
+        stage.tell("message.updated", &info);
+    }
+    stage.aborted();
+    stage.wait(TurnSettings::default().abort_limit);
+    assert_eq!(stage.end(), Some("empty_replies"));
 
     // One that gives a reason in between is not that.
     let mut stage = Stage::posted(TurnSettings::default());
@@ -382,4 +395,78 @@ fn what_a_subagent_was_refused_does_not_end_the_turn() {
         }
         assert_eq!(stage.end(), Some("torn"));
     }
+}
+
+#[test]
+fn a_failure_that_is_reported_twice_is_handed_out_once() {
+    let failures = |stage: &Stage| {
+        let is_failure = |event: &&TurnEvent| matches!(event.kind, TurnEventKind::Failed(_));
+        stage.events.iter().filter(is_failure).count()
+    };
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    for _ in 0..2 {
+        stage.tell("session.error", OVERFLOW);
+    }
+    assert_eq!(failures(&stage), 1);
+    assert_eq!(stage.turn.transcript().unwrap().errors().len(), 1);
+    // The same failure of another call of the model is another one.
+    let next = r#""info":{"id":"m3","role":"assistant","parentID":"m1"}"#;
+    stage.tell("message.updated", next);
+    stage.tell("session.error", OVERFLOW);
+    assert_eq!(failures(&stage), 2);
+}
+
+#[test]
+fn an_abort_of_our_own_is_no_error() {
+    for why in ["cancelled", "timed_out"] {
+        let mut stage = Stage::posted(TurnSettings::default());
+        stage.answer("");
+        stage.events.clear();
+        match why {
+            "cancelled" => stage.does(Turn::cancel),
+            _ => stage.wait(120 * SECOND),
+        }
+        stage.tell("session.error", ABORTED);
+        stage.answer(&format!(r#","time":{{"completed":1}},{ABORTED}"#));
+        stage.aborted();
+        stage.tell("session.status", IDLE);
+        stage.wait(SECOND);
+        assert_eq!(stage.end(), Some(why));
+        let is_failure = |event: &TurnEvent| matches!(event.kind, TurnEventKind::Failed(_));
+        assert!(!stage.events.iter().any(is_failure), "{:?}", stage.events);
+        assert_eq!(stage.outcome.unwrap().errors(), []);
+    }
+
+    // That of another client is one.
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    stage.tell("session.error", ABORTED);
+    stage.answer(&format!(r#","time":{{"completed":1}},{ABORTED}"#));
+    stage.tell("session.status", IDLE);
+    let outcome = stage.outcome.unwrap();
+    assert_eq!((outcome.end.name(), outcome.errors().len()), ("aborted", 1));
+}
+
+#[test]
+fn an_empty_answer_has_an_event() {
+    let is_empty =
+        |stage: &Stage| matches!(stage.events.last().unwrap().kind, TurnEventKind::AnswerEmpty);
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer(DONE);
+    stage.tell("session.status", IDLE);
+    assert_eq!((stage.end(), is_empty(&stage)), (Some("completed"), true));
+
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    let part = r#""part":{"id":"p1","messageID":"m2","type":"text","text":"Hi","time":{"end":1}}"#;
+    stage.tell("message.part.updated", part);
+    stage.answer(DONE);
+    stage.tell("session.status", IDLE);
+    assert_eq!((stage.end(), is_empty(&stage)), (Some("completed"), false));
+
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer(&format!(r#"{DONE},"structured":{{"a":1}}"#));
+    stage.tell("session.status", IDLE);
+    assert_eq!((stage.end(), is_empty(&stage)), (Some("completed"), false));
 }

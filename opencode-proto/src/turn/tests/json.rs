@@ -26,6 +26,7 @@ fn every_end_serializes_with_its_name_and_message() {
         ),
         (TurnEnd::Cancelled, "".to_owned()),
         (TurnEnd::Completed, "".to_owned()),
+        (TurnEnd::EmptyReplies, "".to_owned()),
         (TurnEnd::Endless, "".to_owned()),
         (
             TurnEnd::NotPosted { reason: "reset".into(), is_certain: true },

@@ -76,7 +76,7 @@ fn a_subagent_that_repeats_itself_ends_the_turn() {
     let mut unfinished = begun();
     for number in 0..3 {
         let info = format!(
-            r#""info":{{"id":"n{number}","role":"assistant","finish":"unknown","time":{{"completed":1}}}}"#
+            r#""info":{{"id":"n{number}","role":"assistant","finish":"unknown","tokens":{{"input":5}},"time":{{"completed":1}}}}"#
         );
         child(&mut unfinished, "message.updated", &info);
     }
@@ -106,7 +106,7 @@ fn calls_for_tools_without_a_call_are_empty_steps() {
     for number in 0..3 {
         assert_eq!(stage.did, ["post"]);
         let info = format!(
-            r#""info":{{"id":"n{number}","role":"assistant","parentID":"m1","finish":"tool-calls","time":{{"completed":1}}}}"#
+            r#""info":{{"id":"n{number}","role":"assistant","parentID":"m1","finish":"tool-calls","tokens":{{"input":5}},"time":{{"completed":1}}}}"#
         );
         stage.tell("message.updated", &info);
     }
