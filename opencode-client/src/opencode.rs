@@ -15,7 +15,9 @@ use crate::process::version::VersionError;
 use crate::run::{RunError, RunReport, RunRequest, RunStream};
 use crate::runtime::Runtime;
 use crate::runtime::blocking::unblock;
-use crate::server::{self, AttachError, AttachRequest, ServeError, ServeRequest, Server};
+use crate::server::{
+    self, AttachError, AttachRequest, RefusedConnection, ServeError, ServeRequest, Server,
+};
 
 /// Handle to OpenCode, with which a program begins. Clones are cheap and share the start pacing.
 ///
@@ -119,7 +121,8 @@ impl OpenCode {
     ///
     /// Nothing is left behind.
     pub async fn attach(&self, request: impl Into<AttachRequest>) -> Result<Server, AttachError> {
-        Box::pin(server::attach(Arc::clone(&self.host), request.into())).await
+        Box::pin(server::attach(Arc::clone(&self.host), request.into(), RefusedConnection::Await))
+            .await
     }
 
     /// Runs many jobs on few servers, as a stream of events. Nothing happens until the stream is

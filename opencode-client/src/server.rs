@@ -13,6 +13,7 @@ mod health;
 pub(crate) mod hub;
 pub(crate) mod life;
 mod local;
+mod output;
 mod port;
 mod pump;
 pub(crate) mod request;
@@ -36,9 +37,10 @@ use self::core::ServerInner;
 use self::files::ServerMachine;
 use local::Local;
 
-pub(crate) use attach::attach;
+pub(crate) use attach::{RefusedConnection, attach};
 pub use error::{AttachError, ServeError};
 pub use events::{ServerEvents, ServerNews};
+pub use output::{OutputStream, ServerOutput, ServerOutputEvent};
 pub(crate) use request::WorkingDirectory;
 pub use request::{AttachRequest, ServeRequest};
 pub(crate) use start::serve;
@@ -124,6 +126,12 @@ impl Server {
     /// server.
     pub fn command(&self) -> Option<&str> {
         self.inner.local.as_ref().map(Local::command)
+    }
+
+    /// Returns the output of the server's process, from the oldest line that is kept on; `None` for
+    /// an attached server.
+    pub fn output(&self) -> Option<ServerOutput> {
+        self.inner.local.as_ref().map(|local| local.output().rewound())
     }
 
     /// Returns the warnings of the start: problems that did not prevent the start.

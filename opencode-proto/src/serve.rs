@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!   Starting -- ready line --> Ready
-//!      | start limit, stop        | stop
+//!      | silence, stop            | stop
 //!      v                          v      grace               grace          grace
 //!   Terminate <------------------------ -------> Terminate -------> Kill -------> abandoned
 //!      |                                            |                |                |
@@ -69,6 +69,8 @@ const LINE_SIZE_MAX: usize = 64 << 10;
 ///             serve.handle_stdout_end(now);
 ///             serve.handle_stderr_end(now);
 ///         }
+///         ServeAction::Inspect => serve.handle_inspection(None, now),
+///         ServeAction::Starting { .. } => {}
 ///         ServeAction::Sweep => { /* end the processes that tools left behind */ }
 ///         // Wait for input or for the time, and look at the clock.
 ///         ServeAction::Wait(_at) => serve.handle_timeout(Instant::now()),
@@ -85,6 +87,11 @@ pub struct Serve {
     listening: Listening,
     stdout: OutputTail,
     stderr: OutputTail,
+    /// Time of the last sign of life before the process listens.
+    alive: Instant,
+    /// Processor time at the last inspection.
+    processor: u64,
+    inspection: Inspection,
     actions: VecDeque<ServeAction>,
 }
 
@@ -96,6 +103,18 @@ enum Listening {
     /// The server has printed the address.
     On { url: String },
 }
+
+/// Looks at the processor time of a process that does not listen yet.
+#[derive(Clone, Copy, Debug)]
+enum Inspection {
+    /// The next look is due at this time; never without a time.
+    At(Option<Instant>),
+    /// The driver looks.
+    Pending,
+}
+
+/// Number of inspections in the time of the start limit.
+const INSPECTIONS: u32 = 4;
 
 /// Cause for which we end the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +132,9 @@ impl Serve {
             listening: Listening::NotYet { lines: LineFramer::new(LINE_SIZE_MAX) },
             stdout: OutputTail::new(settings.output_size_max),
             stderr: OutputTail::new(settings.output_size_max),
+            alive: now,
+            processor: 0,
+            inspection: Inspection::At(now.checked_add(settings.start_limit / INSPECTIONS)),
             actions: VecDeque::new(),
             settings,
         }
@@ -124,6 +146,7 @@ impl Serve {
             return;
         }
         self.stdout.push(&chunk);
+        self.alive = now;
         if let Listening::NotYet { lines } = &mut self.listening {
             lines.push(chunk);
             if let Some(url) = next_url(lines) {
@@ -148,6 +171,7 @@ impl Serve {
             return;
         }
         self.stderr.push(&chunk);
+        self.alive = now;
         self.advance(now);
     }
 
@@ -163,6 +187,27 @@ impl Serve {
             self.actions.push_back(ServeAction::Sweep);
             self.advance(now);
         }
+    }
+
+    /// Takes the processor time that the process and its children have used, in any unit; `None`
+    /// when the time is not known.
+    pub fn handle_inspection(&mut self, processor: Option<u64>, now: Instant) {
+        if !self.is_starting() || matches!(self.inspection, Inspection::At(_)) {
+            return;
+        }
+        if let Some(processor) = processor.filter(|processor| *processor != self.processor) {
+            self.processor = processor;
+            self.alive = now;
+            let elapsed = now.saturating_duration_since(self.started);
+            self.actions.push_back(ServeAction::Starting { elapsed });
+        }
+        let silent = self.alive.checked_add(self.settings.start_limit);
+        if silent.is_some_and(|at| at <= now) {
+            self.end(ServeStop::TimedOut, now);
+        }
+        let next = now.checked_add(self.settings.start_limit / INSPECTIONS);
+        self.inspection = Inspection::At(next.min(silent));
+        self.advance(now);
     }
 
     /// Takes the time. Calls that come early do nothing.
@@ -195,25 +240,41 @@ impl Serve {
             Some(ProcessStep::Signal(signal)) => {
                 self.actions.push_back(ServeAction::Signal(signal));
             }
-            None if self.starts_until().is_some_and(|at| at <= now) => {
-                self.end(ServeStop::TimedOut, now);
-            }
+            None if self.is_starting() => self.watch_start(now),
             None => {}
         }
     }
 
-    /// Returns when a process that runs and is not ready is ended.
-    fn starts_until(&self) -> Option<Instant> {
-        match (self.life.running(), &self.listening) {
-            (Some(()), Listening::NotYet { .. }) => {
-                self.started.checked_add(self.settings.start_limit)
-            }
-            (None, _) | (Some(()), Listening::On { .. }) => None,
+    fn is_starting(&self) -> bool {
+        self.life.running().is_some() && matches!(self.listening, Listening::NotYet { .. })
+    }
+
+    fn watch_start(&mut self, now: Instant) {
+        if self.starts_until().is_some_and(|at| at <= now) {
+            return self.end(ServeStop::TimedOut, now);
+        }
+        if let Inspection::At(Some(at)) = self.inspection
+            && at <= now
+        {
+            self.inspection = Inspection::Pending;
+            self.actions.push_back(ServeAction::Inspect);
         }
     }
 
+    /// Returns when a process that does not listen is ended in any case.
+    fn starts_until(&self) -> Option<Instant> {
+        self.started.checked_add(self.settings.start_limit_max)
+    }
+
     fn wake(&self) -> Option<Instant> {
-        self.starts_until().or_else(|| self.life.wake())
+        if !self.is_starting() {
+            return self.life.wake();
+        }
+        let inspection = match self.inspection {
+            Inspection::At(at) => at,
+            Inspection::Pending => None,
+        };
+        [inspection, self.starts_until()].into_iter().flatten().min()
     }
 
     fn finish(&mut self, end: &ProcessEnd<ServeStop>, now: Instant) {

@@ -20,7 +20,15 @@ impl Listener {
         kind: &str,
         serve: impl Fn(TcpStream) + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), kind, serve)
+    }
+
+    pub(crate) fn start_at(
+        address: SocketAddr,
+        kind: &str,
+        serve: impl Fn(TcpStream) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
         // Linux cuts thread names at 15 bytes.

@@ -26,7 +26,7 @@ mod unscripted;
 
 use std::fmt::{self, Formatter};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::listener::Listener;
@@ -56,8 +56,17 @@ impl FakeServer {
     ///
     /// When the socket cannot be bound or the thread cannot be started.
     pub fn start(script: ServerScript) -> io::Result<Self> {
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), script)
+    }
+
+    /// Starts a server at this address.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be bound or the thread cannot be started.
+    pub fn start_at(address: SocketAddr, script: ServerScript) -> io::Result<Self> {
         let state = Arc::new(Watched::new(FakeServerState::new(script)));
-        let listener = Listener::start("server", {
+        let listener = Listener::start_at(address, "server", {
             let state = Arc::clone(&state);
             move |stream| serve::serve(stream, &state)
         })?;

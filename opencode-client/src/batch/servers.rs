@@ -10,7 +10,7 @@ use crate::process::host::Host;
 use crate::runtime::latch::Latch;
 use crate::runtime::wait::{First, race};
 use crate::server::life::ServerExit;
-use crate::server::{self, AttachRequest, ServeRequest, Server, StopError};
+use crate::server::{self, AttachRequest, RefusedConnection, ServeRequest, Server, StopError};
 
 /// A server of a batch, until the server is gone.
 pub(super) enum BatchServer {
@@ -78,9 +78,11 @@ pub(super) async fn begin(
 ) -> ServerDone {
     let begun = async {
         match source {
-            ServerSource::Attach(request) => server::attach(host, *request)
-                .await
-                .map_err(|error| ServerFault::new(&error, error.is_passing())),
+            ServerSource::Attach(request) => {
+                server::attach(host, *request, RefusedConnection::Fail)
+                    .await
+                    .map_err(|error| ServerFault::new(&error, error.is_passing()))
+            }
             ServerSource::Serve(request) => server::serve(host, *request)
                 .await
                 .map_err(|error| ServerFault::new(&error, error.is_passing())),

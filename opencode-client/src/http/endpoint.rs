@@ -2,6 +2,7 @@
 mod tests;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -83,6 +84,12 @@ impl Endpoint {
     /// Returns the port number.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns true for a loopback address.
+    pub(crate) fn is_this_machine(&self) -> bool {
+        let address = self.host.parse::<IpAddr>();
+        address.map_or_else(|_| self.host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
     }
 
     /// Returns host and port, as in the `host` header.

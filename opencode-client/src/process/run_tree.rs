@@ -47,6 +47,14 @@ impl RunTree {
         Ok(())
     }
 
+    /// Returns the processor time of all processes: see [`ProcessTree::processor_time`].
+    pub(crate) fn processor_time(&self) -> Option<u64> {
+        match self {
+            Self::Simulated { .. } => None,
+            Self::Real(tree) => tree.processor_time(),
+        }
+    }
+
     /// Ends all leftover processes: see [`ProcessTree::sweep`].
     pub(crate) fn sweep(&mut self, limits: SweepLimits) -> Result<(), SweepError> {
         match self {

@@ -1,25 +1,66 @@
 //! Attaching to a running server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use opencode_proto::{HealthError, ReadinessCheck};
+use opencode_proto::{CallFault, Delivery, HealthError, ReadinessCheck, Version};
 
 use crate::http::{Endpoint, Http};
 use crate::process::host::Host;
-use crate::runtime::wait::{Elapsed, within};
+use crate::runtime::wait::{Elapsed, sleep_until, within};
 
 use super::core::ServerInner;
 use super::error::AttachError;
 use super::request::AttachRequest;
 use super::{Server, health};
 
-pub(crate) async fn attach(host: Arc<Host>, request: AttachRequest) -> Result<Server, AttachError> {
+/// Pause between attempts to reach a server that does not listen yet.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Treatment of a server on this machine that refuses connections. On another machine, a refusal is
+/// a wrong address or a dead server more often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusedConnection {
+    /// The server may be starting, and is waited for up to the start limit.
+    Await,
+    /// The server counts as dead.
+    Fail,
+}
+
+async fn check(
+    http: &Http,
+    directory: Option<&str>,
+    limit: Duration,
+    refused: RefusedConnection,
+) -> Result<Option<Version>, HealthError> {
+    let runtime = http.runtime();
+    let until = runtime.now().checked_add(limit);
+    loop {
+        let checked = health::check(http, directory, ReadinessCheck::Health).await;
+        let again = runtime.now() + PAUSE;
+        match &checked {
+            Err(HealthError::Call(CallFault::Failed(failure)))
+                if refused == RefusedConnection::Await
+                    && failure.delivery == Delivery::NotSent
+                    && http.endpoint().is_this_machine()
+                    && until.is_none_or(|until| again < until) => {}
+            _ => return checked,
+        }
+        sleep_until(&**runtime, again).await;
+    }
+}
+
+pub(crate) async fn attach(
+    host: Arc<Host>,
+    request: AttachRequest,
+    refused: RefusedConnection,
+) -> Result<Server, AttachError> {
     let AttachRequest { url, credentials, directory, start_limit, limits, events } = request;
     let endpoint = Endpoint::parse(&url, credentials.as_ref())?;
     // The endpoint's form of the URL has no password.
     let url = endpoint.to_string();
     let http = Http::new(Arc::clone(&host.runtime), endpoint, limits);
-    let check = health::check(&http, directory.as_deref(), ReadinessCheck::Health);
+    let check = check(&http, directory.as_deref(), start_limit, refused);
     let checked = within(&*host.runtime, Some(start_limit), check);
     match checked.await {
         Ok(Ok(version)) => {

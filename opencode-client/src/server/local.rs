@@ -16,6 +16,7 @@ use crate::runtime::latch::{Latch, SetOnDrop};
 use crate::runtime::wait::{First, race};
 
 use super::life::Life;
+use super::output::ServerOutput;
 use super::pump::Watch;
 
 /// The process of a started server. A drop ends the process and everything that the server's tools
@@ -26,6 +27,7 @@ pub(super) struct Local {
     removed: Latch<Option<Arc<CleanupError>>>,
     is_aborting: AtomicBool,
     aborted: Latch<Vec<SessionId>>,
+    output: ServerOutput,
     started: Instant,
     process_id: u32,
     command: String,
@@ -37,6 +39,7 @@ impl Local {
         runtime: &Arc<dyn Runtime>,
         started: StartedProcess,
         settings: ServeSettings,
+        output: ServerOutput,
     ) -> Self {
         let StartedProcess { process, invocation, warnings } = started;
         let (cleanup, process) = process.into_parts();
@@ -45,16 +48,21 @@ impl Local {
         Self {
             process: DropOrder::new(
                 Mutex::new(Some(cleanup)),
-                Watch::spawn(runtime, process, tree, settings),
+                Watch::spawn(runtime, process, tree, settings, output.clone()),
             ),
             removed: Latch::default(),
             is_aborting: AtomicBool::new(false),
             aborted: Latch::default(),
+            output,
             started: runtime.now(),
             process_id,
             command: invocation.command_line(),
             warnings,
         }
+    }
+
+    pub(super) fn output(&self) -> &ServerOutput {
+        &self.output
     }
 
     pub(super) fn process_id(&self) -> u32 {

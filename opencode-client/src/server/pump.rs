@@ -10,10 +10,12 @@ use opencode_proto::{Serve, ServeAction, ServeOutcome, ServeSettings};
 use tracing::Instrument;
 
 use super::life::Life;
+use super::output::{OutputStream, ServerOutput};
 use crate::process::child::{ChildEvent, ChildOutput, StdoutPace};
 use crate::process::run_tree::RunTree;
 use crate::process::run_tree::TreeJobs;
-use crate::runtime::wait::is_due;
+use crate::runtime::blocking::unblock;
+use crate::runtime::wait::{BoxFuture, is_due};
 use crate::runtime::{Process, Runtime, Timer};
 
 /// Handle of the task that watches a server's process and drains the output. The task does not keep
@@ -29,6 +31,7 @@ impl Watch {
         process: Process,
         tree: Arc<Mutex<RunTree>>,
         settings: ServeSettings,
+        log: ServerOutput,
     ) -> Self {
         let Process { id, stdin, stdout, stderr, exit } = process;
         // The server outlives the span in which it was started.
@@ -42,6 +45,8 @@ impl Watch {
         let pump = Pump {
             serve: Serve::new(settings, runtime.now()),
             runtime: Arc::clone(runtime),
+            log,
+            inspection: None,
             tree,
             jobs: TreeJobs::default(),
             output: ChildOutput::new(stdout, stderr, exit),
@@ -114,6 +119,9 @@ async fn run(pump: Arc<Mutex<Option<Pump>>>, life: Arc<Life>) {
 struct Pump {
     serve: Serve,
     runtime: Arc<dyn Runtime>,
+    log: ServerOutput,
+    /// The processor time of the process is being read.
+    inspection: Option<BoxFuture<Option<u64>>>,
     tree: Arc<Mutex<RunTree>>,
     jobs: TreeJobs,
     output: ChildOutput,
@@ -134,6 +142,7 @@ impl Pump {
                     tracing::Span::current().record("end", outcome.end.name());
                     tracing::debug!(end = outcome.end.name(), "server ended");
                     self.finished = true;
+                    self.log.end();
                     return Poll::Ready(ServeProgress::Finished(outcome));
                 }
                 ServeAction::Signal(signal) => {
@@ -141,6 +150,11 @@ impl Pump {
                     self.jobs.signal(signal);
                 }
                 ServeAction::Sweep => self.jobs.sweep(),
+                ServeAction::Inspect => self.inspection = Some(self.inspect()),
+                ServeAction::Starting { elapsed } => {
+                    tracing::debug!(?elapsed, "server is starting");
+                    self.log.push_progress(elapsed);
+                }
                 ServeAction::Wait(wake) => {
                     let moved = self.poll_inputs(cx);
                     let woken = is_due(&*self.runtime, &mut self.timer, wake, cx);
@@ -161,24 +175,52 @@ impl Pump {
     /// Polls all inputs. Returns `true` if the machine received an input or a job moved on.
     fn poll_inputs(&mut self, cx: &mut Context<'_>) -> bool {
         let jobs = self.jobs.poll(cx, &self.runtime, &self.tree);
-        let (serve, runtime) = (&mut self.serve, &self.runtime);
+        let inspected = self.poll_inspection(cx);
+        let (serve, runtime, log) = (&mut self.serve, &self.runtime, &self.log);
         let output = self.output.poll(cx, StdoutPace::Read, |event| {
             let now = runtime.now();
             match event {
                 ChildEvent::Exit(exit) => serve.handle_exit(exit, now),
-                ChildEvent::Stderr(chunk) => serve.handle_stderr(chunk, now),
+                ChildEvent::Stderr(chunk) => {
+                    log.push_chunk(OutputStream::Stderr, &chunk);
+                    serve.handle_stderr(chunk, now);
+                }
                 ChildEvent::StderrEnd => serve.handle_stderr_end(now),
-                ChildEvent::Stdout(chunk) => serve.handle_stdout(chunk, now),
+                ChildEvent::Stdout(chunk) => {
+                    log.push_chunk(OutputStream::Stdout, &chunk);
+                    serve.handle_stdout(chunk, now);
+                }
                 ChildEvent::StdoutEnd => serve.handle_stdout_end(now),
             }
         });
-        jobs || output
+        jobs || inspected || output
+    }
+
+    /// Reads the processor time of the process tree, on a thread that may block.
+    fn inspect(&self) -> BoxFuture<Option<u64>> {
+        if self.runtime.process_control().is_some() {
+            return Box::pin(std::future::ready(None));
+        }
+        let (runtime, tree) = (Arc::clone(&self.runtime), Arc::clone(&self.tree));
+        Box::pin(async move {
+            let read = move || tree.lock().unwrap_or_else(PoisonError::into_inner).processor_time();
+            unblock(&runtime, read).await
+        })
+    }
+
+    fn poll_inspection(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(inspection) = &mut self.inspection else { return false };
+        let Poll::Ready(processor) = inspection.as_mut().poll(cx) else { return false };
+        self.inspection = None;
+        self.serve.handle_inspection(processor, self.runtime.now());
+        true
     }
 
     /// Returns the outcome of a process that was ended without the machine; `None` if the outcome
     /// was reported already.
     fn conclude(mut self) -> (Option<ServeOutcome>, Option<Waker>) {
         let now = self.runtime.now();
+        self.log.end();
         self.serve.stop(now);
         self.serve.handle_exit(None, now);
         self.serve.handle_stdout_end(now);
@@ -187,7 +229,11 @@ impl Pump {
             match self.serve.poll_action() {
                 ServeAction::Finished(outcome) => break Some(*outcome),
                 ServeAction::Wait(_) => break None,
-                ServeAction::Ready { .. } | ServeAction::Signal(_) | ServeAction::Sweep => {}
+                ServeAction::Inspect
+                | ServeAction::Ready { .. }
+                | ServeAction::Signal(_)
+                | ServeAction::Starting { .. }
+                | ServeAction::Sweep => {}
             }
         };
         (outcome, self.waker)

@@ -10,6 +10,8 @@ use opencode_proto::{HubSettings, ServeSettings};
 use crate::http::HttpLimits;
 use crate::process::startup_retry::StartupRetry;
 
+use super::output::ServerOutput;
+
 /// A server to start. The default is a server on a free port of this machine, with a random
 /// password and private directories. The password is in the environment of the server, so tools,
 /// plugins and MCP servers that OpenCode starts can read it, and use the whole API with it.
@@ -31,6 +33,7 @@ pub struct ServeRequest {
     pub(crate) retry: StartupRetry,
     pub(crate) limits: HttpLimits,
     pub(crate) events: HubSettings,
+    pub(crate) output: ServerOutput,
 }
 
 /// Working directory of a server to start.
@@ -47,6 +50,13 @@ impl ServeRequest {
     /// Creates a request with the defaults.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sets the output that gets the lines of the process, from the start on. Without this, the
+    /// lines can be read from [`Server::output`](crate::Server::output).
+    #[must_use]
+    pub fn with_output(self, output: &ServerOutput) -> Self {
+        Self { output: output.clone(), ..self }
     }
 
     /// Sets the project's directory.
@@ -165,6 +175,7 @@ impl Default for ServeRequest {
             retry: StartupRetry::default(),
             limits: HttpLimits::default(),
             events: HubSettings::default(),
+            output: ServerOutput::new(),
         }
     }
 }
@@ -234,7 +245,8 @@ impl AttachRequest {
         Self { start_limit, ..self }
     }
 
-    /// Returns the time limit for the attempt to attach. Default: 60 seconds.
+    /// Returns the time limit for the attempt to attach. A server on this machine that does not
+    /// listen yet is waited for. Default: 60 seconds.
     #[must_use]
     pub fn start_limit(&self) -> Duration {
         self.start_limit

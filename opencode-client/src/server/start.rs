@@ -98,9 +98,10 @@ async fn attempt(
         unblock_bound(&runtime, move || Prepared::make(&host, invocation, marker, plan)).await?
     };
     let start_limit = request.settings.start_limit();
-    let until = runtime.now().checked_add(start_limit);
     let started = launch::spawn(host, prepared).await?;
-    let local = Local::watch(&runtime, started, request.settings.clone());
+    request.output.begin();
+    let output = request.output.clone();
+    let local = Local::watch(&runtime, started, request.settings.clone(), output);
 
     let url = match local.ready().await {
         Ok(url) => url,
@@ -116,6 +117,7 @@ async fn attempt(
         }
     };
     let http = Http::new(Arc::clone(&runtime), endpoint, request.limits);
+    let until = runtime.now().checked_add(start_limit);
     let late = async {
         match until {
             Some(at) => sleep_until(&*runtime, at).await,

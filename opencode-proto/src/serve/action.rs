@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::ServeOutcome;
 use crate::process::Signal;
@@ -15,6 +15,14 @@ pub enum ServeAction {
     Ready {
         /// URL for a client on this machine: `http://127.0.0.1:4096`, without a slash at the end.
         url: String,
+    },
+    /// Find out how much processor time the process and its children have used, and pass the result
+    /// to [`handle_inspection`](super::Serve::handle_inspection).
+    Inspect,
+    /// The process does not listen yet, and works on the start.
+    Starting {
+        /// Time since the start.
+        elapsed: Duration,
     },
     /// Send the signal to the process and to every process that it started.
     Signal(Signal),

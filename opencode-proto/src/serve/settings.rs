@@ -15,6 +15,7 @@ use crate::process::{ProcessLimits, Signal};
 #[non_exhaustive]
 pub struct ServeSettings {
     pub(crate) start_limit: Duration,
+    pub(crate) start_limit_max: Duration,
     pub(crate) kill_grace: Duration,
     pub(crate) drain_limit: Duration,
     pub(crate) output_size_max: usize,
@@ -33,11 +34,25 @@ impl ServeSettings {
         Self { start_limit, ..self }
     }
 
-    /// Returns the time from the start of the process until it listens. OpenCode needs 2 to 3
-    /// seconds on an idle machine. Default: 60 seconds.
+    /// Returns the time without a sign of life (output, or use of the processor) after which a
+    /// process that does not listen yet is given up. OpenCode needs 2 to 3 seconds for the start on
+    /// an idle machine. Default: 60 seconds.
     #[must_use]
     pub fn start_limit(&self) -> Duration {
         self.start_limit
+    }
+
+    /// Sets [`start_limit_max`](Self::start_limit_max).
+    #[must_use]
+    pub fn with_start_limit_max(self, start_limit_max: Duration) -> Self {
+        Self { start_limit_max, ..self }
+    }
+
+    /// Returns the time after which a process that does not listen yet is given up in any case.
+    /// Default: 10 minutes.
+    #[must_use]
+    pub fn start_limit_max(&self) -> Duration {
+        self.start_limit_max
     }
 
     /// Sets [`kill_grace`](Self::kill_grace).
@@ -93,6 +108,7 @@ impl Default for ServeSettings {
     fn default() -> Self {
         Self {
             start_limit: Duration::from_secs(60),
+            start_limit_max: Duration::from_secs(600),
             kill_grace: Duration::from_secs(5),
             drain_limit: Duration::from_secs(5),
             output_size_max: 64 << 10,

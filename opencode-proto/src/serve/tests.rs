@@ -18,6 +18,9 @@ struct Play {
     signals: Vec<(u64, Signal)>,
     started: Instant,
     sweeps: usize,
+    /// Processor time of the process.
+    processor: Option<u64>,
+    starting: Vec<u64>,
     wake: Option<Instant>,
     outcome: Option<ServeOutcome>,
 }
@@ -32,6 +35,8 @@ impl Play {
             signals: Vec::new(),
             started: now,
             sweeps: 0,
+            processor: None,
+            starting: Vec::new(),
             wake: None,
             outcome: None,
         };
@@ -96,6 +101,8 @@ impl Play {
                     self.signals.push(((self.now - self.started).as_secs(), signal));
                 }
                 ServeAction::Sweep => self.sweeps += 1,
+                ServeAction::Inspect => self.serve.handle_inspection(self.processor, self.now),
+                ServeAction::Starting { elapsed } => self.starting.push(elapsed.as_secs()),
                 ServeAction::Wait(_) => unreachable!("handled above"),
             }
         }
@@ -130,7 +137,7 @@ fn half_a_line_is_not_ready() {
     assert_eq!(play.ready, [""; 0]);
     play.step(Serve::handle_stdout_end);
     assert_eq!(play.ready, [""; 0]);
-    assert_eq!(play.wakes(), Some(60));
+    assert_eq!(play.wakes(), Some(15));
 }
 
 #[test]
@@ -161,7 +168,7 @@ fn a_line_without_end_is_not_gathered() {
 #[test]
 fn what_is_not_ready_in_time_is_ended() {
     let mut play = serve();
-    assert_eq!(play.wakes(), Some(60));
+    assert_eq!(play.wakes(), Some(15));
     play.pass(59);
     assert_eq!(play.signals, []);
     play.pass(1).out(READY);
@@ -251,6 +258,52 @@ fn a_process_that_exits_with_its_ready_line_still_in_the_pipe_was_never_ready() 
     assert_eq!(play.ready, [""; 0]);
     assert_eq!(play.outcome().end, ServeEnd::Exited);
     assert_eq!(play.outcome().url.as_deref(), Some(URL));
+}
+
+#[test]
+fn a_process_that_uses_the_processor_is_not_given_up() {
+    let mut play = serve();
+    for processor in 1..=8 {
+        play.processor = Some(processor);
+        play.pass(15);
+    }
+    assert_eq!(play.starting, [15, 30, 45, 60, 75, 90, 105, 120]);
+    assert!(play.signals.is_empty());
+    // The last sign of life was at 120 seconds.
+    play.pass(45);
+    assert!(play.signals.is_empty());
+    play.pass(15);
+    assert_eq!(play.signals, [(180, Signal::Terminate)]);
+}
+
+#[test]
+fn output_is_a_sign_of_life_too() {
+    let mut play = serve();
+    play.pass(50).err("still busy\n").pass(50);
+    assert!(play.signals.is_empty());
+    play.pass(10);
+    assert_eq!(play.signals, [(110, Signal::Terminate)]);
+}
+
+#[test]
+fn a_busy_process_is_given_up_at_the_maximum() {
+    let settings = ServeSettings::new().with_start_limit_max(Duration::from_secs(100));
+    let mut play = Play::new(settings);
+    for processor in 1..=10 {
+        play.processor = Some(processor);
+        play.out("busy\n").pass(10);
+    }
+    assert_eq!(play.signals, [(100, Signal::Terminate)]);
+}
+
+#[test]
+fn a_late_timer_is_no_silence() {
+    let mut play = serve();
+    play.processor = Some(7);
+    // The machine was suspended, and so was the process.
+    play.pass(500);
+    assert!(play.signals.is_empty());
+    assert_eq!(play.starting, [500]);
 }
 
 #[test]

@@ -72,8 +72,11 @@ impl ServedRunRequest {
             .with_kill_grace(self.settings.kill_grace)
             .with_drain_limit(self.settings.drain_limit)
             .with_output_size_max(self.settings.stderr_size_max);
-        match self.start_limit() {
-            Some((limit, _)) => served.with_start_limit(limit),
+        match self.settings.deadlines.soonest() {
+            Some((limit, _)) => {
+                let silence = served.start_limit.min(limit);
+                served.with_start_limit(silence).with_start_limit_max(limit)
+            }
             None => served,
         }
     }

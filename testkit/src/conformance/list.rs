@@ -200,6 +200,8 @@ macro_rules! conformance_list {
                 another_web_server_is_refused
                 a_silent_server_times_out
                 passwords_in_urls_are_hidden
+                a_server_that_does_not_listen_yet_is_waited_for
+                a_server_that_never_listens_is_given_up_with_the_reason
             }
             rest dropped {
                 with_the_last_clone
@@ -234,6 +236,11 @@ macro_rules! conformance_list {
                 a_flood_of_output_delays_nothing_and_keeps_its_tail
                 a_server_that_exited_can_be_stopped
                 a_dropped_stop_can_be_repeated
+            }
+            core output {
+                is_read_while_the_server_starts_and_runs
+                is_kept_for_late_readers
+                a_busy_start_is_not_given_up
             }
         });
         $crate::conformance_list!(@group $which turn {

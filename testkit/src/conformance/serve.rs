@@ -9,4 +9,5 @@ pub(super) mod dropped;
 pub(super) mod failures;
 pub(super) mod floods;
 pub(super) mod guardian;
+pub(super) mod output;
 pub(super) mod stop;

@@ -25,6 +25,7 @@ enum BehaviorAction {
     Print { stream: StdStream, bytes: Vec<u8> },
     ReadStdin,
     Tool(Pipes),
+    Work(u32),
     WaitFor(String),
 }
 
@@ -121,6 +122,11 @@ impl Behavior {
     /// Prints a line to stderr again and again, until a signal ends the program.
     pub fn flood_stderr(self, line: &str) -> Self {
         self.then(BehaviorAction::Flood { stream: StdStream::Stderr, line: line.to_owned() })
+    }
+
+    /// Uses the processor for this number of steps, without output.
+    pub fn work(self, steps: u32) -> Self {
+        self.then(BehaviorAction::Work(steps))
     }
 
     /// Waits until a signal ends the program.
@@ -249,6 +255,9 @@ fn command(action: &BehaviorAction, printed: usize) -> String {
         }
         BehaviorAction::Tool(pipes) => {
             format!("sleep_in_session {} & echo \"$!\" >>\"$call/started\"", pipes.redirection())
+        }
+        BehaviorAction::Work(steps) => {
+            format!("step=0; while [ \"$step\" -lt {steps} ]; do step=$((step + 1)); done")
         }
         BehaviorAction::WaitFor(path) => {
             // Without the directory, the program has outlived the test.

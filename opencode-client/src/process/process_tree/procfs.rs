@@ -49,6 +49,13 @@ pub(super) fn row(pid: u32) -> io::Result<Option<TableRow>> {
     }
 }
 
+/// Returns the processor time of a process and its awaited children, in ticks.
+pub(super) fn processor_time(pid: u32) -> Option<u64> {
+    let stat = fs::read(stat_path(pid)).ok()?;
+    let times = fields(&stat)?.skip(14 - FIRST_FIELD).take(4);
+    times.map(|time| time.parse::<u64>().ok()).sum()
+}
+
 /// Returns true while any thread of the process can run, so neither stopped nor ended.
 pub(super) fn may_run(pid: u32) -> io::Result<bool> {
     let threads = match fs::read_dir(format!("/proc/{pid}/task")) {

@@ -51,6 +51,17 @@ impl TableSource {
         Ok(self.rows(&[pid])?.pop())
     }
 
+    /// Returns the processor time of a process and its awaited children, in ticks.
+    pub(super) fn processor_time(self, pid: u32) -> Option<u64> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Self::Procfs => procfs::processor_time(pid),
+            // `ps` prints whole seconds.
+            #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+            Self::Ps => None,
+        }
+    }
+
     /// Returns true while the process can run, so neither stopped nor ended.
     pub(super) fn may_run(self, pid: u32) -> io::Result<bool> {
         match self {

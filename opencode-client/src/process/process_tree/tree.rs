@@ -78,6 +78,14 @@ impl ProcessTree {
         tree
     }
 
+    /// Returns the processor time that the marked processes have used, in ticks; `None` when the
+    /// time cannot be read.
+    pub(crate) fn processor_time(&self) -> Option<u64> {
+        let table = self.source.snapshot(&self.marker, self.since).ok()?;
+        let marked = table.iter().filter(|process| process.role == Role::Marked);
+        Some(marked.filter_map(|process| self.source.processor_time(process.pid)).sum())
+    }
+
     /// Asks the root and all members to exit, by SIGTERM and by SIGCONT for stopped ones. Processes
     /// that are found now stay members, even if they hide from later scans.
     ///

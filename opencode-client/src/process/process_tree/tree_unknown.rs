@@ -15,6 +15,10 @@ impl UnknownTree {
         Self(())
     }
 
+    pub(crate) fn processor_time(&self) -> Option<u64> {
+        None
+    }
+
     pub(crate) fn terminate(&mut self) -> Result<(), ProcessTreeError> {
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Attaching to running servers of any version.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use opencode_client::api::ConfiguredModel;
 use opencode_client::process::Version;
-use opencode_client::server::{HealthError, HttpLimits, UrlError};
+use opencode_client::server::{HealthError, HttpLimits, RetryPolicy, UrlError};
 use opencode_client::{AttachError, AttachRequest};
 use serde_json::json;
 
@@ -88,6 +89,30 @@ pub(crate) async fn a_silent_server_times_out(on: &Host) {
     let request = AttachRequest::new(server.url()).with_start_limit(Duration::from_millis(100));
     let error = on.opencode().attach(request).await.unwrap_err();
     assert!(matches!(error, AttachError::TimedOut { .. }), "{error:?}");
+}
+
+pub(crate) async fn a_server_that_does_not_listen_yet_is_waited_for(on: &Host) {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let opencode = on.opencode();
+    let attached = on.spawn(async move { opencode.attach(format!("http://{address}")).await });
+    on.sleep(Duration::from_millis(300)).await;
+    assert!(!attached.is_over(), "attach gave up");
+    let server = FakeServer::start_at(address, ServerScript::new()).unwrap();
+    assert_eq!(attached.await.unwrap().url(), server.url());
+}
+
+pub(crate) async fn a_server_that_never_listens_is_given_up_with_the_reason(on: &Host) {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let limits = HttpLimits::default().with_retry(RetryPolicy::NONE);
+    let request = AttachRequest::new(url).with_limits(limits);
+    let request = request.with_start_limit(Duration::from_millis(700));
+    let error = on.opencode().attach(request).await.unwrap_err();
+    let AttachError::Unhealthy { source, .. } = &error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("refused"), "{source}");
 }
 
 pub(crate) async fn passwords_in_urls_are_hidden(on: &Host) {

@@ -160,7 +160,7 @@ pub(crate) async fn of_output_ends_at_the_start_limit_of_the_server(on: &Host) {
     {
         let world = ProgramWorld::new(on, behavior);
         let began = Instant::now();
-        let settings = ServeSettings::new().with_start_limit(LIMIT);
+        let settings = ServeSettings::new().with_start_limit(LIMIT).with_start_limit_max(LIMIT);
         let request = request_with(&world, settings);
         let error = world.opencode.serve(request).await.unwrap_err();
         assert!(matches!(error, ServeError::TimedOut { .. }), "{error:?}");
