@@ -189,6 +189,16 @@ impl ToolState {
         self.has_failed_with(&[CORRECTION])
     }
 
+    /// Returns whether the command line of a `bash` call was ended by an abort of the session.
+    ///
+    /// OpenCode reports such a call as completed, and the abort at the end of the output only.
+    pub(crate) fn is_aborted_command(&self) -> bool {
+        let Self::Completed { output, .. } = self else { return false };
+        let output = output.to_str();
+        let output = output.trim_end().trim_end_matches("</metadata>");
+        output.trim_end().ends_with(ABORTED_COMMAND)
+    }
+
     fn has_failed_with(&self, words: &[&str]) -> bool {
         match self {
             Self::Error { error, .. } => {
@@ -240,5 +250,7 @@ impl ToolState {
 /// for dismissed questions. A refusal by a rule has other words, and the turn goes on.
 const REJECTIONS: [&str; 2] =
     ["rejected permission to use this specific tool call", "user dismissed this question"];
+/// OpenCode's words at the end of the output of a command line that an abort ended.
+const ABORTED_COMMAND: &str = "<metadata>\nUser aborted the command";
 /// OpenCode's words for a call that was refused with a message for the model.
 const CORRECTION: &str = "specific tool call with the following feedback";

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::post::TurnKind;
 use crate::part::{Part, TextOrigin};
-use crate::server_event::{MessageInfo, Role};
+use crate::server_event::{MessageInfo, Role, SessionStatus};
 use crate::{MessageId, StepRole};
 
 /// The turn's own message, messages that OpenCode inserted to go on with it, and the answers to all
@@ -17,16 +18,35 @@ use crate::{MessageId, StepRole};
 #[derive(Debug)]
 pub(super) struct Chain {
     own: MessageId,
+    kind: TurnKind,
     members: BTreeMap<MessageId, Member>,
     /// Events were missed, perhaps those of the turn's own message.
     is_torn: bool,
-    /// OpenCode compacts the session by itself: the next message of the user's is the prompt,
-    /// repeated, and another answer follows.
-    is_compacting: bool,
+    compaction: CompactionStage,
+    /// Number of compactions of the turn whose end no event has reported.
+    compactions: usize,
     /// The answers in order, each with its last state.
     answers: Vec<MessageInfo>,
+    /// Status of the session, as events reported it since the turn's own message.
+    status: ReportedStatus,
     /// Another prompt took over after the turn's answer was complete.
     is_superseded: bool,
+}
+
+/// Stage of a compaction that OpenCode makes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CompactionStage {
+    Absent,
+    /// After the summary, the next message of the user's is the prompt, repeated.
+    Requested,
+    /// The prompt was repeated, and another answer follows.
+    Repeated,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReportedStatus {
+    Idle,
+    Working,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +57,8 @@ enum Member {
     Earlier,
     /// A prompt after the turn's own. Its answer shows which turn it belongs to.
     Later,
+    /// A prompt after the turn's own, when the server did not work on that one any more.
+    Next,
     /// The turn's own message, or one that OpenCode inserted for it.
     Prompt,
     /// A message of the user's whose parts decide.
@@ -53,13 +75,16 @@ pub(super) enum Belongs {
 }
 
 impl Chain {
-    pub(super) fn new(own: MessageId) -> Self {
+    pub(super) fn new(own: MessageId, kind: TurnKind) -> Self {
         Self {
             own,
+            kind,
             members: BTreeMap::new(),
             is_torn: false,
-            is_compacting: false,
+            compaction: CompactionStage::Absent,
+            compactions: 0,
             answers: Vec::new(),
+            status: ReportedStatus::Working,
             is_superseded: false,
         }
     }
@@ -76,6 +101,7 @@ impl Chain {
 
     pub(super) fn interrupt(&mut self) {
         self.is_torn = true;
+        self.status = ReportedStatus::Working;
     }
 
     /// A look has found what the missed events said.
@@ -89,6 +115,18 @@ impl Chain {
         for message in messages {
             self.members.entry(message.clone()).or_insert(Member::Earlier);
         }
+    }
+
+    /// Notes the status of the session that an event reports.
+    pub(super) fn set_status(&mut self, status: &SessionStatus) {
+        // In a gap, nothing tells whether the status was reported before a message or after it.
+        self.status = match status {
+            _ if self.is_torn => return,
+            SessionStatus::Idle => ReportedStatus::Idle,
+            SessionStatus::Busy | SessionStatus::Other { .. } | SessionStatus::Retry { .. } => {
+                ReportedStatus::Working
+            }
+        };
     }
 
     pub(super) fn is_superseded(&self) -> bool {
@@ -137,8 +175,11 @@ impl Chain {
         if *member == Member::Undecided
             && let Some(part) = part
         {
-            *member = decide(part);
-            self.is_compacting |= is_automatic_compaction(part);
+            *member = decide(part, self.status);
+            if is_automatic_compaction(part) {
+                self.compaction = CompactionStage::Requested;
+            }
+            self.compactions += usize::from(is_automatic_compaction(part));
         }
         belongs(*member)
     }
@@ -159,7 +200,12 @@ impl Chain {
             return (!self.is_torn).then_some(Member::Earlier);
         }
         if info.role == Role::User {
-            if self.is_compacting {
+            if self.is_superseded {
+                // A compaction of the prompt that took over.
+                return Some(Member::Earlier);
+            }
+            if self.compaction == CompactionStage::Requested && self.is_summarised() {
+                self.compaction = CompactionStage::Repeated;
                 return Some(Member::Prompt);
             }
             return Some(Member::Undecided);
@@ -167,6 +213,10 @@ impl Chain {
         match info.parent.as_ref().and_then(|parent| self.members.get(parent)) {
             Some(Member::Prompt) => Some(Member::Answer),
             Some(Member::Earlier) => Some(Member::Earlier),
+            Some(Member::Next) => {
+                self.is_superseded = true;
+                Some(Member::Earlier)
+            }
             Some(Member::Later) if self.is_answered() => {
                 self.is_superseded = true;
                 Some(Member::Earlier)
@@ -189,23 +239,41 @@ impl Chain {
             Some(known) if known.completed_ms.is_some() && info.completed_ms.is_none() => {}
             Some(known) => *known = info.detach(),
             None => {
-                self.is_compacting &= info.step != StepRole::Answer;
+                if info.step == StepRole::Answer {
+                    self.compaction = CompactionStage::Absent;
+                }
                 self.answers.push(info.detach());
             }
         }
     }
 
+    /// Takes note that an event reports the end of a compaction. Returns whether the compaction is
+    /// the turn's, as far as is known.
+    pub(super) fn take_compaction(&mut self) -> bool {
+        let is_known = self.compactions > 0;
+        self.compactions = self.compactions.saturating_sub(1);
+        is_known || self.is_torn
+    }
+
     /// Returns whether OpenCode compacts the session and then goes on with the prompt.
     pub(super) fn is_compacting(&self) -> bool {
-        self.is_compacting
+        self.compaction != CompactionStage::Absent
+    }
+
+    fn is_summarised(&self) -> bool {
+        let is_summary = |last: &MessageInfo| last.step == StepRole::Summary;
+        self.last_answer().is_some_and(|last| is_summary(last) && last.completed_ms.is_some())
     }
 
     /// Returns whether the last answer is complete.
     fn is_answered(&self) -> bool {
         self.last_answer().is_some_and(|last| {
-            last.completed_ms.is_some()
-                && last.step == StepRole::Answer
-                && last.finish.as_ref().is_some_and(|finish| !finish.expects_more())
+            let has_end = match &last.finish {
+                Some(finish) => !finish.expects_more(),
+                // A command line has no reason of its end.
+                None => self.kind == TurnKind::Shell,
+            };
+            last.completed_ms.is_some() && last.step == StepRole::Answer && has_end
         })
     }
 }
@@ -213,15 +281,23 @@ impl Chain {
 fn belongs(member: Member) -> Belongs {
     match member {
         Member::Answer | Member::Prompt => Belongs::Yes,
-        Member::Earlier | Member::Later => Belongs::No,
+        Member::Earlier | Member::Later | Member::Next => Belongs::No,
         Member::Undecided => Belongs::Unknown,
     }
 }
 
 /// Decides by its first part about a message of the user's that came after the turn's own.
-fn decide(part: &Part) -> Member {
+fn decide(part: &Part, status: ReportedStatus) -> Member {
     let is_inserted = matches!(part, Part::Text(part) if part.origin != TextOrigin::Model);
-    if is_inserted || is_compaction(part) { Member::Prompt } else { Member::Later }
+    if is_compaction(part) && !is_automatic_compaction(part) {
+        // Another client asks for a summary, which takes the place of an answer.
+        return Member::Next;
+    }
+    match (is_inserted || is_compaction(part), status) {
+        (true, _) => Member::Prompt,
+        (false, ReportedStatus::Working) => Member::Later,
+        (false, ReportedStatus::Idle) => Member::Next,
+    }
 }
 
 fn is_compaction(part: &Part) -> bool {

@@ -83,7 +83,10 @@ impl PostedTurn {
             }
             ServerEventKind::SessionDeleted(_) => self.session_deleted(place, event, input),
             ServerEventKind::SessionCompacted => {
-                self.emit(place, TurnEventKind::Compacted, source, input);
+                // The compaction of an earlier turn may be reported late.
+                if matches!(place, Place::Child(_)) || self.record.chain.take_compaction() {
+                    self.emit(place, TurnEventKind::Compacted, source, input);
+                }
             }
             ServerEventKind::TodoUpdated(todos) => {
                 self.record.at_mut(place).apply(event);

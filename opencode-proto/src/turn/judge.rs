@@ -7,7 +7,7 @@ use super::event::TurnEventKind;
 use super::look::Freshness;
 use super::outcome::TurnEnd;
 use super::post::TurnKind;
-use super::posted::{Course, PostedTurn, Posting, StopCause};
+use super::posted::{Course, Faults, PostedTurn, Posting, StopCause};
 use crate::error::ErrorName;
 use crate::guard::Repetition;
 use crate::part::{FinishReason, ToolPart};
@@ -18,6 +18,8 @@ use crate::{AgentError, MessageId, StepRole};
 /// the errors of a prompt that failed, and otherwise.
 const QUIET_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(10);
+/// Time in which a server that works stores a prompt.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// Statement of the answer about the end of the turn, given that the session is idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +115,14 @@ impl PostedTurn {
         matches!(self.posting, Posting::Sent(_)) && !self.record.chain.is_seen()
     }
 
+    /// Returns whether the prompt should have been there long ago. A command is replied to at its end,
+    /// which never comes when the request was lost.
+    fn is_overdue(&self, input: &TurnInput<'_>) -> bool {
+        let Posting::Sent(post) = &self.posting else { return false };
+        let since = input.now.saturating_duration_since(self.posted);
+        post.has_late_reply() && since >= ARRIVAL_LIMIT
+    }
+
     fn is_stored(&self) -> bool {
         self.record.chain.is_seen() && matches!(self.posting, Posting::Accepted)
     }
@@ -130,10 +140,14 @@ impl PostedTurn {
     fn judge_quiet(&mut self, input: &mut TurnInput<'_>) {
         // The prompt cannot have been worked on. The reply to the post decides.
         if self.is_coming() {
-            return;
+            if !self.is_overdue(input) {
+                return;
+            }
+            let reason = "the server has not got the prompt in time".to_owned();
+            self.posting = Posting::Doubtful { reason };
         }
         let since = *self.pulse.quiet.get_or_insert(input.now);
-        let errors = self.faults.unrecovered();
+        let errors = self.unrecovered();
         // One error says that something of the prompt failed; the second that the prompt did.
         let has_failed = errors.len() > 1 || self.pulse.is_idle() && !errors.is_empty();
         let is_refused = has_failed || self.is_doubtful();
@@ -210,12 +224,23 @@ impl PostedTurn {
                 TurnEnd::AgentError(error.clone())
             };
         }
-        if answer.structured.is_some() || input.core.kind == TurnKind::Shell {
+        if input.core.kind == TurnKind::Shell {
+            return if self.is_aborted_command(&answer.id) {
+                TurnEnd::Aborted
+            } else {
+                TurnEnd::Completed
+            };
+        }
+        if answer.structured.is_some() {
             return TurnEnd::Completed;
+        }
+        if answer.completed_ms.is_none() {
+            // Another prompt has taken over: what was reported of this one has to do.
+            return failed(&self.unrecovered());
         }
         if self.record.chain.is_compacting() {
             // The answer after the summary is missing.
-            return failed(&self.faults.unrecovered());
+            return failed(&self.unrecovered());
         }
         match (&answer.finish, &self.refused) {
             (Some(finish), Some(refused)) if finish.expects_more() => {
@@ -226,9 +251,35 @@ impl PostedTurn {
                 None => TurnEnd::Torn,
             },
             (Some(_), _) => TurnEnd::Completed,
+            // Nor does an input that is too long, until OpenCode goes on.
+            (None, _)
+                if self.is_blind() || self.faults.errors.iter().any(|it| is_overflow(&it)) =>
+            {
+                TurnEnd::Torn
+            }
             // An abort between two tries of the model leaves neither a reason nor an error.
             (None, _) => TurnEnd::Aborted,
         }
+    }
+
+    /// Returns whether the end may be in messages that were missed, and cannot be listed.
+    fn is_blind(&self) -> bool {
+        !self.record.is_listed && self.gaps > 0
+    }
+
+    /// Returns the errors, without the overflows after which OpenCode went on, or may have.
+    fn unrecovered(&self) -> Vec<AgentError> {
+        let Faults { errors, recovered, .. } = &self.faults;
+        let goes_on = self.record.chain.is_compacting() || self.is_blind();
+        let (recovered, last) = errors.split_at(if goes_on { errors.len() } else { *recovered });
+        let others = recovered.iter().filter(|error| !is_overflow(error));
+        others.chain(last).cloned().collect()
+    }
+
+    fn is_aborted_command(&self, message: &MessageId) -> bool {
+        let message = self.record.own.messages().iter().find(|it| it.id() == message);
+        let mut tools = message.into_iter().flat_map(|message| message.tools());
+        tools.any(|tool| tool.state.is_aborted_command())
     }
 
     /// Returns a tool of this message that another client refused, so that the turn ended there.
@@ -279,6 +330,7 @@ fn is_overflow(error: &&AgentError) -> bool {
 /// Returns the end by the first error, which led to the others.
 fn failed(errors: &[AgentError]) -> TurnEnd {
     match errors.first() {
+        Some(error) if error.name == ErrorName::MESSAGE_ABORTED => TurnEnd::Aborted,
         Some(error) => TurnEnd::AgentError(Box::new(error.clone())),
         None => TurnEnd::Torn,
     }

@@ -19,7 +19,6 @@ use super::record::{Place, Record};
 use super::settings::TurnSettings;
 use crate::ask::{PermissionKind, QuestionKind};
 use crate::call::ApiReply;
-use crate::error::ErrorName;
 use crate::guard::{Repetition, RepetitionGuard};
 use crate::hub::Interruption;
 use crate::server_event::{ServerEvent, SessionStatus};
@@ -30,11 +29,13 @@ use crate::{AgentError, SessionId};
 #[derive(Debug)]
 pub(super) struct PostedTurn {
     pub(super) posting: Posting,
+    /// When the post was sent.
+    pub(super) posted: Instant,
     /// The model that the prompt named.
     asked_model: Option<ModelRef>,
     pub(super) course: Course,
     stream: StreamState,
-    gaps: u32,
+    pub(super) gaps: u32,
     pub(super) look: LookState,
     pub(super) record: Record,
     pub(super) permissions: Asks<PermissionKind>,
@@ -119,15 +120,6 @@ impl Pulse {
     }
 }
 
-impl Faults {
-    /// Returns the errors, without the overflows after which OpenCode went on.
-    pub(super) fn unrecovered(&self) -> Vec<AgentError> {
-        let (recovered, last) = self.errors.split_at(self.recovered);
-        let others = recovered.iter().filter(|error| error.name != ErrorName::CONTEXT_OVERFLOW);
-        others.chain(last).cloned().collect()
-    }
-}
-
 impl StopCause {
     /// Returns the time that the abort may take until the turn ends.
     fn limit(&self, settings: &TurnSettings) -> Duration {
@@ -153,12 +145,13 @@ impl PostedTurn {
     ) -> Self {
         Self {
             posting: Posting::Sent(Box::new(post)),
+            posted: now,
             asked_model,
             course: Course::Working,
             stream: StreamState::Open,
             gaps: 0,
             look: LookState::Idle,
-            record: Record::new(core.session.clone(), core.message.clone()),
+            record: Record::new(core.session.clone(), core.message.clone(), core.kind),
             permissions: Asks::default(),
             questions: Asks::default(),
             refused: None,
@@ -244,6 +237,17 @@ impl PostedTurn {
             PostReply::Refused(error) => return input.finish(TurnEnd::Refused(error)),
         }
         self.judge(input);
+    }
+
+    /// Aborts a command that arrived after the abort of the turn. The reply to the command, which would
+    /// show that, comes at the end of the command.
+    pub(super) fn stop_late_command(&self, input: &mut TurnInput<'_>) {
+        if let Posting::Sent(post) = &self.posting
+            && self.course.is_stopping()
+            && post.has_late_reply()
+        {
+            input.abort();
+        }
     }
 
     /// The server has replied to an abort, or could not be reached.

@@ -13,6 +13,8 @@ pub(super) struct ProviderState {
     clock: ServerClock,
     /// The last failure, until a call of the model succeeds.
     failure: Option<ProviderFailure>,
+    /// Time of the last failure by the clock of the server, in milliseconds since 1970.
+    failed_ms: u64,
     /// Due time of the retry that OpenCode waits for.
     retry_at: Option<Instant>,
 }
@@ -49,7 +51,9 @@ impl PostedTurn {
         for ms in [info.created_ms, info.completed_ms].into_iter().flatten() {
             self.provider.clock.observe(ms, now);
         }
-        if info.completed_ms.is_some() && info.finish.is_some() && info.error.is_none() {
+        // A look reads calls again that succeeded before the failure.
+        let is_later = info.completed_ms.is_some_and(|ms| ms > self.provider.failed_ms);
+        if is_later && info.finish.is_some() && info.error.is_none() {
             self.provider.failure = None;
         }
     }
@@ -66,6 +70,7 @@ impl PostedTurn {
             attempt: Some(*attempt),
             next_ms: Some(*next_ms),
         });
+        self.provider.failed_ms = self.provider.clock.at(input.now).unwrap_or_default();
         self.provider.retry_at = self.provider.clock.instant_of(*next_ms, input.now);
         self.judge_retry(input);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::chain::Chain;
 use super::held::HeldEvents;
+use super::post::TurnKind;
 use crate::transcript::Transcript;
 use crate::{MessageId, SessionId};
 
@@ -28,9 +29,9 @@ pub(super) enum Place {
 }
 
 impl Record {
-    pub(super) fn new(session: SessionId, message: MessageId) -> Self {
+    pub(super) fn new(session: SessionId, message: MessageId, kind: TurnKind) -> Self {
         Self {
-            chain: Chain::new(message),
+            chain: Chain::new(message, kind),
             own: Transcript::new(session),
             children: Vec::new(),
             places: BTreeMap::new(),

@@ -8,6 +8,7 @@ mod json;
 mod looks;
 mod repetition;
 mod retries;
+mod rivals;
 mod stage;
 mod waiting;
 

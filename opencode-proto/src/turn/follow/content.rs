@@ -40,6 +40,7 @@ impl PostedTurn {
                 self.pulse.activity += 1;
                 let message = input.core.message.clone();
                 self.emit_own(TurnEventKind::Posted(message), source, input);
+                self.stop_late_command(input);
             }
             match belongs {
                 Belongs::No => return self.record.held.forget(&info.id),

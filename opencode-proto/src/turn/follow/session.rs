@@ -75,6 +75,7 @@ impl PostedTurn {
                 }
                 return;
             }
+            self.record.chain.set_status(status);
             self.pulse.activity += 1;
             if *status != SessionStatus::Idle {
                 self.pulse.quiet = None;

@@ -53,6 +53,58 @@ fn the_answer_after_a_summary_completes_the_turn() {
     assert_eq!(stage.end(), Some("completed"));
 }
 
+/// Another client prompts the session after the compaction.
+#[test]
+fn one_message_repeats_the_prompt() {
+    let mut stage = compacting("true");
+    summarised(&mut stage);
+    for (id, text) in [("m5", "Go."), ("m6", "Now this.")] {
+        stage.tell("message.updated", &format!(r#""info":{{"id":"{id}","role":"user"}}"#));
+        let part = format!(r#""id":"p{id}","messageID":"{id}","type":"text","text":"{text}""#);
+        stage.tell("message.part.updated", &format!(r#""part":{{{part}}}"#));
+    }
+    for (id, parent) in [("m7", "m5"), ("m8", "m6")] {
+        let answer = format!(r#""id":"{id}","role":"assistant","parentID":"{parent}""#);
+        stage.tell("message.updated", &format!(r#""info":{{{answer}{DONE}}}"#));
+    }
+    assert_eq!(stage.end(), Some("completed"));
+    let outcome = stage.outcome.unwrap();
+    assert!(outcome.answers().all(|answer| answer.id.as_str() != "m8"));
+}
+
+/// Another prompt took over before the turn learned of its end.
+#[test]
+fn the_compaction_of_the_next_prompt_is_not_the_turns() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.gap();
+    stage.wait(Duration::ZERO);
+    let info = |id: &str, parent: &str, rest: &str| {
+        let info = format!(r#"{{"id":"{id}","role":"assistant","parentID":"{parent}"{rest}}}"#);
+        message(id, &info)
+    };
+    let user = |id: &str, part: &str| {
+        let mut user = message(id, &format!(r#"{{"id":"{id}","role":"user"}}"#));
+        user.parts = vec![format!(r#"{{"id":"p{id}","messageID":"{id}",{part}}}"#)];
+        user
+    };
+    let summary = format!(r#","summary":true{DONE}"#);
+    let messages = [
+        prompt(),
+        info("m2", "m1", DONE),
+        user("m3", r#""type":"text","text":"Now this.""#),
+        info("m4", "m3", DONE),
+        user("m5", r#""type":"compaction","auto":true"#),
+        info("m6", "m5", &summary),
+        user("m7", r#""type":"text","text":"Go on.","synthetic":true"#),
+        info("m8", "m7", DONE),
+    ];
+    stage.find(&idle().with("s", messages));
+    assert_eq!(stage.end(), Some("completed"));
+    let outcome = stage.outcome.unwrap();
+    let answers: Vec<_> = outcome.answers().map(|answer| answer.id.as_str()).collect();
+    assert_eq!(answers, ["m2"]);
+}
+
 #[test]
 fn an_error_after_the_summary_ends_the_turn() {
     let mut stage = compacting("true");
@@ -108,4 +160,39 @@ fn an_ask_of_a_message_that_cannot_be_listed_is_answered() {
         format!(r#"{{"sessionID":"s","id":"per_1","permission":"bash","patterns":[],{tool}}}"#);
     unlisted(&mut stage, r#"{"id":"m3","role":"assistant","parentID":"m1"}"#, vec![ask]);
     assert_eq!(stage.asked.len(), 1);
+}
+
+/// Another client asks for a summary in the middle of the turn.
+#[test]
+fn a_summary_for_another_client_is_not_the_turns() {
+    let replaced = |finish: &str| {
+        let mut stage = Stage::posted(TurnSettings::default());
+        stage.tell("session.status", BUSY);
+        stage.answer(&format!(r#","finish":"{finish}","time":{{"completed":1}}"#));
+        stage.tell("message.updated", r#""info":{"id":"m3","role":"user"}"#);
+        let part = r#""id":"p3","messageID":"m3","type":"compaction","auto":false"#;
+        stage.tell("message.part.updated", &format!(r#""part":{{{part}}}"#));
+        summarised(&mut stage);
+        stage.tell("session.compacted", "");
+        let outcome = stage.outcome.expect("the summary takes over");
+        let answers: Vec<_> = outcome.answers().map(|answer| answer.id.as_str()).collect();
+        assert_eq!(answers, ["m2"]);
+        outcome.end.name()
+    };
+    // After the answer, or in place of the next step.
+    assert_eq!(replaced("stop"), "completed");
+    assert_eq!(replaced("tool-calls"), "torn");
+}
+
+#[test]
+fn an_abort_that_only_an_error_reports_is_an_abort() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    stage.tell("session.error", ABORTED);
+    stage.tell("session.status", IDLE);
+    for _ in 0..10 {
+        stage.wait(SECOND);
+        stage.find(&idle());
+    }
+    assert_eq!(stage.end(), Some("aborted"));
 }

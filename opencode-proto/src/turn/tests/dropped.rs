@@ -390,3 +390,15 @@ fn a_dropped_command_line_is_aborted_before_its_end() {
     stage.aborted();
     assert!(stage.turn.is_over() && stage.session.may_post());
 }
+
+/// The abort overtakes the command line, whose reply comes at its end.
+#[test]
+fn a_command_line_that_arrives_after_the_abort_is_aborted() {
+    let post = ShellRequest::new("build", "sleep 9");
+    let mut stage = Stage::sent(post, TurnSettings::default());
+    stage.does(Turn::cancel);
+    stage.aborted();
+    assert_eq!(stage.did, ["post", "abort"]);
+    stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
+    assert_eq!(stage.did, ["post", "abort", "abort"]);
+}

@@ -143,7 +143,8 @@ fn a_deadline_carries_the_last_failure_until_a_call_succeeds() {
 
     let mut stage = begun(settings());
     stage.tell("session.status", &retry(3, 2));
-    stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
+    let completed = SERVER_MS + 3_000;
+    stage.answer(&format!(r#","finish":"tool-calls","time":{{"completed":{completed}}}"#));
     stage.wait(60 * SECOND);
     stage.wait(SECOND);
     assert!(stage.outcome.as_ref().unwrap().end.provider_failure().is_none());
@@ -174,4 +175,27 @@ fn a_prompt_on_its_way_at_a_deadline_is_aborted_behind_the_outcome() {
     assert_eq!(stage.did.iter().filter(|did| **did == "abort").count(), 2);
     stage.aborted();
     assert!(stage.turn.is_over() && stage.session.may_post());
+}
+
+/// The look that follows the abort reads the first call again.
+#[test]
+fn a_call_before_the_failure_does_not_clear_it() {
+    let first = format!(
+        r#","finish":"tool-calls","time":{{"created":{SERVER_MS},"completed":{SERVER_MS}}}"#
+    );
+    let mut stage = Stage::posted(settings());
+    stage.answer(&first);
+    let second = format!(
+        r#"{{"id":"m3","role":"assistant","parentID":"m1","time":{{"created":{}}}}}"#,
+        SERVER_MS + 1
+    );
+    stage.tell("message.updated", &format!(r#""info":{second}"#));
+    stage.tell("session.status", &retry(1, 72_000));
+    stage.aborted();
+    stage.wait(Duration::ZERO);
+    let messages = [prompt(), message("m2", &answer(&first)), message("m3", &second)];
+    stage.find(&idle().with("s", messages));
+    stage.wait(20 * SECOND);
+    assert_eq!(stage.end(), Some("retry_too_late"));
+    assert_eq!(failure_of(&stage).message, "quota exceeded");
 }
