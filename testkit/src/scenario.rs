@@ -4,6 +4,10 @@
 //! run and batch. The outcomes that the client reports are compared with the records of the
 //! simulated servers, and at the end nothing of the client may be left.
 //!
+//! In seeds below 3,000,000, servers only answer prompts. From there on, they also compact
+//! sessions, run command lines, return structured output, and have rivals and plugins
+//! ([`Activity`]).
+//!
 //! `cargo test -p testkit --test world` plays 2,000 seeds, and the seeds that failed once. The
 //! program `soak` plays any range on all cores, and prints failures, seeds per second and counts of
 //! the events:

@@ -155,6 +155,12 @@ impl CheckedTurn<'_> {
         self.model().is_some_and(|model| model.is_deleted(self.session))
     }
 
+    /// Returns whether events arrive soon after they are published.
+    fn has_steady_network(&self) -> bool {
+        let Weather { hung, broken, slow, jumps, slow_replies, .. } = self.weather;
+        hung + broken + slow + jumps + slow_replies == 0
+    }
+
     /// Returns whether another client or a plugin may prompt the session.
     fn has_others(&self) -> bool {
         let activity = self.world.activity();
@@ -173,8 +179,10 @@ impl CheckedTurn<'_> {
     fn check_answer(&self, outcome: &TurnOutcome, truth: Option<&PromptTruth>) {
         let text = self.text;
         let truth = truth.unwrap_or_else(|| panic!("{text}: completed, but was never posted"));
-        if !self.is_alone && truth.end != PromptEnd::Completed {
-            // The prompt was answered together with the prompt after it.
+        // The prompt was answered together with the prompt after it. Where events are missing,
+        // nothing distinguishes such a prompt from one that was given up before the next one.
+        let is_joined = !self.is_alone || self.has_others() && outcome.gaps > 0;
+        if is_joined && truth.end != PromptEnd::Completed {
             return;
         }
         assert_eq!(
@@ -206,8 +214,15 @@ impl CheckedTurn<'_> {
             assert_eq!(record.text.to_str(), answer.full_text, "{text}: text by events");
             assert_eq!(record.gaps, outcome.gaps, "{text}: gaps");
             if outcome.gaps == 0 && self.is_alone {
-                assert_eq!(record.retries, truth.retries, "{text}: retries");
-                assert_eq!(record.compactions, truth.compactions, "{text}: compactions");
+                // A stream that is slow or dead may be overtaken by a look.
+                let is_exact = self.has_steady_network();
+                for (name, told, happened) in [
+                    ("retries", record.retries, truth.retries),
+                    ("compactions", record.compactions, truth.compactions),
+                ] {
+                    assert!(told <= happened, "{text}: {told} {name}, but {happened} happened");
+                    assert!(told == happened || !is_exact, "{text}: {told} {name} of {happened}");
+                }
             }
         }
     }
@@ -216,15 +231,18 @@ impl CheckedTurn<'_> {
         let text = self.text;
         let known = truth.map(|truth| truth.end);
         let is_explained = match end {
-            TurnEnd::Aborted => known == Some(PromptEnd::Aborted) || !self.is_alone,
+            TurnEnd::Aborted => {
+                let is_unclear = self.has_others() && gaps > 0 && known == Some(PromptEnd::Torn);
+                known == Some(PromptEnd::Aborted) || !self.is_alone || is_unclear
+            }
             TurnEnd::AgentError(_) => known == Some(PromptEnd::Failed) || !self.is_alone,
             TurnEnd::Cancelled => self.is_cancelled,
             TurnEnd::Rejected { .. } => known == Some(PromptEnd::Rejected) || !self.is_alone,
             TurnEnd::Torn => {
                 // Between two steps no event shows that the turn was aborted.
-                matches!(known, Some(PromptEnd::Torn | PromptEnd::Aborted))
+                matches!(known, Some(PromptEnd::Torn | PromptEnd::Aborted | PromptEnd::Replaced))
                     || !self.is_alone && known != Some(PromptEnd::Completed)
-                    || !self.is_listable() && gaps > 0
+                    || !self.is_listable() && (gaps > 0 || !self.has_steady_network())
             }
             // The reply to the post was lost.
             TurnEnd::NotPosted { .. } => !is_calm,
@@ -236,7 +254,10 @@ impl CheckedTurn<'_> {
             TurnEnd::SessionDeleted | TurnEnd::Refused(_) if self.is_deleted() => true,
             // The session was busy with a prompt of another client.
             TurnEnd::Refused(_) => self.plan.post == PostPlan::Shell && self.has_others(),
-            TurnEnd::RetryTooLate { failure: Some(_), .. } => self.plan.overall.is_some(),
+            // The deadline of the first event counts until an event arrives.
+            TurnEnd::RetryTooLate { failure: Some(_), .. } => {
+                self.plan.overall.is_some() || !is_calm
+            }
             // Only a server that waits for an answer, or a clock that jumps, is silent for so long.
             TurnEnd::TimedOut { .. } => self.jumped >= QUARTER || self.is_behind_another(),
             _ => false,

@@ -6,6 +6,8 @@ use crate::world::{Activity, Random, Weather};
 
 /// The first seed whose servers do more than answer prompts.
 pub(super) const FIRST_ACTIVE_SEED: u64 = 3_000_000;
+/// The first seed whose rivals ask for summaries.
+const FIRST_SEED_WITH_SUMMARIES: u64 = 4_000_000;
 
 /// Users and servers of a world.
 #[derive(Debug)]
@@ -125,10 +127,14 @@ impl Plan {
     pub(super) fn any(seed: u64, random: &mut Random) -> Self {
         let weather = Weather::any(random);
         // Seeds below have the worlds in which they failed once.
+        let mut of_activity = Random::new(seed.rotate_left(32));
         let mut activity = match seed < FIRST_ACTIVE_SEED {
             true => Activity::NONE,
-            false => Activity::any(&mut Random::new(seed.rotate_left(32))),
+            false => Activity::any(&mut of_activity),
         };
+        if seed >= FIRST_SEED_WITH_SUMMARIES {
+            activity = activity.with_summaries(&mut of_activity);
+        }
         let is_calm = weather == Weather::CALM;
         let size = if random.happens(250) { Size::Large } else { Size::Small };
         let attached = match size {

@@ -68,6 +68,7 @@ impl SessionUser {
     fn rival(&self) -> impl Future<Output = ()> + Send + use<> {
         let (world, port, name) = (self.world.clone(), self.port, self.name.clone());
         let session = self.session.id().to_string();
+        let summaries = self.world.activity().summaries;
         async move {
             for number in 0..world.random(|random| random.range(1, 3)) {
                 let (time, act) = world.random(|random| {
@@ -81,7 +82,10 @@ impl SessionUser {
                         4..=7 => RivalAct::Abort,
                         _ => RivalAct::Prompt(format!("{name} rival {number}")),
                     };
-                    (time, act)
+                    match random.happens(summaries) {
+                        true => (time, RivalAct::Summarize),
+                        false => (time, act),
+                    }
                 });
                 world.sleep(time).await;
                 if let Some(model) = world.server_at(port) {

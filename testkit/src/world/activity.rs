@@ -22,6 +22,8 @@ pub struct Activity {
     pub rivals: u64,
     /// Answers after which a plugin prompts the session.
     pub plugin_prompts: u64,
+    /// Acts of rivals that ask for a summary.
+    pub summaries: u64,
 }
 
 impl Activity {
@@ -36,6 +38,7 @@ impl Activity {
         structured: 0,
         rivals: 0,
         plugin_prompts: 0,
+        summaries: 0,
     };
 
     /// Draws a random selection of activities.
@@ -51,6 +54,14 @@ impl Activity {
             structured: some(500),
             rivals: some(700),
             plugin_prompts: some(400),
+            ..Self::NONE
         }
+    }
+
+    /// Adds what [`any`](Self::any) leaves out.
+    #[must_use]
+    pub fn with_summaries(self, random: &mut Random) -> Self {
+        let summaries = if random.happens(500) { random.below(700) } else { 0 };
+        Self { summaries, ..self }
     }
 }

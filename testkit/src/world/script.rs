@@ -205,8 +205,8 @@ impl AgentAttempt {
     }
 }
 
-/// Draws the time until the next attempt: a short one by OpenCode's own schedule, or a long one that
-/// the provider asks for.
+/// Draws the time until the next attempt: a short one by OpenCode's own schedule, or a long one
+/// that the provider asks for.
 fn retry_delay(random: &mut Random) -> Duration {
     match random.below(20) {
         0 => random.milliseconds(60_000, 1_200_000),

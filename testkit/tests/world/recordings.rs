@@ -13,7 +13,8 @@ use opencode_client::{
 };
 use serde_json::Value;
 use testkit::world::{
-    Activity, AgentAttempt, AgentScript, AgentStep, AgentTool, AskKind, OutputPlan, Weather, World,
+    Activity, AgentAttempt, AgentScript, AgentStep, AgentTool, AskKind, OutputPlan, RivalAct,
+    Weather, World,
 };
 
 /// Reduces events to the facts that the simulated server has to reproduce: kind, session, message
@@ -107,6 +108,14 @@ enum TurnCourse {
     AbortedAfter(&'static str),
     Granted,
     Refused,
+    /// Another client does this as soon as an event contains this text.
+    RivalAfter(&'static str, Rival),
+}
+
+#[derive(Clone, Copy)]
+enum Rival {
+    Prompt,
+    Summarize,
 }
 
 /// Events of turns, one after the other, all with one course.
@@ -146,6 +155,17 @@ fn modelled(
                 is_aborted = true;
                 server.call(&AbortSession::new(id.clone())).await.unwrap();
             }
+            if let TurnCourse::RivalAfter(text, rival) = course
+                && event.to_string().contains(text)
+                && !is_aborted
+            {
+                is_aborted = true;
+                let act = match rival {
+                    Rival::Prompt => RivalAct::Prompt("Two.".to_owned()),
+                    Rival::Summarize => RivalAct::Summarize,
+                };
+                model.rival(id.as_str(), &act);
+            }
             facts.push(event);
         }
         turn.await;
@@ -159,14 +179,16 @@ async fn turn(session: &Session, post: TurnPost, course: TurnCourse) {
     let request = TurnRequest::new(post)
         .on_permission(move |_| async move {
             match course {
-                TurnCourse::Granted => PermissionReply::Once,
+                TurnCourse::Granted | TurnCourse::RivalAfter(..) => PermissionReply::Once,
                 TurnCourse::AbortedAfter(_) => std::future::pending().await,
                 TurnCourse::Refused => PermissionReply::reject(),
             }
         })
         .on_question(move |_| async move {
             match course {
-                TurnCourse::Granted => QuestionReply::Answer(vec![vec!["A".to_owned()].into()]),
+                TurnCourse::Granted | TurnCourse::RivalAfter(..) => {
+                    QuestionReply::Answer(vec![vec!["A".to_owned()].into()])
+                }
                 TurnCourse::AbortedAfter(_) | TurnCourse::Refused => QuestionReply::Dismiss,
             }
         });
@@ -200,7 +222,10 @@ fn check_loosely(
             Some((message, _)) if !message.ends_with("finish null") => message.to_owned(),
             _ => fact,
         };
-        let mut facts: Vec<String> = facts.into_iter().map(ended).collect();
+        // Another prompt may come between two deltas, or after the last one.
+        let is_kept =
+            |fact: &String| !(fact.starts_with("delta") && name.starts_with("srv_prompt"));
+        let mut facts: Vec<String> = facts.into_iter().filter(is_kept).map(ended).collect();
         facts.dedup();
         facts.join("\n")
     };
@@ -341,4 +366,27 @@ fn command_lines() {
     check_loosely("srv_shell", post(), &[], TurnCourse::Granted, Activity::NONE);
     let aborted = TurnCourse::AbortedAfter("line");
     check_loosely("srv_shell_abort", post(), &[], aborted, Activity::NONE);
+}
+
+#[test]
+fn rivals() {
+    let check = |name: &str, script: AgentScript, text: &'static str, rival: Rival| {
+        let course = TurnCourse::RivalAfter(text, rival);
+        check_loosely(name, vec!["Go.".into()], &[("Go.", script)], course, Activity::NONE);
+    };
+    // So many pieces that the other client acts between two of them.
+    let words = || AgentStep { text: vec!["w ".to_owned(); 100], ..AgentStep::default() };
+    let begun = || AgentScript::default().then(words());
+    check("srv_summarize_busy", begun(), "delta", Rival::Summarize);
+    check(
+        "srv_summarize_idle",
+        AgentScript::text(["The answer."]),
+        "session.idle",
+        Rival::Summarize,
+    );
+    check("srv_prompt_queued", begun(), "delta", Rival::Prompt);
+    let looks = words().tool(AgentTool::default().with_output(["a\n"]));
+    let joined = AgentScript::default().then(looks).then(AgentStep::text(["First answer."]));
+    check("srv_prompt_joined", joined, "delta", Rival::Prompt);
+    check("srv_plugin_prompt", AgentScript::text(["First."]), "session.idle", Rival::Prompt);
 }

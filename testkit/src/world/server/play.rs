@@ -24,6 +24,7 @@ use crate::world::core::{BoxFuture, lock};
 use crate::world::script::{AgentScript, AgentStep, OutputPlan};
 use compact::CompactionCause;
 
+pub(super) use compact::summarize;
 pub(super) use shell::shell;
 
 /// Accepts a prompt.
@@ -264,11 +265,17 @@ impl TurnPlayer {
     }
 
     async fn work(&mut self, script: Option<AgentScript>) -> PlayResult<StepEnd> {
+        if let Some(end) = self.serve_summary().await? {
+            return Ok(end);
+        }
         let mut prompt = lock(&self.run).latest.clone();
         let mut script = script.unwrap_or_else(|| self.script(&prompt));
         let mut number = 0;
         let mut is_first = true;
         loop {
+            if let Some(end) = self.serve_summary().await? {
+                return Ok(end);
+            }
             let latest = lock(&self.run).latest.clone();
             if latest != prompt {
                 prompt = latest;
@@ -318,7 +325,11 @@ impl TurnPlayer {
                 run.open.drain(..answered).collect::<Vec<_>>()
             };
             end_prompts(&self.server, &answered, end_of_prompts);
-            if end != StepEnd::Stop || lock(&self.run).open.is_empty() {
+            let is_idle = {
+                let run = lock(&self.run);
+                run.open.is_empty() && run.summary.is_none()
+            };
+            if end != StepEnd::Stop || is_idle {
                 return Ok(end);
             }
         }

@@ -21,6 +21,8 @@ pub enum RivalAct {
     Dispose,
     /// Posts a prompt with this text, which the agent answers without a tool.
     Prompt(String),
+    /// Has the session summarised.
+    Summarize,
 }
 
 impl WorldServer {
@@ -48,6 +50,10 @@ impl WorldServer {
             RivalAct::Prompt(text) => {
                 shared.core.count("rival: prompt");
                 prompt(&self.inner, session, text);
+            }
+            RivalAct::Summarize => {
+                shared.core.count("rival: summary");
+                play::summarize(&self.inner, session);
             }
         }
         true

@@ -68,6 +68,8 @@ pub(super) struct SessionRun {
     pub(super) latest: String,
     /// Messages that OpenCode inserted for a compaction, each with the last prompt before it.
     pub(super) inserted: BTreeMap<String, String>,
+    /// Message in which a client asks for a summary, which is made after the current step.
+    pub(super) summary: Option<String>,
 }
 
 impl SessionRun {
@@ -149,6 +151,8 @@ pub enum PromptEnd {
     Failed,
     /// A permission or a question was refused, and the agent stopped there.
     Rejected,
+    /// A summary that another client asked for took the place of the answer.
+    Replaced,
     /// The work goes on, or the prompt is queued.
     #[default]
     Running,

@@ -1,11 +1,15 @@
 //! Compaction of a session: a summary takes the place of the conversation.
 
+use std::mem;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::step::{COST, SNAPSHOT};
-use super::{PlayResult, TurnPlayer, user_info};
+use super::{PlayResult, StepEnd, TurnPlayer, end_prompts, user_info};
 use crate::world::core::lock;
-use crate::world::server::store::StoredMessage;
+use crate::world::server::ServerInner;
+use crate::world::server::store::{PromptEnd, StoredMessage};
 use crate::world::server::tokens;
 
 /// Reason for which OpenCode compacts a session.
@@ -17,7 +21,52 @@ pub(super) enum CompactionCause {
     Overflow,
 }
 
+/// Stores the request of another client for a summary, which is made after the current step.
+pub(in crate::world::server) fn summarize(server: &Arc<ServerInner>, session: &str) {
+    if lock(&server.store).deleted.contains(session) {
+        return;
+    }
+    let run = {
+        let mut store = lock(&server.store);
+        let Some(live) = &mut store.live else { return };
+        live.runs.get(session).cloned()
+    };
+    let is_idle = run.is_none();
+    let run = run.unwrap_or_default();
+    let player = TurnPlayer::new(server, session, Arc::clone(&run));
+    let request = player.insert("compaction", json!({ "auto": false }));
+    {
+        let mut run = lock(&run);
+        run.summary = Some(request.clone());
+        // The answer to the request counts for no prompt.
+        run.inserted.remove(&request);
+        if let Some(prompt) = run.open.last().cloned() {
+            run.latest = prompt;
+        }
+    }
+    if is_idle {
+        if let Some(live) = &mut lock(&server.store).live {
+            live.runs.insert(session.to_owned(), run);
+        }
+        server.spawn(Box::pin(player.play(None)));
+    }
+}
+
 impl TurnPlayer {
+    /// Makes the summary that another client asks for. Returns the end of the run, unless prompts
+    /// arrived in the meantime.
+    pub(super) async fn serve_summary(&mut self) -> PlayResult<Option<StepEnd>> {
+        let Some(request) = mem::take(&mut lock(&self.run).summary) else { return Ok(None) };
+        let replaced = mem::take(&mut lock(&self.run).open);
+        end_prompts(&self.server, &replaced, PromptEnd::Replaced);
+        if !self.summarize(&request).await? {
+            return Ok(Some(StepEnd::Failed));
+        }
+        self.publish("session.compacted", json!({}));
+        let is_idle = lock(&self.run).open.is_empty();
+        Ok(is_idle.then_some(StepEnd::Stop))
+    }
+
     /// Ends the call whose input exceeded the context: without an error, and without a reason.
     pub(super) fn overflow(&mut self) {
         let message = "the input exceeds the context window of this model";
@@ -42,8 +91,12 @@ impl TurnPlayer {
         let now = self.server.now_ms();
         let part = match repeated {
             Some(text) => json!({ "text": text }),
-            None => json!({ "text": "Continue if you have next steps.", "synthetic": true,
-                "metadata": { "compaction_continue": true }, "time": { "start": now, "end": now } }),
+            None => {
+                let metadata = json!({ "compaction_continue": true });
+                let time = json!({ "start": now, "end": now });
+                json!({ "text": "Continue if you have next steps.", "synthetic": true,
+                    "metadata": metadata, "time": time })
+            }
         };
         let inserted = self.insert("text", part);
         self.publish("session.compacted", json!({}));

@@ -67,8 +67,12 @@ impl TurnPlayer {
             }
         };
         // The end counts from here on: a later abort changes nothing.
-        let open = mem::take(&mut lock(&self.run).open);
-        end_prompts(&self.server, &open, end);
+        let rest = {
+            let mut run = lock(&self.run);
+            run.open.retain(|open| *open != message);
+            mem::take(&mut run.open)
+        };
+        end_prompts(&self.server, &[message], end);
         let completed = self.server.now_ms();
         self.change_answer(|info| info["time"]["completed"] = json!(completed));
         part["state"] = json!({ "status": "completed", "input": input, "title": "",
@@ -77,9 +81,23 @@ impl TurnPlayer {
         self.store_part(&part);
         self.end_run();
         self.idle();
-        let mut run = lock(&self.run);
-        run.is_over = true;
-        mem::take(&mut run.wakers).into_iter().for_each(Waker::wake);
+        {
+            let mut run = lock(&self.run);
+            run.is_over = true;
+            mem::take(&mut run.wakers).into_iter().for_each(Waker::wake);
+        }
+        self.answer_rest(rest).await;
+    }
+
+    /// Works on the prompts that waited for the end of the command line.
+    async fn answer_rest(&self, open: Vec<String>) {
+        let Some(latest) = open.last().cloned() else { return };
+        let run = SessionRun { open, latest, ..SessionRun::default() };
+        let run = Arc::new(Mutex::new(run));
+        if let Some(live) = &mut lock(&self.server.store).live {
+            live.runs.insert(self.session.clone(), Arc::clone(&run));
+        }
+        Self::new(&self.server, &self.session, run).play(None).await;
     }
 
     async fn work_on_shell(
