@@ -43,6 +43,7 @@ impl PostedTurn {
     }
 
     fn found(&mut self, found: &Snapshot, activity: u64, input: &mut TurnInput<'_>) {
+        let was_seen = self.record.chain.is_seen();
         let freshness = match activity == self.pulse.activity {
             true => Freshness::Current,
             false => Freshness::Outdated,
@@ -53,6 +54,9 @@ impl PostedTurn {
             input.core.actions.push_back(TurnAction::Link { child, parent });
         }
         self.apply(found, input);
+        // The status was read before a prompt that this look is the first to find.
+        let is_new = !was_seen && self.record.chain.is_seen() && self.course.is_stopping();
+        let freshness = if is_new { Freshness::Outdated } else { freshness };
         self.looked(&found.status, freshness, input);
     }
 

@@ -402,3 +402,17 @@ fn a_command_line_that_arrives_after_the_abort_is_aborted() {
     stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
     assert_eq!(stage.did, ["post", "abort", "abort"]);
 }
+
+/// The session was idle when its status was read, and the prompt arrives before it is listed.
+#[test]
+fn a_cancelled_prompt_that_arrives_during_a_look_is_aborted() {
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.does(Turn::cancel);
+    stage.aborted();
+    stage.wait(Duration::ZERO);
+    assert_eq!(stage.did, ["post", "abort", "look"]);
+    stage.find(&idle().with("s", [prompt()]));
+    assert_eq!(stage.end(), None);
+    stage.accept();
+    assert_eq!(stage.did, ["post", "abort", "look", "abort"]);
+}
