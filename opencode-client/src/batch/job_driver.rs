@@ -1,5 +1,7 @@
 //! Driver of one attempt of a job, around the machine [`JobAttempt`].
 
+mod turns;
+
 use std::future::poll_fn;
 use std::path::Path;
 use std::pin::Pin;
@@ -7,11 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use futures_core::Stream;
 use opencode_proto::{
     ApiCallId, ApiReply, AttemptAction, AttemptCause, AttemptEnd, AttemptTurn, JobAttempt, JobStop,
-    RawJson, ServedFile, ServedFileKind, ServerNo, ServerOwner, SessionInfo, SkipReason, Spend,
-    TurnEvent, TurnEventKind, TurnOutcome,
+    ServedFile, ServedFileKind, ServerNo, ServerOwner, SessionInfo, SkipReason, Spend,
+    TurnEventKind,
 };
 
 use super::event::BatchEvent;
@@ -32,8 +33,8 @@ use crate::server::Server;
 use crate::server::files::found;
 use crate::server::hub::{Delivery, Follower};
 use crate::session::Session;
-use crate::session::structured::{StructuredError, StructuredOutcome, StructuredStream};
-use crate::session::turn::{TurnError, TurnStream};
+
+use turns::{JobStream, JobTurns, end_of};
 
 /// An attempt of a job on a server.
 pub(super) struct JobDriver {
@@ -82,15 +83,6 @@ enum JobActivity {
     #[default]
     Idle,
     Turn(JobStream),
-}
-
-/// Turns of an attempt, with the answer of the schema.
-type JobTurns = Result<(Vec<TurnOutcome>, Option<RawJson>), JobError>;
-
-/// Events of one turn, or of several until the answer fits the schema.
-enum JobStream {
-    Structured(Box<StructuredStream>),
-    Text(Box<TurnStream>),
 }
 
 /// End of an attempt for the batch.
@@ -398,54 +390,5 @@ impl JobDriver {
 
     fn now(&self) -> Instant {
         self.server().inner.host.runtime.now()
-    }
-}
-
-impl JobStream {
-    fn cancel(&mut self) {
-        match self {
-            Self::Structured(turns) => turns.cancel(),
-            Self::Text(turn) => turn.cancel(),
-        }
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<TurnEvent>> {
-        match self {
-            Self::Structured(turns) => Pin::new(&mut **turns).poll_next(cx),
-            Self::Text(turn) => Pin::new(&mut **turn).poll_next(cx),
-        }
-    }
-
-    fn outcome(self) -> BoxFuture<JobTurns> {
-        Box::pin(async {
-            match self {
-                Self::Structured(turns) => {
-                    let StructuredOutcome { value, turns, .. } = turns.outcome().await?;
-                    Ok((turns, Some(value)))
-                }
-                Self::Text(turn) => Ok((vec![turn.outcome().await?], None)),
-            }
-        })
-    }
-}
-
-/// Returns the end of turns without a complete answer, for the machine.
-fn end_of(error: &JobError) -> AttemptTurn {
-    if let JobError::Structured(StructuredError::Misfit { .. }) = error {
-        return AttemptTurn::Misfit;
-    }
-    let Some(turn) = error.turn() else { return AttemptTurn::Unusable };
-    let number = if let JobError::Structured(StructuredError::Turn { turns, .. }) = error {
-        turns.len() + 1
-    } else {
-        1
-    };
-    match turn {
-        TurnError::Ended(outcome) => {
-            let (end, prompt) = (outcome.end.clone(), outcome.message.clone());
-            AttemptTurn::Ended { end, prompt, number }
-        }
-        TurnError::Events(end) => AttemptTurn::NoEvents { end: end.clone(), number },
-        TurnError::Log { .. } | TurnError::LogOpen(_) => AttemptTurn::Unusable,
     }
 }

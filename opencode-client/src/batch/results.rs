@@ -1,8 +1,9 @@
 //! The results file of a batch, which later batches resume from.
 
 mod line;
+mod lock;
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use crate::runtime::blocking::unblock;
 use crate::runtime::describe::debug_as_chain;
 
 use line::ResultsLine;
+use lock::LockedFile;
 
 /// File with the results of a batch, as JSON lines.
 ///
@@ -318,41 +320,6 @@ fn read(text: &[u8], path: &Path) -> Result<(ResumeIndex<JobRecord>, usize), Res
         size += line.len();
     }
     Ok((content, size))
-}
-
-/// A file that is locked against other batches.
-#[derive(Debug)]
-struct LockedFile(File);
-
-impl LockedFile {
-    #[cfg(unix)]
-    fn new(file: File, path: &Path) -> Result<Self, ResultsError> {
-        use rustix::fs::{FlockOperation, flock};
-        use rustix::io::Errno;
-
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => Err(ResultsError::InUse { path: path.to_owned() }),
-            // Some file systems have no locks, which is no reason to refuse them.
-            Ok(()) | Err(_) => Ok(Self(file)),
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn new(file: File, _: &Path) -> Result<Self, ResultsError> {
-        Ok(Self(file))
-    }
-}
-
-/// Closing is not enough: a process that another thread starts right now has the file open as well,
-/// which would stay locked until the program of that process begins.
-#[cfg(unix)]
-impl Drop for LockedFile {
-    fn drop(&mut self) {
-        use rustix::fs::{FlockOperation, flock};
-
-        // A file that could not be locked cannot be unlocked.
-        let _ = flock(&self.0, FlockOperation::Unlock);
-    }
 }
 
 #[cfg(test)]
