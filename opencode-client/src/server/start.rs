@@ -11,6 +11,7 @@ use crate::process::host::Host;
 use crate::process::launch;
 use crate::process::launch::LaunchPlan;
 use crate::process::launch::Prepared;
+use crate::process::machine;
 use crate::process::private_dir::PrivateDir;
 use crate::process::process_tree::Marker;
 use crate::process::version_check;
@@ -177,6 +178,16 @@ async fn not_ready(
     limit: Duration,
 ) -> ServeError {
     let command = local.command().to_owned();
+    let mut outcome = outcome.clone();
+    if let ServeEnd::StartupError { message } = &mut outcome.end {
+        let (mut text, temp_dir) = (std::mem::take(message), host.temp_dir.clone());
+        // Before the cleanup, which makes room on the disk.
+        *message = unblock(&host.runtime, move || {
+            machine::explain(&mut text, &temp_dir);
+            text
+        })
+        .await;
+    }
     abandon(local).await;
     let stderr = outcome.stderr.clone();
     if outcome.end == ServeEnd::TimedOut {
@@ -191,7 +202,7 @@ async fn not_ready(
         let source = unblock(&host.runtime, move || port::fault(&flags, port)).await;
         return ServeError::Listen { command, address, source, stderr };
     }
-    ServeError::Ended { command, outcome: Box::new(outcome.clone()) }
+    ServeError::Ended { command, outcome: Box::new(outcome) }
 }
 
 /// Returns the error for a server that listens but failed the health check.

@@ -168,6 +168,7 @@ pub(crate) fn startup_message(tail: &str) -> String {
     let message: Vec<_> = tail
         .lines()
         .filter(|line| LogLine::read(line).is_none() && Notice::read(line).is_none())
+        .filter(|line| !is_trace(line))
         .collect();
     let message = message.join("\n");
     if USAGES.iter().any(|usage| message.trim_start().starts_with(usage)) {
@@ -180,6 +181,18 @@ pub(crate) fn startup_message(tail: &str) -> String {
         None => &message,
     };
     labelled.trim().to_owned()
+}
+
+/// Returns whether a line belongs to the stack trace of an error, or to the text with which Bun asks
+/// for a report of a crash. The trace stays in the tail of standard error.
+fn is_trace(line: &str) -> bool {
+    let line = line.trim_start();
+    let is_frame = line.starts_with("at ") && (line.ends_with(')') || line.contains("/$bunfs/"));
+    let is_source = line.split_once(" | ").is_some_and(|(number, _)| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let is_marker = !line.is_empty() && line.bytes().all(|byte| byte == b'^');
+    is_frame || is_source || is_marker || line.contains("bun.report")
 }
 
 /// Returns whether a process failed at its start because several began to use one database at the

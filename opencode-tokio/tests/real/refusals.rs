@@ -113,9 +113,13 @@ async fn a_missing_attachment_is_an_error_with_its_path() {
     let world = RunWorld::new(&on());
     let config = world.config().with_flags(RunFlags::new().with_file("no such.txt"));
 
-    let message = startup_message(&world, config).await;
+    // The words are OpenCode's, and nothing is started to get them.
+    let error = world.run(world.request("Go.").with_config(config)).await.unwrap_err();
 
-    assert_eq!(message, "File not found: no such.txt");
+    let report = error.report().unwrap();
+    let message = "File not found: no such.txt".to_owned();
+    assert_eq!(report.outcome.end, RunEnd::StartupError { message });
+    assert_eq!((report.attempts, report.outcome.exit), (0, None));
 }
 
 #[tokio::test]

@@ -153,6 +153,9 @@ macro_rules! conformance_list {
                 a_private_directory_that_cannot_be_created_is_an_error
                 a_log_that_cannot_be_opened_starts_nothing
                 an_invalid_configuration_starts_nothing
+                a_missing_attachment_starts_nothing
+                a_directory_whose_name_opencode_mangles_starts_nothing
+                a_stack_trace_is_no_part_of_the_message
             }
             core stream {
                 futures_and_streams_are_send_and_static

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use opencode_proto::{Answer, Run, RunAction, RunEvent, RunEventKind, RunOutcome};
+use opencode_proto::{Answer, Run, RunAction, RunEnd, RunEvent, RunEventKind, RunOutcome};
 
 use crate::log::Log;
 use crate::process::child::{ChildEvent, ChildOutput, StdoutPace};
@@ -13,6 +13,7 @@ use crate::process::cleanup::CleanupGuard;
 use crate::process::drop_order::DropOrder;
 use crate::process::host::Host;
 use crate::process::launch::StartedProcess;
+use crate::process::machine;
 use crate::process::pacing::StartPermit;
 use crate::process::run_tree::TreeJobs;
 use crate::process::warning::Warning;
@@ -158,9 +159,14 @@ impl Attempt {
     /// Returns the report, and the work that is left when the machine has finished.
     pub(super) fn end(
         &mut self,
-        outcome: RunOutcome,
+        mut outcome: RunOutcome,
         attempts: u32,
     ) -> (RunReport, impl Future<Output = CleanUp> + Send + use<>) {
+        if let RunEnd::StartupError { message } | RunEnd::Crashed { message, .. } = &mut outcome.end
+        {
+            // Before the cleanup, which makes room on the disk.
+            machine::explain(message, &self.host.temp_dir);
+        }
         let report = RunReport {
             outcome,
             command: mem::take(&mut self.command),

@@ -1,9 +1,11 @@
 //! From a request to a running process.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use opencode_config::{Invocation, IsolationPlan};
+use opencode_proto::{RunEnd, ServedFileKind};
 
 use crate::log::{EventLog, EventLogMode, Log};
 use crate::process::host::Host;
@@ -15,6 +17,8 @@ use crate::run::end::{self, CleanUp};
 use crate::run::error::RunError;
 use crate::run::request::RunRequest;
 use crate::runtime::blocking::{unblock, unblock_bound};
+
+use crate::server::files::{ServerMachine, found};
 
 use super::attempt::Attempt;
 
@@ -83,6 +87,15 @@ impl ReadyRun {
     }
 }
 
+/// Returns the error of a run whose attachment is missing, in the words of OpenCode, which would find
+/// out only after its start.
+fn missing_file(host: &Host, request: &RunRequest, file: &Path) -> RunError {
+    let mut report = end::not_started(&request.settings, host.runtime.now());
+    let message = format!("File not found: {}", file.display());
+    report.outcome.end = RunEnd::StartupError { message };
+    RunError::Ended(Box::new(report))
+}
+
 /// Resolves everything that the run depends on. Blocks, perhaps for long: on files of the caller's.
 fn plan(
     host: &Host,
@@ -91,6 +104,13 @@ fn plan(
 ) -> Result<RunPlan, RunError> {
     let launch = LaunchPlan::explore(host, &request.config, request.directory.as_deref())?;
     let LaunchPlan { program, directory, marker, plan } = launch;
+    // The files of a wrapper may be elsewhere.
+    if program.args().is_empty() {
+        let files = found(request.config.flags().files(), &directory, ServerMachine::Here);
+        if let Some(missing) = files.iter().find(|file| file.kind == ServedFileKind::Missing) {
+            return Err(missing_file(host, request, &missing.given));
+        }
+    }
     let prompt = request.prompt.clone();
     let invocation = Invocation::run(program, prompt, directory, &request.config, &plan)?;
 

@@ -102,6 +102,23 @@ fn startup_messages_are_freed_of_everything_around_them() {
 }
 
 #[test]
+fn stack_traces_are_no_part_of_a_message() {
+    let tail = "\
+1234 | const file = await read(path)
+                              ^
+Error: Unexpected error
+
+ENOENT: no such file, open '/x/a.png'
+    at open (unknown:1:11)
+    at async <anonymous> (/$bunfs/root/src/index.js:7:3)
+To send a redacted crash report to Bun's team: https://bun.report/1.3
+";
+    let message = startup_message(tail);
+    assert_eq!(message, "Unexpected error\n\nENOENT: no such file, open '/x/a.png'");
+    assert_eq!(startup_message("Error: look at (this)"), "look at (this)");
+}
+
+#[test]
 fn only_database_races_are_worth_another_try() {
     for race in [
         "SqliteError: database is locked",

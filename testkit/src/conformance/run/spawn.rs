@@ -3,8 +3,10 @@
 use std::error::Error;
 use std::io;
 
+use opencode_client::config::RunFlags;
 use opencode_client::log::EventLogConfig;
-use opencode_client::{RunConfig, RunError};
+use opencode_client::run::Backend;
+use opencode_client::{RunConfig, RunEnd, RunError, ServeError, ServeRequest};
 
 use crate::conformance::Host;
 use crate::conformance::world::{ProgramWorld, error_chain};
@@ -93,4 +95,41 @@ pub(crate) async fn an_invalid_configuration_starts_nothing(on: &Host) {
     }
     let error = world.opencode.run(" \n").await.unwrap_err();
     assert!(error_chain(&error).ends_with("the prompt is empty"), "{}", error_chain(&error));
+}
+
+pub(crate) async fn a_missing_attachment_starts_nothing(on: &Host) {
+    let world = world(on);
+    let config = RunConfig::new().with_flags(RunFlags::new().with_file("no such.png"));
+    let error = world.opencode.run(world.request().with_config(config)).await.unwrap_err();
+    let Some(RunEnd::StartupError { message }) = error.end() else { panic!("{error:?}") };
+    assert_eq!(message, "File not found: no such.png");
+    assert_eq!(error.report().unwrap().attempts, 0);
+    assert_eq!(world.calls().len(), 0);
+}
+
+pub(crate) async fn a_directory_whose_name_opencode_mangles_starts_nothing(on: &Host) {
+    let world = world(on);
+    let directory = world.path("My%20Repo");
+    std::fs::create_dir(&directory).unwrap();
+    let request = world.request().with_directory(&directory);
+    let over_server = request.clone().with_backend(Backend::NewServer);
+    for request in [request, over_server] {
+        let error = world.opencode.run(request).await.unwrap_err();
+        let RunError::Directory { path, source } = &error else { panic!("{error:?}") };
+        assert_eq!(*path, directory);
+        assert!(source.to_string().contains("OpenCode decodes `%20`"), "{source}");
+    }
+    let request = ServeRequest::new().with_directory(&directory);
+    let error = world.opencode.serve(request).await.unwrap_err();
+    assert!(matches!(error, ServeError::Directory { .. }), "{error:?}");
+    assert_eq!(world.calls().len(), 0);
+}
+
+pub(crate) async fn a_stack_trace_is_no_part_of_the_message(on: &Host) {
+    let message = "Error: Unexpected error\n\nFailed to execute statement\n    at run (x.js:1:2)";
+    let world = ProgramWorld::new(on, Behavior::new().stderr_line(message).exit(1));
+    let error = world.opencode.run(world.request()).await.unwrap_err();
+    let Some(RunEnd::StartupError { message }) = error.end() else { panic!("{error:?}") };
+    assert_eq!(message, "Unexpected error\n\nFailed to execute statement");
+    assert!(error.report().unwrap().outcome.stderr.contains("x.js:1:2"), "{error:?}");
 }
