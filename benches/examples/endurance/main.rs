@@ -7,8 +7,8 @@
 //!
 //! The first number is the number of sessions, the second that of the rounds. In each round every
 //! session has one turn, all at once. The scripted model runs in a separate process, which is not
-//! counted. A resource that grows with every round is a leak: in this program, sockets and tasks
-//! stay the same, and memory grows by the sessions' ids alone.
+//! counted. A resource of this program that grows with every round is a leak. The server keeps
+//! sessions in memory and frees them now and then.
 
 // A program takes arguments and prints.
 #![allow(clippy::print_stdout)]

@@ -154,8 +154,10 @@ impl PostedTurn {
             }
         }
         self.record.is_listed = found.is_listed;
-        self.apply_asks::<PermissionKind>(&found.permissions, input);
-        self.apply_asks::<QuestionKind>(&found.questions, input);
+        // Without a list of messages, nothing names the subagents that were started in a gap.
+        let strangers = if found.is_listed { &[][..] } else { &found.children };
+        self.apply_asks::<PermissionKind>(&found.permissions, strangers, input);
+        self.apply_asks::<QuestionKind>(&found.questions, strangers, input);
         self.watch_asks(input);
     }
 

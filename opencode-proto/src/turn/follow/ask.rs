@@ -8,6 +8,7 @@ use crate::server_event::ToolRef;
 use crate::turn::answer::TurnAsk;
 use crate::turn::chain::Belongs;
 use crate::turn::core::TurnInput;
+use crate::turn::look::ChildSnapshot;
 use crate::turn::posted::PostedTurn;
 use crate::turn::record::Place;
 
@@ -64,14 +65,17 @@ impl PostedTurn {
         self.watch_asks(input);
     }
 
-    /// Adds the asks that a look found, and closes those that it did not find any more.
+    /// Adds the asks that a look found, and closes those that it did not find any more. `strangers`
+    /// are subagents that may belong to the turn.
     pub(super) fn apply_asks<K: TurnAsk>(
         &mut self,
         found: &[Pending<K::Request>],
+        strangers: &[ChildSnapshot],
         input: &mut TurnInput<'_>,
     ) {
         for ask in found {
-            if self.is_of_turn(&ask.session) {
+            let is_stranger = strangers.iter().any(|child| child.session == ask.session);
+            if is_stranger || self.is_of_turn(&ask.session) {
                 self.asked::<K>(&ask.session, &ask.request, None, input);
             }
         }

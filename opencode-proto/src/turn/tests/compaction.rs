@@ -119,6 +119,7 @@ fn an_error_after_the_summary_ends_the_turn() {
 /// A server that cannot list the messages of the session, and knows one of them.
 fn unlisted(stage: &mut Stage, info: &str, permissions: Vec<String>) {
     let mut server = busy().with("s", [message("m3", info)]);
+    server.children.insert("s".to_owned(), vec!["child".to_owned()]);
     server.permissions = permissions;
     let broken = || {
         let body = r#"{"name":"BadRequest","data":{"message":"no list"}}"#.into();
@@ -195,4 +196,19 @@ fn an_abort_that_only_an_error_reports_is_an_abort() {
         stage.find(&idle());
     }
     assert_eq!(stage.end(), Some("aborted"));
+}
+
+/// The part that starts the subagent was missed, and cannot be listed.
+#[test]
+fn an_ask_of_a_subagent_that_cannot_be_listed_is_answered() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.gap();
+    stage.wait(Duration::ZERO);
+    let ask = |session: &str, id: &str| {
+        format!(r#"{{"sessionID":"{session}","id":"{id}","permission":"bash","patterns":[]}}"#)
+    };
+    let asks = vec![ask("child", "per_1"), ask("other", "per_2")];
+    unlisted(&mut stage, r#"{"id":"m3","role":"assistant","parentID":"m1"}"#, asks);
+    let asked: Vec<_> = stage.asked.iter().map(|ask| ask.request.id.as_str()).collect();
+    assert_eq!(asked, ["per_1"]);
 }
