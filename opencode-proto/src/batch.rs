@@ -204,8 +204,8 @@ impl Batch {
         self.advance(now);
     }
 
-    /// Takes a server that died, or does not answer any more. The jobs end by themselves, and take no
-    /// part of the [concurrency](BatchSettings::concurrency) any more.
+    /// Takes a server that died, or does not answer any more. The jobs end by themselves, and take
+    /// no part of the [concurrency](BatchSettings::concurrency) any more.
     pub fn handle_server_lost(&mut self, server: ServerNo, now: Instant) {
         let (loss, lost) = self.servers.lost(server, now);
         self.given_up.extend(lost);

@@ -30,7 +30,8 @@ use crate::line::add_chunk;
 /// assert_eq!(framer.next_event(), None);
 /// ```
 ///
-/// [specification]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+/// [specification]:
+/// https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 #[derive(Debug)]
 pub struct SseFramer {
     /// The chunk being split; empty when all events in it were handed out.

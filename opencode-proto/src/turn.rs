@@ -1,4 +1,4 @@
-//! One prompt of a session, from waiting until it may be posted to its real end.
+//! One prompt of a session, from the wait before the post to the end of the work.
 //!
 //! # Theory of operation
 //!
@@ -13,13 +13,13 @@
 //! ```
 //!
 //! No event of OpenCode marks the end of a turn. A session is reported idle twice after errors and
-//! aborts, not at all when the agent is unknown, and once for two prompts that were queued; an error
-//! may be the end or not. So a turn is over when the session is idle *and* the answer to the turn's
-//! own message is complete: found by `parentID`, along what a compaction inserted. Where the events
-//! leave that open, the server is looked at: after an error without an idle, an idle without an
-//! answer, a gap in the events, a long silence.
+//! aborts, not at all when the agent is unknown, and once for two prompts that were queued; an
+//! error may be the end or not. So a turn is over when the session is idle *and* the answer to the
+//! turn's own message is complete: found by `parentID`, along what a compaction inserted. Where the
+//! events leave that open, the server is looked at: after an error without an idle, an idle without
+//! an answer, a gap in the events, a long silence.
 //!
-//! What belongs to earlier turns is recognised by its message and ignored, so a turn is not confused
+//! Events of earlier turns are recognised by their message and ignored, so a turn is not confused
 //! by what an aborted one still emits.
 
 mod action;
@@ -135,8 +135,8 @@ pub struct Turn {
 enum Phase {
     Waiting(Box<WaitingTurn>),
     Posted(Box<PostedTurn>),
-    /// The application dropped the turn, or has the outcome, while the prompt is on its way. An abort
-    /// follows when the prompt has arrived, or at this time.
+    /// The application dropped the turn, or has the outcome, while the prompt is in flight. An
+    /// abort follows when the prompt has arrived, or at this time.
     Leaving {
         post: Box<PostCall>,
         until: Option<Instant>,
@@ -145,7 +145,7 @@ enum Phase {
 }
 
 impl Turn {
-    /// Begins a turn, which waits until it may be posted. Its deadlines count from now on.
+    /// Begins a turn, which waits until the session lets it post. The deadlines count from now on.
     ///
     /// `message` is an id that no other message has: the one in the outcome of a turn that ends
     /// before it is posted.
@@ -179,12 +179,12 @@ impl Turn {
         self.core.number
     }
 
-    /// Returns whether the prompt waits, and the server has not got it.
+    /// Returns whether the prompt still waits, unknown to the server.
     pub fn is_waiting(&self) -> bool {
         matches!(self.phase, Phase::Waiting(_))
     }
 
-    /// Returns whether the turn is over and no abort of it is left: it needs no driver any more.
+    /// Returns whether the turn is over and no abort is left, so that no driver is needed any more.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
             && self.core.actions.is_empty()
@@ -197,7 +197,7 @@ impl Turn {
         self.core.calls.contains(call)
     }
 
-    /// Returns what was gathered so far; `None` before the prompt is posted and after the end.
+    /// Returns the messages so far; `None` before the prompt is posted and after the end.
     pub fn transcript(&self) -> Option<&Transcript> {
         match &self.phase {
             Phase::Posted(posted) => Some(posted.transcript()),
@@ -310,7 +310,7 @@ impl Turn {
         }
     }
 
-    /// Answers an ask: `turn.answer(ask.reply(reply), ..)`. The server is told, unless the ask is
+    /// Answers an ask: `turn.answer(ask.reply(reply), ..)`. The reply is sent, unless the ask is
     /// over.
     pub fn answer(&mut self, answer: AskAnswer, session: &mut Session, now: Instant) {
         self.posted(session, now, |posted, input| match answer {
@@ -319,7 +319,7 @@ impl Turn {
         });
     }
 
-    /// Aborts the turn, if it is not over.
+    /// Aborts the turn, unless the turn is over.
     pub fn cancel(&mut self, session: &mut Session, now: Instant) {
         self.input(session, now, |phase, input| match phase {
             Phase::Waiting(_) => input.finish(TurnEnd::Cancelled),
@@ -374,7 +374,7 @@ impl Turn {
         });
     }
 
-    /// Handles an input, and the end that it may bring.
+    /// Handles an input, and the end that the input may bring.
     fn input(
         &mut self,
         session: &mut Session,

@@ -124,8 +124,9 @@ impl Deadlines {
         self
     }
 
-    /// Returns the reaction to a failure of the provider whose retry is due after the next deadline.
-    /// Default: the turn ends at once. A run by process does not know when a retry is due, and waits.
+    /// Returns the reaction to a failure of the provider whose retry is due after the next
+    /// deadline. Default: the turn ends at once. A run by process does not know when a retry is
+    /// due, and waits.
     #[must_use]
     pub fn late_retry(&self) -> LateRetry {
         self.late_retry
@@ -213,8 +214,8 @@ impl Watchdog {
         self.all().find(|(_, at)| at.is_some_and(|at| at <= now)).map(|(deadline, _)| deadline)
     }
 
-    /// Returns whether a deadline passes before a retry that is due at `at`, and the retry is not to
-    /// be waited for.
+    /// Returns whether a deadline passes before a retry that is due at `at`, and the retry is not
+    /// to be waited for.
     pub(crate) fn is_too_late(&self, at: Instant) -> bool {
         self.deadlines.late_retry == LateRetry::End && self.wake().is_some_and(|next| next < at)
     }

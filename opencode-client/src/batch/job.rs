@@ -47,8 +47,8 @@ use crate::session::turn::handler::AskHandlers;
 ///
 /// A job with a policy cannot have a permission handler, `--auto`, or permissions in the
 /// configuration, and a job with a permission handler cannot have `--auto`
-/// ([`JobError::Conflict`](super::JobError::Conflict)). A job with a schema cannot have a command, or a
-/// prompt with an output format or without a reply
+/// ([`JobError::Conflict`](super::JobError::Conflict)). A job with a schema cannot have a command,
+/// or a prompt with an output format or without a reply
 /// ([`StructuredError::Unsuitable`](crate::session::StructuredError::Unsuitable)).
 #[derive(Clone)]
 #[non_exhaustive]

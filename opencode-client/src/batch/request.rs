@@ -56,9 +56,9 @@ pub enum BatchServers {
 /// A server whose port refuses connections is given up after about 10 seconds
 /// ([`HubSettings::with_no_listener_limit`](crate::server::HubSettings::with_no_listener_limit), by
 /// [`AttachRequest::with_events`]), a server that does not answer after 2 minutes
-/// ([`HubSettings::with_give_up`](crate::server::HubSettings::with_give_up)). Jobs that the server had
-/// accepted end with [`TurnEnd::ServerLost`](crate::TurnEnd::ServerLost); other jobs begin on other
-/// servers, at once. The server is tried again ([`BatchSettings::server_retry`]).
+/// ([`HubSettings::with_give_up`](crate::server::HubSettings::with_give_up)). Jobs that the server
+/// had accepted end with [`TurnEnd::ServerLost`](crate::TurnEnd::ServerLost); other jobs begin on
+/// other servers, at once. The server is tried again ([`BatchSettings::server_retry`]).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GivenServer {

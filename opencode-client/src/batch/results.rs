@@ -47,9 +47,9 @@ use lock::LockedFile;
 ///
 /// The spend of all jobs that ended in earlier batches counts for the [`Budget`](super::Budget), so
 /// that a batch which is resumed after each interruption stays within the limit; see
-/// [`budget_scope`](Self::budget_scope). A line with `"type":"spent"` follows every call of a model, so
-/// that the spend of a job counts that was interrupted together with the program, except for the call
-/// that was under way.
+/// [`budget_scope`](Self::budget_scope). A line with `"type":"spent"` follows every call of a
+/// model, so that the spend of a job counts that was interrupted together with the program, except
+/// for the call that was under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchResults {

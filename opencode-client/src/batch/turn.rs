@@ -40,7 +40,8 @@ pub(super) fn check(job: &Job, servers: &BatchServers) -> Result<(), JobError> {
     Ok(())
 }
 
-/// Returns the first setting that another setting would leave without effect, and the other setting.
+/// Returns the first setting that another setting would leave without effect, and the other
+/// setting.
 fn conflict(job: &Job) -> Option<(&'static str, &'static str)> {
     let is_auto = job.config.flags().approval() == Approval::Auto;
     let has_handler = job.handlers.has_permission_handler();

@@ -57,7 +57,8 @@ impl KnownVersions {
     }
 }
 
-/// The right to check a program, for one caller. A drop without a result leaves the check to others.
+/// The right to check a program, for one caller. A drop without a result leaves the check to
+/// others.
 pub(crate) struct Checking<'a> {
     checks: &'a KnownVersions,
     file: ProgramFile,

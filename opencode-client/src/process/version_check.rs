@@ -27,8 +27,8 @@ const SOURCE_BUILD: &str = "local";
 
 /// Checks that the program is a supported OpenCode.
 ///
-/// A program that cannot be started, or fails, passes the check: the start itself fails as well, and
-/// has the reason.
+/// A program that cannot be started, or fails, passes the check: the start itself fails as well,
+/// and has the reason.
 ///
 /// # Errors
 ///

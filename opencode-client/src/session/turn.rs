@@ -32,8 +32,8 @@ pub use token::{Ask, AskToken, PermissionToken, QuestionToken};
 
 /// Events of a turn, as they happen.
 ///
-/// The stream ends when the turn has; [`outcome`](Self::outcome) says how. The stream drives the
-/// turn only while it is polled; the server works on in the meantime, and its events come later.
+/// The stream ends with the turn; [`outcome`](Self::outcome) returns the result. Only polling
+/// drives the turn; between polls the server works on, and the events wait.
 ///
 /// # Cancel safety
 ///
@@ -84,13 +84,13 @@ impl TurnStream {
     }
 
     /// Takes the ask of the last event, when the request was made
-    /// [`with_asks_in_stream`](TurnRequest::with_asks_in_stream). An ask that is not taken before the
-    /// next event is refused.
+    /// [`with_asks_in_stream`](TurnRequest::with_asks_in_stream). An ask that is not taken before
+    /// the next event is refused.
     pub fn take_ask(&mut self) -> Option<Ask> {
         if let StreamPhase::Running(driver) = &mut self.phase { driver.take_ask() } else { None }
     }
 
-    /// Returns what was gathered so far; `None` before the prompt is posted and after the end.
+    /// Returns the messages so far; `None` before the prompt is posted and after the end.
     pub fn transcript(&self) -> Option<&Transcript> {
         self.running()?.transcript()
     }
@@ -101,7 +101,7 @@ impl TurnStream {
         turn.transcript().map(|_| turn.message())
     }
 
-    /// Aborts the turn, if it is not over. The stream goes on to its end.
+    /// Aborts the turn, unless the turn is over. The stream goes on to its end.
     pub fn cancel(&mut self) {
         self.phase = match mem::replace(&mut self.phase, StreamPhase::Taken) {
             StreamPhase::Created(request) => StreamPhase::Cancelled(request),
@@ -120,8 +120,9 @@ impl TurnStream {
     ///
     /// # Errors
     ///
-    /// [`TurnError::Ended`] with everything that was gathered when the turn ended in any way but with
-    /// a complete answer; the other kinds when the turn could not begin or could not be logged.
+    /// [`TurnError::Ended`] with everything that was gathered when the turn ended in any way but
+    /// with a complete answer; the other kinds when the turn could not begin or could not be
+    /// logged.
     ///
     /// # Cancel safety
     ///
@@ -141,9 +142,9 @@ impl TurnStream {
     /// follows the events.
     ///
     /// ```no_run
-    /// # async fn example(session: opencode_tokio::Session) -> Result<(), opencode_tokio::TurnError> {
-    /// let mut text = session.send("Which licence does this project have?").text_stream();
-    /// while let Some(piece) = text.next_text().await {
+    /// # async fn example(session: opencode_tokio::Session) -> Result<(),
+    /// opencode_tokio::TurnError> { let mut text = session.send("Which licence does this project
+    /// have?").text_stream(); while let Some(piece) = text.next_text().await {
     ///     print!("{}", piece?);
     /// }
     /// # Ok(())

@@ -154,7 +154,8 @@ impl<R> ResumeIndex<R> {
         }
     }
 
-    /// Takes the next line of the file: a job has ended, with this spend of all attempts in the batch.
+    /// Takes the next line of the file: a job has ended, with this spend of all attempts in the
+    /// batch.
     pub fn add_ended(
         &mut self,
         job: &str,

@@ -126,6 +126,18 @@ fn old_servers_have_the_stream_of_a_directory() {
 }
 
 #[test]
+fn refusals_that_pass_are_tried_again() {
+    for status in [408, 409, 425, 429, 500, 502, 503] {
+        let mut stage = Stage::new(settings());
+        stage.said();
+        stage.refuse(status, "application/json");
+        assert_eq!(stage.said(), ["disconnect"], "{status}");
+        stage.pass();
+        assert_eq!(stage.said(), ["connect /global/event"]);
+    }
+}
+
+#[test]
 fn a_missing_route_may_be_refused_by_name() {
     let mut stage = Stage::new(settings());
     stage.said();

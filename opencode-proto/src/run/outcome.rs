@@ -41,8 +41,8 @@ pub struct RunOutcome {
 ///
 /// Some ends only a process has, others only a run over a server; most are common to both.
 ///
-/// `Serialize` writes `{type, message}`, with the [`name`](Self::name) as type, and the fields of the
-/// variant.
+/// `Serialize` writes `{type, message}`, with the [`name`](Self::name) as type, and the fields of
+/// the variant.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEnd {
@@ -103,8 +103,9 @@ pub enum RunEnd {
         /// Name of the tool.
         tool: String,
     },
-    /// Over a server: the model's provider failed, and OpenCode repeats the call after the deadlines of
-    /// the run, which was ended at once ([`Deadlines::late_retry`](crate::Deadlines::late_retry)).
+    /// Over a server: the model's provider failed, and OpenCode repeats the call after the
+    /// deadlines of the run, which was ended at once
+    /// ([`Deadlines::late_retry`](crate::Deadlines::late_retry)).
     #[non_exhaustive]
     RetryTooLate {
         /// The failure, with the time of the next attempt.
@@ -122,8 +123,8 @@ pub enum RunEnd {
         /// Message on standard error.
         message: String,
     },
-    /// The run did not get as far as the model: wrong arguments, wrong configuration, a missing file
-    /// or session.
+    /// The run did not get as far as the model: wrong arguments, wrong configuration, a missing
+    /// file or session.
     StartupError {
         /// Message on standard error.
         message: String,
@@ -178,8 +179,8 @@ impl RunEnd {
         if let Self::TimedOut { deadline, .. } = self { Some(*deadline) } else { None }
     }
 
-    /// Returns the failure of the model's provider that led to the end, or that OpenCode was about to
-    /// retry when a deadline passed.
+    /// Returns the failure of the model's provider that led to the end, or that OpenCode was about
+    /// to retry when a deadline passed.
     pub fn provider_failure(&self) -> Option<&ProviderFailure> {
         if let Self::RetryTooLate { failure } | Self::TimedOut { failure, .. } = self {
             return failure.as_deref();

@@ -14,8 +14,8 @@ const EARLY_MAX: usize = 64;
 /// step that begins decides, whatever was printed before it.
 #[derive(Debug)]
 pub(super) enum RunSession {
-    /// No step has begun. Holds the events with a session, of which the first known type decides for
-    /// now.
+    /// No step has begun. Holds the events with a session, of which the first known type decides
+    /// for now.
     Open { early: Vec<RunEvent> },
     /// The session is known.
     Known(SessionId),
@@ -93,8 +93,8 @@ fn of_session(early: &[RunEvent], session: &SessionId) -> Vec<RunEvent> {
     before.iter().filter(|event| event.session.as_ref() == Some(session)).cloned().collect()
 }
 
-/// Returns whether the session of this event may be that of the run. Lines of unknown types come from
-/// a newer OpenCode or from a plugin that logs.
+/// Returns whether the session of this event may be that of the run. Lines of unknown types come
+/// from a newer OpenCode or from a plugin that logs.
 fn names_session(event: &RunEvent) -> bool {
     match &event.kind {
         RunEventKind::Diagnostic(_)

@@ -237,8 +237,8 @@ impl Default for RunSettings {
     }
 }
 
-/// Reaction to an unknown agent, which OpenCode replaces by its default agent. The default agent may
-/// be allowed to do more.
+/// Reaction to an unknown agent, which OpenCode replaces by its default agent. The default agent
+/// may be allowed to do more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AgentFallback {

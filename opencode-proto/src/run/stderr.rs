@@ -155,7 +155,8 @@ fn stream_error(log: &LogLine<'_>) -> Option<String> {
 const NOTICE_START: &str = "permission requested: ";
 const NOTICE_END: &str = "; auto-rejecting";
 
-/// Returns whether the line begins a notice. A line of the command in a notice may start with `!` too.
+/// Returns whether the line begins a notice. A line of the command in a notice may start with `!`
+/// too.
 fn begins_notice(line: &str) -> bool {
     line.starts_with('!') && (line.contains(NOTICE_START) || Notice::read(line).is_some())
 }

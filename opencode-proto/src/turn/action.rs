@@ -23,14 +23,14 @@ pub enum TurnAction {
     Call(Box<ApiCall>),
     /// Hand the event to the application.
     Event(Box<TurnEvent>),
-    /// The turn has ended. Nothing follows but calls that abort what is left of it.
+    /// The turn has ended. Only calls that abort the rest of the turn may follow.
     Finished(Box<TurnOutcome>),
     /// A look found that one session is a child of another: [`Hub::link`](crate::Hub::link), so
     /// that the child's events reach the turn.
     Link {
         /// The subagent's session.
         child: SessionId,
-        /// The session whose agent started it.
+        /// The session whose agent started the child.
         parent: SessionId,
     },
     /// Everything that the prompt waited for is there. Hand over the events that have arrived, then

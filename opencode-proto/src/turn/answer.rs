@@ -89,7 +89,7 @@ impl PostedTurn {
         }
     }
 
-    /// Sends replies that are due again, and takes what other turns have given up.
+    /// Sends replies that are due again, and takes asks that other turns have given up.
     pub(super) fn resume_asks<K: TurnAsk>(&mut self, input: &mut TurnInput<'_>) {
         for id in K::asks(self).due(input.now) {
             self.send_again::<K>(&id, input);

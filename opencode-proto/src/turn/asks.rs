@@ -15,7 +15,8 @@ const SENDS_MAX: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Asks<K: AskKind> {
     entries: BTreeMap<K::Id, Entry<K>>,
-    /// Asks that were known when the last look began: its findings say nothing about later ones.
+    /// Asks that were known when the last look began: later asks cannot be in the findings of that
+    /// look.
     looked_at: BTreeSet<K::Id>,
 }
 
@@ -36,7 +37,7 @@ enum AskState<K: AskKind> {
     Replying(AskReplying<K>),
 }
 
-/// A reply on its way to the server.
+/// A reply in flight to the server.
 #[derive(Debug)]
 struct AskReplying<K: AskKind> {
     session: SessionId,
@@ -48,14 +49,14 @@ struct AskReplying<K: AskKind> {
     again_at: Option<Instant>,
 }
 
-/// Course of a reply after the server's answer to it.
+/// Course of a reply after the response of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AskProgress {
     /// The reply arrived, or is not needed any more.
     Arrived,
     /// The server does not have the endpoint: the next one is to be tried at once.
     NextRoute,
-    /// The reply may have arrived or not. It will be sent again.
+    /// The reply may have arrived or not, and will be sent again.
     Unknown,
 }
 
@@ -106,7 +107,7 @@ impl<K: AskKind> Asks<K> {
         self.entries.values().any(|entry| matches!(entry.state, AskState::Elsewhere(_)))
     }
 
-    /// Returns what the request is about, in words.
+    /// Returns a description of the request for errors.
     pub(super) fn subject(&self, id: &K::Id) -> &str {
         let subject = self.entries.get(id).and_then(|entry| entry.subject.as_deref());
         subject.unwrap_or(K::UNKNOWN_SUBJECT)
@@ -151,7 +152,7 @@ impl<K: AskKind> Asks<K> {
         }
     }
 
-    /// Returns the request of a reply that is on its way.
+    /// Returns the request of a reply that is in flight.
     pub(super) fn operation(&self, id: &K::Id) -> Option<Box<dyn Operation<Output = ()>>> {
         match &self.entries.get(id)?.state {
             AskState::Replying(replying) => replying.operation(id),
@@ -159,7 +160,7 @@ impl<K: AskKind> Asks<K> {
         }
     }
 
-    /// Closes an ask that the server told an answer to. Returns whether the answer is not ours.
+    /// Closes an ask to which the server reports an answer. Returns whether the answer is not ours.
     pub(super) fn close_by_others(&mut self, id: &K::Id) -> bool {
         let before = self.replace(id, AskState::Closed);
         matches!(before, Some(AskState::Open | AskState::Elsewhere(_)) | None)
@@ -210,7 +211,7 @@ impl<K: AskKind> Asks<K> {
         self.looked_at = self.entries.keys().cloned().collect();
     }
 
-    /// Closes the asks that the server did not have any more when it was looked at. Returns the
+    /// Closes the asks that a look at the server did not find any more. Returns the
     /// closed ones.
     pub(super) fn close_missing(&mut self, pending: &[&K::Id]) -> Vec<K::Id> {
         let mut missing = Vec::new();
@@ -241,7 +242,7 @@ impl<K: AskKind> AskReplying<K> {
                     None => AskProgress::Arrived,
                 }
             }
-            // Another try does not help: the ask has its answer, or is over.
+            // Another try does not help: the ask is answered, or is over.
             Err(CallFault::Api(_)) => AskProgress::Arrived,
             Err(CallFault::Failed(_)) if self.sends >= SENDS_MAX => AskProgress::Arrived,
             Err(CallFault::Failed(_)) => {

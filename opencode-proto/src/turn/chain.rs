@@ -9,12 +9,12 @@ use crate::part::{Part, TextOrigin};
 use crate::server_event::{MessageInfo, Role, SessionStatus};
 use crate::{MessageId, StepRole};
 
-/// The turn's own message, messages that OpenCode inserted to go on with it, and the answers to all
-/// of these.
+/// The turn's own message, messages that OpenCode inserted to continue the turn, and the answers to
+/// all of these.
 ///
 /// An answer names the message that it answers (`parentID`), and OpenCode inserts messages of the
-/// user's when it compacts the conversation: so the end of the answer is found by following parents,
-/// never by the order of events.
+/// user's when it compacts the conversation: so the end of the answer is found by following
+/// parents, never by the order of events.
 #[derive(Debug)]
 pub(super) struct Chain {
     own: MessageId,
@@ -25,7 +25,7 @@ pub(super) struct Chain {
     compaction: CompactionStage,
     /// Number of compactions of the turn whose end no event has reported.
     compactions: usize,
-    /// The answers in order, each with its last state.
+    /// The answers in order, each in the last known state.
     answers: Vec<MessageInfo>,
     /// Status of the session, as events reported it since the turn's own message.
     status: ReportedStatus,
@@ -55,7 +55,7 @@ enum Member {
     Answer,
     /// A message of an earlier turn.
     Earlier,
-    /// A prompt after the turn's own. Its answer shows which turn it belongs to.
+    /// A prompt after the turn's own. The answer shows the turn that the prompt belongs to.
     Later,
     /// A prompt after the turn's own, when the server did not work on that one any more.
     Next,
@@ -89,7 +89,7 @@ impl Chain {
         }
     }
 
-    /// Returns whether the server told of the turn's own message.
+    /// Returns whether the server has reported the turn's own message.
     pub(super) fn is_seen(&self) -> bool {
         self.members.contains_key(&self.own)
     }
@@ -104,7 +104,7 @@ impl Chain {
         self.status = ReportedStatus::Working;
     }
 
-    /// A look has found what the missed events said.
+    /// A look has found the contents of the missed events.
     pub(super) fn mend(&mut self) {
         self.is_torn = false;
     }
@@ -192,7 +192,7 @@ impl Chain {
         if info.id == self.own {
             return Some(Member::Prompt);
         }
-        // An answer proves its prompt.
+        // An answer proves that the prompt exists.
         if info.parent.as_ref() == Some(&self.own) {
             self.members.insert(self.own.clone(), Member::Prompt);
         }
@@ -222,7 +222,7 @@ impl Chain {
                 Some(Member::Earlier)
             }
             Some(Member::Later) if self.is_torn => None,
-            // The server went on with the next prompt before this one had its answer: the answer is
+            // The server went on with the next prompt before this one was answered: the answer is
             // that of both.
             Some(Member::Later) => {
                 if let Some(parent) = &info.parent {
@@ -286,7 +286,7 @@ fn belongs(member: Member) -> Belongs {
     }
 }
 
-/// Decides by its first part about a message of the user's that came after the turn's own.
+/// Decides by the first part about a user message that came after the turn's own.
 fn decide(part: &Part, status: ReportedStatus) -> Member {
     let is_inserted = matches!(part, Part::Text(part) if part.origin != TextOrigin::Model);
     if is_compaction(part) && !is_automatic_compaction(part) {
@@ -304,7 +304,7 @@ fn is_compaction(part: &Part) -> bool {
     matches!(part, Part::Other { part_type, .. } if &**part_type == "compaction")
 }
 
-/// Returns whether OpenCode compacts the session because its context is full. A compaction that a
+/// Returns whether OpenCode compacts the session because the context is full. A compaction that a
 /// client asks for (`auto: false`) has no continuation.
 fn is_automatic_compaction(part: &Part) -> bool {
     #[derive(Deserialize)]

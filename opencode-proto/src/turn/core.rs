@@ -1,4 +1,4 @@
-//! State that a turn has in all its phases.
+//! State that a turn has in all phases.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -31,7 +31,7 @@ pub(super) struct TurnCore {
 /// Most requests for one abort. A second abort of an idle session changes nothing.
 const ABORT_SENDS_MAX: u32 = 3;
 
-/// An abort on its way to the server.
+/// An abort in flight to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SentAbort {
     pub(super) number: AbortNo,
@@ -54,12 +54,12 @@ pub(super) struct TurnInput<'a> {
     pub(super) core: &'a mut TurnCore,
     pub(super) shared: &'a mut Session,
     pub(super) now: Instant,
-    /// The end of the turn, when the input ends it.
+    /// The end of the turn, when the input is the last one.
     pub(super) end: Option<TurnEnd>,
 }
 
 impl TurnCore {
-    /// Returns whether an abort of the turn waits, or is on its way.
+    /// Returns whether an abort of the turn waits, or is in flight.
     pub(super) fn is_aborting(&self) -> bool {
         !self.aborts.is_empty() || self.calls.any(Purpose::is_abort)
     }
@@ -82,9 +82,10 @@ impl TurnCore {
 
     /// Takes back the post that the driver has not seen yet.
     pub(super) fn take_unsent_post(&mut self) -> bool {
-        let post = self.actions.iter().position(
-            |action| matches!(action, TurnAction::Call(call) if self.calls.purpose(call.id) == Some(&Purpose::Post)),
-        );
+        let post = self.actions.iter().position(|action| {
+            let TurnAction::Call(call) = action else { return false };
+            self.calls.purpose(call.id) == Some(&Purpose::Post)
+        });
         post.map(|post| self.actions.remove(post)).is_some()
     }
 }

@@ -15,8 +15,8 @@ use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId, 
 
 /// Event of a turn.
 ///
-/// `Serialize` writes `{sessionID, origin, step, type, data}`, where `type` and `data` are the kind of
-/// the event, and the server's own event as `source` for [`TurnEventKind::Other`].
+/// `Serialize` writes `{sessionID, origin, step, type, data}`, where `type` and `data` are the kind
+/// of the event, and the server's own event as `source` for [`TurnEventKind::Other`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TurnEvent {
@@ -51,8 +51,8 @@ pub enum Origin {
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TurnEventKind {
-    /// The answer is complete and has no text: the model stopped without a word. The end of the turn
-    /// follows.
+    /// The answer is complete and has no text: the model stopped without a word. The end of the
+    /// turn follows.
     AnswerEmpty,
     /// The provider broke off, and OpenCode is going to repeat the call: text and reasoning of the
     /// attempt are void. The outcome keeps both apart
@@ -72,7 +72,7 @@ pub enum TurnEventKind {
     MessageUpdated(Box<MessageInfo>),
     /// Any other event of the session: see [`TurnEvent::source`].
     Other,
-    /// A part is new. A text or reasoning part has its text so far.
+    /// A part is new. A text or reasoning part contains the text so far.
     PartAdded(Part),
     /// Text was added to a part.
     #[non_exhaustive]

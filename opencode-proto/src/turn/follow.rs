@@ -27,7 +27,7 @@ impl PostedTurn {
         if let ServerEventKind::SessionCreated(info) = &event.kind {
             self.child_created(info, event, input);
         }
-        // A subagent may ask before its session is known.
+        // A subagent may ask before the session of the subagent is known.
         if let ServerEventKind::PermissionAsked(request) = &event.kind {
             return self.asked::<PermissionKind>(session, request, Some(event), input);
         }
@@ -131,7 +131,7 @@ impl PostedTurn {
         }
     }
 
-    /// Adds the findings of a look, as if they had been told.
+    /// Adds the findings of a look, as if they had come as events.
     pub(super) fn apply(&mut self, found: &Snapshot, input: &mut TurnInput<'_>) {
         // The messages are all there are, from the turn's own on: none has to wait for another.
         self.record.chain.mend();
@@ -143,7 +143,7 @@ impl PostedTurn {
             self.apply_messages(place, &child.messages, input);
         }
         let order: Vec<_> = found.messages.iter().map(|message| message.info.id.clone()).collect();
-        // A server that cannot list the messages says nothing about their order.
+        // Without a list of the messages, the order of the messages is unknown.
         if found.is_listed {
             self.record.chain.reorder(&order);
             self.record.own.reorder(&order);

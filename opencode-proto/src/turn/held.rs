@@ -1,4 +1,4 @@
-//! Events that wait until it is known whose message they are about.
+//! Events that wait until the session of their message is known.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl HeldEvents {
         self.size
     }
 
-    /// Keeps an event until its message is known.
+    /// Keeps an event until the message is known.
     pub(super) fn push(&mut self, message: &MessageId, event: &Arc<ServerEvent>) {
         self.size += event.raw.len();
         self.events.entry(message.clone()).or_default().push(Arc::clone(event));
@@ -48,7 +48,7 @@ impl HeldEvents {
         events
     }
 
-    /// Keeps an event until the gap before it is looked up.
+    /// Keeps an event until the gap before the event is looked up.
     pub(super) fn hold(&mut self, event: &Arc<ServerEvent>) {
         self.size += event.raw.len();
         self.after_gap.push(Arc::clone(event));

@@ -1,4 +1,4 @@
-//! The end of a turn: whether it has come, and which one it is.
+//! The end of a turn: whether the end has come, and which kind of end.
 
 use std::time::Duration;
 
@@ -33,9 +33,9 @@ enum Verdict {
 }
 
 impl PostedTurn {
-    /// Ends the turn if it is over, and has the server looked at if only that can tell.
+    /// Ends the turn if the events prove the end, and begins a look where only a look can decide.
     pub(super) fn judge(&mut self, input: &mut TurnInput<'_>) {
-        // What was missed belongs to the turn, and is being looked up.
+        // Missed events belong to the turn, and are being looked up.
         if input.is_over() || self.record.chain.is_torn() {
             return;
         }
@@ -77,7 +77,8 @@ impl PostedTurn {
             return self.judge(input);
         }
         if *status != SessionStatus::Idle {
-            // OpenCode tells of an idle session a moment before its list of statuses does.
+            // The event of an idle session comes a moment before the list of statuses shows the
+            // same.
             if self.pulse.is_idle() {
                 self.look_settled(input);
             }
@@ -87,7 +88,7 @@ impl PostedTurn {
             return;
         }
         if self.course.is_stopping() && !input.core.is_aborting() {
-            // A prompt that is still on its way is to be aborted when it is there.
+            // A prompt that is still in flight is to be aborted on arrival.
             if !self.is_coming() {
                 self.finish_stopped(input);
             }
@@ -110,13 +111,13 @@ impl PostedTurn {
         }
     }
 
-    /// Returns whether the prompt is still on its way.
+    /// Returns whether the prompt is still in flight.
     fn is_coming(&self) -> bool {
         matches!(self.posting, Posting::Sent(_)) && !self.record.chain.is_seen()
     }
 
-    /// Returns whether the prompt should have been there long ago. A command is replied to at its end,
-    /// which never comes when the request was lost.
+    /// Returns whether the prompt should have been there long ago. A command is replied to at its
+    /// end, which never comes when the request was lost.
     fn is_overdue(&self, input: &TurnInput<'_>) -> bool {
         let Posting::Sent(post) = &self.posting else { return false };
         let since = input.now.saturating_duration_since(self.posted);
@@ -148,7 +149,7 @@ impl PostedTurn {
         }
         let since = *self.pulse.quiet.get_or_insert(input.now);
         let errors = self.unrecovered();
-        // One error says that something of the prompt failed; the second that the prompt did.
+        // The first error reports a failure within the prompt; the second, of the prompt.
         let has_failed = errors.len() > 1 || self.pulse.is_idle() && !errors.is_empty();
         let is_refused = has_failed || self.is_doubtful();
         let limit = if is_refused { QUIET_AFTER_FAILURE } else { QUIET };
@@ -170,7 +171,7 @@ impl PostedTurn {
     fn verdict(&self, input: &TurnInput<'_>) -> Verdict {
         let Some(answer) = self.record.chain.last_answer() else { return Verdict::Unfinished };
         if let Some(error) = &answer.error {
-            // OpenCode goes on after this one, if it can.
+            // OpenCode goes on after this error, if possible.
             let goes_on = error.name == ErrorName::CONTEXT_OVERFLOW;
             return if goes_on { Verdict::Likely } else { Verdict::Ended };
         }
@@ -190,7 +191,7 @@ impl PostedTurn {
         }
     }
 
-    /// Ends a turn by its answer.
+    /// Ends a turn by the answer.
     fn conclude(&mut self, input: &mut TurnInput<'_>) {
         let end = match self.record.chain.last_answer() {
             Some(answer) => self.end_of(answer, input),

@@ -10,11 +10,11 @@ use crate::session::Session;
 use std::time::Instant;
 
 impl Phase {
-    /// Returns the phase of a post on its way, which is aborted when the server has the prompt.
+    /// Returns the phase of a post in flight, which is aborted when the server has the prompt.
     pub(super) fn leaving(post: Box<PostCall>, input: &mut TurnInput<'_>) -> Self {
         // The abort that follows the prompt would end a later prompt, too.
         input.shared.leave(input.core.number);
-        // The reply to a command comes at its end, which may be far away.
+        // The reply to a command comes at the end of the command, which may be far away.
         let limit = input.core.settings.abort_limit;
         let until = post.has_late_reply().then(|| input.now.checked_add(limit));
         Self::Leaving { post, until: until.flatten() }
@@ -22,7 +22,7 @@ impl Phase {
 }
 
 impl Turn {
-    /// Handles that the application has dropped the turn: there is no outcome. What is on its way
+    /// Handles that the application has dropped the turn: there is no outcome. A post in flight
     /// is aborted as soon as the server has it.
     ///
     /// Drive the turn on until it [is over](Self::is_over), with calls, replies, wakes and time; or
@@ -48,8 +48,8 @@ impl Turn {
         });
     }
 
-    /// Gives up what the turn holds in its session, when nothing can drive it to its end. Other
-    /// turns go on.
+    /// Gives up everything that the turn holds in the session, when nothing can drive the turn on.
+    /// Other turns go on.
     pub fn release(&mut self, session: &mut Session) {
         for abort in mem::take(&mut self.core.aborts) {
             session.end_abort(abort);

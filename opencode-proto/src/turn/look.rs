@@ -1,4 +1,4 @@
-//! A look at the server: what it knows about a turn's session and the sessions of its subagents.
+//! A look at the server: the server's state of a turn's session and of the subagents' sessions.
 //!
 //! ```text
 //!   status -> messages -> children and their messages -> permissions -> questions
@@ -7,7 +7,7 @@
 //!             one by one
 //! ```
 //!
-//! The status comes first: a session that is idle has stored all its messages by then.
+//! The status comes first: a session that is idle has stored all messages by then.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -39,12 +39,12 @@ pub(super) struct Look {
     children: VecDeque<SessionId>,
 }
 
-/// The call that is on its way, and what it needs.
+/// The call in flight, and the state that the reply is read with.
 #[derive(Debug)]
 enum Step {
     Status,
     Messages(Pages),
-    /// Whether the session can be read at all, although its messages cannot be listed.
+    /// Whether the session can be read at all, although the messages cannot be listed.
     Session,
     Message(MessageId),
     Children(SessionId),
@@ -53,7 +53,7 @@ enum Step {
     Questions,
 }
 
-/// Knowledge of the server about a turn's session, in the order in which it was asked.
+/// State of a turn's session at the server, in the order of the calls.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     /// Status of the session. The server lists only those that do something.
@@ -229,7 +229,7 @@ impl Look {
                         Some(next) => return Ok(Some(Step::ChildMessages(child.clone(), next))),
                         None => std::mem::take(&mut pages.messages),
                     },
-                    // A list that this server cannot make: the child's events tell the rest.
+                    // This server cannot make the list: the rest comes from the child's events.
                     Err(CallFault::Api(_)) => Vec::new(),
                     Err(CallFault::Failed(_)) => return Err(LookFault::Failed),
                 };
@@ -328,7 +328,7 @@ impl Pages {
     }
 
     /// Splits the messages at this one: the ids before it, and the messages from it on. Both are
-    /// empty when it is not there.
+    /// empty when the message is not there.
     fn split_at(&mut self, from: &MessageId) -> (Vec<MessageId>, Vec<MessageWithParts>) {
         let mut messages = std::mem::take(&mut self.messages);
         let Some(first) = messages.iter().position(|message| message.info.id == *from) else {
@@ -350,7 +350,7 @@ fn required<T>(read: Result<T, CallFault>) -> Result<T, LookFault> {
     })
 }
 
-/// Reads a list that old servers do not have. It is empty there.
+/// Reads a list that old servers do not have, as an empty list there.
 fn optional<T: Default>(read: Result<T, CallFault>) -> Result<T, LookFault> {
     read.or_else(|fault| match fault.api() {
         Some(error) if error.is_unknown_fixed_route() => Ok(T::default()),

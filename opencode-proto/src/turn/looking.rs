@@ -66,7 +66,7 @@ impl PostedTurn {
         input.core.calls.retain(|purpose| *purpose != Purpose::Look);
     }
 
-    /// Has the server looked at now. What a look that is under way finds does not count.
+    /// Begins a look now. The findings of a look that is under way do not count.
     pub(super) fn look_now(&mut self, input: &mut TurnInput<'_>) {
         self.set_look(LookState::Due { at: input.now, failures: 0 }, input);
     }

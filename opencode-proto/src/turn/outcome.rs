@@ -11,7 +11,7 @@ use crate::transcript::Transcript;
 use crate::watchdog::Deadline;
 use crate::{AgentError, Artifact, MessageId, ProviderFailure};
 
-/// Result of a turn: the end, and everything that was gathered until then, also when it failed.
+/// Result of a turn: the end, and everything that was gathered until then, also of a failed turn.
 ///
 /// `Serialize` writes `{end, messageID, text, structured, spend, transcript, children, gaps,
 /// elapsed_ms}`; the spend has that of subagents.
@@ -22,7 +22,7 @@ pub struct TurnOutcome {
     pub end: TurnEnd,
     /// Id of the prompt's message. No message has this id when the turn ended before it was posted.
     pub message: MessageId,
-    /// Messages of the turn in its own session.
+    /// Messages of the turn in the session itself.
     pub transcript: Transcript,
     /// Messages in the sessions of subagents.
     pub children: Vec<Transcript>,
@@ -55,7 +55,7 @@ impl TurnOutcome {
 
     /// Returns the changes of files by tools, those of subagents last, in the order of the calls: a
     /// file that was changed twice is there twice. A content or patch of more than `size_max` bytes
-    /// is replaced by its size.
+    /// is replaced by the size.
     pub fn artifacts(&self, size_max: usize) -> Vec<Artifact> {
         let children = self.children.iter().flat_map(Transcript::tools);
         self.tools().chain(children).flat_map(|tool| Artifact::of(tool, size_max)).collect()
@@ -93,7 +93,8 @@ impl TurnOutcome {
         spend
     }
 
-    /// Returns the structured answer, any JSON. OpenCode does not check it against the schema.
+    /// Returns the structured answer, any JSON. OpenCode does not check the answer against the
+    /// schema.
     pub fn structured(&self) -> Option<&RawJson> {
         self.answers().rev().find_map(|info| info.structured.as_ref())
     }
@@ -111,8 +112,8 @@ impl TurnOutcome {
 
 /// End of a turn.
 ///
-/// `Serialize` writes `{type, message}`, with the [`name`](Self::name) as type, and the fields of the
-/// variant.
+/// `Serialize` writes `{type, message}`, with the [`name`](Self::name) as type, and the fields of
+/// the variant.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TurnEnd {
@@ -133,7 +134,7 @@ pub enum TurnEnd {
     /// ([`TurnSettings::unfinished_max`](super::TurnSettings::unfinished_max)).
     Endless,
     /// The prompt did not reach the server, or the reply was lost and the server does not list the
-    /// prompt. It was not sent again.
+    /// prompt. The prompt was not sent again.
     #[non_exhaustive]
     NotPosted {
         /// The error of the connection.
@@ -146,7 +147,7 @@ pub enum TurnEnd {
     /// A permission was refused, or a question dismissed, and the agent stopped there.
     #[non_exhaustive]
     Rejected {
-        /// The permission with its patterns, or the question.
+        /// The permission with the patterns, or the question.
         refused: String,
     },
     /// The model, or that of a subagent, repeated the same call of a tool with the same result too
@@ -225,8 +226,8 @@ impl TurnEnd {
         if let Self::TimedOut { deadline, .. } = self { Some(*deadline) } else { None }
     }
 
-    /// Returns the failure of the model's provider that led to the end, or that OpenCode was about to
-    /// retry when a deadline passed.
+    /// Returns the failure of the model's provider that led to the end, or that OpenCode was about
+    /// to retry when a deadline passed.
     pub fn provider_failure(&self) -> Option<&ProviderFailure> {
         if let Self::RetryTooLate { failure } | Self::TimedOut { failure, .. } = self {
             return failure.as_deref();

@@ -1,4 +1,4 @@
-//! The request that begins a turn, and the call that carries it.
+//! The request that begins a turn, and the call that carries the request.
 
 use opencode_config::ModelRef;
 
@@ -97,7 +97,7 @@ impl TurnPost {
     }
 }
 
-/// A post on its way to the server.
+/// A post in flight to the server.
 #[derive(Debug)]
 pub(super) enum PostCall {
     Command(Command),
@@ -182,7 +182,7 @@ impl PostCall {
             {
                 PostReply::Again(Self::SendMessage(SendMessage { session, message, prompt }))
             }
-            // The server did it: the events and the messages tell the rest.
+            // The server has the prompt: the rest comes from the events and the messages.
             _ if matches!(error.kind, ApiErrorKind::Unreadable(_)) => PostReply::Accepted,
             Self::Command(_)
             | Self::Init(_)

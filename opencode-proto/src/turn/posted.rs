@@ -70,12 +70,12 @@ pub(super) enum Course {
     Working,
 }
 
-/// Why a turn stops before its answer is complete.
+/// Reason to stop a turn before the answer is complete.
 #[derive(Clone, Debug)]
 pub(super) enum StopCause {
     Cancelled,
     Repeated(Repetition),
-    /// A call of the model failed, and OpenCode repeats it after the deadlines.
+    /// A call of the model failed, and OpenCode repeats the call after the deadlines.
     RetryTooLate,
     TimedOut(Deadline),
 }
@@ -89,7 +89,7 @@ enum StreamState {
 /// Signs that the turn fails, or would never end.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    /// Errors that the session reported since its prompt is known.
+    /// Errors that the session reported since the prompt is known.
     pub(super) errors: Vec<AgentError>,
     /// Number of errors that another call of the model followed.
     pub(super) recovered: usize,
@@ -102,9 +102,9 @@ pub(super) struct Faults {
 /// Signs of life of the session.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    /// The last status that was told or found.
+    /// The last status, by event or by look.
     pub(super) status: Option<SessionStatus>,
-    /// Counts what happened, to see whether a look is outdated.
+    /// Counts inputs, to see whether a look is outdated.
     pub(super) activity: u64,
     /// Whether the model has said anything.
     pub(super) has_begun: bool,
@@ -180,7 +180,7 @@ impl PostedTurn {
             return;
         }
         self.gaps += 1;
-        // A look that is under way may have seen the server before what is missed now.
+        // A look that is under way may have seen the server before the events that are missed now.
         self.set_look(LookState::Idle, input);
         self.record.interrupt();
         self.emit_own(TurnEventKind::ConnectionLost(why.clone()), None, input);
@@ -239,8 +239,8 @@ impl PostedTurn {
         self.judge(input);
     }
 
-    /// Aborts a command that arrived after the abort of the turn. The reply to the command, which would
-    /// show that, comes at the end of the command.
+    /// Aborts a command that arrived after the abort of the turn. The reply to the command, which
+    /// would show that, comes at the end of the command.
     pub(super) fn stop_late_command(&self, input: &mut TurnInput<'_>) {
         if let Posting::Sent(post) = &self.posting
             && self.course.is_stopping()
@@ -306,7 +306,7 @@ impl PostedTurn {
         [look, deadline, permission, question].into_iter().flatten().min()
     }
 
-    /// Returns whether the model was asked and says nothing. That the server has the prompt is no
+    /// Returns whether the model was asked and is silent. That the server has the prompt is no
     /// sign of life.
     fn is_model_silent(&self) -> bool {
         let is_waiting = matches!(self.pulse.status, Some(SessionStatus::Retry { .. }));
@@ -324,7 +324,7 @@ impl PostedTurn {
         })
     }
 
-    /// Counts what OpenCode would repeat without end, and stops a turn that does.
+    /// Counts repetitions that OpenCode does not limit, and stops a turn that exceeds them.
     pub(super) fn guard(
         &mut self,
         place: Place,
@@ -355,7 +355,7 @@ impl PostedTurn {
         input.abort();
     }
 
-    /// Returns the post, unless the server has the prompt or it cannot be told.
+    /// Returns the post, unless the server has the prompt or may have the prompt.
     pub(super) fn into_unsettled_post(self) -> Option<Box<PostCall>> {
         match self.posting {
             Posting::Sent(post) if !self.record.chain.is_seen() => Some(post),
@@ -363,7 +363,7 @@ impl PostedTurn {
         }
     }
 
-    /// Ends the turn. A post that was stopped on its way to the server is returned, too: the session
+    /// Ends the turn. A post that was stopped in flight is returned, too: the session
     /// is aborted when the server has the prompt.
     pub(super) fn end(
         self,

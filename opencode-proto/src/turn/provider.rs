@@ -75,7 +75,7 @@ impl PostedTurn {
         self.judge_retry(input);
     }
 
-    /// Stops a turn that waits for a retry which its deadlines do not allow.
+    /// Stops a turn that waits for a retry which the deadlines do not allow.
     pub(super) fn judge_retry(&mut self, input: &mut TurnInput<'_>) {
         if let Some(at) = self.provider.retry_at
             && input.core.watchdog.is_too_late(at)

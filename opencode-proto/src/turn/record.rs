@@ -1,4 +1,4 @@
-//! Messages of a turn, its own and those of its subagents.
+//! Messages of a turn and of the subagents of the turn.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) struct Record {
     has_gaps: bool,
 }
 
-/// Session of a turn: its own, or that of a subagent.
+/// Session of the turn itself, or of a subagent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     Child(usize),
@@ -49,14 +49,14 @@ impl Record {
         self.places.get(session).map(|place| Place::Child(*place))
     }
 
-    /// Returns the place of a subagent's session, which is added when it is new.
+    /// Returns the place of a subagent's session, which is added when new.
     pub(super) fn child(&mut self, session: &SessionId) -> Place {
         let next = self.children.len();
         let place = *self.places.entry(session.clone()).or_insert(next);
         if place == next {
             let mut transcript = Transcript::new(session.clone());
             if self.has_gaps {
-                // Its first events may have been missed.
+                // The first events may have been missed.
                 transcript.interrupt();
             }
             self.children.push(transcript);

@@ -13,7 +13,7 @@ pub struct TurnSettings {
     pub deadlines: Deadlines,
     /// Time that an aborted turn may take to end. After that the turn is left. Default: 10 seconds.
     pub abort_limit: Duration,
-    /// Time to wait before looking at the server when its events leave something open. Default:
+    /// Time to wait before looking at the server when the events leave something open. Default:
     /// 500 milliseconds.
     pub settle_delay: Duration,
     /// Silence after which the server is looked at, in case events got lost. Default: 1 minute.

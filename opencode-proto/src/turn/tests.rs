@@ -1,5 +1,5 @@
-//! Whole turns in virtual time. The recordings are played in `tests/turns.rs`; here is what they do
-//! not have.
+//! Whole turns in virtual time. The recordings are played in `tests/turns.rs`; here are cases that
+//! they do not have.
 
 mod compaction;
 mod dropped;

@@ -1,4 +1,4 @@
-//! A prompt that waits until it may be posted.
+//! A prompt that waits before the post.
 
 use super::action::TurnAction;
 use super::core::{Purpose, TurnInput};
@@ -25,7 +25,7 @@ enum StreamState {
 enum WaitingStep {
     /// The model of the prompt is not decided yet.
     Model,
-    /// The server is asked for its configured model.
+    /// The configuration of the server is read for the model.
     ConfiguredModel,
     /// The event stream, or an abort, holds the prompt back.
     Gate,
@@ -59,7 +59,7 @@ impl WaitingTurn {
         if *purpose != Purpose::ConfiguredModel {
             return;
         }
-        // Without an answer the prompt is posted as it is: the server says what is wrong with it.
+        // Without an answer the prompt is posted unchanged: the server reports the error.
         let configured = read_reply(&ConfiguredModel, reply).ok().flatten();
         if let (Some(model), Some(place)) = (configured, self.post.missing_model()) {
             *place = Some(model);

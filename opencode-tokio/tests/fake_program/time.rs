@@ -39,8 +39,8 @@ fn assert_took(took: Duration, expected: Duration) {
     assert!(expected <= took && took < expected + TICKS, "{took:?} instead of {expected:?}");
 }
 
-/// Time until an imagined process is given up after a deadline, when neither signal ends it: `SIGKILL`
-/// follows within a second, and has a grace of 5 seconds.
+/// Time until an imagined process is given up after a deadline, when neither signal ends it:
+/// `SIGKILL` follows within a second, and has a grace of 5 seconds.
 const GIVEN_UP: Duration = Duration::from_millis(800 + 5000);
 /// The same time after an answer: each signal has a grace of 5 seconds.
 const LINGER_GIVEN_UP: Duration = Duration::from_secs(2 * 5);

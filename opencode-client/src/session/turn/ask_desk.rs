@@ -60,7 +60,7 @@ impl AskDesk {
         self.answers.take(cx)
     }
 
-    /// Drops what is asked and not answered.
+    /// Drops the asks that have no answer.
     pub(super) fn close(&mut self) {
         self.deciding.clear();
     }

@@ -13,9 +13,9 @@ use crate::runtime::Runtime;
 use crate::runtime::wait::is_due;
 use crate::server::sessions::SessionState;
 
-/// Everything of a turn that goes on when its stream is dropped. It keeps no server alive.
+/// Part of a turn that goes on when the stream is dropped. Keeps no server alive.
 ///
-/// Dropping this gives up what the turn holds in its session, so that other turns go on.
+/// Dropping this gives up everything that the turn holds in the session, so that other turns go on.
 pub(super) struct DrivenTurn {
     turn: Turn,
     calls: Calls,
@@ -142,7 +142,7 @@ impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         let Some((mut driven, leave)) = self.driven.take() else { return };
         driven.input(Turn::abandon);
-        // Without a runtime the task is gone, and what was left to do is dropped.
+        // Without a runtime the task is gone, and the rest of the work is dropped.
         drop(leave.send(driven));
     }
 }

@@ -1,4 +1,4 @@
-//! Drives the machine of a turn: carries out its actions and hands it what happens.
+//! Driver of the machine of a turn: carries out actions and hands in events, replies and time.
 
 use std::future::Future;
 use std::mem;
@@ -94,7 +94,7 @@ impl TurnDriver {
 
     /// Carries out actions until there is something to hand out.
     pub(super) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<TurnProgress> {
-        // What was not taken with its event is refused.
+        // An ask that was not taken with the event is refused.
         drop(self.asks.take_offered());
         self.driven.poll_session(cx);
         loop {

@@ -44,7 +44,7 @@ impl Serialize for TurnError {
 }
 
 impl TurnError {
-    /// Returns what was gathered; `None` for a turn that could not begin.
+    /// Returns the outcome with everything that was gathered; `None` for a turn that could not begin.
     pub fn outcome(&self) -> Option<&TurnOutcome> {
         match self {
             Self::Ended(outcome) | Self::Log { outcome, .. } => Some(outcome),
@@ -58,7 +58,7 @@ impl TurnError {
     }
 }
 
-/// Joins the results of a turn and of its log. A failure of the turn comes first.
+/// Joins the results of a turn and of the log. A failure of the turn comes first.
 pub(super) fn conclude(
     outcome: Box<TurnOutcome>,
     logged: Result<(), EventLogError>,

@@ -102,7 +102,7 @@ impl AskHandlers {
 
     /// Remembers the permissions that the handler grants with `Always`, and answers `once`: the
     /// server would grant the same to all sessions of the directory. All turns that use the handler
-    /// from here on share the memory: those of one session and its subagents should.
+    /// from here on share the memory: those of one session and of the subagents should.
     pub(crate) fn remember_always(&mut self) {
         let Some(handler) = self.permission.take() else { return };
         let approvals = Arc::new(Mutex::new(Approvals::new()));
@@ -122,7 +122,7 @@ impl AskHandlers {
         });
     }
 
-    /// Adds the handlers of the session where the turn has none of its own.
+    /// Adds the handlers of the session where the turn has none.
     pub(crate) fn or(&mut self, others: &Self) {
         if self.unhandled == UnhandledAsks::Stream {
             return;

@@ -43,7 +43,7 @@ pub struct TurnRequest {
 }
 
 impl TurnRequest {
-    /// Sends a prompt, or what else a session can be sent: see [`TurnPost`].
+    /// Creates a request for a turn that begins with this post, for example a prompt.
     pub fn new(post: impl Into<TurnPost>) -> Self {
         Self {
             post: post.into(),

@@ -162,7 +162,8 @@ fn said_in(step: &[usize], events: &[Said], what: fn(&Said) -> Option<&str>) -> 
     step.iter().filter_map(|at| what(&events[*at])).collect()
 }
 
-/// Returns the number of failures. One that is reported again, with no step in between, counts once.
+/// Returns the number of failures. One that is reported again, with no step in between, counts
+/// once.
 fn errors(events: &[Said]) -> usize {
     let mut counted: Vec<usize> = Vec::new();
     for (at, event) in events.iter().enumerate().filter(|(_, event)| event.is_error()) {

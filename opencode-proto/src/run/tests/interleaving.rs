@@ -46,7 +46,8 @@ proptest! {
         run.end();
     }
 
-    /// Neither the order in which the outputs and the exit are seen nor the chunks they come in change the outcome.
+    /// Neither the order in which the outputs and the exit are seen nor the chunks they come in
+    /// change the outcome.
     #[test]
     fn a_run_that_is_left_alone_ends_as_it_does_all_at_once(script in script(no_trouble())) {
         // Without a deadline no time matters, and none passes.

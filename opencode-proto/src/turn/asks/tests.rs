@@ -24,7 +24,7 @@ fn path(operation: Option<Box<dyn Operation<Output = ()>>>) -> String {
     operation.unwrap().request().uri().path().to_owned()
 }
 
-/// A permission request whose answer is on its way.
+/// A permission request whose answer is in flight.
 fn replying() -> Asks<PermissionKind> {
     let mut asks = Asks::default();
     let raw = br#"{"id":"per_1","sessionID":"ses_1","permission":"bash","patterns":["ls"]}"#;

@@ -1,4 +1,4 @@
-//! Asks of a session and of its subagents.
+//! Asks of a session and of the subagents.
 
 use super::Source;
 use crate::SessionId;
@@ -54,7 +54,7 @@ impl PostedTurn {
     ) {
         input.shared.settle(id.clone().into());
         let is_by_others = K::asks(self).close_by_others(id);
-        // What was refused before led to later refusals.
+        // An earlier refusal led to later refusals.
         if is_by_others
             && reply == ReplyKind::Refusal
             && self.refused.is_none()
@@ -109,7 +109,8 @@ impl PostedTurn {
             // The event precedes the answer that asks; or an answer to an earlier prompt asks, and
             // holds up the turn's own prompt, which is queued behind it.
             (Belongs::No | Belongs::Unknown, Some(_)) => chain.is_seen(),
-            // A look may find asks older than the turn. Without a list of messages there is no telling.
+            // A look may find asks older than the turn. Without a list of messages there is no
+            // telling.
             (Belongs::Unknown, None) => !self.record.is_listed,
             (Belongs::No, None) => false,
         }

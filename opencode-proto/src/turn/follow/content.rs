@@ -126,7 +126,7 @@ impl PostedTurn {
             Before::New { text } => {
                 let told = self.part_added(place, part, &text, source, input);
                 if !change.is_final {
-                    // The next delta may not follow what was found.
+                    // The next delta may not follow the text that was found.
                     if let (None, Some(id)) = (source, &part.key().part) {
                         self.record.at_mut(place).interrupt_part(id);
                     }
@@ -157,7 +157,7 @@ impl PostedTurn {
         }
     }
 
-    /// Tells of a new part. Returns how many bytes of its text that tells.
+    /// Reports a new part. Returns the number of bytes of text in the event.
     fn part_added(
         &mut self,
         place: Place,
@@ -211,8 +211,8 @@ impl PostedTurn {
         }
     }
 
-    /// Counts calls that OpenCode would repeat without end. An answer ends the row of overflows. (One
-    /// that overflowed is completed as well, but the model never finished it.)
+    /// Counts calls that OpenCode would repeat without end. An answer ends the row of overflows.
+    /// (One that overflowed is completed as well, but the model never finished it.)
     fn count_calls(&mut self, place: Place, info: &MessageInfo, input: &mut TurnInput<'_>) {
         let is_answer = info.step == StepRole::Answer
             && info.error.is_none()
@@ -236,7 +236,7 @@ impl PostedTurn {
         });
     }
 
-    /// Keeps an event until the gap before it is looked up.
+    /// Keeps an event until the gap before the event is looked up.
     pub(super) fn hold(&mut self, event: &Arc<ServerEvent>, input: &mut TurnInput<'_>) {
         self.pulse.activity += 1;
         let held = &mut self.record.held;
@@ -249,7 +249,7 @@ impl PostedTurn {
         self.look_now(input);
     }
 
-    /// Keeps an event until its message is known.
+    /// Keeps an event until the message is known.
     fn wait_for(&mut self, message: &MessageId, source: Source<'_>, input: &TurnInput<'_>) {
         let Some(event) = source else { return };
         let Record { chain, held, .. } = &mut self.record;

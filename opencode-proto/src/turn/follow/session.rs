@@ -44,12 +44,12 @@ impl PostedTurn {
     }
 
     /// Returns whether the error is that of an earlier turn, which was aborted and reports it late.
-    /// The turn's own is also part of its answer.
+    /// The turn's own error is also part of the answer.
     fn is_late_abort(&self, error: &AgentError) -> bool {
         error.name == ErrorName::MESSAGE_ABORTED && self.record.chain.last_answer().is_none()
     }
 
-    /// The stream told of the prompt just now: errors before it do not decide about the turn. Most
+    /// The stream reported the prompt just now: errors before it do not decide about the turn. Most
     /// are those of an earlier turn. (A file that cannot be read is reported before its prompt, and
     /// does not end the turn.)
     pub(super) fn forget_earlier_errors(&mut self, input: &mut TurnInput<'_>) {
@@ -67,7 +67,7 @@ impl PostedTurn {
     ) {
         if let Place::Own = place {
             let chain = &self.record.chain;
-            // Until the server tells of the prompt, the status is that of an earlier turn.
+            // Until the server reports the prompt, the status is that of an earlier turn.
             if !chain.is_seen() {
                 // Unless the prompt was missed: then a look that is under way is older than this.
                 if chain.is_torn() && *status == SessionStatus::Idle {
@@ -85,7 +85,7 @@ impl PostedTurn {
             }
             self.pulse.status = Some(status.clone());
         } else if matches!(event.kind, ServerEventKind::SessionIdle) {
-            // `session.status` has told it.
+            // `session.status` has reported the same.
             return;
         }
         let kind = match status {
@@ -135,7 +135,7 @@ impl PostedTurn {
     ) {
         self.emit(place, TurnEventKind::Other, Some(event), input);
         if let Place::Own = place {
-            // OpenCode works on for a session that it deleted, and pays for it.
+            // OpenCode works on for a deleted session, at the user's cost.
             input.abort();
             input.finish(TurnEnd::SessionDeleted);
         }

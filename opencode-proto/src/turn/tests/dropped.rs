@@ -1,4 +1,4 @@
-//! Turns that the application drops, and what turns of one session share.
+//! Turns that the application drops, and the state that turns of one session share.
 
 use super::*;
 use crate::{Interruption, TurnNo};
@@ -40,7 +40,7 @@ fn a_turn_that_is_dropped_before_the_server_has_its_prompt_is_aborted_after_it()
     }
 }
 
-/// The abort that follows a prompt on its way would end the prompt after it, too.
+/// The abort that follows a prompt in flight would end the next prompt, too.
 #[test]
 fn prompts_wait_for_the_abort_that_a_dropped_turn_still_owes() {
     let mut stage = Stage::new(TurnSettings::default());
@@ -252,7 +252,7 @@ fn an_ask_whose_answer_did_not_arrive_is_for_the_other_to_answer() {
 
 #[test]
 fn an_ask_that_is_answered_is_over_for_both() {
-    // The reply to the answer says so, or the event.
+    // The reply to the answer or the event shows that.
     for is_told in [false, true] {
         let mut two = asking();
         let answer = two.asked[0].pop().unwrap().reply(PermissionReply::Once);
@@ -310,7 +310,7 @@ const REFUSED: &str =
 
 #[test]
 fn an_error_of_the_turn_before_is_not_the_turns() {
-    // The first turn is cancelled, and its error is known from its answer.
+    // The first turn is cancelled, and the error is known from the answer.
     let mut stage = Stage::posted(TurnSettings::default());
     stage.does(Turn::cancel);
     stage.answer(&format!(r#","time":{{"completed":1}},{REFUSED}"#));
@@ -320,7 +320,7 @@ fn an_error_of_the_turn_before_is_not_the_turns() {
     stage.find(&idle().with("s", [prompt(), message("m2", &failed)]));
     assert_eq!(stage.end(), Some("cancelled"));
 
-    // The event of it comes when the next prompt is on its way.
+    // The event comes when the next prompt is in flight.
     let session = stage.session;
     let mut next = Stage::waiting("Go on.", TurnSettings::default(), session);
     next.reopen();
@@ -361,7 +361,7 @@ fn an_interruption_is_told_once() {
     assert_eq!(told.count(), 2);
 }
 
-/// The first abort of a turn is on its way when the turn needs a second one.
+/// The first abort of a turn is in flight when the turn needs a second one.
 #[test]
 fn a_second_abort_of_a_turn_follows_the_first() {
     let mut stage = Stage::new(TurnSettings::default());
@@ -375,7 +375,7 @@ fn a_second_abort_of_a_turn_follows_the_first() {
     assert!(stage.turn.is_over() && stage.session.may_post());
 }
 
-/// The reply to a command line comes at its end, if the connection lives that long.
+/// The reply to a command line comes at the end, if the connection lives that long.
 #[test]
 fn a_dropped_command_line_is_aborted_before_its_end() {
     let settings = TurnSettings::default();

@@ -63,7 +63,7 @@ fn a_session_that_was_told_to_be_idle_and_is_found_busy_is_looked_at_once_more()
     stage.find(&idle());
     assert_eq!(stage.end(), Some("completed"));
 
-    // One that is busy twice is at work, and says so itself.
+    // A session that is busy twice is at work, and reports that itself.
     let mut stage = idle_and_found_busy();
     stage.find(&busy());
     stage.wait(settings().look_interval - SECOND);
@@ -89,8 +89,8 @@ fn what_a_look_finds_while_the_stream_is_broken_does_not_count() {
 
 const REJECTED: &str = "The user rejected permission to use this specific tool call";
 
-/// Nothing more happens after an answer whose only tool call was refused by somebody else, in these words, with or without
-/// the events of it.
+/// Nothing more happens after an answer whose only tool call was refused by somebody else, in these
+/// words, with or without the events of it.
 fn refused(error: &str, is_told: bool) -> Option<TurnEnd> {
     let mut stage = Stage::posted(TurnSettings::default());
     stage.answer("");
@@ -194,7 +194,8 @@ fn a_model_that_says_nothing_has_not_begun() {
     let end = stage.outcome.unwrap().end;
     assert!(matches!(end, TurnEnd::TimedOut { deadline: Deadline::FirstEvent, .. }), "{end}");
 
-    // One that has begun, one whose provider said when to come back, and one whose turn it is not yet.
+    // One that has begun, one whose provider said when to come back, and one whose turn it is not
+    // yet.
     let retry = r#""status":{"type":"retry","attempt":1,"message":"later","next":1}"#;
     let begun = r#""part":{"id":"p","messageID":"m2","type":"step-start"}"#;
     for told in [&[("message.part.updated", begun)][..], &[("session.status", retry)], &[]] {
@@ -264,7 +265,7 @@ fn a_model_that_is_never_done_is_stopped() {
         let info = format!(
             r#""info":{{"id":"{id}","role":"assistant","parentID":"m1","finish":"unknown","tokens":{{"input":5}},"time":{{"completed":1}}}}"#
         );
-        // Each is told several times.
+        // Each event comes several times.
         stage.tell("message.updated", &info);
         stage.tell("message.updated", &info.replace("}}", r#"},"cost":1}"#));
     };

@@ -1,4 +1,4 @@
-//! Looks at the server, and the ends that only they can tell.
+//! Looks at the server, and the ends that only looks can decide.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn a_look_puts_the_answers_into_the_servers_order() {
     let mut stage = Stage::posted(TurnSettings::default());
     stage.gap();
     stage.wait(Duration::ZERO);
-    // What was told of first is the last answer, and the complete one.
+    // The message that was reported first is the last answer, and the complete one.
     let info = |id: &str, rest: &str| {
         let info = format!(r#"{{"id":"{id}","role":"assistant","parentID":"m1"{rest}}}"#);
         message(id, &info)
@@ -75,7 +75,7 @@ fn text_of_a_subagent_that_is_known_after_a_gap_begins_with_a_snapshot() {
     stage.gap();
     stage.wait(Duration::ZERO);
     stage.find(&busy().with("s", [prompt(), message("m2", &answer(""))]));
-    // The subagent was started in the gap: its text has a beginning that nobody heard.
+    // The subagent was started in the gap: the text has a beginning that no event contained.
     let tool = r#""id":"p","messageID":"m2","type":"tool","tool":"task","callID":"c""#;
     let state = r#""state":{"status":"running","input":{},"metadata":{"sessionId":"c"}}"#;
     stage.tell("message.part.updated", &format!(r#""part":{{{tool},{state}}}"#));
@@ -146,7 +146,7 @@ fn a_session_that_is_gone_ends_the_turn() {
 
 #[test]
 fn messages_that_the_server_lists_before_the_prompt_are_not_the_turns() {
-    // Another prompt came before this one, and its events after a gap.
+    // Another prompt came before this one, and the events after a gap.
     let mut stage = Stage::new(TurnSettings::default());
     stage.accept();
     stage.gap();

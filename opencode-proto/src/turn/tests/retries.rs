@@ -96,7 +96,7 @@ fn without_a_deadline_and_on_request_any_retry_is_waited_for() {
 
 #[test]
 fn a_clock_that_is_ahead_or_behind_makes_no_retry_late() {
-    // The server's time is known from its messages only, whatever the clock of this machine.
+    // The server's time is known from the messages only, at any time of this machine.
     let mut stage = Stage::posted(settings());
     stage.tell("session.status", &retry(1, 72_000));
     assert_eq!(did(&stage), ["post"], "the server's clock is unknown");

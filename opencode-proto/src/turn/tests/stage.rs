@@ -11,7 +11,7 @@ use crate::{PermissionAsk, SessionId};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-/// A turn of session `s` with the prompt `m1`, and everything that it did and told.
+/// A turn of session `s` with the prompt `m1`, and a record of actions and events.
 pub(super) struct Stage {
     pub(super) session: Session,
     pub(super) turn: Turn,
@@ -26,7 +26,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// A turn that waits for its event stream.
+    /// A turn that waits for the event stream.
     pub(super) fn waiting(
         post: impl Into<TurnPost>,
         settings: TurnSettings,
@@ -62,7 +62,7 @@ impl Stage {
         Self::sent("Go.", settings)
     }
 
-    /// A turn whose prompt the server has told.
+    /// A turn whose prompt the server has reported.
     pub(super) fn posted(settings: TurnSettings) -> Self {
         Self::new(settings).told()
     }
@@ -105,7 +105,7 @@ impl Stage {
         self.reopen();
     }
 
-    /// The server replies to the call with this end of its path.
+    /// The server replies to the call whose path ends like this.
     pub(super) fn reply(&mut self, path: &str, reply: ApiReply) {
         let is_meant = |call: &ApiCall| call.request.uri().path().ends_with(path);
         let place = self.calls.iter().position(is_meant).expect("such a call is on its way");
@@ -181,7 +181,7 @@ impl Stage {
     }
 }
 
-/// The name of a call. The calls of a look after its first have none.
+/// The name of a call. The calls of a look after the first have none.
 pub(super) fn name(call: &ApiCall) -> Option<&'static str> {
     let path: Vec<_> = call.request.uri().path().split('/').skip(1).collect();
     match path.as_slice() {
