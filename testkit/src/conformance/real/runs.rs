@@ -47,6 +47,11 @@ pub struct RunWorld {
 impl RunWorld {
     /// Creates a world.
     pub fn new(on: &Host) -> Self {
+        Self::with_binary(on, Binary::Path(crate::opencode::binary().unwrap()))
+    }
+
+    /// Creates a world with another program that starts OpenCode.
+    pub fn with_binary(on: &Host, binary: Binary) -> Self {
         let directory = tempfile::tempdir().unwrap();
         // OpenCode reports resolved paths, and the directory for temporary files may be a link.
         let root = directory.path().canonicalize().unwrap();
@@ -65,7 +70,7 @@ impl RunWorld {
         environment.set("OPENCODE_TEST_MANAGED_CONFIG_DIR", root.join("managed"));
         let opencode = on
             .builder()
-            .binary(Binary::Path(crate::opencode::binary().unwrap()))
+            .binary(binary)
             .environment(environment)
             .temp_dir(root.join("temp"))
             .build();
