@@ -38,8 +38,8 @@ pub(super) enum ServerDone {
     Exited(ServerNo, String),
     /// The server could not be started or reached.
     Failed(ServerNo, ServerFault),
-    /// The server was asked whether it works. Holds the latch of the server, and the reason for which
-    /// the server is of no use.
+    /// The server was asked whether it works. Holds the latch of the server, and the reason for
+    /// which the server is of no use.
     Probed(ServerNo, Arc<Latch<String>>, Option<String>),
     /// The server takes jobs.
     Ready(ServerNo, Server),

@@ -9,8 +9,8 @@ use crate::retry::RetryPolicy;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BatchSettings {
-    /// Jobs that run at the same time, on all servers together. A job whose server was lost does not
-    /// count. Default: 8.
+    /// Jobs that run at the same time, on all servers together. A job whose server was lost does
+    /// not count. Default: 8.
     pub concurrency: NonZeroUsize,
     /// Jobs that run at the same time on a started server. Default: 32.
     pub server_jobs_max: NonZeroUsize,

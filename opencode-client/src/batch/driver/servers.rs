@@ -13,8 +13,8 @@ use crate::batch::servers::{self, BatchServer, ServerDone, ServerOutlook, Server
 use crate::runtime::latch::Latch;
 
 impl BatchDriver {
-    /// Asks the given server of a job whether it works, so that the slots of a dead server do not wait
-    /// for the last attempt to reconnect. A started server is watched.
+    /// Asks the given server of a job whether it works, so that the slots of a dead server do not
+    /// wait for the last attempt to reconnect. A started server is watched.
     pub(super) fn probe(&mut self, job: JobNo) {
         let JobState::Running(no, _) = &self.jobs[job.0].state else { return };
         let no = *no;
