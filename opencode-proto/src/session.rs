@@ -24,7 +24,6 @@ use opencode_config::ModelRef;
 
 use crate::server_event::SessionInfo;
 use crate::transcript::AskId;
-use crate::turn::TurnPost;
 use crate::{AgentError, SessionId};
 
 use claims::Claims;
@@ -35,6 +34,7 @@ pub(crate) use model_guard::ModelAdvice;
 use model_guard::ModelGuard;
 use tool_switches::SessionRules;
 pub use tool_switches::ToolSwitchError;
+pub(crate) use tool_switches::ToolUse;
 
 /// Number of a turn, unique within one [`Session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,8 +106,8 @@ impl Session {
     }
 
     /// Makes the tool switches of a turn hold for that turn alone.
-    pub(crate) fn apply_switches(&mut self, post: &mut TurnPost) -> Result<(), ToolSwitchError> {
-        self.rules.apply(post)
+    pub(crate) fn apply_switches(&mut self, tools: ToolUse<'_>) -> Result<(), ToolSwitchError> {
+        self.rules.apply(tools)
     }
 
     /// Returns the id of the session.

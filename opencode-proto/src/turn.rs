@@ -40,6 +40,7 @@ mod post;
 mod posted;
 mod provider;
 mod record;
+mod retrying;
 mod settings;
 mod waiting;
 
@@ -219,7 +220,7 @@ impl Turn {
         if !waiting.take_ready(session) {
             return self.handle_timeout(session, now);
         }
-        if let Err(error) = session.apply_switches(&mut waiting.post) {
+        if let Err(error) = session.apply_switches(waiting.post.tools()) {
             let end = TurnEnd::ToolSwitches(error);
             return self.input(session, now, |_, input| input.finish(end));
         }

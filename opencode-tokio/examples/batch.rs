@@ -45,7 +45,7 @@ async fn main() -> Result<()> {
         request = request.with_results(BatchResults::resume(path));
     }
 
-    let mut progress = Progress::new(request.jobs.len() as u64);
+    let mut progress = Progress::new(request.jobs().len() as u64);
     let mut batch = open().await?.batch(request);
     while let Some(event) = batch.next_event().await {
         progress.show(&event);

@@ -131,8 +131,8 @@ impl Bench {
     }
 
     async fn batch(&self, count: usize) -> Result<usize> {
-        let mut settings = BatchSettings::default();
-        settings.concurrency = NonZeroUsize::new(20).expect("20 is not 0");
+        let twenty = NonZeroUsize::new(20).expect("20 is not 0");
+        let settings = BatchSettings::default().with_concurrency(twenty);
         let jobs = (0..count).map(|number| Job::new(prompt(number)));
         let request = BatchRequest::new(jobs)
             .with_config(&self.config)

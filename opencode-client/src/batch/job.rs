@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use opencode_config::{ModelRef, RunConfig};
 use opencode_proto::{
@@ -53,33 +53,17 @@ use crate::session::turn::handler::AskHandlers;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Job {
-    /// Name in results and events, unique in the batch. Default: the place in the list, from 0.
-    pub id: Option<String>,
-    /// Name of the work, for a batch that resumes: see [`with_key`](Self::with_key).
-    pub key: Option<String>,
-    /// Title of the session. Default: that of the flags, or `job` and the id. Without a title,
-    /// OpenCode would have a model invent one.
-    pub title: Option<String>,
-    /// Prompt for the agent.
-    pub prompt: Prompt,
-    /// Directory of the project, as the machine of the server knows the directory. Default: the
-    /// current directory, or that of the given server.
-    pub directory: Option<PathBuf>,
-    /// Configuration. Agent and model go with the prompt, whose own come first. Jobs share a server
-    /// when all settings of a server's start are equal.
-    pub config: RunConfig,
-    /// Schema of the answer. An answer that does not fit is asked for again. Default: none, the
-    /// answer is text.
-    pub answer: Option<AnswerSchema>,
-    /// Policy of the session. A started server gets the permissions that the policy needs; a given
-    /// server is checked.
-    pub policy: Option<Policy>,
-    /// Deadlines and limits, for each attempt anew.
-    pub settings: TurnSettings,
-    /// Policy for further attempts.
-    pub retry: JobRetry,
-    /// File for every event. Default: no file.
-    pub log: Option<EventLogConfig>,
+    pub(crate) id: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) prompt: Prompt,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) config: RunConfig,
+    pub(crate) answer: Option<AnswerSchema>,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) settings: TurnSettings,
+    pub(crate) retry: JobRetry,
+    pub(crate) log: Option<EventLogConfig>,
     pub(super) handlers: AskHandlers,
 }
 
@@ -108,6 +92,13 @@ impl Job {
         Self { id: Some(id.into()), ..self }
     }
 
+    /// Returns the name in results and events, unique in the batch. Default: the place in the list,
+    /// from 0.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// Sets [`key`](Self::key): a name of the work, in place of the fingerprint that a batch
     /// compares when it resumes.
     ///
@@ -129,10 +120,23 @@ impl Job {
         Self { key: Some(key.into()), ..self }
     }
 
+    /// Returns the name of the work, for a batch that resumes: see [`with_key`](Self::with_key).
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// Sets [`title`](Self::title), the title of the session.
     #[must_use]
     pub fn with_title(self, title: impl Into<String>) -> Self {
         Self { title: Some(title.into()), ..self }
+    }
+
+    /// Returns the title of the session. Default: that of the flags, or `job` and the id. Without a
+    /// title, OpenCode would have a model invent one.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
     }
 
     /// Sets [`directory`](Self::directory), the directory of the project.
@@ -141,10 +145,24 @@ impl Job {
         Self { directory: Some(directory.into()), ..self }
     }
 
+    /// Returns the directory of the project, as the machine of the server knows the directory.
+    /// Default: the current directory, or that of the given server.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
     /// Sets [`config`](Self::config), the configuration with flags.
     #[must_use]
     pub fn with_config(self, config: RunConfig) -> Self {
         Self { config, ..self }
+    }
+
+    /// Returns the configuration. Agent and model go with the prompt, whose own come first. Jobs
+    /// share a server when all settings of a server's start are equal.
+    #[must_use]
+    pub fn config(&self) -> &RunConfig {
+        &self.config
     }
 
     /// Sets the schema of the [`answer`](Self::answer).
@@ -153,10 +171,24 @@ impl Job {
         Self { answer: Some(answer), ..self }
     }
 
+    /// Returns the schema of the answer. An answer that does not fit is asked for again. Default:
+    /// none, the answer is text.
+    #[must_use]
+    pub fn answer(&self) -> Option<&AnswerSchema> {
+        self.answer.as_ref()
+    }
+
     /// Sets [`policy`](Self::policy), which decides permission requests.
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         Self { policy: Some(policy), ..self }
+    }
+
+    /// Returns the policy of the session. A started server gets the permissions that the policy
+    /// needs; a given server is checked.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
     }
 
     /// Sets the agent of the [`prompt`](Self::prompt).
@@ -186,16 +218,34 @@ impl Job {
         Self { settings, ..self }
     }
 
+    /// Returns the deadlines and limits, for each attempt anew.
+    #[must_use]
+    pub fn settings(&self) -> &TurnSettings {
+        &self.settings
+    }
+
     /// Sets [`retry`](Self::retry).
     #[must_use]
     pub fn with_retry(self, retry: JobRetry) -> Self {
         Self { retry, ..self }
     }
 
+    /// Returns the policy for further attempts.
+    #[must_use]
+    pub fn retry(&self) -> JobRetry {
+        self.retry
+    }
+
     /// Sets [`log`](Self::log): every event is written to a file, as the server sent the event.
     #[must_use]
     pub fn with_log(self, log: EventLogConfig) -> Self {
         Self { log: Some(log), ..self }
+    }
+
+    /// Returns the file for every event. Default: no file.
+    #[must_use]
+    pub fn log(&self) -> Option<&EventLogConfig> {
+        self.log.as_ref()
     }
 
     /// Returns the model of the prompt, else of the configuration.
@@ -232,6 +282,12 @@ impl Job {
     {
         self.handlers.set::<QuestionKind, R>(handler);
         self
+    }
+
+    /// Returns the prompt for the agent.
+    #[must_use]
+    pub fn prompt(&self) -> &Prompt {
+        &self.prompt
     }
 }
 

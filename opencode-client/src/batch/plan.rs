@@ -95,9 +95,10 @@ pub(super) async fn plan(
         let state = ended.map_or(JobState::Waiting, |report| JobState::Ended(Arc::new(report)));
         entries.push(JobEntry { job: Arc::clone(job), record, state });
     }
-    let mut settings = request.settings;
-    settings.seed = host.runtime.random();
-    settings.spent += spent;
+    let settings = request.settings;
+    let mut known = settings.spent();
+    known += spent;
+    let settings = settings.with_seed(host.runtime.random()).with_spent(known);
     let batch = Batch::new(settings, fleet(&request.servers), states, now);
     let resumes = request.results.as_ref().is_some_and(BatchResults::may_resume);
     let resumed = resumes.then_some(counts);

@@ -23,18 +23,11 @@ use crate::server::{AttachRequest, ServeRequest};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BatchRequest {
-    /// The jobs, in the order in which they begin.
-    pub jobs: Vec<Job>,
-    /// Concurrency, budget and limits of servers. The seed is replaced by a random one.
-    pub settings: BatchSettings,
-    /// Servers of the jobs. Default: servers that are started for the batch.
-    pub servers: BatchServers,
-    /// File for results as they come. Default: no file.
-    pub results: Option<BatchResults>,
-    /// Retention of the turns of every job in the report
-    /// ([`JobReport::turns`](super::JobReport::turns)). Events and records are complete in any
-    /// case. Default: [`Retention::Keep`].
-    pub turns: Retention,
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) settings: BatchSettings,
+    pub(crate) servers: BatchServers,
+    pub(crate) results: Option<BatchResults>,
+    pub(crate) turns: Retention,
 }
 
 /// Servers of a batch.
@@ -62,10 +55,8 @@ pub enum BatchServers {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GivenServer {
-    /// Address of the server.
-    pub attach: AttachRequest,
-    /// Jobs that run on the server at the same time. Default: 8.
-    pub jobs_max: NonZeroUsize,
+    pub(crate) attach: AttachRequest,
+    pub(crate) jobs_max: NonZeroUsize,
 }
 
 impl BatchRequest {
@@ -103,8 +94,8 @@ impl BatchRequest {
     /// Panics for 0.
     #[must_use]
     pub fn with_concurrency(mut self, concurrency: usize) -> Self {
-        self.settings.concurrency =
-            NonZeroUsize::new(concurrency).expect("at least one job at a time");
+        let concurrency = NonZeroUsize::new(concurrency).expect("at least one job at a time");
+        self.settings = self.settings.with_concurrency(concurrency);
         self
     }
 
@@ -114,7 +105,7 @@ impl BatchRequest {
     /// see [`BatchResults::budget_scope`].
     #[must_use]
     pub fn with_budget(mut self, budget: Budget) -> Self {
-        self.settings.budget = budget;
+        self.settings = self.settings.with_budget(budget);
         self
     }
 
@@ -122,6 +113,12 @@ impl BatchRequest {
     #[must_use]
     pub fn with_settings(self, settings: BatchSettings) -> Self {
         Self { settings, ..self }
+    }
+
+    /// Returns the concurrency, budget and limits of servers. The seed is replaced by a random one.
+    #[must_use]
+    pub fn settings(&self) -> &BatchSettings {
+        &self.settings
     }
 
     /// Starts servers with this request: flags, port and limits. Configuration and directory belong
@@ -144,10 +141,42 @@ impl BatchRequest {
         Self { results: Some(results), ..self }
     }
 
+    /// Returns the file for results as they come. Default: no file.
+    #[must_use]
+    pub fn results(&self) -> Option<&BatchResults> {
+        self.results.as_ref()
+    }
+
     /// Sets [`turns`](Self::turns).
     #[must_use]
     pub fn with_turns(self, turns: Retention) -> Self {
         Self { turns, ..self }
+    }
+
+    /// Returns the retention of the turns of every job in the report
+    /// ([`JobReport::turns`](super::JobReport::turns)). Events and records are complete in any
+    /// case. Default: [`Retention::Keep`].
+    #[must_use]
+    pub fn turns(&self) -> Retention {
+        self.turns
+    }
+
+    /// Sets the jobs in place of the existing ones.
+    #[must_use]
+    pub fn with_jobs(self, jobs: impl IntoIterator<Item = Job>) -> Self {
+        Self { jobs: jobs.into_iter().collect(), ..self }
+    }
+
+    /// Returns the jobs, in the order in which they begin.
+    #[must_use]
+    pub fn jobs(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    /// Returns the servers of the jobs. Default: servers that are started for the batch.
+    #[must_use]
+    pub fn servers(&self) -> &BatchServers {
+        &self.servers
     }
 }
 
@@ -162,6 +191,18 @@ impl GivenServer {
     #[must_use]
     pub fn with_jobs_max(self, jobs_max: NonZeroUsize) -> Self {
         Self { jobs_max, ..self }
+    }
+
+    /// Returns the number of jobs that run on the server at the same time. Default: 8.
+    #[must_use]
+    pub fn jobs_max(&self) -> NonZeroUsize {
+        self.jobs_max
+    }
+
+    /// Returns the address of the server.
+    #[must_use]
+    pub fn attach(&self) -> &AttachRequest {
+        &self.attach
     }
 }
 

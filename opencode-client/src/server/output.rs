@@ -69,6 +69,7 @@ pub enum ServerOutputEvent {
 
 /// Output stream of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OutputStream {
     /// Standard error.
     Stderr,

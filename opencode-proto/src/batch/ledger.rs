@@ -10,12 +10,9 @@ use crate::part::Spend;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Budget {
-    /// US dollars. `None` is no limit.
-    pub cost_max: Option<f64>,
-    /// Tokens of all kinds together ([`Tokens::total`](crate::Tokens::total)). `None` is no limit.
-    pub tokens_max: Option<u64>,
-    /// Treatment of running jobs when the budget is spent.
-    pub over: OverBudget,
+    pub(crate) cost_max: Option<f64>,
+    pub(crate) tokens_max: Option<u64>,
+    pub(crate) over: OverBudget,
 }
 
 /// Treatment of running jobs when the budget is spent.
@@ -49,6 +46,25 @@ impl Budget {
     pub const fn with_over(mut self, over: OverBudget) -> Self {
         self.over = over;
         self
+    }
+
+    /// Returns the treatment of running jobs when the budget is spent.
+    #[must_use]
+    pub fn over(&self) -> OverBudget {
+        self.over
+    }
+
+    /// Returns the limit in US dollars. `None` is no limit.
+    #[must_use]
+    pub fn cost_max(&self) -> Option<f64> {
+        self.cost_max
+    }
+
+    /// Returns the limit on tokens of all kinds together ([`Tokens::total`](crate::Tokens::total)). `None`
+    /// is no limit.
+    #[must_use]
+    pub fn tokens_max(&self) -> Option<u64> {
+        self.tokens_max
     }
 }
 

@@ -9,25 +9,14 @@ use crate::retry::RetryPolicy;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BatchSettings {
-    /// Jobs that run at the same time, on all servers together. A job whose server was lost does
-    /// not count. Default: 8.
-    pub concurrency: NonZeroUsize,
-    /// Jobs that run at the same time on a started server. Default: 32.
-    pub server_jobs_max: NonZeroUsize,
-    /// Started servers that exist at the same time. Each takes about half a gigabyte. Default: 4.
-    pub servers_max: NonZeroUsize,
-    /// Memory of a started server, in bytes, above which the server gets no more jobs and is
-    /// replaced. `None` is no limit. Default: 2 GiB.
-    pub server_memory_max: Option<u64>,
-    /// Tries of a server while no job ends properly there. Default: 4 tries, the second after a
-    /// second, so that a server that is restarted elsewhere is waited for.
-    pub server_retry: RetryPolicy,
-    /// Limit of the spend. Default: none.
-    pub budget: Budget,
-    /// Spend of earlier batches that counts for the budget. Default: nothing.
-    pub spent: Spend,
-    /// Seed of the random part of pauses. Batches that start together should differ.
-    pub seed: u64,
+    pub(crate) concurrency: NonZeroUsize,
+    pub(crate) server_jobs_max: NonZeroUsize,
+    pub(crate) servers_max: NonZeroUsize,
+    pub(crate) server_memory_max: Option<u64>,
+    pub(crate) server_retry: RetryPolicy,
+    pub(crate) budget: Budget,
+    pub(crate) spent: Spend,
+    pub(crate) seed: u64,
 }
 
 impl Default for BatchSettings {
@@ -60,10 +49,23 @@ impl BatchSettings {
         Self { concurrency, ..self }
     }
 
+    /// Returns the number of jobs that run at the same time, on all servers together. A job whose
+    /// server was lost does not count. Default: 8.
+    #[must_use]
+    pub fn concurrency(&self) -> NonZeroUsize {
+        self.concurrency
+    }
+
     /// Sets [`server_jobs_max`](Self::server_jobs_max).
     #[must_use]
     pub fn with_server_jobs_max(self, server_jobs_max: NonZeroUsize) -> Self {
         Self { server_jobs_max, ..self }
+    }
+
+    /// Returns the number of jobs that run at the same time on a started server. Default: 32.
+    #[must_use]
+    pub fn server_jobs_max(&self) -> NonZeroUsize {
+        self.server_jobs_max
     }
 
     /// Sets [`servers_max`](Self::servers_max).
@@ -72,10 +74,24 @@ impl BatchSettings {
         Self { servers_max, ..self }
     }
 
+    /// Returns the number of started servers that exist at the same time. Each takes about half a
+    /// gigabyte. Default: 4.
+    #[must_use]
+    pub fn servers_max(&self) -> NonZeroUsize {
+        self.servers_max
+    }
+
     /// Sets [`server_memory_max`](Self::server_memory_max).
     #[must_use]
     pub fn with_server_memory_max(self, server_memory_max: impl Into<Option<u64>>) -> Self {
         Self { server_memory_max: server_memory_max.into(), ..self }
+    }
+
+    /// Returns the memory of a started server, in bytes, above which the server gets no more jobs
+    /// and is replaced. `None` is no limit. Default: 2 GiB.
+    #[must_use]
+    pub fn server_memory_max(&self) -> Option<u64> {
+        self.server_memory_max
     }
 
     /// Sets [`server_retry`](Self::server_retry).
@@ -84,16 +100,47 @@ impl BatchSettings {
         Self { server_retry, ..self }
     }
 
+    /// Returns the policy for tries of a server while no job ends properly there. Default: 4 tries,
+    /// the second after a second, so that a server that is restarted elsewhere is waited for.
+    #[must_use]
+    pub fn server_retry(&self) -> RetryPolicy {
+        self.server_retry
+    }
+
     /// Sets [`budget`](Self::budget).
     #[must_use]
     pub fn with_budget(self, budget: Budget) -> Self {
         Self { budget, ..self }
     }
 
+    /// Returns the limit of the spend. Default: none.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        self.budget
+    }
+
     /// Sets [`spent`](Self::spent).
     #[must_use]
     pub fn with_spent(self, spent: Spend) -> Self {
         Self { spent, ..self }
+    }
+
+    /// Returns the spend of earlier batches that counts for the budget. Default: nothing.
+    #[must_use]
+    pub fn spent(&self) -> Spend {
+        self.spent
+    }
+
+    /// Sets the seed of the random part of pauses.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Returns the seed of the random part of pauses. Batches that start together should differ.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 }
 
@@ -111,10 +158,8 @@ pub enum Fleet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JobRetry {
-    /// Number of attempts, and the pauses between them. Default: 3 attempts.
-    pub policy: RetryPolicy,
-    /// Attempts that may be repeated. Default: only those whose prompt was not accepted.
-    pub again: RetryScope,
+    pub(crate) policy: RetryPolicy,
+    pub(crate) again: RetryScope,
 }
 
 /// Attempts of a job that may be repeated.
@@ -147,10 +192,23 @@ impl JobRetry {
         self
     }
 
+    /// Returns the attempts that may be repeated. Default: only those whose prompt was not
+    /// accepted.
+    #[must_use]
+    pub fn again(&self) -> RetryScope {
+        self.again
+    }
+
     /// Sets [`policy`](Self::policy).
     #[must_use]
     pub const fn with_policy(mut self, policy: RetryPolicy) -> Self {
         self.policy = policy;
         self
+    }
+
+    /// Returns the number of attempts, and the pauses between them. Default: 3 attempts.
+    #[must_use]
+    pub fn policy(&self) -> RetryPolicy {
+        self.policy
     }
 }

@@ -3,7 +3,6 @@ use serde::Deserialize;
 
 use crate::api::Prompt;
 use crate::server_event::SessionInfo;
-use crate::turn::TurnPost;
 
 /// Name of a tool that does not exist. Every prompt with switches names the tool, so that rules of
 /// a session that are only switches can be recognized.
@@ -22,6 +21,17 @@ pub(super) enum SessionRules {
     Own,
     /// Switches of an earlier prompt.
     Switches,
+}
+
+/// Tools that a model may call in a turn.
+#[derive(Debug)]
+pub(crate) enum ToolUse<'a> {
+    /// The tools of the session: a command has no switches.
+    Fixed,
+    /// No model takes part.
+    Nothing,
+    /// The tools of the session, with the switches of the prompt.
+    Prompt(&'a mut Prompt),
 }
 
 /// Reason why the tool switches of a prompt cannot hold for one turn.
@@ -69,9 +79,9 @@ impl SessionRules {
 
     /// Makes the switches of a turn hold for that turn alone, and those of earlier turns for no
     /// later one.
-    pub(super) fn apply(&mut self, post: &mut TurnPost) -> Result<(), ToolSwitchError> {
-        match (&mut *post, *self) {
-            (TurnPost::Prompt(prompt), Self::None | Self::Switches) => {
+    pub(super) fn apply(&mut self, tools: ToolUse<'_>) -> Result<(), ToolSwitchError> {
+        match (tools, *self) {
+            (ToolUse::Prompt(prompt), Self::None | Self::Switches) => {
                 let has_switches = !prompt.tools().is_empty();
                 if has_switches || *self == Self::Switches {
                     let marked = std::mem::take::<Prompt>(prompt);
@@ -80,16 +90,13 @@ impl SessionRules {
                 *self = if has_switches { Self::Switches } else { Self::None };
                 Ok(())
             }
-            (TurnPost::Prompt(prompt), Self::Own) if !prompt.tools().is_empty() => {
+            (ToolUse::Prompt(prompt), Self::Own) if !prompt.tools().is_empty() => {
                 Err(ToolSwitchError::OwnRules)
             }
-            (TurnPost::Command(_) | TurnPost::Init(_), Self::Switches) => {
-                Err(ToolSwitchError::EarlierSwitches)
-            }
-            (TurnPost::Prompt(_), Self::Own)
-            | (TurnPost::Command(_) | TurnPost::Init(_), Self::None | Self::Own)
-            // No model calls a tool.
-            | (TurnPost::Shell(_), _) => Ok(()),
+            (ToolUse::Fixed, Self::Switches) => Err(ToolSwitchError::EarlierSwitches),
+            (ToolUse::Prompt(_), Self::Own)
+            | (ToolUse::Fixed, Self::None | Self::Own)
+            | (ToolUse::Nothing, _) => Ok(()),
         }
     }
 }
@@ -99,7 +106,7 @@ mod tests {
     use http::Response;
 
     use super::*;
-    use crate::api::{CommandRequest, Operation, ReadSession, ShellRequest};
+    use crate::api::{Operation, ReadSession};
 
     fn rules(permission: &str) -> SessionRules {
         let json = format!(r#"{{"id":"ses_1","permission":{permission}}}"#);
@@ -107,21 +114,20 @@ mod tests {
         SessionRules::of(&info.unwrap())
     }
 
-    fn switched(post: &TurnPost) -> Vec<&str> {
-        let TurnPost::Prompt(prompt) = post else { panic!("{post:?}") };
+    fn switched(prompt: &Prompt) -> Vec<&str> {
         prompt.tools().keys().map(String::as_str).collect()
     }
 
-    fn off() -> TurnPost {
-        Prompt::from("Hi!").with_tool("bash", ToolSwitch::Disabled).into()
+    fn off() -> Prompt {
+        Prompt::from("Hi!").with_tool("bash", ToolSwitch::Disabled)
     }
 
     #[test]
     fn switches_hold_for_one_turn() {
         let mut rules = SessionRules::None;
-        let mut posts = [off(), "Hi!".into(), "Hi!".into()];
+        let mut posts = [off(), Prompt::from("Hi!"), Prompt::from("Hi!")];
         for post in &mut posts {
-            rules.apply(post).unwrap();
+            rules.apply(ToolUse::Prompt(post)).unwrap();
         }
         assert_eq!(switched(&posts[0]), ["bash", MARK]);
         assert_eq!(switched(&posts[1]), [MARK], "the switches of the first were not taken back");
@@ -131,22 +137,21 @@ mod tests {
     #[test]
     fn switches_never_replace_other_rules() {
         let mut rules = SessionRules::Own;
-        assert_eq!(rules.apply(&mut off()), Err(ToolSwitchError::OwnRules));
-        let mut plain = "Hi!".into();
-        rules.apply(&mut plain).unwrap();
+        assert_eq!(rules.apply(ToolUse::Prompt(&mut off())), Err(ToolSwitchError::OwnRules));
+        let mut plain = Prompt::from("Hi!");
+        rules.apply(ToolUse::Prompt(&mut plain)).unwrap();
         assert_eq!((switched(&plain), rules), (vec![], SessionRules::Own));
     }
 
     #[test]
     fn a_command_does_not_run_with_the_switches_of_a_prompt() {
         let mut rules = SessionRules::None;
-        rules.apply(&mut CommandRequest::new("review").into()).unwrap();
-        rules.apply(&mut off()).unwrap();
-        let mut command = CommandRequest::new("review").into();
-        assert_eq!(rules.apply(&mut command), Err(ToolSwitchError::EarlierSwitches));
-        rules.apply(&mut ShellRequest::new("build", "ls").into()).unwrap();
-        rules.apply(&mut "Hi!".into()).unwrap();
-        rules.apply(&mut command).unwrap();
+        rules.apply(ToolUse::Fixed).unwrap();
+        rules.apply(ToolUse::Prompt(&mut off())).unwrap();
+        assert_eq!(rules.apply(ToolUse::Fixed), Err(ToolSwitchError::EarlierSwitches));
+        rules.apply(ToolUse::Nothing).unwrap();
+        rules.apply(ToolUse::Prompt(&mut Prompt::from("Hi!"))).unwrap();
+        rules.apply(ToolUse::Fixed).unwrap();
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::api::{
     SendMessage, Shell, ShellRequest,
 };
 use crate::call::{ApiCall, ApiReply, CallFault, CallScope, Delivery, OpenCalls, read_reply};
+use crate::session::ToolUse;
 use crate::{ApiError, MessageId, SessionId};
 
 /// The request that begins a turn.
@@ -86,6 +87,15 @@ impl TurnPost {
             Self::Init(_) | Self::Shell(_) => return None,
         };
         model.is_none().then_some(model)
+    }
+
+    /// Returns the tools that a model may call in the turn.
+    pub(super) fn tools(&mut self) -> ToolUse<'_> {
+        match self {
+            Self::Command(_) | Self::Init(_) => ToolUse::Fixed,
+            Self::Prompt(prompt) => ToolUse::Prompt(prompt),
+            Self::Shell(_) => ToolUse::Nothing,
+        }
     }
 
     pub(super) fn kind(&self) -> TurnKind {

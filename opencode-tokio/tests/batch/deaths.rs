@@ -70,10 +70,10 @@ async fn a_server_above_the_memory_limit_is_replaced() {
     let world = BatchWorld::new().await;
     world.model.default_script(Script::new().then(Reply::new().text("Fine.")).repeat_last());
     let jobs: Vec<_> = (0..2).map(|no| world.job(format!("Job {no}"))).collect();
-    let mut settings = BatchSettings::default();
-    settings.concurrency = std::num::NonZeroUsize::MIN;
     // Every server exceeds this limit.
-    settings.server_memory_max = Some(1 << 20);
+    let settings = BatchSettings::default()
+        .with_concurrency(std::num::NonZeroUsize::MIN)
+        .with_server_memory_max(Some(1 << 20));
     let played = world.run(BatchRequest::new(jobs).with_settings(settings)).await;
     assert_eq!(played.texts(), ["Fine.", "Fine."]);
     assert_eq!(played.servers(), 2);

@@ -11,8 +11,8 @@ use testkit::model::{Reply, Script};
 use crate::world::{BatchWorld, object};
 
 fn with(job: Job, change: impl FnOnce(RunFlags) -> RunFlags) -> Job {
-    let flags = change(job.config.flags().clone());
-    let config = job.config.clone().with_flags(flags);
+    let flags = change(job.config().flags().clone());
+    let config = job.config().clone().with_flags(flags);
     job.with_config(config)
 }
 

@@ -81,8 +81,7 @@ async fn different_configurations_use_different_servers() {
         world.job("And [[free]]"),
     ];
     // One server at a time: the configurations take turns.
-    let mut settings = BatchSettings::default();
-    settings.servers_max = std::num::NonZeroUsize::MIN;
+    let settings = BatchSettings::default().with_servers_max(std::num::NonZeroUsize::MIN);
     let played = world.run(BatchRequest::new(jobs).with_settings(settings)).await;
 
     assert_eq!(played.servers(), 3);

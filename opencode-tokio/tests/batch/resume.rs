@@ -104,9 +104,10 @@ async fn a_killed_batch_is_resumed() {
     assert_eq!(ended, 4);
 
     // A job with another agent runs again.
-    let mut changed = request(&world.config(), &world.path("project"), go_on);
-    changed.jobs[0] = changed.jobs[0].clone().with_agent("plan");
-    let played = world.run(changed).await;
+    let changed = request(&world.config(), &world.path("project"), go_on);
+    let mut jobs = changed.jobs().to_vec();
+    jobs[0] = jobs[0].clone().with_agent("plan");
+    let played = world.run(changed.with_jobs(jobs)).await;
     assert_eq!((played.report.completed(), world.prompts().len()), (4, 7));
     assert_eq!(counts(&played), [3, 0, 0, 1]);
     let records = records(&results);
@@ -237,10 +238,11 @@ async fn a_key_a_schema_and_a_budget_count_when_a_batch_resumes() {
 
     // Without the earlier batches, the budget is enough. The answer fits the schema no more.
     let results = BatchResults::resume(&path).with_budget_scope(BudgetScope::ThisBatch);
-    let mut again = request(2).with_budget(Budget::cost(2.0 * spent)).with_results(results);
+    let again = request(2).with_budget(Budget::cost(2.0 * spent)).with_results(results);
     let strict = answer().with_check(|_| Err("three are too few".to_owned()));
-    again.jobs[0].answer = Some(strict);
-    let played = world.run(again).await;
+    let mut jobs = again.jobs().to_vec();
+    jobs[0] = jobs[0].clone().with_answer(strict);
+    let played = world.run(again.with_jobs(jobs)).await;
     assert_eq!(counts(&played), [0, 0, 1, 1]);
     assert_eq!(played.ends(), ["misfit", "completed"]);
 }

@@ -77,11 +77,11 @@ impl BatchUser {
     }
 
     fn request(&self, prompts: &[String], concurrency: u64) -> BatchRequest {
-        let mut settings = BatchSettings::default();
         let concurrency = usize::try_from(concurrency).expect("a few");
-        settings.concurrency = NonZeroUsize::new(concurrency).expect("some");
         // Servers of a batch use one port, so there is one at a time.
-        settings.servers_max = NonZeroUsize::MIN;
+        let settings = BatchSettings::default()
+            .with_concurrency(NonZeroUsize::new(concurrency).expect("some"))
+            .with_servers_max(NonZeroUsize::MIN);
         let limit = Deadlines::default().with_overall(OVERALL);
         let jobs = prompts.iter().map(|prompt| Job::new(&**prompt).with_deadlines(limit));
         let request = BatchRequest::new(jobs).with_settings(settings);

@@ -18,14 +18,28 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::ServerInner;
 use super::store::{PromptEnd, PromptTruth, SessionRun, StoredMessage};
-use super::{ServerInner, rival};
 use crate::world::core::{BoxFuture, lock};
 use crate::world::script::{AgentScript, AgentStep, OutputPlan};
 use compact::CompactionCause;
 
 pub(super) use compact::summarize;
 pub(super) use shell::shell;
+
+/// Posts a prompt that no turn of the client knows.
+pub(super) fn foreign_prompt(server: &Arc<ServerInner>, session: &str, text: &str) {
+    let message = server.id("msg");
+    {
+        let mut store = lock(&server.store);
+        if store.deleted.contains(session) {
+            return;
+        }
+        store.scripts.insert(text.to_owned(), AgentScript::text(["Answer to ", text, "."]));
+    }
+    let parts = json!([{ "type": "text", "text": text }]);
+    prompt(server, session, &json!({ "messageID": message, "parts": parts }));
+}
 
 /// Accepts a prompt.
 pub(super) fn prompt(server: &Arc<ServerInner>, session: &str, body: &Value) {
@@ -255,7 +269,7 @@ impl TurnPlayer {
         self.server.spawn(Box::pin(async move {
             server.sleep(time).await;
             let text = format!("plugin {}", server.id("prompt"));
-            rival::prompt(&server, &session, &text);
+            foreign_prompt(&server, &session, &text);
         }));
     }
 

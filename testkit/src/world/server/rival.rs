@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::store::Subscriber;
 use super::{ServerInner, WorldServer, play, routes};
 use crate::world::core::lock;
-use crate::world::script::AgentScript;
 
 /// An act of another client on a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +48,7 @@ impl WorldServer {
             }
             RivalAct::Prompt(text) => {
                 shared.core.count("rival: prompt");
-                prompt(&self.inner, session, text);
+                play::foreign_prompt(&self.inner, session, text);
             }
             RivalAct::Summarize => {
                 shared.core.count("rival: summary");
@@ -64,20 +63,6 @@ impl WorldServer {
     pub fn is_deleted(&self, session: &str) -> bool {
         lock(&self.inner.store).deleted.contains(session)
     }
-}
-
-/// Posts a prompt that no turn of the client knows.
-pub(super) fn prompt(server: &Arc<ServerInner>, session: &str, text: &str) {
-    let message = server.id("msg");
-    {
-        let mut store = lock(&server.store);
-        if store.deleted.contains(session) {
-            return;
-        }
-        store.scripts.insert(text.to_owned(), AgentScript::text(["Answer to ", text, "."]));
-    }
-    let parts = json!([{ "type": "text", "text": text }]);
-    play::prompt(server, session, &json!({ "messageID": message, "parts": parts }));
 }
 
 fn dispose(server: &Arc<ServerInner>, session: &str) {
