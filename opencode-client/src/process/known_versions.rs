@@ -31,22 +31,22 @@ enum CheckState {
 }
 
 /// Part of one caller in the check of a program.
-pub(crate) enum Turn<'a> {
+pub(crate) enum CheckTurn<'a> {
     Check(Checking<'a>),
     Checked(Result<(), UnsupportedVersion>),
     Wait(Arc<Latch<()>>),
 }
 
 impl KnownVersions {
-    pub(crate) fn turn(&self, file: ProgramFile) -> Turn<'_> {
+    pub(crate) fn turn(&self, file: ProgramFile) -> CheckTurn<'_> {
         let mut checks = self.lock();
         match checks.get(&file) {
-            Some(CheckState::Checked(result)) => Turn::Checked(result.clone()),
-            Some(CheckState::Checking(latch)) => Turn::Wait(Arc::clone(latch)),
+            Some(CheckState::Checked(result)) => CheckTurn::Checked(result.clone()),
+            Some(CheckState::Checking(latch)) => CheckTurn::Wait(Arc::clone(latch)),
             None => {
                 let latch = Arc::default();
                 checks.insert(file.clone(), CheckState::Checking(Arc::clone(&latch)));
-                Turn::Check(Checking { checks: self, file, latch })
+                CheckTurn::Check(Checking { checks: self, file, latch })
             }
         }
     }
@@ -95,27 +95,31 @@ mod tests {
     #[test]
     fn one_caller_checks_and_the_others_get_the_result() {
         let checks = KnownVersions::default();
-        let Turn::Check(checking) = checks.turn(file("a")) else { panic!("nothing is known yet") };
-        let Turn::Wait(latch) = checks.turn(file("a")) else { panic!("a check is running") };
-        assert!(matches!(checks.turn(file("b")), Turn::Check(_)), "another program");
+        let CheckTurn::Check(checking) = checks.turn(file("a")) else {
+            panic!("nothing is known yet")
+        };
+        let CheckTurn::Wait(latch) = checks.turn(file("a")) else { panic!("a check is running") };
+        assert!(matches!(checks.turn(file("b")), CheckTurn::Check(_)), "another program");
         assert!(latch.value().is_none());
         checking.conclude(Ok(()));
         assert!(latch.value().is_some());
-        assert!(matches!(checks.turn(file("a")), Turn::Checked(Ok(()))));
+        assert!(matches!(checks.turn(file("a")), CheckTurn::Checked(Ok(()))));
         let changed = ProgramFile { size: 2, ..file("a") };
-        assert!(matches!(checks.turn(changed), Turn::Check(_)), "a program that was replaced");
+        assert!(matches!(checks.turn(changed), CheckTurn::Check(_)), "a program that was replaced");
     }
 
     #[test]
     fn a_check_that_is_dropped_is_left_to_the_next_caller() {
         let checks = KnownVersions::default();
-        let Turn::Check(checking) = checks.turn(file("a")) else { panic!("nothing is known yet") };
-        let Turn::Wait(latch) = checks.turn(file("a")) else { panic!("a check is running") };
+        let CheckTurn::Check(checking) = checks.turn(file("a")) else {
+            panic!("nothing is known yet")
+        };
+        let CheckTurn::Wait(latch) = checks.turn(file("a")) else { panic!("a check is running") };
         let mut wait = std::pin::pin!(latch.wait());
         let mut cx = Context::from_waker(Waker::noop());
         assert!(wait.as_mut().poll(&mut cx).is_pending());
         drop(checking);
         assert!(wait.as_mut().poll(&mut cx).is_ready());
-        assert!(matches!(checks.turn(file("a")), Turn::Check(_)));
+        assert!(matches!(checks.turn(file("a")), CheckTurn::Check(_)));
     }
 }

@@ -14,7 +14,7 @@ use opencode_proto::{UnsupportedVersion, Version, parse_version};
 use serde::Deserialize;
 
 use super::host::Host;
-use super::known_versions::{ProgramFile, Turn};
+use super::known_versions::{CheckTurn, ProgramFile};
 use super::version::{self, VersionError};
 use crate::runtime::blocking::unblock;
 
@@ -53,12 +53,12 @@ pub(crate) async fn check(host: &Arc<Host>) -> Result<(), VersionError> {
             VersionError::Unsupported { command, unsupported }
         };
         let checking = match host.known_versions.turn(file) {
-            Turn::Checked(result) => return result.map_err(refused),
-            Turn::Wait(latch) => {
+            CheckTurn::Checked(result) => return result.map_err(refused),
+            CheckTurn::Wait(latch) => {
                 latch.wait().await;
                 continue;
             }
-            Turn::Check(checking) => checking,
+            CheckTurn::Check(checking) => checking,
         };
         let result = match packaged {
             Some(version) => judge(version, false),
