@@ -17,6 +17,7 @@ impl PostedTurn {
         let is_later = info.completed_ms.is_some_and(|ms| ms > self.provider.failed_ms);
         if is_later && info.finish.is_some() && info.error.is_none() {
             self.provider.failure = None;
+            self.provider.retry_at = None;
         }
     }
 

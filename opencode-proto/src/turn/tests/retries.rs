@@ -151,6 +151,21 @@ fn a_deadline_carries_the_last_failure_until_a_call_succeeds() {
 }
 
 #[test]
+fn a_retry_that_has_succeeded_is_not_waited_for_any_more() {
+    let deadlines = settings().deadlines.with_overall(100 * SECOND);
+    let mut stage = begun(settings().with_deadlines(deadlines));
+    // In time by the idle deadline, which an ask suspends.
+    stage.tell("permission.asked", ASK);
+    stage.tell("session.status", &retry(1, 72_000));
+    assert_eq!(did(&stage), ["post", "ask permission"]);
+    stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
+    let reply = r#""requestID":"per_1","reply":"once""#;
+    stage.tell("permission.replied", reply);
+    stage.wait(SECOND);
+    assert_eq!(did(&stage), ["post", "ask permission"]);
+}
+
+#[test]
 fn the_outcome_comes_within_a_second_after_a_deadline() {
     let mut stage = begun(settings());
     stage.wait(60 * SECOND);
