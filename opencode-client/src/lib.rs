@@ -78,8 +78,9 @@ pub mod turn {
         AskKind, Choice, CommandRequest, InitRequest, Origin, OutputFormat, Pending, PermissionId,
         PermissionKind, PermissionReply, PermissionRequest, Prompt, PromptFile, PromptPart,
         PromptReply, Question, QuestionAnswer, QuestionId, QuestionKind, QuestionOption,
-        QuestionReply, QuestionRequest, ShellRequest, Subtask, TextKind, ToolRef, ToolSwitchError,
-        Transcript, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost, TurnSettings,
+        QuestionReply, QuestionRequest, ShellRequest, Subtask, SummarizeRequest, TextKind, ToolRef,
+        ToolSwitchError, Transcript, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost,
+        TurnSettings,
     };
 }
 

@@ -76,7 +76,7 @@ pub use session::{
 };
 pub use turn::{
     Command, CommandRequest, Init, InitRequest, PromptAsync, SendMessage, Shell, ShellRequest,
-    Summarize,
+    Summarize, SummarizeRequest,
 };
 
 /// One operation of the server's HTTP API.

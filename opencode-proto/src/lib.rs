@@ -127,7 +127,7 @@ pub use answer::{AbandonedAttempt, Answer, Step, StepRole};
 pub use api::{
     ApiError, ApiErrorKind, CommandRequest, FileDiff, InitRequest, MessageWithParts, OutputFormat,
     Pending, PermissionReply, Prompt, PromptFile, PromptPart, PromptReply, QuestionAnswer,
-    ShellRequest, Subtask,
+    ShellRequest, Subtask, SummarizeRequest,
 };
 pub use artifact::{Artifact, ArtifactChange};
 pub use ask::{

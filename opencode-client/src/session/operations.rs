@@ -4,12 +4,13 @@ use opencode_config::ModelRef;
 use opencode_proto::api::{
     AbortSession, DeleteMessage, DeletePart, DeleteSession, FileDiff, ForkSession, ListChildren,
     ListMessages, MessagePage, MessageWithParts, ReadMessage, ReadSession, RevertSession,
-    SessionDiff, SessionStatuses, SessionTodos, ShareSession, Summarize, UnrevertSession,
-    UnshareSession, UpdateSession,
+    SessionDiff, SessionStatuses, SessionTodos, ShareSession, UnrevertSession, UnshareSession,
+    UpdateSession,
 };
-use opencode_proto::{MessageId, PartId, SessionInfo, SessionStatus, Todo};
+use opencode_proto::{MessageId, PartId, SessionInfo, SessionStatus, SummarizeRequest, Todo};
 
 use super::Session;
+use super::turn::TurnStream;
 use crate::http::CallError;
 
 type Called<T> = Result<T, CallError>;
@@ -127,10 +128,18 @@ impl Session {
         self.call(&UnrevertSession::new(self.id())).await
     }
 
-    /// Has a model summarise the conversation and waits for the summary, which takes minutes. `POST
-    /// /session/{sessionID}/summarize`.
-    pub async fn summarize(&self, model: ModelRef) -> Called<()> {
-        self.call(&Summarize::new(self.id(), model)).await
+    /// Has a model summarize the conversation, which makes room in the context. A turn of its own, with
+    /// events and deadlines; a summary that fails is an error. `POST /session/{sessionID}/summarize`.
+    ///
+    /// ```no_run
+    /// # use opencode_tokio::{Session, TurnError};
+    /// # async fn example(session: Session) -> Result<(), TurnError> {
+    /// session.summarize("anthropic/claude-haiku-4-5".parse().unwrap()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn summarize(&self, model: ModelRef) -> TurnStream {
+        self.send(SummarizeRequest::new(model))
     }
 
     /// Makes the session public and returns the session with the URL ([`SessionInfo::share_url`]).

@@ -9,7 +9,7 @@ use http::{Request, Response};
 
 pub use command::{Command, CommandRequest};
 pub use shell::{Shell, ShellRequest};
-pub use summarize::{Init, InitRequest, Summarize};
+pub use summarize::{Init, InitRequest, Summarize, SummarizeRequest};
 
 use super::call::{Call, nothing};
 use super::message::message;

@@ -17,7 +17,8 @@ use crate::{MessageId, StepRole};
 /// parents, never by the order of events.
 #[derive(Debug)]
 pub(super) struct Chain {
-    own: MessageId,
+    /// The turn's own message. `None` for a summary, until the message that OpenCode makes has come.
+    own: Option<MessageId>,
     kind: TurnKind,
     members: BTreeMap<MessageId, Member>,
     /// Events were missed, perhaps those of the turn's own message.
@@ -77,7 +78,7 @@ pub(super) enum Belongs {
 impl Chain {
     pub(super) fn new(own: MessageId, kind: TurnKind) -> Self {
         Self {
-            own,
+            own: Some(own),
             kind,
             members: BTreeMap::new(),
             is_torn: false,
@@ -89,9 +90,24 @@ impl Chain {
         }
     }
 
+    /// Creates the chain of a summary, whose message OpenCode makes.
+    pub(super) fn of_summary() -> Self {
+        Self { own: None, ..Self::new(MessageId::from(""), TurnKind::Summary) }
+    }
+
+    /// Returns the turn's own message.
+    pub(super) fn own(&self) -> Option<&MessageId> {
+        self.own.as_ref()
+    }
+
+    /// Returns whether messages of the user's have to be kept until their parts come.
+    pub(super) fn awaits_compaction(&self) -> bool {
+        self.own.is_none()
+    }
+
     /// Returns whether the server has reported the turn's own message.
     pub(super) fn is_seen(&self) -> bool {
-        self.members.contains_key(&self.own)
+        self.own.as_ref().is_some_and(|own| self.members.contains_key(own))
     }
 
     /// Returns whether events were missed that no look has found yet.
@@ -175,6 +191,13 @@ impl Chain {
         if *member == Member::Undecided
             && let Some(part) = part
         {
+            if self.own.is_none() {
+                *member = if is_compaction(part) { Member::Prompt } else { Member::Earlier };
+                if *member == Member::Prompt {
+                    self.own = Some(message.clone());
+                }
+                return belongs(*member);
+            }
             *member = decide(part, self.status);
             if is_automatic_compaction(part) {
                 self.compaction = CompactionStage::Requested;
@@ -189,12 +212,15 @@ impl Chain {
     }
 
     fn classify(&mut self, info: &MessageInfo) -> Option<Member> {
-        if info.id == self.own {
+        if self.own.as_ref() == Some(&info.id) {
             return Some(Member::Prompt);
         }
         // An answer proves that the prompt exists.
-        if info.parent.as_ref() == Some(&self.own) {
-            self.members.insert(self.own.clone(), Member::Prompt);
+        if let Some(own) = self.own.as_ref().filter(|own| info.parent.as_ref() == Some(*own)) {
+            self.members.insert(own.clone(), Member::Prompt);
+        }
+        if self.own.is_none() && info.role == Role::User {
+            return Some(Member::Undecided);
         }
         if !self.is_seen() {
             return (!self.is_torn).then_some(Member::Earlier);

@@ -184,7 +184,11 @@ impl PostedTurn {
             Some(finish) => *finish != FinishReason::UNKNOWN,
             None => input.core.kind == TurnKind::Shell,
         };
-        if is_over && answer.step == StepRole::Answer || answer.structured.is_some() {
+        let step = match input.core.kind {
+            TurnKind::Summary => StepRole::Summary,
+            TurnKind::NoReply | TurnKind::Prompt | TurnKind::Shell => StepRole::Answer,
+        };
+        if is_over && answer.step == step || answer.structured.is_some() {
             Verdict::Ended
         } else {
             Verdict::Likely

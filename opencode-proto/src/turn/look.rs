@@ -25,12 +25,37 @@ const PAGE: u32 = 100;
 /// Most sessions of subagents, and of theirs, that are looked at.
 const CHILDREN_MAX: usize = 1000;
 
+/// First message that matters to a look.
+#[derive(Clone, Debug)]
+pub(super) enum LookOrigin {
+    /// The first message that is newer than this id.
+    After(MessageId),
+    /// The turn's own message.
+    At(MessageId),
+}
+
+impl LookOrigin {
+    /// Returns whether messages before this one do not matter.
+    fn is_reached_by(&self, id: &MessageId) -> bool {
+        match self {
+            Self::After(origin) => id <= origin,
+            Self::At(origin) => id == origin,
+        }
+    }
+
+    fn is_first(&self, id: &MessageId) -> bool {
+        match self {
+            Self::After(origin) => id > origin,
+            Self::At(origin) => id == origin,
+        }
+    }
+}
+
 /// State of a look.
 #[derive(Debug)]
 pub(super) struct Look {
     session: SessionId,
-    /// The turn's own message: earlier ones do not matter.
-    message: MessageId,
+    origin: LookOrigin,
     step: Step,
     found: Snapshot,
     /// Sessions whose children are not listed yet.
@@ -123,13 +148,12 @@ enum LookFault {
 }
 
 impl Look {
-    /// Looks at `session`, whose turn is that of `message`. `open`: answers that are not complete,
-    /// for servers that cannot list the messages of the session.
-    pub(super) fn new(session: SessionId, message: MessageId) -> Self {
+    /// Looks at the messages of `session` from the origin on.
+    pub(super) fn new(session: SessionId, origin: LookOrigin) -> Self {
         Self {
             parents: vec![session.clone()],
             session,
-            message,
+            origin,
             step: Step::Status,
             found: Snapshot {
                 status: SessionStatus::Idle,
@@ -194,10 +218,10 @@ impl Look {
                     Ok(page) => page,
                     Err(fault) => return self.without_list(&fault),
                 };
-                if let Some(next) = pages.add(page, Some(&self.message)) {
+                if let Some(next) = pages.add(page, Some(&self.origin)) {
                     return Ok(Some(Step::Messages(next)));
                 }
-                (self.found.earlier, self.found.messages) = pages.split_at(&self.message);
+                (self.found.earlier, self.found.messages) = pages.split_at(&self.origin);
                 Ok(Some(self.next_child()))
             }
             Step::Session => {
@@ -311,10 +335,12 @@ impl Pages {
 
     /// Adds a page. Returns the pages with the next call, unless the last page was there, or the
     /// message that is looked for.
-    fn add(&mut self, page: MessagePage, from: Option<&MessageId>) -> Option<Self> {
+    fn add(&mut self, page: MessagePage, from: Option<&LookOrigin>) -> Option<Self> {
         let MessagePage { mut messages, next, .. } = page;
         messages.append(&mut self.messages);
-        let is_found = messages.iter().any(|message| Some(&message.info.id) == from);
+        let is_found = from.is_some_and(|origin| {
+            messages.iter().any(|message| origin.is_reached_by(&message.info.id))
+        });
         match next {
             Some(next) if !is_found => {
                 let list = self.list.clone().with_before(next);
@@ -329,9 +355,10 @@ impl Pages {
 
     /// Splits the messages at this one: the ids before it, and the messages from it on. Both are
     /// empty when the message is not there.
-    fn split_at(&mut self, from: &MessageId) -> (Vec<MessageId>, Vec<MessageWithParts>) {
+    fn split_at(&mut self, from: &LookOrigin) -> (Vec<MessageId>, Vec<MessageWithParts>) {
         let mut messages = std::mem::take(&mut self.messages);
-        let Some(first) = messages.iter().position(|message| message.info.id == *from) else {
+        let Some(first) = messages.iter().position(|message| from.is_first(&message.info.id))
+        else {
             return (Vec::new(), Vec::new());
         };
         let rest = messages.split_off(first);

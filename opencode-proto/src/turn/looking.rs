@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::action::TurnAction;
 use super::core::{Purpose, TurnInput};
-use super::look::{Freshness, Look, LookProgress, LookState, Snapshot};
+use super::look::{Freshness, Look, LookOrigin, LookProgress, LookState, Snapshot};
 use super::outcome::TurnEnd;
 use super::posted::PostedTurn;
 use crate::call::ApiReply;
@@ -14,7 +14,11 @@ impl PostedTurn {
     pub(super) fn begin_look(&mut self, failures: u32, input: &mut TurnInput<'_>) {
         self.permissions.look();
         self.questions.look();
-        let look = Look::new(input.core.session.clone(), input.core.message.clone());
+        let origin = match self.record.chain.awaits_compaction() {
+            true => LookOrigin::After(input.core.message.clone()),
+            false => LookOrigin::At(input.core.message.clone()),
+        };
+        let look = Look::new(input.core.session.clone(), origin);
         let look = Box::new(look);
         let call = look.begin(&mut input.core.calls, Purpose::Look);
         input.core.actions.push_back(TurnAction::Call(Box::new(call)));

@@ -4,7 +4,7 @@ use opencode_config::ModelRef;
 
 use crate::api::{
     ApiErrorKind, Command, CommandRequest, Init, InitRequest, Prompt, PromptAsync, PromptReply,
-    SendMessage, Shell, ShellRequest,
+    SendMessage, Shell, ShellRequest, Summarize, SummarizeRequest,
 };
 use crate::call::{ApiCall, ApiReply, CallFault, CallScope, Delivery, OpenCalls, read_reply};
 use crate::session::ToolUse;
@@ -31,6 +31,10 @@ pub enum TurnPost {
     Prompt(Prompt),
     /// A command line. `POST /session/{sessionID}/shell`.
     Shell(ShellRequest),
+    /// A summary in place of the conversation. `POST /session/{sessionID}/summarize`.
+    ///
+    /// OpenCode makes the message of the turn, which the outcome names.
+    Summarize(SummarizeRequest),
 }
 
 /// Ways in which a turn ends.
@@ -42,6 +46,8 @@ pub(super) enum TurnKind {
     Prompt,
     /// A command line, which no model answers.
     Shell,
+    /// A summary of the conversation.
+    Summary,
 }
 
 impl<P: Into<Prompt>> From<P> for TurnPost {
@@ -68,6 +74,12 @@ impl From<ShellRequest> for TurnPost {
     }
 }
 
+impl From<SummarizeRequest> for TurnPost {
+    fn from(request: SummarizeRequest) -> Self {
+        Self::Summarize(request)
+    }
+}
+
 impl TurnPost {
     /// Returns the model that the request names.
     pub fn model(&self) -> Option<&ModelRef> {
@@ -76,6 +88,7 @@ impl TurnPost {
             Self::Init(init) => Some(&init.model),
             Self::Prompt(prompt) => prompt.model.as_ref(),
             Self::Shell(_) => None,
+            Self::Summarize(request) => Some(&request.model),
         }
     }
 
@@ -84,7 +97,7 @@ impl TurnPost {
         let model = match self {
             Self::Command(command) => &mut command.model,
             Self::Prompt(prompt) => &mut prompt.model,
-            Self::Init(_) | Self::Shell(_) => return None,
+            Self::Init(_) | Self::Shell(_) | Self::Summarize(_) => return None,
         };
         model.is_none().then_some(model)
     }
@@ -103,6 +116,7 @@ impl TurnPost {
             Self::Prompt(prompt) if prompt.reply == PromptReply::NoReply => TurnKind::NoReply,
             Self::Command(_) | Self::Init(_) | Self::Prompt(_) => TurnKind::Prompt,
             Self::Shell(_) => TurnKind::Shell,
+            Self::Summarize(_) => TurnKind::Summary,
         }
     }
 }
@@ -115,6 +129,7 @@ pub(super) enum PostCall {
     PromptAsync(PromptAsync),
     SendMessage(SendMessage),
     Shell(Shell),
+    Summarize(Summarize),
 }
 
 /// Outcome of a post.
@@ -141,6 +156,7 @@ impl PostCall {
             TurnPost::Init(request) => Self::Init(Init { session, message, request }),
             TurnPost::Prompt(prompt) => Self::PromptAsync(PromptAsync { session, message, prompt }),
             TurnPost::Shell(request) => Self::Shell(Shell::new(session, message, request)),
+            TurnPost::Summarize(request) => Self::Summarize(Summarize::new(session, request.model)),
         }
     }
 
@@ -153,6 +169,7 @@ impl PostCall {
             Self::PromptAsync(operation) => calls.begin(operation, scope, purpose),
             Self::SendMessage(operation) => calls.begin(operation, scope, purpose),
             Self::Shell(operation) => calls.begin(operation, scope, purpose),
+            Self::Summarize(operation) => calls.begin(operation, scope, purpose),
         }
     }
 
@@ -160,7 +177,11 @@ impl PostCall {
     pub(super) fn has_late_reply(&self) -> bool {
         match self {
             Self::PromptAsync(_) => false,
-            Self::Command(_) | Self::Init(_) | Self::SendMessage(_) | Self::Shell(_) => true,
+            Self::Command(_)
+            | Self::Init(_)
+            | Self::SendMessage(_)
+            | Self::Shell(_)
+            | Self::Summarize(_) => true,
         }
     }
 
@@ -171,6 +192,7 @@ impl PostCall {
             Self::PromptAsync(operation) => read_reply(operation, reply),
             Self::SendMessage(operation) => read_reply(operation, reply).map(drop),
             Self::Shell(operation) => read_reply(operation, reply).map(drop),
+            Self::Summarize(operation) => read_reply(operation, reply),
         };
         match replied {
             Ok(()) => PostReply::Accepted,
@@ -198,7 +220,8 @@ impl PostCall {
             | Self::Init(_)
             | Self::PromptAsync(_)
             | Self::SendMessage(_)
-            | Self::Shell(_) => PostReply::Refused(error),
+            | Self::Shell(_)
+            | Self::Summarize(_) => PostReply::Refused(error),
         }
     }
 }
@@ -254,6 +277,7 @@ mod tests {
             (post(CommandRequest::new("review")), "command"),
             (post(ShellRequest::new("build", "ls")), "shell"),
             (post(InitRequest::new("p/m".parse().unwrap())), "init"),
+            (post(SummarizeRequest::new("p/m".parse().unwrap())), "summarize"),
         ];
         for (post, last) in posts {
             assert_eq!(path(&post), format!("/session/ses_1/{last}"));

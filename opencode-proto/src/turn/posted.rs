@@ -9,11 +9,12 @@ use opencode_config::ModelRef;
 
 use super::action::TurnAction;
 use super::asks::Asks;
+use super::chain::Chain;
 use super::core::{Purpose, TurnCore, TurnInput};
 use super::event::TurnEventKind;
 use super::look::LookState;
 use super::outcome::{TurnEnd, TurnOutcome};
-use super::post::{PostCall, PostReply};
+use super::post::{PostCall, PostReply, TurnKind};
 use super::provider::ProviderState;
 use super::record::{Place, Record};
 use super::settings::TurnSettings;
@@ -143,6 +144,12 @@ impl PostedTurn {
         core: &TurnCore,
         now: Instant,
     ) -> Self {
+        let chain = match core.kind {
+            TurnKind::Summary => Chain::of_summary(),
+            TurnKind::NoReply | TurnKind::Prompt | TurnKind::Shell => {
+                Chain::new(core.message.clone(), core.kind)
+            }
+        };
         Self {
             posting: Posting::Sent(Box::new(post)),
             posted: now,
@@ -151,7 +158,7 @@ impl PostedTurn {
             stream: StreamState::Open,
             gaps: 0,
             look: LookState::Idle,
-            record: Record::new(core.session.clone(), core.message.clone(), core.kind),
+            record: Record::new(core.session.clone(), chain),
             permissions: Asks::default(),
             questions: Asks::default(),
             refused: None,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::chain::Chain;
 use super::held::HeldEvents;
-use super::post::TurnKind;
 use crate::transcript::Transcript;
 use crate::{MessageId, SessionId};
 
@@ -29,9 +28,9 @@ pub(super) enum Place {
 }
 
 impl Record {
-    pub(super) fn new(session: SessionId, message: MessageId, kind: TurnKind) -> Self {
+    pub(super) fn new(session: SessionId, chain: Chain) -> Self {
         Self {
-            chain: Chain::new(message, kind),
+            chain,
             own: Transcript::new(session),
             children: Vec::new(),
             places: BTreeMap::new(),

@@ -10,6 +10,7 @@ mod repetition;
 mod retries;
 mod rivals;
 mod stage;
+mod summary;
 mod waiting;
 
 use std::sync::Arc;

@@ -167,6 +167,19 @@ async fn a_conversation_can_be_summarised() {
     assert_session_continues(&world, &session).await;
 }
 
+#[tokio::test]
+async fn a_summary_that_fails_is_an_error() {
+    let world = SessionWorld::new(&on()).await;
+    let session = world.session().await;
+    assert_session_continues(&world, &session).await;
+
+    let error = session.summarize("scripted/none".parse().unwrap()).await.unwrap_err();
+
+    let end = error.end().expect("the turn was posted");
+    assert!(!end.is_completed(), "{end}");
+    assert_session_continues(&world, &session).await;
+}
+
 fn structured(text: &str) -> Prompt {
     let schema = json!({
         "type": "object",

@@ -57,6 +57,29 @@ impl Operation for Summarize {
     }
 }
 
+/// A request to summarize the conversation, which makes room in the context.
+///
+/// ```
+/// use opencode_proto::{SummarizeRequest, TurnPost};
+///
+/// let request = SummarizeRequest::new("anthropic/claude-haiku-4-5".parse()?);
+/// assert!(matches!(TurnPost::from(request), TurnPost::Summarize(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SummarizeRequest {
+    /// The model to ask.
+    pub(crate) model: ModelRef,
+}
+
+impl SummarizeRequest {
+    /// Has this model write the summary.
+    pub fn new(model: ModelRef) -> Self {
+        Self { model }
+    }
+}
+
 /// A request to write `AGENTS.md` for the project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -35,11 +35,7 @@ impl PostedTurn {
                 self.faults.recovered = self.faults.errors.len();
             }
             if !was_seen && self.record.chain.is_seen() {
-                // Earlier looks say nothing about the prompt.
-                self.pulse.quiet = None;
-                self.pulse.activity += 1;
-                let message = input.core.message.clone();
-                self.emit_own(TurnEventKind::Posted(message), source, input);
+                self.prompt_seen(source, input);
                 self.stop_late_command(input);
             }
             match belongs {
@@ -62,6 +58,18 @@ impl PostedTurn {
         if let Place::Own = place {
             self.resume_held(&info.id, input);
         }
+    }
+
+    /// The server has the prompt.
+    fn prompt_seen(&mut self, source: Source<'_>, input: &mut TurnInput<'_>) {
+        // Earlier looks say nothing about the prompt.
+        self.pulse.quiet = None;
+        self.pulse.activity += 1;
+        if let Some(own) = self.record.chain.own() {
+            input.core.message = own.clone();
+        }
+        let message = input.core.message.clone();
+        self.emit_own(TurnEventKind::Posted(message), source, input);
     }
 
     /// Tells of an attempt that a completed message shows to be abandoned.
@@ -88,7 +96,12 @@ impl PostedTurn {
         let Some(message) = part.key().message.clone() else { return };
         if let Place::Own = place {
             let was_undecided = self.record.chain.part(&message, None) == Belongs::Unknown;
-            match self.record.chain.part(&message, Some(part)) {
+            let was_seen = self.record.chain.is_seen();
+            let belongs = self.record.chain.part(&message, Some(part));
+            if !was_seen && self.record.chain.is_seen() {
+                self.prompt_seen(source, input);
+            }
+            match belongs {
                 Belongs::No => return self.record.held.forget(&message),
                 Belongs::Unknown => return self.wait_for(&message, source, input),
                 Belongs::Yes if was_undecided => self.resume_held(&message, input),
@@ -253,7 +266,7 @@ impl PostedTurn {
     fn wait_for(&mut self, message: &MessageId, source: Source<'_>, input: &TurnInput<'_>) {
         let Some(event) = source else { return };
         let Record { chain, held, .. } = &mut self.record;
-        if !chain.is_seen() && !chain.is_torn() {
+        if !chain.is_seen() && !chain.is_torn() && !chain.awaits_compaction() {
             return;
         }
         if held.size() + event.raw.len() > input.core.settings.held_size_max {

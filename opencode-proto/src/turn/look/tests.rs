@@ -25,7 +25,7 @@ fn look_with(
     change: impl Fn(&str) -> Option<ApiReply>,
 ) -> (LookProgress, Vec<String>) {
     let mut calls = OpenCalls::default();
-    let mut look = Look::new("s".into(), "own".into());
+    let mut look = Look::new("s".into(), LookOrigin::At("own".into()));
     let open = open.map(MessageId::from);
     let mut paths = Vec::new();
     for _ in 0..10_000 {

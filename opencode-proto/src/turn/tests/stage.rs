@@ -187,7 +187,7 @@ pub(super) fn name(call: &ApiCall) -> Option<&'static str> {
     match path.as_slice() {
         ["config"] => Some("configured model"),
         ["session", _, "abort"] => Some("abort"),
-        ["session", _, "prompt_async" | "message" | "shell"]
+        ["session", _, "prompt_async" | "message" | "shell" | "summarize"]
             if call.request.method() != http::Method::GET =>
         {
             Some("post")
