@@ -62,7 +62,7 @@ pub use action::TurnAction;
 use core::{Purpose, TurnCore, TurnInput};
 pub use event::{Origin, TurnEvent, TurnEventKind};
 pub(crate) use json::{EndError, EndFields, milliseconds};
-pub(crate) use outcome::{EMPTY_REPLIES, fmt_failure};
+pub(crate) use outcome::{EMPTY_REPLIES, REPLACED, fmt_failure};
 pub use outcome::{TurnEnd, TurnOutcome};
 pub use post::TurnPost;
 use post::{PostCall, PostReply};

@@ -347,6 +347,7 @@ impl JobStop {
             | TurnEnd::Cancelled
             | TurnEnd::Refused(_)
             | TurnEnd::SessionDeleted
+            | TurnEnd::ReplacedBySummary
             | TurnEnd::RetryTooLate { .. }
             | TurnEnd::TimedOut { .. }
             | TurnEnd::ToolSwitches(_) => Self::Failed,

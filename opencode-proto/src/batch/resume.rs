@@ -40,6 +40,7 @@ impl ResumeStatus {
             | TurnEnd::Rejected { .. }
             | TurnEnd::RepeatedCalls { .. }
             | TurnEnd::SessionDeleted
+            | TurnEnd::ReplacedBySummary
             | TurnEnd::RetryTooLate { .. }
             | TurnEnd::TimedOut { .. } => Self::Failed,
         }

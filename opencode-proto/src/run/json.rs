@@ -36,6 +36,7 @@ impl Serialize for RunEnd {
             | Self::Completed
             | Self::EmptyReplies
             | Self::Endless
+            | Self::ReplacedBySummary
             | Self::RetryTooLate { .. }
             | Self::SessionDeleted
             | Self::TimedOut { .. }

@@ -9,7 +9,7 @@ use crate::ProviderFailure;
 use crate::answer::Answer;
 use crate::process::Exit;
 use crate::run_event::{Notice, RunEventKind};
-use crate::turn::{EMPTY_REPLIES, fmt_failure};
+use crate::turn::{EMPTY_REPLIES, REPLACED, fmt_failure};
 use crate::watchdog::Deadline;
 
 /// Result of a run: its end, and everything gathered until then, also after a failure.
@@ -103,6 +103,9 @@ pub enum RunEnd {
         /// Name of the tool.
         tool: String,
     },
+    /// Over a server: a summary took the place of the answer, because another client compacted the
+    /// session meanwhile. The prompt has no answer.
+    ReplacedBySummary,
     /// Over a server: the model's provider failed, and OpenCode repeats the call after the
     /// deadlines of the run, which was ended at once
     /// ([`Deadlines::late_retry`](crate::Deadlines::late_retry)).
@@ -163,6 +166,7 @@ impl RunEnd {
             Self::SessionDeleted => "session_deleted",
             Self::StartupDatabase { .. } => "startup_database",
             Self::StartupError { .. } => "startup_error",
+            Self::ReplacedBySummary => "replaced_by_summary",
             Self::RetryTooLate { .. } => "retry_too_late",
             Self::TimedOut { .. } => "timed_out",
             Self::Torn => "torn",
@@ -235,6 +239,7 @@ impl fmt::Display for RunEnd {
                 f.write_str("OpenCode did not start")
             }
             Self::StartupError { message } => write!(f, "OpenCode did not start: {message}"),
+            Self::ReplacedBySummary => f.write_str(REPLACED),
             Self::RetryTooLate { failure } => {
                 f.write_str("the next attempt is due after the deadlines")?;
                 fmt_failure(failure.as_deref(), f)

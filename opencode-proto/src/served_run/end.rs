@@ -21,6 +21,7 @@ pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
         TurnEnd::RepeatedCalls { tool } => RunEnd::RepeatedCalls { tool: tool.clone() },
         TurnEnd::ServerLost { reason } => RunEnd::ServerLost { reason: reason.clone() },
         TurnEnd::SessionDeleted => RunEnd::SessionDeleted,
+        TurnEnd::ReplacedBySummary => RunEnd::ReplacedBySummary,
         TurnEnd::RetryTooLate { failure } => RunEnd::RetryTooLate { failure: failure.clone() },
         TurnEnd::TimedOut { deadline, failure } => {
             RunEnd::TimedOut { deadline: *deadline, failure: failure.clone() }

@@ -255,7 +255,14 @@ impl PostedTurn {
                 Some(refused) => TurnEnd::Rejected { refused },
                 None => TurnEnd::Torn,
             },
-            (Some(_), _) => TurnEnd::Completed,
+            (Some(_), _) => match (answer.step, input.core.kind) {
+                (StepRole::Summary, TurnKind::NoReply | TurnKind::Prompt | TurnKind::Shell) => {
+                    TurnEnd::ReplacedBySummary
+                }
+                (StepRole::Answer, _) | (StepRole::Summary, TurnKind::Summary) => {
+                    TurnEnd::Completed
+                }
+            },
             // Nor does an input that is too long, until OpenCode goes on.
             (None, _)
                 if self.is_blind() || self.faults.errors.iter().any(|it| is_overflow(&it)) =>

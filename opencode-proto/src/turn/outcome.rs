@@ -158,6 +158,9 @@ pub enum TurnEnd {
         /// Name of the tool.
         tool: String,
     },
+    /// A summary took the place of the answer, so that the prompt has none: another client compacted
+    /// the session meanwhile, or OpenCode made up for a summary that had failed before the prompt.
+    ReplacedBySummary,
     /// The model's provider failed, and OpenCode repeats the call after the deadlines of the turn,
     /// which was aborted at once ([`Deadlines::late_retry`](crate::Deadlines::late_retry)).
     #[non_exhaustive]
@@ -209,6 +212,7 @@ impl TurnEnd {
             Self::RepeatedCalls { .. } => "repeated_calls",
             Self::ServerLost { .. } => "server_lost",
             Self::SessionDeleted => "session_deleted",
+            Self::ReplacedBySummary => "replaced_by_summary",
             Self::RetryTooLate { .. } => "retry_too_late",
             Self::TimedOut { .. } => "timed_out",
             Self::ToolSwitches(_) => "tool_switches",
@@ -260,6 +264,7 @@ impl fmt::Display for TurnEnd {
             }
             Self::ServerLost { reason } => write!(f, "the server was lost: {reason}"),
             Self::SessionDeleted => f.write_str("the session was deleted"),
+            Self::ReplacedBySummary => f.write_str(REPLACED),
             Self::RetryTooLate { failure } => {
                 f.write_str("the next attempt is due after the deadlines")?;
                 fmt_failure(failure.as_deref(), f)
@@ -288,3 +293,6 @@ pub(crate) fn fmt_failure(
 /// Description of the end after replies of the provider without content.
 pub(crate) const EMPTY_REPLIES: &str = "aborted: the provider answered call after call without \
     content, for example with a web page or an error in place of a stream";
+
+/// Description of the end by a summary in place of the answer.
+pub(crate) const REPLACED: &str = "a summary of the session took the place of the answer";

@@ -177,6 +177,9 @@ async fn a_summary_that_fails_is_an_error() {
 
     let end = error.end().expect("the turn was posted");
     assert!(!end.is_completed(), "{end}");
+    // OpenCode makes up for the summary with the model of the next prompt, which has no answer.
+    let next = run_turn(&session, "And now?").await;
+    assert_eq!(next.end(), "replaced_by_summary");
     assert_session_continues(&world, &session).await;
 }
 

@@ -28,6 +28,7 @@ fn every_end_serializes_with_its_name_and_message() {
         (TurnEnd::Completed, "".to_owned()),
         (TurnEnd::EmptyReplies, "".to_owned()),
         (TurnEnd::Endless, "".to_owned()),
+        (TurnEnd::ReplacedBySummary, "".to_owned()),
         (
             TurnEnd::NotPosted { reason: "reset".into(), is_certain: true },
             r#","reason":"reset""#.to_owned(),

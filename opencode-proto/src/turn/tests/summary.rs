@@ -84,6 +84,19 @@ fn a_summary_that_was_missed_is_found() {
 }
 
 #[test]
+fn a_summary_in_place_of_the_answer_is_not_the_answer() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.tell("message.updated", REQUEST);
+    stage.tell("message.part.updated", COMPACTION);
+    let done = format!(r#"{SUMMARY},"finish":"stop","time":{{"completed":1}}}}"#);
+    stage.tell("message.updated", &done);
+    stage.tell("session.status", IDLE);
+    stage.wait(SECOND);
+    stage.find(&idle().with("s", [prompt()]));
+    assert_eq!(stage.end(), Some("replaced_by_summary"));
+}
+
+#[test]
 fn a_summary_can_be_cancelled() {
     let mut stage = told();
     stage.does(Turn::cancel);
