@@ -32,6 +32,8 @@ pub(super) struct Chain {
     status: ReportedStatus,
     /// Another prompt took over after the turn's answer was complete.
     is_superseded: bool,
+    /// The prompt that took over is a request of another client for a summary.
+    is_replaced_by_summary: bool,
 }
 
 /// Stage of a compaction that OpenCode makes by itself.
@@ -87,6 +89,7 @@ impl Chain {
             answers: Vec::new(),
             status: ReportedStatus::Working,
             is_superseded: false,
+            is_replaced_by_summary: false,
         }
     }
 
@@ -147,6 +150,11 @@ impl Chain {
 
     pub(super) fn is_superseded(&self) -> bool {
         self.is_superseded
+    }
+
+    /// Returns whether a summary for another client took the place of the answer.
+    pub(super) fn is_replaced_by_summary(&self) -> bool {
+        self.is_replaced_by_summary
     }
 
     pub(super) fn answer_count(&self) -> usize {
@@ -241,6 +249,7 @@ impl Chain {
             Some(Member::Earlier) => Some(Member::Earlier),
             Some(Member::Next) => {
                 self.is_superseded = true;
+                self.is_replaced_by_summary |= info.step == StepRole::Summary;
                 Some(Member::Earlier)
             }
             Some(Member::Later) if self.is_answered() => {

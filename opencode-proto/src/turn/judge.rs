@@ -201,6 +201,11 @@ impl PostedTurn {
             Some(answer) => self.end_of(answer, input),
             None => TurnEnd::Torn,
         };
+        let is_replaced = self.record.chain.is_replaced_by_summary();
+        let end = match end {
+            TurnEnd::Torn if is_replaced => TurnEnd::ReplacedBySummary,
+            end => end,
+        };
         // The turn may have finished by itself before the abort arrived. A command line has no end
         // that tells the one from the other.
         let is_certain = end.is_completed() && input.core.kind != TurnKind::Shell;

@@ -256,6 +256,7 @@ impl CheckedTurn<'_> {
             // The session was busy with a prompt of another client.
             TurnEnd::Refused(_) => self.plan.post == PostPlan::Shell && self.has_others(),
             // The deadline of the first event counts until an event arrives.
+            TurnEnd::ReplacedBySummary => known == Some(PromptEnd::Replaced) || self.has_others(),
             TurnEnd::RetryTooLate { failure: Some(_), .. } => {
                 self.plan.overall.is_some() || !is_calm || self.has_others()
             }

@@ -182,7 +182,7 @@ fn a_summary_for_another_client_is_not_the_turns() {
     };
     // After the answer, or in place of the next step.
     assert_eq!(replaced("stop"), "completed");
-    assert_eq!(replaced("tool-calls"), "torn");
+    assert_eq!(replaced("tool-calls"), "replaced_by_summary");
 }
 
 #[test]

@@ -158,7 +158,8 @@ fn a_retry_that_has_succeeded_is_not_waited_for_any_more() {
     stage.tell("permission.asked", ASK);
     stage.tell("session.status", &retry(1, 72_000));
     assert_eq!(did(&stage), ["post", "ask permission"]);
-    stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
+    let later = SERVER_MS + 5000;
+    stage.answer(&format!(r#","finish":"tool-calls","time":{{"completed":{later}}}"#));
     let reply = r#""requestID":"per_1","reply":"once""#;
     stage.tell("permission.replied", reply);
     stage.wait(SECOND);
