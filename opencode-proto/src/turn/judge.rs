@@ -202,10 +202,8 @@ impl PostedTurn {
             None => TurnEnd::Torn,
         };
         let is_replaced = self.record.chain.is_replaced_by_summary();
-        let end = match end {
-            TurnEnd::Torn if is_replaced => TurnEnd::ReplacedBySummary,
-            end => end,
-        };
+        let is_torn = matches!(end, TurnEnd::Torn);
+        let end = if is_torn && is_replaced { TurnEnd::ReplacedBySummary } else { end };
         // The turn may have finished by itself before the abort arrived. A command line has no end
         // that tells the one from the other.
         let is_certain = end.is_completed() && input.core.kind != TurnKind::Shell;

@@ -107,7 +107,7 @@ impl TurnPost {
         match self {
             Self::Command(_) | Self::Init(_) => ToolUse::Fixed,
             Self::Prompt(prompt) => ToolUse::Prompt(prompt),
-            Self::Shell(_) => ToolUse::Nothing,
+            Self::Shell(_) | Self::Summarize(_) => ToolUse::Nothing,
         }
     }
 
