@@ -28,7 +28,7 @@ enum WithdrawalStep {
     /// The prompt was found, and the turn is being aborted.
     Aborting,
     /// The session is being deleted.
-    Deleting(Look),
+    Deleting(WithdrawalLook),
     /// The prompt is being looked for.
     Looking(ReadMessage),
     /// The event of the deletion is still to come.
@@ -44,7 +44,7 @@ enum WithdrawalStep {
 
 /// Result of the look for the prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
+enum WithdrawalLook {
     Missing,
     Unknown,
 }
@@ -148,7 +148,8 @@ impl Withdrawal {
                 Err(fault) => {
                     let kind = fault.api().map(|error| &error.kind);
                     let is_missing = matches!(kind, Some(ApiErrorKind::NotFound { .. }));
-                    let look = if is_missing { Look::Missing } else { Look::Unknown };
+                    let look =
+                        if is_missing { WithdrawalLook::Missing } else { WithdrawalLook::Unknown };
                     self.step = WithdrawalStep::Deleting(look);
                     Withdrawn::Call(WithdrawalCall::Delete(DeleteSession::new(
                         self.session.clone(),
@@ -156,13 +157,15 @@ impl Withdrawal {
                 }
             },
             // A session that could not be deleted may be deleted all the same.
-            WithdrawalStep::Deleting(Look::Missing) if self.stream == WithdrawalStream::Open => {
+            WithdrawalStep::Deleting(WithdrawalLook::Missing)
+                if self.stream == WithdrawalStream::Open =>
+            {
                 self.step = WithdrawalStep::Listening { until: now.checked_add(STREAM_LIMIT) };
                 Withdrawn::Waiting
             }
-            WithdrawalStep::Deleting(Look::Missing) => self.conclude(),
+            WithdrawalStep::Deleting(WithdrawalLook::Missing) => self.conclude(),
             WithdrawalStep::Aborting
-            | WithdrawalStep::Deleting(Look::Unknown)
+            | WithdrawalStep::Deleting(WithdrawalLook::Unknown)
             | WithdrawalStep::Listening { .. }
             | WithdrawalStep::Opening { .. }
             | WithdrawalStep::Over => self.give_up(),

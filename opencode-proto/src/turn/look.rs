@@ -56,7 +56,7 @@ impl LookOrigin {
 pub(super) struct Look {
     session: SessionId,
     origin: LookOrigin,
-    step: Step,
+    step: LookStep,
     found: Snapshot,
     /// Sessions whose children are not listed yet.
     parents: Vec<SessionId>,
@@ -66,7 +66,7 @@ pub(super) struct Look {
 
 /// The call in flight, and the state that the reply is read with.
 #[derive(Debug)]
-enum Step {
+enum LookStep {
     Status,
     Messages(Pages),
     /// Whether the session can be read at all, although the messages cannot be listed.
@@ -154,7 +154,7 @@ impl Look {
             parents: vec![session.clone()],
             session,
             origin,
-            step: Step::Status,
+            step: LookStep::Status,
             found: Snapshot {
                 status: SessionStatus::Idle,
                 earlier: Vec::new(),
@@ -172,15 +172,15 @@ impl Look {
     pub(super) fn begin<P>(&self, calls: &mut OpenCalls<P>, purpose: P) -> ApiCall {
         let scope = CallScope::Directory;
         match &self.step {
-            Step::Status => calls.begin(&SessionStatuses, scope, purpose),
-            Step::Messages(pages) | Step::ChildMessages(_, pages) => {
+            LookStep::Status => calls.begin(&SessionStatuses, scope, purpose),
+            LookStep::Messages(pages) | LookStep::ChildMessages(_, pages) => {
                 calls.begin(&pages.list, scope, purpose)
             }
-            Step::Session => calls.begin(&self.read_session(), scope, purpose),
-            Step::Message(message) => calls.begin(&self.read_message(message), scope, purpose),
-            Step::Children(parent) => calls.begin(&list_children(parent), scope, purpose),
-            Step::Permissions => calls.begin(&ListPermissions, scope, purpose),
-            Step::Questions => calls.begin(&ListQuestions, scope, purpose),
+            LookStep::Session => calls.begin(&self.read_session(), scope, purpose),
+            LookStep::Message(message) => calls.begin(&self.read_message(message), scope, purpose),
+            LookStep::Children(parent) => calls.begin(&list_children(parent), scope, purpose),
+            LookStep::Permissions => calls.begin(&ListPermissions, scope, purpose),
+            LookStep::Questions => calls.begin(&ListQuestions, scope, purpose),
         }
     }
 
@@ -206,38 +206,38 @@ impl Look {
         &mut self,
         reply: ApiReply,
         open: Option<&MessageId>,
-    ) -> Result<Option<Step>, LookFault> {
+    ) -> Result<Option<LookStep>, LookFault> {
         match &mut self.step {
-            Step::Status => {
+            LookStep::Status => {
                 let mut statuses = required(read_reply(&SessionStatuses, reply))?;
                 self.found.status = statuses.remove(&self.session).unwrap_or(SessionStatus::Idle);
-                Ok(Some(Step::Messages(Pages::new(&self.session))))
+                Ok(Some(LookStep::Messages(Pages::new(&self.session))))
             }
-            Step::Messages(pages) => {
+            LookStep::Messages(pages) => {
                 let page = match read_reply(&pages.list, reply) {
                     Ok(page) => page,
                     Err(fault) => return self.without_list(&fault),
                 };
                 if let Some(next) = pages.add(page, Some(&self.origin)) {
-                    return Ok(Some(Step::Messages(next)));
+                    return Ok(Some(LookStep::Messages(next)));
                 }
                 (self.found.earlier, self.found.messages) = pages.split_at(&self.origin);
                 Ok(Some(self.next_child()))
             }
-            Step::Session => {
+            LookStep::Session => {
                 required(read_reply(&self.read_session(), reply))?;
                 Ok(Some(match open {
-                    Some(message) => Step::Message(message.clone()),
+                    Some(message) => LookStep::Message(message.clone()),
                     None => self.next_child(),
                 }))
             }
-            Step::Message(message) => {
+            LookStep::Message(message) => {
                 let message = message.clone();
                 let read = required(read_reply(&self.read_message(&message), reply))?;
                 self.found.messages.push(read);
                 Ok(Some(self.next_child()))
             }
-            Step::Children(parent) => {
+            LookStep::Children(parent) => {
                 let parent = parent.clone();
                 let listed = match required(read_reply(&list_children(&parent), reply)) {
                     // A subagent's session that was deleted meanwhile.
@@ -247,10 +247,12 @@ impl Look {
                 self.add_children(&parent, listed.into_iter().map(|info| info.id));
                 Ok(Some(self.next_child()))
             }
-            Step::ChildMessages(child, pages) => {
+            LookStep::ChildMessages(child, pages) => {
                 let messages = match read_reply(&pages.list, reply) {
                     Ok(page) => match pages.add(page, None) {
-                        Some(next) => return Ok(Some(Step::ChildMessages(child.clone(), next))),
+                        Some(next) => {
+                            return Ok(Some(LookStep::ChildMessages(child.clone(), next)));
+                        }
                         None => std::mem::take(&mut pages.messages),
                     },
                     // This server cannot make the list: the rest comes from the child's events.
@@ -263,11 +265,11 @@ impl Look {
                 }
                 Ok(Some(self.next_child()))
             }
-            Step::Permissions => {
+            LookStep::Permissions => {
                 self.found.permissions = optional(read_reply(&ListPermissions, reply))?;
-                Ok(Some(Step::Questions))
+                Ok(Some(LookStep::Questions))
             }
-            Step::Questions => {
+            LookStep::Questions => {
                 self.found.questions = optional(read_reply(&ListQuestions, reply))?;
                 Ok(None)
             }
@@ -275,13 +277,13 @@ impl Look {
     }
 
     /// Goes on where the messages of the session cannot be listed.
-    fn without_list(&mut self, fault: &CallFault) -> Result<Option<Step>, LookFault> {
+    fn without_list(&mut self, fault: &CallFault) -> Result<Option<LookStep>, LookFault> {
         match fault.api().map(|error| &error.kind) {
             Some(ApiErrorKind::NotFound { .. }) => Err(LookFault::SessionGone),
             // OpenCode 1.18.33 cannot list the messages of sessions with structured output.
             Some(_) => {
                 self.found.is_listed = false;
-                Ok(Some(Step::Session))
+                Ok(Some(LookStep::Session))
             }
             None => Err(LookFault::Failed),
         }
@@ -301,14 +303,14 @@ impl Look {
     }
 
     /// Returns the step after the messages of a session.
-    fn next_child(&mut self) -> Step {
+    fn next_child(&mut self) -> LookStep {
         if let Some(child) = self.children.pop_front() {
             let pages = Pages::new(&child);
-            return Step::ChildMessages(child, pages);
+            return LookStep::ChildMessages(child, pages);
         }
         match self.parents.pop() {
-            Some(parent) if self.found.children.len() < CHILDREN_MAX => Step::Children(parent),
-            Some(_) | None => Step::Permissions,
+            Some(parent) if self.found.children.len() < CHILDREN_MAX => LookStep::Children(parent),
+            Some(_) | None => LookStep::Permissions,
         }
     }
 

@@ -11,12 +11,12 @@ use crate::session::{ModelAdvice, Session};
 #[derive(Debug)]
 pub(super) struct WaitingTurn {
     pub(super) post: TurnPost,
-    stream: StreamState,
+    stream: GateStream,
     step: WaitingStep,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StreamState {
+enum GateStream {
     Closed,
     Open,
 }
@@ -35,16 +35,16 @@ enum WaitingStep {
 
 impl WaitingTurn {
     pub(super) fn new(post: TurnPost) -> Self {
-        Self { post, stream: StreamState::Closed, step: WaitingStep::Model }
+        Self { post, stream: GateStream::Closed, step: WaitingStep::Model }
     }
 
     pub(super) fn handle_opened(&mut self, input: &mut TurnInput<'_>) {
-        self.stream = StreamState::Open;
+        self.stream = GateStream::Open;
         self.advance(input);
     }
 
     pub(super) fn handle_interrupted(&mut self) {
-        self.stream = StreamState::Closed;
+        self.stream = GateStream::Closed;
         if self.step == WaitingStep::Ready {
             self.step = WaitingStep::Gate;
         }
@@ -85,7 +85,7 @@ impl WaitingTurn {
     }
 
     fn advance(&mut self, input: &mut TurnInput<'_>) {
-        if self.stream == StreamState::Closed {
+        if self.stream == GateStream::Closed {
             return;
         }
         if self.step == WaitingStep::Model {

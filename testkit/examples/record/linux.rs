@@ -124,7 +124,8 @@ impl RecordedServer {
         events.recv_timeout(PATIENCE).unwrap();
         let session = call("POST", "/session", &json!({ "title": "recording" }));
         let session = session["id"].as_str().unwrap().to_owned();
-        let stage = Stage { model: &self.model, session, events, seen: RefCell::default() };
+        let stage =
+            RecordingStage { model: &self.model, session, events, seen: RefCell::default() };
         scene(&stage);
         stage.until_quiet();
         let seen = stage.seen.into_inner().into_iter();
@@ -142,14 +143,14 @@ impl Drop for RecordedServer {
 }
 
 /// A session whose events are recorded.
-struct Stage<'a> {
+struct RecordingStage<'a> {
     model: &'a ModelServer,
     session: String,
     events: Receiver<String>,
     seen: RefCell<Vec<String>>,
 }
 
-impl Stage<'_> {
+impl RecordingStage<'_> {
     fn script(&self, name: &str, script: impl Into<Script>) {
         self.model.script(name, script);
     }

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use testkit::model::{Gate, Reply, Script, Usage};
 
-use super::{Stage, call};
+use super::{RecordingStage, call};
 
-pub(super) type Scene = fn(&Stage<'_>);
+pub(super) type Scene = fn(&RecordingStage<'_>);
 
 pub(super) const SCENES: [(&str, Scene); 15] = [
     ("srv_compact_overflow", overflow),
@@ -25,13 +25,13 @@ pub(super) const SCENES: [(&str, Scene); 15] = [
     ("srv_break_off_tool", break_off_tool),
 ];
 
-fn overflow(stage: &Stage<'_>) {
+fn overflow(stage: &RecordingStage<'_>) {
     let attempts = [Reply::context_overflow(), Reply::new().text("After.")];
     stage.script("one", Script::new().then(attempts));
     stage.prompt("Go. [[one]]");
 }
 
-fn overflow_again(stage: &Stage<'_>) {
+fn overflow_again(stage: &RecordingStage<'_>) {
     let attempts = [Reply::context_overflow(), Reply::new().text("After.")];
     stage.script("one", Reply::new().text("First."));
     stage.script("two", Script::new().then(attempts));
@@ -44,20 +44,20 @@ fn full() -> Usage {
     Usage { input: 190_000, ..Usage::default() }
 }
 
-fn compact_between_steps(stage: &Stage<'_>) {
+fn compact_between_steps(stage: &RecordingStage<'_>) {
     let call = Reply::new().text("I look.").tool("bash", bash("echo a")).usage(full());
     stage.script("one", Script::new().then(call).then(Reply::new().text("Done.")));
     stage.prompt("Go. [[one]]");
 }
 
-fn compact_after_answer(stage: &Stage<'_>) {
+fn compact_after_answer(stage: &RecordingStage<'_>) {
     let answer = Reply::new().text("The answer.").usage(full());
     let next = Reply::new().text("Nothing is left to do.");
     stage.script("one", Script::new().then(answer).then(next));
     stage.prompt("Go. [[one]]");
 }
 
-fn compact_refused(stage: &Stage<'_>) {
+fn compact_refused(stage: &RecordingStage<'_>) {
     stage.model.answer_compactions(Reply::error(401, "no summaries"));
     stage.script("one", Reply::context_overflow());
     stage.prompt("Go. [[one]]");
@@ -66,14 +66,14 @@ fn compact_refused(stage: &Stage<'_>) {
     stage.model.answer_compactions(Reply::new().text("Scripted summary."));
 }
 
-fn summarize_idle(stage: &Stage<'_>) {
+fn summarize_idle(stage: &RecordingStage<'_>) {
     stage.script("one", Reply::new().text("The answer."));
     stage.prompt("Go. [[one]]");
     stage.until("session.idle");
     stage.call("POST", "/summarize", json!({ "providerID": "scripted", "modelID": "m1" }));
 }
 
-fn summarize_busy(stage: &Stage<'_>) {
+fn summarize_busy(stage: &RecordingStage<'_>) {
     let gate = Gate::new();
     stage.script("one", Reply::new().text("Begun ").pause_until(&gate).text("and done."));
     stage.prompt("Go. [[one]]");
@@ -85,7 +85,7 @@ fn summarize_busy(stage: &Stage<'_>) {
     summary.join().unwrap();
 }
 
-fn structured_missing(stage: &Stage<'_>) {
+fn structured_missing(stage: &RecordingStage<'_>) {
     stage.script("one", Reply::new().text("In words."));
     let schema = json!({ "type": "object", "properties": { "x": { "type": "integer" } } });
     let parts = json!([{ "type": "text", "text": "Go. [[one]]" }]);
@@ -93,7 +93,7 @@ fn structured_missing(stage: &Stage<'_>) {
     stage.call("POST", "/prompt_async", json!({ "parts": parts, "format": format }));
 }
 
-fn shell_abort(stage: &Stage<'_>) {
+fn shell_abort(stage: &RecordingStage<'_>) {
     let body = json!({ "agent": "build", "command": "echo begun; sleep 100" });
     let shell = stage.later("POST", "/shell", body);
     stage.until("begun\\n");
@@ -101,7 +101,7 @@ fn shell_abort(stage: &Stage<'_>) {
     shell.join().unwrap();
 }
 
-fn prompt_queued(stage: &Stage<'_>) {
+fn prompt_queued(stage: &RecordingStage<'_>) {
     let gate = Gate::new();
     stage.script("one", Reply::new().text("First ").pause_until(&gate).text("answer."));
     stage.script("two", Reply::new().text("Second answer."));
@@ -112,7 +112,7 @@ fn prompt_queued(stage: &Stage<'_>) {
     gate.open();
 }
 
-fn prompt_joined(stage: &Stage<'_>) {
+fn prompt_joined(stage: &RecordingStage<'_>) {
     let gate = Gate::new();
     let call = Reply::new().text("I look.").pause_until(&gate).tool("bash", bash("echo a"));
     stage.script("one", Script::new().then(call).then(Reply::new().text("First answer.")));
@@ -124,7 +124,7 @@ fn prompt_joined(stage: &Stage<'_>) {
     gate.open();
 }
 
-fn prompt_together(stage: &Stage<'_>) {
+fn prompt_together(stage: &RecordingStage<'_>) {
     stage.script("one", Reply::new().text("First answer."));
     stage.script("two", Reply::new().text("Second answer."));
     let one = stage.later("POST", "/prompt_async", prompt("One. [[one]]"));
@@ -133,7 +133,7 @@ fn prompt_together(stage: &Stage<'_>) {
     two.join().unwrap();
 }
 
-fn plugin_prompt(stage: &Stage<'_>) {
+fn plugin_prompt(stage: &RecordingStage<'_>) {
     stage.script("one", Reply::new().text("First answer."));
     stage.script("again", Reply::new().text("Second answer."));
     let title = json!({ "title": "plugin" });
@@ -141,7 +141,7 @@ fn plugin_prompt(stage: &Stage<'_>) {
     stage.prompt("One. [[one]]");
 }
 
-fn break_off(stage: &Stage<'_>) {
+fn break_off(stage: &RecordingStage<'_>) {
     let gate = Gate::new();
     let half = Reply::new().reasoning("Hm.").text("Half").pause_until(&gate).hang_up();
     stage.script("one", Script::new().then([half, Reply::new().text("Whole.")]));
@@ -151,7 +151,7 @@ fn break_off(stage: &Stage<'_>) {
     stage.until("retry");
 }
 
-fn break_off_tool(stage: &Stage<'_>) {
+fn break_off_tool(stage: &RecordingStage<'_>) {
     let gate = Gate::new();
     let call = r#"{"role":"assistant","tool_calls":[{"index":0,"id":"call_half",
         "type":"function","function":{"name":"bash","arguments":"{\"command\":"}}]}"#;
