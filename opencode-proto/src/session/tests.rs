@@ -44,6 +44,22 @@ fn the_end_of_an_abort_wakes_turns_once() {
 }
 
 #[test]
+fn a_prompt_without_an_application_holds_prompts_back_while_in_flight() {
+    let mut session = session();
+    let (left, next) = (session.begin_turn(), session.begin_turn());
+    session.leave(left);
+    assert!(!session.may_post());
+    session.wait(next);
+    session.end_leave(next);
+    assert!(!session.may_post(), "the prompt of another turn is in flight");
+    woken(&mut session);
+    session.wait(next);
+    session.end_leave(left);
+    assert!(session.may_post());
+    assert_eq!(woken(&mut session), [next]);
+}
+
+#[test]
 fn an_ask_is_claimed_by_one_turn_until_that_has_ended_without_an_answer() {
     let mut session = session();
     let (one, other) = (session.begin_turn(), session.begin_turn());
