@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::select;
-use opencode_client::{CreateSession, Permissions, Session, TurnEventKind, TurnRequest};
+use opencode_client::event::LateRetry;
+use opencode_client::{CreateSession, Deadlines, Permissions, Session, TurnEventKind, TurnRequest};
 
 use super::live::{
     EndedTurn, LiveTurn, assert_session_continues, until_idle, wait_for_model_disconnect,
@@ -139,7 +140,9 @@ async fn during_retry(on: &Host, by: Aborter, script: &'static str) {
     let refused = Reply::error(429, "come back tomorrow").header("retry-after", 86400);
     world.model().script(script, refused);
     let session = world.session().await;
-    let mut turn = LiveTurn::new(session.send(prompt(format!("Go [[{script}]]"))));
+    let deadlines = Deadlines::default().with_late_retry(LateRetry::Wait);
+    let request = prompt(format!("Go [[{script}]]")).with_deadlines(deadlines);
+    let mut turn = LiveTurn::new(session.send(request));
     turn.until(|event| matches!(event.kind, TurnEventKind::Retrying { .. })).await;
 
     let ended = abort(&world, &session, turn, by).await;

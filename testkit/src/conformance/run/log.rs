@@ -29,9 +29,10 @@ fn types(log: &Path) -> Vec<String> {
 }
 
 pub(crate) async fn is_written_during_the_run(on: &Host) {
+    let word = text("prt_2", "Yes.");
     let world = ProgramWorld::new(
         on,
-        Behavior::new().stdout_line(START).pause_until(GATE).stdout_line(FINISH),
+        Behavior::new().stdout_line(START).pause_until(GATE).stdout_line(&word).stdout_line(FINISH),
     );
     let log = world.path("log");
     let mut run = world.opencode.stream(world.request().with_log(EventLogConfig::new(&log)));
@@ -39,7 +40,7 @@ pub(crate) async fn is_written_during_the_run(on: &Host) {
     on.until(&mut run, || fs::read_to_string(&log).unwrap() == format!("{START}\n")).await;
     world.fake.open(GATE).unwrap();
     rest(&mut run).await;
-    assert_eq!(fs::read_to_string(&log).unwrap(), format!("{START}\n{FINISH}\n"));
+    assert_eq!(fs::read_to_string(&log).unwrap(), format!("{START}\n{word}\n{FINISH}\n"));
 }
 
 pub(crate) async fn has_unchanged_events_and_is_readable_by_its_owner_only(on: &Host) {

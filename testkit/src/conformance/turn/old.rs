@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use opencode_client::process::Version;
 use opencode_client::{PermissionReply, Prompt, TurnEventKind, TurnRequest};
 use serde_json::{Value, json};
 
@@ -13,11 +14,13 @@ fn page() -> [ServerReply; 1] {
     [ServerReply::new(200, "text/html", "<!doctype html>")]
 }
 
-/// A server of OpenCode 1.0: it reports no version, has one event stream per directory and no lists
-/// of permissions and questions.
+/// A server without the routes that came after OpenCode 1.0: no event stream of all directories, and
+/// no lists of permissions and questions. Reports the oldest supported version, since a server
+/// without a version is refused.
 fn old_server() -> ServerScript {
+    let health = json!({ "healthy": true, "version": Version::OLDEST_SUPPORTED.to_string() });
     let script = ServerScript::new()
-        .on("GET", "/global/health", page())
+        .on("GET", "/global/health", [ServerReply::json(health)])
         .on("GET", "/global/event", page())
         .on("GET", "/config", [ServerReply::json(json!({}))]);
     script.on("GET", "/permission", page()).on("GET", "/question", page())
@@ -80,7 +83,7 @@ fn old_turn(session: &str, user: &str, words: &[&str]) -> Vec<String> {
 
 pub(crate) async fn a_turn_completes(on: &Host) {
     let world = TurnWorld::new(on, old_server()).await;
-    assert_eq!(world.server.version(), None);
+    assert_eq!(world.server.version(), Some(&Version::OLDEST_SUPPORTED));
     let (turn, message) = world.begin_and_wait_for_prompt("Hello?").await;
     world.send(old_turn(world.session.id().as_str(), &message, &["Hel", "lo ", "you."]));
     let played = turn.await;
