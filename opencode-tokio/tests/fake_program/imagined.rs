@@ -34,6 +34,8 @@ enum PlayEvent {
 pub(crate) struct ImaginedRuntime {
     tokio: TokioRuntime,
     plays: Arc<Mutex<VecDeque<Play>>>,
+    /// Every process that prints the version.
+    version: Play,
     started: Arc<Mutex<Vec<Instant>>>,
 }
 
@@ -71,11 +73,17 @@ impl ImaginedRuntime {
         Self {
             tokio: TokioRuntime::new(),
             plays: Arc::new(Mutex::new(plays.into_iter().collect())),
+            version: Play::new().stdout(Duration::ZERO, "1.18.33\n").exit(Duration::ZERO, 0),
             started: Arc::default(),
         }
     }
 
-    /// Times at which processes were started.
+    /// Sets the play of each process that prints the version.
+    pub(crate) fn with_version(self, version: Play) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Times at which processes were started, other than those that print the version.
     pub(crate) fn started(&self) -> Vec<Instant> {
         self.started.lock().unwrap().clone()
     }
@@ -103,12 +111,17 @@ impl Runtime for ImaginedRuntime {
         self.tokio.blocking(work);
     }
 
-    fn process(&self, _command: Command) -> io::Result<Process> {
-        self.started.lock().unwrap().push(self.now());
+    fn process(&self, command: Command) -> io::Result<Process> {
+        let play = if command.get_args().any(|arg| arg == "--version") {
+            self.version.clone()
+        } else {
+            self.started.lock().unwrap().push(self.now());
+            self.next_play()
+        };
         let (out, stdout) = unbounded_channel();
         let (err, stderr) = unbounded_channel();
         let (ended, exit) = unbounded_channel();
-        tokio::spawn(perform(self.next_play(), out, err, ended));
+        tokio::spawn(perform(play, out, err, ended));
         Ok(Process {
             // An id that no process has.
             id: u32::MAX,
