@@ -24,6 +24,8 @@ pub(super) struct BatchDriver {
     pub(super) stopping: BTreeSet<ServerNo>,
     started: BTreeMap<ServerNo, usize>,
     pub(super) running: BTreeMap<JobNo, ServerNo>,
+    /// Running jobs whose server was lost, which take no part of the concurrency.
+    stranded: BTreeSet<JobNo>,
     begun: BTreeMap<JobNo, u32>,
     /// Those that failed, and when they may begin again.
     delayed: BTreeMap<JobNo, Instant>,
@@ -68,6 +70,7 @@ impl BatchDriver {
             stopping: BTreeSet::new(),
             started: BTreeMap::new(),
             running: BTreeMap::new(),
+            stranded: BTreeSet::new(),
             begun: BTreeMap::new(),
             delayed: BTreeMap::new(),
             accepted: BTreeSet::new(),
@@ -106,6 +109,10 @@ impl BatchDriver {
 
     pub(super) fn lost(&mut self, server: ServerNo) {
         let is_alive = self.starting.contains(&server) || self.ready.contains(&server);
+        if is_alive {
+            let on_server = self.running.iter().filter(|(_, other)| **other == server);
+            self.stranded.extend(on_server.map(|(job, _)| *job));
+        }
         self.batch.handle_server_lost(server, self.now);
         self.obey();
         assert!(!is_alive || self.stopping.contains(&server), "{server:?} is lost and not stopped");
@@ -124,6 +131,7 @@ impl BatchDriver {
         if self.running.remove(&job).is_some() && stop != JobStop::NotAccepted {
             self.accepted.insert(job);
         }
+        self.stranded.remove(&job);
         self.batch.handle_job_ended(job, stop, self.now);
         self.obey();
     }
@@ -262,7 +270,8 @@ impl BatchDriver {
 
     /// Checks of a batch that waits.
     fn check(&self) {
-        assert!(self.running.len() <= self.settings.concurrency.get());
+        let slots = self.running.len() - self.stranded.len();
+        assert!(slots <= self.settings.concurrency.get());
         let alive = self.starting.len() + self.ready.len() + self.stopping.len();
         assert!(
             self.given.is_some() || alive <= self.settings.servers_max.get(),
@@ -277,7 +286,7 @@ impl BatchDriver {
         assert_eq!(counts.waiting + counts.running + counts.ended, self.jobs.len());
         if self.is_halted {
             assert_eq!(counts.waiting, 0);
-        } else if self.running.len() < self.settings.concurrency.get() {
+        } else if slots < self.settings.concurrency.get() {
             let waiting = (0..self.jobs.len()).map(JobNo).filter(|job| self.is_waiting(*job));
             for job in waiting {
                 // While servers that are given are on their way, jobs are left to them.
