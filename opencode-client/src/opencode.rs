@@ -22,8 +22,8 @@ use crate::server::{
 /// Handle to OpenCode, with which a program begins. Clones are cheap and share the start pacing.
 ///
 /// ```no_run
-/// # async fn example(runtime: impl opencode_tokio::runtime::Runtime) -> Result<(), Box<dyn
-/// std::error::Error>> { use opencode_tokio::OpenCode;
+/// # async fn example(runtime: impl opencode_tokio::runtime::Runtime) -> Result<(), Box<dyn std::error::Error>> {
+/// use opencode_tokio::OpenCode;
 ///
 /// let opencode = OpenCode::new(runtime);
 /// let report = opencode.run("Which licence does this project have?").await?;
@@ -73,9 +73,8 @@ impl OpenCode {
     /// Runs a prompt to the end, and returns only the text of the answer.
     ///
     /// ```no_run
-    /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(),
-    /// opencode_tokio::RunError> { println!("{}", opencode.ask("Which licence does this project
-    /// have?").await?);
+    /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::RunError> {
+    /// println!("{}", opencode.ask("Which licence does this project have?").await?);
     /// # Ok(())
     /// # }
     /// ```
@@ -130,8 +129,8 @@ impl OpenCode {
     /// polled.
     ///
     /// ```no_run
-    /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), Box<dyn
-    /// std::error::Error>> { use opencode_tokio::BatchRequest;
+    /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
+    /// use opencode_tokio::BatchRequest;
     ///
     /// let files = ["lib.rs", "main.rs"].map(|file| format!("What does {file} do?"));
     /// let report = opencode.batch(BatchRequest::new(files)).outcome().await?;

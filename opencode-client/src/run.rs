@@ -17,10 +17,11 @@
 //! ```no_run
 //! use opencode_tokio::{RunRequest, ServeRequest};
 //!
-//! # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), Box<dyn std::error::Error>>
-//! { let server = opencode.serve(ServeRequest::new().with_directory("/src/project")).await?; let
-//! request = RunRequest::new("Which licence does this project have?").with_backend(&server); let
-//! mut run = opencode.stream(request); while let Some(event) = run.next_event().await {
+//! # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
+//! let server = opencode.serve(ServeRequest::new().with_directory("/src/project")).await?;
+//! let request = RunRequest::new("Which licence does this project have?").with_backend(&server);
+//! let mut run = opencode.stream(request);
+//! while let Some(event) = run.next_event().await {
 //!     if let Some(text) = event.text() {
 //!         print!("{text}");
 //!     }
@@ -163,9 +164,9 @@ impl RunStream {
     /// follows the events.
     ///
     /// ```no_run
-    /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(),
-    /// opencode_tokio::RunError> { let mut text = opencode.stream("Which licence does this project
-    /// have?").text_stream(); while let Some(piece) = text.next_text().await {
+    /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::RunError> {
+    /// let mut text = opencode.stream("Which licence does this project have?").text_stream();
+    /// while let Some(piece) = text.next_text().await {
     ///     print!("{}", piece?);
     /// }
     /// # Ok(())

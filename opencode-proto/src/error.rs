@@ -26,10 +26,11 @@ use crate::part::Lenient;
 /// ```
 /// use opencode_proto::{RunEvent, RunEventKind};
 ///
-/// let line = r#"{"type":"error","error":{"name":"APIError","data":{"message":"no
-/// key","statusCode":401}}}"#; let RunEventKind::Error(error) = RunEvent::decode(line.into()).kind
-/// else { panic!() }; assert!(error.is_auth()); let text = "APIError 401: no key; store credentials
-/// with `opencode auth login`"; assert_eq!(error.to_string(), text);
+/// let line = r#"{"type":"error","error":{"name":"APIError","data":{"message":"no key","statusCode":401}}}"#;
+/// let RunEventKind::Error(error) = RunEvent::decode(line.into()).kind else { panic!() };
+/// assert!(error.is_auth());
+/// let text = "APIError 401: no key; store credentials with `opencode auth login`";
+/// assert_eq!(error.to_string(), text);
 /// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]

@@ -34,8 +34,10 @@ pub(crate) use wire::{Str, WirePart};
 ///
 /// let event = r#"{"type":"message.part.updated","properties":{"sessionID":"ses_1","part":
 ///     {"type":"text","id":"prt_1","messageID":"msg_1","text":"Hello!","time":{"start":5}}}}"#;
-/// let ServerEventKind::PartUpdated(part) = ServerEvent::decode(event.into()).kind else { panic!()
-/// }; let Part::Text(text) = &part else { panic!() }; assert_eq!(text.text, "Hello!"); assert_eq!(
+/// let ServerEventKind::PartUpdated(part) = ServerEvent::decode(event.into()).kind else { panic!() };
+/// let Part::Text(text) = &part else { panic!() };
+/// assert_eq!(text.text, "Hello!");
+/// assert_eq!(
 ///     serde_json::to_string(&part)?,
 ///     r#"{"id":"prt_1","messageID":"msg_1","type":"text","text":"Hello!","time":{"start":5}}"#
 /// );

@@ -50,11 +50,13 @@ pub struct TurnNo(u64);
 /// use std::time::Instant;
 /// use opencode_proto::{Prompt, Session, Turn, TurnAction, TurnSettings};
 ///
-/// let now = Instant::now(); let mut session = Session::new("ses_1".into(), None); let abort =
-/// session.begin_abort(); let prompt = Prompt::from("Tidy up."); let mut turn = Turn::new(prompt,
-/// TurnSettings::default(), "msg_1".into(), &mut session, now); turn.handle_opened(&mut session,
-/// now); assert!(matches!(turn.poll_action(), TurnAction::Wait(_)), "the abort would end this
-/// prompt too");
+/// let now = Instant::now();
+/// let mut session = Session::new("ses_1".into(), None);
+/// let abort = session.begin_abort();
+/// let prompt = Prompt::from("Tidy up.");
+/// let mut turn = Turn::new(prompt, TurnSettings::default(), "msg_1".into(), &mut session, now);
+/// turn.handle_opened(&mut session, now);
+/// assert!(matches!(turn.poll_action(), TurnAction::Wait(_)), "the abort would end this prompt too");
 ///
 /// // The server has replied to the abort: the turn may go on.
 /// session.end_abort(abort);

@@ -2,8 +2,8 @@
 //! meanwhile.
 //!
 //! ```text
-//! OPENCODE_SERVER_PASSWORD=... cargo run -p opencode-tokio --example attach --
-//! http://127.0.0.1:4096 cargo run -p opencode-tokio --example attach
+//! OPENCODE_SERVER_PASSWORD=... cargo run -p opencode-tokio --example attach -- http://127.0.0.1:4096
+//! cargo run -p opencode-tokio --example attach
 //! ```
 //!
 //! Without a URL it starts a server itself, with a scripted model.

@@ -1,10 +1,10 @@
 //! Runs many prompts on one server, with progress while they run and a table in the end.
 //!
 //! ```text
-//! cargo run -p opencode-tokio --example batch cargo run -p opencode-tokio --example batch --
-//! "Explain lib.rs." "Explain main.rs." cargo run -p opencode-tokio --example batch -- --file
-//! prompts.txt --results results.jsonl cargo run -p opencode-tokio --example batch -- --model
-//! anthropic/claude-haiku-4-5 --concurrency 4 "Hello!"
+//! cargo run -p opencode-tokio --example batch
+//! cargo run -p opencode-tokio --example batch -- "Explain lib.rs." "Explain main.rs."
+//! cargo run -p opencode-tokio --example batch -- --file prompts.txt --results results.jsonl
+//! cargo run -p opencode-tokio --example batch -- --model anthropic/claude-haiku-4-5 --concurrency 4 "Hello!"
 //! ```
 //!
 //! A file has one prompt on each line. With `--results`, a batch that was broken off goes on where

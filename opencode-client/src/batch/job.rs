@@ -208,7 +208,7 @@ impl Job {
     /// Sets the deadlines of [`settings`](Self::settings).
     #[must_use]
     pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
-        self.settings.deadlines = deadlines;
+        self.settings = self.settings.with_deadlines(deadlines);
         self
     }
 

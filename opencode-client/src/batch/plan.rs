@@ -136,7 +136,7 @@ fn explore(results: Option<&BatchResults>, jobs: &[Arc<Job>]) -> Result<PlanGrou
     let (file, index, spent) = match results {
         Some(results) => {
             let (file, index) = ResultsFile::open(results)?;
-            let spent = match results.budget_scope {
+            let spent = match results.budget_scope() {
                 BudgetScope::AllBatches => index.spend(),
                 BudgetScope::ThisBatch => Spend::default(),
             };

@@ -53,16 +53,10 @@ use lock::LockedFile;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchResults {
-    /// Path of the file, in a directory that exists.
-    pub path: PathBuf,
-    /// Treatment of jobs that failed by themselves. Default: [`ResumePolicy::Keep`].
-    pub failed: ResumePolicy,
-    /// Treatment of jobs that were interrupted after their prompt was sent, or may have been: by
-    /// the end of the program, of the server, or of the batch. Running them again does, and pays,
-    /// the same work twice. Default: [`ResumePolicy::Keep`].
-    pub broken: ResumePolicy,
-    /// Batches whose spend counts for the budget. Default: [`BudgetScope::AllBatches`].
-    pub budget_scope: BudgetScope,
+    path: PathBuf,
+    failed: ResumePolicy,
+    broken: ResumePolicy,
+    budget_scope: BudgetScope,
     mode: ResultsMode,
 }
 
@@ -154,10 +148,22 @@ impl BatchResults {
         Self { mode: ResultsMode::Resume, ..Self::new(path) }
     }
 
+    /// Returns the path of the file, in a directory that exists.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Sets [`failed`](Self::failed).
     #[must_use]
     pub fn with_failed(self, failed: ResumePolicy) -> Self {
         Self { failed, ..self }
+    }
+
+    /// Returns the treatment of jobs that failed by themselves. Default: [`ResumePolicy::Keep`].
+    #[must_use]
+    pub fn failed(&self) -> ResumePolicy {
+        self.failed
     }
 
     /// Sets [`broken`](Self::broken).
@@ -166,10 +172,25 @@ impl BatchResults {
         Self { broken, ..self }
     }
 
+    /// Returns the treatment of jobs that were interrupted after their prompt was sent, or may have
+    /// been: by the end of the program, of the server, or of the batch. Running them again does,
+    /// and pays, the same work twice. Default: [`ResumePolicy::Keep`].
+    #[must_use]
+    pub fn broken(&self) -> ResumePolicy {
+        self.broken
+    }
+
     /// Sets [`budget_scope`](Self::budget_scope).
     #[must_use]
     pub fn with_budget_scope(self, budget_scope: BudgetScope) -> Self {
         Self { budget_scope, ..self }
+    }
+
+    /// Returns the batches whose spend counts for the budget. Default:
+    /// [`BudgetScope::AllBatches`].
+    #[must_use]
+    pub fn budget_scope(&self) -> BudgetScope {
+        self.budget_scope
     }
 
     pub(super) fn rules(&self) -> ResumeRules {

@@ -31,8 +31,8 @@ use crate::runtime::cancel::{CancelHandle, CancelSignal};
 /// that is broken off, call [`cancel`](Self::cancel) and wait for the outcome.
 ///
 /// ```no_run
-/// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::BatchError>
-/// { use opencode_tokio::BatchRequest;
+/// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::BatchError> {
+/// use opencode_tokio::BatchRequest;
 ///
 /// let mut batch = opencode.batch(BatchRequest::new(["Describe lib.rs.", "Describe main.rs."]));
 /// while let Some(event) = batch.next_event().await {

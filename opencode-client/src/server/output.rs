@@ -25,13 +25,14 @@ const LINE_SIZE_MAX: usize = 16 << 10;
 /// use opencode_tokio::ServeRequest;
 /// use opencode_tokio::server::{ServerOutput, ServerOutputEvent};
 ///
-/// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), Box<dyn std::error::Error>>
-/// { let mut output = ServerOutput::new(); let request = ServeRequest::new().with_output(&output);
+/// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut output = ServerOutput::new();
+/// let request = ServeRequest::new().with_output(&output);
 /// tokio::spawn(async move {
 ///     while let Some(event) = output.next_event().await {
 ///         match event {
 ///             ServerOutputEvent::Line { text, .. } => eprintln!("opencode: {text}"),
-///             ServerOutputEvent::Starting { elapsed } => eprintln!("starting for {elapsed:?}"),
+///             ServerOutputEvent::Starting { elapsed, .. } => eprintln!("starting for {elapsed:?}"),
 ///             _ => {}
 ///         }
 ///     }

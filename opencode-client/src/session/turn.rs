@@ -142,9 +142,9 @@ impl TurnStream {
     /// follows the events.
     ///
     /// ```no_run
-    /// # async fn example(session: opencode_tokio::Session) -> Result<(),
-    /// opencode_tokio::TurnError> { let mut text = session.send("Which licence does this project
-    /// have?").text_stream(); while let Some(piece) = text.next_text().await {
+    /// # async fn example(session: opencode_tokio::Session) -> Result<(), opencode_tokio::TurnError> {
+    /// let mut text = session.send("Which licence does this project have?").text_stream();
+    /// while let Some(piece) = text.next_text().await {
     ///     print!("{}", piece?);
     /// }
     /// # Ok(())

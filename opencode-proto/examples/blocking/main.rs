@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! cargo run -p opencode-proto --example blocking -- run 'Which licence does this project have?'
-//! opencode serve --port 4242 & cargo run -p opencode-proto --example blocking -- turn
-//! 127.0.0.1:4242 'Which licence does it have?'
+//! opencode serve --port 4242 &
+//! cargo run -p opencode-proto --example blocking -- turn 127.0.0.1:4242 'Which licence does it have?'
 //! ```
 //!
 //! `run` needs `opencode` on the path (or in `OPENCODE_BINARY`); `turn` takes the server's password

@@ -7,33 +7,14 @@ use crate::watchdog::Deadlines;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TurnSettings {
-    /// Deadlines. Default: 2 minutes until the model begins to answer, 30 minutes between two
-    /// events, no limit on the whole. That the server has the prompt is no beginning, heartbeats
-    /// are no events, and nothing counts while the application decides about an ask.
-    pub deadlines: Deadlines,
-    /// Time that an aborted turn may take to end. After that the turn is left. Default: 10 seconds.
-    pub abort_limit: Duration,
-    /// Time to wait before looking at the server when the events leave something open. Default:
-    /// 500 milliseconds.
-    pub settle_delay: Duration,
-    /// Silence after which the server is looked at, in case events got lost. Default: 1 minute.
-    pub look_interval: Duration,
-    /// Overflows of the model's context in a row, without an answer in between. One more aborts the
-    /// turn, which ends as failed. OpenCode itself compacts and overflows without end. Default: 4.
-    ///
-    /// This limit and the next two also hold for each subagent.
-    pub overflows_max: u32,
-    /// Calls of the model in a row that end without a reason (`unknown`, or `tool-calls` without a
-    /// tool call). One more aborts the turn, which ends as
-    /// [`TurnEnd::Endless`](super::TurnEnd::Endless). OpenCode itself calls the model again without
-    /// end. Default: 8.
-    pub unfinished_max: usize,
-    /// Calls in a row of one tool with the same arguments and the same result. One more aborts the
-    /// turn, which ends as [`TurnEnd::RepeatedCalls`](super::TurnEnd::RepeatedCalls). `u32::MAX`
-    /// allows any number. Default: 20.
-    pub repeated_calls_max: u32,
-    /// Bytes of events that may wait for the message they belong to. Default: 8 MiB.
-    pub held_size_max: usize,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) abort_limit: Duration,
+    pub(crate) settle_delay: Duration,
+    pub(crate) look_interval: Duration,
+    pub(crate) overflows_max: u32,
+    pub(crate) unfinished_max: usize,
+    pub(crate) repeated_calls_max: u32,
+    pub(crate) held_size_max: usize,
 }
 
 impl Default for TurnSettings {
@@ -52,39 +33,111 @@ impl Default for TurnSettings {
 }
 
 impl TurnSettings {
-    /// Sets the [deadlines](Self::deadlines).
+    /// Sets [`deadlines`](Self::deadlines).
     #[must_use]
-    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
-        self.deadlines = deadlines;
-        self
+    pub fn with_deadlines(self, deadlines: Deadlines) -> Self {
+        Self { deadlines, ..self }
     }
 
-    /// Sets the [time](Self::abort_limit) that an aborted turn may take to end.
+    /// Returns the deadlines. Default: 2 minutes until the model begins to answer, 30 minutes between two
+    /// events, no limit on the whole. That the server has the prompt is no beginning, heartbeats
+    /// are no events, and nothing counts while the application decides about an ask.
     #[must_use]
-    pub fn with_abort_limit(mut self, limit: Duration) -> Self {
-        self.abort_limit = limit;
-        self
+    pub fn deadlines(&self) -> Deadlines {
+        self.deadlines
+    }
+
+    /// Sets [`abort_limit`](Self::abort_limit).
+    #[must_use]
+    pub fn with_abort_limit(self, abort_limit: Duration) -> Self {
+        Self { abort_limit, ..self }
+    }
+
+    /// Returns the time that an aborted turn may take to end. After that the turn is left. Default: 10 seconds.
+    #[must_use]
+    pub fn abort_limit(&self) -> Duration {
+        self.abort_limit
+    }
+
+    /// Sets [`settle_delay`](Self::settle_delay).
+    #[must_use]
+    pub fn with_settle_delay(self, settle_delay: Duration) -> Self {
+        Self { settle_delay, ..self }
+    }
+
+    /// Returns the time to wait before looking at the server when the events leave something open. Default:
+    /// 500 milliseconds.
+    #[must_use]
+    pub fn settle_delay(&self) -> Duration {
+        self.settle_delay
+    }
+
+    /// Sets [`look_interval`](Self::look_interval).
+    #[must_use]
+    pub fn with_look_interval(self, look_interval: Duration) -> Self {
+        Self { look_interval, ..self }
+    }
+
+    /// Returns the silence after which the server is looked at, in case events got lost. Default: 1 minute.
+    #[must_use]
+    pub fn look_interval(&self) -> Duration {
+        self.look_interval
     }
 
     /// Sets [`overflows_max`](Self::overflows_max).
     #[must_use]
-    pub fn with_overflows_max(mut self, overflows_max: u32) -> Self {
-        self.overflows_max = overflows_max;
-        self
+    pub fn with_overflows_max(self, overflows_max: u32) -> Self {
+        Self { overflows_max, ..self }
+    }
+
+    /// Returns the number of overflows of the model's context in a row, without an answer in between. One more aborts the
+    /// turn, which ends as failed. OpenCode itself compacts and overflows without end. Default: 4.
+    ///
+    /// This limit and the next two also hold for each subagent.
+    #[must_use]
+    pub fn overflows_max(&self) -> u32 {
+        self.overflows_max
     }
 
     /// Sets [`unfinished_max`](Self::unfinished_max).
     #[must_use]
-    pub fn with_unfinished_max(mut self, unfinished_max: usize) -> Self {
-        self.unfinished_max = unfinished_max;
-        self
+    pub fn with_unfinished_max(self, unfinished_max: usize) -> Self {
+        Self { unfinished_max, ..self }
+    }
+
+    /// Returns the number of calls of the model in a row that end without a reason (`unknown`, or `tool-calls` without a
+    /// tool call). One more aborts the turn, which ends as
+    /// [`TurnEnd::Endless`](super::TurnEnd::Endless). OpenCode itself calls the model again without
+    /// end. Default: 8.
+    #[must_use]
+    pub fn unfinished_max(&self) -> usize {
+        self.unfinished_max
     }
 
     /// Sets [`repeated_calls_max`](Self::repeated_calls_max).
     #[must_use]
-    pub fn with_repeated_calls_max(mut self, repeated_calls_max: u32) -> Self {
-        self.repeated_calls_max = repeated_calls_max;
-        self
+    pub fn with_repeated_calls_max(self, repeated_calls_max: u32) -> Self {
+        Self { repeated_calls_max, ..self }
+    }
+
+    /// Returns the number of calls in a row of one tool with the same arguments and the same result. One more aborts the
+    /// turn, which ends as [`TurnEnd::RepeatedCalls`](super::TurnEnd::RepeatedCalls). `u32::MAX`
+    /// allows any number. Default: 20.
+    #[must_use]
+    pub fn repeated_calls_max(&self) -> u32 {
+        self.repeated_calls_max
+    }
+
+    /// Sets [`held_size_max`](Self::held_size_max).
+    #[must_use]
+    pub fn with_held_size_max(self, held_size_max: usize) -> Self {
+        Self { held_size_max, ..self }
+    }
+
+    /// Returns the number of bytes of events that may wait for the message they belong to. Default: 8 MiB.
+    #[must_use]
+    pub fn held_size_max(&self) -> usize {
+        self.held_size_max
     }
 
     pub(super) fn guard_limits(&self) -> GuardLimits {

@@ -155,7 +155,7 @@ async fn replies_that_are_no_answer_have_an_end_of_their_own() {
         world.model().script(name, Script::from(reply).repeat_last());
         let settings = TurnSettings::default().with_unfinished_max(2);
         let request = prompt(format!("Go [[{name}]]"));
-        let settings = settings.with_deadlines(request.settings.deadlines);
+        let settings = settings.with_deadlines(request.settings().deadlines());
         let turn = LiveTurn::new(session.send(request.with_settings(settings))).end().await;
         assert_eq!(turn.end(), "empty_replies", "{name}: {turn:#?}");
         assert_eq!((turn.failures().len(), turn.outcome.errors().len()), (0, 0), "{name}");
@@ -237,10 +237,9 @@ async fn endless_overflows_end_the_turn() {
     let forever = Script::new().then(Reply::context_overflow()).repeat_last();
     world.model().script("errors-forever", forever);
     let session = world.session().await;
-    let mut settings = TurnSettings::default();
-    settings.overflows_max = 2;
     let request = prompt("A long question [[errors-forever]]");
-    settings.deadlines = request.settings.deadlines;
+    let deadlines = request.settings().deadlines();
+    let settings = TurnSettings::default().with_overflows_max(2).with_deadlines(deadlines);
 
     let turn = LiveTurn::new(session.send(request.with_settings(settings))).end().await;
 
@@ -265,7 +264,7 @@ async fn a_call_that_is_repeated_without_end_ends_the_turn() {
     let session = world.session().await;
     let settings = TurnSettings::default().with_repeated_calls_max(3);
     let request = prompt("Go [[errors-again]]");
-    let settings = settings.with_deadlines(request.settings.deadlines);
+    let settings = settings.with_deadlines(request.settings().deadlines());
 
     let turn = LiveTurn::new(session.send(request.with_settings(settings))).end().await;
 

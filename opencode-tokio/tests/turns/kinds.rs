@@ -214,8 +214,9 @@ async fn a_structured_answer_follows_its_schema() {
     assert_session_continues(&world, &session).await;
 
     // A turn with frequent looks completes nevertheless.
-    let mut request = prompt(structured("How many now? [[kinds-form-slow]]"));
-    request.settings.look_interval = Duration::from_millis(50);
+    let request = prompt(structured("How many now? [[kinds-form-slow]]"));
+    let frequent = request.settings().clone().with_look_interval(Duration::from_millis(50));
+    let request = request.with_settings(frequent);
     let mut turn = LiveTurn::new(session.send(request));
     turn.until_model_request(&world, |request| request.script() == Some("kinds-form-slow")).await;
     turn.during(tokio::time::sleep(Duration::from_millis(400))).await;
@@ -283,8 +284,9 @@ async fn a_subagent_works_in_a_child_session() {
     // The next turn ignores the child session, even with frequent looks.
     let gate = Gate::new();
     world.model().script("kinds-after", Reply::new().text("One ").pause_until(&gate).text("two."));
-    let mut request = prompt("Next [[kinds-after]]");
-    request.settings.look_interval = Duration::from_millis(50);
+    let request = prompt("Next [[kinds-after]]");
+    let frequent = request.settings().clone().with_look_interval(Duration::from_millis(50));
+    let request = request.with_settings(frequent);
     let mut next = LiveTurn::new(session.send(request));
     next.until_text("One ").await;
     next.during(tokio::time::sleep(Duration::from_millis(400))).await;

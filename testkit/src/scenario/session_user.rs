@@ -231,7 +231,7 @@ impl SessionUser {
             | Answering::AtOnce
             | Answering::RejectWithMessage => self.with_handlers(request, plan.asks),
         };
-        let mut deadlines = request.settings.deadlines;
+        let mut deadlines = request.settings().deadlines();
         if let Some(overall) = plan.overall {
             deadlines = Deadlines::with_overall(deadlines, overall);
         }

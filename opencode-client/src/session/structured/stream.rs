@@ -207,8 +207,8 @@ impl StructuredStream {
         if let (Some(prompt), Some(misfit)) = (request.prompt_mut(), self.misfits.last()) {
             *prompt = mem::take(prompt).with_part(reminder(misfit));
         }
-        if let Some(limit) = request.settings.deadlines.overall() {
-            let deadlines = request.settings.deadlines;
+        let deadlines = request.settings().deadlines();
+        if let Some(limit) = deadlines.overall() {
             request =
                 request.with_deadlines(deadlines.with_overall(limit.saturating_sub(self.used)));
         }

@@ -35,10 +35,8 @@ use crate::log::EventLogConfig;
 #[non_exhaustive]
 pub struct TurnRequest {
     pub(super) post: TurnPost,
-    /// Deadlines and limits.
-    pub settings: TurnSettings,
-    /// Log for every event as it comes.
-    pub log: Option<EventLogConfig>,
+    pub(super) settings: TurnSettings,
+    pub(crate) log: Option<EventLogConfig>,
     pub(crate) handlers: AskHandlers,
 }
 
@@ -56,7 +54,7 @@ impl TurnRequest {
     /// Sets the deadlines.
     #[must_use]
     pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
-        self.settings.deadlines = deadlines;
+        self.settings = self.settings.with_deadlines(deadlines);
         self
     }
 
@@ -65,6 +63,12 @@ impl TurnRequest {
     pub fn with_settings(mut self, settings: TurnSettings) -> Self {
         self.settings = settings;
         self
+    }
+
+    /// Returns deadlines and limits.
+    #[must_use]
+    pub fn settings(&self) -> &TurnSettings {
+        &self.settings
     }
 
     /// Lets `handler` decide about the permission requests of this turn, in place of the session's
@@ -108,6 +112,12 @@ impl TurnRequest {
     pub fn with_log(mut self, log: EventLogConfig) -> Self {
         self.log = Some(log);
         self
+    }
+
+    /// Returns the log that every event is written to.
+    #[must_use]
+    pub fn log(&self) -> Option<&EventLogConfig> {
+        self.log.as_ref()
     }
 
     /// Returns the prompt, if the turn begins with one.

@@ -177,8 +177,9 @@ async fn during_ask(on: &Host, by: Aborter, script: &'static str) {
     let gate = Gate::new();
     let name = format!("{script}-next");
     world.model().script(&name, Reply::new().text("One ").pause_until(&gate).text("two."));
-    let mut request = prompt(format!("Next [[{name}]]"));
-    request.settings.look_interval = Duration::from_millis(50);
+    let request = prompt(format!("Next [[{name}]]"));
+    let frequent = request.settings().clone().with_look_interval(Duration::from_millis(50));
+    let request = request.with_settings(frequent);
     let mut turn = LiveTurn::new(session.send(request));
     turn.until_text("One ").await;
     turn.during(on.sleep(Duration::from_millis(400))).await;

@@ -40,8 +40,7 @@ pub(crate) async fn a_session_missing_after_a_gap_was_deleted(on: &Host) {
 pub(crate) async fn a_look_overtaken_by_events_is_repeated(on: &Host) {
     let world = TurnWorld::new(on, ServerScript::new()).await;
     // Long enough that silence does not cause another look.
-    let mut settings = TurnSettings::default();
-    settings.look_interval = 10 * LONG;
+    let settings = TurnSettings::default().with_look_interval(10 * LONG);
     let request = TurnRequest::from("Hello?").with_settings(settings);
     let (turn, message) = world.begin_and_wait_for_prompt(request).await;
     let events = world.events_of(&message, "Hello you.");

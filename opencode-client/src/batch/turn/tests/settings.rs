@@ -170,7 +170,7 @@ fn has_effect(treatment: Treatment, job: &Job) -> bool {
         Session => session(job, "7") != session(&plain, "7"),
         Turn => {
             let request = request(job, &[]);
-            request.settings.deadlines != TurnSettings::default().deadlines
+            request.settings().deadlines() != TurnSettings::default().deadlines()
                 || request.log.is_some()
                 || request.handlers.has_permission_handler()
                 || QuestionKind::handler(&request.handlers).is_some()
