@@ -143,6 +143,18 @@ fn cancelling_aborts_what_runs_and_begins_nothing() {
 }
 
 #[test]
+fn a_halt_begins_nothing_and_aborts_nothing() {
+    let now = Instant::now();
+    let mut batch = Batch::new(settings(1), Fleet::Started, jobs(&[0, 0]), now);
+    batch.handle_server_ready(ServerNo(0), now);
+    drain(&mut batch);
+    batch.halt(now);
+    assert_eq!(drain(&mut batch), [skipped(1, SkipReason::Halted)]);
+    batch.handle_job_ended(JobNo(0), JobStop::Done, now);
+    assert_eq!(drain(&mut batch), [end(0), BatchAction::StopServer(ServerNo(0))]);
+}
+
+#[test]
 fn a_batch_of_nothing_is_finished_at_once() {
     let now = Instant::now();
     for fleet in [Fleet::Started, Fleet::Given(vec![n(1)]), Fleet::Given(Vec::new())] {
