@@ -44,10 +44,11 @@ pub(crate) async fn check(host: &Arc<Host>) -> Result<(), VersionError> {
         return Ok(());
     }
     loop {
-        let (command, file, packaged) = {
+        let (command, file) = {
             let host = Arc::clone(host);
-            unblock(&host.runtime.clone(), move || look(&host)).await?
+            unblock(&host.runtime.clone(), move || find(&host)).await?
         };
+        let (program, modified) = (file.program.clone(), file.modified);
         let refused = |unsupported| {
             let command = command.to_string();
             VersionError::Unsupported { command, unsupported }
@@ -59,6 +60,11 @@ pub(crate) async fn check(host: &Arc<Host>) -> Result<(), VersionError> {
                 continue;
             }
             CheckTurn::Check(checking) => checking,
+        };
+        let packaged = match command.args() {
+            [] => unblock(&host.runtime, move || packaged_version(&program, modified)).await,
+            // The program of a wrapper is not OpenCode.
+            _ => None,
         };
         let result = match packaged {
             Some(version) => judge(version, false),
@@ -98,8 +104,8 @@ fn judge(version: Version, is_next_line: bool) -> Result<(), UnsupportedVersion>
     Err(UnsupportedVersion::new(Some(version)))
 }
 
-/// Finds the program, and the version of the npm package. Blocks.
-fn look(host: &Host) -> Result<(ProgramCommand, ProgramFile, Option<Version>), VersionError> {
+/// Finds the program. Blocks.
+fn find(host: &Host) -> Result<(ProgramCommand, ProgramFile), VersionError> {
     let command = host.binary.locate(&host.environment)?;
     let metadata = fs::metadata(command.program()).ok();
     let file = ProgramFile {
@@ -108,15 +114,10 @@ fn look(host: &Host) -> Result<(ProgramCommand, ProgramFile, Option<Version>), V
         modified: metadata.as_ref().and_then(|metadata| metadata.modified().ok()),
         size: metadata.map_or(0, |metadata| metadata.len()),
     };
-    let packaged = match command.args() {
-        [] => packaged_version(command.program(), file.modified),
-        // The program of a wrapper is not OpenCode.
-        _ => None,
-    };
-    Ok((command, file, packaged))
+    Ok((command, file))
 }
 
-/// Returns the version of the npm package with `program` in the directory `bin`.
+/// Returns the version of the npm package with `program` in the directory `bin`. Blocks.
 fn packaged_version(program: &Path, modified: Option<SystemTime>) -> Option<Version> {
     #[derive(Deserialize)]
     struct Package {
