@@ -115,23 +115,12 @@ impl JobError {
 
     /// Returns the error of the turn that failed.
     pub(super) fn turn(&self) -> Option<&TurnError> {
-        match self {
-            Self::Structured(StructuredError::Turn { source, .. }) => Some(source),
-            Self::Turn(error) => Some(error),
-            Self::Config(_)
-            | Self::Conflict { .. }
-            | Self::Directory { .. }
-            | Self::FileNotFound { .. }
-            | Self::Flag { .. }
-            | Self::Interrupted
-            | Self::NoServer(_)
-            | Self::NotRun(_)
-            | Self::Policy(_)
-            | Self::Recorded { .. }
-            | Self::Results(_)
-            | Self::Session(_)
-            | Self::Setting { .. }
-            | Self::Structured(_) => None,
+        if let Self::Structured(StructuredError::Turn { source, .. }) = self {
+            Some(source)
+        } else if let Self::Turn(error) = self {
+            Some(error)
+        } else {
+            None
         }
     }
 
@@ -153,23 +142,9 @@ impl JobError {
 
     /// Returns the outcomes of all turns, in order.
     pub(super) fn turns(&self) -> impl Iterator<Item = &TurnOutcome> {
-        let (turn, structured) = match self {
-            Self::Turn(error) => (error.outcome(), None),
-            Self::Structured(error) => (None, Some(error.turns())),
-            Self::Config(_)
-            | Self::Conflict { .. }
-            | Self::Directory { .. }
-            | Self::FileNotFound { .. }
-            | Self::Flag { .. }
-            | Self::Interrupted
-            | Self::NoServer(_)
-            | Self::NotRun(_)
-            | Self::Policy(_)
-            | Self::Recorded { .. }
-            | Self::Results(_)
-            | Self::Session(_)
-            | Self::Setting { .. } => (None, None),
-        };
+        let turn = if let Self::Turn(error) = self { error.outcome() } else { None };
+        let structured =
+            if let Self::Structured(error) = self { Some(error.turns()) } else { None };
         structured.into_iter().flatten().chain(turn)
     }
 
