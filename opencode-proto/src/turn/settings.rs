@@ -39,9 +39,9 @@ impl TurnSettings {
         Self { deadlines, ..self }
     }
 
-    /// Returns the deadlines. Default: 2 minutes until the model begins to answer, 30 minutes between two
-    /// events, no limit on the whole. That the server has the prompt is no beginning, heartbeats
-    /// are no events, and nothing counts while the application decides about an ask.
+    /// Returns the deadlines. Default: 2 minutes until the model begins to answer, 30 minutes
+    /// between two events, no limit on the whole. That the server has the prompt is no beginning,
+    /// heartbeats are no events, and nothing counts while the application decides about an ask.
     #[must_use]
     pub fn deadlines(&self) -> Deadlines {
         self.deadlines
@@ -53,7 +53,8 @@ impl TurnSettings {
         Self { abort_limit, ..self }
     }
 
-    /// Returns the time that an aborted turn may take to end. After that the turn is left. Default: 10 seconds.
+    /// Returns the time that an aborted turn may take to end. After that the turn is left. Default:
+    /// 10 seconds.
     #[must_use]
     pub fn abort_limit(&self) -> Duration {
         self.abort_limit
@@ -65,8 +66,8 @@ impl TurnSettings {
         Self { settle_delay, ..self }
     }
 
-    /// Returns the time to wait before looking at the server when the events leave something open. Default:
-    /// 500 milliseconds.
+    /// Returns the time to wait before looking at the server when the events leave something open.
+    /// Default: 500 milliseconds.
     #[must_use]
     pub fn settle_delay(&self) -> Duration {
         self.settle_delay
@@ -78,7 +79,8 @@ impl TurnSettings {
         Self { look_interval, ..self }
     }
 
-    /// Returns the silence after which the server is looked at, in case events got lost. Default: 1 minute.
+    /// Returns the silence after which the server is looked at, in case events got lost. Default: 1
+    /// minute.
     #[must_use]
     pub fn look_interval(&self) -> Duration {
         self.look_interval
@@ -90,8 +92,9 @@ impl TurnSettings {
         Self { overflows_max, ..self }
     }
 
-    /// Returns the number of overflows of the model's context in a row, without an answer in between. One more aborts the
-    /// turn, which ends as failed. OpenCode itself compacts and overflows without end. Default: 4.
+    /// Returns the number of overflows of the model's context in a row, without an answer in
+    /// between. One more aborts the turn, which ends as failed. OpenCode itself compacts and
+    /// overflows without end. Default: 4.
     ///
     /// This limit and the next two also hold for each subagent.
     #[must_use]
@@ -105,8 +108,8 @@ impl TurnSettings {
         Self { unfinished_max, ..self }
     }
 
-    /// Returns the number of calls of the model in a row that end without a reason (`unknown`, or `tool-calls` without a
-    /// tool call). One more aborts the turn, which ends as
+    /// Returns the number of calls of the model in a row that end without a reason (`unknown`, or
+    /// `tool-calls` without a tool call). One more aborts the turn, which ends as
     /// [`TurnEnd::Endless`](super::TurnEnd::Endless). OpenCode itself calls the model again without
     /// end. Default: 8.
     #[must_use]
@@ -120,9 +123,10 @@ impl TurnSettings {
         Self { repeated_calls_max, ..self }
     }
 
-    /// Returns the number of calls in a row of one tool with the same arguments and the same result. One more aborts the
-    /// turn, which ends as [`TurnEnd::RepeatedCalls`](super::TurnEnd::RepeatedCalls). `u32::MAX`
-    /// allows any number. Default: 20.
+    /// Returns the number of calls in a row of one tool with the same arguments and the same
+    /// result. One more aborts the turn, which ends as
+    /// [`TurnEnd::RepeatedCalls`](super::TurnEnd::RepeatedCalls). `u32::MAX` allows any number.
+    /// Default: 20.
     #[must_use]
     pub fn repeated_calls_max(&self) -> u32 {
         self.repeated_calls_max
@@ -134,7 +138,8 @@ impl TurnSettings {
         Self { held_size_max, ..self }
     }
 
-    /// Returns the number of bytes of events that may wait for the message they belong to. Default: 8 MiB.
+    /// Returns the number of bytes of events that may wait for the message they belong to. Default:
+    /// 8 MiB.
     #[must_use]
     pub fn held_size_max(&self) -> usize {
         self.held_size_max
