@@ -9,9 +9,9 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, PipeWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -25,6 +25,9 @@ const PROCESS_TABLE: &str = "/proc";
 
 /// Maximum number of shells that take over one after the other.
 const TAKEOVERS_MAX: u32 = 20;
+
+/// Number of bytes that every pipe holds without a reader.
+const PIPE_MIN: usize = 4096;
 
 /// Directories in which the script finds `grep`, `tr`, `rm` and the like; the `PATH` of the caller
 /// comes after them.
@@ -58,7 +61,7 @@ struct GuardianState {
 #[derive(Debug)]
 struct Shell {
     pid: u32,
-    stdin: ChildStdin,
+    stdin: PipeWriter,
     /// Set before the input is closed: the exit is no accident then.
     is_ending: Arc<AtomicBool>,
     /// Thread that waits for the exit.
@@ -182,15 +185,15 @@ impl GuardianCore {
         if state.watched.is_empty() {
             return Ok(());
         }
-        let core = Arc::downgrade(self);
-        let shell = Shell::start(SHELL, &self.path, move |pid| Self::replace(&core, pid))?;
-        let shell = state.shell.insert(shell);
         let lines: String = state
             .watched
             .iter()
             .map(|(token, private_dir)| watch_line(token, private_dir.as_deref()))
             .collect();
-        shell.stdin.write_all(lines.as_bytes()).map_err(GuardianError::Tell)
+        let core = Arc::downgrade(self);
+        let replace = move |pid| Self::replace(&core, pid);
+        state.shell = Some(Shell::start(SHELL, &self.path, lines.as_bytes(), replace)?);
+        Ok(())
     }
 
     /// Replaces the shell with this pid, which has exited by accident.
@@ -214,12 +217,19 @@ impl GuardianCore {
 }
 
 impl Shell {
-    /// Starts the script. `replace` is called on another thread when the process exits by accident.
+    /// Starts the script with these lines as the first of its input. `replace` is called on another
+    /// thread when the process exits by accident.
     fn start(
         program: &str,
         path: &OsString,
+        lines: &[u8],
         replace: impl FnOnce(u32) + Send + 'static,
     ) -> Result<Self, GuardianError> {
+        let (stdin, mut writer) = io::pipe().map_err(GuardianError::Start)?;
+        // Before the process exists: from then on this program may be killed at any moment.
+        let (first, rest) = lines.split_at(lines.len().min(PIPE_MIN));
+        writer.write_all(first).map_err(GuardianError::Tell)?;
+
         let mut command = Command::new(program);
         let (name, value) = GUARDIAN_ENTRY.split_once('=').expect("an entry has a `=`");
         command
@@ -232,18 +242,21 @@ impl Shell {
             .env("LC_ALL", "C")
             .env("PATH", path)
             .current_dir("/")
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
 
-        let mut child = command.spawn().map_err(GuardianError::Start)?;
-        let stdin = child.stdin.take().expect("stdin is piped");
+        let child = command.spawn().map_err(GuardianError::Start)?;
+        // The command keeps the reading end open in this process.
+        drop(command);
         let pid = child.id();
         let is_ending = Arc::new(AtomicBool::new(false));
         let waiter = wait(child, Arc::clone(&is_ending), replace).map_err(GuardianError::Start)?;
-        Ok(Self { pid, stdin, is_ending, waiter })
+        let mut shell = Self { pid, stdin: writer, is_ending, waiter };
+        shell.stdin.write_all(rest).map_err(GuardianError::Tell)?;
+        Ok(shell)
     }
 
     /// Closes the input, after which the script cleans up and exits.

@@ -89,7 +89,8 @@ fn run_script(shell: &str, path: &OsString, process_table: &str, input: &str) ->
 
 #[test]
 fn a_shell_that_is_missing_is_an_error() {
-    let error = Shell::start("/nonexistent/sh", &OsString::new(), |_| {}).expect_err("missing");
+    let started = Shell::start("/nonexistent/sh", &OsString::new(), b"", |_| {});
+    let error = started.expect_err("missing");
     assert!(matches!(error, GuardianError::Start(_)), "{error:?}");
 }
 
@@ -130,6 +131,31 @@ fn a_guardian_that_is_killed_is_replaced_at_once() {
     // The last one knows the run.
     assert!(closes_well(guardian));
     assert!(!process.is_alive() && !private_dir.exists());
+}
+
+#[test]
+fn a_replacement_knows_more_runs_than_a_pipe_holds() {
+    let directory = tempfile::tempdir().expect("created");
+    let parent = directory.path().join("long ".repeat(40));
+    let runs: Vec<_> = (0..400)
+        .map(|_| {
+            let token = Marker::fresh(None).token().to_owned();
+            (private_dir(&parent, &token), token)
+        })
+        .collect();
+
+    let guardian = Guardian::new(None);
+    for (private_dir, token) in &runs {
+        guardian.watch(token, Some(private_dir)).expect("told");
+    }
+    let pid = guardian.pid().expect("started");
+    kill(pid);
+    assert!(has_ended_within(pid, PATIENCE));
+    while guardian.pid().is_none_or(|replacement| replacement == pid) {
+        thread::yield_now();
+    }
+    assert!(closes_well(guardian));
+    assert!(runs.iter().all(|(private_dir, _)| !private_dir.exists()));
 }
 
 #[test]
