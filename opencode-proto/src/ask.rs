@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::api::{
     Operation, PermissionReply, QuestionAnswer, RejectQuestion, ReplyPermission, ReplyQuestion,
     RespondPermission,
 };
 use crate::server_event::{PermissionRequest, QuestionRequest, ToolRef};
-use crate::transcript::AskId;
 use crate::{PermissionId, QuestionId, SessionId};
 
 /// A permission request that the application has to grant or refuse.
@@ -25,6 +26,30 @@ pub struct Ask<K: AskKind> {
     pub session: SessionId,
     /// The request.
     pub request: Box<K::Request>,
+}
+
+/// Id of a request of a session to the user.
+///
+/// Exhaustive on purpose: code that answers has to know every kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub enum AskId {
+    /// Id of a permission request.
+    Permission(PermissionId),
+    /// Id of a question request.
+    Question(QuestionId),
+}
+
+impl From<PermissionId> for AskId {
+    fn from(id: PermissionId) -> Self {
+        Self::Permission(id)
+    }
+}
+
+impl From<QuestionId> for AskId {
+    fn from(id: QuestionId) -> Self {
+        Self::Question(id)
+    }
 }
 
 /// Kind of an [`Ask`]: [`PermissionKind`] or [`QuestionKind`].

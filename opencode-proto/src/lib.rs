@@ -131,7 +131,7 @@ pub use api::{
 };
 pub use artifact::{Artifact, ArtifactChange};
 pub use ask::{
-    Ask, AskAnswer, AskKind, PermissionAsk, PermissionKind, QuestionAsk, QuestionKind,
+    Ask, AskAnswer, AskId, AskKind, PermissionAsk, PermissionKind, QuestionAsk, QuestionKind,
     QuestionReply,
 };
 pub use batch::{
@@ -171,7 +171,7 @@ pub use server_event::{
 pub use session::{AbortNo, Session, ToolSwitchError, TurnNo};
 pub use sse::{SseEvent, SseFramer};
 pub use streamed_text::StreamedText;
-pub use transcript::{AskId, Message, TextKind, Transcript, Transcripts};
+pub use transcript::{Message, TextKind, Transcript, Transcripts};
 pub use turn::{
     Origin, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost,
     TurnSettings,

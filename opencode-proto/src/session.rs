@@ -22,8 +22,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use opencode_config::ModelRef;
 
+use crate::ask::AskId;
 use crate::server_event::SessionInfo;
-use crate::transcript::AskId;
 use crate::{AgentError, SessionId};
 
 use claims::Claims;

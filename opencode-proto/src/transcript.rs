@@ -1,6 +1,8 @@
 //! Transcripts of a server's sessions, gathered event by event.
 
 mod message;
+mod transcripts;
+mod update;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,80 +12,14 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::answer::join;
-use crate::json::RawText;
-use crate::part::{Part, Tokens, ToolPart};
-use crate::run_event::AttemptAbandoned;
-use crate::server_event::{
-    MessageInfo, PermissionRequest, QuestionRequest, Role, ServerEvent, ServerEventKind,
-    SessionInfo, SessionStatus, Todo,
-};
-use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId, StepRole};
+use crate::ask::AskId;
+use crate::part::{Tokens, ToolPart};
+use crate::server_event::{MessageInfo, Role, Todo};
+use crate::{AgentError, MessageId, PartId, SessionId, StepRole};
 
 pub(crate) use message::{Before, PartChange, Told};
 pub use message::{Message, TextKind};
-
-/// The transcripts of all sessions in a server's events, in order of appearance.
-///
-/// The cost of an event depends neither on the number of sessions nor on the events before.
-///
-/// ```
-/// use opencode_proto::{ServerEvent, Transcripts};
-///
-/// let events = [
-///     r#"{"type":"message.updated","properties":{"sessionID":"ses_1","info":
-///         {"id":"msg_2","role":"assistant","parentID":"msg_1"}}}"#,
-///     r#"{"type":"message.part.updated","properties":{"sessionID":"ses_1","part":
-///         {"type":"text","id":"prt_1","messageID":"msg_2","text":"","time":{"start":5}}}}"#,
-///     r#"{"type":"message.part.delta","properties":{"sessionID":"ses_1","messageID":"msg_2",
-///         "partID":"prt_1","field":"text","delta":"Hello!"}}"#,
-/// ];
-/// let mut transcripts = Transcripts::new();
-/// for event in events {
-///     transcripts.apply(&ServerEvent::decode(event.into()));
-/// }
-/// let session = transcripts.session(&"ses_1".into()).unwrap();
-/// assert_eq!(session.text(), "Hello!");
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Transcripts {
-    sessions: Vec<Transcript>,
-    places: BTreeMap<SessionId, usize>,
-}
-
-impl Transcripts {
-    /// Creates transcripts of no session.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an event. Events are to come in the order of the stream; copies (`sync`) change
-    /// nothing.
-    pub fn apply(&mut self, event: &ServerEvent) {
-        if let Some(session) = &event.session {
-            let place = *self.places.entry(session.clone()).or_insert_with(|| {
-                self.sessions.push(Transcript::new(session.clone()));
-                self.sessions.len() - 1
-            });
-            self.sessions[place].apply(event);
-        }
-    }
-
-    /// Returns all transcripts in order of appearance.
-    pub fn iter(&self) -> impl Iterator<Item = &Transcript> {
-        self.sessions.iter()
-    }
-
-    /// Returns the transcript of one session.
-    pub fn session(&self, id: &SessionId) -> Option<&Transcript> {
-        self.places.get(id).map(|place| &self.sessions[*place])
-    }
-}
-
-impl Serialize for Transcripts {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.sessions.serialize(serializer)
-    }
-}
+pub use transcripts::Transcripts;
 
 /// The transcript of one session.
 ///
@@ -112,30 +48,6 @@ pub struct Transcript {
     place_of_part: BTreeMap<PartId, (usize, usize)>,
 }
 
-/// Id of a request of a session to the user.
-///
-/// Exhaustive on purpose: code that answers has to know every kind.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(untagged)]
-pub enum AskId {
-    /// Id of a permission request.
-    Permission(PermissionId),
-    /// Id of a question request.
-    Question(QuestionId),
-}
-
-impl From<PermissionId> for AskId {
-    fn from(id: PermissionId) -> Self {
-        Self::Permission(id)
-    }
-}
-
-impl From<QuestionId> for AskId {
-    fn from(id: QuestionId) -> Self {
-        Self::Question(id)
-    }
-}
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Activity {
     #[default]
@@ -160,57 +72,6 @@ impl Transcript {
             is_torn: false,
             place_of_message: BTreeMap::new(),
             place_of_part: BTreeMap::new(),
-        }
-    }
-
-    /// Adds an event of this session.
-    pub fn apply(&mut self, event: &ServerEvent) {
-        match &event.kind {
-            ServerEventKind::MessageRemoved { message } => self.remove_message(message),
-            ServerEventKind::MessageUpdated(info) => drop(self.update_message(info, Told::Event)),
-            ServerEventKind::PartDelta { message, part, field, delta } if *field == "text" => {
-                self.append(message.as_ref(), part, delta);
-            }
-            ServerEventKind::PartRemoved { part, .. } => self.remove_part(part),
-            ServerEventKind::PartUpdated(part) => drop(self.update_part(part, Told::Event)),
-            ServerEventKind::PermissionAsked(request) => self.ask_permission(request),
-            ServerEventKind::QuestionAsked(request) => self.ask_question(request),
-            ServerEventKind::SessionCreated(info) | ServerEventKind::SessionUpdated(info) => {
-                self.update_session(info);
-            }
-            ServerEventKind::SessionDeleted(_) => self.activity = Activity::Settled,
-            ServerEventKind::SessionError(Some(error)) => self.report(error),
-            ServerEventKind::SessionIdle => {
-                self.idle_count += 1;
-                self.activity = Activity::Settled;
-            }
-            ServerEventKind::SessionStatus(status) => {
-                self.activity = match status {
-                    SessionStatus::Idle => Activity::Settled,
-                    SessionStatus::Busy | SessionStatus::Other { .. } => Activity::Working,
-                    SessionStatus::Retry { .. } => {
-                        self.abandon_attempt();
-                        Activity::Working
-                    }
-                };
-            }
-            ServerEventKind::TodoUpdated(todos) => self.todos.clone_from(todos),
-            ServerEventKind::CommandExecuted { .. }
-            | ServerEventKind::Connected
-            | ServerEventKind::GlobalDisposed
-            | ServerEventKind::Heartbeat
-            | ServerEventKind::InstanceDisposed
-            | ServerEventKind::Malformed { .. }
-            | ServerEventKind::Other { .. }
-            | ServerEventKind::PartDelta { .. }
-            | ServerEventKind::PermissionReplied { .. }
-            | ServerEventKind::QuestionRejected { .. }
-            | ServerEventKind::QuestionReplied { .. }
-            | ServerEventKind::SessionCompacted
-            | ServerEventKind::SessionDiff { .. }
-            | ServerEventKind::SessionError(None)
-            | ServerEventKind::Sync
-            | ServerEventKind::Unknown { .. } => {}
         }
     }
 
@@ -305,12 +166,6 @@ impl Transcript {
         self.unreported.iter().map(|place| &self.errors[*place])
     }
 
-    /// Forgets the errors that only report an abort of our own.
-    pub(crate) fn forget_aborts(&mut self) {
-        self.errors.retain(|error| !error.is_abort());
-        self.unreported.clear();
-    }
-
     /// Returns the known properties of a message besides parts.
     pub(crate) fn info(&self, message: &MessageId) -> Option<&MessageInfo> {
         let place = self.place_of_message.get(message)?;
@@ -332,176 +187,6 @@ impl Transcript {
 
     fn answers(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.messages.iter().filter(|message| message.is_answer())
-    }
-
-    fn update_session(&mut self, info: &SessionInfo) {
-        self.parent.clone_from(&info.parent);
-        self.title = Some(info.title.clone());
-    }
-
-    /// Updates a message. Returns whether the update is new.
-    pub(crate) fn update_message(&mut self, info: &MessageInfo, how: Told) -> bool {
-        let is_known = |error: &&AgentError| {
-            self.errors
-                .iter()
-                .any(|known| known.name == error.name && known.message == error.message)
-        };
-        let new = info.error.as_deref().filter(|error| !is_known(error)).map(AgentError::detach);
-        if let Some(error) = new {
-            self.unreported.push(self.errors.len());
-            self.errors.push(error);
-        }
-        let place = self.message(&info.id);
-        self.messages[place].update(info, how)
-    }
-
-    fn report(&mut self, error: &AgentError) {
-        let known = self.unreported.iter().position(|place| {
-            let known = &self.errors[*place];
-            known.name == error.name && known.message == error.message
-        });
-        match known {
-            Some(known) => drop(self.unreported.remove(known)),
-            None => self.errors.push(error.detach()),
-        }
-    }
-
-    fn remove_message(&mut self, id: &MessageId) {
-        if let Some(place) = self.place_of_message.get(id) {
-            self.messages[*place].clear();
-        }
-    }
-
-    /// Updates a part. Returns the change; `None` for a part without ids.
-    pub(crate) fn update_part(&mut self, part: &Part, how: Told) -> Option<PartChange> {
-        let key = part.key();
-        let (id, message) = (key.part.as_ref()?, key.message.as_ref()?);
-        let (message, place, abandoned) = self.part(message, id, Some(part));
-        let mut change = self.messages[message].update_part(place, part, how);
-        change.abandoned.extend(abandoned);
-        Some(change)
-    }
-
-    /// Appends a delta. Returns the kind of the part; `None` while the part has not come, and for a
-    /// delta that comes late or belongs to an abandoned attempt.
-    pub(crate) fn append(
-        &mut self,
-        message: Option<&MessageId>,
-        part: &PartId,
-        delta: &RawText,
-    ) -> Option<TextKind> {
-        let known = self.place_of_part.get(part).copied();
-        let (message, place) = match known {
-            Some(place) => place,
-            None if self.is_torn => return None,
-            None => {
-                let (message, place, _) = self.part(message?, part, None);
-                (message, place)
-            }
-        };
-        self.messages[message].append(place, &delta.to_str())
-    }
-
-    /// Sorts the messages by this order; messages that are not in it came later.
-    pub(crate) fn reorder(&mut self, order: &[MessageId]) {
-        let place = |id: &MessageId| order.iter().position(|known| known == id);
-        let key = |message: &Message| place(message.id()).unwrap_or(usize::MAX);
-        if self.messages.is_sorted_by_key(key) {
-            return;
-        }
-        let before: Vec<_> = self.messages.iter().map(|message| message.id().clone()).collect();
-        self.messages.sort_by_key(key);
-        let ids = self.messages.iter().enumerate();
-        self.place_of_message = ids.map(|(place, message)| (message.id().clone(), place)).collect();
-        for (message, _) in self.place_of_part.values_mut() {
-            *message = self.place_of_message[&before[*message]];
-        }
-    }
-
-    /// Marks that events were missed: a growing text is incomplete until the whole part comes.
-    pub(crate) fn interrupt(&mut self) {
-        self.is_torn = true;
-        self.messages.iter_mut().for_each(Message::interrupt);
-    }
-
-    /// Marks that deltas of one part were missed.
-    pub(crate) fn interrupt_part(&mut self, part: &PartId) {
-        if let Some((message, place)) = self.place_of_part.get(part) {
-            self.messages[*message].interrupt_part(*place);
-        }
-    }
-
-    fn remove_part(&mut self, part: &PartId) {
-        if let Some((message, place)) = self.place_of_part.get(part) {
-            self.messages[*message].remove_part(*place);
-        }
-    }
-
-    fn ask_permission(&mut self, request: &PermissionRequest) {
-        self.ask(AskId::Permission(request.id.clone()));
-    }
-
-    fn ask_question(&mut self, request: &QuestionRequest) {
-        self.ask(AskId::Question(request.id.clone()));
-    }
-
-    /// Adds a request once. Old versions send a request again when it changes.
-    fn ask(&mut self, ask: AskId) {
-        if !self.asks.contains(&ask) {
-            self.asks.push(ask);
-        }
-    }
-
-    fn message(&mut self, id: &MessageId) -> usize {
-        *self.place_of_message.entry(id.clone()).or_insert_with(|| {
-            self.messages.push(Message::new(id.clone()));
-            self.messages.len() - 1
-        })
-    }
-
-    /// Returns the place of a part, and the parts that are abandoned by the arrival of a new one.
-    fn part(
-        &mut self,
-        message: &MessageId,
-        id: &PartId,
-        part: Option<&Part>,
-    ) -> (usize, usize, Vec<PartId>) {
-        if let Some((message, place)) = self.place_of_part.get(id) {
-            return (*message, *place, Vec::new());
-        }
-        let message = self.message(message);
-        let (place, abandoned) = match part {
-            Some(part @ (Part::StepFinish(_) | Part::StepStart(_))) => {
-                self.messages[message].add_boundary(id, part)
-            }
-            Some(Part::Other { .. } | Part::Reasoning(_) | Part::Text(_) | Part::Tool(_))
-            | None => (self.messages[message].add_part(id), Vec::new()),
-        };
-        self.place_of_part.insert(id.clone(), (message, place));
-        (message, place, abandoned)
-    }
-
-    /// Abandons the last attempt of a completed message if a text of the attempt has no end.
-    /// Returns the parts.
-    ///
-    /// This finds an attempt whose `retry` status was missed. Without missed events there is none.
-    pub(crate) fn abandon_unended(&mut self, message: &MessageId) -> Option<AttemptAbandoned> {
-        if !self.is_torn {
-            return None;
-        }
-        let place = *self.place_of_message.get(message)?;
-        let parts = self.messages[place].abandon_unended();
-        let message = Some(message.clone());
-        (!parts.is_empty()).then_some(AttemptAbandoned { message, parts })
-    }
-
-    /// Abandons the attempt of the model that is under way, for OpenCode is going to repeat the
-    /// call. Returns the parts; `None` for an attempt without text and reasoning.
-    pub(crate) fn abandon_attempt(&mut self) -> Option<AttemptAbandoned> {
-        let message = self.messages.iter_mut().rfind(|message| message.is_of_assistant())?;
-        let parts = message.abandon_attempt();
-        let message = Some(message.id().clone());
-        (!parts.is_empty()).then_some(AttemptAbandoned { message, parts })
     }
 }
 

@@ -3,8 +3,9 @@ mod oracle;
 use bytes::Bytes;
 
 use super::*;
+use crate::ErrorName;
 use crate::line::{Line, LineFramer};
-use crate::run_event::decode;
+use crate::run_event::{RunEvent, decode};
 
 /// Returns the answer after these lines.
 fn gather(lines: &[&str]) -> Answer {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::TurnNo;
-use crate::transcript::AskId;
+use crate::ask::AskId;
 
 /// Asks of a session, each with the turn that answers it: several turns that run at once are all
 /// asked the same.

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::server_event::{ServerEvent, ServerEventKind};
 
 /// Returns the transcript of session `s` after these events, each `(type, properties without the
 /// session)`.
