@@ -1,103 +1,21 @@
 //! Rules for the use of tools.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{Json, JsonObject};
 
 mod decide;
+mod error;
 mod json;
+mod rule;
 #[cfg(test)]
 mod tests;
 
 pub use decide::wildcard_matches;
+pub use error::PermissionError;
 pub(crate) use json::check_rules;
-
-/// Effect of a permission rule that matches.
-///
-/// ```
-/// use opencode_config::PermissionAction;
-///
-/// assert_eq!(PermissionAction::Ask.to_string(), "ask");
-/// assert_eq!(serde_json::from_str::<PermissionAction>(r#""deny""#)?, PermissionAction::Deny);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum PermissionAction {
-    /// The tool runs without a request.
-    Allow,
-    /// OpenCode sends a permission request and waits for the reply. Only a server has clients that
-    /// can reply.
-    Ask,
-    /// The tool does not run, and the model reads that the user has forbidden it.
-    Deny,
-}
-
-impl PermissionAction {
-    /// Returns OpenCode's spelling: `allow`, `ask` or `deny`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Ask => "ask",
-            Self::Deny => "deny",
-        }
-    }
-}
-
-/// Reads OpenCode's spelling.
-impl FromStr for PermissionAction {
-    type Err = UnknownAction;
-
-    fn from_str(text: &str) -> Result<Self, UnknownAction> {
-        match text {
-            "allow" => Ok(Self::Allow),
-            "ask" => Ok(Self::Ask),
-            "deny" => Ok(Self::Deny),
-            other => Err(UnknownAction { text: other.to_owned() }),
-        }
-    }
-}
-
-/// A text that names no [`PermissionAction`].
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("`{text}` is not a permission action: use `allow`, `ask` or `deny`")]
-pub struct UnknownAction {
-    text: String,
-}
-
-impl fmt::Display for PermissionAction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Rule of one key in OpenCode's `permission` config.
-///
-/// ```
-/// use opencode_config::{PermissionAction, PermissionRule, Permissions};
-///
-/// let rule = PermissionRule::Patterns(vec![
-///     ("*".into(), PermissionAction::Deny),
-///     ("docs/**".into(), PermissionAction::Allow),
-/// ]);
-/// let permissions = Permissions::new().rule("edit", rule);
-/// assert_eq!(permissions.to_json().to_string(), r#"{"edit":{"*":"deny","docs/**":"allow"}}"#);
-/// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum PermissionRule {
-    /// One action for every use of the tool.
-    Action(PermissionAction),
-    /// Actions by the object of the use (a path, a command line, the name of an agent); the last
-    /// pattern that matches decides.
-    Patterns(Vec<(String, PermissionAction)>),
-}
+pub use rule::{PermissionAction, PermissionRule, UnknownAction};
 
 /// Permission rule in the form that sessions of a server have, `PermissionRule` of OpenCode's API.
 ///
@@ -357,44 +275,4 @@ impl TryFrom<Json> for Permissions {
 pub(crate) enum AskSupport {
     Present,
     Missing,
-}
-
-/// A permission rule that cannot be used. Paths are keys joined by dots.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PermissionError {
-    /// The action is `ask` where no client can reply.
-    #[error(
-        "the permission rule `{path}` is `ask`, which `opencode run` cannot follow: use `allow` or \
-         `deny`, or run over a server"
-    )]
-    Ask {
-        /// Path of the rule.
-        path: String,
-    },
-    /// The value is neither an action nor an object of actions.
-    #[error("{} is {found}: use an action or an object of patterns", subject(.path))]
-    NotARule {
-        /// Path of the rule, empty for the whole config.
-        path: String,
-        /// Kind of the value, such as `an array`.
-        found: &'static str,
-    },
-    /// OpenCode has no such action.
-    #[error("the permission rule `{path}` is `{action}`: use `allow`, `ask` or `deny`")]
-    UnknownAction {
-        /// Path of the rule.
-        path: String,
-        /// Action as written.
-        action: String,
-    },
-}
-
-/// The thing at `path`, for error messages.
-fn subject(path: &str) -> String {
-    if path.is_empty() {
-        "the permission config".to_owned()
-    } else {
-        format!("the permission rule `{path}`")
-    }
 }

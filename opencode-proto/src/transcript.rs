@@ -1,5 +1,6 @@
 //! Transcripts of a server's sessions, gathered event by event.
 
+mod content;
 mod message;
 mod transcripts;
 mod update;
@@ -17,8 +18,10 @@ use crate::part::{Tokens, ToolPart};
 use crate::server_event::{MessageInfo, Role, Todo};
 use crate::{AgentError, MessageId, PartId, SessionId, StepRole};
 
-pub(crate) use message::{Before, PartChange, Told};
-pub use message::{Message, TextKind};
+pub use content::TextKind;
+pub(crate) use content::{Before, Told};
+pub use message::Message;
+pub(crate) use message::PartChange;
 pub use transcripts::Transcripts;
 
 /// The transcript of one session.

@@ -3,7 +3,10 @@ mod variables;
 use std::ffi::OsString;
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::*;
+use crate::isolation::ProjectConfig;
 use crate::{Isolation, Json, JsonObject, Permissions, RunConfigError};
 
 const ROOT: &str = "/run/1";

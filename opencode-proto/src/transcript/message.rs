@@ -1,12 +1,12 @@
 use std::borrow::Cow;
-use std::mem;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+use super::content::{Before, PartContent, TextKind, Told};
 use crate::answer::{AbandonedAttempt, AttemptNo, Attempts, join};
 use crate::json::RawJson;
-use crate::part::{Part, TextOrigin, TextPart, ToolPart};
+use crate::part::{Part, TextOrigin, ToolPart};
 use crate::server_event::{MessageInfo, Role};
 use crate::{MessageId, PartId, StepRole};
 
@@ -30,53 +30,6 @@ struct PartSlot {
     content: PartContent,
 }
 
-#[derive(Clone, Debug)]
-enum PartContent {
-    /// No part of the answer: a step, a file, a removed part.
-    Other,
-    Reasoning {
-        text: String,
-        stage: TextStage,
-    },
-    Text {
-        text: String,
-        origin: TextOrigin,
-        stage: TextStage,
-    },
-    Tool(Box<ToolPart>),
-    /// Text of a part that has not come yet, which may be reasoning.
-    Unknown(String),
-}
-
-/// Progress of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TextStage {
-    /// Some deltas were missed: later ones do not follow the known text.
-    Broken,
-    Final,
-    Growing,
-}
-
-/// Kind of the part that a delta belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum TextKind {
-    /// A reasoning part.
-    Reasoning,
-    /// A text part.
-    Text,
-}
-
-/// Source of a message or part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// An event, in order.
-    Event,
-    /// A reply of the server, which may be older than the last event: only a step forward is new.
-    Look,
-}
-
 /// Change by an update of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PartChange {
@@ -85,17 +38,6 @@ pub(crate) struct PartChange {
     pub(crate) is_final: bool,
     /// The text and reasoning parts that this update makes void.
     pub(crate) abandoned: Vec<PartId>,
-}
-
-/// Knowledge of a part before an update.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Before {
-    /// All of the part, or something newer.
-    Known,
-    /// Only this text, by deltas that overtook the part.
-    New { text: String },
-    /// Less. The first `told` bytes of the text stay as they are.
-    Part { told: usize },
 }
 
 impl Message {
@@ -267,52 +209,11 @@ impl Message {
 
     pub(super) fn update_part(&mut self, place: usize, part: &Part, how: Told) -> PartChange {
         let PartSlot { attempt, content, .. } = &mut self.parts[place];
-        let is_void = self.attempts.is_abandoned(*attempt);
-        match part {
-            Part::Reasoning(part) => {
-                let stage = TextStage::of(part.time.end_ms.is_some());
-                let (before, text) = content.take_text(&part.text.to_str(), stage);
-                if before != Before::Known {
-                    *content = PartContent::Reasoning { text, stage };
-                }
-                let before = if is_void { Before::Known } else { before };
-                PartChange { before, is_final: stage == TextStage::Final, abandoned: Vec::new() }
-            }
-            Part::Text(part) => {
-                let stage = TextStage::of(is_final(part));
-                let (before, text) = content.take_text(&part.text.to_str(), stage);
-                if before != Before::Known {
-                    *content = PartContent::Text { text, origin: part.origin, stage };
-                }
-                let before = if is_void { Before::Known } else { before };
-                PartChange { before, is_final: stage == TextStage::Final, abandoned: Vec::new() }
-            }
-            Part::Tool(part) => {
-                let before = match content {
-                    PartContent::Tool(known) if !is_news(known, part, how) => Before::Known,
-                    PartContent::Unknown(_) => Before::New { text: String::new() },
-                    PartContent::Other
-                    | PartContent::Reasoning { .. }
-                    | PartContent::Text { .. }
-                    | PartContent::Tool(_) => Before::Part { told: 0 },
-                };
-                if before != Before::Known {
-                    *content = PartContent::Tool(Box::new(part.detach()));
-                }
-                PartChange { before, is_final: part.state.is_over(), abandoned: Vec::new() }
-            }
-            Part::Other { .. } | Part::StepFinish(_) | Part::StepStart(_) => {
-                let before = match content {
-                    PartContent::Unknown(_) => Before::New { text: String::new() },
-                    PartContent::Other
-                    | PartContent::Reasoning { .. }
-                    | PartContent::Text { .. }
-                    | PartContent::Tool(_) => Before::Known,
-                };
-                *content = PartContent::Other;
-                PartChange { before, is_final: true, abandoned: Vec::new() }
-            }
-        }
+        let (before, is_final) = content.update(part, how);
+        let is_text = matches!(part, Part::Reasoning(_) | Part::Text(_));
+        let is_void = is_text && self.attempts.is_abandoned(*attempt);
+        let before = if is_void { Before::Known } else { before };
+        PartChange { before, is_final, abandoned: Vec::new() }
     }
 
     /// Breaks all texts that grow: deltas were missed, and later ones do not follow.
@@ -328,24 +229,7 @@ impl Message {
     /// delta cannot be appended, and for a part that is void.
     pub(super) fn append(&mut self, place: usize, delta: &str) -> Option<TextKind> {
         let PartSlot { attempt, content, .. } = &mut self.parts[place];
-        let kind = match content {
-            PartContent::Reasoning { text, stage: TextStage::Growing } => {
-                text.push_str(delta);
-                TextKind::Reasoning
-            }
-            PartContent::Text { text, stage: TextStage::Growing, .. } => {
-                text.push_str(delta);
-                TextKind::Text
-            }
-            PartContent::Unknown(text) => {
-                text.push_str(delta);
-                return None;
-            }
-            PartContent::Other
-            | PartContent::Reasoning { .. }
-            | PartContent::Text { .. }
-            | PartContent::Tool(_) => return None,
-        };
+        let kind = content.append(delta)?;
         (!self.attempts.is_abandoned(*attempt)).then_some(kind)
     }
 }
@@ -361,70 +245,4 @@ impl Serialize for Message {
         message.serialize_field("abandoned", &self.abandoned())?;
         message.end()
     }
-}
-
-impl TextStage {
-    fn of(is_final: bool) -> Self {
-        if is_final { Self::Final } else { Self::Growing }
-    }
-}
-
-impl PartContent {
-    fn is_unended(&self) -> bool {
-        match self {
-            Self::Reasoning { stage, .. } | Self::Text { stage, .. } => *stage != TextStage::Final,
-            Self::Other | Self::Tool(_) | Self::Unknown(_) => false,
-        }
-    }
-
-    fn interrupt(&mut self) {
-        match self {
-            Self::Reasoning { stage, .. } | Self::Text { stage, .. } => {
-                if *stage == TextStage::Growing {
-                    *stage = TextStage::Broken;
-                }
-            }
-            Self::Unknown(text) => text.clear(),
-            Self::Other | Self::Tool(_) => {}
-        }
-    }
-
-    /// Returns the knowledge of a text before this update, and the text after it. A final text
-    /// wins; a text that is only the beginning of the deltas so far came late.
-    fn take_text(&mut self, update: &str, stage: TextStage) -> (Before, String) {
-        let (known, known_stage, is_new) = match self {
-            Self::Reasoning { text, stage } | Self::Text { text, stage, .. } => {
-                (text, *stage, false)
-            }
-            Self::Unknown(text) => (text, TextStage::Growing, true),
-            Self::Other | Self::Tool(_) => return (Before::Part { told: 0 }, update.to_owned()),
-        };
-        let is_late = stage == TextStage::Growing && known.starts_with(update);
-        if is_new {
-            let before = Before::New { text: known.clone() };
-            let text = if is_late { mem::take(known) } else { update.to_owned() };
-            return (before, text);
-        }
-        let is_known =
-            known_stage == TextStage::Final && (stage == TextStage::Growing || known == update);
-        if is_known || is_late {
-            return (Before::Known, String::new());
-        }
-        // Text that was reported differently cannot be taken back: all of it counts as reported.
-        let kept = if update.starts_with(known.as_str()) { known.len() } else { update.len() };
-        (Before::Part { told: kept }, update.to_owned())
-    }
-}
-
-fn is_news(known: &ToolPart, part: &ToolPart, how: Told) -> bool {
-    match (known.state.is_over(), part.state.is_over()) {
-        (true, false) => false,
-        (false, true) => true,
-        (true, true) | (false, false) => how == Told::Event && known != part,
-    }
-}
-
-/// Returns whether a text is final. A user's text has no time at all, and is final.
-fn is_final(part: &TextPart) -> bool {
-    part.time.end_ms.is_some() || part.time.start_ms.is_none()
 }
