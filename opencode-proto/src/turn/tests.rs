@@ -6,6 +6,7 @@ mod dropped;
 mod ends;
 mod json;
 mod looks;
+mod questions;
 mod repetition;
 mod retries;
 mod rivals;

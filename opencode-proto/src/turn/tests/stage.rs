@@ -7,7 +7,7 @@ use crate::call::{ApiCall, ApiReply, CallFailure, Delivery};
 use crate::fuzzing::{WrittenMessage, WrittenServer};
 use crate::server_event::ServerEvent;
 use crate::turn::*;
-use crate::{PermissionAsk, SessionId};
+use crate::{PermissionAsk, QuestionAsk, SessionId};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,6 +21,7 @@ pub(super) struct Stage {
     pub(super) did: Vec<&'static str>,
     pub(super) calls: Vec<ApiCall>,
     pub(super) asked: Vec<PermissionAsk>,
+    pub(super) questions: Vec<QuestionAsk>,
     pub(super) links: Vec<(SessionId, SessionId)>,
     pub(super) outcome: Option<TurnOutcome>,
 }
@@ -43,6 +44,7 @@ impl Stage {
             did: Vec::new(),
             calls: Vec::new(),
             asked: Vec::new(),
+            questions: Vec::new(),
             links: Vec::new(),
             outcome: None,
         };
@@ -160,7 +162,7 @@ impl Stage {
                     self.did.push("ask permission");
                 }
                 TurnAction::AskQuestion(ask) => {
-                    drop(ask);
+                    self.questions.push(ask);
                     self.did.push("ask question");
                 }
                 TurnAction::Call(call) => {
