@@ -119,7 +119,9 @@ impl Session {
     /// subagents. Without a handler, every permission request is rejected, which ends the turn.
     ///
     /// The deadlines of a turn are suspended while the handler runs. When the handler panics, the
-    /// permission request is rejected.
+    /// permission request is rejected. The handler of one request runs beside those of others. A
+    /// rejection is sent when the other requests of the same session have their answers, since
+    /// OpenCode rejects all pending requests with one of them.
     #[must_use]
     pub fn on_permission<R>(
         mut self,

@@ -1,5 +1,7 @@
 //! Asks: permission requests and questions that wait for an answer of the application.
 
+pub(crate) mod refusals;
+
 use std::fmt;
 
 use serde::Serialize;

@@ -105,11 +105,10 @@ mod arguments;
 mod command;
 mod files;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod footprint;
 mod guard;
 mod judge;
-mod refusals;
 mod rules;
 mod server;
 mod settings;

@@ -183,9 +183,21 @@ impl Session {
         self.claims.claim(ask, turn)
     }
 
+    /// Notes that the turn has refused an ask that it has claimed.
+    pub(crate) fn refuse(&mut self, ask: AskId, turn: TurnNo) {
+        self.claims.refuse(ask, turn);
+        self.wake();
+    }
+
+    /// Returns whether a turn has the ask and may still allow it.
+    pub(crate) fn is_undecided(&self, ask: &AskId) -> bool {
+        self.claims.is_undecided(ask)
+    }
+
     /// Settles an ask: the server has the answer.
     pub(crate) fn settle(&mut self, ask: AskId) {
         self.claims.settle(ask);
+        self.wake();
     }
 
     /// Returns the model that a prompt without one has to name.

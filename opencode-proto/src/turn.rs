@@ -313,9 +313,14 @@ impl Turn {
 
     /// Answers an ask: `turn.answer(ask.reply(reply), ..)`. The reply is sent, unless the ask is
     /// over.
+    ///
+    /// OpenCode rejects all pending permission requests of a session with one of them. So a
+    /// rejection is held back until each other request of the session is answered, and the replies
+    /// have arrived. [`PermissionReply::Always`](crate::PermissionReply::Always) counts as `once`
+    /// while a rejection of the same permission is held back, which it would overrule.
     pub fn answer(&mut self, answer: AskAnswer, session: &mut Session, now: Instant) {
         self.posted(session, now, |posted, input| match answer {
-            AskAnswer::Permission(ask, reply) => posted.answer(ask, reply, input),
+            AskAnswer::Permission(ask, reply) => posted.answer_permission(ask, reply, input),
             AskAnswer::Question(ask, reply) => posted.answer(ask, reply, input),
         });
     }

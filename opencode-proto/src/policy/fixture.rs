@@ -13,7 +13,7 @@ use crate::api::{ListPermissions, Operation, Pending};
 use crate::call::ApiReply;
 
 /// A permission request as a server lists it. `metadata` is JSON.
-pub(super) fn asked(
+pub(crate) fn asked(
     permission: &str,
     patterns: &[&str],
     always: &[&str],
@@ -24,7 +24,7 @@ pub(super) fn asked(
 }
 
 /// One entry of the reply to `GET /permission`.
-pub(super) fn ask(
+pub(crate) fn ask(
     id: &str,
     session: &str,
     permission: &str,
@@ -46,45 +46,45 @@ pub(super) fn ask(
 }
 
 /// Reads entries of the reply to `GET /permission`.
-pub(super) fn listed(entries: &str) -> Vec<Pending<PermissionRequest>> {
+pub(crate) fn listed(entries: &str) -> Vec<Pending<PermissionRequest>> {
     ListPermissions::new()
         .decode(Response::new(format!("[{entries}]").into()))
         .expect("permissions")
 }
 
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a string is JSON")
 }
 
-pub(super) fn reply(body: impl Into<Bytes>) -> ApiReply {
+pub(crate) fn reply(body: impl Into<Bytes>) -> ApiReply {
     Ok(Response::new(body.into()))
 }
 
-pub(super) fn status(status: u16, body: &str) -> ApiReply {
+pub(crate) fn status(status: u16, body: &str) -> ApiReply {
     let body = Bytes::copy_from_slice(body.as_bytes());
     Ok(Response::builder().status(status).body(body).expect("a status"))
 }
 
 /// Any instant: no time passes but the time that a test adds.
 #[expect(clippy::disallowed_methods, reason = "a test needs an instant to start from")]
-pub(super) fn start() -> Instant {
+pub(crate) fn start() -> Instant {
     Instant::now()
 }
 
 /// A file system of links and files, looked up by text.
 #[derive(Default)]
-pub(super) struct Links(BTreeMap<PathBuf, FileFinding>);
+pub(crate) struct Links(BTreeMap<PathBuf, FileFinding>);
 
 impl Links {
     /// The path leads to `real`.
-    pub(super) fn with(mut self, path: &str, real: FileFinding) -> Self {
+    pub(crate) fn with(mut self, path: &str, real: FileFinding) -> Self {
         self.0.insert(path.into(), real);
         self
     }
 
     /// The finding of a path. Paths without links and `..` lead to themselves, and there is no
     /// repository.
-    pub(super) fn find(&self, path: &Path) -> FileFinding {
+    pub(crate) fn find(&self, path: &Path) -> FileFinding {
         let plain = || match path.file_name() {
             Some(name) if name == "HEAD" => FileFinding::absent(path),
             Some(_) | None => FileFinding::found(path),
@@ -92,7 +92,7 @@ impl Links {
         self.0.get(path).cloned().unwrap_or_else(plain)
     }
 
-    pub(super) fn answer(&self, question: &FileQuestion) -> Vec<FileFinding> {
+    pub(crate) fn answer(&self, question: &FileQuestion) -> Vec<FileFinding> {
         question.paths.iter().map(|path| self.find(path)).collect()
     }
 }

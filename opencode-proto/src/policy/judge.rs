@@ -5,13 +5,13 @@ use super::action::PolicyAction;
 use super::arguments::{ArgumentReads, MessageKey, ToolCallKey};
 use super::files::{FileFinding, FileLimits, FileLookup, FileQuestionId};
 use super::footprint::{CallArguments, Footprint, Needs};
-use super::refusals::{Deciding, ListingDemand, Refusals};
 use super::rules::Approvals;
 use super::settings::{PolicyScope, PolicySettings};
 use super::verdict::{Decision, PolicyReason, PolicyVerdict, refused};
 use crate::api::{
     ListPermissions, Operation, Pending, PermissionReply, ReadMessage, ReadSession, ServerPaths,
 };
+use crate::ask::refusals::{Deciding, ListingDemand, Refusals};
 use crate::call::{ApiCallId, ApiReply, CallScope, OpenCalls, read_reply};
 use crate::{PermissionId, PermissionRequest, SessionId};
 

@@ -12,6 +12,8 @@ pub(super) struct Claims(BTreeMap<AskId, Claim>);
 enum Claim {
     /// The turn has the ask, and the server does not have the answer yet.
     Held(TurnNo),
+    /// The turn has refused, and the server does not have the refusal yet.
+    Refused(TurnNo),
     /// The server has an answer.
     Settled,
 }
@@ -22,6 +24,16 @@ impl Claims {
         *self.0.entry(ask).or_insert(Claim::Held(turn)) == Claim::Held(turn)
     }
 
+    /// Notes that the turn has refused an ask that it has claimed.
+    pub(super) fn refuse(&mut self, ask: AskId, turn: TurnNo) {
+        self.0.insert(ask, Claim::Refused(turn));
+    }
+
+    /// Returns whether a turn has the ask and may still allow it.
+    pub(super) fn is_undecided(&self, ask: &AskId) -> bool {
+        matches!(self.0.get(ask), Some(Claim::Held(_)))
+    }
+
     pub(super) fn settle(&mut self, ask: AskId) {
         self.0.insert(ask, Claim::Settled);
     }
@@ -29,6 +41,9 @@ impl Claims {
     /// Frees the asks that the turn has claimed and not settled, answered or not: an answer that
     /// has not arrived is lost with the turn.
     pub(super) fn give_up(&mut self, turn: TurnNo) {
-        self.0.retain(|_, claim| *claim != Claim::Held(turn));
+        self.0.retain(|_, claim| match claim {
+            Claim::Held(owner) | Claim::Refused(owner) => *owner != turn,
+            Claim::Settled => true,
+        });
     }
 }

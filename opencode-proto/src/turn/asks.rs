@@ -32,8 +32,13 @@ enum AskState<K: AskKind> {
     Closed,
     /// Another turn of the session has the ask.
     Elsewhere(Ask<K>),
-    /// The application has the ask.
-    Open,
+    /// The application has refused. The refusal waits for the other asks of the session.
+    HeldBack {
+        ask: Ask<K>,
+        reply: K::Reply,
+    },
+    /// The application has the ask of this session.
+    Open(SessionId),
     Replying(AskReplying<K>),
 }
 
@@ -72,8 +77,8 @@ impl<K: AskKind> Asks<K> {
     }
 
     /// Adds a new ask, which the application has from now on.
-    pub(super) fn open(&mut self, request: &K::Request) {
-        self.add(request, AskState::Open);
+    pub(super) fn open(&mut self, session: SessionId, request: &K::Request) {
+        self.add(request, AskState::Open(session));
     }
 
     /// Adds a new ask that another turn answers.
@@ -91,10 +96,10 @@ impl<K: AskKind> Asks<K> {
     pub(super) fn take_left(&mut self, mut claim: impl FnMut(&K::Id) -> bool) -> Vec<Ask<K>> {
         let mut taken = Vec::new();
         for (id, entry) in &mut self.entries {
-            if matches!(entry.state, AskState::Elsewhere(_))
+            if let AskState::Elsewhere(ask) = &entry.state
                 && claim(id)
-                && let AskState::Elsewhere(ask) =
-                    std::mem::replace(&mut entry.state, AskState::Open)
+                && let open = AskState::Open(ask.session.clone())
+                && let AskState::Elsewhere(ask) = std::mem::replace(&mut entry.state, open)
             {
                 taken.push(ask);
             }
@@ -113,6 +118,55 @@ impl<K: AskKind> Asks<K> {
         subject.unwrap_or(K::UNKNOWN_SUBJECT)
     }
 
+    /// Returns the asks without an answer, with their sessions. `is_undecided`: whether the turn that
+    /// has the ask waits for an answer.
+    pub(super) fn undecided(
+        &self,
+        is_undecided: impl Fn(&K::Id) -> bool,
+    ) -> BTreeMap<K::Id, SessionId> {
+        let session = |(id, entry): (&K::Id, &Entry<K>)| match &entry.state {
+            AskState::Open(session) => Some((id.clone(), session.clone())),
+            AskState::Elsewhere(ask) if is_undecided(id) => Some((id.clone(), ask.session.clone())),
+            AskState::Closed
+            | AskState::Elsewhere(_)
+            | AskState::HeldBack { .. }
+            | AskState::Replying(_) => None,
+        };
+        self.entries.iter().filter_map(session).collect()
+    }
+
+    /// Holds back the refusal of an ask that the application has. Returns `false` when the ask is
+    /// over.
+    pub(super) fn hold_back(&mut self, ask: Ask<K>, reply: K::Reply) -> bool {
+        let Some(entry) = self.entries.get_mut(K::id(&ask.request)) else { return false };
+        let is_open = matches!(entry.state, AskState::Open(_));
+        if is_open {
+            entry.state = AskState::HeldBack { ask, reply };
+        }
+        is_open
+    }
+
+    /// Returns an ask whose refusal is held back.
+    pub(super) fn held_back(&self, id: &K::Id) -> Option<&Ask<K>> {
+        match &self.entries.get(id)?.state {
+            AskState::HeldBack { ask, .. } => Some(ask),
+            AskState::Closed
+            | AskState::Elsewhere(_)
+            | AskState::Open(_)
+            | AskState::Replying(_) => None,
+        }
+    }
+
+    /// Sends a refusal that was held back. Returns the request that carries the refusal.
+    pub(super) fn release(&mut self, id: &K::Id) -> Option<Box<dyn Operation<Output = ()>>> {
+        let entry = self.entries.get_mut(id)?;
+        let AskState::HeldBack { ask, reply } = &entry.state else { return None };
+        let replying = AskReplying::new(ask.session.clone(), reply.clone());
+        let operation = replying.operation(id);
+        entry.state = AskState::Replying(replying);
+        operation
+    }
+
     /// Answers an ask that the application has. Returns the request that carries the reply; `None`
     /// when the ask is over.
     pub(super) fn answer(
@@ -122,10 +176,10 @@ impl<K: AskKind> Asks<K> {
         reply: K::Reply,
     ) -> Option<Box<dyn Operation<Output = ()>>> {
         let entry = self.entries.get_mut(id)?;
-        if !matches!(entry.state, AskState::Open) {
+        if !matches!(entry.state, AskState::Open(_)) {
             return None;
         }
-        let replying = AskReplying { session, reply, route: 0, sends: 1, again_at: None };
+        let replying = AskReplying::new(session, reply);
         let operation = replying.operation(id);
         entry.state = AskState::Replying(replying);
         operation
@@ -156,14 +210,17 @@ impl<K: AskKind> Asks<K> {
     pub(super) fn operation(&self, id: &K::Id) -> Option<Box<dyn Operation<Output = ()>>> {
         match &self.entries.get(id)?.state {
             AskState::Replying(replying) => replying.operation(id),
-            AskState::Closed | AskState::Elsewhere(_) | AskState::Open => None,
+            AskState::Closed
+            | AskState::Elsewhere(_)
+            | AskState::HeldBack { .. }
+            | AskState::Open(_) => None,
         }
     }
 
     /// Closes an ask to which the server reports an answer. Returns whether the answer is not ours.
     pub(super) fn close_by_others(&mut self, id: &K::Id) -> bool {
         let before = self.replace(id, AskState::Closed);
-        matches!(before, Some(AskState::Open | AskState::Elsewhere(_)) | None)
+        !matches!(before, Some(AskState::Closed | AskState::Replying(_)))
     }
 
     fn replace(&mut self, id: &K::Id, state: AskState<K>) -> Option<AskState<K>> {
@@ -194,7 +251,10 @@ impl<K: AskKind> Asks<K> {
     pub(super) fn wake(&self) -> Option<Instant> {
         let at = |entry: &Entry<K>| match &entry.state {
             AskState::Replying(replying) => replying.again_at,
-            AskState::Closed | AskState::Elsewhere(_) | AskState::Open => None,
+            AskState::Closed
+            | AskState::Elsewhere(_)
+            | AskState::HeldBack { .. }
+            | AskState::Open(_) => None,
         };
         self.entries.values().filter_map(at).min()
     }
@@ -202,7 +262,7 @@ impl<K: AskKind> Asks<K> {
     /// Returns whether an application is deciding, this turn's or that of another one.
     pub(super) fn is_waiting(&self) -> bool {
         let is_open =
-            |entry: &Entry<K>| matches!(entry.state, AskState::Open | AskState::Elsewhere(_));
+            |entry: &Entry<K>| matches!(entry.state, AskState::Open(_) | AskState::Elsewhere(_));
         self.entries.values().any(is_open)
     }
 
@@ -227,6 +287,10 @@ impl<K: AskKind> Asks<K> {
 }
 
 impl<K: AskKind> AskReplying<K> {
+    fn new(session: SessionId, reply: K::Reply) -> Self {
+        Self { session, reply, route: 0, sends: 1, again_at: None }
+    }
+
     fn operation(&self, id: &K::Id) -> Option<Box<dyn Operation<Output = ()>>> {
         K::operation(&self.session, id, &self.reply, self.route)
     }

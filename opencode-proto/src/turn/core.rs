@@ -43,6 +43,8 @@ pub(super) struct SentAbort {
 pub(super) enum Purpose {
     Abort(SentAbort),
     ConfiguredModel,
+    /// The permission requests of the server, before a refusal.
+    Listing,
     Look,
     Permission(PermissionId),
     Post,

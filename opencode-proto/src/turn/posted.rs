@@ -18,6 +18,7 @@ use super::post::{PostCall, PostReply, TurnKind};
 use super::provider::ProviderState;
 use super::record::{Place, Record};
 use super::settings::TurnSettings;
+use crate::ask::refusals::Refusals;
 use crate::ask::{PermissionKind, QuestionKind};
 use crate::call::ApiReply;
 use crate::guard::{Repetition, RepetitionGuard};
@@ -41,6 +42,8 @@ pub(super) struct PostedTurn {
     pub(super) record: Record,
     pub(super) permissions: Asks<PermissionKind>,
     pub(super) questions: Asks<QuestionKind>,
+    /// Permissions that the application refused, until the refusals take no other request along.
+    pub(super) refusals: Refusals,
     /// The last refusal in the session itself, unless the model was asked again since. A subagent
     /// that is refused ends alone.
     pub(super) refused: Option<String>,
@@ -161,6 +164,7 @@ impl PostedTurn {
             record: Record::new(core.session.clone(), chain),
             permissions: Asks::default(),
             questions: Asks::default(),
+            refusals: Refusals::default(),
             refused: None,
             faults: Faults::default(),
             provider: ProviderState::default(),
@@ -179,6 +183,7 @@ impl PostedTurn {
         if self.is_model_silent() {
             input.core.watchdog.await_first(input.now);
         }
+        self.advance_refusals(input);
         self.judge(input);
     }
 
@@ -210,11 +215,13 @@ impl PostedTurn {
         match purpose {
             Purpose::Abort(_) => self.aborted(input),
             Purpose::ConfiguredModel => {}
+            Purpose::Listing => self.permissions_listed(reply, input),
             Purpose::Look => self.look_replied(reply, input),
             Purpose::Permission(id) => self.ask_replied::<PermissionKind>(id, reply, input),
             Purpose::Post => self.post_replied(reply, input),
             Purpose::Question(id) => self.ask_replied::<QuestionKind>(id, reply, input),
         }
+        self.advance_refusals(input);
     }
 
     fn post_replied(&mut self, reply: ApiReply, input: &mut TurnInput<'_>) {
@@ -272,6 +279,7 @@ impl PostedTurn {
     pub(super) fn handle_timeout(&mut self, input: &mut TurnInput<'_>) {
         self.resume_asks::<PermissionKind>(input);
         self.resume_asks::<QuestionKind>(input);
+        self.advance_refusals(input);
         match &self.course {
             Course::Stopping { why, since } => {
                 let limit = why.limit(&input.core.settings);
@@ -310,7 +318,8 @@ impl PostedTurn {
             Course::Working => core.watchdog.wake(),
         };
         let (permission, question) = (self.permissions.wake(), self.questions.wake());
-        [look, deadline, permission, question].into_iter().flatten().min()
+        let refusal = self.refusals.wake();
+        [look, deadline, permission, question, refusal].into_iter().flatten().min()
     }
 
     /// Returns whether the model was asked and is silent. That the server has the prompt is no
@@ -355,6 +364,8 @@ impl PostedTurn {
             return;
         }
         self.course = Course::Stopping { why, since: input.now };
+        // The abort ends the asks.
+        self.refusals = Refusals::default();
         if input.core.take_unsent_post() {
             input.core.calls.retain(|purpose| *purpose != Purpose::Post);
             return self.finish_stopped(input);

@@ -7,6 +7,7 @@ mod ends;
 mod json;
 mod looks;
 mod questions;
+mod refusals;
 mod repetition;
 mod retries;
 mod rivals;

@@ -157,6 +157,31 @@ async fn an_always_grant_covers_one_job() {
     assert_eq!(["trusted", "stranger"].map(there), [true, false]);
 }
 
+#[tokio::test]
+async fn a_refused_call_of_a_job_takes_no_granted_call_with_it() {
+    let world = BatchWorld::new().await;
+    let run = |name: &str| json!({ "command": format!("touch {name}"), "description": "d" });
+    let both =
+        |first: &str, second: &str| Reply::new().tool("bash", run(first)).tool("bash", run(second));
+    world.model.script("first", both("refused-1", "granted-1"));
+    world.model.script("second", both("granted-2", "refused-2"));
+    let jobs = ["[[first]]", "[[second]]"].map(|prompt| {
+        world.job(prompt).on_permission(|ask| async move {
+            if ask.request.patterns.iter().any(|pattern| pattern.contains("refused")) {
+                PermissionReply::reject()
+            } else {
+                PermissionReply::Once
+            }
+        })
+    });
+    let config = world.config().with_permission(Permissions::new().ask("bash"));
+    let played = world.run(BatchRequest::new(jobs).with_config(&config)).await;
+    assert_eq!(played.ends(), ["rejected", "rejected"]);
+    let there = |name| world.path("project").join(name).exists();
+    let files = ["granted-1", "granted-2", "refused-1", "refused-2"];
+    assert_eq!(files.map(there), [true, true, false, false]);
+}
+
 #[derive(Debug, Deserialize, PartialEq)]
 struct Count {
     files: u32,

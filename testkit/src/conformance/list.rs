@@ -310,7 +310,9 @@ macro_rules! conformance_list {
             }
             rest concurrent_permissions {
                 one_of_two_requests_is_granted_and_one_rejected
-                a_rejection_rejects_the_other_requests
+                a_rejection_takes_no_parallel_call_with_it
+                tokens_of_parallel_calls_are_answered_in_any_order
+                a_question_and_a_permission_do_not_take_each_other_along
                 another_client_grants_while_a_handler_is_pending
                 another_client_rejects_while_a_handler_is_pending
                 a_turn_with_a_pending_request_can_be_cancelled

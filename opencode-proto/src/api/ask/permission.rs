@@ -13,11 +13,13 @@ use crate::{PermissionId, PermissionRequest, SessionId};
 #[non_exhaustive]
 pub enum PermissionReply {
     /// Allows the call, and the same patterns from now on without a request. OpenCode remembers
-    /// them for all sessions of the directory, until the server ends.
+    /// them for all sessions of the directory, until the server ends. Counts as [`Once`](Self::Once)
+    /// while a refusal of the same permission waits for other requests.
     Always,
     /// Allows this call.
     Once,
-    /// Refuses the call. OpenCode refuses all other open requests of the session as well.
+    /// Refuses the call. OpenCode refuses all other open requests of the session as well: a
+    /// [`Turn`](crate::Turn) sends the refusal when those have their answers.
     #[non_exhaustive]
     Reject {
         /// Message for the model, which then goes on; without one the turn stops.

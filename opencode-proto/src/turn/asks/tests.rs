@@ -32,7 +32,7 @@ fn replying() -> Asks<PermissionKind> {
         [br#"{"type":"permission.asked","properties":"#.as_slice(), raw, b"}"].concat().into(),
     );
     let crate::ServerEventKind::PermissionAsked(request) = &event.kind else { panic!("{event:?}") };
-    asks.open(&**request);
+    asks.open("ses_1".into(), &**request);
     let first = asks.answer("ses_1".into(), &"per_1".into(), PermissionReply::Once);
     assert_eq!(path(first), "/permission/per_1/reply");
     asks

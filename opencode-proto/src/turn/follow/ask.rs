@@ -34,7 +34,7 @@ impl PostedTurn {
         let request = Box::new(request.clone());
         let ask = Ask::<K>::new(session.clone(), request.clone());
         if input.shared.claim(id.clone().into(), input.core.number) {
-            K::asks(self).open(&request);
+            K::asks(self).open(session.clone(), &request);
             input.core.actions.push_back(K::action(ask));
         } else {
             K::asks(self).leave(ask);

@@ -1,8 +1,9 @@
 //! Order of refusals.
 //!
 //! With one refusal, OpenCode refuses all pending permission requests of the same session, those
-//! too that the policy would allow. So a refusal is held back until the server lists no request of
-//! the session that may still be allowed, or that is allowed while the reply is in flight.
+//! too that an application or a policy is about to allow. So a refusal is held back until the server
+//! lists no request of the session that may still be allowed, or that is allowed while the reply is
+//! in flight.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,13 +22,13 @@ const PAUSE_MAX: Duration = Duration::from_millis(160);
 const PAUSE_WHILE_DECIDING: Duration = Duration::from_millis(500);
 /// Time that the event of a listed request may take. The requests of an aborted turn stay listed
 /// without an event.
-pub(super) const UNKNOWN_LIMIT: Duration = Duration::from_secs(2);
+pub(crate) const UNKNOWN_LIMIT: Duration = Duration::from_secs(2);
 /// Time that the reply to an allowed request may take.
-pub(super) const ALLOWED_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const ALLOWED_LIMIT: Duration = Duration::from_secs(30);
 
 /// Refusals that are held back, and the requests that they would take along.
 #[derive(Debug)]
-pub(super) struct Refusals {
+pub(crate) struct Refusals {
     /// Requests to refuse, with their sessions.
     held: BTreeMap<PermissionId, SessionId>,
     /// Requests that are decided, until the server lists them no longer.
@@ -67,12 +68,12 @@ enum Blocker {
 }
 
 /// Requests that are being decided, with their sessions.
-pub(super) type Deciding = BTreeMap<PermissionId, SessionId>;
+pub(crate) type Deciding = BTreeMap<PermissionId, SessionId>;
 
 /// Call that the refusals need next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(super) enum ListingDemand {
+pub(crate) enum ListingDemand {
     List,
     Nothing,
 }
@@ -91,13 +92,13 @@ impl Default for Refusals {
 
 impl Refusals {
     /// Remembers that a request was allowed, and that the reply is in flight.
-    pub(super) fn allow(&mut self, id: PermissionId, now: Instant) {
+    pub(crate) fn allow(&mut self, id: PermissionId, now: Instant) {
         self.settled.retain(|_, settled| settled.may_be_on_its_way(now));
         self.settled.insert(id, Settled::Allowed { at: now });
     }
 
     /// Holds a refusal back.
-    pub(super) fn hold(&mut self, id: PermissionId, session: SessionId) {
+    pub(crate) fn hold(&mut self, id: PermissionId, session: SessionId) {
         self.held.insert(id, session);
         self.pause = PAUSE_FIRST;
         self.listing = match self.listing {
@@ -106,15 +107,25 @@ impl Refusals {
         };
     }
 
+    /// Returns whether a refusal is held back.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Returns the sessions and requests whose refusals are held back.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (&PermissionId, &SessionId)> {
+        self.held.iter()
+    }
+
     /// Forgets a request that was withdrawn, or that is asked again.
-    pub(super) fn forget(&mut self, id: &PermissionId) {
+    pub(crate) fn forget(&mut self, id: &PermissionId) {
         self.held.remove(id);
         self.settled.remove(id);
         self.unknown.remove(id);
     }
 
     /// Returns whether the permissions have to be listed now.
-    pub(super) fn demand(&mut self, deciding: &Deciding, now: Instant) -> ListingDemand {
+    pub(crate) fn demand(&mut self, deciding: &Deciding, now: Instant) -> ListingDemand {
         use PermissionListing::{Asked, Idle, Outdated, Pausing};
         let is_ready = |session: &SessionId| deciding.values().all(|other| other != session);
         let is_due = match self.listing {
@@ -141,7 +152,7 @@ impl Refusals {
 
     /// Takes the permissions that the server lists; `None` when the call failed. Returns the
     /// requests that may be refused now.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         listed: Option<&[Pending<PermissionRequest>]>,
         deciding: &Deciding,
@@ -151,12 +162,15 @@ impl Refusals {
         if was == PermissionListing::Outdated {
             return Vec::new();
         }
-        // A server before 1.0.224 has no such list.
+        // A server before 1.0.224 has no such list, and the requests that are known have to do.
+        let mut blocked = match listed {
+            Some(_) => BTreeMap::new(),
+            None => deciding.values().map(|session| (session, Blocker::Deciding)).collect(),
+        };
         let listed = listed.unwrap_or_default();
         let is_listed = |id: &PermissionId| listed.iter().any(|ask| ask.request.id == *id);
         self.settled.retain(|id, _| is_listed(id));
         self.unknown.retain(|id, _| is_listed(id));
-        let mut blocked = BTreeMap::<&SessionId, Blocker>::new();
         for ask in listed {
             if let Some(blocker) = self.blocker(&ask.request.id, deciding, now) {
                 let worst = blocked.entry(&ask.session).or_insert(blocker);
@@ -176,7 +190,7 @@ impl Refusals {
         released
     }
 
-    pub(super) fn wake(&self) -> Option<Instant> {
+    pub(crate) fn wake(&self) -> Option<Instant> {
         match self.listing {
             PermissionListing::Pausing { until, .. } => Some(until),
             PermissionListing::Asked | PermissionListing::Idle | PermissionListing::Outdated => {

@@ -156,12 +156,15 @@ fn a_listing_from_before_a_refusal_does_not_count() {
 }
 
 #[test]
-fn a_server_that_cannot_list_holds_nothing_back() {
+fn a_server_that_cannot_list_holds_nothing_back_but_for_known_requests() {
     let mut dock = Dock::new();
     dock.decides("b", "s");
     dock.holds("a", "s");
     assert_eq!(dock.demand(), ListingDemand::Nothing);
     dock.waits();
+    assert!(dock.refusals.take(None, &dock.deciding, dock.now).is_empty());
+    dock.allows("b");
+    assert_eq!(dock.demand(), ListingDemand::List);
     let released = dock.refusals.take(None, &dock.deciding, dock.now);
     assert_eq!(released, [PermissionId::from("a")]);
 }
