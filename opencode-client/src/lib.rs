@@ -72,15 +72,16 @@ pub mod session;
 /// Turns: requests, events, permission requests and questions, and ends.
 pub mod turn {
     pub use crate::session::turn::{
-        Ask, AskToken, PermissionToken, QuestionToken, TurnError, TurnRequest, TurnStream,
+        Ask, AskToken, FollowRequest, PermissionToken, PostError, PostedPrompt, QuestionToken,
+        TurnError, TurnRequest, TurnStream,
     };
     pub use opencode_proto::{
-        AskKind, Choice, CommandRequest, InitRequest, Origin, OutputFormat, Pending, PermissionId,
-        PermissionKind, PermissionReply, PermissionRequest, Prompt, PromptFile, PromptPart,
-        PromptReply, Question, QuestionAnswer, QuestionId, QuestionKind, QuestionOption,
-        QuestionReply, QuestionRequest, ShellRequest, Subtask, SummarizeRequest, TextKind, ToolRef,
-        ToolSwitchError, Transcript, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost,
-        TurnSettings,
+        AskKind, Choice, CommandRequest, DroppedFollow, InitRequest, NothingToFollow, Origin,
+        OutputFormat, Pending, PermissionId, PermissionKind, PermissionReply, PermissionRequest,
+        Prompt, PromptFile, PromptPart, PromptReply, Question, QuestionAnswer, QuestionId,
+        QuestionKind, QuestionOption, QuestionReply, QuestionRequest, ShellRequest, Subtask,
+        SummarizeRequest, TextKind, ToolRef, ToolSwitchError, Transcript, TurnEnd, TurnEvent,
+        TurnEventKind, TurnOutcome, TurnPost, TurnSettings,
     };
 }
 

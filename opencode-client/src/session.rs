@@ -36,8 +36,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use opencode_config::ModelRef;
 use opencode_proto::{
-    Pending, PermissionKind, PermissionReply, PermissionRequest, QuestionKind, QuestionReply,
-    QuestionRequest,
+    Pending, PermissionKind, PermissionReply, PermissionRequest, Prompt, QuestionKind,
+    QuestionReply, QuestionRequest,
 };
 
 use crate::http::CallError;
@@ -45,7 +45,9 @@ use crate::log::{EventLogConfig, EventLogMode};
 use crate::server::Server;
 use crate::server::core::ServerInner;
 use crate::session::turn::handler::{AskHandlers, Handler, boxed};
-use crate::session::turn::{TurnError, TurnRequest, TurnStream};
+use crate::session::turn::{
+    FollowRequest, PostError, PostedPrompt, TurnError, TurnRequest, TurnStream,
+};
 
 use self::core::SessionCore;
 
@@ -176,14 +178,80 @@ impl Session {
     /// answer.
     pub fn send(&self, request: impl Into<TurnRequest>) -> TurnStream {
         let mut request = request.into();
-        request.handlers.or(&self.handlers);
-        if let Some(decider) = &self.decider {
-            request.handlers.decide_by(decider);
-        }
-        if request.log.is_none() {
-            request.log = self.log.as_ref().map(SessionLog::next);
-        }
+        self.complete(&mut request.handlers, &mut request.log);
         TurnStream::new(self.core.clone(), request)
+    }
+
+    /// Adds the handlers and the log of the session to those of a request.
+    fn complete(&self, handlers: &mut AskHandlers, log: &mut Option<EventLogConfig>) {
+        handlers.or(&self.handlers);
+        if let Some(decider) = &self.decider {
+            handlers.decide_by(decider);
+        }
+        if log.is_none() {
+            *log = self.log.as_ref().map(SessionLog::next);
+        }
+    }
+
+    /// Posts a prompt and leaves it: the server works on, and [`follow`](Self::follow) takes up the
+    /// turn later, in this program or in another one. `POST /session/{sessionID}/prompt_async`.
+    ///
+    /// All settings of the prompt hold as in [`send`](Self::send). The handlers and the log of this
+    /// handle have no part in the post; permission requests and questions wait at the server until
+    /// the turn is followed. The prompt is sent once, also when the reply is lost.
+    ///
+    /// ```no_run
+    /// # async fn example(session: opencode_tokio::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// use opencode_tokio::Prompt;
+    ///
+    /// let posted = session.post(Prompt::from("Tidy up.").with_agent("build")).await?;
+    /// println!("{} {}", posted.session, posted.message);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PostError::Refused`] and [`PostError::ToolSwitches`] when the prompt cannot be posted;
+    /// [`PostError::Unknown`] and [`PostError::TimedOut`] when the server may have the prompt.
+    ///
+    /// # Cancel safety
+    ///
+    /// After cancellation, the server may have the prompt. Nothing is aborted.
+    pub async fn post(&self, prompt: impl Into<Prompt>) -> Result<PostedPrompt, PostError> {
+        turn::post::post(self.core.clone(), prompt.into()).await
+    }
+
+    /// Follows a turn that runs already, whichever program began it: the turn of one prompt, or
+    /// ([`FollowRequest::new`]) the one that the session works on.
+    ///
+    /// The stream begins with the messages that the turn has so far. Permission requests and
+    /// questions from before go to the handlers, or come with the events. The turn of a prompt that
+    /// has ended before has the same outcome as if it had been followed, from the messages of the
+    /// session. Where there is no turn, the stream ends with [`TurnEnd::NothingToFollow`].
+    ///
+    /// Dropping the stream leaves the turn running, so that it can be followed again:
+    /// [`FollowRequest::with_dropped`] changes that. Deadlines and
+    /// [`cancel`](TurnStream::cancel) abort the turn.
+    ///
+    /// ```no_run
+    /// # async fn example(server: opencode_tokio::Server) -> Result<(), Box<dyn std::error::Error>> {
+    /// use opencode_tokio::turn::FollowRequest;
+    ///
+    /// let session = server.session("ses_1fc301c8effe4BhMoDHUvJDQPj").await?;
+    /// let mut turn = session.follow(FollowRequest::new().with_asks_in_stream());
+    /// while let Some(event) = turn.next_event().await {
+    ///     print!("{}", event.text().unwrap_or_default());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`TurnEnd::NothingToFollow`]: opencode_proto::TurnEnd::NothingToFollow
+    pub fn follow(&self, request: impl Into<FollowRequest>) -> TurnStream {
+        let mut request = request.into();
+        self.complete(&mut request.handlers, &mut request.log);
+        TurnStream::follow(self.core.clone(), request)
     }
 
     /// Sends a prompt, waits for the end of the turn, and returns only the text of the answer.

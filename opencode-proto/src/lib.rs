@@ -173,8 +173,8 @@ pub use sse::{SseEvent, SseFramer};
 pub use streamed_text::StreamedText;
 pub use transcript::{Message, TextKind, Transcript, Transcripts};
 pub use turn::{
-    Origin, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost,
-    TurnSettings,
+    DroppedFollow, NothingToFollow, Origin, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind,
+    TurnOutcome, TurnPost, TurnSettings,
 };
 pub use version::{UnsupportedVersion, Version, parse_version};
 pub use watchdog::{Deadline, Deadlines, LateRetry};

@@ -30,6 +30,7 @@ mod core;
 mod event;
 mod follow;
 mod held;
+mod join;
 mod json;
 mod judge;
 mod leave;
@@ -44,28 +45,29 @@ mod retrying;
 mod settings;
 mod waiting;
 
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::MessageId;
+use crate::api::Prompt;
 use crate::ask::AskAnswer;
-use crate::call::{ApiCallId, ApiReply, OpenCalls};
+use crate::call::{ApiCallId, ApiReply};
 use crate::hub::{HubEnd, Interruption};
 use crate::server_event::ServerEvent;
 use crate::session::{Session, TurnNo};
 use crate::transcript::Transcript;
-use crate::watchdog::Watchdog;
 
 pub use action::TurnAction;
-use core::{Purpose, TurnCore, TurnInput};
+pub use core::DroppedFollow;
+use core::{Purpose, TurnCore, TurnExtent, TurnInput};
 pub use event::{Origin, TurnEvent, TurnEventKind};
+use join::JoiningTurn;
 pub(crate) use json::{EndError, EndFields, milliseconds};
 pub(crate) use outcome::{EMPTY_REPLIES, REPLACED, fmt_failure};
-pub use outcome::{TurnEnd, TurnOutcome};
+pub use outcome::{NothingToFollow, TurnEnd, TurnOutcome};
 pub use post::TurnPost;
-use post::{PostCall, PostReply};
+use post::{PostCall, PostReply, TurnKind};
 use posted::PostedTurn;
 pub use settings::TurnSettings;
 use waiting::WaitingTurn;
@@ -134,6 +136,8 @@ pub struct Turn {
 
 #[derive(Debug)]
 enum Phase {
+    /// The turn to follow is not found yet.
+    Joining(Box<JoiningTurn>),
     Waiting(Box<WaitingTurn>),
     Posted(Box<PostedTurn>),
     /// The application dropped the turn, or has the outcome, while the prompt is in flight. An
@@ -157,21 +161,76 @@ impl Turn {
         session: &mut Session,
         now: Instant,
     ) -> Self {
-        let post = post.into();
+        Self::begin(post.into(), TurnExtent::Whole, settings, message, session, now)
+    }
+
+    /// Begins the post of a prompt, which nothing follows. The turn ends as completed when the
+    /// server has the prompt, and needs no event stream.
+    ///
+    /// The prompt waits for the session like that of a turn. A deadline that passes ends the post,
+    /// and nothing is aborted.
+    pub fn post_only(
+        prompt: Prompt,
+        settings: TurnSettings,
+        message: MessageId,
+        session: &mut Session,
+        now: Instant,
+    ) -> Self {
+        let post = TurnPost::Prompt(prompt);
+        let mut turn = Self::begin(post, TurnExtent::Post, settings, message, session, now);
+        turn.handle_opened(session, now);
+        turn
+    }
+
+    fn begin(
+        post: TurnPost,
+        extent: TurnExtent,
+        settings: TurnSettings,
+        message: MessageId,
+        session: &mut Session,
+        now: Instant,
+    ) -> Self {
+        let kind = post.kind();
         Self {
-            core: TurnCore {
-                number: session.begin_turn(),
-                session: session.id().clone(),
-                message,
-                kind: post.kind(),
-                started: now,
-                watchdog: Watchdog::new(settings.deadlines, now),
-                settings,
-                actions: VecDeque::new(),
-                calls: OpenCalls::default(),
-                aborts: VecDeque::new(),
-            },
+            core: TurnCore::new(message, kind, extent, settings, session, now),
             phase: Phase::Waiting(Box::new(WaitingTurn::new(post))),
+        }
+    }
+
+    /// Follows a turn that runs already, whoever began it: the turn of the prompt with this id, or
+    /// the one that the session works on. The deadlines count from now on.
+    ///
+    /// A look at the server finds what has happened and what is asked for. The turn of a given
+    /// prompt may have ended before: then the messages have the outcome. `message` is the one in the
+    /// outcome when there is nothing to follow.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use opencode_proto::{DroppedFollow, Session, Turn, TurnAction, TurnSettings};
+    ///
+    /// let now = Instant::now();
+    /// let mut session = Session::new("ses_1".into(), None);
+    /// let (settings, dropped) = (TurnSettings::default(), DroppedFollow::LeaveRunning);
+    /// let prompt = Some("msg_1".into());
+    /// let mut turn =
+    ///     Turn::follow(prompt, dropped, settings, "msg_2".into(), &mut session, now);
+    /// turn.handle_opened(&mut session, now);
+    /// let TurnAction::Call(call) = turn.poll_action() else { panic!("a look") };
+    /// assert_eq!(call.request.uri(), "/session/status");
+    /// // From here on as in the loop of any turn.
+    /// ```
+    pub fn follow(
+        prompt: Option<MessageId>,
+        dropped: DroppedFollow,
+        settings: TurnSettings,
+        message: MessageId,
+        session: &mut Session,
+        now: Instant,
+    ) -> Self {
+        let extent = TurnExtent::Followed(dropped);
+        Self {
+            core: TurnCore::new(message, TurnKind::Prompt, extent, settings, session, now),
+            phase: Phase::Joining(Box::new(JoiningTurn::new(prompt))),
         }
     }
 
@@ -180,9 +239,10 @@ impl Turn {
         self.core.number
     }
 
-    /// Returns whether the prompt still waits, unknown to the server.
+    /// Returns whether the prompt still waits, unknown to the server, or the turn to follow is not
+    /// found yet.
     pub fn is_waiting(&self) -> bool {
-        matches!(self.phase, Phase::Waiting(_))
+        matches!(self.phase, Phase::Joining(_) | Phase::Waiting(_))
     }
 
     /// Returns whether the turn is over and no abort is left, so that no driver is needed any more.
@@ -202,7 +262,7 @@ impl Turn {
     pub fn transcript(&self) -> Option<&Transcript> {
         match &self.phase {
             Phase::Posted(posted) => Some(posted.transcript()),
-            Phase::Waiting(_) | Phase::Leaving { .. } | Phase::Over => None,
+            Phase::Joining(_) | Phase::Waiting(_) | Phase::Leaving { .. } | Phase::Over => None,
         }
     }
 
@@ -240,12 +300,30 @@ impl Turn {
     /// Handles an event of the session or of one of its descendants. Before the prompt is posted,
     /// events are those of other turns.
     pub fn handle_event(&mut self, event: &Arc<ServerEvent>, session: &mut Session, now: Instant) {
-        self.posted(session, now, |posted, input| posted.handle_event(event, input));
+        self.input(session, now, |phase, input| match phase {
+            Phase::Joining(joining) => {
+                let prompt = joining.handle_event(event, input);
+                Self::join(phase, prompt, input);
+            }
+            Phase::Posted(posted) => posted.handle_event(event, input),
+            Phase::Waiting(_) | Phase::Leaving { .. } | Phase::Over => {}
+        });
+    }
+
+    /// Joins the turn of this prompt, when known.
+    fn join(phase: &mut Phase, prompt: Option<MessageId>, input: &mut TurnInput<'_>) {
+        if let Some(prompt) = prompt {
+            *phase = Phase::Posted(Box::new(PostedTurn::joined(prompt, input)));
+        }
     }
 
     /// Handles that the event stream is open, for the first time or again after an interruption.
     pub fn handle_opened(&mut self, session: &mut Session, now: Instant) {
         self.input(session, now, |phase, input| match phase {
+            Phase::Joining(joining) => {
+                let prompt = joining.handle_opened(input);
+                Self::join(phase, prompt, input);
+            }
             Phase::Waiting(waiting) => waiting.handle_opened(input),
             Phase::Posted(posted) => posted.handle_opened(input),
             Phase::Leaving { .. } | Phase::Over => {}
@@ -255,6 +333,7 @@ impl Turn {
     /// Handles an interruption of the event stream.
     pub fn handle_interrupted(&mut self, why: &Interruption, session: &mut Session, now: Instant) {
         self.input(session, now, |phase, input| match phase {
+            Phase::Joining(joining) => joining.handle_interrupted(input),
             Phase::Waiting(waiting) => waiting.handle_interrupted(),
             Phase::Posted(posted) => posted.handle_interrupted(why, input),
             Phase::Leaving { .. } | Phase::Over => {}
@@ -266,7 +345,7 @@ impl Turn {
         let reason = end.to_string();
         self.input(session, now, |phase, input| match phase {
             Phase::Waiting(_) => input.finish(TurnEnd::NotPosted { reason, is_certain: true }),
-            Phase::Posted(_) => input.finish(TurnEnd::ServerLost { reason }),
+            Phase::Joining(_) | Phase::Posted(_) => input.finish(TurnEnd::ServerLost { reason }),
             Phase::Leaving { .. } | Phase::Over => {}
         });
     }
@@ -295,6 +374,10 @@ impl Turn {
 
     fn replied(phase: &mut Phase, purpose: &Purpose, reply: ApiReply, input: &mut TurnInput<'_>) {
         match phase {
+            Phase::Joining(joining) if *purpose == Purpose::Look => {
+                let prompt = joining.handle_reply(reply, input);
+                Self::join(phase, prompt, input);
+            }
             Phase::Waiting(waiting) => waiting.handle_reply(purpose, reply, input),
             Phase::Posted(posted) => posted.handle_reply(purpose, reply, input),
             Phase::Leaving { .. } if *purpose == Purpose::Post => {
@@ -307,7 +390,7 @@ impl Turn {
                 }
                 input.shared.end_leave(input.core.number);
             }
-            Phase::Leaving { .. } | Phase::Over => {}
+            Phase::Joining(_) | Phase::Leaving { .. } | Phase::Over => {}
         }
     }
 
@@ -325,9 +408,11 @@ impl Turn {
         });
     }
 
-    /// Aborts the turn, unless the turn is over.
+    /// Aborts the turn, unless the turn is over. A turn to follow that is not found yet is not
+    /// aborted.
     pub fn cancel(&mut self, session: &mut Session, now: Instant) {
         self.input(session, now, |phase, input| match phase {
+            Phase::Joining(_) => input.finish(TurnEnd::Cancelled),
             Phase::Waiting(_) => input.finish(TurnEnd::Cancelled),
             Phase::Posted(posted) => posted.cancel(input),
             Phase::Leaving { .. } | Phase::Over => {}
@@ -340,6 +425,7 @@ impl Turn {
         self.input(session, now, |phase, input| {
             input.resume_aborts();
             match phase {
+                Phase::Joining(joining) => joining.handle_timeout(input),
                 Phase::Waiting(waiting) => waiting.handle_timeout(input),
                 Phase::Posted(posted) => posted.handle_timeout(input),
                 Phase::Leaving { until: Some(until), .. } if *until <= input.now => {
@@ -360,6 +446,9 @@ impl Turn {
 
     fn wake(&self) -> Option<Instant> {
         match &self.phase {
+            Phase::Joining(joining) => {
+                [joining.wake(), self.core.watchdog.wake()].into_iter().flatten().min()
+            }
             Phase::Waiting(_) => self.core.watchdog.wake(),
             Phase::Posted(posted) => posted.wake(&self.core),
             Phase::Leaving { until, .. } => *until,
@@ -398,7 +487,7 @@ impl Turn {
                 }
                 outcome
             }
-            Phase::Waiting(_) | Phase::Leaving { .. } | Phase::Over => {
+            Phase::Joining(_) | Phase::Waiting(_) | Phase::Leaving { .. } | Phase::Over => {
                 input.shared.end_turn(input.core.number, std::iter::empty());
                 nothing(end, &input)
             }

@@ -5,7 +5,9 @@ mod ask_desk;
 mod driven;
 mod driver;
 mod error;
+mod follow;
 pub(crate) mod handler;
+pub(crate) mod post;
 mod request;
 mod token;
 
@@ -27,7 +29,10 @@ use crate::session::core::SessionCore;
 
 use driver::{TurnDriver, TurnProgress};
 pub use error::TurnError;
+pub use follow::FollowRequest;
+pub use post::{PostError, PostedPrompt};
 pub use request::TurnRequest;
+use request::{TurnBegin, TurnStart};
 pub use token::{Ask, AskToken, PermissionToken, QuestionToken};
 
 /// Events of a turn, as they happen.
@@ -38,7 +43,9 @@ pub use token::{Ask, AskToken, PermissionToken, QuestionToken};
 /// # Cancel safety
 ///
 /// Waiting for the next event loses nothing when it is cancelled. Dropping the stream aborts the
-/// turn on the server, in the background; the next prompt of the session waits for that.
+/// turn on the server, in the background; the next prompt of the session waits for that. A turn that
+/// is [followed](crate::Session::follow) goes on when the stream is dropped, unless the request
+/// says otherwise.
 ///
 /// ```no_run
 /// # async fn example(session: opencode_tokio::Session) -> Result<(), opencode_tokio::TurnError> {
@@ -59,8 +66,8 @@ pub struct TurnStream {
 }
 
 enum StreamPhase {
-    Created(Box<TurnRequest>),
-    Cancelled(Box<TurnRequest>),
+    Created(Box<TurnStart>),
+    Cancelled(Box<TurnStart>),
     Running(Box<TurnDriver>),
     Closing(Box<TurnOutcome>, BoxFuture<Result<(), EventLogError>>),
     Ended(Box<Result<TurnOutcome, TurnError>>),
@@ -69,8 +76,20 @@ enum StreamPhase {
 
 impl TurnStream {
     pub(crate) fn new(core: SessionCore, request: TurnRequest) -> Self {
-        let span = WorkSpan::of_turn(&core.state.id, request.post.model());
-        let phase = StreamPhase::Created(Box::new(request));
+        Self::begin(core, request.into())
+    }
+
+    pub(crate) fn follow(core: SessionCore, request: FollowRequest) -> Self {
+        Self::begin(core, request.into())
+    }
+
+    fn begin(core: SessionCore, start: TurnStart) -> Self {
+        let model = match &start.begin {
+            TurnBegin::Follow(..) => None,
+            TurnBegin::Post(post) => post.model(),
+        };
+        let span = WorkSpan::of_turn(&core.state.id, model);
+        let phase = StreamPhase::Created(Box::new(start));
         Self { core, phase, cancel: CancelSignal::new(), span }
     }
 
@@ -90,12 +109,13 @@ impl TurnStream {
         if let StreamPhase::Running(driver) = &mut self.phase { driver.take_ask() } else { None }
     }
 
-    /// Returns the messages so far; `None` before the prompt is posted and after the end.
+    /// Returns the messages so far; `None` before the prompt is posted or found, and after the end.
     pub fn transcript(&self) -> Option<&Transcript> {
         self.running()?.transcript()
     }
 
-    /// Returns the prompt's message; `None` before the prompt is posted and after the end.
+    /// Returns the prompt's message; `None` before the prompt is posted or found, and after the
+    /// end.
     pub fn message(&self) -> Option<&MessageId> {
         let turn = self.running()?.turn();
         turn.transcript().map(|_| turn.message())
@@ -104,7 +124,7 @@ impl TurnStream {
     /// Aborts the turn, unless the turn is over. The stream goes on to its end.
     pub fn cancel(&mut self) {
         self.phase = match mem::replace(&mut self.phase, StreamPhase::Taken) {
-            StreamPhase::Created(request) => StreamPhase::Cancelled(request),
+            StreamPhase::Created(start) => StreamPhase::Cancelled(start),
             StreamPhase::Running(mut driver) => {
                 driver.cancel();
                 StreamPhase::Running(driver)
@@ -184,12 +204,12 @@ impl TurnStream {
         }
         loop {
             self.phase = match mem::replace(&mut self.phase, StreamPhase::Taken) {
-                StreamPhase::Created(request) => {
-                    let driver = TurnDriver::new(self.core.clone(), *request);
+                StreamPhase::Created(start) => {
+                    let driver = TurnDriver::new(self.core.clone(), *start);
                     StreamPhase::Running(Box::new(driver))
                 }
-                StreamPhase::Cancelled(request) => {
-                    let mut driver = TurnDriver::new(self.core.clone(), *request);
+                StreamPhase::Cancelled(start) => {
+                    let mut driver = TurnDriver::new(self.core.clone(), *start);
                     driver.cancel();
                     StreamPhase::Running(Box::new(driver))
                 }

@@ -336,7 +336,10 @@ impl JobStop {
     /// Returns the meaning of a turn's end. The turn was posted.
     fn of(end: &TurnEnd) -> Self {
         match end {
-            TurnEnd::NotPosted { .. } | TurnEnd::ServerLost { .. } | TurnEnd::Torn => Self::Broken,
+            TurnEnd::NothingToFollow(_)
+            | TurnEnd::NotPosted { .. }
+            | TurnEnd::ServerLost { .. }
+            | TurnEnd::Torn => Self::Broken,
             TurnEnd::AgentError(_)
             | TurnEnd::Completed
             | TurnEnd::EmptyReplies

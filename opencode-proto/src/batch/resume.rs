@@ -30,7 +30,9 @@ impl ResumeStatus {
     pub fn of(end: &TurnEnd) -> Self {
         match end {
             TurnEnd::Completed => Self::Completed,
-            TurnEnd::NotPosted { .. } | TurnEnd::ToolSwitches(_) => Self::NotBegun,
+            TurnEnd::NothingToFollow(_) | TurnEnd::NotPosted { .. } | TurnEnd::ToolSwitches(_) => {
+                Self::NotBegun
+            }
             TurnEnd::Cancelled | TurnEnd::ServerLost { .. } | TurnEnd::Torn => Self::Broken,
             TurnEnd::Aborted
             | TurnEnd::AgentError(_)

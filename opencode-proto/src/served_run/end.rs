@@ -15,6 +15,7 @@ pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
         TurnEnd::Completed => RunEnd::Completed,
         TurnEnd::EmptyReplies => RunEnd::EmptyReplies,
         TurnEnd::Endless => RunEnd::Endless,
+        TurnEnd::NothingToFollow(reason) => RunEnd::NotPosted { reason: reason.to_string() },
         TurnEnd::NotPosted { reason, .. } => RunEnd::NotPosted { reason: reason.clone() },
         TurnEnd::Refused(error) => RunEnd::AgentError(Box::new(AgentError::decode(refusal(error)))),
         TurnEnd::Rejected { refused } => RunEnd::PermissionRejected { refused: refused.clone() },

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::post::TurnKind;
+use crate::error::ErrorName;
 use crate::part::{Part, TextOrigin};
 use crate::server_event::{MessageInfo, Role, SessionStatus};
 use crate::{MessageId, StepRole};
@@ -96,6 +97,11 @@ impl Chain {
     /// Creates the chain of a summary, whose message OpenCode makes.
     pub(super) fn of_summary() -> Self {
         Self { own: None, ..Self::new(MessageId::from(""), TurnKind::Summary) }
+    }
+
+    /// Sets the kind of the turn, when the turn's own message shows it.
+    pub(super) fn set_kind(&mut self, kind: TurnKind) {
+        self.kind = kind;
     }
 
     /// Returns the turn's own message.
@@ -300,9 +306,13 @@ impl Chain {
         self.last_answer().is_some_and(|last| is_summary(last) && last.completed_ms.is_some())
     }
 
-    /// Returns whether the last answer is complete.
+    /// Returns whether the last answer is complete, or failed.
     fn is_answered(&self) -> bool {
         self.last_answer().is_some_and(|last| {
+            if let Some(error) = &last.error {
+                // OpenCode goes on after this error alone.
+                return error.name != ErrorName::CONTEXT_OVERFLOW;
+            }
             let has_end = match &last.finish {
                 Some(finish) => !finish.expects_more(),
                 // A command line has no reason of its end.
@@ -324,8 +334,9 @@ fn belongs(member: Member) -> Belongs {
 /// Decides by the first part about a user message that came after the turn's own.
 fn decide(part: &Part, status: ReportedStatus) -> Member {
     let is_inserted = matches!(part, Part::Text(part) if part.origin != TextOrigin::Model);
-    if is_compaction(part) && !is_automatic_compaction(part) {
-        // Another client asks for a summary, which takes the place of an answer.
+    if is_compaction(part) && !is_automatic_compaction(part) || is_command_line(part) {
+        // Another client asks for a summary, which takes the place of an answer, or runs a command
+        // line, for which the session has to be idle.
         return Member::Next;
     }
     match (is_inserted || is_compaction(part), status) {
@@ -335,13 +346,20 @@ fn decide(part: &Part, status: ReportedStatus) -> Member {
     }
 }
 
-fn is_compaction(part: &Part) -> bool {
+/// Returns whether OpenCode stores a command line with this part.
+pub(super) fn is_command_line(part: &Part) -> bool {
+    let Part::Text(text) = part else { return false };
+    text.origin == TextOrigin::Synthetic
+        && text.text.to_str() == "The following tool was executed by the user"
+}
+
+pub(super) fn is_compaction(part: &Part) -> bool {
     matches!(part, Part::Other { part_type, .. } if &**part_type == "compaction")
 }
 
 /// Returns whether OpenCode compacts the session because the context is full. A compaction that a
 /// client asks for (`auto: false`) has no continuation.
-fn is_automatic_compaction(part: &Part) -> bool {
+pub(super) fn is_automatic_compaction(part: &Part) -> bool {
     #[derive(Deserialize)]
     struct WireCompaction {
         auto: Option<bool>,

@@ -19,6 +19,7 @@ pub(super) struct TurnCore {
     pub(super) session: SessionId,
     pub(super) message: MessageId,
     pub(super) kind: TurnKind,
+    pub(super) extent: TurnExtent,
     pub(super) settings: TurnSettings,
     pub(super) started: Instant,
     pub(super) watchdog: Watchdog,
@@ -26,6 +27,28 @@ pub(super) struct TurnCore {
     pub(super) calls: OpenCalls<Purpose>,
     /// Aborts that wait for others of the session, the oldest first.
     pub(super) aborts: VecDeque<AbortNo>,
+}
+
+/// Part of the work on a prompt that a turn covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TurnExtent {
+    /// A turn that ran before, until the answer. Dropping the turn has this effect.
+    Followed(DroppedFollow),
+    /// The post alone.
+    Post,
+    /// From the post to the answer.
+    Whole,
+}
+
+/// Effect of dropping a turn that is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DroppedFollow {
+    /// The turn is aborted, as one that was sent.
+    Abort,
+    /// The turn goes on at the server, and can be followed again.
+    #[default]
+    LeaveRunning,
 }
 
 /// Most requests for one abort. A second abort of an idle session changes nothing.
@@ -61,6 +84,34 @@ pub(super) struct TurnInput<'a> {
 }
 
 impl TurnCore {
+    pub(super) fn new(
+        message: MessageId,
+        kind: TurnKind,
+        extent: TurnExtent,
+        settings: TurnSettings,
+        session: &mut Session,
+        now: Instant,
+    ) -> Self {
+        Self {
+            number: session.begin_turn(),
+            session: session.id().clone(),
+            message,
+            kind,
+            extent,
+            started: now,
+            watchdog: Watchdog::new(settings.deadlines, now),
+            settings,
+            actions: VecDeque::new(),
+            calls: OpenCalls::default(),
+            aborts: VecDeque::new(),
+        }
+    }
+
+    /// Returns whether the work at the server goes on when the turn is dropped.
+    pub(super) fn leaves_work(&self) -> bool {
+        matches!(self.extent, TurnExtent::Followed(DroppedFollow::LeaveRunning) | TurnExtent::Post)
+    }
+
     /// Returns whether an abort of the turn waits, or is in flight.
     pub(super) fn is_aborting(&self) -> bool {
         !self.aborts.is_empty() || self.calls.any(Purpose::is_abort)
@@ -114,6 +165,14 @@ impl TurnInput<'_> {
             self.core.send_abort(SentAbort { number: abort, sends: 1 });
         } else {
             self.shared.wait(self.core.number);
+        }
+    }
+
+    /// Aborts what may be left of a turn that has ended. The rest of a turn that was posted or
+    /// followed alone is for other clients to abort.
+    pub(super) fn abort_rest(&mut self) {
+        if self.core.extent == TurnExtent::Whole {
+            self.abort();
         }
     }
 

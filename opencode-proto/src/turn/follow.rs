@@ -11,8 +11,9 @@ use ask::ReplyKind;
 use super::action::TurnAction;
 use super::core::TurnInput;
 use super::event::{Origin, TurnEvent, TurnEventKind};
+use super::join::kind_of;
 use super::look::Snapshot;
-use super::posted::PostedTurn;
+use super::posted::{PostedTurn, Posting};
 use super::record::Place;
 use crate::api::MessageWithParts;
 use crate::ask::{PermissionKind, QuestionKind};
@@ -135,6 +136,7 @@ impl PostedTurn {
     pub(super) fn apply(&mut self, found: &Snapshot, input: &mut TurnInput<'_>) {
         // The messages are all there are, from the turn's own on: none has to wait for another.
         self.record.chain.mend();
+        self.set_kind(&found.messages, input);
         self.record.chain.set_earlier(&found.earlier);
         self.apply_messages(Place::Own, &found.messages, input);
         for child in &found.children {
@@ -173,6 +175,18 @@ impl PostedTurn {
                 self.part_updated(place, part, None, input);
             }
             self.abandon_unended(place, &info.id, None, input);
+        }
+    }
+
+    /// Sets the kind of a turn that began before this client joined.
+    fn set_kind(&mut self, messages: &[MessageWithParts], input: &mut TurnInput<'_>) {
+        if !matches!(self.posting, Posting::Followed) || self.record.chain.is_seen() {
+            return;
+        }
+        let own = messages.iter().find(|message| Some(&message.info.id) == self.record.chain.own());
+        if let Some(own) = own {
+            input.core.kind = kind_of(own);
+            self.record.chain.set_kind(input.core.kind);
         }
     }
 

@@ -91,6 +91,7 @@ impl Serialize for TurnEnd {
             | Self::Completed
             | Self::EmptyReplies
             | Self::Endless
+            | Self::NothingToFollow(_)
             | Self::ReplacedBySummary
             | Self::RetryTooLate { .. }
             | Self::SessionDeleted

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::core::TurnInput;
+use super::core::{TurnExtent, TurnInput};
 use super::event::TurnEventKind;
 use super::look::Freshness;
-use super::outcome::TurnEnd;
+use super::outcome::{NothingToFollow, TurnEnd};
 use super::post::TurnKind;
 use super::posted::{Course, Faults, PostedTurn, Posting, StopCause};
 use crate::error::ErrorName;
@@ -39,8 +39,8 @@ impl PostedTurn {
         if input.is_over() || self.record.chain.is_torn() {
             return;
         }
-        if input.core.kind == TurnKind::NoReply {
-            return if self.is_stored() {
+        if self.ends_when_stored(input) {
+            return if self.is_stored(input) {
                 input.finish(TurnEnd::Completed);
             } else {
                 self.look_after_errors(input);
@@ -76,6 +76,10 @@ impl PostedTurn {
             }
             return self.judge(input);
         }
+        if input.core.extent == TurnExtent::Post {
+            // The work of other turns decides nothing.
+            return if self.is_stored(input) { self.judge(input) } else { self.judge_quiet(input) };
+        }
         if *status != SessionStatus::Idle {
             // The event of an idle session comes a moment before the list of statuses shows the
             // same.
@@ -94,8 +98,8 @@ impl PostedTurn {
             }
             return;
         }
-        if input.core.kind == TurnKind::NoReply {
-            return if self.is_stored() { self.judge(input) } else { self.judge_quiet(input) };
+        if self.ends_when_stored(input) {
+            return if self.is_stored(input) { self.judge(input) } else { self.judge_quiet(input) };
         }
         match self.verdict(input) {
             Verdict::Ended | Verdict::Likely => self.conclude(input),
@@ -124,8 +128,18 @@ impl PostedTurn {
         post.has_late_reply() && since >= ARRIVAL_LIMIT
     }
 
-    fn is_stored(&self) -> bool {
-        self.record.chain.is_seen() && matches!(self.posting, Posting::Accepted)
+    /// Returns whether the turn is over as soon as the server has the prompt.
+    fn ends_when_stored(&self, input: &TurnInput<'_>) -> bool {
+        input.core.kind == TurnKind::NoReply || input.core.extent == TurnExtent::Post
+    }
+
+    fn is_stored(&self, input: &TurnInput<'_>) -> bool {
+        let (is_seen, is_accepted) =
+            (self.record.chain.is_seen(), matches!(self.posting, Posting::Accepted));
+        match input.core.extent {
+            TurnExtent::Post => is_seen || is_accepted,
+            TurnExtent::Followed(_) | TurnExtent::Whole => is_seen && is_accepted,
+        }
     }
 
     fn is_doubtful(&self) -> bool {
@@ -161,10 +175,16 @@ impl PostedTurn {
             (_, Posting::Doubtful { reason }) if self.is_doubtful() => {
                 TurnEnd::NotPosted { reason: reason.clone(), is_certain: false }
             }
+            (_, Posting::Followed) if !self.record.chain.is_seen() => {
+                TurnEnd::NothingToFollow(match self.record.is_listed {
+                    true => NothingToFollow::UnknownPrompt,
+                    false => NothingToFollow::Unlisted,
+                })
+            }
             _ => TurnEnd::Torn,
         };
         // In case something of the turn is still to come.
-        input.abort();
+        input.abort_rest();
         input.finish(end);
     }
 

@@ -23,12 +23,17 @@ impl Phase {
 
 impl Turn {
     /// Handles that the application has dropped the turn: there is no outcome. A post in flight
-    /// is aborted as soon as the server has it.
+    /// is aborted as soon as the server has it. A turn that is [followed](Self::follow) goes on,
+    /// unless [`DroppedFollow::Abort`](super::DroppedFollow::Abort) holds, and so does the prompt of
+    /// a [post](Self::post_only).
     ///
     /// Drive the turn on until it [is over](Self::is_over), with calls, replies, wakes and time; or
     /// call [`release`](Self::release) when that is not possible.
     pub fn abandon(&mut self, session: &mut Session, now: Instant) {
-        if matches!(self.phase, Phase::Waiting(_) | Phase::Posted(_)) {
+        if self.core.leaves_work() && matches!(self.phase, Phase::Joining(_) | Phase::Posted(_)) {
+            return self.release(session);
+        }
+        if matches!(self.phase, Phase::Joining(_) | Phase::Waiting(_) | Phase::Posted(_)) {
             session.end_turn(self.core.number, std::iter::empty());
         }
         let is_unsent = self.core.take_unsent_post();
@@ -44,7 +49,7 @@ impl Turn {
                 None => input.abort(),
             },
             leaving @ Phase::Leaving { .. } => *next = leaving,
-            Phase::Waiting(_) | Phase::Posted(_) | Phase::Over => {}
+            Phase::Joining(_) | Phase::Waiting(_) | Phase::Posted(_) | Phase::Over => {}
         });
     }
 

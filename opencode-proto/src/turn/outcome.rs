@@ -133,6 +133,8 @@ pub enum TurnEnd {
     /// The turn was aborted
     /// ([`TurnSettings::unfinished_max`](super::TurnSettings::unfinished_max)).
     Endless,
+    /// A turn was to be followed, and there is none.
+    NothingToFollow(NothingToFollow),
     /// The prompt did not reach the server, or the reply was lost and the server does not list the
     /// prompt. The prompt was not sent again.
     #[non_exhaustive]
@@ -191,6 +193,22 @@ pub enum TurnEnd {
     Torn,
 }
 
+/// Reason why there is no turn to follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NothingToFollow {
+    /// The session was idle, and no prompt was named.
+    #[error("the session is idle")]
+    Idle,
+    /// The session has no such message.
+    #[error("the session has no message with the id of the prompt")]
+    UnknownPrompt,
+    /// The turn had ended before, and the server cannot list the messages of the session: OpenCode
+    /// 1.18.33 lists none after a prompt with a schema.
+    #[error("the server cannot list the messages of the session, and the session is idle")]
+    Unlisted,
+}
+
 impl TurnEnd {
     /// Creates the end of a turn whose server was lost.
     pub fn server_lost(reason: impl Into<String>) -> Self {
@@ -206,6 +224,7 @@ impl TurnEnd {
             Self::Completed => "completed",
             Self::EmptyReplies => "empty_replies",
             Self::Endless => "endless",
+            Self::NothingToFollow(_) => "nothing_to_follow",
             Self::NotPosted { .. } => "not_posted",
             Self::Refused(_) => "refused",
             Self::Rejected { .. } => "rejected",
@@ -256,6 +275,7 @@ impl fmt::Display for TurnEnd {
             Self::Endless => {
                 f.write_str("aborted: the model ended call after call without a reason")
             }
+            Self::NothingToFollow(reason) => write!(f, "there is no turn to follow: {reason}"),
             Self::NotPosted { reason, .. } => write!(f, "the prompt was not posted: {reason}"),
             Self::Refused(error) => write!(f, "the prompt was refused: {error}"),
             Self::Rejected { refused } => write!(f, "stopped where it was refused: {refused}"),

@@ -10,7 +10,7 @@ use opencode_config::ModelRef;
 use super::action::TurnAction;
 use super::asks::Asks;
 use super::chain::Chain;
-use super::core::{Purpose, TurnCore, TurnInput};
+use super::core::{Purpose, TurnCore, TurnExtent, TurnInput};
 use super::event::TurnEventKind;
 use super::look::LookState;
 use super::outcome::{TurnEnd, TurnOutcome};
@@ -26,7 +26,7 @@ use crate::hub::Interruption;
 use crate::server_event::{ServerEvent, SessionStatus};
 use crate::transcript::Transcript;
 use crate::watchdog::{DEADLINE_GRACE, Deadline};
-use crate::{AgentError, SessionId};
+use crate::{AgentError, MessageId, SessionId};
 
 #[derive(Debug)]
 pub(super) struct PostedTurn {
@@ -60,6 +60,8 @@ pub(super) enum Posting {
     Doubtful {
         reason: String,
     },
+    /// The prompt was there before the turn.
+    Followed,
     Sent(Box<PostCall>),
 }
 
@@ -147,6 +149,15 @@ impl PostedTurn {
         core: &TurnCore,
         now: Instant,
     ) -> Self {
+        Self::with(Posting::Sent(Box::new(post)), asked_model, core, now)
+    }
+
+    fn with(
+        posting: Posting,
+        asked_model: Option<ModelRef>,
+        core: &TurnCore,
+        now: Instant,
+    ) -> Self {
         let chain = match core.kind {
             TurnKind::Summary => Chain::of_summary(),
             TurnKind::NoReply | TurnKind::Prompt | TurnKind::Shell => {
@@ -154,7 +165,7 @@ impl PostedTurn {
             }
         };
         Self {
-            posting: Posting::Sent(Box::new(post)),
+            posting,
             posted: now,
             asked_model,
             course: Course::Working,
@@ -170,6 +181,17 @@ impl PostedTurn {
             provider: ProviderState::default(),
             pulse: Pulse { status: None, activity: 0, has_begun: false, heard: now, quiet: None },
         }
+    }
+
+    /// Joins the turn of this prompt, which a look has to find.
+    pub(super) fn joined(prompt: MessageId, input: &mut TurnInput<'_>) -> Self {
+        input.core.message = prompt;
+        let posting = Posting::Followed;
+        let mut turn = Self::with(posting, None, input.core, input.now);
+        // Everything so far was missed.
+        turn.record.interrupt();
+        turn.begin_look(0, input);
+        turn
     }
 
     pub(super) fn transcript(&self) -> &Transcript {
@@ -273,6 +295,9 @@ impl PostedTurn {
     }
 
     pub(super) fn cancel(&mut self, input: &mut TurnInput<'_>) {
+        if input.core.extent == TurnExtent::Post {
+            return input.finish(TurnEnd::Cancelled);
+        }
         self.stop(StopCause::Cancelled, input);
     }
 
@@ -289,6 +314,9 @@ impl PostedTurn {
             }
             Course::Working => {
                 if let Some(deadline) = input.core.watchdog.passed(input.now) {
+                    if input.core.extent == TurnExtent::Post {
+                        return input.finish(TurnEnd::TimedOut { deadline, failure: None });
+                    }
                     self.stop(StopCause::TimedOut(deadline), input);
                 } else {
                     // The deadlines count again after an ask.
@@ -377,7 +405,9 @@ impl PostedTurn {
     pub(super) fn into_unsettled_post(self) -> Option<Box<PostCall>> {
         match self.posting {
             Posting::Sent(post) if !self.record.chain.is_seen() => Some(post),
-            Posting::Accepted | Posting::Doubtful { .. } | Posting::Sent(_) => None,
+            Posting::Accepted | Posting::Doubtful { .. } | Posting::Followed | Posting::Sent(_) => {
+                None
+            }
         }
     }
 
@@ -394,7 +424,9 @@ impl PostedTurn {
         let Self { record, asked_model, gaps, posting, .. } = self;
         let post = match posting {
             Posting::Sent(post) if is_stopped && is_sent && !is_seen => Some(post),
-            Posting::Accepted | Posting::Doubtful { .. } | Posting::Sent(_) => None,
+            Posting::Accepted | Posting::Doubtful { .. } | Posting::Followed | Posting::Sent(_) => {
+                None
+            }
         };
         let mut outcome = TurnOutcome {
             end,

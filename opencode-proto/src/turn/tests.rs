@@ -4,6 +4,7 @@
 mod compaction;
 mod dropped;
 mod ends;
+mod follow;
 mod json;
 mod looks;
 mod questions;

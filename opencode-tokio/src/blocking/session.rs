@@ -3,9 +3,11 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use opencode_client::log::EventLogConfig;
-use opencode_client::turn::{Pending, PermissionRequest, QuestionRequest};
+use opencode_client::turn::{
+    FollowRequest, Pending, PermissionRequest, PostError, PostedPrompt, QuestionRequest,
+};
 use opencode_client::{
-    PermissionReply, Policy, PolicyError, QuestionReply, SessionId, TurnError, TurnRequest,
+    PermissionReply, Policy, PolicyError, Prompt, QuestionReply, SessionId, TurnError, TurnRequest,
 };
 
 use super::TurnStream;
@@ -70,6 +72,21 @@ impl Session {
     /// with the first call of `next`.
     pub fn send(&self, request: impl Into<TurnRequest>) -> TurnStream {
         TurnStream(self.0.beside(self.0.send(request)))
+    }
+
+    /// Blocking form of [`Session::post`](crate::Session::post).
+    ///
+    /// # Errors
+    ///
+    /// The errors of the async method.
+    pub fn post(&self, prompt: impl Into<Prompt>) -> Result<PostedPrompt, PostError> {
+        self.0.wait(self.0.post(prompt))
+    }
+
+    /// Blocking form of [`Session::follow`](crate::Session::follow). The turn is joined with the
+    /// first call of `next`.
+    pub fn follow(&self, request: impl Into<FollowRequest>) -> TurnStream {
+        TurnStream(self.0.beside(self.0.follow(request)))
     }
 
     /// Blocking form of [`Session::ask`](crate::Session::ask).

@@ -317,6 +317,18 @@ macro_rules! conformance_list {
                 another_client_rejects_while_a_handler_is_pending
                 a_turn_with_a_pending_request_can_be_cancelled
             }
+            rest follows {
+                a_posted_turn_is_followed_by_another_client
+                a_turn_that_has_ended_has_the_same_outcome
+                the_running_turn_is_found_by_the_session_alone
+                asks_from_before_are_answered
+                the_ask_of_a_subagent_is_answered
+                a_dropped_follow_leaves_the_turn_running
+                a_followed_turn_is_aborted_on_request
+                a_gap_in_a_followed_turn_is_closed
+                unknown_prompts_and_sessions_are_typed
+                two_clients_follow_one_turn
+            }
             rest lost_asks {
                 a_request_published_in_a_gap_is_found
                 a_lost_reply_is_sent_again

@@ -11,6 +11,7 @@ pub(super) mod aborts;
 pub(super) mod answers;
 pub(super) mod batches;
 pub(super) mod concurrent_permissions;
+pub(super) mod follows;
 pub(super) mod lost_asks;
 pub(super) mod lost_calls;
 pub(super) mod lost_streams;

@@ -11,7 +11,7 @@ use opencode_proto::{Transcript, Turn, TurnAction, TurnEvent, TurnOutcome};
 use super::ask_desk::AskDesk;
 use super::driven::{AbortOnDrop, DrivenTurn};
 use super::error::TurnError;
-use super::request::TurnRequest;
+use super::request::{TurnBegin, TurnStart};
 use super::token::Ask;
 use crate::http::Calls;
 use crate::log::{EventLog, EventLogError, Log};
@@ -46,8 +46,8 @@ pub(super) enum TurnProgress {
 }
 
 impl TurnDriver {
-    pub(super) fn new(core: SessionCore, request: TurnRequest) -> Self {
-        let TurnRequest { post, settings, log, handlers } = request;
+    pub(super) fn new(core: SessionCore, start: TurnStart) -> Self {
+        let TurnStart { begin, settings, log, handlers } = start;
         let (server, state) = (&core.server, &core.state);
         let runtime = Arc::clone(&server.host.runtime);
         let calls = Calls::new(server.http.clone(), state.directory.clone());
@@ -63,9 +63,13 @@ impl TurnDriver {
             }
             None => EventSource::Unopened,
         };
-        let driven = DrivenTurn::new(calls, Arc::clone(state), runtime, |session, now| {
-            Turn::new(post, settings, message, session, now)
-        });
+        let driven =
+            DrivenTurn::new(calls, Arc::clone(state), runtime, |session, now| match begin {
+                TurnBegin::Follow(prompt, dropped) => {
+                    Turn::follow(prompt, dropped, settings, message, session, now)
+                }
+                TurnBegin::Post(post) => Turn::new(post, settings, message, session, now),
+            });
         Self {
             driven: AbortOnDrop::new(driven),
             source,

@@ -16,7 +16,7 @@ pub enum TurnError {
     /// gathered.
     #[error("the turn has no complete answer: {}", .0.end)]
     Ended(Box<TurnOutcome>),
-    /// The server's event stream could not be opened, so nothing was posted.
+    /// The server's event stream could not be opened, so nothing was posted or followed.
     #[error("cannot follow the events of the server")]
     Events(#[source] HubEnd),
     /// The turn ended with an answer, but not all events could be written to the log.
@@ -27,7 +27,7 @@ pub enum TurnError {
         /// The error of the log.
         source: EventLogError,
     },
-    /// The log could not be opened, so nothing was posted.
+    /// The log could not be opened, so nothing was posted or followed.
     #[error("cannot write an event log")]
     LogOpen(#[source] EventLogError),
 }

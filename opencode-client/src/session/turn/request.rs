@@ -2,10 +2,12 @@ use std::fmt;
 use std::future::Future;
 
 use opencode_proto::{
-    Deadlines, Pending, PermissionKind, PermissionReply, PermissionRequest, Prompt, QuestionKind,
-    QuestionReply, QuestionRequest, TurnPost, TurnSettings,
+    Deadlines, DroppedFollow, MessageId, Pending, PermissionKind, PermissionReply,
+    PermissionRequest, Prompt, QuestionKind, QuestionReply, QuestionRequest, TurnPost,
+    TurnSettings,
 };
 
+use super::follow::FollowRequest;
 use super::handler::AskHandlers;
 use crate::log::EventLogConfig;
 
@@ -123,6 +125,35 @@ impl TurnRequest {
     /// Returns the prompt, if the turn begins with one.
     pub(crate) fn prompt_mut(&mut self) -> Option<&mut Prompt> {
         if let TurnPost::Prompt(prompt) = &mut self.post { Some(prompt) } else { None }
+    }
+}
+
+/// Everything that a turn is begun with.
+pub(super) struct TurnStart {
+    pub(super) begin: TurnBegin,
+    pub(super) settings: TurnSettings,
+    pub(super) log: Option<EventLogConfig>,
+    pub(super) handlers: AskHandlers,
+}
+
+/// Beginning of a turn.
+pub(super) enum TurnBegin {
+    /// The turn of this prompt, or the one that the session works on.
+    Follow(Option<MessageId>, DroppedFollow),
+    Post(TurnPost),
+}
+
+impl From<TurnRequest> for TurnStart {
+    fn from(request: TurnRequest) -> Self {
+        let TurnRequest { post, settings, log, handlers } = request;
+        Self { begin: TurnBegin::Post(post), settings, log, handlers }
+    }
+}
+
+impl From<FollowRequest> for TurnStart {
+    fn from(request: FollowRequest) -> Self {
+        let FollowRequest { prompt, dropped, settings, log, handlers } = request;
+        Self { begin: TurnBegin::Follow(prompt, dropped), settings, log, handlers }
     }
 }
 

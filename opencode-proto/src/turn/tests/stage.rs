@@ -31,11 +31,34 @@ impl Stage {
     pub(super) fn waiting(
         post: impl Into<TurnPost>,
         settings: TurnSettings,
+        session: Session,
+    ) -> Self {
+        let begin =
+            |session: &mut Session, now| Turn::new(post, settings, "m0".into(), session, now);
+        let stage = Self::begun(begin, session);
+        assert_eq!(stage.did, [""; 0]);
+        stage
+    }
+
+    /// A turn that was there before, and that waits for the event stream.
+    pub(super) fn following(
+        prompt: Option<&str>,
+        dropped: DroppedFollow,
+        settings: TurnSettings,
+    ) -> Self {
+        let begin = |session: &mut Session, now| {
+            Turn::follow(prompt.map(Into::into), dropped, settings, "m0".into(), session, now)
+        };
+        Self::begun(begin, Session::new("s".into(), None))
+    }
+
+    pub(super) fn begun(
+        begin: impl FnOnce(&mut Session, Instant) -> Turn,
         mut session: Session,
     ) -> Self {
         #[expect(clippy::disallowed_methods, reason = "any instant will do")]
         let now = Instant::now();
-        let turn = Turn::new(post, settings, "m0".into(), &mut session, now);
+        let turn = begin(&mut session, now);
         let mut stage = Self {
             session,
             turn,
@@ -49,7 +72,6 @@ impl Stage {
             outcome: None,
         };
         stage.drain();
-        assert_eq!(stage.did, [""; 0]);
         stage
     }
 
@@ -116,8 +138,13 @@ impl Stage {
     }
 
     pub(super) fn replied(&mut self, path: &str) {
+        self.replied_by(&WrittenServer::default(), path);
+    }
+
+    /// This server replies to the call whose path ends like this.
+    pub(super) fn replied_by(&mut self, server: &WrittenServer, path: &str) {
         let call = self.calls.iter().find(|call| call.request.uri().path().ends_with(path));
-        let reply = WrittenServer::default().reply(call.expect("such a call is on its way"));
+        let reply = server.reply(call.expect("such a call is on its way"));
         self.reply(path, reply);
     }
 

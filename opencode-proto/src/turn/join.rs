@@ -1,0 +1,251 @@
+//! A turn that runs already, and is to be followed.
+//!
+//! ```text
+//!   Unopened ---> (the message is given) ------------------> joined: a look finds the rest
+//!      |                                                       ^
+//!      +--> Statuses ---> Messages: the prompt that is at work-+
+//!              |             |
+//!              |             +--> Events: where messages cannot be listed, an answer names it
+//!              +--> idle: nothing to follow
+//! ```
+
+use std::time::{Duration, Instant};
+
+use super::chain::{is_automatic_compaction, is_command_line, is_compaction};
+use super::core::{Purpose, TurnInput};
+use super::outcome::{NothingToFollow, TurnEnd};
+use super::post::TurnKind;
+use crate::api::{ApiErrorKind, ListMessages, MessageCursor, MessageWithParts, SessionStatuses};
+use crate::call::{ApiReply, CallFault, read_reply};
+use crate::part::{Part, TextOrigin};
+use crate::server_event::{Role, ServerEvent, ServerEventKind, SessionStatus};
+use crate::{MessageId, StepRole};
+
+/// Messages per page.
+const PAGE: u32 = 50;
+
+/// A turn that waits for the event stream, and for the prompt that the session works on.
+#[derive(Debug)]
+pub(super) struct JoiningTurn {
+    /// The prompt, if the application knows it.
+    prompt: Option<MessageId>,
+    step: JoinStep,
+    failures: u32,
+}
+
+#[derive(Debug)]
+enum JoinStep {
+    /// The messages cannot be listed: an answer names the prompt.
+    Events,
+    Messages {
+        newer: Vec<MessageWithParts>,
+        before: Option<MessageCursor>,
+    },
+    /// A call failed, or the prompt is not stored yet.
+    Pausing(Instant),
+    Statuses,
+    /// The event stream is not open.
+    Unopened,
+}
+
+impl JoiningTurn {
+    pub(super) fn new(prompt: Option<MessageId>) -> Self {
+        Self { prompt, step: JoinStep::Unopened, failures: 0 }
+    }
+
+    /// Handles that the event stream is open. Returns the prompt, when known.
+    pub(super) fn handle_opened(&mut self, input: &mut TurnInput<'_>) -> Option<MessageId> {
+        if !matches!(self.step, JoinStep::Unopened) {
+            return None;
+        }
+        if self.prompt.is_none() {
+            self.look(input);
+        }
+        self.prompt.clone()
+    }
+
+    pub(super) fn handle_interrupted(&mut self, input: &mut TurnInput<'_>) {
+        self.step = JoinStep::Unopened;
+        input.core.calls.retain(|purpose| *purpose != Purpose::Look);
+    }
+
+    /// Returns the prompt when the event names it.
+    pub(super) fn handle_event(
+        &mut self,
+        event: &ServerEvent,
+        input: &TurnInput<'_>,
+    ) -> Option<MessageId> {
+        let is_own = event.session.as_ref() == Some(&input.core.session);
+        if let (true, JoinStep::Events) = (is_own, &self.step)
+            && let ServerEventKind::MessageUpdated(info) = &event.kind
+        {
+            return info.parent.clone();
+        }
+        None
+    }
+
+    /// Returns the prompt when the reply names it.
+    pub(super) fn handle_reply(
+        &mut self,
+        reply: ApiReply,
+        input: &mut TurnInput<'_>,
+    ) -> Option<MessageId> {
+        match std::mem::replace(&mut self.step, JoinStep::Events) {
+            JoinStep::Statuses => self.statuses_listed(reply, input),
+            JoinStep::Messages { newer, before } => {
+                return self.messages_listed(reply, newer, before, input);
+            }
+            step @ (JoinStep::Events | JoinStep::Pausing(_) | JoinStep::Unopened) => {
+                self.step = step;
+            }
+        }
+        None
+    }
+
+    pub(super) fn handle_timeout(&mut self, input: &mut TurnInput<'_>) {
+        if let Some(deadline) = input.core.watchdog.passed(input.now) {
+            return input.finish(TurnEnd::TimedOut { deadline, failure: None });
+        }
+        if let JoinStep::Pausing(until) = self.step
+            && until <= input.now
+        {
+            self.look(input);
+        }
+    }
+
+    pub(super) fn wake(&self) -> Option<Instant> {
+        if let JoinStep::Pausing(until) = self.step { Some(until) } else { None }
+    }
+
+    fn look(&mut self, input: &mut TurnInput<'_>) {
+        self.step = JoinStep::Statuses;
+        input.call(&SessionStatuses, Purpose::Look);
+    }
+
+    fn statuses_listed(&mut self, reply: ApiReply, input: &mut TurnInput<'_>) {
+        match read_reply(&SessionStatuses, reply) {
+            Ok(statuses) => match statuses.get(&input.core.session) {
+                None | Some(SessionStatus::Idle) => {
+                    input.finish(TurnEnd::NothingToFollow(NothingToFollow::Idle));
+                }
+                Some(_) => self.list(Vec::new(), None, input),
+            },
+            Err(_) => self.pause(input),
+        }
+    }
+
+    fn messages_listed(
+        &mut self,
+        reply: ApiReply,
+        newer: Vec<MessageWithParts>,
+        before: Option<MessageCursor>,
+        input: &mut TurnInput<'_>,
+    ) -> Option<MessageId> {
+        match read_reply(&list(before, input), reply) {
+            Ok(mut page) => {
+                page.messages.extend(newer);
+                let older = if page.next.is_some() { Older::Unread } else { Older::Absent };
+                match (running_prompt(&page.messages, older), page.next) {
+                    (Some(prompt), _) => return Some(prompt.clone()),
+                    (None, Some(next)) => self.list(page.messages, Some(next), input),
+                    // The prompt is about to be stored.
+                    (None, None) => self.pause(input),
+                }
+            }
+            Err(CallFault::Api(error)) if matches!(error.kind, ApiErrorKind::NotFound { .. }) => {
+                input.finish(TurnEnd::SessionDeleted);
+            }
+            // OpenCode 1.18.33 cannot list the messages of sessions with structured output.
+            Err(CallFault::Api(_)) => self.step = JoinStep::Events,
+            Err(CallFault::Failed(_)) => self.pause(input),
+        }
+        None
+    }
+
+    fn list(
+        &mut self,
+        newer: Vec<MessageWithParts>,
+        before: Option<MessageCursor>,
+        input: &mut TurnInput<'_>,
+    ) {
+        let operation = list(before.clone(), input);
+        input.call(&operation, Purpose::Look);
+        self.step = JoinStep::Messages { newer, before };
+    }
+
+    fn pause(&mut self, input: &TurnInput<'_>) {
+        let delay = input.core.settings.settle_delay.saturating_mul(1 << self.failures.min(5));
+        self.failures += 1;
+        self.step = JoinStep::Pausing(input.now + delay.max(Duration::from_millis(1)));
+    }
+}
+
+fn list(before: Option<MessageCursor>, input: &TurnInput<'_>) -> ListMessages {
+    let list = ListMessages::new(input.core.session.clone()).with_limit(PAGE);
+    match before {
+        Some(before) => list.with_before(before),
+        None => list,
+    }
+}
+
+/// Messages of a session before those that were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Older {
+    Absent,
+    Unread,
+}
+
+/// Returns the prompt that a session works on, given the newest messages: the one that the open
+/// answer answers, or the last one. `None` when older messages decide.
+fn running_prompt(messages: &[MessageWithParts], older: Older) -> Option<&MessageId> {
+    let answer = messages.iter().rfind(|message| message.info.role == Role::Assistant);
+    if answer.is_none() && older == Older::Unread {
+        // Before a prompt that waits, an older one may be at work.
+        return None;
+    }
+    let open = answer.filter(|answer| answer.info.completed_ms.is_none());
+    let is_prompt =
+        |message: &MessageWithParts| match open.and_then(|open| open.info.parent.as_ref()) {
+            Some(parent) => message.info.id == *parent,
+            None => message.info.role == Role::User,
+        };
+    let mut place = messages.iter().rposition(is_prompt)?;
+    while is_inserted(messages, place, older)? {
+        let earlier = &messages[..place];
+        place = earlier.iter().rposition(|message| message.info.role == Role::User)?;
+    }
+    Some(&messages[place].info.id)
+}
+
+/// Returns whether OpenCode inserted this message of the user's to go on with an earlier prompt;
+/// `None` when older messages decide.
+fn is_inserted(messages: &[MessageWithParts], place: usize, older: Older) -> Option<bool> {
+    let is_continuation =
+        |part: &Part| matches!(part, Part::Text(text) if text.origin == TextOrigin::Continuation);
+    let parts = &messages[place].parts;
+    if parts.iter().any(|part| is_automatic_compaction(part) || is_continuation(part)) {
+        return Some(true);
+    }
+    let unread = if older == Older::Unread { None } else { Some(false) };
+    // OpenCode repeats the prompt after the summary.
+    let Some((summary, earlier)) = messages[..place].split_last() else { return unread };
+    if summary.info.step != StepRole::Summary {
+        return Some(false);
+    }
+    let parent = summary.info.parent.as_ref();
+    match earlier.iter().rfind(|message| Some(&message.info.id) == parent) {
+        Some(request) => Some(request.parts.iter().any(is_automatic_compaction)),
+        None => unread,
+    }
+}
+
+/// Returns the kind of a turn that began with this message.
+pub(super) fn kind_of(prompt: &MessageWithParts) -> TurnKind {
+    if prompt.parts.iter().any(is_compaction) {
+        TurnKind::Summary
+    } else if prompt.parts.first().is_some_and(is_command_line) {
+        TurnKind::Shell
+    } else {
+        TurnKind::Prompt
+    }
+}
