@@ -13,8 +13,12 @@ use opencode_tokio::config::{
     Approval, Attach, CommandGate, ExtraFlags, FlagValue, Isolation, LogLevel, LogOutput, Plugins,
     ProjectConfig, Reasoning, Resume, RunFlags, Sharing, ToolSwitch,
 };
+use opencode_tokio::event::RawJson;
 use opencode_tokio::run::Backend;
-use opencode_tokio::{AttachRequest, ModelRef, Permissions, RunConfig, TokioRuntime};
+use opencode_tokio::turn::{OutputFormat, PromptFile, PromptReply};
+use opencode_tokio::{
+    AttachRequest, CreateSession, ModelRef, Permissions, Prompt, RunConfig, TokioRuntime,
+};
 use serde_json::json;
 use testkit::conformance::Host;
 use testkit::conformance::lines::answer;
@@ -328,26 +332,79 @@ async fn every_setting_arrives_or_is_refused_in_every_mode() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
+fn source(file: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    fs::read_to_string(root.join(file)).unwrap()
+}
+
+/// Names of the methods `with_..` of a type.
+fn setters(text: &str, of: &str) -> BTreeSet<String> {
+    let start = text.find(&format!("\nimpl {of} {{")).unwrap();
+    let body = &text[start + 1..];
+    let body = &body[..body.find("\n}\n").unwrap()];
+    let names = body.split("pub fn with_").skip(1);
+    names.map(|rest| rest[..rest.find(['(', '<']).unwrap()].to_owned()).collect()
+}
+
 #[test]
 fn every_setting_has_a_row() {
-    let source = |file: &str| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        fs::read_to_string(root.join("opencode-config/src").join(file)).unwrap()
-    };
-    let setters = |text: &str, of: &str| -> BTreeSet<String> {
-        let start = text.find(&format!("\nimpl {of} {{")).unwrap();
-        let body = &text[start + 1..];
-        let body = &body[..body.find("\n}\n").unwrap()];
-        let names = body.split("pub fn with_").skip(1);
-        names.map(|rest| rest[..rest.find(['(', '<']).unwrap()].to_owned()).collect()
-    };
     let rows = |settings: Vec<Setting>| -> BTreeSet<String> {
         settings.into_iter().map(|setting| setting.name.to_owned()).collect()
     };
-    let mut config = setters(&source("run.rs"), "RunConfig");
+    let mut config = setters(&source("opencode-config/src/run.rs"), "RunConfig");
     assert!(config.remove("flags"), "the flags have rows of their own");
     assert_eq!(rows(config_settings()), config);
-    assert_eq!(rows(flag_settings()), setters(&source("flags.rs"), "RunFlags"));
+    assert_eq!(rows(flag_settings()), setters(&source("opencode-config/src/flags.rs"), "RunFlags"));
+}
+
+/// A posted prompt has all settings of one that is sent: both send the same.
+#[tokio::test]
+async fn every_setting_of_a_prompt_is_posted_as_it_is_sent() {
+    let schema = RawJson::parse(r#"{"type":"object"}"#).unwrap();
+    let prompt = Prompt::from("Hello?")
+        .with_part(PromptFile::bytes("note.txt", "note"))
+        .with_model(ModelRef::new("scripted/setting-model").unwrap())
+        .with_agent("setting-agent")
+        .with_system("setting-system")
+        .with_variant("setting-high")
+        .with_tool("bash", ToolSwitch::Disabled)
+        .with_reply(PromptReply::NoReply)
+        .with_format(OutputFormat::json_schema(schema));
+    let mut bodies = Vec::new();
+    for is_posted in [false, true] {
+        let server = FakeServer::start(ServerScript::new()).unwrap();
+        let opencode = opencode_tokio::opencode();
+        let attached = opencode.attach(AttachRequest::new(server.url())).await.unwrap();
+        let session = attached.create_session(CreateSession::new()).await.unwrap();
+        if is_posted {
+            let posted = session.post(prompt.clone()).await.unwrap();
+            assert_eq!(posted.session, *session.id());
+        } else {
+            let mut turn = session.send(prompt.clone());
+            tokio::select! {
+                _ = turn.next_event() => {}
+                () = until_posted(&server) => {}
+            }
+        }
+        let posts = server.requests_to("POST", "/session/{id}/prompt_async");
+        let mut body = posts[0].json();
+        assert!(body.as_object_mut().unwrap().remove("messageID").is_some());
+        bodies.push(body);
+    }
+    assert_eq!(bodies[0], bodies[1]);
+    for text in ["model", "agent", "system", "variant", "bash", "noReply", "json_schema", "note"] {
+        assert!(bodies[1].to_string().contains(text), "{text}: {}", bodies[1]);
+    }
+    let setters = setters(&source("opencode-proto/src/api/prompt.rs"), "Prompt");
+    let here =
+        ["agent", "files_in", "format", "model", "part", "reply", "system", "tool", "variant"];
+    assert_eq!(setters.iter().map(String::as_str).collect::<Vec<_>>(), here);
+}
+
+async fn until_posted(server: &FakeServer) {
+    while server.requests_to("POST", "/session/{id}/prompt_async").is_empty() {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! A run and a session of the real program.
 
-use opencode_tokio::{CreateSession, PermissionReply, Permissions, ServeRequest, blocking};
+use opencode_tokio::config::{Credentials, ServeFlags};
+use opencode_tokio::turn::{FollowRequest, NothingToFollow};
+use opencode_tokio::{
+    AttachRequest, CreateSession, PermissionReply, Permissions, ServeRequest, TurnEnd,
+    TurnEventKind, blocking,
+};
 use testkit::conformance::real::runs::{RunWorld, bash, types};
-use testkit::model::Reply;
+use testkit::model::{Gate, Reply, Script};
 
 use crate::on;
 
@@ -51,5 +56,81 @@ fn a_refused_call_takes_no_granted_call_with_it() {
     let files = ["granted-1", "granted-2", "refused-1", "refused-2"];
     assert_eq!(files.map(there), [true, true, false, false]);
     drop((session, server, opencode));
+    world.assert_nothing_left();
+}
+
+/// Reads the text of a turn as a page would show it. The attempt breaks off after the first text.
+fn text_of(turn: &mut blocking::TurnStream, gate: &Gate) -> (String, usize) {
+    let (mut text, mut abandoned) = (String::new(), 0);
+    for event in turn.by_ref() {
+        text.extend(event.text());
+        if !text.is_empty() {
+            gate.open();
+        }
+        if let TurnEventKind::AttemptAbandoned(_) = event.kind {
+            text.clear();
+            abandoned += 1;
+        }
+    }
+    (text, abandoned)
+}
+
+#[test]
+fn an_abandoned_attempt_is_void() {
+    let world = RunWorld::new(&on());
+    let gate = Gate::new();
+    let half = Reply::new().text("Half").pause_until(&gate).hang_up();
+    world.model.default_script(Script::new().then([half, Reply::new().text("Whole.")]));
+    let opencode = blocking::OpenCode::new(world.opencode.clone()).unwrap();
+    let request = ServeRequest::new().with_directory(world.project()).with_config(world.config());
+    let server = opencode.serve(request).unwrap();
+    let session = server.create_session(CreateSession::new().with_title("a test")).unwrap();
+
+    let mut turn = session.send("Go.");
+    assert_eq!(text_of(&mut turn, &gate), ("Whole.".to_owned(), 1));
+    let outcome = turn.outcome().unwrap();
+    assert_eq!((&*outcome.text(), &*outcome.full_text()), ("Whole.", "Whole."));
+    assert_eq!(session.ask("Again.").unwrap(), "Whole.");
+    assert_eq!(opencode.run(world.request("Go.")).unwrap().text(), "Whole.");
+    drop((session, server, opencode));
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_posted_prompt_is_followed_by_another_client() {
+    let world = RunWorld::new(&on());
+    world.model.default_script(
+        Script::new()
+            .then(Reply::new().tool("bash", bash("touch asked")))
+            .then(Reply::new().text("Done.")),
+    );
+    let opencode = blocking::OpenCode::new(world.opencode.clone()).unwrap();
+    let credentials = || Credentials::new("the password of this test");
+    let request = ServeRequest::new()
+        .with_directory(world.project())
+        .with_config(world.config())
+        .with_flags(ServeFlags::new().with_credentials(credentials()));
+    let server = opencode.serve(request).unwrap();
+    let attach = || {
+        AttachRequest::new(server.url())
+            .with_credentials(credentials())
+            .with_directory(world.project().to_str().unwrap())
+    };
+    let create =
+        CreateSession::new().with_title("a test").with_permission(Permissions::new().ask("bash"));
+    let posting = opencode.attach(attach()).unwrap();
+    let posted = posting.create_session(create).unwrap().post("Go.").unwrap();
+    drop(posting);
+
+    let following = opencode.attach(attach()).unwrap();
+    let session = following.session(posted.session.clone()).unwrap();
+    let session = session.on_permission(|_| PermissionReply::Once);
+    let outcome = session.follow(posted).outcome().unwrap();
+    assert_eq!(outcome.text(), "Done.");
+    assert!(world.project().join("asked").exists());
+    let error = session.follow(FollowRequest::new()).outcome().unwrap_err();
+    let end = error.end().unwrap();
+    assert!(matches!(end, TurnEnd::NothingToFollow(NothingToFollow::Idle)), "{end:?}");
+    drop((session, following, server, opencode));
     world.assert_nothing_left();
 }

@@ -6,6 +6,7 @@
 #[path = "../common/adapter.rs"]
 mod adapter;
 mod again;
+mod attempts;
 mod fits;
 #[expect(dead_code, reason = "the tests of `fake_server` use all of it")]
 #[path = "../fake_server/paused.rs"]

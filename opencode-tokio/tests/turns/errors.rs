@@ -195,6 +195,22 @@ async fn an_answer_that_breaks_off_is_retried() {
     assert_session_continues(&world, &session).await;
 }
 
+/// The short forms have nothing of the attempt either.
+#[tokio::test]
+async fn the_text_alone_is_that_of_the_attempt_that_counts() {
+    let world = SessionWorld::new(&on()).await;
+    let half = || Reply::new().text("Half").hang_up();
+    let attempts = || Script::new().then([half(), Reply::new().text("Whole.")]);
+    world.model().script("errors-ask", attempts());
+    let session = world.session().await;
+
+    assert_eq!(session.ask(prompt("Go [[errors-ask]]")).await.unwrap(), "Whole.");
+    assert_eq!(session.send(prompt("Go [[errors-ask]]")).await.unwrap().text(), "Whole.");
+    let posted = session.post("Go [[errors-ask]]").await.unwrap();
+    assert_eq!(session.follow(posted).outcome().await.unwrap().full_text(), "Whole.");
+    assert_session_continues(&world, &session).await;
+}
+
 #[tokio::test]
 async fn a_malformed_stream_ends_the_turn() {
     let world = SessionWorld::new(&on()).await;
