@@ -8,7 +8,7 @@ use opencode_client::event::{Deadline, StreamedText};
 use opencode_client::turn::Origin;
 use opencode_client::{TurnEnd, TurnError, TurnEvent, TurnEventKind, TurnOutcome};
 
-use super::plan::{Answering, Logging, PostPlan, Reading, TurnPlan};
+use super::plan::{Answering, Joining, Logging, PostPlan, Reading, TurnPlan};
 use crate::world::{AskReply, Inhabitant, PromptEnd, PromptTruth, Weather, WorldServer};
 
 /// Decisions and counts that all users of a world record.
@@ -133,10 +133,10 @@ impl CheckedTurn<'_> {
         let truth = self.truth(outcome);
         match &outcome.end {
             TurnEnd::Completed => self.check_answer(outcome, truth.as_ref()),
-            end => self.check_failure(end, outcome.gaps, truth.as_ref(), is_calm),
+            end => self.check_failure(end, self.gaps(outcome), truth.as_ref(), is_calm),
         }
         // A turn that was read from snapshots after a gap had no event to log.
-        let is_logged = self.plan.log == Logging::Full && outcome.gaps == 0;
+        let is_logged = self.plan.log == Logging::Full && self.gaps(outcome) == 0;
         if is_logged && outcome.end.is_completed() {
             assert!(
                 matches!(result, Err(TurnError::Log { .. })),
@@ -144,6 +144,11 @@ impl CheckedTurn<'_> {
             );
         }
         self.check_time(outcome);
+    }
+
+    /// Number of gaps. A turn that was followed later begins with one.
+    fn gaps(&self, outcome: &TurnOutcome) -> u32 {
+        outcome.gaps + u32::from(self.plan.joining != Joining::FromTheStart)
     }
 
     /// Record of the prompt at the last server that listened on this port.
@@ -181,7 +186,8 @@ impl CheckedTurn<'_> {
         let truth = truth.unwrap_or_else(|| panic!("{text}: completed, but was never posted"));
         // The prompt was answered together with the prompt after it. Where events are missing,
         // nothing distinguishes such a prompt from one that was given up before the next one.
-        let is_joined = !self.is_alone || self.has_others() && outcome.gaps > 0;
+        let gaps = self.gaps(outcome);
+        let is_joined = !self.is_alone || self.has_others() && gaps > 0;
         if is_joined && truth.end != PromptEnd::Completed {
             return;
         }
@@ -190,13 +196,13 @@ impl CheckedTurn<'_> {
             PromptEnd::Completed,
             "{text}: completed, but not according to the server"
         );
-        let is_missed = outcome.gaps > 0 && self.has_others();
+        let is_missed = gaps > 0 && self.has_others();
         if self.plan.post == PostPlan::Structured && !is_missed {
             let structured = outcome.structured().map(|output| output.as_str().to_owned());
             let expected = truth.structured.map(|number| format!("{{\"x\":{number}}}"));
             assert_eq!(structured, expected, "{text}: structured output");
         }
-        if !self.is_listable() && outcome.gaps > 0 {
+        if !self.is_listable() && gaps > 0 {
             // OpenCode cannot list the messages of the session, so what a gap swallowed is lost.
             return;
         }
@@ -214,7 +220,7 @@ impl CheckedTurn<'_> {
         if let Some(record) = &self.record {
             assert_eq!(record.text.to_str(), answer.full_text, "{text}: text by events");
             assert_eq!(record.gaps, outcome.gaps, "{text}: gaps");
-            if outcome.gaps == 0 && self.is_alone {
+            if gaps == 0 && self.is_alone {
                 // A stream that is slow or dead may be overtaken by a look.
                 let is_exact = self.has_steady_network();
                 for (name, told, happened) in [
@@ -244,6 +250,10 @@ impl CheckedTurn<'_> {
                 matches!(known, Some(PromptEnd::Torn | PromptEnd::Aborted | PromptEnd::Replaced))
                     || !self.is_alone && known != Some(PromptEnd::Completed)
                     || !self.is_listable() && (gaps > 0 || !self.has_steady_network())
+            }
+            TurnEnd::NothingToFollow(_) => {
+                self.plan.joining != Joining::FromTheStart
+                    && (known.is_none() || !self.is_listable())
             }
             // The reply to the post was lost.
             TurnEnd::NotPosted { .. } => !is_calm,

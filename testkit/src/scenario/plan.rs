@@ -8,6 +8,8 @@ use crate::world::{Activity, Random, Weather};
 pub(super) const FIRST_ACTIVE_SEED: u64 = 3_000_000;
 /// The first seed whose rivals ask for summaries.
 const FIRST_SEED_WITH_SUMMARIES: u64 = 4_000_000;
+/// The first seed whose users follow turns.
+const FIRST_SEED_WITH_FOLLOWS: u64 = 5_000_000;
 
 /// Users and servers of a world.
 #[derive(Debug)]
@@ -69,12 +71,34 @@ pub(super) enum Outages {
 #[derive(Clone, Debug)]
 pub(super) struct TurnPlan {
     pub(super) post: PostPlan,
+    pub(super) joining: Joining,
     pub(super) asks: Answering,
     pub(super) reading: Reading,
     /// Cancel or drop of the turn, and the time.
     pub(super) interference: Option<(Interference, Duration)>,
     pub(super) overall: Option<Duration>,
     pub(super) log: Logging,
+}
+
+/// Moment from which a turn is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Joining {
+    /// The prompt is posted first, and the turn is followed after this time.
+    After(Duration),
+    FromTheStart,
+}
+
+impl Joining {
+    pub(super) fn any(random: &mut Random, activity: &Activity) -> Self {
+        if activity.follows == 0 || !random.happens(activity.follows) {
+            return Self::FromTheStart;
+        }
+        Self::After(match random.below(3) {
+            0 => Duration::ZERO,
+            1 => random.milliseconds(0, 3_000),
+            _ => random.milliseconds(0, 60_000),
+        })
+    }
 }
 
 /// Request that begins a turn.
@@ -134,6 +158,9 @@ impl Plan {
         };
         if seed >= FIRST_SEED_WITH_SUMMARIES {
             activity = activity.with_summaries(&mut of_activity);
+        }
+        if seed >= FIRST_SEED_WITH_FOLLOWS {
+            activity = activity.with_follows(&mut of_activity);
         }
         let is_calm = weather == Weather::CALM;
         let size = if random.happens(250) { Size::Large } else { Size::Small };
@@ -216,6 +243,7 @@ impl TurnPlan {
             _ => Logging::Off,
         };
         let overall = random.happens(150).then(|| random.milliseconds(20, 100_000));
-        Self { post: PostPlan::Prompt, asks, reading, interference, overall, log }
+        let (post, joining) = (PostPlan::Prompt, Joining::FromTheStart);
+        Self { post, joining, asks, reading, interference, overall, log }
     }
 }

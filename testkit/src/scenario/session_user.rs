@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use opencode_client::event::RawJson;
 use opencode_client::log::EventLogConfig;
-use opencode_client::turn::{OutputFormat, ShellRequest};
+use opencode_client::turn::{
+    DroppedFollow, FollowRequest, OutputFormat, Pending, PermissionRequest, PostedPrompt,
+    QuestionRequest, ShellRequest,
+};
 use opencode_client::{
     Ask, Deadlines, PermissionReply, Prompt, QuestionReply, Session, TurnRequest, TurnStream,
 };
 
 use super::check::{CheckedTurn, Ledger, StreamRecord};
-use super::plan::{Answering, Interference, Logging, PostPlan, Reading, Size, TurnPlan};
+use super::plan::{Answering, Interference, Joining, Logging, PostPlan, Reading, Size, TurnPlan};
 use crate::world::{AskReply, Inhabitant, RivalAct, Weather};
 
 /// Limit on the duration of a turn, far above any real one.
@@ -48,6 +51,9 @@ impl SessionUser {
             let Some((other, delay)) = beside else {
                 let activity = self.world.activity();
                 plan.post = self.world.random(|random| PostPlan::any(random, &activity));
+                if plan.post == PostPlan::Prompt {
+                    plan.joining = self.world.random(|random| Joining::any(random, &activity));
+                }
                 self.turn(&text, &plan, true).await;
                 continue;
             };
@@ -98,8 +104,14 @@ impl SessionUser {
     pub(super) async fn turn(&self, text: &str, plan: &TurnPlan, is_alone: bool) {
         let world = &self.world;
         world.note(format_args!("{text}: {plan:?}"));
+        let stream = match plan.joining {
+            Joining::FromTheStart => self.session.send(self.request(text, plan)),
+            Joining::After(delay) => match self.join(text, plan, delay).await {
+                Some(stream) => stream,
+                None => return,
+            },
+        };
         let (begun, jumped) = (world.now(), world.jumped());
-        let stream = self.session.send(self.request(text, plan));
         let limit = TURN_LIMIT + world.jumped();
         let mut is_cancelled = false;
         let driven = self.drive(stream, plan, &mut is_cancelled);
@@ -124,6 +136,40 @@ impl SessionUser {
             jumped: world.jumped() - jumped,
         };
         over.check(result, &self.ledger);
+    }
+
+    /// Posts a prompt, and follows the turn after this time: once for a moment, then for good.
+    async fn join(&self, text: &str, plan: &TurnPlan, delay: Duration) -> Option<TurnStream> {
+        let world = &self.world;
+        let posted = match self.session.post(text).await {
+            Ok(posted) => posted,
+            Err(error) => {
+                let is_deleted =
+                    world.server_at(self.port).is_some_and(|it| it.is_deleted(self.name()));
+                assert!(
+                    self.weather != Weather::CALM || is_deleted,
+                    "{text}: cannot post in calm weather: {error:?}"
+                );
+                self.ledger.count("post: failed");
+                error.posted()?.clone()
+            }
+        };
+        self.ledger.count("post: done");
+        world.sleep(delay).await;
+        let request = self.follow_request(posted, plan);
+        let look = world.random(|random| random.milliseconds(0, 20_000));
+        let mut glance = self.session.follow(request.clone());
+        let glanced = world.within(look, async { while glance.next_event().await.is_some() {} });
+        self.ledger.count(match glanced.await {
+            Some(()) => "follow: ended",
+            None => "follow: dropped",
+        });
+        // A turn that was dropped for good would hold up those after it.
+        Some(self.session.follow(request.with_dropped(DroppedFollow::Abort)))
+    }
+
+    fn name(&self) -> &str {
+        self.session.id().as_str()
     }
 
     /// Drives a turn to the end. Returns `None` when the plan drops it.
@@ -245,25 +291,62 @@ impl SessionUser {
 
     fn with_handlers(&self, request: TurnRequest, asks: Answering) -> TurnRequest {
         let (one, other) = (self.clone(), self.clone());
-        let request = request.on_permission(move |ask| {
-            let user = one.clone();
-            async move {
-                match user.decide_reply(ask.request.id.as_str(), asks).await {
-                    AskReply::Granted => PermissionReply::Once,
-                    AskReply::Refused => PermissionReply::reject(),
-                    AskReply::RefusedWith(word) => PermissionReply::reject_with(word),
-                }
+        request
+            .on_permission(move |ask| one.clone().decide_permission(ask, asks))
+            .on_question(move |ask| other.clone().decide_question(ask, asks))
+    }
+
+    /// The same deadlines and handlers as those of a turn that is sent.
+    fn follow_request(&self, posted: PostedPrompt, plan: &TurnPlan) -> FollowRequest {
+        let request = FollowRequest::from(posted);
+        let asks = plan.asks;
+        let request = match asks {
+            Answering::NoHandler => request,
+            Answering::ByReader => request.with_asks_in_stream(),
+            Answering::Late
+            | Answering::Never
+            | Answering::Panics
+            | Answering::AtOnce
+            | Answering::RejectWithMessage => {
+                let (one, other) = (self.clone(), self.clone());
+                request
+                    .on_permission(move |ask| one.clone().decide_permission(ask, asks))
+                    .on_question(move |ask| other.clone().decide_question(ask, asks))
             }
-        });
-        request.on_question(move |ask| {
-            let user = other.clone();
-            async move {
-                match user.decide_reply(ask.request.id.as_str(), asks).await {
-                    AskReply::Granted => QuestionReply::Answer(vec![vec!["A".to_owned()].into()]),
-                    AskReply::Refused | AskReply::RefusedWith(_) => QuestionReply::Dismiss,
-                }
-            }
-        })
+        };
+        let mut deadlines = request.settings().deadlines();
+        if let Some(overall) = plan.overall {
+            deadlines = Deadlines::with_overall(deadlines, overall);
+        }
+        let request = request.with_deadlines(deadlines);
+        match plan.log {
+            Logging::Full => request.with_log(EventLogConfig::new("/dev/full")),
+            Logging::Off => request,
+            Logging::On => request.with_log(EventLogConfig::new(&self.log)),
+        }
+    }
+
+    async fn decide_permission(
+        self,
+        ask: Pending<PermissionRequest>,
+        asks: Answering,
+    ) -> PermissionReply {
+        match self.decide_reply(ask.request.id.as_str(), asks).await {
+            AskReply::Granted => PermissionReply::Once,
+            AskReply::Refused => PermissionReply::reject(),
+            AskReply::RefusedWith(word) => PermissionReply::reject_with(word),
+        }
+    }
+
+    async fn decide_question(
+        self,
+        ask: Pending<QuestionRequest>,
+        asks: Answering,
+    ) -> QuestionReply {
+        match self.decide_reply(ask.request.id.as_str(), asks).await {
+            AskReply::Granted => QuestionReply::Answer(vec![vec!["A".to_owned()].into()]),
+            AskReply::Refused | AskReply::RefusedWith(_) => QuestionReply::Dismiss,
+        }
     }
 
     async fn decide_reply(&self, ask: &str, asks: Answering) -> AskReply {

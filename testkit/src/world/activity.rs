@@ -24,6 +24,8 @@ pub struct Activity {
     pub plugin_prompts: u64,
     /// Acts of rivals that ask for a summary.
     pub summaries: u64,
+    /// Prompts that are posted first, and followed afterwards.
+    pub follows: u64,
 }
 
 impl Activity {
@@ -39,6 +41,7 @@ impl Activity {
         rivals: 0,
         plugin_prompts: 0,
         summaries: 0,
+        follows: 0,
     };
 
     /// Draws a random selection of activities.
@@ -63,5 +66,12 @@ impl Activity {
     pub fn with_summaries(self, random: &mut Random) -> Self {
         let summaries = if random.happens(500) { random.below(700) } else { 0 };
         Self { summaries, ..self }
+    }
+
+    /// Adds what [`with_summaries`](Self::with_summaries) leaves out.
+    #[must_use]
+    pub fn with_follows(self, random: &mut Random) -> Self {
+        let follows = if random.happens(500) { random.below(900) } else { 0 };
+        Self { follows, ..self }
     }
 }
