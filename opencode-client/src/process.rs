@@ -14,6 +14,7 @@ pub(crate) mod orphans;
 pub(crate) mod pacing;
 pub(crate) mod private_dir;
 pub(crate) mod process_tree;
+pub(crate) mod ripgrep;
 pub(crate) mod run_tree;
 pub(crate) mod startup_retry;
 pub(crate) mod version;
@@ -26,8 +27,9 @@ pub use guardian::GuardianError;
 pub use pacing::StartPacing;
 pub use private_dir::PrivateDirError;
 pub use process_tree::{ProcessTreeError, Survivor, Survivors, SweepError};
+pub use ripgrep::RipgrepMissing;
 pub use startup_retry::StartupRetry;
 pub use version::VersionError;
 pub use warning::Warning;
 
-pub use opencode_proto::{UnsupportedVersion, Version, parse_version};
+pub use opencode_proto::{PluginFault, UnsupportedVersion, Version, parse_version};

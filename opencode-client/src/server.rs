@@ -20,6 +20,7 @@ pub(crate) mod request;
 pub(crate) mod sessions;
 mod start;
 mod stop;
+pub(crate) mod survey;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use opencode_proto::Version;
-use opencode_proto::api::{Health, Operation};
+use opencode_proto::api::{Health, ListMcpServers, McpServer, Operation};
 
 use crate::process::host::NoDirectory;
 use crate::process::host::existing;
@@ -134,9 +135,12 @@ impl Server {
         self.inner.local.as_ref().map(|local| local.output().rewound())
     }
 
-    /// Returns the warnings of the start: problems that did not prevent the start.
-    pub fn warnings(&self) -> &[Warning] {
-        self.inner.local.as_ref().map_or(&[], Local::warnings)
+    /// Returns the warnings so far: problems that did not prevent the start, and plugins and MCP
+    /// servers that OpenCode works without. [`serve`](crate::OpenCode::serve) returns when those of
+    /// the server's directory are known; those of other directories are added with the first run or
+    /// job there. Empty for an attached server, whose plugins were loaded before.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.inner.local.as_ref().map(Local::warnings).unwrap_or_default()
     }
 
     /// Returns the start time of the server's process; `None` for an attached server.
@@ -147,7 +151,7 @@ impl Server {
     /// Returns the warnings of a server that has no other clone.
     pub(crate) fn into_warnings(self) -> Vec<Warning> {
         let local = Arc::into_inner(self.inner).and_then(|inner| inner.local);
-        local.map(Local::into_warnings).unwrap_or_default()
+        local.as_ref().map(Local::warnings).unwrap_or_default()
     }
 
     /// Carries out any operation of the server's HTTP API, for the server's directory.
@@ -162,6 +166,20 @@ impl Server {
     /// The server may have carried out a cancelled operation.
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Output, CallError> {
         self.inner.http.call(operation, self.directory()).await
+    }
+
+    /// Lists the MCP servers of the server's directory with their status. `GET /mcp`. OpenCode
+    /// starts them if no prompt has, and waits up to 30 seconds for each.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn mcp_servers(&self) -> Result<Vec<McpServer>, CallError> {
+        self.call(&ListMcpServers::new()).await
     }
 
     /// Requests the health of the server. `GET /global/health`.

@@ -100,6 +100,12 @@ pub enum RunConfigError {
         /// Path as given.
         path: String,
     },
+    /// MCP servers are required of a process whose log cannot name the servers that did not start.
+    #[error("a process cannot require MCP servers with {cause}: change that, or run over a server")]
+    RequiredMcp {
+        /// The setting that stands against the requirement.
+        cause: &'static str,
+    },
     /// The environment sets a variable that the run sets itself.
     #[error("the variable {name} is set by the run itself: use {instead}")]
     ReservedVariable {

@@ -60,7 +60,7 @@ impl Default for RunFlags {
             attach: None,
             command: None,
             files: Vec::new(),
-            log_level: Some(LogLevel::Error),
+            log_level: Some(LogLevel::Warn),
             logs: LogOutput::FileAndStderr,
             plugins: Plugins::default(),
             reasoning: Reasoning::default(),
@@ -134,7 +134,8 @@ impl RunFlags {
         &self.files
     }
 
-    /// Sets the level of OpenCode's log (`--log-level`). Default: [`LogLevel::Error`].
+    /// Sets the level of OpenCode's log (`--log-level`). Default: [`LogLevel::Warn`]:
+    /// warnings name the MCP servers that did not start.
     ///
     /// With `None`, OpenCode chooses the level, which is `INFO`.
     #[must_use]

@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod arguments;
+mod check;
 mod shell;
 #[cfg(test)]
 mod tests;
@@ -96,6 +97,7 @@ impl Invocation {
         if config.flags().command().is_none() && is_blank(&stdin) {
             return Err(RunConfigError::EmptyPrompt);
         }
+        check::required_mcp(config)?;
         let args = Arguments::of_run(config)?.into_vec();
         let mut invocation = Self::new(program.into(), args, directory.into(), plan);
         invocation.stdin = stdin;

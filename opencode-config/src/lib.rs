@@ -42,7 +42,7 @@
 //! assert_eq!(
 //!     run.command_line(),
 //!     "opencode run --format json --model=anthropic/claude-haiku-4-5 --title=review \
-//!      --log-level=ERROR --print-logs",
+//!      --log-level=WARN --print-logs",
 //! );
 //! assert_eq!(run.stdin, "Review the last commit.");
 //! assert_eq!(run.env.var("XDG_DATA_HOME"), Some("/tmp/run-1/data".as_ref()));

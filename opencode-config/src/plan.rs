@@ -26,6 +26,8 @@ use crate::{CommandGate, Environment, Json, JsonObject, RunConfig, RunConfigErro
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 const PROGRAM_MODE: u32 = 0o700;
+/// Place of ripgrep in a cache.
+const RIPGREP: &str = "bin/rg";
 
 /// Directories, files, links and variables that a run needs, as values: nothing has been touched
 /// yet.
@@ -72,6 +74,9 @@ pub struct IsolationPlan {
     /// Environment of the process. An [`Invocation`](crate::Invocation) adds `PWD`, credentials and
     /// the name of the client.
     pub environment: Environment,
+    /// Path of ripgrep in the cache, where OpenCode looks after `PATH`; `None` when the place of the
+    /// cache is unknown.
+    pub ripgrep: Option<PathBuf>,
     /// Parts of the user's configuration that were left out.
     pub warnings: Vec<ConfigWarning>,
 }
@@ -104,6 +109,7 @@ impl IsolationPlan {
                 files: Vec::new(),
                 links: Vec::new(),
                 environment: passed_on(inherited, config.isolation()),
+                ripgrep: homes.cache().ok().map(|cache| cache.join(RIPGREP)),
                 warnings: Vec::new(),
             },
         };

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 
 use crate::{
-    CommandGate, Environment, ExtraFlags, Isolation, Json, JsonObject, ModelRef, Permissions,
-    RunConfigError, RunFlags, merge,
+    CommandGate, Environment, ExtraFlags, Isolation, Json, JsonObject, ModelRef, PermissionAction,
+    Permissions, RunConfigError, RunFlags, merge,
 };
 
 mod check;
@@ -52,6 +52,7 @@ pub struct RunConfig {
     model: Option<ModelRef>,
     overrides: Json,
     permission: Option<Permissions>,
+    required_mcp: Vec<String>,
     tools: Vec<(String, ToolSwitch)>,
 }
 
@@ -69,6 +70,7 @@ impl Default for RunConfig {
             model: None,
             overrides: JsonObject::new().into(),
             permission: None,
+            required_mcp: Vec::new(),
             tools: Vec::new(),
         }
     }
@@ -220,6 +222,29 @@ impl RunConfig {
         &self.mcp
     }
 
+    /// Sets the MCP servers without which a prompt must not begin, by name. Default: none, and a
+    /// server that does not start is a warning.
+    ///
+    /// The servers may be set in [`mcp`](Self::with_mcp) or in any other config that OpenCode
+    /// reads.
+    ///
+    /// ```
+    /// use opencode_config::RunConfig;
+    ///
+    /// let config = RunConfig::new().with_required_mcp(["browser", "tickets"]);
+    /// assert_eq!(config.required_mcp(), ["browser", "tickets"]);
+    /// ```
+    #[must_use]
+    pub fn with_required_mcp<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
+        Self { required_mcp: names.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Returns the MCP servers without which a prompt must not begin.
+    #[must_use]
+    pub fn required_mcp(&self) -> &[String] {
+        &self.required_mcp
+    }
+
     /// Sets the model (`--model`). Default: OpenCode's choice.
     #[must_use]
     pub fn with_model(self, model: ModelRef) -> Self {
@@ -296,8 +321,25 @@ impl RunConfig {
         self.tools.iter().map(|(name, tool)| (name.as_str(), *tool))
     }
 
-    /// Removes the settings that a server gets with each prompt and not at the start: agent, model
-    /// and the flags of `opencode run`.
+    /// Returns whether the model may use a tool for which OpenCode needs ripgrep, by the tools and
+    /// rules of this configuration: `grep`, `glob` or `skill`.
+    #[must_use]
+    pub fn uses_ripgrep(&self) -> bool {
+        ["grep", "glob", "skill"].into_iter().any(|tool| {
+            let switched = self.tools.iter().rfind(|(name, _)| name == tool || name == "*");
+            let is_off = switched.is_some_and(|(_, switch)| *switch == ToolSwitch::Disabled);
+            let rules = self.permission.as_ref();
+            let decision = rules.and_then(|rules| rules.decide(tool, "*"));
+            match decision {
+                Some(PermissionAction::Deny) => false,
+                Some(PermissionAction::Allow | PermissionAction::Ask) => true,
+                None => !is_off,
+            }
+        })
+    }
+
+    /// Removes the settings that a server gets with each prompt and not at the start: agent, model,
+    /// required MCP servers and the flags of `opencode run`.
     ///
     /// Configurations that are equal without these settings can share a server.
     #[must_use]
@@ -307,6 +349,7 @@ impl RunConfig {
             model: None,
             flags: RunFlags::default(),
             extra_flags: ExtraFlags::default(),
+            required_mcp: Vec::new(),
             ..self
         }
     }
@@ -393,6 +436,7 @@ impl fmt::Debug for RunConfig {
             .field("model", &self.model)
             .field("overrides", &self.overrides.as_object().map(names))
             .field("permission", &self.permission)
+            .field("required_mcp", &self.required_mcp)
             .field("tools", &self.tools)
             .finish()
     }

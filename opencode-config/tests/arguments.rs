@@ -110,7 +110,7 @@ proptest! {
         };
         let on = "true".to_owned();
         expect("format", Some(&"json".to_owned()));
-        expect("log-level", Some(&"ERROR".to_owned()));
+        expect("log-level", Some(&"WARN".to_owned()));
         expect("print-logs", Some(&on));
         expect("agent", agent.as_ref());
         expect("command", command.as_ref());

@@ -44,6 +44,7 @@ mod ask;
 mod call;
 mod diff;
 mod error;
+mod mcp;
 mod message;
 mod prompt;
 mod server;
@@ -56,6 +57,7 @@ use http::{Request, Response};
 // Requests and replies are types of this crate.
 pub use http;
 
+pub use crate::surroundings::{McpServer, McpStatus};
 pub use agent::{AgentInfo, ListAgents, ListToolIds, ReadPaths, ServerPaths, ServerRule};
 pub use ask::{
     ListPermissions, ListQuestions, Pending, PermissionReply, QuestionAnswer, RejectQuestion,
@@ -63,6 +65,7 @@ pub use ask::{
 };
 pub use diff::{FileDiff, SessionDiff};
 pub use error::{ApiError, ApiErrorKind};
+pub use mcp::{ConfiguredExtensions, Extensions, ListMcpServers};
 pub use message::{
     DeleteMessage, DeletePart, ListMessages, MessageCursor, MessagePage, MessageWithParts,
     ReadMessage,

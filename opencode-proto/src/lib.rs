@@ -118,6 +118,7 @@ mod server_event;
 mod session;
 mod sse;
 mod streamed_text;
+mod surroundings;
 mod transcript;
 mod turn;
 mod version;
@@ -171,6 +172,7 @@ pub use server_event::{
 pub use session::{AbortNo, Session, ToolSwitchError, TurnNo};
 pub use sse::{SseEvent, SseFramer};
 pub use streamed_text::StreamedText;
+pub use surroundings::PluginFault;
 pub use transcript::{Message, TextKind, Transcript, Transcripts};
 pub use turn::{
     DroppedFollow, NothingToFollow, Origin, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind,

@@ -8,7 +8,8 @@
 //! output has ended; either may come first.
 //!
 //! ```text
-//!             cancel, deadline, repetition,   grace         grace
+//!             cancel, deadline, repetition,
+//!             MCP server unavailable,         grace         grace
 //!   Running -- replaced agent --> Terminate ------> Kill ---------> abandoned
 //!      |                             |               |                  |
 //!      | exit                        | exit          | exit             |
@@ -48,6 +49,7 @@ use crate::guard::{Repetition, RepetitionGuard, ReplyContent, calls_again};
 use crate::line::Line;
 use crate::process::{Exit, ProcessLife, ProcessStep};
 use crate::run_event::{Notice, RunEvent, RunEventKind};
+use crate::surroundings::McpServer;
 use crate::watchdog::{DEADLINE_GRACE, Deadline, Watchdog};
 
 pub use action::RunAction;
@@ -122,6 +124,8 @@ enum RunStop {
         reason: String,
     },
     Cancelled,
+    /// A required MCP server did not start.
+    McpUnavailable(Box<McpServer>),
     /// The process had nothing more to print and did not exit.
     Lingered,
     Repeated(Repetition),
@@ -281,6 +285,11 @@ impl Run {
         {
             self.stop(RunStop::AgentReplaced { reason: reason.clone() }, now);
         }
+        if let Notice::McpUnavailable(server) = &notice
+            && self.settings.required_mcp.contains(&server.name)
+        {
+            self.stop(RunStop::McpUnavailable(Box::new(server.clone())), now);
+        }
         self.record.notices.push(notice.clone());
         self.actions.push_back(RunAction::Event(Box::new(RunEvent::notice(line, notice))));
     }
@@ -290,6 +299,7 @@ impl Run {
             RunStop::TimedOut(_) => self.settings.kill_grace.min(DEADLINE_GRACE),
             RunStop::AgentReplaced { .. }
             | RunStop::Cancelled
+            | RunStop::McpUnavailable(_)
             | RunStop::Lingered
             | RunStop::Repeated(_) => self.settings.kill_grace,
         };

@@ -33,15 +33,18 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::ansi::without_escapes;
 use crate::line::{Line, LineFramer};
 use crate::output_tail::OutputTail;
 use crate::process::{Exit, ProcessEnd, ProcessLife, ProcessStep};
+use crate::run_event::Notice;
+use crate::surroundings::{LogLine, PluginFault};
 
 pub use action::ServeAction;
 pub use outcome::{ServeEnd, ServeOutcome};
 pub use settings::ServeSettings;
 
-/// Longest line of standard output that is searched for the address.
+/// Longest line of the output that is read.
 const LINE_SIZE_MAX: usize = 64 << 10;
 
 /// Machine for one server. Owns no process, clock or task.
@@ -70,7 +73,7 @@ const LINE_SIZE_MAX: usize = 64 << 10;
 ///             serve.handle_stderr_end(now);
 ///         }
 ///         ServeAction::Inspect => serve.handle_inspection(None, now),
-///         ServeAction::Starting { .. } => {}
+///         ServeAction::PluginFailed(_) | ServeAction::Starting { .. } => {}
 ///         ServeAction::Sweep => { /* end the processes that tools left behind */ }
 ///         // Wait for input or for the time, and look at the clock.
 ///         ServeAction::Wait(_at) => serve.handle_timeout(Instant::now()),
@@ -87,6 +90,8 @@ pub struct Serve {
     listening: Listening,
     stdout: OutputTail,
     stderr: OutputTail,
+    /// Lines of standard error.
+    log: LineFramer,
     /// Time of the last sign of life before the process listens.
     alive: Instant,
     /// Processor time at the last inspection.
@@ -132,6 +137,7 @@ impl Serve {
             listening: Listening::NotYet { lines: LineFramer::new(LINE_SIZE_MAX) },
             stdout: OutputTail::new(settings.output_size_max),
             stderr: OutputTail::new(settings.output_size_max),
+            log: LineFramer::new(LINE_SIZE_MAX),
             alive: now,
             processor: 0,
             inspection: Inspection::At(now.checked_add(settings.start_limit / INSPECTIONS)),
@@ -171,6 +177,10 @@ impl Serve {
             return;
         }
         self.stderr.push(&chunk);
+        self.log.push(chunk);
+        while let Some(line) = self.log.next_line() {
+            self.actions.extend(plugin_fault(&line).map(ServeAction::PluginFailed));
+        }
         self.alive = now;
         self.advance(now);
     }
@@ -294,6 +304,16 @@ impl Serve {
         };
         self.actions.push_back(ServeAction::Finished(Box::new(outcome)));
     }
+}
+
+/// Returns the plugin that a line of the log is about.
+fn plugin_fault(line: &Line) -> Option<PluginFault> {
+    let Line::Whole(line) = line else { return None };
+    let line = without_escapes(str::from_utf8(line).ok()?).into_owned();
+    if let Notice::PluginFailed(fault) = Notice::of_log(&LogLine::read(&line)?)? {
+        return Some(fault);
+    }
+    None
 }
 
 /// Returns the address in the lines that are complete.

@@ -30,6 +30,7 @@ use crate::answer::Answer;
 use crate::call::{ApiCallId, ApiReply};
 use crate::hub::HubEnd;
 use crate::run::{RunEnd, RunOutcome};
+use crate::run_event::Notice;
 use crate::serve::{ServeEnd, ServeOutcome};
 use crate::turn::{TurnEnd, TurnEvent};
 
@@ -124,6 +125,14 @@ impl ServedRun {
             other @ (ServedState::Following | ServedState::Over | ServedState::Preparing(_)) => {
                 self.state = other;
             }
+        }
+    }
+
+    /// Takes a fault in the surroundings, which was found before the server was ready for the run.
+    pub fn handle_notice(&mut self, notice: Notice) {
+        if let ServedState::Starting(_) = self.state {
+            self.record.notice(notice);
+            self.tell();
         }
     }
 

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use crate::json::{RawJson, RawText};
 use crate::part::Part;
 use crate::run_event::DecodeError;
+use crate::surroundings::PluginFault;
 use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId};
 
 pub use ask::{Choice, PermissionRequest, Question, QuestionOption, QuestionRequest, ToolRef};
@@ -190,6 +191,16 @@ impl ServerEvent {
     /// [`Malformed`](ServerEventKind::Malformed) event.
     pub fn decode(data: Bytes) -> Self {
         decode::decode(data)
+    }
+
+    /// Returns the plugin that OpenCode reports not to have loaded: a `session.error` without a
+    /// session, which OpenCode publishes when a directory is opened. Only `/global/event` can have
+    /// the event, since `/event` opens the directory first.
+    pub fn plugin_fault(&self) -> Option<PluginFault> {
+        if let (ServerEventKind::SessionError(Some(error)), None) = (&self.kind, &self.session) {
+            return PluginFault::of_message(&error.message);
+        }
+        None
     }
 
     /// Returns the value of `type`; empty for an event without one.

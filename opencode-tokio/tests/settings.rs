@@ -152,6 +152,18 @@ fn config_settings() -> Vec<Setting> {
             fixed("permissions"),
         ),
         of_config(
+            "required_mcp",
+            "setting-mcp",
+            config().with_required_mcp(["setting-mcp"]),
+            [
+                ShownBy("a_required_mcp_server_that_does_not_start_ends_a_run"),
+                ShownBy("a_required_mcp_server_that_does_not_start_ends_a_run"),
+                ShownBy("a_required_mcp_server_that_does_not_start_ends_a_run"),
+                ShownBy("jobs_need_their_required_mcp_servers"),
+                ShownBy("jobs_need_their_required_mcp_servers"),
+            ],
+        ),
+        of_config(
             "tool",
             "setting-tool",
             config().with_tool("setting-tool", ToolSwitch::Disabled),

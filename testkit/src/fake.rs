@@ -40,6 +40,12 @@ pub use self::call::Call;
 /// Environment variable with the path of the script to play.
 const VARIABLE: &str = "OPENCODE_FAKE";
 
+/// Directory for the search path with a stand-in for ripgrep, which finds nothing.
+#[must_use]
+pub fn ripgrep() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("ripgrep")
+}
+
 /// A program that plays one behavior per call and records every call.
 ///
 /// Dropping the value removes the directory and, on Linux, kills every process that has the

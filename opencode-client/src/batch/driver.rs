@@ -234,7 +234,7 @@ impl BatchDriver {
         let cancelled = Arc::new(Latch::default());
         let entry = &mut self.jobs[no.0];
         entry.state = JobState::Running(server, Arc::clone(&cancelled));
-        let report = JobReport { no, record: entry.record.clone(), turns: Vec::new(), error: None };
+        let report = JobReport::begun(no, entry.record.clone());
         let driver = JobDriver::new(
             Arc::clone(&entry.job),
             report,

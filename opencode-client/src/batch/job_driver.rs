@@ -25,6 +25,7 @@ use super::servers::resident_size;
 use super::turn;
 use crate::process::drop_order::DropOrder;
 use crate::process::host::NoDirectory;
+use crate::process::warning::Warning;
 use crate::runtime::Timer;
 use crate::runtime::blocking::unblock;
 use crate::runtime::latch::Latch;
@@ -32,6 +33,7 @@ use crate::runtime::wait::{BoxFuture, is_due};
 use crate::server::Server;
 use crate::server::files::found;
 use crate::server::hub::{Delivery, Follower};
+use crate::server::survey::missing_mcp;
 use crate::session::Session;
 
 use turns::{JobStream, JobTurns, end_of};
@@ -78,12 +80,15 @@ enum JobActivity {
     Announcing(BoxFuture<Result<(), JobError>>),
     Calling(BoxFuture<(ApiCallId, ApiReply)>),
     Ending(BoxFuture<JobTurns>),
-    /// The session is being put under the policy.
-    Governing(BoxFuture<Result<Session, JobError>>),
+    /// The surroundings are surveyed, and the session is being put under the policy.
+    Governing(BoxFuture<Result<GovernedSession, JobError>>),
     #[default]
     Idle,
     Turn(JobStream),
 }
+
+/// A session under the policy of the job, and the warnings about the directory.
+type GovernedSession = (Session, Arc<Vec<Warning>>);
 
 /// End of an attempt for the batch.
 pub(super) struct EndedAttempt {
@@ -216,11 +221,20 @@ impl JobDriver {
         let session = Session::found(&self.server().inner, session);
         self.report.record.session = Some(session.id().clone());
         let policy = self.job.policy.clone();
+        let (server, directory) = (Arc::clone(&self.server().inner), self.directory.clone());
+        let job = Arc::clone(&self.job);
         self.set(JobActivity::Governing(Box::pin(async move {
-            match policy {
-                Some(policy) => Ok(session.with_policy(policy).await?),
-                None => Ok(session),
+            let directory = directory.as_deref();
+            let warnings = server.surroundings(directory).await;
+            let required = job.config.required_mcp();
+            if let Some(missing) = missing_mcp(&server.http, directory, required).await {
+                return Err(JobError::McpUnavailable(Box::new(missing)));
             }
+            let session = match policy {
+                Some(policy) => session.with_policy(policy).await?,
+                None => session,
+            };
+            Ok((session, warnings))
         })));
     }
 
@@ -299,7 +313,10 @@ impl JobDriver {
                 self.end_turns(turns, now);
             }
             JobActivity::Governing(session) => match ready!(session.as_mut().poll(cx)) {
-                Ok(session) => self.announce(session),
+                Ok((session, warnings)) => {
+                    self.report.warnings.clone_from(&warnings);
+                    self.announce(session);
+                }
                 Err(error) => self.fail_preparation(error, now),
             },
             JobActivity::Turn(_) => return self.poll_turn(cx),

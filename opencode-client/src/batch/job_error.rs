@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use opencode_config::RunConfigError;
+use opencode_proto::api::McpServer;
 use opencode_proto::{CallFault, ResumeStatus, SkipReason, TurnEnd, TurnOutcome};
 
 use serde::ser::SerializeStruct;
@@ -59,6 +60,10 @@ pub enum JobError {
     /// unknown.
     #[error("an earlier batch was interrupted while the job ran")]
     Interrupted,
+    /// A required MCP server is not available in the directory of the job
+    /// ([`RunConfig::with_required_mcp`](crate::RunConfig::with_required_mcp)). Nothing was sent.
+    #[error("a required {0}")]
+    McpUnavailable(Box<McpServer>),
     /// No server was available. Holds the error of the last server that was tried.
     #[error("no server is available for the job: {0}")]
     NoServer(String),
@@ -162,6 +167,7 @@ impl JobError {
             Self::FileNotFound { .. } => "file_not_found",
             Self::Flag { .. } => "flag",
             Self::Interrupted => "interrupted",
+            Self::McpUnavailable(_) => "mcp_unavailable",
             Self::NoServer(_) => "no_server",
             Self::NotRun(reason) => match reason {
                 SkipReason::BudgetSpent => "budget_spent",
@@ -189,6 +195,7 @@ impl JobError {
             | Self::Directory { .. }
             | Self::FileNotFound { .. }
             | Self::Flag { .. }
+            | Self::McpUnavailable(_)
             | Self::Policy(_)
             | Self::Recorded { .. }
             | Self::Setting { .. } => ResumeStatus::Failed,

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::job_error::JobError;
 use super::record::JobRecord;
 use crate::log::describe;
+use crate::process::warning::Warning;
 use crate::server::StopError;
 
 /// Result of a batch.
@@ -31,7 +32,7 @@ pub struct BatchReport {
 
 /// Result of a job.
 ///
-/// `Serialize` writes `{no, record, turns, error}`.
+/// `Serialize` writes `{no, record, turns, error, warnings}`.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct JobReport {
@@ -46,6 +47,10 @@ pub struct JobReport {
     /// Error of a job without a complete answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
+    /// Plugins and MCP servers that OpenCode worked without in the directory of the job, on a
+    /// server that the batch started.
+    #[serde(serialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 impl BatchReport {
@@ -61,9 +66,14 @@ impl BatchReport {
 }
 
 impl JobReport {
+    /// Creates the report of a job that begins.
+    pub(super) fn begun(no: JobNo, record: JobRecord) -> Self {
+        Self { no, record, turns: Vec::new(), error: None, warnings: Vec::new() }
+    }
+
     /// Creates the report of a job that did not begin in this batch.
     pub(super) fn of_error(no: JobNo, record: JobRecord, error: JobError) -> Self {
-        let mut report = Self { no, record, turns: Vec::new(), error: None };
+        let mut report = Self::begun(no, record);
         let status = error.status();
         report.fail(error, status);
         report
@@ -72,7 +82,7 @@ impl JobReport {
     /// Creates the report of a job that ends as it did in an earlier batch.
     pub(super) fn of_record(no: JobNo, record: JobRecord) -> Self {
         let error = (!record.is_completed()).then(|| JobError::recorded(&record));
-        Self { no, record, turns: Vec::new(), error }
+        Self { error, ..Self::begun(no, record) }
     }
 
     /// Completes the report with the turns of a complete answer.
@@ -121,6 +131,7 @@ impl JobReport {
             record: self.record.clone(),
             turns: Vec::new(),
             error: self.error.as_ref().map(|_| JobError::recorded(&self.record)),
+            warnings: self.warnings.clone(),
         }
     }
 
@@ -163,6 +174,10 @@ pub(super) fn milliseconds<S: Serializer>(
 // The feature `rc` of serde would be on for the whole program.
 fn shared_list<S: Serializer>(jobs: &[Arc<JobReport>], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(jobs.iter().map(|job| &**job))
+}
+
+fn texts<S: Serializer>(warnings: &[Warning], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(warnings.iter().map(ToString::to_string))
 }
 
 fn messages<S: Serializer>(errors: &[StopError], serializer: S) -> Result<S::Ok, S::Error> {

@@ -20,6 +20,7 @@ use crate::process::host::{Host, NoDirectory, existing, os_command};
 use crate::process::pacing::{StartPermit, StartPoll};
 use crate::process::private_dir::{self, PrivateDir, PrivateDirError};
 use crate::process::process_tree::Marker;
+use crate::process::ripgrep::{self, RipgrepMissing};
 use crate::process::run_tree::RunTree;
 use crate::process::warning::Warning;
 use crate::runtime::wait::poll_timer;
@@ -60,6 +61,7 @@ pub(crate) struct LaunchPlan {
     pub(crate) directory: PathBuf,
     pub(crate) marker: Marker,
     pub(crate) plan: IsolationPlan,
+    pub(crate) ripgrep: Option<RipgrepMissing>,
 }
 
 /// Error of [`LaunchPlan::explore`].
@@ -85,7 +87,8 @@ impl LaunchPlan {
         let read = sources.into_iter().map(private_dir::read_source).collect();
         let plan = IsolationPlan::new(config, &host.environment, &root, read)
             .map_err(LaunchPlanError::Config)?;
-        Ok(Self { program, directory, marker, plan })
+        let ripgrep = ripgrep::check(config, &program, &plan);
+        Ok(Self { program, directory, marker, plan, ripgrep })
     }
 }
 
@@ -110,11 +113,13 @@ impl Prepared {
         mut invocation: Invocation,
         marker: Marker,
         plan: IsolationPlan,
+        ripgrep: Option<RipgrepMissing>,
     ) -> Result<Self, PrivateDirError> {
         invocation.env.set(Marker::NAME, marker.value());
         let (cleanup, guarded) = CleanupGuard::create(host, &marker, &plan)?;
         let mut warnings: Vec<_> = plan.warnings.into_iter().map(Warning::Config).collect();
-        warnings.extend(guarded.err().map(Warning::Guardian));
+        warnings.extend(ripgrep.map(Warning::Ripgrep));
+        warnings.extend(guarded.err().map(Arc::new).map(Warning::Guardian));
         Ok(Self { invocation, marker, cleanup, warnings })
     }
 }

@@ -1,5 +1,6 @@
 //! Work that is left when a run is over.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use opencode_proto::{Run, RunAction, RunSettings};
@@ -39,12 +40,12 @@ impl CleanUp {
     pub(super) fn conclude(self, mut report: Box<RunReport>) -> RunResult {
         let Self { removed, logged } = self;
         if !report.outcome.end.is_completed() {
-            report.warnings.extend(removed.err().map(Warning::Leftovers));
-            report.warnings.extend(logged.err().map(Warning::Log));
+            report.warnings.extend(removed.err().map(Arc::new).map(Warning::Leftovers));
+            report.warnings.extend(logged.err().map(Arc::new).map(Warning::Log));
             return Err(RunError::Ended(report));
         }
         if let Err(source) = removed {
-            report.warnings.extend(logged.err().map(Warning::Log));
+            report.warnings.extend(logged.err().map(Arc::new).map(Warning::Log));
             return Err(RunError::Leftovers { report, source });
         }
         match logged {

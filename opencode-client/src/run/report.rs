@@ -42,6 +42,16 @@ impl RunReport {
         &self.outcome.answer
     }
 
+    /// Adds warnings, except for those that are known.
+    pub(super) fn add_warnings(&mut self, warnings: Vec<Warning>) {
+        for warning in warnings {
+            let text = warning.to_string();
+            if self.warnings.iter().all(|known| known.to_string() != text) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+
     /// Returns the text of the answer: see [`Answer::text`].
     pub fn text(&self) -> Cow<'_, str> {
         self.outcome.answer.text()

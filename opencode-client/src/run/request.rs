@@ -138,7 +138,8 @@ impl RunRequest {
 
     /// Returns the settings of the machine, with the session where the flags name the session.
     pub(crate) fn run_settings(&self) -> RunSettings {
-        let settings = self.settings.clone();
+        let required = self.config.required_mcp().iter().chain(self.settings.required_mcp());
+        let settings = self.settings.clone().with_required_mcp(required.cloned());
         let resume = self.config.flags().resume().filter(|resume| !resume.is_forked());
         match resume.and_then(Resume::session_id) {
             Some(id) if settings.session().is_none() => settings.with_session(id.into()),

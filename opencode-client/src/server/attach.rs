@@ -36,7 +36,7 @@ async fn check(
     let runtime = http.runtime();
     let until = runtime.now().checked_add(limit);
     loop {
-        let checked = health::check(http, directory, ReadinessCheck::Health).await;
+        let checked = health::check(http, directory, ReadinessCheck::Health, None).await;
         let again = runtime.now() + PAUSE;
         match &checked {
             Err(HealthError::Call(CallFault::Failed(failure)))

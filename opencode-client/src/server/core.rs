@@ -6,8 +6,10 @@ use super::hub::{Follower, HubServer, Hubs};
 use super::life::ServerExit;
 use super::local::Local;
 use super::sessions::{MessageIds, Sessions};
+use super::survey::{self, PluginFaults, Surveys};
 use crate::http::Http;
 use crate::process::host::Host;
+use crate::process::warning::Warning;
 
 /// State shared by all clones of a server and everything made from a clone.
 pub(crate) struct ServerInner {
@@ -22,6 +24,7 @@ pub(crate) struct ServerInner {
     hubs: Hubs,
     pub(crate) sessions: Sessions,
     message_ids: MessageIds,
+    surveys: Surveys,
 }
 
 impl ServerInner {
@@ -42,11 +45,34 @@ impl ServerInner {
             hubs: Hubs::default(),
             sessions: Sessions::default(),
             message_ids: MessageIds::default(),
+            surveys: Surveys::default(),
         }
     }
 
     pub(super) fn with_events(self, events: HubSettings) -> Self {
         Self { events, ..self }
+    }
+
+    /// Returns the warnings about the surroundings of a directory on a server that this library
+    /// started, where the first call makes a survey. Another client may have used the directory of
+    /// an attached server before.
+    pub(crate) async fn surroundings(&self, directory: Option<&str>) -> Arc<Vec<Warning>> {
+        self.surveyed(directory, PluginFaults::default()).await
+    }
+
+    /// Like [`surroundings`](Self::surroundings), with a listener that was there from the start.
+    pub(super) async fn surveyed(
+        &self,
+        directory: Option<&str>,
+        faults: PluginFaults,
+    ) -> Arc<Vec<Warning>> {
+        let Some(local) = &self.local else { return Arc::default() };
+        let survey = async {
+            let warnings = survey::survey(&self.http, directory, faults).await;
+            local.warn(&warnings);
+            warnings
+        };
+        self.surveys.of(directory.map(str::to_owned), survey).await
     }
 
     /// Follows a session that works in this directory, and the descendants of the session.

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use opencode_config::RunConfigError;
+use opencode_proto::api::McpServer;
 use opencode_proto::{HealthError, ServeOutcome, UnsupportedVersion};
 
 use crate::http::UrlError;
@@ -58,6 +59,17 @@ pub enum ServeError {
         address: String,
         /// The reason as found by this library: OpenCode does not report one.
         source: io::Error,
+        /// The end of the server's standard error.
+        stderr: String,
+    },
+    /// A required MCP server is not available
+    /// ([`RunConfig::with_required_mcp`](crate::RunConfig::with_required_mcp)).
+    #[error("a required {server}")]
+    McpUnavailable {
+        /// The command of the server, quoted for a shell.
+        command: String,
+        /// The MCP server and the status.
+        server: Box<McpServer>,
         /// The end of the server's standard error.
         stderr: String,
     },
@@ -125,6 +137,7 @@ impl ServeError {
             Self::Ended { outcome, .. } => Some(&outcome.stderr),
             Self::InvalidConfig { stderr, .. }
             | Self::Listen { stderr, .. }
+            | Self::McpUnavailable { stderr, .. }
             | Self::TimedOut { stderr, .. }
             | Self::Unhealthy { stderr, .. } => Some(stderr),
             Self::Binary(_)
@@ -153,6 +166,7 @@ impl ServeError {
             | Self::Config(_)
             | Self::Directory { .. }
             | Self::InvalidConfig { .. }
+            | Self::McpUnavailable { .. }
             | Self::PrivateDir(_)
             | Self::Url { .. } => false,
         }

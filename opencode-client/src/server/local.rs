@@ -31,7 +31,7 @@ pub(super) struct Local {
     started: Instant,
     process_id: u32,
     command: String,
-    warnings: Vec<Warning>,
+    warnings: Arc<Mutex<Vec<Warning>>>,
 }
 
 impl Local {
@@ -44,11 +44,19 @@ impl Local {
         let StartedProcess { process, invocation, warnings } = started;
         let (cleanup, process) = process.into_parts();
         let process_id = process.id;
+        let warnings = Arc::new(Mutex::new(warnings));
         let tree = cleanup.tree().expect("a started process has a process tree");
         Self {
             process: DropOrder::new(
                 Mutex::new(Some(cleanup)),
-                Watch::spawn(runtime, process, tree, settings, output.clone()),
+                Watch::spawn(
+                    runtime,
+                    process,
+                    tree,
+                    settings,
+                    output.clone(),
+                    Arc::clone(&warnings),
+                ),
             ),
             removed: Latch::default(),
             is_aborting: AtomicBool::new(false),
@@ -78,12 +86,14 @@ impl Local {
         &self.command
     }
 
-    pub(super) fn warnings(&self) -> &[Warning] {
-        &self.warnings
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn into_warnings(self) -> Vec<Warning> {
-        self.warnings
+    /// Adds warnings.
+    pub(super) fn warn(&self, warnings: &[Warning]) {
+        let mut known = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend_from_slice(warnings);
     }
 
     pub(super) fn life(&self) -> &Arc<Life> {

@@ -14,6 +14,7 @@ use super::output::{OutputStream, ServerOutput};
 use crate::process::child::{ChildEvent, ChildOutput, StdoutPace};
 use crate::process::run_tree::RunTree;
 use crate::process::run_tree::TreeJobs;
+use crate::process::warning::Warning;
 use crate::runtime::blocking::unblock;
 use crate::runtime::wait::{BoxFuture, is_due};
 use crate::runtime::{Process, Runtime, Timer};
@@ -32,6 +33,7 @@ impl Watch {
         tree: Arc<Mutex<RunTree>>,
         settings: ServeSettings,
         log: ServerOutput,
+        warnings: Arc<Mutex<Vec<Warning>>>,
     ) -> Self {
         let Process { id, stdin, stdout, stderr, exit } = process;
         // The server outlives the span in which it was started.
@@ -46,6 +48,7 @@ impl Watch {
             serve: Serve::new(settings, runtime.now()),
             runtime: Arc::clone(runtime),
             log,
+            warnings,
             inspection: None,
             tree,
             jobs: TreeJobs::default(),
@@ -120,6 +123,8 @@ struct Pump {
     serve: Serve,
     runtime: Arc<dyn Runtime>,
     log: ServerOutput,
+    /// Warnings of the server, to which faults of plugins are added.
+    warnings: Arc<Mutex<Vec<Warning>>>,
     /// The processor time of the process is being read.
     inspection: Option<BoxFuture<Option<u64>>>,
     tree: Arc<Mutex<RunTree>>,
@@ -148,6 +153,10 @@ impl Pump {
                 ServeAction::Signal(signal) => {
                     tracing::debug!(?signal, "server was signalled");
                     self.jobs.signal(signal);
+                }
+                ServeAction::PluginFailed(fault) => {
+                    let mut known = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+                    known.push(Warning::PluginFailed(fault));
                 }
                 ServeAction::Sweep => self.jobs.sweep(),
                 ServeAction::Inspect => self.inspection = Some(self.inspect()),
@@ -230,6 +239,7 @@ impl Pump {
                 ServeAction::Finished(outcome) => break Some(*outcome),
                 ServeAction::Wait(_) => break None,
                 ServeAction::Inspect
+                | ServeAction::PluginFailed(_)
                 | ServeAction::Ready { .. }
                 | ServeAction::Signal(_)
                 | ServeAction::Starting { .. }

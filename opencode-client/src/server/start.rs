@@ -1,9 +1,10 @@
 //! The start of a server, from the request to a passed health check.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opencode_config::{Credentials, Invocation, IsolationPlan, ServeFlags};
+use opencode_proto::api::{McpServer, McpStatus};
 use opencode_proto::{HealthError, ReadinessCheck, ServeEnd, ServeOutcome};
 
 use crate::http::{Endpoint, Http};
@@ -14,6 +15,7 @@ use crate::process::launch::Prepared;
 use crate::process::machine;
 use crate::process::private_dir::PrivateDir;
 use crate::process::process_tree::Marker;
+use crate::process::ripgrep::RipgrepMissing;
 use crate::process::version_check;
 use crate::runtime::Runtime;
 use crate::runtime::blocking::{unblock, unblock_bound};
@@ -23,6 +25,7 @@ use super::core::ServerInner;
 use super::error::ServeError;
 use super::local::Local;
 use super::request::{ServeRequest, WorkingDirectory};
+use super::survey::{PluginFaults, missing_mcp};
 use super::{Server, health, port};
 
 /// Maximum number of retries with another free port after a different process took the port.
@@ -79,6 +82,7 @@ struct ServerLaunch {
     invocation: Invocation,
     marker: Marker,
     plan: IsolationPlan,
+    ripgrep: Option<RipgrepMissing>,
     flags: ServeFlags,
     directory: String,
 }
@@ -93,10 +97,11 @@ async fn attempt(
         let (host, request) = (Arc::clone(host), Arc::clone(request));
         unblock(&runtime, move || plan(&host, &request)).await?
     };
-    let ServerLaunch { invocation, marker, plan, flags, directory } = planned;
+    let ServerLaunch { invocation, marker, plan, ripgrep, flags, directory } = planned;
     let prepared = {
         let host = Arc::clone(host);
-        unblock_bound(&runtime, move || Prepared::make(&host, invocation, marker, plan)).await?
+        let make = move || Prepared::make(&host, invocation, marker, plan, ripgrep);
+        unblock_bound(&runtime, make).await?
     };
     let start_limit = request.settings.start_limit();
     let started = launch::spawn(host, prepared).await?;
@@ -119,18 +124,31 @@ async fn attempt(
     };
     let http = Http::new(Arc::clone(&runtime), endpoint, request.limits);
     let until = runtime.now().checked_add(start_limit);
-    let late = async {
-        match until {
-            Some(at) => sleep_until(&*runtime, at).await,
-            None => std::future::pending().await,
-        }
+    let ended = race(local.life().ended.wait(), late(&*runtime, until));
+    let mut faults = PluginFaults::default();
+    let listener = match request.place {
+        WorkingDirectory::Directory => Some(&mut faults),
+        WorkingDirectory::Nowhere => None,
     };
-    let ended = race(local.life().ended.wait(), late);
-    match race(health::check(&http, Some(&directory), ReadinessCheck::Configuration), ended).await {
+    let check = health::check(&http, Some(&directory), ReadinessCheck::Configuration, listener);
+    match race(check, ended).await {
         First::One(Ok(version)) => {
+            let required = request.config.required_mcp();
+            if let Some(server) = missing(&http, &directory, required, &local, until).await {
+                let command = local.command().to_owned();
+                let stderr = abandon(local).await.stderr.clone();
+                let server = Box::new(server);
+                return Err(ServeError::McpUnavailable { command, server, stderr });
+            }
             let host = Arc::clone(host);
             let server = ServerInner::new(host, http, Some(directory), version, Some(local));
-            Ok(Server::new(server.with_events(request.events.clone())))
+            let server = server.with_events(request.events.clone());
+            if request.place == WorkingDirectory::Directory {
+                let survey = server.surveyed(server.directory.as_deref(), faults);
+                // A server whose MCP servers take long is ready for other work.
+                drop(race(survey, late(&*runtime, until)).await);
+            }
+            Ok(Server::new(server))
         }
         First::One(Err(source)) => Err(unhealthy(local, http.endpoint().to_string(), source).await),
         First::Other(First::One(outcome)) => {
@@ -144,6 +162,32 @@ async fn attempt(
     }
 }
 
+/// Waits until the time that a start may take has passed.
+async fn late(runtime: &dyn Runtime, until: Option<Instant>) {
+    match until {
+        Some(at) => sleep_until(runtime, at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns the first required MCP server that is not connected when the start has to be over.
+async fn missing(
+    http: &Http,
+    directory: &str,
+    required: &[String],
+    local: &Local,
+    until: Option<Instant>,
+) -> Option<McpServer> {
+    let first = required.first()?;
+    let ended = race(local.life().ended.wait(), late(&**http.runtime(), until));
+    let error = match race(missing_mcp(http, Some(directory), required), ended).await {
+        First::One(missing) => return missing,
+        First::Other(First::One(outcome)) => outcome.end.to_string(),
+        First::Other(First::Other(())) => "not connected within the limit of the start".to_owned(),
+    };
+    Some(McpServer::new(first, McpStatus::Failed { error: Some(error) }))
+}
+
 /// Resolves everything that the server depends on. Blocks.
 fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError> {
     let directory = match request.place {
@@ -151,7 +195,7 @@ fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError>
         WorkingDirectory::Nowhere => Some(&*host.temp_dir),
     };
     let launch = LaunchPlan::explore(host, &request.config, directory)?;
-    let LaunchPlan { program, directory, marker, plan } = launch;
+    let LaunchPlan { program, directory, marker, plan, ripgrep } = launch;
     let directory = match request.place {
         WorkingDirectory::Directory => directory,
         WorkingDirectory::Nowhere => PrivateDir::root(&host.temp_dir, marker.token()),
@@ -166,7 +210,7 @@ fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError>
     }
     let served = directory.to_string_lossy().into_owned();
     let invocation = Invocation::serve(program, directory, &request.config, &flags, &plan)?;
-    Ok(ServerLaunch { invocation, marker, plan, flags, directory: served })
+    Ok(ServerLaunch { invocation, marker, plan, ripgrep, flags, directory: served })
 }
 
 /// Returns the error for a server that was not ready: the process exited or timed out.

@@ -24,7 +24,7 @@ fn run(prompt: &str, config: &RunConfig) -> Invocation {
 fn args(config: &RunConfig) -> Vec<String> {
     let mut args: Vec<String> =
         run("hello", config).args.iter().map(|arg| arg.to_str().unwrap().to_owned()).collect();
-    let is_default = |arg: &String| ["--log-level=ERROR", "--print-logs"].contains(&arg.as_str());
+    let is_default = |arg: &String| ["--log-level=WARN", "--print-logs"].contains(&arg.as_str());
     assert_eq!(args.iter().filter(|arg| is_default(arg)).count(), 2);
     args.retain(|arg| !is_default(arg));
     args
@@ -39,7 +39,7 @@ fn the_prompt_goes_by_stdin_and_nothing_else_is_in_the_way() {
     let prompt = "--help \"quoted\" $HOME\n";
     let run = run(prompt, &RunConfig::new());
     assert_eq!(run.program, Path::new("/bin/opencode"));
-    assert_eq!(run.args, ["run", "--format", "json", "--log-level=ERROR", "--print-logs"]);
+    assert_eq!(run.args, ["run", "--format", "json", "--log-level=WARN", "--print-logs"]);
     assert_eq!(run.stdin, prompt);
 }
 
@@ -324,7 +324,7 @@ fn command_lines_can_be_pasted_and_hide_secrets() {
         run.to_string(),
         concat!(
             r#"/bin/opencode run --format json '--title=it'\''s a "title"' "#,
-            "--log-level=ERROR --print-logs -p *** --username=***",
+            "--log-level=WARN --print-logs -p *** --username=***",
         )
     );
     assert_eq!(run.command_line(), run.to_string());

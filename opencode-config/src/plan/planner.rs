@@ -6,8 +6,8 @@ use super::homes::UserHomes;
 use super::sources::SourceDirectory;
 use super::{
     ConfigSource, ConfigWarning, DIRECTORY_MODE, ExistingFile, FILE_MODE, IsolationPlan,
-    PROGRAM_MODE, PlannedDirectory, PlannedFile, PlannedLink, ReadSource, SourceContent, absolute,
-    sanitized,
+    PROGRAM_MODE, PlannedDirectory, PlannedFile, PlannedLink, RIPGREP, ReadSource, SourceContent,
+    absolute, sanitized,
 };
 use crate::isolation::variables::TEMP_VARIABLES;
 use crate::isolation::{CacheHome, DataHome, ProjectConfig, TempHome, UserConfig};
@@ -54,7 +54,7 @@ impl Planner<'_> {
         let directory = self.private_home("XDG_CACHE_HOME", "cache");
         self.directory(directory.join("bin"));
         // OpenCode renews the catalogue by renaming a new file over it, which replaces the link.
-        for name in ["models.json", "bin/rg"] {
+        for name in ["models.json", RIPGREP] {
             self.link(directory.join(name), self.homes.cache(), name);
         }
     }

@@ -23,7 +23,7 @@ enum ProcessInput {
 pub(crate) fn run(prompt: &str) -> Result<()> {
     let program = env::var("OPENCODE_BINARY").unwrap_or_else(|_| "opencode".to_owned());
     let mut child = Command::new(program)
-        .args(["run", "--format", "json", "--print-logs", "--log-level", "ERROR"])
+        .args(["run", "--format", "json", "--print-logs", "--log-level", "WARN"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

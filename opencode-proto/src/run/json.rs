@@ -26,6 +26,7 @@ impl Serialize for RunEnd {
             }
             Self::EventsLost { lines } => fields.lines = Some(*lines),
             Self::Interrupted { signal } => fields.signal = Some(*signal),
+            Self::McpUnavailable(server) => fields.server = Some(server),
             Self::PermissionRejected { refused } => fields.refused = Some(refused),
             Self::RepeatedCalls { tool } => fields.tool = Some(tool),
             Self::StartupDatabase { message } | Self::StartupError { message } => {

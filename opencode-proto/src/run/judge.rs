@@ -26,6 +26,9 @@ pub(super) fn end(
             return RunEnd::AgentReplaced { reason: reason.clone() };
         }
         Some(RunStop::Cancelled) => return RunEnd::Cancelled,
+        Some(RunStop::McpUnavailable(server)) => {
+            return RunEnd::McpUnavailable(server.clone());
+        }
         // The signal is ours and says nothing about the run.
         Some(RunStop::Lingered | RunStop::Repeated(Repetition::Overflows)) => {
             return verdict.of_events();
@@ -125,11 +128,9 @@ impl RunVerdict<'_> {
 
     /// Returns what was refused to a run that stopped at its tool calls.
     fn refused(&self) -> Option<String> {
-        let told = self.record.notices.iter().rev().find_map(|notice| match notice {
-            Notice::PermissionRejected { permission, patterns } => {
-                Some(format!("{permission} ({patterns})"))
-            }
-            Notice::AgentReplaced { .. } | Notice::AnswerEmpty | Notice::Shared { .. } => None,
+        let told = self.record.notices.iter().rev().find_map(|notice| {
+            let Notice::PermissionRejected { permission, patterns } = notice else { return None };
+            Some(format!("{permission} ({patterns})"))
         });
         let tools = self.record.answer.tools();
         let refused = || tools.iter().rev().find(|tool| tool.state.is_rejected());
@@ -137,9 +138,9 @@ impl RunVerdict<'_> {
     }
 
     fn replaced_agent(&self) -> Option<String> {
-        self.record.notices.iter().find_map(|notice| match notice {
-            Notice::AgentReplaced { reason } => Some(reason.clone()),
-            Notice::AnswerEmpty | Notice::PermissionRejected { .. } | Notice::Shared { .. } => None,
+        self.record.notices.iter().find_map(|notice| {
+            let Notice::AgentReplaced { reason } = notice else { return None };
+            Some(reason.clone())
         })
     }
 }

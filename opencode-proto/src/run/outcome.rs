@@ -9,6 +9,7 @@ use crate::ProviderFailure;
 use crate::answer::Answer;
 use crate::process::Exit;
 use crate::run_event::{Notice, RunEventKind};
+use crate::surroundings::McpServer;
 use crate::turn::{EMPTY_REPLIES, REPLACED, fmt_failure};
 use crate::watchdog::Deadline;
 
@@ -84,6 +85,11 @@ pub enum RunEnd {
         /// Number of the signal.
         signal: i32,
     },
+    /// A required MCP server is not available
+    /// ([`RunSettings::required_mcp`](super::RunSettings::required_mcp)). Over a server, nothing
+    /// was sent to the model. A process was ended as soon as its log named the server, when the
+    /// request for the title of the session may have been on its way.
+    McpUnavailable(Box<McpServer>),
     /// Over a server: the prompt did not arrive, or its arrival is unknown and the prompt was not
     /// found. The prompt was not sent again.
     NotPosted {
@@ -159,6 +165,7 @@ impl RunEnd {
             Self::Endless => "endless",
             Self::EventsLost { .. } => "events_lost",
             Self::Interrupted { .. } => "interrupted",
+            Self::McpUnavailable(_) => "mcp_unavailable",
             Self::NotPosted { .. } => "not_posted",
             Self::PermissionRejected { .. } => "permission_rejected",
             Self::RepeatedCalls { .. } => "repeated_calls",
@@ -222,6 +229,7 @@ impl fmt::Display for RunEnd {
                 write!(f, "events on {lines} lines of the output could not be read")
             }
             Self::Interrupted { signal } => write!(f, "signal {signal} ended the process"),
+            Self::McpUnavailable(server) => write!(f, "a required {server}"),
             Self::NotPosted { reason } => write!(f, "the prompt was not posted: {reason}"),
             Self::PermissionRejected { refused } => {
                 write!(f, "stopped at a permission that could not be asked for: {refused}")

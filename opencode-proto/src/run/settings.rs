@@ -30,6 +30,7 @@ pub struct RunSettings {
     pub(crate) unfinished_max: usize,
     pub(crate) repeated_calls_max: u32,
     pub(crate) linger_limit: Duration,
+    pub(crate) required_mcp: Vec<String>,
     pub(crate) session: Option<SessionId>,
 }
 
@@ -188,6 +189,19 @@ impl RunSettings {
         self.linger_limit
     }
 
+    /// Sets [`required_mcp`](Self::required_mcp).
+    #[must_use]
+    pub fn with_required_mcp(self, names: impl IntoIterator<Item = String>) -> Self {
+        Self { required_mcp: names.into_iter().collect(), ..self }
+    }
+
+    /// Returns the MCP servers without which the run ends as
+    /// [`RunEnd::McpUnavailable`](super::RunEnd::McpUnavailable), by name. Default: none.
+    #[must_use]
+    pub fn required_mcp(&self) -> &[String] {
+        &self.required_mcp
+    }
+
     /// Sets [`session`](Self::session).
     #[must_use]
     pub fn with_session(self, session: SessionId) -> Self {
@@ -232,6 +246,7 @@ impl Default for RunSettings {
             unfinished_max: UNFINISHED_MAX,
             repeated_calls_max: REPEATED_CALLS_MAX,
             linger_limit: Duration::from_secs(120),
+            required_mcp: Vec::new(),
             session: None,
         }
     }

@@ -1,7 +1,5 @@
 //! Standard error of a run: a bounded tail, and the few facts that no event carries.
 
-mod log_line;
-
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -10,8 +8,7 @@ use crate::ansi::without_escapes;
 use crate::line::{Line, LineFramer};
 use crate::output_tail::OutputTail;
 use crate::run_event::Notice;
-
-use log_line::LogLine;
+use crate::surroundings::LogLine;
 
 /// Longest line of standard error that is read. A longer line is part of the tail only.
 const LINE_SIZE_MAX: usize = 64 << 10;
@@ -100,7 +97,7 @@ impl Stderr {
         let text = without_escapes(&String::from_utf8_lossy(&raw)).into_owned();
         if let Some(log) = LogLine::read(&text) {
             self.remember(&log);
-            return None;
+            return Notice::of_log(&log).map(|notice| (raw, notice));
         }
         let (raw, text) = match self.notice.take() {
             Some(mut open) if !begins_notice(&text) => {

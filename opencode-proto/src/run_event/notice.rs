@@ -1,6 +1,10 @@
 use std::fmt;
 
+mod log;
+
 use serde::Serialize;
+
+use crate::surroundings::{LogLine, McpServer, PluginFault};
 
 /// Fact that OpenCode prints on standard error only, or that follows from the events of a run.
 ///
@@ -28,6 +32,12 @@ pub enum Notice {
     },
     /// The answer is complete and has no text: the model stopped without a word.
     AnswerEmpty,
+    /// The connection to an MCP server was lost during the run. Its tools are gone.
+    McpLost(McpServer),
+    /// An MCP server did not start. The model does not have its tools.
+    ///
+    /// A process reports no error text; a server does.
+    McpUnavailable(McpServer),
     /// A permission was needed and could not be asked for, so OpenCode rejected it. The turn stops
     /// there.
     #[non_exhaustive]
@@ -37,6 +47,11 @@ pub enum Notice {
         /// Commands, paths or patterns of the request, joined by `, `.
         patterns: String,
     },
+    /// A plugin was not loaded. OpenCode works without the plugin.
+    ///
+    /// A process reports a plugin whose function fails, and is silent about a plugin that is
+    /// missing, is not installed or does not compile; a server reports all of them.
+    PluginFailed(PluginFault),
     /// The session was shared.
     #[non_exhaustive]
     Shared {
@@ -66,6 +81,9 @@ impl Notice {
     /// Reads a line of standard error that has no colour codes.
     pub(crate) fn read(line: &str) -> Option<Self> {
         let line = line.trim();
+        if let Some(log) = LogLine::read(line) {
+            return Self::of_log(&log);
+        }
         if let Some(url) = line.strip_prefix('~') {
             let url = url.trim();
             return url.starts_with("http").then(|| Self::Shared { url: url.to_owned() });
@@ -95,6 +113,9 @@ impl Notice {
                 format!("! permission requested: {permission} ({patterns}); auto-rejecting")
             }
             Self::Shared { url } => format!("~  {url}"),
+            Self::McpLost(_) | Self::McpUnavailable(_) | Self::PluginFailed(_) => {
+                self.log_line().unwrap_or_default()
+            }
         }
     }
 
@@ -102,7 +123,10 @@ impl Notice {
         match self {
             Self::AgentReplaced { .. } => "agent_replaced",
             Self::AnswerEmpty => "answer_empty",
+            Self::McpLost(_) => "mcp_lost",
+            Self::McpUnavailable(_) => "mcp_unavailable",
             Self::PermissionRejected { .. } => "permission_rejected",
+            Self::PluginFailed(_) => "plugin_failed",
             Self::Shared { .. } => "shared",
         }
     }
@@ -115,6 +139,8 @@ impl fmt::Display for Notice {
                 write!(f, "the default agent was used instead: {reason}")
             }
             Self::AnswerEmpty => f.write_str(ANSWER_EMPTY),
+            Self::McpLost(server) | Self::McpUnavailable(server) => server.fmt(f),
+            Self::PluginFailed(fault) => fault.fmt(f),
             Self::PermissionRejected { permission, patterns } => {
                 write!(f, "permission `{permission}` was rejected for {patterns}")
             }

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::ServeOutcome;
 use crate::process::Signal;
+use crate::surroundings::PluginFault;
 
 /// Next task for the driver of a [`Serve`](super::Serve).
 ///
@@ -19,6 +20,8 @@ pub enum ServeAction {
     /// Find out how much processor time the process and its children have used, and pass the result
     /// to [`handle_inspection`](super::Serve::handle_inspection).
     Inspect,
+    /// OpenCode works without this plugin, whose function failed.
+    PluginFailed(PluginFault),
     /// The process does not listen yet, and works on the start.
     Starting {
         /// Time since the start.

@@ -18,6 +18,7 @@ struct Play {
     signals: Vec<(u64, Signal)>,
     started: Instant,
     sweeps: usize,
+    faults: Vec<PluginFault>,
     /// Processor time of the process.
     processor: Option<u64>,
     starting: Vec<u64>,
@@ -35,6 +36,7 @@ impl Play {
             signals: Vec::new(),
             started: now,
             sweeps: 0,
+            faults: Vec::new(),
             processor: None,
             starting: Vec::new(),
             wake: None,
@@ -100,6 +102,7 @@ impl Play {
                 ServeAction::Signal(signal) => {
                     self.signals.push(((self.now - self.started).as_secs(), signal));
                 }
+                ServeAction::PluginFailed(fault) => self.faults.push(fault),
                 ServeAction::Sweep => self.sweeps += 1,
                 ServeAction::Inspect => self.serve.handle_inspection(self.processor, self.now),
                 ServeAction::Starting { elapsed } => self.starting.push(elapsed.as_secs()),
@@ -344,4 +347,14 @@ fn permutations(size: usize) -> Vec<Vec<usize>> {
     let inserted =
         |order: Vec<usize>| (0..size).map(move |at| [&order[..at], &[last], &order[at..]].concat());
     permutations(last).into_iter().flat_map(inserted).collect()
+}
+
+#[test]
+fn a_plugin_that_fails_is_reported_while_the_server_runs() {
+    const FAILED: &str = "timestamp=1 level=ERROR run=1 message=\"failed to load plugin\" \
+        path=file:///p.js error=\"boom at init\"\n";
+    let mut play = Play::new(ServeSettings::new());
+    play.err("timestamp=1 level=ERROR message=other\n").err(&FAILED[..30]).err(&FAILED[30..]);
+    assert_eq!(play.faults, [PluginFault::new("file:///p.js", "boom at init")]);
+    assert!(play.outcome.is_none());
 }

@@ -8,8 +8,9 @@ use opencode_config::{Permissions, Resume, Sharing};
 use super::action::ServedTurn;
 use super::request::{ServedFileKind, ServedRunRequest};
 use crate::api::{
-    AgentInfo, ApiErrorKind, CommandRequest, CreateSession, ForkSession, ListAgents, ListSessions,
-    Operation, Prompt, PromptFile, ReadSession, ShareSession,
+    AgentInfo, ApiErrorKind, CommandRequest, CreateSession, ForkSession, ListAgents,
+    ListMcpServers, ListSessions, McpServer, Operation, Prompt, PromptFile, ReadSession,
+    ShareSession,
 };
 use crate::call::{ApiCall, ApiCallId, ApiReply, CallFault, CallScope, OpenCalls, read_reply};
 use crate::run::{AgentFallback, RunEnd};
@@ -36,6 +37,7 @@ enum PrepareCall {
     Create(CreateSession),
     Fork(ForkSession),
     Latest(ListSessions),
+    Mcp,
     Read(ReadSession),
     Share(ShareSession, Box<SessionInfo>),
 }
@@ -67,12 +69,19 @@ impl Preparation {
         if let Some(missing) = files.find(|file| file.kind == ServedFileKind::Missing) {
             return Err(failed(format!("File not found: {}", missing.given.display())));
         }
+        if self.request.settings.required_mcp.is_empty() {
+            return Ok(self.find_agent());
+        }
+        Ok(self.call(&ListMcpServers::new(), CallScope::Directory, PrepareCall::Mcp))
+    }
+
+    fn find_agent(&mut self) -> Prepared {
         match self.request.agent.clone() {
             Some(name) => {
                 let purpose = PrepareCall::Agents { name };
-                Ok(self.call(&ListAgents::new(), CallScope::Directory, purpose))
+                self.call(&ListAgents::new(), CallScope::Directory, purpose)
             }
-            None => Ok(self.find_session()),
+            None => self.find_session(),
         }
     }
 
@@ -113,6 +122,14 @@ impl Preparation {
                     read_reply(&ListAgents::new(), reply).map_err(|fault| call_failed(&fault))?;
                 self.agent = self.choose_agent(name, &agents)?;
                 Ok(self.find_session())
+            }
+            PrepareCall::Mcp => {
+                let servers = read_reply(&ListMcpServers::new(), reply);
+                let servers = servers.map_err(|fault| call_failed(&fault))?;
+                match McpServer::missing(&servers, &self.request.settings.required_mcp) {
+                    Some(missing) => Err(RunEnd::McpUnavailable(Box::new(missing))),
+                    None => Ok(self.find_agent()),
+                }
             }
             PrepareCall::Create(create) => {
                 let session = read_reply(&create, reply).map_err(|fault| call_failed(&fault))?;

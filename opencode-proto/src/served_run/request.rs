@@ -47,6 +47,8 @@ pub enum ServedFileKind {
 impl ServedRunRequest {
     /// Creates a request for this prompt with the agent, the model and the flags of `config`.
     pub fn new(prompt: impl Into<String>, config: &RunConfig, settings: RunSettings) -> Self {
+        let required = config.required_mcp().iter().chain(settings.required_mcp());
+        let settings = settings.clone().with_required_mcp(required.cloned());
         Self {
             prompt: prompt.into(),
             agent: config.agent().map(str::to_owned),

@@ -9,6 +9,7 @@ use super::event::{Origin, TurnEvent, TurnEventKind};
 use super::outcome::{TurnEnd, TurnOutcome};
 use crate::answer::StepRole;
 use crate::server_event::ServerEvent;
+use crate::surroundings::McpServer;
 use crate::{AgentError, ApiError, Deadline, ProviderFailure, SessionId};
 
 impl Serialize for TurnEvent {
@@ -59,6 +60,8 @@ pub(crate) struct EndFields<'a> {
     pub(crate) deadline: Option<Deadline>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<&'a ProviderFailure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<&'a McpServer>,
 }
 
 /// Error that ended a turn or run.

@@ -9,4 +9,5 @@ mod flags;
 mod fleet;
 mod jobs;
 mod resume;
+mod surroundings;
 mod world;

@@ -8,6 +8,7 @@ mod both;
 mod ends;
 mod new_server;
 mod shared;
+mod surroundings;
 mod world;
 
 use testkit::conformance::Host;

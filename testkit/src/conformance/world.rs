@@ -176,7 +176,10 @@ fn environment(fake: &Fake, root: &Path) -> Environment {
     let mut environment = Environment::new();
     environment.set("HOME", root.join("home"));
     // The root on the search path distinguishes the guardians of this world from others.
-    environment.set("PATH", format!("/usr/bin:/bin:{}", root.display()));
+    // The machine may lack ripgrep, which is a warning of every run.
+    let ripgrep = crate::fake::ripgrep();
+    let path = format!("/usr/bin:/bin:{}:{}", root.display(), ripgrep.display());
+    environment.set("PATH", path);
     environment.set(name, value);
     environment
 }

@@ -167,12 +167,10 @@ impl Attempt {
             // Before the cleanup, which makes room on the disk.
             machine::explain(message, &self.host.temp_dir);
         }
-        let report = RunReport {
-            outcome,
-            command: mem::take(&mut self.command),
-            warnings: mem::take(&mut self.warnings),
-            attempts,
-        };
+        let mut warnings = mem::take(&mut self.warnings);
+        warnings.extend(Warning::of_notices(&outcome.notices));
+        let report =
+            RunReport { outcome, command: mem::take(&mut self.command), warnings, attempts };
         let cleanup = self.process.first_mut().take().expect("a run ends once");
         (report, end::clean_up(cleanup, self.log.take(), mem::take(&mut self.jobs).into_running()))
     }

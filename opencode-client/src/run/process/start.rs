@@ -12,6 +12,7 @@ use crate::process::host::Host;
 use crate::process::launch::{self, LaunchPlan, Prepared};
 use crate::process::pacing::StartPermit;
 use crate::process::process_tree::Marker;
+use crate::process::ripgrep::RipgrepMissing;
 use crate::process::version_check;
 use crate::run::end::{self, CleanUp};
 use crate::run::error::RunError;
@@ -27,6 +28,7 @@ struct RunPlan {
     invocation: Invocation,
     marker: Marker,
     plan: IsolationPlan,
+    ripgrep: Option<RipgrepMissing>,
     log: Option<EventLog>,
 }
 
@@ -63,9 +65,9 @@ pub(super) async fn prepare(
         let host = Arc::clone(&host);
         unblock(&runtime, move || plan(&host, &request, log_mode)).await?
     };
-    let RunPlan { invocation, marker, plan, log } = planned;
-    let prepared =
-        unblock_bound(&runtime, move || Prepared::make(&host, invocation, marker, plan)).await?;
+    let RunPlan { invocation, marker, plan, ripgrep, log } = planned;
+    let make = move || Prepared::make(&host, invocation, marker, plan, ripgrep);
+    let prepared = unblock_bound(&runtime, make).await?;
     Ok(ReadyRun { prepared, log: log.map(|log| Log::new(log, runtime)), permit })
 }
 
@@ -103,7 +105,7 @@ fn plan(
     log_mode: Option<EventLogMode>,
 ) -> Result<RunPlan, RunError> {
     let launch = LaunchPlan::explore(host, &request.config, request.directory.as_deref())?;
-    let LaunchPlan { program, directory, marker, plan } = launch;
+    let LaunchPlan { program, directory, marker, plan, ripgrep } = launch;
     // The files of a wrapper may be elsewhere.
     if program.args().is_empty() {
         let files = found(request.config.flags().files(), &directory, ServerMachine::Here);
@@ -119,5 +121,5 @@ fn plan(
         EventLog::open(log)
     });
     let log = log.transpose().map_err(RunError::LogOpen)?;
-    Ok(RunPlan { invocation, marker, plan, log })
+    Ok(RunPlan { invocation, marker, plan, ripgrep, log })
 }

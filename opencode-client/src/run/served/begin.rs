@@ -43,10 +43,15 @@ pub(super) async fn begin(
     let mut driver = ServedDriver::new(Arc::clone(&host), run, log, command(&request.backend));
     driver.directory = directory;
     match &request.backend {
-        Backend::Server(server) => driver.start(RunServer::Shared(server.clone()), now),
+        Backend::Server(server) => {
+            let surroundings = server.inner.surroundings(driver.directory.as_deref()).await;
+            driver.warn(&surroundings);
+            driver.start(RunServer::Shared(server.clone()), now);
+        }
         Backend::NewServer | Backend::Process => {
             match server::serve(host, serve_request(&request, &served)).await {
                 Ok(server) => {
+                    driver.warn(&server.warnings());
                     let since = server.started().unwrap_or(now);
                     driver.start(RunServer::Own(server), since);
                 }
@@ -95,7 +100,8 @@ fn serve_request(request: &RunRequest, served: &ServedRunRequest) -> ServeReques
         .with_plugins(flags.plugins())
         .with_questions(Questions::Hide);
     let mut serve = ServeRequest::new()
-        .with_config(request.config.clone())
+        // The run itself looks for the required MCP servers.
+        .with_config(request.config.clone().with_required_mcp([] as [&str; 0]))
         .with_flags(flags)
         .with_settings(served.serve_settings())
         .with_retry(request.retry);
@@ -125,6 +131,7 @@ fn not_served(
             (command, failed(ServeEnd::TimedOut, stderr))
         }
         error @ (ServeError::Listen { .. }
+        | ServeError::McpUnavailable { .. }
         | ServeError::NoPort { .. }
         | ServeError::TimedOut { .. }
         | ServeError::Unhealthy { .. }

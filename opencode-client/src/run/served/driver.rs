@@ -87,6 +87,13 @@ impl ServedDriver {
         self.run.handle_server_ready(since, self.host.runtime.now());
     }
 
+    /// Takes the faults in the surroundings of the run.
+    pub(super) fn warn(&mut self, warnings: &[Warning]) {
+        for notice in warnings.iter().filter_map(Warning::notice) {
+            self.run.handle_notice(notice);
+        }
+    }
+
     /// Ends the run, because the server for the run did not start.
     pub(super) fn fail(&mut self, outcome: &ServeOutcome) {
         self.run.handle_server_failed(outcome, self.host.runtime.now());
@@ -150,7 +157,8 @@ impl ServedDriver {
         let Self { work, log, command, attempts, .. } = self;
         let (activity, server) = work.into_parts();
         drop(activity);
-        let report = RunReport { outcome, command, warnings: Vec::new(), attempts };
+        let warnings = Warning::of_notices(&outcome.notices).collect();
+        let report = RunReport { outcome, command, warnings, attempts };
         let closing = async move {
             let (server, removed) = match server {
                 Some(RunServer::Own(server)) => stop(server).await,
@@ -256,7 +264,7 @@ impl ClosedRun {
         let Self { server, clean_up } = self;
         if let Some((served, warnings)) = server {
             report.outcome = report.outcome.with_server(&served);
-            report.warnings.extend(warnings);
+            report.add_warnings(warnings);
         }
         clean_up.conclude(report)
     }

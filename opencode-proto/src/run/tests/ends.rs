@@ -1,6 +1,7 @@
 //! How a run ended, by what was said and how the process went.
 
 use super::*;
+use crate::surroundings::McpStatus;
 
 fn end(lines: &[&str], stderr: &str, code: i32) -> RunEnd {
     run().out(lines).err(stderr).done(code).end.clone()
@@ -323,4 +324,26 @@ fn an_empty_answer_has_a_notice() {
     assert_eq!(run.done(0).notices, [Notice::AnswerEmpty]);
     let last = run.events.last().map(RunEvent::event_type);
     assert_eq!(last, Some("notice"));
+}
+
+/// Line of the log about an MCP server that did not start.
+const UNAVAILABLE: &str = "timestamp=1 level=WARN run=1 message=\"server unavailable\" key=notes \
+    type=local status=failed\n";
+
+#[test]
+fn a_required_mcp_server_that_does_not_start_ends_the_run() {
+    let server = McpServer::new("notes", McpStatus::Failed { error: None });
+    let mut run = run_with(|settings| settings.required_mcp = vec!["notes".to_owned()]);
+    run.err(UNAVAILABLE);
+    assert_eq!(run.signals, [Signal::Terminate]);
+    let outcome = run.out(&[START]).exit(Exit::Signal(15)).ends().outcome();
+    assert_eq!(outcome.end, RunEnd::McpUnavailable(Box::new(server.clone())));
+    assert_eq!(outcome.end.to_string(), "a required MCP server `notes`: failed");
+    assert_eq!(outcome.notices, [Notice::McpUnavailable(server.clone())]);
+
+    // Without the requirement, the answer is complete, and the fault is a notice.
+    let mut run = run_with(|settings| settings.required_mcp = vec!["others".to_owned()]);
+    let outcome = run.err(UNAVAILABLE).out(&[START, TEXT, STOP]).done(0);
+    assert_eq!(outcome.end, RunEnd::Completed);
+    assert_eq!(outcome.notices, [Notice::McpUnavailable(server)]);
 }

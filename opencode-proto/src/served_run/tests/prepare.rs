@@ -11,6 +11,7 @@ use crate::call::{ApiCall, CallFailure, Delivery};
 use crate::process::Exit;
 use crate::run::AgentFallback;
 use crate::serve::ServeEnd;
+use crate::surroundings::PluginFault;
 use crate::turn::TurnPost;
 use crate::watchdog::{Deadline, Deadlines};
 
@@ -464,4 +465,33 @@ fn the_exit_of_a_server_that_went_before_its_run_is_the_end() {
     assert_eq!((stopped.end, stopped.exit), (lost(), None));
     let completed = outcome(RunEnd::Completed, ServeEnd::Exited, Some(Exit::Code(0)));
     assert_eq!((completed.end, completed.exit), (RunEnd::Completed, None));
+}
+
+#[test]
+fn required_mcp_servers_are_looked_for_before_anything_else() {
+    let require = |request: &mut ServedRunRequest| {
+        request.settings = request.settings.clone().with_required_mcp(["notes".to_owned()]);
+    };
+    let mut stage = Stage::ready(require);
+    stage.answers(200, r#"{"notes":{"status":"connected"}}"#);
+    assert_eq!(stage.did, ["GET /mcp", "POST /session"]);
+
+    let mut stage = Stage::ready(require);
+    stage.answers(200, r#"{"notes":{"status":"failed","error":"gone"}}"#);
+    assert_eq!(stage.end().to_string(), "a required MCP server `notes`: failed: gone");
+    assert_eq!(stage.did, ["GET /mcp"]);
+
+    let mut stage = Stage::ready(require);
+    stage.answers(200, "{}");
+    let error = "a required MCP server `notes`: no config names the server";
+    assert_eq!(stage.end().to_string(), error);
+}
+
+#[test]
+fn faults_in_the_surroundings_are_notices() {
+    let fault = Notice::PluginFailed(PluginFault::new("a", "b"));
+    let mut stage = Stage::new(|_| {});
+    stage.does(|run, _| run.handle_notice(fault.clone()));
+    stage.does(|run, now| run.handle_server_ready(now, now));
+    assert_eq!((stage.notices, stage.did), (vec![fault], vec!["POST /session".to_owned()]));
 }

@@ -60,7 +60,10 @@ impl RunWorld {
         }
         let mut environment = Environment::new();
         environment.set("HOME", root.join("home"));
-        environment.set("PATH", env::var_os("PATH").unwrap());
+        // The machine may lack ripgrep, which is a warning of every run.
+        let path = env::var_os("PATH").unwrap();
+        let path = [crate::fake::ripgrep()].into_iter().chain(env::split_paths(&path));
+        environment.set("PATH", env::join_paths(path).unwrap());
         // OpenCode prefers `PWD` to the working directory; the value of the caller's shell is
         // wrong.
         environment.set("PWD", &root);

@@ -27,6 +27,8 @@ enum Treatment {
     WithPrompt,
     /// Refused with an error of this name.
     Refused(&'static str),
+    /// Is asked of the server before the prompt is sent.
+    Required,
     /// Decides when the job is repeated.
     Retry,
     /// Decides about the answer.
@@ -107,6 +109,8 @@ fn settings() -> Vec<Setting> {
     ] {
         all.push(setting(name, job().with_config(config), server.0, server.1));
     }
+    let required = job().with_config(run().with_required_mcp(["a"]));
+    all.push(setting("required_mcp", required, Required, Required));
     let refused = Refused("flag");
     for (name, job, (started, given)) in [
         ("approval", auto(), (Turn, Turn)),
@@ -165,6 +169,7 @@ fn has_effect(treatment: Treatment, job: &Job) -> bool {
         Place => job.directory != plain.directory,
         WithPrompt => post(job, &files(job)) != post(&plain, &[]),
         Retry => job.retry != plain.retry,
+        Required => job.config.required_mcp() != plain.config.required_mcp(),
         Schema => job.answer.is_some(),
         Server => serve(job) != serve(&plain),
         Session => session(job, "7") != session(&plain, "7"),

@@ -2,15 +2,15 @@ use crate::json::unescape;
 
 /// Line of OpenCode's log in the form of `--print-logs`: `timestamp=… level=… run=… message=…
 /// key=value …`, with values that hold spaces in JSON's quotes.
-pub(super) struct LogLine<'a>(&'a str);
+pub(crate) struct LogLine<'a>(&'a str);
 
 impl<'a> LogLine<'a> {
-    pub(super) fn read(line: &'a str) -> Option<Self> {
+    pub(crate) fn read(line: &'a str) -> Option<Self> {
         (line.starts_with("timestamp=") && line.contains(" level=")).then_some(Self(line))
     }
 
     /// Returns the value of the first field with this name.
-    pub(super) fn field(&self, name: &str) -> Option<String> {
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
         let mut rest = self.0;
         loop {
             let (key, value) = rest.trim_start().split_once('=')?;
