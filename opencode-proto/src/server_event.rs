@@ -90,6 +90,13 @@ pub enum ServerEventKind {
         /// The first mistake in the event.
         error: DecodeError,
     },
+    /// The tools of an MCP server changed: the server announced so, or the connection was lost, which
+    /// `GET /mcp` shows (`mcp.tools.changed`). About all sessions of the directory.
+    #[non_exhaustive]
+    McpToolsChanged {
+        /// Name of the MCP server.
+        server: Box<str>,
+    },
     /// A message was removed (`message.removed`).
     #[non_exhaustive]
     MessageRemoved {
@@ -203,6 +210,11 @@ impl ServerEvent {
         None
     }
 
+    /// Returns whether the event is about every session of the directory.
+    pub fn concerns_all_sessions(&self) -> bool {
+        matches!(self.kind, ServerEventKind::McpToolsChanged { .. })
+    }
+
     /// Returns the value of `type`; empty for an event without one.
     pub fn event_type(&self) -> &str {
         match &self.kind {
@@ -212,6 +224,7 @@ impl ServerEvent {
             ServerEventKind::Heartbeat => "server.heartbeat",
             ServerEventKind::InstanceDisposed => "server.instance.disposed",
             ServerEventKind::Malformed { event_type, .. } => event_type.as_deref().unwrap_or(""),
+            ServerEventKind::McpToolsChanged { .. } => "mcp.tools.changed",
             ServerEventKind::MessageRemoved { .. } => "message.removed",
             ServerEventKind::MessageUpdated(_) => "message.updated",
             ServerEventKind::Other { event_type } | ServerEventKind::Unknown { event_type } => {

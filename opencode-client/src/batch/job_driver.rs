@@ -342,6 +342,9 @@ impl JobDriver {
         } else {
             None
         };
+        if let TurnEventKind::McpLost(server) = &event.kind {
+            self.report.warnings.push(Warning::McpLost(server.clone()));
+        }
         let event = Box::new(BatchEvent::JobEvent { job, event: Box::new(event) });
         self.feed.send(FeedItem { event, spend });
         Poll::Ready(())

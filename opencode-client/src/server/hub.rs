@@ -181,8 +181,9 @@ impl Shared {
 
 impl HubState {
     fn deliver(&self, event: &Arc<ServerEvent>, root: Option<&SessionId>, wakers: &mut Vec<Waker>) {
-        let followers = root.and_then(|root| self.followers.get(root));
-        for mailbox in followers.into_iter().flatten().chain(&self.listeners) {
+        let of_root = root.and_then(|root| self.followers.get(root));
+        let of_all = self.followers.values().filter(|_| event.concerns_all_sessions());
+        for mailbox in of_root.into_iter().chain(of_all).flatten().chain(&self.listeners) {
             wakers.extend(mailbox.push(Delivery::Event(Arc::clone(event))));
         }
     }

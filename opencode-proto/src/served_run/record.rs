@@ -92,6 +92,7 @@ impl ServedRecord {
                 self.part("text", event, &Part::Text(text.clone()), now_ms);
             }
             TurnEventKind::AnswerEmpty => self.notice(Notice::AnswerEmpty),
+            TurnEventKind::McpLost(server) => self.notice(Notice::McpLost(server.clone())),
             TurnEventKind::Failed(error) => self.error(session, &error.raw, now_ms),
             TurnEventKind::AttemptAbandoned(abandoned) => {
                 let session = Some(session.clone());

@@ -145,6 +145,12 @@ impl DeltaProperties<'_> {
     }
 }
 
+#[derive(Deserialize)]
+struct McpProperties<'a> {
+    #[serde(borrow)]
+    server: Str<'a>,
+}
+
 fn field(name: &str) -> Cow<'static, str> {
     if name == "text" { "text".into() } else { name.to_owned().into() }
 }
@@ -163,6 +169,12 @@ fn read_kind(
         _ => {}
     }
     let properties = raw.map_or("{}", RawValue::get);
+    if event_type == "mcp.tools.changed"
+        && let Ok(changed) = serde_json::from_str::<McpProperties<'_>>(properties)
+    {
+        let server = changed.server.as_str().into();
+        return (None, ServerEventKind::McpToolsChanged { server });
+    }
     // Nearly all events are of this one type.
     if event_type == "message.part.delta"
         && let Ok(delta) = serde_json::from_str::<DeltaProperties<'_>>(properties)

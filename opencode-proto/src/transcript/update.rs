@@ -48,6 +48,7 @@ impl Transcript {
             | ServerEventKind::Heartbeat
             | ServerEventKind::InstanceDisposed
             | ServerEventKind::Malformed { .. }
+            | ServerEventKind::McpToolsChanged { .. }
             | ServerEventKind::Other { .. }
             | ServerEventKind::PartDelta { .. }
             | ServerEventKind::PermissionReplied { .. }

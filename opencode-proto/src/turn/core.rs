@@ -69,6 +69,8 @@ pub(super) enum Purpose {
     /// The permission requests of the server, before a refusal.
     Listing,
     Look,
+    /// The status of this MCP server is read.
+    Mcp(Box<str>),
     Permission(PermissionId),
     Post,
     Question(QuestionId),

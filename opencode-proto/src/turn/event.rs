@@ -10,6 +10,7 @@ use crate::run_event::AttemptAbandoned;
 use crate::server_event::{
     MessageInfo, PermissionRequest, QuestionRequest, ServerEvent, SessionInfo, SessionStatus, Todo,
 };
+use crate::surroundings::McpServer;
 use crate::transcript::TextKind;
 use crate::{AgentError, MessageId, PartId, PermissionId, QuestionId, SessionId, StepRole};
 
@@ -68,6 +69,9 @@ pub enum TurnEventKind {
     ConnectionLost(Interruption),
     /// The session reported an error. The turn may recover from it.
     Failed(Box<AgentError>),
+    /// The connection to an MCP server was lost. The tools of the server are gone, and a call of one
+    /// of them fails.
+    McpLost(McpServer),
     /// A message is new or has changed.
     MessageUpdated(Box<MessageInfo>),
     /// Any other event of the session: see [`TurnEvent::source`].

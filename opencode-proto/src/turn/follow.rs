@@ -121,6 +121,7 @@ impl PostedTurn {
             | ServerEventKind::GlobalDisposed
             | ServerEventKind::Heartbeat
             | ServerEventKind::InstanceDisposed
+            | ServerEventKind::McpToolsChanged { .. }
             | ServerEventKind::Sync => {}
             ServerEventKind::CommandExecuted { .. }
             | ServerEventKind::Malformed { .. }
@@ -227,6 +228,7 @@ impl PostedTurn {
             | TurnEventKind::ConnectionLost(_)
             | TurnEventKind::Continued(_)
             | TurnEventKind::Failed(_)
+            | TurnEventKind::McpLost(_)
             | TurnEventKind::Other
             | TurnEventKind::PartRemoved(_)
             | TurnEventKind::PermissionAsked(_)

@@ -18,12 +18,13 @@ use super::post::{PostCall, PostReply, TurnKind};
 use super::provider::ProviderState;
 use super::record::{Place, Record};
 use super::settings::TurnSettings;
+use crate::api::ListMcpServers;
 use crate::ask::refusals::Refusals;
 use crate::ask::{PermissionKind, QuestionKind};
-use crate::call::ApiReply;
+use crate::call::{ApiReply, read_reply};
 use crate::guard::{Repetition, RepetitionGuard};
 use crate::hub::Interruption;
-use crate::server_event::{ServerEvent, SessionStatus};
+use crate::server_event::{ServerEvent, ServerEventKind, SessionStatus};
 use crate::transcript::Transcript;
 use crate::watchdog::{DEADLINE_GRACE, Deadline};
 use crate::{AgentError, MessageId, SessionId};
@@ -199,6 +200,10 @@ impl PostedTurn {
     }
 
     pub(super) fn handle_event(&mut self, event: &Arc<ServerEvent>, input: &mut TurnInput<'_>) {
+        if let ServerEventKind::McpToolsChanged { server } = &event.kind {
+            // No sign of life of the session.
+            return input.call(&ListMcpServers::new(), Purpose::Mcp(server.clone()));
+        }
         self.pulse.heard = input.now;
         input.core.watchdog.handle_event(input.now);
         self.follow(event, input);
@@ -239,11 +244,21 @@ impl PostedTurn {
             Purpose::ConfiguredModel => {}
             Purpose::Listing => self.permissions_listed(reply, input),
             Purpose::Look => self.look_replied(reply, input),
+            Purpose::Mcp(server) => self.mcp_replied(server, reply, input),
             Purpose::Permission(id) => self.ask_replied::<PermissionKind>(id, reply, input),
             Purpose::Post => self.post_replied(reply, input),
             Purpose::Question(id) => self.ask_replied::<QuestionKind>(id, reply, input),
         }
         self.advance_refusals(input);
+    }
+
+    /// The tools of an MCP server have changed, which may mean that the server is gone.
+    fn mcp_replied(&mut self, server: &str, reply: ApiReply, input: &mut TurnInput<'_>) {
+        let servers = read_reply(&ListMcpServers::new(), reply).unwrap_or_default();
+        let lost = servers.into_iter().find(|found| found.name == server && found.is_faulty());
+        if let Some(lost) = lost {
+            self.emit_own(TurnEventKind::McpLost(lost), None, input);
+        }
     }
 
     fn post_replied(&mut self, reply: ApiReply, input: &mut TurnInput<'_>) {

@@ -14,6 +14,7 @@ mod retries;
 mod rivals;
 mod stage;
 mod summary;
+mod surroundings;
 mod waiting;
 
 use std::sync::Arc;

@@ -3,9 +3,10 @@
 use opencode_tokio::api::{McpServer, McpStatus};
 use opencode_tokio::process::{PluginFault, Warning};
 use opencode_tokio::run::{Backend, Notice};
-use opencode_tokio::{RunConfig, RunEnd, RunEventKind, ServeError, ServeRequest};
+use opencode_tokio::{RunConfig, RunEnd, RunEvent, RunEventKind, ServeError, ServeRequest};
 use serde_json::json;
 use testkit::conformance::real::runs::{RunWorld, permit};
+use testkit::model::{Gate, Reply, Script};
 
 use crate::on;
 
@@ -27,6 +28,26 @@ fn plugin(world: &RunWorld, file: &str, reason: &str) -> PluginFault {
     let path = world.project().join(file);
     PluginFault::new(format!("file://{}", path.display()), reason)
 }
+
+/// An MCP server that exits when its tool is called.
+const DYING: &str = r"
+const lines = require('readline').createInterface({ input: process.stdin });
+const results = {
+    initialize: ({ protocolVersion }) => ({
+        protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'dying', version: '1' },
+    }),
+    'tools/list': () => ({
+        tools: [{ name: 'die', description: 'd', inputSchema: { type: 'object', properties: {} } }],
+    }),
+    'tools/call': () => process.exit(3),
+};
+lines.on('line', line => {
+    const { id, method, params } = JSON.parse(line);
+    if (id === undefined) return;
+    const result = results[method] ? results[method](params) : {};
+    process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, result }) + '\n');
+});
+";
 
 /// Warnings without their types, in an order of their own.
 fn texts(warnings: &[Warning]) -> Vec<String> {
@@ -142,5 +163,36 @@ async fn a_server_starts_only_with_the_required_mcp_servers() {
         let text = error.to_string();
         assert!(text.starts_with(&format!("a required MCP server `{name}`: {expected}")), "{text}");
         world.assert_nothing_left();
+    }
+}
+
+#[tokio::test]
+async fn an_mcp_server_that_dies_in_a_call_is_reported_at_once() {
+    let world = RunWorld::new(&on());
+    let server = world.write("project/dying.cjs", DYING);
+    let command = ["node", server.to_str().unwrap()];
+    for backend in [Backend::Process, Backend::NewServer] {
+        let gate = Gate::new();
+        world.model.default_script(
+            Script::new()
+                .then(Reply::new().tool("dying_die", json!({})))
+                .then(Reply::new().pause_until(&gate).text("It is gone.")),
+        );
+        let config = world
+            .config()
+            .with_mcp("dying", json!({ "type": "local", "command": command }))
+            .with_required_mcp(["dying"]);
+        let request = world.request_with("Call it.", config).with_backend(backend.clone());
+        let mut run = world.start(request);
+        let lost =
+            |event: &RunEvent| matches!(event.kind, RunEventKind::Notice(Notice::McpLost(_)));
+        // The model is not answered before the event has come.
+        run.until(lost).await;
+        gate.open();
+        let report = run.outcome().await.unwrap();
+        assert_eq!(report.text(), "It is gone.");
+        assert_eq!(report.answer().tools()[0].state.status(), "error");
+        let expected = ["MCP server `dying`: failed: Connection closed"];
+        assert_eq!(texts(&report.warnings), expected, "{backend:?}");
     }
 }
