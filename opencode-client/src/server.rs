@@ -14,6 +14,7 @@ pub(crate) mod hub;
 pub(crate) mod life;
 mod local;
 mod output;
+pub(crate) mod place;
 mod port;
 mod pump;
 pub(crate) mod request;
@@ -23,19 +24,15 @@ mod stop;
 pub(crate) mod survey;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use opencode_proto::Version;
 use opencode_proto::api::{Health, ListMcpServers, McpServer, Operation};
 
-use crate::process::host::NoDirectory;
-use crate::process::host::existing;
 use crate::process::warning::Warning;
 
 use self::core::ServerInner;
-use self::files::ServerMachine;
 use local::Local;
 
 pub(crate) use attach::{RefusedConnection, attach};
@@ -50,8 +47,8 @@ pub use stop::{ServerReport, StopError};
 pub use crate::http::{CallError, Endpoint, HttpLimits, UrlError};
 pub use opencode_proto::api::ServerHealth;
 pub use opencode_proto::{
-    CallFailure, CallFault, Delivery, EventStream, HealthError, HubEnd, HubSettings, Interruption,
-    RetryPolicy, ServeEnd, ServeOutcome, ServeSettings,
+    CallFailure, CallFault, Delivery, DirectoryError, EventStream, HealthError, HubEnd,
+    HubSettings, Interruption, RetryPolicy, ServeEnd, ServeOutcome, ServeSettings,
 };
 
 /// A running server. Clones are cheap.
@@ -97,25 +94,6 @@ impl Server {
     /// started.
     pub fn directory(&self) -> Option<&str> {
         self.inner.directory.as_deref()
-    }
-
-    /// Resolves a requested directory to a path on the server's machine; `None` requests the
-    /// server's own directory. Blocks.
-    pub(crate) fn place_of(&self, path: Option<&Path>) -> Result<Option<PathBuf>, NoDirectory> {
-        match path {
-            // An attached server may run on another machine, whose directories cannot be checked.
-            Some(path) if self.inner.local.is_none() => Ok(Some(path.to_owned())),
-            Some(path) => existing(Some(path)).map(Some),
-            None => Ok(self.directory().map(PathBuf::from)),
-        }
-    }
-
-    /// Returns the machine of the server.
-    pub(crate) fn machine(&self) -> ServerMachine {
-        match self.inner.local {
-            Some(_) => ServerMachine::Here,
-            None => ServerMachine::Elsewhere,
-        }
     }
 
     /// Returns the id of the server's process; `None` for an attached server.

@@ -37,13 +37,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use opencode_config::ModelRef;
 use opencode_proto::{
     Pending, PermissionKind, PermissionReply, PermissionRequest, Prompt, QuestionKind,
-    QuestionReply, QuestionRequest,
+    QuestionReply, QuestionRequest, RequestedDirectory,
 };
 
 use crate::http::CallError;
 use crate::log::{EventLogConfig, EventLogMode};
 use crate::server::Server;
 use crate::server::core::ServerInner;
+use crate::server::place::wrong_directory;
 use crate::session::turn::handler::{AskHandlers, Handler, boxed};
 use crate::session::turn::{
     FollowRequest, PostError, PostedPrompt, TurnError, TurnRequest, TurnStream,
@@ -304,41 +305,39 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The errors of the call.
+    /// The errors of the call; [`CallError::Directory`] when OpenCode cannot work in the server's
+    /// directory, or works in another one.
     ///
     /// # Cancel safety
     ///
     /// After cancellation, a session may exist on the server without a handle to it.
     pub async fn create_session(&self, create: CreateSession) -> Result<Session, CallError> {
-        self.create_session_in(create, self.directory()).await
-    }
-
-    /// Creates a session that works in this directory.
-    pub(crate) async fn create_session_in(
-        &self,
-        create: CreateSession,
-        directory: Option<&str>,
-    ) -> Result<Session, CallError> {
-        let info = self.inner.http.call(&create, directory).await?;
+        let place = self.inner.place(None).await?;
+        let info = self.inner.http.call(&create, self.directory()).await?;
+        self.inner.check_created(&place.requested, &info).await?;
         if let Some(created_ms) = info.created_ms {
             self.inner.observe_time(created_ms);
         }
         Ok(Session::new(&self.inner, &info, create.model().cloned()))
     }
 
-    /// Returns a handle to an existing session. `GET /session/{sessionID}`.
+    /// Returns a handle to an existing session, which keeps working in the directory in which it
+    /// was created ([`Session::directory`]). `GET /session/{sessionID}`.
     ///
     /// # Errors
     ///
     /// The errors of the call;
     /// [`ApiErrorKind::NotFound`](opencode_proto::api::ApiErrorKind::NotFound) when the session
-    /// does not exist.
+    /// does not exist; [`CallError::Directory`] when OpenCode would continue the session in another
+    /// directory.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
     pub async fn session(&self, id: impl Into<SessionId>) -> Result<Session, CallError> {
         let info = self.call(&opencode_proto::api::ReadSession::new(id)).await?;
+        let own = RequestedDirectory::of_server();
+        own.check_resumed(&info).map_err(|error| wrong_directory(&own, &info, error))?;
         Ok(Session::new(&self.inner, &info, None))
     }
 }

@@ -23,8 +23,8 @@
 //!
 //! The operations by subject:
 //!
-//! - The server: [`Health`], [`NextVersion`], [`ConfiguredModel`], [`ReadPaths`], [`ListAgents`],
-//!   [`ListToolIds`].
+//! - The server: [`Health`], [`NextVersion`], [`ConfiguredModel`], [`ReadPaths`],
+//!   [`CheckDirectory`], [`ListAgents`], [`ListToolIds`].
 //! - Sessions: [`CreateSession`], [`ListSessions`], [`ReadSession`], [`UpdateSession`],
 //!   [`DeleteSession`], [`ListChildren`], [`SessionStatuses`], [`SessionTodos`], [`SessionDiff`],
 //!   [`ForkSession`], [`RevertSession`], [`UnrevertSession`], [`ShareSession`], [`UnshareSession`].
@@ -43,6 +43,7 @@ mod agent;
 mod ask;
 mod call;
 mod diff;
+mod directory;
 mod error;
 mod mcp;
 mod message;
@@ -58,12 +59,13 @@ use http::{Request, Response};
 pub use http;
 
 pub use crate::surroundings::{McpServer, McpStatus};
-pub use agent::{AgentInfo, ListAgents, ListToolIds, ReadPaths, ServerPaths, ServerRule};
+pub use agent::{AgentInfo, ListAgents, ListToolIds, ServerRule};
 pub use ask::{
     ListPermissions, ListQuestions, Pending, PermissionReply, QuestionAnswer, RejectQuestion,
     ReplyPermission, ReplyQuestion, RespondPermission,
 };
 pub use diff::{FileDiff, SessionDiff};
+pub use directory::{CheckDirectory, ReadPaths, ServerPaths};
 pub use error::{ApiError, ApiErrorKind};
 pub use mcp::{ConfiguredExtensions, Extensions, ListMcpServers};
 pub use message::{

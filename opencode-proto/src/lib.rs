@@ -55,6 +55,7 @@
 //! | [`Run`] | an `opencode run` process | output, exit | events, signals, outcome |
 //! | [`Serve`] | an `opencode serve` process | output, exit | ready, signals, outcome |
 //! | [`Readiness`] | health of a server that listens | replies | calls, result |
+//! | [`DirectoryCheck`] | a directory on the server's machine | replies | calls, result |
 //! | [`Hub`] | event stream of a directory | chunks, losses | connects, events by session |
 //! | [`Session`] | state shared by turns | aborts; the turns | turns to wake |
 //! | [`Turn`] | one prompt and the answer | events, replies, asks | calls, events, outcome |
@@ -94,6 +95,7 @@ mod artifact;
 mod ask;
 mod batch;
 mod call;
+mod directory;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -142,6 +144,7 @@ pub use batch::{
     ResumeStatus, RetryScope, ServerNo, ServerOwner, SkipReason,
 };
 pub use call::{ApiCall, ApiCallId, ApiReply, CallFailure, CallFault, CallScope, Delivery};
+pub use directory::{DirectoryAction, DirectoryCheck, DirectoryError, RequestedDirectory};
 pub use error::{AgentError, ErrorName};
 pub use hub::{EventStream, Hub, HubAction, HubEnd, HubSettings, Interruption};
 pub use id::{CallId, MessageId, PartId, PermissionId, QuestionId, SessionId};

@@ -29,6 +29,19 @@ impl Head {
     }
 }
 
+/// Decodes the percent codes of a header or path.
+pub(crate) fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = || u8::from_str_radix(std::str::from_utf8(after.get(..2)?).ok()?, 16).ok();
+        let code = if *first == b'%' { code() } else { None };
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Error of [`Requests::next`].
 #[derive(Debug, Error)]
 pub(crate) enum ReadError {

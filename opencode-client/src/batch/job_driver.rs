@@ -24,7 +24,7 @@ use super::results::ResultsFile;
 use super::servers::resident_size;
 use super::turn;
 use crate::process::drop_order::DropOrder;
-use crate::process::host::NoDirectory;
+use crate::process::host::{NoDirectory, directory_error};
 use crate::process::warning::Warning;
 use crate::runtime::Timer;
 use crate::runtime::blocking::unblock;
@@ -34,6 +34,7 @@ use crate::server::Server;
 use crate::server::files::found;
 use crate::server::hub::{Delivery, Follower};
 use crate::server::survey::missing_mcp;
+use crate::server::place::Place;
 use crate::session::Session;
 
 use turns::{JobStream, JobTurns, end_of};
@@ -165,20 +166,21 @@ impl JobDriver {
     async fn explore(&mut self) -> Result<(), JobError> {
         let (server, job) = (self.server().clone(), Arc::clone(&self.job));
         let runtime = Arc::clone(&self.server().inner.host.runtime);
-        let explored = unblock(&runtime, move || {
-            let directory = server.place_of(job.directory.as_deref())?;
-            let base = directory.as_deref().unwrap_or_else(|| Path::new(""));
-            let files = found(job.config.flags().files(), base, server.machine());
-            Ok((directory, files))
-        });
-        let (directory, files) = match explored.await {
-            Ok(explored) => explored,
+        let Place { path, requested } = match server.inner.place(job.directory.as_deref()).await {
+            Ok(place) => place,
             Err(NoDirectory { path, source }) => return Err(JobError::Directory { path, source }),
         };
+        let machine = server.inner.machine();
+        let files = unblock(&runtime, move || {
+            let base = path.as_deref().unwrap_or_else(|| Path::new(""));
+            found(job.config.flags().files(), base, machine)
+        })
+        .await;
         if let Some(file) = files.iter().find(|file| file.kind == ServedFileKind::Missing) {
             return Err(JobError::FileNotFound { path: file.given.clone() });
         }
-        self.directory = directory.map(|directory| directory.to_string_lossy().into_owned());
+        self.directory = requested.requested().map(str::to_owned);
+        self.attempt.handle_directory(requested);
         self.files = files;
         Ok(())
     }
@@ -391,6 +393,10 @@ impl JobDriver {
         let error = self.report.error.take();
         let error = match end.cause {
             AttemptCause::Cancelled => Some(JobError::NotRun(SkipReason::Cancelled)),
+            AttemptCause::Directory(error) => {
+                let path = self.directory.clone().unwrap_or_default().into();
+                Some(JobError::Directory { path, source: directory_error(error) })
+            }
             AttemptCause::NotPrepared | AttemptCause::Turn => error,
             AttemptCause::ServerLost(reason) => error.map(|error| error.blame_server(reason)),
             AttemptCause::Session(fault) => Some(JobError::Session(fault)),

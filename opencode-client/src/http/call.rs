@@ -35,7 +35,10 @@ impl Inner {
                 Ok(reply) => RetryCause::reply(reply.status(), reply.headers()),
                 Err(CallError::Connect { .. } | CallError::Lost { .. }) => RetryCause::Connection,
                 Err(
-                    CallError::Api(_) | CallError::TimedOut { .. } | CallError::TooLarge { .. },
+                    CallError::Api(_)
+                    | CallError::Directory { .. }
+                    | CallError::TimedOut { .. }
+                    | CallError::TooLarge { .. },
                 ) => return outcome,
             };
             match retry.handle_failure(&cause, self.runtime.now()) {

@@ -1,4 +1,5 @@
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use opencode_proto::Delivery;
@@ -23,6 +24,15 @@ pub enum CallError {
         request: String,
         /// The cause: [`io::ErrorKind::TimedOut`] when [`HttpLimits::connect`](crate::server::HttpLimits)
         /// has passed.
+        source: io::Error,
+    },
+    /// OpenCode cannot work in the requested directory, or works in another one. No session is left.
+    #[error("cannot work in {}", directory.display())]
+    Directory {
+        /// The requested directory; else the one that OpenCode reported.
+        directory: PathBuf,
+        /// The error of the operating system, or a
+        /// [`DirectoryError`](crate::server::DirectoryError).
         source: io::Error,
     },
     /// The connection was lost before the reply was complete.
@@ -62,7 +72,7 @@ impl CallError {
     pub fn delivery(&self) -> Delivery {
         match self {
             Self::Api(_) | Self::TooLarge { .. } => Delivery::Received,
-            Self::Connect { .. } => Delivery::NotSent,
+            Self::Connect { .. } | Self::Directory { .. } => Delivery::NotSent,
             Self::Lost { delivery, .. } | Self::TimedOut { delivery, .. } => *delivery,
         }
     }
@@ -71,9 +81,11 @@ impl CallError {
     pub(crate) fn is_refused_connection(&self) -> bool {
         match self {
             Self::Connect { source, .. } => source.kind() == io::ErrorKind::ConnectionRefused,
-            Self::Api(_) | Self::Lost { .. } | Self::TimedOut { .. } | Self::TooLarge { .. } => {
-                false
-            }
+            Self::Api(_)
+            | Self::Directory { .. }
+            | Self::Lost { .. }
+            | Self::TimedOut { .. }
+            | Self::TooLarge { .. } => false,
         }
     }
 
@@ -82,6 +94,7 @@ impl CallError {
         match self {
             Self::Api(error) => Some(error),
             Self::Connect { .. }
+            | Self::Directory { .. }
             | Self::Lost { .. }
             | Self::TimedOut { .. }
             | Self::TooLarge { .. } => None,

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Once};
 
 use opencode_config::{Environment, Invocation};
+use opencode_proto::{DirectoryError, RequestedDirectory};
 
 use super::binary::Binary;
 use super::guardian::Guardian;
@@ -24,42 +25,50 @@ pub(crate) struct Host {
     pub(crate) known_versions: KnownVersions,
 }
 
-/// Error of a working directory: the directory does not exist or cannot be read.
+/// Error of a working directory: the directory does not exist, cannot be read, or is another one
+/// for OpenCode.
 pub(crate) struct NoDirectory {
     pub(crate) path: PathBuf,
     pub(crate) source: io::Error,
 }
 
-/// Returns the absolute path of the working directory, if the directory exists. Blocks.
-pub(crate) fn existing(path: Option<&Path>) -> Result<PathBuf, NoDirectory> {
+impl NoDirectory {
+    pub(crate) fn of(path: impl Into<PathBuf>, error: DirectoryError) -> Self {
+        Self { path: path.into(), source: directory_error(error) }
+    }
+}
+
+/// Returns the error in the form in which errors of directories are reported.
+pub(crate) fn directory_error(error: DirectoryError) -> io::Error {
+    let kind = if let DirectoryError::Missing { .. } = error {
+        io::ErrorKind::NotFound
+    } else {
+        io::ErrorKind::InvalidInput
+    };
+    io::Error::new(kind, error)
+}
+
+/// Directory on this machine that exists.
+pub(crate) struct LocalDirectory {
+    /// Absolute path, with the links that the caller named.
+    pub(crate) path: PathBuf,
+    pub(crate) requested: RequestedDirectory,
+}
+
+/// Returns the working directory, if the directory exists. Blocks.
+pub(crate) fn existing(path: Option<&Path>) -> Result<LocalDirectory, NoDirectory> {
     let path = path.unwrap_or_else(|| Path::new("."));
     let fail = |source| NoDirectory { path: path.to_owned(), source };
     let absolute = std::path::absolute(path).map_err(fail)?;
     // `Command::spawn` reports a missing directory like a missing program.
     std::fs::read_dir(&absolute).map_err(fail)?;
     let real = std::fs::canonicalize(&absolute).map_err(fail)?;
-    check_name(&absolute).and_then(|()| check_name(&real)).map_err(fail)?;
-    Ok(absolute)
-}
-
-/// Checks that OpenCode takes the path for what it is. OpenCode 1.18.33 decodes the directory of a
-/// request once too often, and then works in another directory, if there is one of that name.
-fn check_name(path: &Path) -> io::Result<()> {
-    let refuse = |reason: String| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
-    let Some(text) = path.to_str() else {
-        return refuse("the path is not UTF-8, and OpenCode would replace bytes of it".to_owned());
+    let (Some(name), Some(real_name)) = (absolute.to_str(), real.to_str()) else {
+        return Err(NoDirectory::of(path, DirectoryError::NotUtf8));
     };
-    let is_code = |at: &usize| {
-        let digits = text.as_bytes().get(at + 1..at + 3);
-        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    };
-    match text.match_indices('%').map(|(at, _)| at).find(is_code) {
-        Some(at) => refuse(format!(
-            "OpenCode decodes `{}` in the path, and would work in another directory: rename it",
-            &text[at..at + 3]
-        )),
-        None => Ok(()),
-    }
+    let requested = RequestedDirectory::new(name).with_real_name(real_name);
+    requested.check_name().map_err(|error| NoDirectory::of(path, error))?;
+    Ok(LocalDirectory { path: absolute, requested })
 }
 
 /// Creates the command for the operating system, with pipes for all standard streams.
@@ -92,7 +101,7 @@ mod tests {
         let check = |name: &[u8]| {
             let path = root.path().join(OsStr::from_bytes(name));
             std::fs::create_dir(&path).expect("created");
-            existing(Some(&path)).map_err(|error| error.source.to_string())
+            existing(Some(&path)).map(drop).map_err(|error| error.source.to_string())
         };
         for name in ["My Repo", "100%", "a%zz", "#?&;+", "\u{e9}"] {
             assert!(check(name.as_bytes()).is_ok(), "{name}");

@@ -16,7 +16,7 @@ use crate::process::binary::BinaryNotFound;
 use crate::process::cleanup::CleanupGuard;
 use crate::process::drop_order::DropOrder;
 
-use crate::process::host::{Host, NoDirectory, existing, os_command};
+use crate::process::host::{Host, LocalDirectory, NoDirectory, existing, os_command};
 use crate::process::pacing::{StartPermit, StartPoll};
 use crate::process::private_dir::{self, PrivateDir, PrivateDirError};
 use crate::process::process_tree::Marker;
@@ -58,7 +58,7 @@ pub(crate) async fn turn(host: &Host, data_home: &DataHome, delay: Duration) -> 
 /// Everything resolved before the first side effect.
 pub(crate) struct LaunchPlan {
     pub(crate) program: ProgramCommand,
-    pub(crate) directory: PathBuf,
+    pub(crate) directory: LocalDirectory,
     pub(crate) marker: Marker,
     pub(crate) plan: IsolationPlan,
     pub(crate) ripgrep: Option<RipgrepMissing>,

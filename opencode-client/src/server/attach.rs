@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opencode_proto::{CallFault, Delivery, HealthError, ReadinessCheck, Version};
+use opencode_proto::{
+    CallFault, Delivery, HealthError, ReadinessCheck, RequestedDirectory, Version,
+};
 
 use crate::http::{Endpoint, Http};
-use crate::process::host::Host;
+use crate::process::host::{Host, directory_error};
 use crate::runtime::wait::{Elapsed, sleep_until, within};
 
 use super::core::ServerInner;
@@ -59,6 +61,12 @@ pub(crate) async fn attach(
     let endpoint = Endpoint::parse(&url, credentials.as_ref())?;
     // The endpoint's form of the URL has no password.
     let url = endpoint.to_string();
+    // A request for the directory would load its project, which may not be complete yet.
+    let requested = directory.as_deref().map(RequestedDirectory::new).unwrap_or_default();
+    if let Err(error) = requested.check_name() {
+        let directory = directory.unwrap_or_default().into();
+        return Err(AttachError::Directory { url, directory, source: directory_error(error) });
+    }
     let http = Http::new(Arc::clone(&host.runtime), endpoint, limits);
     let check = check(&http, directory.as_deref(), start_limit, refused);
     let checked = within(&*host.runtime, Some(start_limit), check);

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use opencode_proto::{EventStream, HubSettings, MessageId, SessionId, Version};
 
+use super::files::ServerMachine;
 use super::hub::{Follower, HubServer, Hubs};
 use super::life::ServerExit;
 use super::local::Local;
@@ -17,6 +18,7 @@ pub(crate) struct ServerInner {
     pub(crate) host: Arc<Host>,
     /// The directory of requests; `None` for the directory in which the server was started.
     pub(crate) directory: Option<String>,
+    machine: ServerMachine,
     pub(super) version: Option<Version>,
     /// `None` for an attached server.
     pub(super) local: Option<Local>,
@@ -39,6 +41,10 @@ impl ServerInner {
             http,
             host,
             directory,
+            machine: match local {
+                Some(_) => ServerMachine::Here,
+                None => ServerMachine::Elsewhere,
+            },
             version,
             local,
             events: HubSettings::default(),
@@ -47,6 +53,11 @@ impl ServerInner {
             message_ids: MessageIds::default(),
             surveys: Surveys::default(),
         }
+    }
+
+    /// Sets the machine of a server whose program is a command line, which may lead elsewhere.
+    pub(super) fn with_machine(self, machine: ServerMachine) -> Self {
+        Self { machine, ..self }
     }
 
     pub(super) fn with_events(self, events: HubSettings) -> Self {
@@ -108,6 +119,11 @@ impl ServerInner {
     /// Records the server's time of an object that the server created just now, in milliseconds.
     pub(crate) fn observe_time(&self, created_ms: u64) {
         self.message_ids.observe(created_ms, self.host.runtime.epoch_ms());
+    }
+
+    /// Returns the machine of the server.
+    pub(crate) fn machine(&self) -> ServerMachine {
+        self.machine
     }
 
     pub(crate) fn is_running(&self) -> bool {

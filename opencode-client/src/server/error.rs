@@ -202,6 +202,16 @@ impl From<SpawnError> for ServeError {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
+    /// The requested directory is relative, or OpenCode would take the name for another directory.
+    #[error("{url} cannot work in {}", directory.display())]
+    Directory {
+        /// The URL of the server, without a password.
+        url: String,
+        /// The requested directory.
+        directory: PathBuf,
+        /// The reason, a [`DirectoryError`](super::DirectoryError).
+        source: io::Error,
+    },
     /// The server did not answer in time.
     #[error("{url} did not answer within {limit:?}")]
     TimedOut {
@@ -247,7 +257,10 @@ impl AttachError {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::TimedOut { .. } | Self::Unhealthy { .. } => true,
-            Self::Unauthorized { .. } | Self::Url(_) | Self::Version { .. } => false,
+            Self::Directory { .. }
+            | Self::Unauthorized { .. }
+            | Self::Url(_)
+            | Self::Version { .. } => false,
         }
     }
 }

@@ -226,7 +226,8 @@ impl AttachRequest {
         self.credentials.as_ref()
     }
 
-    /// Sets the project's directory.
+    /// Sets the project's directory, an absolute path. Before each session, the server is asked
+    /// whether the directory exists there (`GET /path`, `GET /file`).
     #[must_use]
     pub fn with_directory(self, directory: impl Into<String>) -> Self {
         Self { directory: Some(directory.into()), ..self }

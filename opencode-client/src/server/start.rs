@@ -8,7 +8,7 @@ use opencode_proto::api::{McpServer, McpStatus};
 use opencode_proto::{HealthError, ReadinessCheck, ServeEnd, ServeOutcome};
 
 use crate::http::{Endpoint, Http};
-use crate::process::host::Host;
+use crate::process::host::{Host, NoDirectory};
 use crate::process::launch;
 use crate::process::launch::LaunchPlan;
 use crate::process::launch::Prepared;
@@ -23,6 +23,7 @@ use crate::runtime::wait::{First, race, sleep_until};
 
 use super::core::ServerInner;
 use super::error::ServeError;
+use super::files::ServerMachine;
 use super::local::Local;
 use super::request::{ServeRequest, WorkingDirectory};
 use super::survey::{PluginFaults, missing_mcp};
@@ -85,6 +86,7 @@ struct ServerLaunch {
     ripgrep: Option<RipgrepMissing>,
     flags: ServeFlags,
     directory: String,
+    machine: ServerMachine,
 }
 
 async fn attempt(
@@ -97,7 +99,7 @@ async fn attempt(
         let (host, request) = (Arc::clone(host), Arc::clone(request));
         unblock(&runtime, move || plan(&host, &request)).await?
     };
-    let ServerLaunch { invocation, marker, plan, ripgrep, flags, directory } = planned;
+    let ServerLaunch { invocation, marker, plan, ripgrep, flags, directory, machine } = planned;
     let prepared = {
         let host = Arc::clone(host);
         let make = move || Prepared::make(&host, invocation, marker, plan, ripgrep);
@@ -142,13 +144,13 @@ async fn attempt(
             }
             let host = Arc::clone(host);
             let server = ServerInner::new(host, http, Some(directory), version, Some(local));
-            let server = server.with_events(request.events.clone());
+            let server = server.with_events(request.events.clone()).with_machine(machine);
             if request.place == WorkingDirectory::Directory {
                 let survey = server.surveyed(server.directory.as_deref(), faults);
                 // A server whose MCP servers take long is ready for other work.
                 drop(race(survey, late(&*runtime, until)).await);
             }
-            Ok(Server::new(server))
+            check_place(Server::new(server), request).await
         }
         First::One(Err(source)) => Err(unhealthy(local, http.endpoint().to_string(), source).await),
         First::Other(First::One(outcome)) => {
@@ -188,6 +190,23 @@ async fn missing(
     Some(McpServer::new(first, McpStatus::Failed { error: Some(error) }))
 }
 
+/// Checks that a server that may be on another machine can work in the directory.
+async fn check_place(server: Server, request: &ServeRequest) -> Result<Server, ServeError> {
+    let (machine, place) = (server.inner.machine(), request.place);
+    if machine == ServerMachine::Here || place == WorkingDirectory::Nowhere {
+        return Ok(server);
+    }
+    match server.inner.place(None).await {
+        Ok(_) => Ok(server),
+        Err(NoDirectory { path, source }) => {
+            if let Err(error) = server.stop().await {
+                tracing::warn!(%error, "cleanup after a failed server start failed");
+            }
+            Err(ServeError::Directory { path, source })
+        }
+    }
+}
+
 /// Resolves everything that the server depends on. Blocks.
 fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError> {
     let directory = match request.place {
@@ -197,7 +216,7 @@ fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError>
     let launch = LaunchPlan::explore(host, &request.config, directory)?;
     let LaunchPlan { program, directory, marker, plan, ripgrep } = launch;
     let directory = match request.place {
-        WorkingDirectory::Directory => directory,
+        WorkingDirectory::Directory => directory.path,
         WorkingDirectory::Nowhere => PrivateDir::root(&host.temp_dir, marker.token()),
     };
     let mut flags = request.flags.clone();
@@ -208,9 +227,13 @@ fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError>
         })?;
         flags = flags.with_port(port);
     }
+    let machine = match program.args() {
+        [] => ServerMachine::Here,
+        _ => ServerMachine::Elsewhere,
+    };
     let served = directory.to_string_lossy().into_owned();
     let invocation = Invocation::serve(program, directory, &request.config, &flags, &plan)?;
-    Ok(ServerLaunch { invocation, marker, plan, ripgrep, flags, directory: served })
+    Ok(ServerLaunch { invocation, marker, plan, ripgrep, flags, directory: served, machine })
 }
 
 /// Returns the error for a server that was not ready: the process exited or timed out.

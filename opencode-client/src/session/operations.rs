@@ -7,7 +7,9 @@ use opencode_proto::api::{
     SessionDiff, SessionStatuses, SessionTodos, ShareSession, UnrevertSession, UnshareSession,
     UpdateSession,
 };
-use opencode_proto::{MessageId, PartId, SessionInfo, SessionStatus, SummarizeRequest, Todo};
+use opencode_proto::{
+    MessageId, PartId, RequestedDirectory, SessionInfo, SessionStatus, SummarizeRequest, Todo,
+};
 
 use super::Session;
 use super::turn::TurnStream;
@@ -66,13 +68,17 @@ impl Session {
     }
 
     /// Creates a session with the messages before the given message, or with all messages for
-    /// `None`. `POST /session/{sessionID}/fork`.
+    /// `None`, in the same directory. `POST /session/{sessionID}/fork`.
     pub async fn fork(&self, before: Option<MessageId>) -> Called<Self> {
         let mut fork = ForkSession::new(self.id());
         if let Some(before) = before {
             fork = fork.with_before(before);
         }
         let info = self.call(&fork).await?;
+        if let Some(directory) = self.directory() {
+            let requested = RequestedDirectory::new(directory);
+            self.core.server.check_created(&requested, &info).await?;
+        }
         Ok(Self::new(&self.core.server, &info, None))
     }
 

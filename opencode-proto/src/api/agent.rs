@@ -1,15 +1,13 @@
-//! Agents, tools and paths of a directory.
+//! Agents and tools of a directory.
 
 use bytes::Bytes;
 use http::{Request, Response};
 use opencode_config::PermissionAction;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use super::call::{Call, list, one};
+use super::call::{Call, list};
 use super::{ApiError, Operation, Pace, Repeat};
 use crate::SessionInfo;
-use crate::json::string;
 
 /// Lists the agents of a directory. `GET /agent`.
 ///
@@ -153,86 +151,6 @@ impl Operation for ListToolIds {
 
     fn decode(&self, response: Response<Bytes>) -> Result<Vec<String>, ApiError> {
         Self::call().read(response, |body| list(body, |raw| serde_json::from_str(raw.get())))
-    }
-
-    fn repeat(&self) -> Repeat {
-        Repeat::Safe
-    }
-
-    fn pace(&self) -> Pace {
-        Pace::Boot
-    }
-}
-
-/// Reads the paths of a directory. `GET /path`.
-///
-/// ```
-/// use http::Response;
-/// use opencode_proto::api::{Operation, ReadPaths};
-///
-/// let reply = r#"{"directory":"/src/app/web","worktree":"/src/app","home":"/root"}"#;
-/// let paths = ReadPaths::new().decode(Response::new(reply.into()))?;
-/// assert_eq!(paths.worktree, "/src/app");
-/// # Ok::<(), opencode_proto::api::ApiError>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ReadPaths;
-
-/// Paths of a directory, as the server's machine names them. Mirrors `Path`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ServerPaths {
-    /// The directory of the request.
-    pub directory: String,
-    /// Root of the repository, which patterns of permission requests are relative to; `/` outside
-    /// repositories.
-    pub worktree: String,
-    /// Home of the user that runs the server. (Since 1.0.)
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub home: Option<String>,
-}
-
-impl ServerPaths {
-    /// Creates paths without a home.
-    pub fn new(directory: impl Into<String>, worktree: impl Into<String>) -> Self {
-        Self { directory: directory.into(), worktree: worktree.into(), home: None }
-    }
-}
-
-impl ReadPaths {
-    /// Creates the operation.
-    pub const fn new() -> Self {
-        Self
-    }
-
-    fn call() -> Call {
-        Call::get(["path"])
-    }
-}
-
-impl Operation for ReadPaths {
-    type Output = ServerPaths;
-
-    fn request(&self) -> Request<Bytes> {
-        Self::call().request()
-    }
-
-    fn decode(&self, response: Response<Bytes>) -> Result<ServerPaths, ApiError> {
-        #[derive(Deserialize)]
-        struct WirePaths<'a> {
-            directory: String,
-            worktree: String,
-            #[serde(borrow, default)]
-            home: Option<&'a RawValue>,
-        }
-        Self::call().read(response, |body| {
-            one(body, |raw| {
-                let wire: WirePaths<'_> = serde_json::from_str(raw.get())?;
-                let home = wire.home.and_then(string);
-                Ok(ServerPaths { directory: wire.directory, worktree: wire.worktree, home })
-            })
-        })
     }
 
     fn repeat(&self) -> Repeat {

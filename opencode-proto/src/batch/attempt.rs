@@ -29,6 +29,7 @@ use super::action::JobStop;
 use super::withdrawal::{Withdrawal, WithdrawalCall, Withdrawn};
 use crate::api::{CreateSession, DeleteSession, Health, Operation};
 use crate::call::{ApiCallId, ApiReply, CallFault, CallScope, OpenCalls, read_reply};
+use crate::directory::RequestedDirectory;
 use crate::hub::HubEnd;
 use crate::server_event::ServerEvent;
 use crate::turn::TurnEnd;
@@ -75,6 +76,8 @@ pub struct JobAttempt {
     state: JobAttemptState,
     calls: OpenCalls<()>,
     owner: ServerOwner,
+    /// The directory that the session has to work in.
+    directory: RequestedDirectory,
     /// Reason for which the server was given up meanwhile.
     lost: Option<String>,
     actions: VecDeque<AttemptAction>,
@@ -114,12 +117,19 @@ impl JobAttempt {
             state: JobAttemptState::Over,
             calls: OpenCalls::default(),
             owner,
+            directory: RequestedDirectory::of_server(),
             lost: None,
             actions: VecDeque::new(),
         };
         attempt.call(&create, CallScope::Directory);
         attempt.state = JobAttemptState::Creating(Box::new(create));
         attempt
+    }
+
+    /// Takes the directory of the job, before the first reply. The session has to work there.
+    /// Without this, the directory of the server may have any name.
+    pub fn handle_directory(&mut self, directory: RequestedDirectory) {
+        self.directory = directory;
     }
 
     /// Takes the reply to [`AttemptAction::Call`].
@@ -232,6 +242,12 @@ impl JobAttempt {
     fn created(&mut self, create: &CreateSession, reply: ApiReply) {
         match read_reply(create, reply) {
             Ok(session) => {
+                if let Err(error) = self.directory.check_created(&session) {
+                    let end = AttemptEnd::new(JobStop::Failed, AttemptCause::Directory(error));
+                    self.call(&DeleteSession::new(session.id), CallScope::Session);
+                    self.state = JobAttemptState::Discarding(end);
+                    return;
+                }
                 self.state = JobAttemptState::Preparing(session.id.clone());
                 self.actions.push_back(AttemptAction::Prepare(Box::new(session)));
             }

@@ -35,6 +35,7 @@ impl Serialize for RunEnd {
             Self::Aborted
             | Self::Cancelled
             | Self::Completed
+            | Self::Directory(_)
             | Self::EmptyReplies
             | Self::Endless
             | Self::ReplacedBySummary

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::AgentError;
 use crate::ProviderFailure;
 use crate::answer::Answer;
+use crate::directory::DirectoryError;
 use crate::process::Exit;
 use crate::run_event::{Notice, RunEventKind};
 use crate::surroundings::McpServer;
@@ -67,6 +68,9 @@ pub enum RunEnd {
         /// Message on standard error.
         message: String,
     },
+    /// OpenCode works in another directory than the requested one, or the session to continue
+    /// belongs to another one. The prompt was not sent.
+    Directory(DirectoryError),
     /// The provider answered call after call without any content, for example with a web page or an
     /// error in place of a stream
     /// ([`RunSettings::unfinished_max`](super::RunSettings::unfinished_max)). The run was ended.
@@ -161,6 +165,7 @@ impl RunEnd {
             Self::Cancelled => "cancelled",
             Self::Completed => "completed",
             Self::Crashed { .. } => "crashed",
+            Self::Directory(_) => "directory",
             Self::EmptyReplies => "empty_replies",
             Self::Endless => "endless",
             Self::EventsLost { .. } => "events_lost",
@@ -221,6 +226,7 @@ impl fmt::Display for RunEnd {
             Self::Crashed { code, message } => {
                 write!(f, "the process exited with code {code}: {message}")
             }
+            Self::Directory(error) => write!(f, "{error}"),
             Self::EmptyReplies => f.write_str(EMPTY_REPLIES),
             Self::Endless => f.write_str(
                 "the model ended call after call without a reason, so the run was ended",

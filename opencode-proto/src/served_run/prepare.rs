@@ -8,11 +8,12 @@ use opencode_config::{Permissions, Resume, Sharing};
 use super::action::ServedTurn;
 use super::request::{ServedFileKind, ServedRunRequest};
 use crate::api::{
-    AgentInfo, ApiErrorKind, CommandRequest, CreateSession, ForkSession, ListAgents,
+    AgentInfo, ApiErrorKind, CommandRequest, CreateSession, DeleteSession, ForkSession, ListAgents,
     ListMcpServers, ListSessions, McpServer, Operation, Prompt, PromptFile, ReadSession,
     ShareSession,
 };
 use crate::call::{ApiCall, ApiCallId, ApiReply, CallFault, CallScope, OpenCalls, read_reply};
+use crate::directory::DirectoryError;
 use crate::run::{AgentFallback, RunEnd};
 use crate::run_event::Notice;
 use crate::server_event::SessionInfo;
@@ -33,8 +34,12 @@ pub(super) struct Preparation {
 /// Call that a preparation waits for. There is one at a time.
 #[derive(Debug)]
 enum PrepareCall {
-    Agents { name: String },
+    Agents {
+        name: String,
+    },
     Create(CreateSession),
+    /// The session that was created elsewhere is being deleted.
+    Discard(DirectoryError),
     Fork(ForkSession),
     Latest(ListSessions),
     Mcp,
@@ -133,22 +138,29 @@ impl Preparation {
             }
             PrepareCall::Create(create) => {
                 let session = read_reply(&create, reply).map_err(|fault| call_failed(&fault))?;
-                Ok(self.share(session, now))
+                Ok(self.created(session, now))
             }
+            PrepareCall::Discard(error) => Err(RunEnd::Directory(error)),
             PrepareCall::Fork(fork) => {
                 let session = read_reply(&fork, reply).map_err(|fault| call_failed(&fault))?;
-                Ok(self.share(session, now))
+                Ok(self.created(session, now))
             }
             PrepareCall::Latest(list) => {
                 let sessions = read_reply(&list, reply).map_err(|fault| call_failed(&fault))?;
-                match sessions.into_iter().find(|session| session.parent.is_none()) {
-                    Some(session) => Ok(self.resume(session, now)),
+                // Without a directory in the request, the sessions of the whole project are listed.
+                let directory = &self.request.directory;
+                let is_candidate = |session: &SessionInfo| {
+                    let reported = session.directory.as_deref();
+                    session.parent.is_none() && reported.is_none_or(|name| directory.is_named(name))
+                };
+                match sessions.into_iter().find(is_candidate) {
+                    Some(session) => self.resume(session, now),
                     None => Ok(self.create_session()),
                 }
             }
             PrepareCall::Read(read) => {
                 let session = read_reply(&read, reply).map_err(|fault| not_found(&fault))?;
-                Ok(self.resume(session, now))
+                self.resume(session, now)
             }
             PrepareCall::Share(share, session) => {
                 // OpenCode goes on without a public page as well.
@@ -189,7 +201,10 @@ impl Preparation {
                 self.call(&read.clone(), CallScope::Session, PrepareCall::Read(read))
             }
             None => {
-                let list = ListSessions::new();
+                let list = match self.request.directory.real_name() {
+                    Some(directory) => ListSessions::new().with_directory(directory),
+                    None => ListSessions::new(),
+                };
                 self.call(&list.clone(), CallScope::Directory, PrepareCall::Latest(list))
             }
         }
@@ -207,12 +222,24 @@ impl Preparation {
         self.call(&create.clone(), CallScope::Directory, PrepareCall::Create(create))
     }
 
-    fn resume(&mut self, session: SessionInfo, now: Instant) -> Prepared {
+    fn resume(&mut self, session: SessionInfo, now: Instant) -> Result<Prepared, RunEnd> {
+        self.request.directory.check_resumed(&session).map_err(RunEnd::Directory)?;
         if self.request.flags.resume().is_some_and(Resume::is_forked) {
             let fork = ForkSession::new(session.id);
-            return self.call(&fork.clone(), CallScope::Session, PrepareCall::Fork(fork));
+            return Ok(self.call(&fork.clone(), CallScope::Session, PrepareCall::Fork(fork)));
         }
-        self.share(session, now)
+        Ok(self.share(session, now))
+    }
+
+    /// Takes a new session, and discards one that works in another directory.
+    fn created(&mut self, session: SessionInfo, now: Instant) -> Prepared {
+        match self.request.directory.check_created(&session) {
+            Ok(()) => self.share(session, now),
+            Err(error) => {
+                let delete = DeleteSession::new(session.id);
+                self.call(&delete, CallScope::Session, PrepareCall::Discard(error))
+            }
+        }
     }
 
     fn share(&mut self, session: SessionInfo, now: Instant) -> Prepared {

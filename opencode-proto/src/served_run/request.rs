@@ -4,6 +4,7 @@ use std::time::Duration;
 use opencode_config::{ModelRef, RunConfig, RunFlags};
 
 use crate::api::PromptFile;
+use crate::directory::RequestedDirectory;
 use crate::run::RunSettings;
 use crate::serve::ServeSettings;
 use crate::watchdog::Deadline;
@@ -17,6 +18,7 @@ pub struct ServedRunRequest {
     pub(crate) model: Option<ModelRef>,
     pub(crate) flags: RunFlags,
     pub(crate) settings: RunSettings,
+    pub(crate) directory: RequestedDirectory,
     pub(crate) files: Vec<ServedFile>,
 }
 
@@ -55,8 +57,16 @@ impl ServedRunRequest {
             model: config.model().cloned(),
             flags: config.flags().clone(),
             settings,
+            directory: RequestedDirectory::of_server(),
             files: Vec::new(),
         }
+    }
+
+    /// Sets [`directory`](Self::directory).
+    #[must_use]
+    pub fn with_directory(mut self, directory: RequestedDirectory) -> Self {
+        self.directory = directory;
+        self
     }
 
     /// Adds a file to [`files`](Self::files).
@@ -122,6 +132,13 @@ impl ServedRunRequest {
     #[must_use]
     pub fn settings(&self) -> &RunSettings {
         &self.settings
+    }
+
+    /// Returns the directory of the run, which is compared with that of the session. Default: the
+    /// directory of the server, whatever its name.
+    #[must_use]
+    pub fn directory(&self) -> &RequestedDirectory {
+        &self.directory
     }
 
     /// Returns the files of [`RunFlags::files`], as the driver found them.

@@ -12,6 +12,7 @@ mod event_log;
 mod isolation;
 mod many;
 mod permissions;
+mod places;
 mod prompts;
 mod provider;
 mod refusals;

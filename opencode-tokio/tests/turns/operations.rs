@@ -120,7 +120,7 @@ async fn a_missing_session_is_not_found() {
 
 #[tokio::test]
 async fn sessions_are_listed() {
-    let world = SessionWorld::in_directory(&on(), "listed %20 & more").await;
+    let world = SessionWorld::in_directory(&on(), "listed 100% & more").await;
     let first = world.session().await;
     let child = world.session_with(CreateSession::new().with_parent(first.id().clone())).await;
     let second = world.session().await;

@@ -232,6 +232,13 @@ macro_rules! conformance_list {
             rest guardian {
                 a_killed_client_leaves_no_server
             }
+            rest places {
+                a_session_that_works_elsewhere_is_deleted
+                a_directory_that_a_server_does_not_have_is_refused
+                a_server_that_does_not_hear_the_directory_is_refused
+                a_name_that_opencode_changes_is_refused_without_a_request
+                a_session_of_another_directory_is_not_continued
+            }
             core stop {
                 a_server_that_ignores_sigterm_is_killed
                 busy_sessions_are_aborted_first

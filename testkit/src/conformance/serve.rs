@@ -10,4 +10,5 @@ pub(super) mod failures;
 pub(super) mod floods;
 pub(super) mod guardian;
 pub(super) mod output;
+pub(super) mod places;
 pub(super) mod stop;

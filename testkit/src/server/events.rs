@@ -18,7 +18,7 @@ pub(super) fn stream(
     // Registered before the client sees the head, so that no later event is lost.
     let directory = state.update(|state| {
         state.open_stream(number, kind);
-        state.script.directory.clone()
+        state.script.directory(None)
     });
     thread::scope(|scope| {
         let name = thread::current().name().unwrap_or_default().to_owned();

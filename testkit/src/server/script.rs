@@ -1,3 +1,4 @@
+use crate::http::percent_decoded;
 use crate::model::Gate;
 use crate::request::{Pattern, Request};
 
@@ -16,7 +17,7 @@ use super::reply::ServerReply;
 #[must_use]
 pub struct ServerScript {
     routes: Vec<Route>,
-    pub(super) directory: String,
+    pub(super) directory: Option<String>,
     pub(super) greeting: Greeting,
     /// Accepted value of the header `authorization` and of the query's `auth_token`.
     pub(super) token: Option<String>,
@@ -40,14 +41,10 @@ struct Route {
 }
 
 impl ServerScript {
-    /// Creates a script without routes, with the directory `/workspace` and without a password.
+    /// Creates a script without routes and without a password. Sessions work in the directory that
+    /// the request names, else in `/workspace`.
     pub fn new() -> Self {
-        Self {
-            routes: Vec::new(),
-            directory: "/workspace".to_owned(),
-            greeting: Greeting::Connected,
-            token: None,
-        }
+        Self { routes: Vec::new(), directory: None, greeting: Greeting::Connected, token: None }
     }
 
     /// Adds a route: requests with this method and path get one [`ServerReply`], or several in
@@ -69,10 +66,17 @@ impl ServerScript {
         self
     }
 
-    /// Sets the directory of the sessions, and of the events on `GET /global/event`.
+    /// Sets the directory of all sessions, whatever the requests name, and of the events on
+    /// `GET /global/event`.
     pub fn with_directory(mut self, directory: &str) -> Self {
-        directory.clone_into(&mut self.directory);
+        self.directory = Some(directory.to_owned());
         self
+    }
+
+    /// Directory of a session for a request with this directory header.
+    pub(super) fn directory(&self, header: Option<&str>) -> String {
+        let directory = self.directory.clone().or_else(|| header.map(percent_decoded));
+        directory.unwrap_or_else(|| "/workspace".to_owned())
     }
 
     /// Sets the beginning of event streams.

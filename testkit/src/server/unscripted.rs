@@ -23,14 +23,17 @@ pub(super) fn unscripted(request: &Request, state: &mut FakeServerState) -> Unsc
         }
         ("POST", ["session"]) => {
             state.sessions += 1;
-            ServerReply::json(create(&request.json(), &format!("ses_{}", state.sessions), state))
+            let id = format!("ses_{}", state.sessions);
+            ServerReply::json(create(&request.json(), &id, request, state))
         }
         ("GET", ["session", "status"]) => ServerReply::json(json!({})),
         ("GET", ["session"]) => {
             let ids = (1..=state.sessions).map(|number| format!("ses_{number}"));
-            ServerReply::json(ids.map(|id| create(&Value::Null, &id, state)).collect::<Vec<_>>())
+            ServerReply::json(
+                ids.map(|id| create(&Value::Null, &id, request, state)).collect::<Vec<_>>(),
+            )
         }
-        ("GET", ["session", id]) => ServerReply::json(create(&Value::Null, id, state)),
+        ("GET", ["session", id]) => ServerReply::json(create(&Value::Null, id, request, state)),
         ("GET", ["permission" | "question"] | ["session", _, "message" | "children"]) => {
             ServerReply::json(json!([]))
         }
@@ -49,8 +52,9 @@ pub(super) fn unscripted(request: &Request, state: &mut FakeServerState) -> Unsc
     Unscripted::Reply(reply)
 }
 
-fn create(asked: &Value, id: &str, state: &FakeServerState) -> Value {
-    let mut session = session_info(id, &state.script.directory);
+fn create(asked: &Value, id: &str, request: &Request, state: &FakeServerState) -> Value {
+    let directory = state.script.directory(request.header("x-opencode-directory"));
+    let mut session = session_info(id, &directory);
     session["time"] = json!({ "created": CREATED, "updated": CREATED });
     for field in ["title", "parentID", "permission", "agent", "model", "metadata"] {
         if let Some(value) = asked.get(field) {

@@ -19,6 +19,7 @@ const EXHAUSTIVE: [(&str, &[&str]); 4] = [
             "AttemptCause",
             "BatchAction",
             "CallScope",
+            "DirectoryAction",
             "EventStream",
             "ExistingFile",
             "HubAction",

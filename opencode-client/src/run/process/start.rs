@@ -108,13 +108,13 @@ fn plan(
     let LaunchPlan { program, directory, marker, plan, ripgrep } = launch;
     // The files of a wrapper may be elsewhere.
     if program.args().is_empty() {
-        let files = found(request.config.flags().files(), &directory, ServerMachine::Here);
+        let files = found(request.config.flags().files(), &directory.path, ServerMachine::Here);
         if let Some(missing) = files.iter().find(|file| file.kind == ServedFileKind::Missing) {
             return Err(missing_file(host, request, &missing.given));
         }
     }
     let prompt = request.prompt.clone();
-    let invocation = Invocation::run(program, prompt, directory, &request.config, &plan)?;
+    let invocation = Invocation::run(program, prompt, directory.path, &request.config, &plan)?;
 
     let log = request.log.clone().map(|mut log| {
         log.mode = log_mode.unwrap_or(log.mode);

@@ -1,10 +1,12 @@
 //! From a request to a run whose server is ready, or has failed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use opencode_config::{Questions, ServeFlags};
-use opencode_proto::{ServeEnd, ServeOutcome, ServedFile, ServedRun, ServedRunRequest};
+use opencode_proto::{
+    RequestedDirectory, ServeEnd, ServeOutcome, ServedFile, ServedRun, ServedRunRequest,
+};
 
 use crate::log::{EventLog, Log};
 use crate::process::host::{Host, existing};
@@ -13,6 +15,7 @@ use crate::run::error::RunError;
 use crate::run::request::{Backend, RunRequest};
 use crate::runtime::blocking::unblock;
 use crate::server::files::{ServerMachine, found};
+use crate::server::place::Place;
 use crate::server::{self, ServeError, ServeRequest};
 
 use super::driver::{RunServer, ServedDriver};
@@ -20,8 +23,7 @@ use super::{check, command};
 
 /// Everything that was found on the disk for a run.
 struct RunGround {
-    /// The directory as the server knows it.
-    directory: Option<String>,
+    directory: RequestedDirectory,
     files: Vec<ServedFile>,
     log: Option<EventLog>,
 }
@@ -32,16 +34,23 @@ pub(super) async fn begin(
 ) -> Result<Box<ServedDriver>, RunError> {
     check::check(&request)?;
     let runtime = Arc::clone(&host.runtime);
+    let place = match &request.backend {
+        Backend::Server(server) => {
+            let place = server.inner.place(request.directory.as_deref()).await;
+            Some((place.map_err(LaunchPlanError::from)?, server.inner.machine()))
+        }
+        Backend::NewServer | Backend::Process => None,
+    };
     let RunGround { directory, files, log } = {
         let request = Arc::clone(&request);
-        unblock(&runtime, move || explore(&request)).await?
+        unblock(&runtime, move || explore(&request, place)).await?
     };
     let now = runtime.now();
-    let served = served_request(&request, files);
+    let served = served_request(&request, files).with_directory(directory);
     let run = ServedRun::new(served.clone(), now);
     let log = log.map(|log| Log::new(log, Arc::clone(&runtime)));
     let mut driver = ServedDriver::new(Arc::clone(&host), run, log, command(&request.backend));
-    driver.directory = directory;
+    driver.directory = served.directory().requested().map(str::to_owned);
     match &request.backend {
         Backend::Server(server) => {
             let surroundings = server.inner.surroundings(driver.directory.as_deref()).await;
@@ -69,25 +78,23 @@ pub(super) fn served_request(request: &RunRequest, files: Vec<ServedFile>) -> Se
     files.into_iter().fold(served, ServedRunRequest::with_file)
 }
 
-/// Looks at the directory and the files, and opens the log. Blocks.
-fn explore(request: &RunRequest) -> Result<RunGround, RunError> {
-    let directory = match &request.backend {
-        Backend::Server(server) => {
-            server.place_of(request.directory.as_deref()).map_err(LaunchPlanError::from)?
-        }
-        Backend::NewServer | Backend::Process => {
-            Some(existing(request.directory.as_deref()).map_err(LaunchPlanError::from)?)
+/// Looks at the directory and the files, and opens the log. Blocks. `shared` is the place on a
+/// running server.
+fn explore(
+    request: &RunRequest,
+    shared: Option<(Place, ServerMachine)>,
+) -> Result<RunGround, RunError> {
+    let (Place { path, requested }, machine) = match shared {
+        Some(shared) => shared,
+        None => {
+            let found = existing(request.directory.as_deref()).map_err(LaunchPlanError::from)?;
+            (Place { path: Some(found.path), requested: found.requested }, ServerMachine::Here)
         }
     };
-    let machine = match &request.backend {
-        Backend::Server(server) => server.machine(),
-        Backend::NewServer | Backend::Process => ServerMachine::Here,
-    };
-    let base = directory.as_deref().unwrap_or_else(|| Path::new(""));
+    let base = path.as_deref().unwrap_or_else(|| Path::new(""));
     let files = found(request.config.flags().files(), base, machine);
-    let directory = directory.map(|path: PathBuf| path.to_string_lossy().into_owned());
     let log = request.log.clone().map(EventLog::open).transpose().map_err(RunError::LogOpen)?;
-    Ok(RunGround { directory, files, log })
+    Ok(RunGround { directory: requested, files, log })
 }
 
 /// Returns the request of a server for this run alone.

@@ -48,6 +48,7 @@ fn of_the_server() {
         ListAgents::new() => BOOT, "GET /agent";
         ListToolIds::new() => BOOT, "GET /experimental/tool/ids";
         ReadPaths::new() => BOOT, "GET /path";
+        CheckDirectory::new() => (Repeat::Never, Pace::Boot), "GET /file?path=.";
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::batch::action::JobStop;
 use crate::call::{ApiCall, CallFault};
+use crate::directory::DirectoryError;
 use crate::hub::HubEnd;
 use crate::server_event::SessionInfo;
 use crate::turn::TurnEnd;
@@ -54,6 +55,8 @@ pub struct AttemptEnd {
 pub enum AttemptCause {
     /// The caller cancelled the job before the prompt was sent.
     Cancelled,
+    /// The session works in another directory than the requested one.
+    Directory(DirectoryError),
     /// The driver could not prepare the session.
     NotPrepared,
     /// The server that was given up aborted the turn. Holds the reason.

@@ -423,3 +423,14 @@ fn inputs_that_do_not_fit_the_state_are_ignored() {
     });
     assert_eq!(stage.did[1..], ["prepare ses_1"]);
 }
+
+#[test]
+fn a_session_in_another_directory_is_deleted_and_ends_the_job() {
+    let mut stage = Stage::new(ServerOwner::Theirs);
+    stage.attempt.handle_directory(RequestedDirectory::new("/a"));
+    stage.answers(200, r#"{"id":"ses_1","directory":"/b"}"#);
+    assert_eq!(stage.did.last().unwrap(), "DELETE /session/ses_1");
+    let end = stage.answers(200, "true").is_healthy();
+    assert_eq!((end.stop, &end.fault), (JobStop::Failed, &None));
+    assert!(matches!(end.cause, AttemptCause::Directory(_)), "{:?}", end.cause);
+}

@@ -8,6 +8,7 @@ use opencode_config::{Approval, ModelRef, Resume, RunFlags, Sharing};
 use super::*;
 use crate::api::{CommandRequest, Prompt, PromptPart};
 use crate::call::{ApiCall, CallFailure, Delivery};
+use crate::directory::{DirectoryError, RequestedDirectory};
 use crate::process::Exit;
 use crate::run::AgentFallback;
 use crate::serve::ServeEnd;
@@ -494,4 +495,60 @@ fn faults_in_the_surroundings_are_notices() {
     stage.does(|run, _| run.handle_notice(fault.clone()));
     stage.does(|run, now| run.handle_server_ready(now, now));
     assert_eq!((stage.notices, stage.did), (vec![fault], vec!["POST /session".to_owned()]));
+}
+
+#[test]
+fn a_session_in_another_directory_is_deleted_before_the_end() {
+    let requested = || RequestedDirectory::new("/link").with_real_name("/a");
+    let mut stage = Stage::ready(|request| request.directory = requested());
+    stage.answers(200, r#"{"id":"ses_1","directory":"/b"}"#);
+    assert_eq!(stage.did.last().unwrap(), "DELETE /session/ses_1");
+    stage.answers(200, "true");
+    let end = stage.outcome.take().unwrap().end;
+    let error = DirectoryError::Elsewhere { requested: "/link".into(), reported: "/b".into() };
+    assert_eq!(end, RunEnd::Directory(error));
+    for own in ["/a", "/link"] {
+        let mut stage = Stage::ready(|request| request.directory = requested());
+        stage.answers(200, &format!(r#"{{"id":"ses_1","directory":"{own}"}}"#));
+        assert!(stage.turn.is_some(), "{own}");
+    }
+}
+
+#[test]
+fn a_session_to_continue_has_to_belong_to_the_directory() {
+    let flags = RunFlags::new().with_resume(Resume::session("ses_1"));
+    for flags in [flags.clone(), flags.with_resume(Resume::session("ses_1").forked())] {
+        let mut stage = Stage::ready(|request| {
+            request.flags = flags;
+            request.directory = RequestedDirectory::new("/a");
+        });
+        stage.answers(200, r#"{"id":"ses_1","directory":"/b"}"#);
+        let end = stage.outcome.take().unwrap().end;
+        assert!(
+            matches!(&end, RunEnd::Directory(DirectoryError::Session { belongs_to, .. })
+                if belongs_to == "/b"),
+            "{end}"
+        );
+    }
+}
+
+#[test]
+fn the_newest_session_of_the_directory_is_continued() {
+    let flags = RunFlags::new().with_resume(Resume::latest());
+    let begin = || {
+        let stage = Stage::ready(|request| {
+            request.flags = flags.clone();
+            request.directory = RequestedDirectory::new("/link").with_real_name("/a b");
+        });
+        assert_eq!(stage.did.last().unwrap(), "GET /session?directory=%2Fa%20b");
+        stage
+    };
+    // An old server may not know the parameter, and lists the sessions of the project.
+    let other = r#"{"id":"ses_2","directory":"/b"}"#;
+    let mut stage = begin();
+    stage.answers(200, &format!(r#"[{other},{{"id":"ses_1","directory":"/a b"}}]"#));
+    assert_eq!(stage.turn.as_ref().unwrap().session.id, "ses_1");
+    let mut stage = begin();
+    stage.answers(200, &format!("[{other}]"));
+    assert_eq!(stage.did.last().unwrap(), "POST /session");
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::exchange::{RouteReply, RoutedRequest};
 use super::store::{AskReply, StoredSession};
 use super::{EPOCH_MS, ServerInner, VERSION, play};
-use crate::http::Head;
+use crate::http::{Head, percent_decoded};
 use crate::world::core::lock;
 use crate::world::script::AskKind;
 
@@ -28,7 +28,7 @@ pub(super) fn pattern(head: &Head) -> String {
 
 pub(super) fn directory(server: &ServerInner, head: &Head) -> String {
     match head.header("x-opencode-directory") {
-        Some(directory) => directory.replace("%2F", "/"),
+        Some(directory) => percent_decoded(directory),
         None => server.directory.clone(),
     }
 }
