@@ -76,12 +76,12 @@ pub mod turn {
         TurnError, TurnRequest, TurnStream,
     };
     pub use opencode_proto::{
-        AskKind, Choice, CommandRequest, DroppedFollow, InitRequest, NothingToFollow, Origin,
-        OutputFormat, Pending, PermissionId, PermissionKind, PermissionReply, PermissionRequest,
-        Prompt, PromptFile, PromptPart, PromptReply, Question, QuestionAnswer, QuestionId,
-        QuestionKind, QuestionOption, QuestionReply, QuestionRequest, ShellRequest, Subtask,
-        SummarizeRequest, TextKind, ToolRef, ToolSwitchError, Transcript, TurnEnd, TurnEvent,
-        TurnEventKind, TurnOutcome, TurnPost, TurnSettings,
+        AskKind, AttachmentError, AttachmentFault, Choice, CommandRequest, DroppedFollow,
+        InitRequest, NothingToFollow, Origin, OutputFormat, Pending, PermissionId, PermissionKind,
+        PermissionReply, PermissionRequest, Prompt, PromptFile, PromptPart, PromptReply, Question,
+        QuestionAnswer, QuestionId, QuestionKind, QuestionOption, QuestionReply, QuestionRequest,
+        ShellRequest, Subtask, SummarizeRequest, TextKind, ToolRef, ToolSwitchError, Transcript,
+        TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost, TurnSettings,
     };
 }
 

@@ -46,6 +46,12 @@ pub enum RunConfigError {
         /// Name as given, with replacements for bytes that are not UTF-8.
         name: String,
     },
+    /// A session is to be continued, and the data directory is a private one of the run.
+    #[error(
+        "the private data directory of the run has no session to continue: keep the data with \
+         `Isolation::with_data`"
+    )]
+    NothingToResume,
     /// The name of an extra flag is not the bare name of a flag.
     #[error("`{flag}` is not the name of a flag: use the name without dashes and value")]
     MalformedFlag {

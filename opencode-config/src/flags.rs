@@ -192,6 +192,12 @@ impl RunFlags {
         Self { resume: Some(resume), ..self }
     }
 
+    /// Begins a new session.
+    #[must_use]
+    pub fn without_resume(self) -> Self {
+        Self { resume: None, ..self }
+    }
+
     /// Returns the session to continue.
     #[must_use]
     pub fn resume(&self) -> Option<&Resume> {

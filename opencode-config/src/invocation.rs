@@ -133,6 +133,21 @@ impl Invocation {
         invocation.settle()
     }
 
+    /// Builds another command of OpenCode in `directory`, for example `opencode export`.
+    ///
+    /// # Errors
+    ///
+    /// [`RunConfigError`] when the directory is relative, or an argument cannot be passed.
+    pub fn subcommand<T: Into<OsString>>(
+        program: impl Into<ProgramCommand>,
+        args: impl IntoIterator<Item = T>,
+        directory: impl Into<PathBuf>,
+        plan: &IsolationPlan,
+    ) -> Result<Self, RunConfigError> {
+        let args = args.into_iter().map(Into::into).collect();
+        Self::new(program.into(), args, directory.into(), plan).settle()
+    }
+
     /// Builds `opencode --version` in `directory`.
     ///
     /// OpenCode writes to disk even for this command, so a plan is needed, such as that of

@@ -398,6 +398,15 @@ impl RunConfig {
         check::run(self)
     }
 
+    /// Checks that a session to continue can exist in the data directory of a new process.
+    ///
+    /// # Errors
+    ///
+    /// [`RunConfigError::NothingToResume`] for a private data directory.
+    pub fn check_resume(&self) -> Result<(), RunConfigError> {
+        check::resume(self)
+    }
+
     /// Checks everything about a server that is known before the start.
     ///
     /// The checks are those of [`check`](Self::check), except that rules may be `ask` and that the

@@ -72,7 +72,10 @@ pub use message::{
     DeleteMessage, DeletePart, ListMessages, MessageCursor, MessagePage, MessageWithParts,
     ReadMessage,
 };
-pub use prompt::{OutputFormat, Prompt, PromptFile, PromptPart, PromptReply, Subtask};
+pub use prompt::{
+    AttachmentError, AttachmentFault, FileContent, OutputFormat, Prompt, PromptFile, PromptPart,
+    PromptReply, Subtask,
+};
 pub use server::{ConfiguredModel, ConfiguredShell, Health, NextVersion, ServerHealth};
 pub use session::{
     AbortSession, CreateSession, DeleteSession, ForkSession, ListChildren, ListSessions,

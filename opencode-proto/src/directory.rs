@@ -168,12 +168,22 @@ impl RequestedDirectory {
     ///
     /// [`DirectoryError::Session`], and [`DirectoryError::Decoded`].
     pub fn check_resumed(&self, session: &SessionInfo) -> Result<(), DirectoryError> {
-        let error = match self.check_created(session) {
+        let directory = session.directory.as_deref();
+        directory.map_or(Ok(()), |directory| self.check_session(session.id.as_str(), directory))
+    }
+
+    /// Checks a session of this id and directory that is to be continued in this directory.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`check_resumed`](Self::check_resumed).
+    pub fn check_session(&self, id: &str, directory: &str) -> Result<(), DirectoryError> {
+        let error = match self.check_report(directory) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
         if let DirectoryError::Elsewhere { requested, reported } = error {
-            let session = session.id.to_string();
+            let session = id.to_owned();
             return Err(DirectoryError::Session { session, belongs_to: reported, requested });
         }
         Err(error)

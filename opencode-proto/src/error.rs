@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::json::{RawJson, string};
 use crate::part::Lenient;
+use crate::stack_trace::without_trace;
 
 /// An error of the agent: of the model's provider, of the configuration, or of OpenCode itself.
 ///
@@ -47,7 +48,8 @@ pub struct AgentError {
     /// Reference (`err_…`) to the server's log, which has the cause of an error without a message
     /// of its own.
     pub reference: Option<String>,
-    /// The cause from that log, if the log was at hand.
+    /// The cause from that log, if the log was at hand; else the whole message of an error whose
+    /// message came with a stack trace. `Display` leaves the trace out.
     pub cause: Option<String>,
     /// The error as it arrived, with everything else in it.
     pub raw: RawJson,
@@ -145,6 +147,10 @@ impl AgentError {
         error.status = data.status_code.and_then(|status| u16::try_from(status.count()).ok());
         error.retryable = data.is_retryable.and_then(|raw| raw.get().parse().ok());
         error.reference = data.reference.and_then(string);
+        let message = without_trace(&error.message);
+        if message != error.message {
+            error.cause = Some(std::mem::replace(&mut error.message, message));
+        }
         error
     }
 
@@ -286,7 +292,7 @@ impl fmt::Display for AgentError {
             write!(f, " {status}")?;
         }
         match (&self.cause, &self.reference) {
-            (Some(cause), _) => write!(f, ": {cause}"),
+            (Some(cause), _) => write!(f, ": {}", without_trace(cause)),
             (None, Some(reference)) => write!(f, ": {} ({reference})", self.message),
             (None, None) => write!(f, ": {}", self.message),
         }?;

@@ -119,6 +119,7 @@ mod served_run;
 mod server_event;
 mod session;
 mod sse;
+mod stack_trace;
 mod streamed_text;
 mod surroundings;
 mod transcript;
@@ -128,9 +129,9 @@ mod watchdog;
 
 pub use answer::{AbandonedAttempt, Answer, Step, StepRole};
 pub use api::{
-    ApiError, ApiErrorKind, CommandRequest, FileDiff, InitRequest, MessageWithParts, OutputFormat,
-    Pending, PermissionReply, Prompt, PromptFile, PromptPart, PromptReply, QuestionAnswer,
-    ShellRequest, Subtask, SummarizeRequest,
+    ApiError, ApiErrorKind, AttachmentError, AttachmentFault, CommandRequest, FileDiff,
+    InitRequest, MessageWithParts, OutputFormat, Pending, PermissionReply, Prompt, PromptFile,
+    PromptPart, PromptReply, QuestionAnswer, ShellRequest, Subtask, SummarizeRequest,
 };
 pub use artifact::{Artifact, ArtifactChange};
 pub use ask::{

@@ -187,7 +187,7 @@ impl ServedRun {
     /// Takes the end of the server's event stream, which could not be opened for the turn.
     pub fn handle_lost(&mut self, end: &HubEnd, now: Instant) {
         if let ServedState::Following = self.state {
-            self.finish(RunEnd::ServerLost { reason: end.to_string() }, now);
+            self.finish(RunEnd::ServerLost { reason: end.reason() }, now);
         }
     }
 

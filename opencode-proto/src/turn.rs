@@ -342,7 +342,7 @@ impl Turn {
 
     /// Handles the end of the event stream.
     pub fn handle_lost(&mut self, end: &HubEnd, session: &mut Session, now: Instant) {
-        let reason = end.to_string();
+        let reason = end.reason();
         self.input(session, now, |phase, input| match phase {
             Phase::Waiting(_) => input.finish(TurnEnd::NotPosted { reason, is_certain: true }),
             Phase::Joining(_) | Phase::Posted(_) => input.finish(TurnEnd::ServerLost { reason }),

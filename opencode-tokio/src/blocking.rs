@@ -51,7 +51,7 @@ use opencode_client::{
 
 pub use server::Server;
 pub use session::Session;
-pub use streams::{BatchStream, RunStream, ServerEvents, TurnStream};
+pub use streams::{BatchStream, RunStream, ServerEvents, ServerOutput, TurnStream};
 
 use worker::{Held, Worker};
 
@@ -119,6 +119,26 @@ impl OpenCode {
     pub fn serve(&self, request: impl Into<ServeRequest>) -> Result<Server, ServeError> {
         let server = self.0.wait(self.0.serve(request))?;
         Ok(Server(self.0.beside(server)))
+    }
+
+    /// Creates an output that gets the lines of a server from its start on: pass the async form to
+    /// [`ServeRequest::with_output`](crate::ServeRequest::with_output).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use opencode_tokio::{ServeRequest, blocking};
+    ///
+    /// let opencode = blocking::opencode()?;
+    /// let output = opencode.server_output();
+    /// let request = ServeRequest::new().with_output(output.as_async());
+    /// std::thread::spawn(move || output.for_each(|event| eprintln!("{event:?}")));
+    /// let server = opencode.serve(request)?;
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn server_output(&self) -> ServerOutput {
+        ServerOutput(self.0.beside(crate::server::ServerOutput::new()))
     }
 
     /// Blocking form of [`OpenCode::attach`](crate::OpenCode::attach).

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use opencode_tokio::batch::{BatchRequest, GivenServer, Job};
 use opencode_tokio::config::{
-    Approval, Attach, CommandGate, ExtraFlags, FlagValue, Isolation, LogLevel, LogOutput, Plugins,
-    ProjectConfig, Reasoning, Resume, RunFlags, Sharing, ToolSwitch,
+    Approval, Attach, CommandGate, DataHome, ExtraFlags, FlagValue, Isolation, LogLevel, LogOutput,
+    Plugins, ProjectConfig, Reasoning, Resume, RunFlags, Sharing, ToolSwitch,
 };
 use opencode_tokio::event::RawJson;
 use opencode_tokio::run::Backend;
@@ -222,10 +222,13 @@ fn flag_settings() -> Vec<Setting> {
             flags().with_reasoning(Reasoning::Show),
             [Arrives, streamed, streamed, Always, Always],
         ),
-        of_flags(
+        of_config(
             "resume",
             "ses_setting",
-            flags().with_resume(Resume::session("ses_setting")),
+            // A private data directory has no session to continue.
+            RunConfig::new()
+                .with_isolation(Isolation::new().with_data(DataHome::User))
+                .with_flags(flags().with_resume(Resume::session("ses_setting"))),
             [Arrives, resumed, resumed, Refused("--session"), Refused("--session")],
         ),
         of_flags("sharing", "share\n", flags().with_sharing(Sharing::Share), of_runs("--share")),

@@ -71,6 +71,15 @@ pub enum BatchEvent {
     },
     /// A server is being started or reached.
     ServerStarting(ServerNo),
+    /// A server that is being started has not printed its address yet, and works on the start.
+    #[non_exhaustive]
+    ServerStartProgress {
+        /// Number of the server.
+        server: ServerNo,
+        /// Time since the start of the process.
+        #[serde(rename = "elapsed_ms", serialize_with = "milliseconds")]
+        elapsed: Duration,
+    },
     /// A server is not used any more. One that was started for the batch is gone.
     ServerStopped(ServerNo),
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use opencode_proto::{
     ApiCallId, ApiReply, AttemptAction, AttemptCause, AttemptEnd, AttemptTurn, JobAttempt, JobStop,
     ServedFile, ServedFileKind, ServerNo, ServerOwner, SessionInfo, SkipReason, Spend,
-    TurnEventKind,
+    TurnEventKind, TurnPost,
 };
 
 use super::event::BatchEvent;
@@ -31,10 +31,10 @@ use crate::runtime::blocking::unblock;
 use crate::runtime::latch::Latch;
 use crate::runtime::wait::{BoxFuture, is_due};
 use crate::server::Server;
-use crate::server::files::found;
+use crate::server::files::{found, unusable};
 use crate::server::hub::{Delivery, Follower};
-use crate::server::survey::missing_mcp;
 use crate::server::place::Place;
+use crate::server::survey::missing_mcp;
 use crate::session::Session;
 
 use turns::{JobStream, JobTurns, end_of};
@@ -173,9 +173,14 @@ impl JobDriver {
         let machine = server.inner.machine();
         let files = unblock(&runtime, move || {
             let base = path.as_deref().unwrap_or_else(|| Path::new(""));
-            found(job.config.flags().files(), base, machine)
+            let files = found(job.config.flags().files(), base, machine);
+            let unusable = || unusable(&TurnPost::from(job.prompt.clone()), machine);
+            match files.iter().find_map(ServedFile::error).or_else(unusable) {
+                Some(error) => Err(error),
+                None => Ok(files),
+            }
         })
-        .await;
+        .await?;
         if let Some(file) = files.iter().find(|file| file.kind == ServedFileKind::Missing) {
             return Err(JobError::FileNotFound { path: file.given.clone() });
         }

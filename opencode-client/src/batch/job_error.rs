@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opencode_config::RunConfigError;
 use opencode_proto::api::McpServer;
-use opencode_proto::{CallFault, ResumeStatus, SkipReason, TurnEnd, TurnOutcome};
+use opencode_proto::{AttachmentError, CallFault, ResumeStatus, SkipReason, TurnEnd, TurnOutcome};
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -22,6 +22,9 @@ use crate::session::turn::TurnError;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
+    /// A file to attach cannot be used. Nothing was sent.
+    #[error(transparent)]
+    Attachment(#[from] AttachmentError),
     /// The configuration is not usable.
     #[error("the configuration of the job is not usable")]
     Config(#[from] RunConfigError),
@@ -161,6 +164,7 @@ impl JobError {
     /// Returns the kind of the failure, in snake case.
     pub fn name(&self) -> &str {
         match self {
+            Self::Attachment(_) => "attachment",
             Self::Config(_) => "config",
             Self::Conflict { .. } => "conflict",
             Self::Directory { .. } => "directory",
@@ -190,7 +194,8 @@ impl JobError {
     /// Returns the meaning of the error for a batch that resumes.
     pub(super) fn status(&self) -> ResumeStatus {
         match self {
-            Self::Config(_)
+            Self::Attachment(_)
+            | Self::Config(_)
             | Self::Conflict { .. }
             | Self::Directory { .. }
             | Self::FileNotFound { .. }
@@ -222,6 +227,7 @@ impl Serialize for JobError {
 fn turn_name(error: &TurnError) -> &'static str {
     match error {
         TurnError::Ended(outcome) => outcome.end.name(),
+        TurnError::Attachment(_) => "attachment",
         TurnError::Events(_) => "events",
         TurnError::Log { .. } | TurnError::LogOpen(_) => "log",
     }
@@ -231,6 +237,6 @@ fn turn_status(error: &TurnError) -> ResumeStatus {
     match error {
         TurnError::Ended(outcome) => ResumeStatus::of(&outcome.end),
         TurnError::Events(_) | TurnError::LogOpen(_) => ResumeStatus::NotBegun,
-        TurnError::Log { .. } => ResumeStatus::Failed,
+        TurnError::Attachment(_) | TurnError::Log { .. } => ResumeStatus::Failed,
     }
 }

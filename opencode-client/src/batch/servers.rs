@@ -1,16 +1,22 @@
 //! The servers of a batch: start, end, and memory.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 
 use opencode_proto::ServerNo;
 
+use super::event::BatchEvent;
+use super::feed::Feed;
 use crate::log::describe;
 use crate::process::host::Host;
 use crate::runtime::latch::Latch;
 use crate::runtime::wait::{First, race};
 use crate::server::life::ServerExit;
-use crate::server::{self, AttachRequest, RefusedConnection, ServeRequest, Server, StopError};
+use crate::server::{
+    self, AttachRequest, RefusedConnection, ServeRequest, Server, ServerOutput, ServerOutputEvent,
+    StopError,
+};
 
 /// A server of a batch, until the server is gone.
 pub(super) enum BatchServer {
@@ -75,6 +81,7 @@ pub(super) async fn begin(
     no: ServerNo,
     source: ServerSource,
     dismissed: Arc<Latch<()>>,
+    mut feed: Feed,
 ) -> ServerDone {
     let begun = async {
         match source {
@@ -83,9 +90,17 @@ pub(super) async fn begin(
                     .await
                     .map_err(|error| ServerFault::new(&error, error.is_passing()))
             }
-            ServerSource::Serve(request) => server::serve(host, *request)
-                .await
-                .map_err(|error| ServerFault::new(&error, error.is_passing())),
+            ServerSource::Serve(mut request) => {
+                let mut output = request.output.branch();
+                request.output = output.clone();
+                let served = server::serve(host, *request);
+                match race(report_progress(no, &mut output, &mut feed), served).await {
+                    First::One(never) => match never {},
+                    First::Other(served) => {
+                        served.map_err(|error| ServerFault::new(&error, error.is_passing()))
+                    }
+                }
+            }
         }
     };
     match race(dismissed.wait(), begun).await {
@@ -95,9 +110,24 @@ pub(super) async fn begin(
     }
 }
 
+/// Announces the progress of a start, until the future is dropped.
+async fn report_progress(no: ServerNo, output: &mut ServerOutput, feed: &mut Feed) -> Infallible {
+    while let Some(event) = output.next_event().await {
+        if let ServerOutputEvent::Starting { elapsed, .. } = event {
+            feed.announce(BatchEvent::ServerStartProgress { server: no, elapsed }).await;
+        }
+    }
+    std::future::pending().await
+}
+
 /// Waits for the end of a started server. Does not keep the server alive.
 pub(super) async fn watch(no: ServerNo, exit: ServerExit) -> ServerDone {
-    ServerDone::Exited(no, exit.exited().await.end.to_string())
+    let outcome = exit.exited().await;
+    let reason = match outcome.exit {
+        Some(exit) => format!("{} ({exit})", outcome.end),
+        None => outcome.end.to_string(),
+    };
+    ServerDone::Exited(no, reason)
 }
 
 /// Asks a server whether it works. An error reply shows that the server runs.

@@ -17,6 +17,7 @@ use crate::process::cleanup::CleanupGuard;
 use crate::process::drop_order::DropOrder;
 
 use crate::process::host::{Host, LocalDirectory, NoDirectory, existing, os_command};
+use crate::process::machine;
 use crate::process::pacing::{StartPermit, StartPoll};
 use crate::process::private_dir::{self, PrivateDir, PrivateDirError};
 use crate::process::process_tree::Marker;
@@ -73,13 +74,17 @@ pub(crate) enum LaunchPlanError {
 
 impl LaunchPlan {
     /// Resolves everything that a process depends on. Blocks, and may block for long on files of
-    /// the caller.
+    /// the caller. `program` is the one that the check of the version has found.
     pub(crate) fn explore(
         host: &Host,
+        program: Option<ProgramCommand>,
         config: &RunConfig,
         directory: Option<&Path>,
     ) -> Result<Self, LaunchPlanError> {
-        let program = host.binary.locate(&host.environment).map_err(LaunchPlanError::Binary)?;
+        let program = match program {
+            Some(program) => program,
+            None => host.binary.locate(&host.environment).map_err(LaunchPlanError::Binary)?,
+        };
         let directory = existing(directory)?;
         let marker = Marker::new(host.environment.var(Marker::NAME), host.runtime.secret());
         let root = PrivateDir::root(&host.temp_dir, marker.token());
@@ -153,6 +158,7 @@ pub(crate) async fn spawn(host: &Host, prepared: Prepared) -> Result<StartedProc
             if let Err(error) = cleanup.remove().await {
                 tracing::warn!(%error, "cannot clean up after a process that did not start");
             }
+            let source = machine::explain_spawn(source);
             Err(SpawnError { command: invocation.command_line(), source })
         }
     }

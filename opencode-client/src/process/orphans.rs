@@ -5,11 +5,11 @@
 //! removes them.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use super::private_dir::PrivateDir;
-use super::process_tree::{Marker, ProcessTree, SweepLimits};
+use super::process_tree::{Marker, ProcessTree, SweepLimits, start_time};
 
 /// File with the owner, in the private directory.
 const OWNER: &str = "owner";
@@ -96,7 +96,7 @@ impl Owner {
             boot: boot.trim().to_owned(),
             namespace: namespace.to_str()?.to_owned(),
             pid,
-            started: started(pid).ok()??,
+            started: start_time(pid).ok()??,
         })
     }
 
@@ -113,24 +113,8 @@ impl Owner {
 
     /// Returns true when no process has this pid, or one that started at another time.
     fn is_dead(&self) -> bool {
-        started(self.pid).is_ok_and(|started| started != Some(self.started))
+        start_time(self.pid).is_ok_and(|started| started != Some(self.started))
     }
-}
-
-/// Returns the start time of a process, in ticks since the boot; `None` when there is no such
-/// process.
-fn started(pid: u32) -> io::Result<Option<u64>> {
-    let stat = match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(stat) => stat,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    // The command, in parentheses, may contain anything.
-    let fields = stat.iter().rposition(|&byte| byte == b')').map(|end| &stat[end + 1..]);
-    let fields = fields.and_then(|fields| std::str::from_utf8(fields).ok());
-    let started = fields.and_then(|fields| fields.split_ascii_whitespace().nth(22 - 3));
-    let unknown = || io::Error::new(io::ErrorKind::InvalidData, "unknown form of stat");
-    started.and_then(|started| started.parse().ok()).map(Some).ok_or_else(unknown)
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -57,6 +57,19 @@ pub(crate) mod tests;
 /// inner run when the program of that run is gone.
 pub(crate) const GUARDIAN_ENTRY: &str = "OPENCODE_RS_GUARDIAN=1";
 
+/// Returns the start time of a process, in ticks since the boot; `None` when there is no such
+/// process. A process that this user may not see is an error.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn start_time(pid: u32) -> io::Result<Option<u64>> {
+    procfs::start_time(pid)
+}
+
+/// Returns the start time of a process, which is unknown on this system.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn start_time(_: u32) -> io::Result<Option<u64>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Limits on the time of [`ProcessTree::sweep`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SweepLimits {

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use opencode_config::{Invocation, IsolationPlan, RunConfig, RunConfigError};
+use opencode_config::{Invocation, IsolationPlan, ProgramCommand, RunConfig, RunConfigError};
 use opencode_proto::{UnsupportedVersion, Version, parse_version};
 
 use crate::process::binary::BinaryNotFound;
-use crate::process::cleanup::{CleanupError, CleanupGuard};
+use crate::process::cleanup::CleanupError;
 use crate::process::host::{Host, os_command};
+use crate::process::launch::Prepared;
 use crate::process::private_dir::{PrivateDir, PrivateDirError};
 use crate::process::process_tree::Marker;
 use crate::process::run_tree::RunTree;
-use crate::runtime::blocking::unblock_bound;
+use crate::runtime::blocking::{unblock, unblock_bound};
 use crate::runtime::describe::debug_as_chain;
 use crate::runtime::fair::Fair;
 use crate::runtime::wait::poll_timer;
@@ -92,24 +93,44 @@ impl VersionError {
 }
 
 pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
-    let printed = printed(host).await?;
+    let program = {
+        let host = Arc::clone(host);
+        unblock(&host.runtime.clone(), move || host.binary.locate(&host.environment)).await?
+    };
+    let printed = printed(host, program).await?;
     let version = parse_version(&printed.text);
     version.ok_or_else(|| VersionError::no_version(&printed.command, &printed.text))
 }
 
-/// Output of `opencode --version`.
-pub(super) struct Printed {
-    pub(super) command: String,
-    pub(super) text: String,
-    pub(super) status: ExitStatus,
+/// Output of a command of OpenCode.
+pub(crate) struct Printed {
+    pub(crate) command: String,
+    pub(crate) text: String,
+    pub(crate) status: ExitStatus,
 }
 
 /// Runs `opencode --version`.
-pub(super) async fn printed(host: &Arc<Host>) -> Result<Printed, VersionError> {
-    let (invocation, marker, cleanup) = {
+pub(super) async fn printed(
+    host: &Arc<Host>,
+    program: ProgramCommand,
+) -> Result<Printed, VersionError> {
+    let prepared = {
         let host = Arc::clone(host);
-        unblock_bound(&host.runtime.clone(), move || prepare(&host)).await?
+        unblock_bound(&host.runtime.clone(), move || prepare(&host, program)).await?
     };
+    print(host, prepared, PRINTED_SIZE_MAX).await
+}
+
+/// Runs a command to the end, and returns the first part of the output.
+pub(crate) async fn print(
+    host: &Arc<Host>,
+    prepared: Prepared,
+    size_max: usize,
+) -> Result<Printed, VersionError> {
+    let Prepared { invocation, marker, cleanup, warnings } = prepared;
+    for warning in warnings {
+        tracing::warn!(%warning, "command is not guarded");
+    }
     let command = invocation.command_line();
     let process = match host.runtime.process(os_command(&invocation)) {
         Ok(process) => process,
@@ -123,7 +144,7 @@ pub(super) async fn printed(host: &Arc<Host>) -> Result<Printed, VersionError> {
     // Declared after `exit`, so that the process has ended when `exit` is dropped, which leaves no
     // zombie.
     let cleanup = cleanup.with_tree(RunTree::new(&*host.runtime, id, marker));
-    let printed = output(host, stdout, stderr, &mut *exit, &command).await;
+    let printed = output(host, (stdout, stderr), &mut *exit, &command, size_max).await;
     // The drop ends a process that did not exit in time.
     if printed.is_ok() {
         cleanup.remove().await?;
@@ -133,28 +154,22 @@ pub(super) async fn printed(host: &Arc<Host>) -> Result<Printed, VersionError> {
 }
 
 /// Creates a private directory, because even `--version` writes to its directories. Blocks.
-fn prepare(host: &Arc<Host>) -> Result<(Invocation, Marker, CleanupGuard), VersionError> {
-    let program = host.binary.locate(&host.environment)?;
+fn prepare(host: &Arc<Host>, program: ProgramCommand) -> Result<Prepared, VersionError> {
     let marker = Marker::new(host.environment.var(Marker::NAME), host.runtime.secret());
     let root = PrivateDir::root(&host.temp_dir, marker.token());
     let config = RunConfig::default();
     let plan = IsolationPlan::new(&config, &host.environment, &root, Vec::new())?;
-    let mut invocation = Invocation::version(program, root, &plan)?;
-    invocation.env.set(Marker::NAME, marker.value());
-    let (cleanup, guarded) = CleanupGuard::create(host, &marker, &plan)?;
-    if let Err(error) = guarded {
-        tracing::warn!(%error, "`--version` is not guarded");
-    }
-    Ok((invocation, marker, cleanup))
+    let invocation = Invocation::version(program, root, &plan)?;
+    Ok(Prepared::make(host, invocation, marker, plan, None)?)
 }
 
 /// Returns the output of the process and its status, after the exit.
 async fn output(
     host: &Host,
-    stdout: Box<dyn ByteSource>,
-    stderr: Box<dyn ByteSource>,
+    (stdout, stderr): (Box<dyn ByteSource>, Box<dyn ByteSource>),
     exit: &mut dyn ProcessExit,
     command: &str,
+    size_max: usize,
 ) -> Result<(Vec<u8>, ExitStatus), VersionError> {
     let (mut stdout, mut stderr) = (Some(Fair::new(stdout)), Some(Fair::new(stderr)));
     let mut printed = Vec::new();
@@ -162,7 +177,7 @@ async fn output(
     let status = poll_fn(|cx| {
         read(&mut stderr, cx, |_| {});
         read(&mut stdout, cx, |chunk| {
-            let room = PRINTED_SIZE_MAX - printed.len();
+            let room = size_max - printed.len();
             printed.extend_from_slice(&chunk[..chunk.len().min(room)]);
         });
         if stdout.is_none()

@@ -25,7 +25,7 @@ const INSTALL_TIME_MAX: Duration = Duration::from_secs(600);
 /// Version of a program that was built from the sources, without a number.
 const SOURCE_BUILD: &str = "local";
 
-/// Checks that the program is a supported OpenCode.
+/// Checks that the program is a supported OpenCode, and returns the program that was found.
 ///
 /// A program that cannot be started, or fails, passes the check: the start itself fails as well,
 /// and has the reason.
@@ -38,10 +38,10 @@ const SOURCE_BUILD: &str = "local";
 /// # Cancel safety
 ///
 /// Dropping the future ends the process; a caller that waits for the result checks again.
-pub(crate) async fn check(host: &Arc<Host>) -> Result<(), VersionError> {
+pub(crate) async fn check(host: &Arc<Host>) -> Result<Option<ProgramCommand>, VersionError> {
     // Simulated processes have no program to ask.
     if host.runtime.process_control().is_some() {
-        return Ok(());
+        return Ok(None);
     }
     loop {
         let (command, file) = {
@@ -49,12 +49,13 @@ pub(crate) async fn check(host: &Arc<Host>) -> Result<(), VersionError> {
             unblock(&host.runtime.clone(), move || find(&host)).await?
         };
         let (program, modified) = (file.program.clone(), file.modified);
+        let line = command.to_string();
         let refused = |unsupported| {
-            let command = command.to_string();
+            let command = line;
             VersionError::Unsupported { command, unsupported }
         };
         let checking = match host.known_versions.turn(file) {
-            CheckTurn::Checked(result) => return result.map_err(refused),
+            CheckTurn::Checked(result) => return result.map_err(refused).map(|()| Some(command)),
             CheckTurn::Wait(latch) => {
                 latch.wait().await;
                 continue;
@@ -68,26 +69,26 @@ pub(crate) async fn check(host: &Arc<Host>) -> Result<(), VersionError> {
         };
         let result = match packaged {
             Some(version) => judge(version, false),
-            None => match version::printed(host).await {
+            None => match version::printed(host, command.clone()).await {
                 Ok(printed) if printed.text.trim() == SOURCE_BUILD => Ok(()),
                 Ok(printed) => match parse_version(&printed.text) {
                     Some(version) => judge(version, is_next_line(&printed.text)),
                     None if printed.status.success() => {
                         return Err(VersionError::no_version(printed.command, &printed.text));
                     }
-                    None => return Ok(()),
+                    None => return Ok(Some(command)),
                 },
                 Err(error @ (VersionError::Binary(_) | VersionError::TimedOut { .. })) => {
                     return Err(error);
                 }
                 Err(error) => {
                     tracing::debug!(%error, "version check failed");
-                    return Ok(());
+                    return Ok(Some(command));
                 }
             },
         };
         checking.conclude(result.clone());
-        return result.map_err(refused);
+        return result.map_err(refused).map(|()| Some(command));
     }
 }
 

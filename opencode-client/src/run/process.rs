@@ -2,6 +2,7 @@
 
 mod attempt;
 mod input;
+mod resume;
 mod start;
 
 use std::mem;
@@ -22,7 +23,7 @@ use super::end::{self, CleanUp};
 use super::error::RunResult;
 use crate::runtime::wait::BoxFuture;
 use attempt::{Attempt, AttemptProgress};
-use start::ReadyRun;
+use start::{CheckedRun, ReadyRun};
 
 /// A run as a process, in as many attempts as [`RunRequest::retry`] allows.
 pub(super) struct ProcessRun {
@@ -40,9 +41,9 @@ enum ProcessRunState {
         turn: BoxFuture<StartPermit>,
         failed: Option<Box<RunReport>>,
     },
-    /// The version of the program is checked.
+    /// The version of the program and the session to continue are checked.
     Checking {
-        check: BoxFuture<Result<(), RunError>>,
+        check: BoxFuture<Result<CheckedRun, RunError>>,
         permit: Option<StartPermit>,
         failed: Option<Box<RunReport>>,
     },
@@ -150,17 +151,19 @@ impl ProcessRun {
                 ProcessRunState::Created => self.wait(Duration::ZERO, None),
                 ProcessRunState::Waiting { turn, failed } => {
                     let permit = ready!(turn.as_mut().poll(cx));
-                    let check = Box::pin(start::check_version(Arc::clone(&self.host)));
+                    let (host, request) = (Arc::clone(&self.host), Arc::clone(&self.request));
+                    let check = Box::pin(start::check(host, request));
                     ProcessRunState::Checking { check, permit: Some(permit), failed: failed.take() }
                 }
                 ProcessRunState::Checking { check, permit, failed } => {
                     let checked = ready!(check.as_mut().poll(cx));
                     match (checked, permit.take()) {
-                        (Ok(()), Some(permit)) => {
+                        (Ok(checked), Some(permit)) => {
                             let failed = failed.take();
-                            self.prepare(permit, failed)
+                            self.request = Arc::clone(&checked.request);
+                            self.prepare(checked, permit, failed)
                         }
-                        (Ok(()), None) => unreachable!("a run is checked once"),
+                        (Ok(_), None) => unreachable!("a run is checked once"),
                         (Err(error), _) => ProcessRunState::ended(Err(error)),
                     }
                 }
@@ -209,11 +212,16 @@ impl ProcessRun {
         ProcessRunState::Waiting { turn: Box::pin(turn), failed }
     }
 
-    fn prepare(&self, permit: StartPermit, failed: Option<Box<RunReport>>) -> ProcessRunState {
-        let (host, request) = (Arc::clone(&self.host), Arc::clone(&self.request));
+    fn prepare(
+        &self,
+        checked: CheckedRun,
+        permit: StartPermit,
+        failed: Option<Box<RunReport>>,
+    ) -> ProcessRunState {
+        let host = Arc::clone(&self.host);
         // A further attempt continues the log: the one before printed no event.
         let log_mode = (self.attempts > 0).then_some(EventLogMode::Append);
-        let ready = Box::pin(start::prepare(host, request, permit, log_mode));
+        let ready = Box::pin(start::prepare(host, checked, permit, log_mode));
         ProcessRunState::Preparing { ready, intent: Intent::GoOn, failed }
     }
 

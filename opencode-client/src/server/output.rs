@@ -88,6 +88,8 @@ struct KeptOutput {
     unfinished: [Vec<u8>; 2],
     is_over: bool,
     waiting: Vec<Waker>,
+    /// Output of several servers that gets the events as well.
+    trunk: Option<ServerOutput>,
 }
 
 impl ServerOutput {
@@ -110,26 +112,32 @@ impl ServerOutput {
         self.missed
     }
 
+    /// Creates an output of one of several servers, whose events this output gets as well.
+    pub(crate) fn branch(&self) -> Self {
+        let kept = KeptOutput { trunk: Some(self.clone()), ..KeptOutput::default() };
+        Self { shared: Arc::new(Mutex::new(kept)), next: 0, missed: 0 }
+    }
+
     /// Returns the same output from the oldest event that is kept.
     pub(crate) fn rewound(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), next: 0, missed: 0 }
     }
 
     pub(super) fn push_chunk(&self, stream: OutputStream, chunk: &[u8]) {
-        self.update(|kept| kept.push_chunk(stream, chunk));
+        self.update(&|kept| kept.push_chunk(stream, chunk));
     }
 
     pub(super) fn push_progress(&self, elapsed: Duration) {
-        self.update(|kept| kept.push(ServerOutputEvent::Starting { elapsed }));
+        self.update(&|kept| kept.push(ServerOutputEvent::Starting { elapsed }));
     }
 
     /// Ends the output. Another process may begin it anew.
     pub(super) fn end(&self) {
-        self.update(KeptOutput::end);
+        self.update(&KeptOutput::end);
     }
 
     pub(super) fn begin(&self) {
-        self.lock().is_over = false;
+        self.update(&|kept| kept.is_over = false);
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<ServerOutputEvent>> {
@@ -151,13 +159,17 @@ impl ServerOutput {
         Poll::Pending
     }
 
-    fn update(&self, update: impl FnOnce(&mut KeptOutput)) {
+    fn update(&self, update: &dyn Fn(&mut KeptOutput)) {
         let mut kept = self.lock();
         update(&mut kept);
         let waiting = std::mem::take(&mut kept.waiting);
+        let trunk = kept.trunk.clone();
         // Wakers run without the lock, because a woken task may read at once.
         drop(kept);
         waiting.into_iter().for_each(Waker::wake);
+        if let Some(trunk) = trunk {
+            trunk.update(update);
+        }
     }
 
     /// Locks the output, which is consistent between any two statements, also after a panic.
@@ -283,6 +295,17 @@ mod tests {
         assert!(output.missed() > 90_000, "{}", output.missed());
         assert_eq!(read.len() as u64 + output.missed(), 100_000 + 1);
         assert!(output.lock().size <= KEPT_SIZE_MAX);
+    }
+
+    #[tokio::test]
+    async fn an_output_of_several_servers_gets_the_events_of_all() {
+        let mut all = ServerOutput::new();
+        let (mut one, other) = (all.branch(), all.branch());
+        one.push_chunk(OutputStream::Stdout, b"one\n");
+        other.push_progress(Duration::from_secs(1));
+        one.end();
+        assert_eq!(texts(&mut one).await, ["Stdout one"]);
+        assert_eq!(texts(&mut all).await, ["Stdout one", "1s"]);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use opencode_config::{Credentials, Invocation, IsolationPlan, ServeFlags};
+use opencode_config::{Credentials, Invocation, IsolationPlan, ProgramCommand, ServeFlags};
 use opencode_proto::api::{McpServer, McpStatus};
 use opencode_proto::{HealthError, ReadinessCheck, ServeEnd, ServeOutcome};
 
@@ -43,8 +43,8 @@ pub(crate) async fn serve(
     let (mut delay, mut retries, mut ports) = (Duration::ZERO, 0, 0);
     loop {
         let permit = launch::turn(&host, request.config.isolation().data(), delay).await;
-        version_check::check(&host).await?;
-        let error = match attempt(&host, &request, &credentials).await {
+        let program = version_check::check(&host).await?;
+        let error = match attempt(&host, &request, program, &credentials).await {
             Ok(server) => return Ok(server),
             Err(error) => error,
         };
@@ -92,12 +92,13 @@ struct ServerLaunch {
 async fn attempt(
     host: &Arc<Host>,
     request: &Arc<ServeRequest>,
+    program: Option<ProgramCommand>,
     credentials: &Credentials,
 ) -> Result<Server, ServeError> {
     let runtime = Arc::clone(&host.runtime);
     let planned = {
         let (host, request) = (Arc::clone(host), Arc::clone(request));
-        unblock(&runtime, move || plan(&host, &request)).await?
+        unblock(&runtime, move || plan(&host, program, &request)).await?
     };
     let ServerLaunch { invocation, marker, plan, ripgrep, flags, directory, machine } = planned;
     let prepared = {
@@ -208,12 +209,16 @@ async fn check_place(server: Server, request: &ServeRequest) -> Result<Server, S
 }
 
 /// Resolves everything that the server depends on. Blocks.
-fn plan(host: &Host, request: &ServeRequest) -> Result<ServerLaunch, ServeError> {
+fn plan(
+    host: &Host,
+    program: Option<ProgramCommand>,
+    request: &ServeRequest,
+) -> Result<ServerLaunch, ServeError> {
     let directory = match request.place {
         WorkingDirectory::Directory => request.directory.as_deref(),
         WorkingDirectory::Nowhere => Some(&*host.temp_dir),
     };
-    let launch = LaunchPlan::explore(host, &request.config, directory)?;
+    let launch = LaunchPlan::explore(host, program, &request.config, directory)?;
     let LaunchPlan { program, directory, marker, plan, ripgrep } = launch;
     let directory = match request.place {
         WorkingDirectory::Directory => directory.path,

@@ -7,7 +7,8 @@ use crate::isolation::layers::layered;
 use crate::isolation::variables::reserved_variables;
 use crate::permission::{AskSupport, check_rules};
 use crate::{
-    Approval, CommandGate, Json, JsonObject, ProjectConfig, RunConfig, RunConfigError, RunFlags,
+    Approval, CommandGate, DataHome, Json, JsonObject, ProjectConfig, RunConfig, RunConfigError,
+    RunFlags,
 };
 
 pub(super) fn run(config: &RunConfig) -> Result<(), RunConfigError> {
@@ -24,6 +25,14 @@ pub(super) fn run(config: &RunConfig) -> Result<(), RunConfigError> {
 
 pub(super) fn serve(config: &RunConfig) -> Result<(), RunConfigError> {
     common(config, AskSupport::Present)
+}
+
+pub(super) fn resume(config: &RunConfig) -> Result<(), RunConfigError> {
+    let is_resumed = config.flags.resume().is_some() && config.flags.attach().is_none();
+    if is_resumed && *config.isolation.data() == DataHome::Private {
+        return Err(RunConfigError::NothingToResume);
+    }
+    Ok(())
 }
 
 fn common(config: &RunConfig, support: AskSupport) -> Result<(), RunConfigError> {

@@ -1,5 +1,6 @@
 //! Prompts of a session.
 
+mod attachment;
 mod file;
 mod part;
 mod wire;
@@ -10,6 +11,7 @@ use std::path::Path;
 
 use opencode_config::{ModelRef, ToolSwitch};
 
+pub use attachment::{AttachmentError, AttachmentFault, FileContent};
 pub use file::PromptFile;
 pub use part::{PromptPart, Subtask};
 pub(super) use wire::{WireModel, WirePrompt, WirePromptPart};

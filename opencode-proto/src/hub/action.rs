@@ -161,10 +161,23 @@ pub enum HubEnd {
 
 impl std::error::Error for HubEnd {}
 
+impl HubEnd {
+    /// Returns the reason alone, for messages that name the loss of the server already.
+    pub(crate) fn reason(&self) -> String {
+        if let Self::GivenUp { last: Interruption::Lost { reason } } = self {
+            return reason.clone();
+        }
+        self.to_string()
+    }
+}
+
 impl fmt::Display for HubEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited => f.write_str("the server has ended"),
+            Self::GivenUp { last: Interruption::Lost { reason } } => {
+                write!(f, "the server does not come back: {reason}")
+            }
             Self::GivenUp { last } => write!(f, "the server does not come back: {last}"),
             Self::Refused(error) => error.fmt(f),
         }

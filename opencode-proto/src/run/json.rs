@@ -33,6 +33,7 @@ impl Serialize for RunEnd {
                 fields.reason = Some(message);
             }
             Self::Aborted
+            | Self::Attachment(_)
             | Self::Cancelled
             | Self::Completed
             | Self::Directory(_)

@@ -10,6 +10,7 @@ use crate::answer::Tail;
 use crate::guard::Repetition;
 use crate::process::{Exit, ProcessEnd};
 use crate::run_event::Notice;
+use crate::stack_trace::memory_failure;
 
 /// Judges a run whose process is over.
 pub(super) fn end(
@@ -45,7 +46,7 @@ pub(super) fn end(
         None => {}
     }
     match process.exit {
-        Some(Exit::Signal(signal)) => RunEnd::Interrupted { signal },
+        Some(Exit::Signal(signal)) => verdict.of_signal(signal),
         Some(Exit::Code(code)) if code != 0 => verdict.of_failure(code),
         Some(Exit::Code(_)) | None => verdict.of_events(),
     }
@@ -59,6 +60,16 @@ struct RunVerdict<'a> {
 }
 
 impl RunVerdict<'_> {
+    /// Judges a process that a signal ended which is not ours.
+    fn of_signal(&self, signal: i32) -> RunEnd {
+        // A runtime without memory aborts itself.
+        match memory_failure(&self.stderr) {
+            Some(message) if self.is_silent() => RunEnd::StartupError { message },
+            Some(message) => RunEnd::Crashed { code: 128 + signal, message },
+            None => RunEnd::Interrupted { signal },
+        }
+    }
+
     /// Judges a process that failed with this exit code.
     fn of_failure(&self, code: i32) -> RunEnd {
         let answer = &self.record.answer;

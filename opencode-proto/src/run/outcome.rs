@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::AgentError;
 use crate::ProviderFailure;
 use crate::answer::Answer;
+use crate::api::AttachmentError;
 use crate::directory::DirectoryError;
 use crate::process::Exit;
 use crate::run_event::{Notice, RunEventKind};
@@ -57,6 +58,8 @@ pub enum RunEnd {
         /// The reason in OpenCode's words.
         reason: String,
     },
+    /// A file to attach cannot be used. Nothing was sent.
+    Attachment(AttachmentError),
     /// The caller cancelled the run.
     Cancelled,
     /// The answer is complete.
@@ -162,6 +165,7 @@ impl RunEnd {
             Self::Aborted => "aborted",
             Self::AgentError(_) => "agent_error",
             Self::AgentReplaced { .. } => "agent_replaced",
+            Self::Attachment(_) => "attachment",
             Self::Cancelled => "cancelled",
             Self::Completed => "completed",
             Self::Crashed { .. } => "crashed",
@@ -218,6 +222,7 @@ impl fmt::Display for RunEnd {
             Self::AgentReplaced { reason } => {
                 write!(f, "the default agent answered instead: {reason}")
             }
+            Self::Attachment(error) => write!(f, "{error}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Completed => f.write_str("completed"),
             Self::Crashed { code, message } if message.is_empty() => {
@@ -234,6 +239,9 @@ impl fmt::Display for RunEnd {
             Self::EventsLost { lines } => {
                 write!(f, "events on {lines} lines of the output could not be read")
             }
+            Self::Interrupted { signal: 9 } => f.write_str(
+                "signal 9 ended the process, which the system also sends when memory runs out",
+            ),
             Self::Interrupted { signal } => write!(f, "signal {signal} ended the process"),
             Self::McpUnavailable(server) => write!(f, "a required {server}"),
             Self::NotPosted { reason } => write!(f, "the prompt was not posted: {reason}"),

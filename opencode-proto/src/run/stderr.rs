@@ -8,6 +8,7 @@ use crate::ansi::without_escapes;
 use crate::line::{Line, LineFramer};
 use crate::output_tail::OutputTail;
 use crate::run_event::Notice;
+use crate::stack_trace::{is_trace, memory_failure};
 use crate::surroundings::LogLine;
 
 /// Longest line of standard error that is read. A longer line is part of the tail only.
@@ -169,6 +170,9 @@ pub(crate) fn startup_message(tail: &str) -> String {
         .filter(|line| !is_trace(line))
         .collect();
     let message = message.join("\n");
+    if let Some(failure) = memory_failure(&message) {
+        return failure;
+    }
     if USAGES.iter().any(|usage| message.trim_start().starts_with(usage)) {
         return "the command line was not understood".to_owned();
     }
@@ -179,18 +183,6 @@ pub(crate) fn startup_message(tail: &str) -> String {
         None => &message,
     };
     labelled.trim().to_owned()
-}
-
-/// Returns whether a line belongs to the stack trace of an error, or to the text with which Bun asks
-/// for a report of a crash. The trace stays in the tail of standard error.
-fn is_trace(line: &str) -> bool {
-    let line = line.trim_start();
-    let is_frame = line.starts_with("at ") && (line.ends_with(')') || line.contains("/$bunfs/"));
-    let is_source = line.split_once(" | ").is_some_and(|(number, _)| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    let is_marker = !line.is_empty() && line.bytes().all(|byte| byte == b'^');
-    is_frame || is_source || is_marker || line.contains("bun.report")
 }
 
 /// Returns whether a process failed at its start because several began to use one database at the

@@ -6,7 +6,7 @@ use std::time::Instant;
 use opencode_config::{Permissions, Resume, Sharing};
 
 use super::action::ServedTurn;
-use super::request::{ServedFileKind, ServedRunRequest};
+use super::request::{ServedFile, ServedFileKind, ServedRunRequest};
 use crate::api::{
     AgentInfo, ApiErrorKind, CommandRequest, CreateSession, DeleteSession, ForkSession, ListAgents,
     ListMcpServers, ListSessions, McpServer, Operation, Prompt, PromptFile, ReadSession,
@@ -73,6 +73,9 @@ impl Preparation {
         let mut files = self.request.files.iter();
         if let Some(missing) = files.find(|file| file.kind == ServedFileKind::Missing) {
             return Err(failed(format!("File not found: {}", missing.given.display())));
+        }
+        if let Some(error) = self.request.files.iter().find_map(ServedFile::error) {
+            return Err(RunEnd::Attachment(error));
         }
         if self.request.settings.required_mcp.is_empty() {
             return Ok(self.find_agent());

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use opencode_config::{ModelRef, RunConfig, RunFlags};
 
-use crate::api::PromptFile;
+use crate::api::{AttachmentError, AttachmentFault, PromptFile};
 use crate::directory::RequestedDirectory;
 use crate::run::RunSettings;
 use crate::serve::ServeSettings;
@@ -32,6 +32,7 @@ pub struct ServedFile {
     pub path: PathBuf,
     /// Kind of the file.
     pub kind: ServedFileKind,
+    fault: Option<AttachmentFault>,
 }
 
 /// Kind of a file that a run attaches.
@@ -151,7 +152,21 @@ impl ServedRunRequest {
 impl ServedFile {
     /// Creates a file that the caller gave as `given` and the server finds at `path`.
     pub fn new(given: impl Into<PathBuf>, path: impl Into<PathBuf>, kind: ServedFileKind) -> Self {
-        Self { given: given.into(), path: path.into(), kind }
+        Self { given: given.into(), path: path.into(), kind, fault: None }
+    }
+}
+
+impl ServedFile {
+    /// Sets the reason why the file cannot be attached. The run ends before it asks for anything.
+    #[must_use]
+    pub fn with_fault(self, fault: Option<AttachmentFault>) -> Self {
+        Self { fault, ..self }
+    }
+
+    /// Returns the error of a file that cannot be attached.
+    pub fn error(&self) -> Option<AttachmentError> {
+        let fault = self.fault.clone()?;
+        Some(AttachmentError::new(self.given.to_string_lossy(), fault))
     }
 }
 

@@ -3,8 +3,8 @@
 use opencode_config::ModelRef;
 
 use crate::api::{
-    ApiErrorKind, Command, CommandRequest, Init, InitRequest, Prompt, PromptAsync, PromptReply,
-    SendMessage, Shell, ShellRequest, Summarize, SummarizeRequest,
+    ApiErrorKind, Command, CommandRequest, Init, InitRequest, Prompt, PromptAsync, PromptFile,
+    PromptPart, PromptReply, SendMessage, Shell, ShellRequest, Summarize, SummarizeRequest,
 };
 use crate::call::{ApiCall, ApiReply, CallFault, CallScope, Delivery, OpenCalls, read_reply};
 use crate::session::ToolUse;
@@ -81,6 +81,16 @@ impl From<SummarizeRequest> for TurnPost {
 }
 
 impl TurnPost {
+    /// Returns the files that the request attaches.
+    pub fn files(&self) -> impl Iterator<Item = &PromptFile> {
+        let (files, parts): (&[_], &[_]) = match self {
+            Self::Command(command) => (&command.files, &[]),
+            Self::Prompt(prompt) => (&[], &prompt.parts),
+            Self::Init(_) | Self::Shell(_) | Self::Summarize(_) => (&[], &[]),
+        };
+        files.iter().chain(parts.iter().filter_map(PromptPart::file))
+    }
+
     /// Returns the model that the request names.
     pub fn model(&self) -> Option<&ModelRef> {
         match self {

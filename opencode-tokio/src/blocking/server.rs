@@ -3,7 +3,7 @@ use opencode_client::server::{ServeOutcome, ServerHealth, ServerReport, StopErro
 use opencode_client::{CallError, CreateSession, SessionId};
 
 use super::worker::Held;
-use super::{ServerEvents, Session};
+use super::{ServerEvents, ServerOutput, Session};
 
 /// Blocking form of [`Server`](crate::Server). Clones are cheap. A server that was started ends
 /// with the drop of the last clone and of every handle made from a clone.
@@ -57,6 +57,11 @@ impl Server {
     /// The errors of the async method.
     pub fn health(&self) -> Result<ServerHealth, CallError> {
         self.0.wait(self.0.health())
+    }
+
+    /// Blocking form of [`Server::output`](crate::Server::output).
+    pub fn output(&self) -> Option<ServerOutput> {
+        self.0.output().map(|output| ServerOutput(self.0.beside(output)))
     }
 
     /// Blocking form of [`Server::is_running`](crate::Server::is_running).

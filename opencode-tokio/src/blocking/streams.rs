@@ -1,7 +1,7 @@
 use opencode_client::batch::{BatchCounts, Spend};
 use opencode_client::event::MessageId;
 use opencode_client::run::Answer;
-use opencode_client::server::ServerNews;
+use opencode_client::server::{ServerNews, ServerOutputEvent};
 use opencode_client::turn::Transcript;
 use opencode_client::{
     Ask, BatchError, BatchEvent, BatchReport, CancelHandle, RunError, RunEvent, RunReport,
@@ -139,6 +139,35 @@ impl Iterator for BatchStream {
 
     fn next(&mut self) -> Option<BatchEvent> {
         self.0.wait_mut(crate::BatchStream::next_event)
+    }
+}
+
+/// Blocking form of [`ServerOutput`](crate::server::ServerOutput), an iterator of events. The
+/// iterator ends when the process has exited and all events were read.
+///
+/// To read the output of a server that is being started, create the output with
+/// [`OpenCode::server_output`](super::OpenCode::server_output), and read it on another thread.
+#[derive(Clone, Debug)]
+#[must_use = "output waits until it is read"]
+pub struct ServerOutput(pub(super) Held<crate::server::ServerOutput>);
+
+impl ServerOutput {
+    /// Blocking form of [`ServerOutput::missed`](crate::server::ServerOutput::missed).
+    pub fn missed(&self) -> u64 {
+        self.0.missed()
+    }
+
+    /// Returns the async form, for [`ServeRequest::with_output`](crate::ServeRequest::with_output).
+    pub fn as_async(&self) -> &crate::server::ServerOutput {
+        &self.0
+    }
+}
+
+impl Iterator for ServerOutput {
+    type Item = ServerOutputEvent;
+
+    fn next(&mut self) -> Option<ServerOutputEvent> {
+        self.0.wait_mut(crate::server::ServerOutput::next_event)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use opencode_tokio::batch::GivenServer;
-use opencode_tokio::config::{Credentials, Resume, RunFlags};
+use opencode_tokio::config::{Credentials, DataHome, Isolation, Resume, RunFlags};
 use opencode_tokio::server::{DirectoryError, Server};
 use opencode_tokio::{
     AttachError, AttachRequest, BatchRequest, CallError, CreateSession, Job, RunConfig, RunEnd,
@@ -166,4 +166,35 @@ async fn a_session_is_continued_in_its_directory_only() {
     let latest = world.opencode.run(latest).await.unwrap();
     assert_eq!(latest.answer().session(), elsewhere.answer().session());
     server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_process_continues_a_session_of_its_directory_only() {
+    let world = RunWorld::new(&on());
+    let other = world.path("other");
+    fs::create_dir(&other).unwrap();
+    let isolation = Isolation::new().with_data(DataHome::At(world.path("kept")));
+    let config = world.config().with_isolation(isolation);
+    let run = |resume: Option<Resume>| {
+        let flags = resume.into_iter().fold(RunFlags::new(), RunFlags::with_resume);
+        world.request_with("Go.", config.clone().with_flags(flags))
+    };
+    world.model.default_script(Reply::new().text("Hello."));
+    let first = world.run(run(None)).await.unwrap();
+    let id = first.answer().session().unwrap().clone();
+    let elsewhere = world.run(run(None).with_directory(&other)).await.unwrap();
+
+    let sent = world.model.requests().len();
+    let resume = run(Some(Resume::session(id.as_str()))).with_directory(&other);
+    let error = world.run(resume).await.unwrap_err();
+    let Some(RunEnd::Directory(DirectoryError::Session { belongs_to, .. })) = error.end() else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*belongs_to, world.project().to_str().unwrap());
+    assert_eq!(world.model.requests().len(), sent, "a prompt was sent");
+
+    let latest = world.run(run(Some(Resume::latest()))).await.unwrap();
+    assert_eq!(latest.answer().session(), Some(&id));
+    let latest = world.run(run(Some(Resume::latest())).with_directory(&other)).await.unwrap();
+    assert_eq!(latest.answer().session(), elsewhere.answer().session());
 }

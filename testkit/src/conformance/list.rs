@@ -156,6 +156,9 @@ macro_rules! conformance_list {
                 a_missing_attachment_starts_nothing
                 a_directory_whose_name_opencode_mangles_starts_nothing
                 a_stack_trace_is_no_part_of_the_message
+                a_file_that_is_no_image_starts_nothing
+                a_session_in_a_private_directory_cannot_be_continued
+                a_process_without_memory_is_an_error_that_says_so
             }
             core stream {
                 futures_and_streams_are_send_and_static
@@ -251,6 +254,7 @@ macro_rules! conformance_list {
                 is_read_while_the_server_starts_and_runs
                 is_kept_for_late_readers
                 a_busy_start_is_not_given_up
+                a_batch_reports_the_progress_of_its_servers
             }
         });
         $crate::conformance_list!(@group $which turn {
@@ -279,6 +283,7 @@ macro_rules! conformance_list {
                 a_turn_is_followed_in_the_directory_of_its_session
                 a_server_without_event_streams_is_an_error
                 a_refused_prompt_is_not_retried
+                a_file_that_is_no_image_is_not_posted
                 a_prompt_without_a_reply_may_have_arrived
             }
             rest shortcuts {

@@ -40,7 +40,8 @@ impl BatchDriver {
         let dismissed = Arc::new(Latch::default());
         let starting = BatchServer::Starting(Arc::clone(&dismissed));
         self.work.second_mut().insert(no, starting);
-        let begin = servers::begin(Arc::clone(&self.host), no, source, dismissed);
+        let begin =
+            servers::begin(Arc::clone(&self.host), no, source, dismissed, self.feed.clone());
         self.spawn(async { TaskDone::Server(begin.await) });
         self.events.push_back(BatchEvent::ServerStarting(no));
     }

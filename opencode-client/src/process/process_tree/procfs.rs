@@ -40,11 +40,24 @@ pub(super) fn snapshot<'a>(
 
 /// Reads the row of one pid, without the role.
 pub(super) fn row(pid: u32) -> io::Result<Option<TableRow>> {
+    match read_stat(pid) {
+        // With `hidepid`, processes of other users look like this.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        read => read,
+    }
+}
+
+/// Returns the start time of one pid. A process that this user may not see is an error.
+pub(super) fn start_time(pid: u32) -> io::Result<Option<u64>> {
+    Ok(read_stat(pid)?.map(|row| row.started.0))
+}
+
+fn read_stat(pid: u32) -> io::Result<Option<TableRow>> {
     match fs::read(stat_path(pid)) {
         Ok(stat) => parse_stat(pid, &stat)
             .map(Some)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unknown form of stat")),
-        Err(error) if has_vanished(&error) => Ok(None),
+        Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -113,11 +126,14 @@ fn stat_path(pid: u32) -> String {
 }
 
 fn has_vanished(error: &io::Error) -> bool {
+    // With `hidepid`, processes of other users look like this.
+    is_gone(error) || error.kind() == io::ErrorKind::PermissionDenied
+}
+
+fn is_gone(error: &io::Error) -> bool {
     // ESRCH comes from the stat of a process that was reaped while the file was open.
     error.kind() == io::ErrorKind::NotFound
         || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
-        // With `hidepid`, processes of other users look like this.
-        || error.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// Parses `pid (command) state ppid …`, see proc(5); the command may contain spaces and

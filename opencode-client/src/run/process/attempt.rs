@@ -40,6 +40,8 @@ pub(super) struct Attempt {
     /// Held until the process can no longer fail at the start.
     permit: Option<StartPermit>,
     jobs: TreeJobs,
+    /// Kills for lack of memory before the start.
+    oom_kills: Option<u64>,
 }
 
 /// Progress of an [`Attempt`].
@@ -68,6 +70,7 @@ impl Attempt {
             log,
             permit: Some(permit),
             jobs: TreeJobs::default(),
+            oom_kills: machine::oom_kills(),
             host,
         }
     }
@@ -162,6 +165,12 @@ impl Attempt {
         mut outcome: RunOutcome,
         attempts: u32,
     ) -> (RunReport, impl Future<Output = CleanUp> + Send + use<>) {
+        if outcome.end == (RunEnd::Interrupted { signal: 9 })
+            && machine::oom_kills() > self.oom_kills
+        {
+            let message = "the kernel killed a process for lack of memory".to_owned();
+            outcome.end = RunEnd::Crashed { code: 128 + 9, message };
+        }
         if let RunEnd::StartupError { message } | RunEnd::Crashed { message, .. } = &mut outcome.end
         {
             // Before the cleanup, which makes room on the disk.

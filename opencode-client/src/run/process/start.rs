@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opencode_config::{Invocation, IsolationPlan};
-use opencode_proto::{RunEnd, ServedFileKind};
+use opencode_config::{Invocation, IsolationPlan, ProgramCommand};
+use opencode_proto::{AttachmentError, RunEnd, ServedFile, ServedFileKind};
 
 use crate::log::{EventLog, EventLogMode, Log};
 use crate::process::host::Host;
@@ -22,6 +22,7 @@ use crate::runtime::blocking::{unblock, unblock_bound};
 use crate::server::files::{ServerMachine, found};
 
 use super::attempt::Attempt;
+use super::resume;
 
 /// Everything that is resolved before the first side effect.
 struct RunPlan {
@@ -48,22 +49,33 @@ pub(super) async fn turn(
     launch::turn(&host, request.config.isolation().data(), delay).await
 }
 
-/// Checks the version of the program.
-pub(super) async fn check_version(host: Arc<Host>) -> Result<(), RunError> {
-    Ok(version_check::check(&host).await?)
+/// A request whose program and session are known.
+pub(super) struct CheckedRun {
+    program: Option<ProgramCommand>,
+    pub(super) request: Arc<RunRequest>,
+}
+
+/// Checks the version of the program, and the session to continue.
+pub(super) async fn check(
+    host: Arc<Host>,
+    request: Arc<RunRequest>,
+) -> Result<CheckedRun, RunError> {
+    let program = version_check::check(&host).await?;
+    let request = resume::check(&host, request).await?;
+    Ok(CheckedRun { program, request })
 }
 
 /// Resolves and makes everything that the run depends on.
 pub(super) async fn prepare(
     host: Arc<Host>,
-    request: Arc<RunRequest>,
+    CheckedRun { program, request }: CheckedRun,
     permit: StartPermit,
     log_mode: Option<EventLogMode>,
 ) -> Result<ReadyRun, RunError> {
     let runtime = Arc::clone(&host.runtime);
     let planned = {
         let host = Arc::clone(&host);
-        unblock(&runtime, move || plan(&host, &request, log_mode)).await?
+        unblock(&runtime, move || plan(&host, program, &request, log_mode)).await?
     };
     let RunPlan { invocation, marker, plan, ripgrep, log } = planned;
     let make = move || Prepared::make(&host, invocation, marker, plan, ripgrep);
@@ -98,19 +110,30 @@ fn missing_file(host: &Host, request: &RunRequest, file: &Path) -> RunError {
     RunError::Ended(Box::new(report))
 }
 
+/// Returns the error of a run whose attachment cannot be used.
+fn unusable_file(host: &Host, request: &RunRequest, error: AttachmentError) -> RunError {
+    let mut report = end::not_started(&request.settings, host.runtime.now());
+    report.outcome.end = RunEnd::Attachment(error);
+    RunError::Ended(Box::new(report))
+}
+
 /// Resolves everything that the run depends on. Blocks, perhaps for long: on files of the caller's.
 fn plan(
     host: &Host,
+    program: Option<ProgramCommand>,
     request: &RunRequest,
     log_mode: Option<EventLogMode>,
 ) -> Result<RunPlan, RunError> {
-    let launch = LaunchPlan::explore(host, &request.config, request.directory.as_deref())?;
+    let launch = LaunchPlan::explore(host, program, &request.config, request.directory.as_deref())?;
     let LaunchPlan { program, directory, marker, plan, ripgrep } = launch;
     // The files of a wrapper may be elsewhere.
     if program.args().is_empty() {
         let files = found(request.config.flags().files(), &directory.path, ServerMachine::Here);
         if let Some(missing) = files.iter().find(|file| file.kind == ServedFileKind::Missing) {
             return Err(missing_file(host, request, &missing.given));
+        }
+        if let Some(error) = files.iter().find_map(ServedFile::error) {
+            return Err(unusable_file(host, request, error));
         }
     }
     let prompt = request.prompt.clone();

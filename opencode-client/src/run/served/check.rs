@@ -19,6 +19,9 @@ pub(super) fn check(request: &RunRequest) -> Result<(), RunError> {
     if let Some(name) = extra_flag(config) {
         return flag(name);
     }
+    if let Backend::NewServer = &request.backend {
+        config.check_resume()?;
+    }
     if let Backend::Server(_) = &request.backend {
         let setting = needs_its_own(config).or_else(|| fixed_at_start(config.flags()));
         return setting.map_or(Ok(()), |setting| Err(RunError::Setting { setting }));

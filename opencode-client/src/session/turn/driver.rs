@@ -18,6 +18,7 @@ use crate::log::{EventLog, EventLogError, Log};
 use crate::runtime::Timer;
 use crate::runtime::blocking::unblock;
 use crate::runtime::wait::{BoxFuture, is_due};
+use crate::server::files::unusable;
 use crate::server::hub::{Delivery, Follower};
 use crate::session::core::SessionCore;
 
@@ -32,8 +33,8 @@ pub(super) struct TurnDriver {
 
 /// Events of the session.
 enum EventSource {
-    /// The log is opened first: nothing is posted when that fails.
-    OpeningLog(BoxFuture<Result<Log, EventLogError>>),
+    /// Files are checked and the log is opened first: nothing is posted when that fails.
+    Preparing(BoxFuture<Result<Option<Log>, TurnError>>),
     Unopened,
     Following(Follower),
 }
@@ -53,15 +54,22 @@ impl TurnDriver {
         let calls = Calls::new(server.http.clone(), state.directory.clone());
         // The id for a turn that ends before it is posted.
         let message = server.next_message_id();
-        let source = match log {
-            Some(config) => {
-                let runtime = Arc::clone(&runtime);
-                EventSource::OpeningLog(Box::pin(async move {
-                    let log = unblock(&runtime, move || EventLog::open(config)).await?;
-                    Ok(Log::new(log, runtime))
-                }))
-            }
-            None => EventSource::Unopened,
+        let attaching = match &begin {
+            TurnBegin::Post(post) if post.files().next().is_some() => Some(post.clone()),
+            TurnBegin::Follow(..) | TurnBegin::Post(_) => None,
+        };
+        let source = if log.is_none() && attaching.is_none() {
+            EventSource::Unopened
+        } else {
+            let (runtime, machine) = (Arc::clone(&runtime), server.machine());
+            EventSource::Preparing(Box::pin(async move {
+                let unusable = move || unusable(attaching.as_ref()?, machine);
+                let prepared = unblock(&runtime, move || match unusable() {
+                    Some(error) => Err(TurnError::Attachment(error)),
+                    None => log.map(EventLog::open).transpose().map_err(TurnError::LogOpen),
+                });
+                Ok(prepared.await?.map(|log| Log::new(log, runtime)))
+            }))
         };
         let driven =
             DrivenTurn::new(calls, Arc::clone(state), runtime, |session, now| match begin {
@@ -156,9 +164,9 @@ impl TurnDriver {
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Result<bool, TurnError> {
         let delivery = match &mut self.source {
-            EventSource::OpeningLog(opening) => {
-                let Poll::Ready(log) = opening.as_mut().poll(cx) else { return Ok(false) };
-                self.log = Some(log.map_err(TurnError::LogOpen)?);
+            EventSource::Preparing(prepared) => {
+                let Poll::Ready(log) = prepared.as_mut().poll(cx) else { return Ok(false) };
+                self.log = log?;
                 self.source = EventSource::Unopened;
                 return Ok(true);
             }

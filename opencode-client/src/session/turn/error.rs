@@ -1,4 +1,4 @@
-use opencode_proto::{HubEnd, TurnEnd, TurnOutcome};
+use opencode_proto::{AttachmentError, HubEnd, TurnEnd, TurnOutcome};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -14,8 +14,11 @@ use crate::runtime::describe::{debug_as_chain, describe};
 pub enum TurnError {
     /// The turn ended, and not with [`TurnEnd::Completed`]. The outcome has everything that was
     /// gathered.
-    #[error("the turn has no complete answer: {}", .0.end)]
+    #[error("the turn failed: {}", .0.end)]
     Ended(Box<TurnOutcome>),
+    /// An attached file cannot be used, so nothing was posted.
+    #[error(transparent)]
+    Attachment(AttachmentError),
     /// The server's event stream could not be opened, so nothing was posted or followed.
     #[error("cannot follow the events of the server")]
     Events(#[source] HubEnd),
@@ -48,7 +51,7 @@ impl TurnError {
     pub fn outcome(&self) -> Option<&TurnOutcome> {
         match self {
             Self::Ended(outcome) | Self::Log { outcome, .. } => Some(outcome),
-            Self::Events(_) | Self::LogOpen(_) => None,
+            Self::Attachment(_) | Self::Events(_) | Self::LogOpen(_) => None,
         }
     }
 

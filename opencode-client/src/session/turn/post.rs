@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use opencode_proto::{
-    ApiError, Deadline, MessageId, Prompt, SessionId, ToolSwitchError, Turn, TurnAction, TurnEnd,
-    TurnOutcome, TurnSettings,
+    ApiError, AttachmentError, Deadline, MessageId, Prompt, SessionId, ToolSwitchError, Turn,
+    TurnAction, TurnEnd, TurnOutcome, TurnPost, TurnSettings,
 };
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::driven::DrivenTurn;
 use crate::http::Calls;
+use crate::runtime::blocking::unblock;
 use crate::runtime::describe::{debug_as_chain, describe};
 use crate::runtime::wait::is_due;
+use crate::server::files::unusable;
 use crate::session::core::SessionCore;
 
 /// A prompt that was posted, by the ids with which any program can follow the turn.
@@ -61,6 +63,9 @@ impl PostedPrompt {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PostError {
+    /// An attached file cannot be used. Nothing was posted.
+    #[error(transparent)]
+    Attachment(AttachmentError),
     /// The server did not receive the prompt, and never will.
     #[error("the prompt was not posted: {reason}")]
     #[non_exhaustive]
@@ -105,7 +110,8 @@ impl PostError {
     pub fn posted(&self) -> Option<&PostedPrompt> {
         match self {
             Self::TimedOut { posted, .. } | Self::Unknown { posted, .. } => Some(posted),
-            Self::NotSent { .. }
+            Self::Attachment(_)
+            | Self::NotSent { .. }
             | Self::Refused(_)
             | Self::SessionDeleted
             | Self::ToolSwitches(_) => None,
@@ -129,6 +135,12 @@ impl Serialize for PostError {
 pub(crate) async fn post(core: SessionCore, prompt: Prompt) -> Result<PostedPrompt, PostError> {
     let (server, state) = (&core.server, &core.state);
     let runtime = Arc::clone(&server.host.runtime);
+    if prompt.parts().iter().any(|part| part.file().is_some()) {
+        let (post, machine) = (TurnPost::from(prompt.clone()), server.machine());
+        if let Some(error) = unblock(&runtime, move || unusable(&post, machine)).await {
+            return Err(PostError::Attachment(error));
+        }
+    }
     let calls = Calls::new(server.http.clone(), state.directory.clone());
     // The id for a prompt that is not posted.
     let unposted = server.next_message_id();

@@ -2,6 +2,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use super::attachment::{AttachmentError, FileContent};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -111,6 +112,30 @@ impl PromptFile {
         }
     }
 
+    /// Returns the content that is sent with the prompt; `None` for a file of the server's machine.
+    pub fn content(&self) -> Option<&Bytes> {
+        match &self.content {
+            FileSource::Bytes(bytes) => Some(bytes),
+            FileSource::Path { .. } => None,
+        }
+    }
+
+    /// Checks content that is sent with the prompt. The server reads other files.
+    ///
+    /// # Errors
+    ///
+    /// [`AttachmentError`] when the content is too large, or of another type than the name or
+    /// [`with_mime`](Self::with_mime) promises.
+    pub fn check(&self) -> Result<(), AttachmentError> {
+        let Some(bytes) = self.content() else { return Ok(()) };
+        let head = &bytes[..bytes.len().min(FileContent::HEAD_SIZE)];
+        let content = FileContent::new(head, bytes.len() as u64);
+        let checked = content.check_size().and_then(|()| content.check(&self.mime));
+        checked.map_err(|fault| {
+            AttachmentError::new(self.filename.as_deref().unwrap_or("a file"), fault)
+        })
+    }
+
     pub(super) fn resolve(&mut self, directory: &Path) {
         match &mut self.content {
             FileSource::Bytes(_) => {}
@@ -166,7 +191,7 @@ fn file_url(path: &Path) -> String {
 }
 
 /// Returns the type of a file by the name: a type that models accept as it is, else text.
-fn mime(filename: &str) -> &'static str {
+pub(super) fn mime(filename: &str) -> &'static str {
     const TYPES: [(&str, &str); 8] = [
         ("avif", "image/avif"),
         ("bmp", "image/bmp"),

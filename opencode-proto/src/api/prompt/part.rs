@@ -36,6 +36,16 @@ pub struct Subtask {
     pub(crate) command: Option<String>,
 }
 
+impl PromptPart {
+    /// Returns the file of a part that attaches one.
+    pub fn file(&self) -> Option<&PromptFile> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Agent(_) | Self::Subtask(_) | Self::Text(_) => None,
+        }
+    }
+}
+
 impl From<&str> for PromptPart {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use opencode_client::config::RunFlags;
+use opencode_client::config::{Resume, RunConfigError, RunFlags};
 use opencode_client::log::EventLogConfig;
 use opencode_client::run::Backend;
 use opencode_client::{RunConfig, RunEnd, RunError, ServeError, ServeRequest};
@@ -132,4 +132,41 @@ pub(crate) async fn a_stack_trace_is_no_part_of_the_message(on: &Host) {
     let Some(RunEnd::StartupError { message }) = error.end() else { panic!("{error:?}") };
     assert_eq!(message, "Unexpected error\n\nFailed to execute statement");
     assert!(error.report().unwrap().outcome.stderr.contains("x.js:1:2"), "{error:?}");
+}
+
+pub(crate) async fn a_file_that_is_no_image_starts_nothing(on: &Host) {
+    let world = world(on);
+    std::fs::write(world.path("project/logo.png"), "<!doctype html>").unwrap();
+    let config = RunConfig::new().with_flags(RunFlags::new().with_file("logo.png"));
+    let request = world.request().with_config(config);
+    let over_server = request.clone().with_backend(Backend::NewServer);
+    let error = world.opencode.run(request).await.unwrap_err();
+    let Some(RunEnd::Attachment(attachment)) = error.end() else { panic!("{error:?}") };
+    assert_eq!(
+        attachment.to_string(),
+        "cannot attach logo.png: the content is no image or document, not image/png"
+    );
+    assert_eq!((error.report().unwrap().attempts, world.calls().len()), (0, 0));
+    let error = world.opencode.run(over_server).await.unwrap_err();
+    assert!(error.end().is_none_or(|end| !end.is_completed()), "{error:?}");
+}
+
+pub(crate) async fn a_session_in_a_private_directory_cannot_be_continued(on: &Host) {
+    let world = world(on);
+    let config = RunConfig::new().with_flags(RunFlags::new().with_resume(Resume::latest()));
+    let request = world.request().with_config(config);
+    for request in [request.clone(), request.with_backend(Backend::NewServer)] {
+        let error = world.opencode.run(request).await.unwrap_err();
+        assert!(matches!(error, RunError::Config(RunConfigError::NothingToResume)), "{error:?}");
+    }
+    assert_eq!(world.calls().len(), 0);
+}
+
+pub(crate) async fn a_process_without_memory_is_an_error_that_says_so(on: &Host) {
+    let line = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory";
+    let trace = format!("\n<--- JS stacktrace --->\n\n{line}\n\n 1: 0xb7 node::Abort() [node]");
+    let world = ProgramWorld::new(on, Behavior::new().stderr_line(&trace).exit(134));
+    let error = world.opencode.run(world.request()).await.unwrap_err();
+    let Some(RunEnd::StartupError { message }) = error.end() else { panic!("{error:?}") };
+    assert_eq!(*message, format!("the process ran out of memory: {line}"));
 }

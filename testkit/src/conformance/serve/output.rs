@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use opencode_client::server::{OutputStream, ServeSettings, ServerOutput, ServerOutputEvent};
 
+use opencode_client::{BatchEvent, BatchRequest, Job, ServeRequest};
+
 use super::{answering, ready, request, request_with};
 use crate::conformance::Host;
 use crate::conformance::world::ProgramWorld;
@@ -58,4 +60,32 @@ pub(crate) async fn a_busy_start_is_not_given_up(on: &Host) {
     let first = output.next_event().await;
     assert!(matches!(first, Some(ServerOutputEvent::Starting { .. })), "{first:?}");
     running.stop().await.unwrap();
+}
+
+pub(crate) async fn a_batch_reports_the_progress_of_its_servers(on: &Host) {
+    let server = answering();
+    let world = ProgramWorld::new(on, ready(Behavior::new().work(300_000), &server).hang());
+    let settings = ServeSettings::new().with_start_limit(Duration::from_millis(300));
+    let mut output = ServerOutput::new();
+    let serve = ServeRequest::new().with_settings(settings).with_output(&output);
+    let job = Job::new("Hello?").with_directory(world.path("project"));
+    let mut batch = world.opencode.batch(BatchRequest::new([job]).with_serve(serve));
+    let mut names = Vec::new();
+    while let Some(event) = batch.next_event().await {
+        names.push(match event {
+            BatchEvent::ServerStarting(_) => "starting",
+            BatchEvent::ServerStartProgress { .. } => "progress",
+            BatchEvent::ServerReady { .. } => "ready",
+            _ => continue,
+        });
+        if names.last() == Some(&"ready") {
+            break;
+        }
+    }
+    drop(batch);
+    names.dedup();
+    assert_eq!(names, ["starting", "progress", "ready"]);
+    // The output of the request has the events of all servers.
+    let first = output.next_event().await;
+    assert!(matches!(first, Some(ServerOutputEvent::Starting { .. })), "{first:?}");
 }

@@ -1,9 +1,11 @@
 //! Event streams and prompts that the server refuses or does not reply to.
 
+use opencode_client::batch::{GivenServer, JobError};
 use opencode_client::config::Credentials;
 use opencode_client::event::ApiErrorKind;
 use opencode_client::server::{EventStream, HubEnd, ServerNews};
-use opencode_client::{AttachError, AttachRequest, TurnEnd, TurnError};
+use opencode_client::turn::{AttachmentFault, PromptFile};
+use opencode_client::{AttachError, AttachRequest, BatchRequest, Job, Prompt, TurnEnd, TurnError};
 use serde_json::json;
 
 use super::world::{TurnWorld, patient};
@@ -142,4 +144,19 @@ fn name(kind: &ApiErrorKind) -> &'static str {
         ApiErrorKind::UnknownRoute => "unknown route",
         _ => "another",
     }
+}
+
+pub(crate) async fn a_file_that_is_no_image_is_not_posted(on: &Host) {
+    let world = TurnWorld::new(on, ServerScript::new()).await;
+    let prompt = || Prompt::from("Look.").with_part(PromptFile::bytes("logo.png", "text"));
+    let error = world.session.ask(prompt()).await.unwrap_err();
+    let TurnError::Attachment(attachment) = &error else { panic!("{error:?}") };
+    assert_eq!(attachment.name, "logo.png");
+    assert!(matches!(attachment.fault, AttachmentFault::WrongType { .. }), "{error}");
+    let servers = [GivenServer::new(world.fake.url())];
+    let request = BatchRequest::new([Job::new(prompt())]).with_servers(servers);
+    let report = on.opencode().batch(request).outcome().await.unwrap();
+    let error = report.jobs[0].error.as_ref().unwrap();
+    assert!(matches!(error, JobError::Attachment(_)), "{error:?}");
+    assert_eq!((error.name(), world.posts()), ("attachment", 0));
 }

@@ -1,0 +1,184 @@
+//! Session that a process is to continue.
+//!
+//! `opencode run --session` in another directory than that of the session has the model answer,
+//! which is paid, and prints nothing (1.18.33). `--continue` takes the newest session of the whole
+//! project, which may be of another directory. So the session is looked up first, by `opencode
+//! export` or `opencode session list`.
+
+use std::sync::Arc;
+
+use opencode_config::{Invocation, Resume};
+use opencode_proto::{RequestedDirectory, RunEnd};
+use serde::Deserialize;
+
+use crate::process::host::Host;
+use crate::process::launch::{LaunchPlan, Prepared};
+use crate::process::version::{self, Printed};
+use crate::run::end;
+use crate::run::error::RunError;
+use crate::run::request::RunRequest;
+use crate::runtime::blocking::unblock_bound;
+
+/// Maximum size of the printed text that is read, in bytes. An export begins with the session.
+const PRINTED_SIZE_MAX: usize = 1 << 20;
+
+/// A session as OpenCode prints it.
+#[derive(Deserialize)]
+struct PrintedSession {
+    id: String,
+    directory: String,
+}
+
+/// Checks that the session of the request belongs to the directory, and names the session where the
+/// request asks for the newest one. Returns the request to go on with.
+///
+/// Where the session cannot be found out, the request stays as it is.
+///
+/// # Cancel safety
+///
+/// Dropping the future ends the process.
+pub(super) async fn check(
+    host: &Arc<Host>,
+    request: Arc<RunRequest>,
+) -> Result<Arc<RunRequest>, RunError> {
+    let flags = request.config.flags();
+    let Some(resume) = flags.resume().cloned().filter(|_| flags.attach().is_none()) else {
+        return Ok(request);
+    };
+    request.config.check_resume()?;
+    // Simulated processes have no program to ask.
+    if host.runtime.process_control().is_some() {
+        return Ok(request);
+    }
+    let (prepared, requested) = {
+        let (host, request, resume) = (Arc::clone(host), Arc::clone(&request), resume.clone());
+        unblock_bound(&host.runtime.clone(), move || prepare(&host, &request, &resume)).await?
+    };
+    let printed = match version::print(host, prepared, PRINTED_SIZE_MAX).await {
+        Ok(printed) => printed,
+        Err(error) => {
+            tracing::debug!(%error, "session to continue was not found out");
+            return Ok(request);
+        }
+    };
+    match resume.session_id() {
+        Some(_) => match exported(&printed) {
+            Some(session) => belongs(host, &request, &requested, &session).map(|()| request),
+            None => Ok(request),
+        },
+        None => match listed(&printed) {
+            Some(sessions) => Ok(Arc::new(newest(&request, &resume, &requested, &sessions))),
+            None => Ok(request),
+        },
+    }
+}
+
+/// Prepares the command that prints the session. Blocks.
+fn prepare(
+    host: &Arc<Host>,
+    request: &RunRequest,
+    resume: &Resume,
+) -> Result<(Prepared, RequestedDirectory), RunError> {
+    let launch = LaunchPlan::explore(host, None, &request.config, request.directory.as_deref())?;
+    let LaunchPlan { program, directory, marker, plan, .. } = launch;
+    let args = match resume.session_id() {
+        Some(id) => vec!["export", id],
+        None => vec!["session", "list", "--format", "json"],
+    };
+    let invocation = Invocation::subcommand(program, args, directory.path, &plan)?;
+    let prepared = Prepared::make(host, invocation, marker, plan, None)?;
+    Ok((prepared, directory.requested))
+}
+
+/// Returns the session of an export, whose messages may be cut off.
+fn exported(printed: &Printed) -> Option<PrintedSession> {
+    let (_, info) = printed.text.split_once("\"info\":")?;
+    serde_json::Deserializer::from_str(info).into_iter().next()?.ok()
+}
+
+fn listed(printed: &Printed) -> Option<Vec<PrintedSession>> {
+    let text = printed.text.trim();
+    if text.is_empty() && printed.status.success() {
+        return Some(Vec::new());
+    }
+    serde_json::from_str(text).ok()
+}
+
+fn belongs(
+    host: &Host,
+    request: &RunRequest,
+    requested: &RequestedDirectory,
+    session: &PrintedSession,
+) -> Result<(), RunError> {
+    requested.check_session(&session.id, &session.directory).map_err(|error| {
+        let mut report = end::not_started(&request.settings, host.runtime.now());
+        report.outcome.end = RunEnd::Directory(error);
+        RunError::Ended(Box::new(report))
+    })
+}
+
+/// Returns the request with the newest session of the directory; without a session to continue
+/// where there is none.
+fn newest(
+    request: &RunRequest,
+    resume: &Resume,
+    requested: &RequestedDirectory,
+    sessions: &[PrintedSession],
+) -> RunRequest {
+    let mut request = request.clone();
+    let flags = request.config.flags().clone();
+    let newest = sessions.iter().find(|session| requested.is_named(&session.directory));
+    let flags = match newest.map(|session| Resume::session(&*session.id)) {
+        Some(named) if resume.is_forked() => flags.with_resume(named.forked()),
+        Some(named) => flags.with_resume(named),
+        None => flags.without_resume(),
+    };
+    request.config = request.config.with_flags(flags);
+    request
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use opencode_config::{RunConfig, RunFlags};
+
+    use super::*;
+
+    fn printed(text: &str) -> Printed {
+        let status = ExitStatus::from_raw(0);
+        Printed { command: "opencode".to_owned(), text: text.to_owned(), status }
+    }
+
+    #[test]
+    fn an_export_that_is_cut_off_has_the_session() {
+        let text = r#"{ "info": { "id": "ses_1", "directory": "/a", "x": {} }, "messages": [ {"#;
+        let session = exported(&printed(text)).expect("a session");
+        assert_eq!((&*session.id, &*session.directory), ("ses_1", "/a"));
+        for text in ["", "Session not found", r#"{"info": {"id": 1}}"#, r#"{"info": {"id"#] {
+            assert!(exported(&printed(text)).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_newest_session_of_the_directory_is_named() {
+        let list = r#"[{"id":"ses_2","directory":"/b"},{"id":"ses_1","directory":"/a"}]"#;
+        let sessions = listed(&printed(list)).expect("a list");
+        let request = |resume: Resume| {
+            let flags = RunFlags::new().with_resume(resume);
+            RunRequest::new("Go.").with_config(RunConfig::new().with_flags(flags))
+        };
+        let resumed = |resume: Resume, directory: &str| {
+            let requested = RequestedDirectory::new(directory);
+            let request = newest(&request(resume.clone()), &resume, &requested, &sessions);
+            request.config.flags().resume().cloned()
+        };
+        assert_eq!(resumed(Resume::latest(), "/a"), Some(Resume::session("ses_1")));
+        let forked = Resume::latest().forked();
+        assert_eq!(resumed(forked, "/b"), Some(Resume::session("ses_2").forked()));
+        assert_eq!(resumed(Resume::latest(), "/c"), None);
+        assert!(listed(&printed("No sessions")).is_none());
+        assert!(listed(&printed("")).is_some_and(|sessions| sessions.is_empty()));
+    }
+}
