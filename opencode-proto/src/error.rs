@@ -206,6 +206,21 @@ impl AgentError {
         self.name == ErrorName::MESSAGE_ABORTED
     }
 
+    /// Returns whether OpenCode stores errors like this one in an answer. The prompt of the answer is
+    /// stored before.
+    pub(crate) fn is_of_answer(&self) -> bool {
+        const OF_ANSWERS: [&str; 7] = [
+            ErrorName::API,
+            ErrorName::CONTENT_FILTER,
+            ErrorName::CONTEXT_OVERFLOW,
+            ErrorName::MESSAGE_ABORTED,
+            ErrorName::OUTPUT_LENGTH,
+            ErrorName::PROVIDER_AUTH,
+            ErrorName::STRUCTURED_OUTPUT,
+        ];
+        OF_ANSWERS.contains(&self.name.as_str())
+    }
+
     /// Returns whether the other error is the same failure, reported again.
     pub(crate) fn is_same_failure(&self, other: &Self) -> bool {
         (&self.name, &self.message, &self.reference, self.status)

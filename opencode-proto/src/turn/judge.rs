@@ -302,9 +302,13 @@ impl PostedTurn {
         !self.record.is_listed && self.gaps > 0
     }
 
-    /// Returns the errors, without the overflows after which OpenCode went on, or may have.
+    /// Returns the errors, without the overflows after which OpenCode went on, or may have, and
+    /// without those that an answer to a prompt has which the server does not know.
     fn unrecovered(&self) -> Vec<AgentError> {
         let Faults { errors, recovered, .. } = &self.faults;
+        if !self.record.chain.is_seen() {
+            return errors.iter().filter(|error| !error.is_of_answer()).cloned().collect();
+        }
         let goes_on = self.record.chain.is_compacting() || self.is_blind();
         let (recovered, last) = errors.split_at(if goes_on { errors.len() } else { *recovered });
         let others = recovered.iter().filter(|error| !is_overflow(error));

@@ -265,13 +265,15 @@ impl PostedTurn {
         let Posting::Sent(post) = mem::replace(&mut self.posting, Posting::Accepted) else {
             return;
         };
-        match post.handle_reply(reply) {
-            PostReply::Accepted => {
-                // The abort may have been there before the prompt.
-                if self.course.is_stopping() {
-                    input.abort();
-                }
-            }
+        let reply = post.handle_reply(reply);
+        // The abort may have been there before the prompt. A prompt that was reported is aborted
+        // already.
+        let has_arrived = matches!(reply, PostReply::Accepted | PostReply::Doubtful { .. });
+        if has_arrived && self.course.is_stopping() && !self.record.chain.is_seen() {
+            input.abort();
+        }
+        match reply {
+            PostReply::Accepted => {}
             PostReply::Again(post) => {
                 let call = post.begin(&mut input.core.calls, Purpose::Post);
                 input.core.actions.push_back(TurnAction::Call(Box::new(call)));
@@ -290,13 +292,10 @@ impl PostedTurn {
         self.judge(input);
     }
 
-    /// Aborts a command that arrived after the abort of the turn. The reply to the command, which
-    /// would show that, comes at the end of the command.
-    pub(super) fn stop_late_command(&self, input: &mut TurnInput<'_>) {
-        if let Posting::Sent(post) = &self.posting
-            && self.course.is_stopping()
-            && post.has_late_reply()
-        {
+    /// Aborts a prompt that arrived after the abort of the turn. The reply to the post, which would
+    /// show that, may come late or never.
+    pub(super) fn stop_late_prompt(&self, input: &mut TurnInput<'_>) {
+        if self.course.is_stopping() {
             input.abort();
         }
     }
@@ -439,6 +438,11 @@ impl PostedTurn {
         let Self { record, asked_model, gaps, posting, .. } = self;
         let post = match posting {
             Posting::Sent(post) if is_stopped && is_sent && !is_seen => Some(post),
+            Posting::Doubtful { .. } if is_stopped && !is_seen => {
+                // A prompt whose reply is lost may still have been on the way at the first abort.
+                input.abort();
+                None
+            }
             Posting::Accepted | Posting::Doubtful { .. } | Posting::Followed | Posting::Sent(_) => {
                 None
             }

@@ -36,7 +36,6 @@ impl PostedTurn {
             }
             if !was_seen && self.record.chain.is_seen() {
                 self.prompt_seen(source, input);
-                self.stop_late_command(input);
             }
             match belongs {
                 Belongs::No => return self.record.held.forget(&info.id),
@@ -70,6 +69,7 @@ impl PostedTurn {
         }
         let message = input.core.message.clone();
         self.emit_own(TurnEventKind::Posted(message), source, input);
+        self.stop_late_prompt(input);
     }
 
     /// Tells of an attempt that a completed message shows to be abandoned.

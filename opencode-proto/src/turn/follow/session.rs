@@ -22,7 +22,7 @@ impl PostedTurn {
     ) {
         let Some(error) = error else { return };
         let is_own = matches!(place, Place::Own);
-        if is_own && (self.is_late_abort(error) || input.shared.is_late_error(error)) {
+        if is_own && (self.is_of_earlier_turn(error) || input.shared.is_late_error(error)) {
             return;
         }
         let is_own_abort = error.is_abort() && self.course.is_stopping();
@@ -43,10 +43,13 @@ impl PostedTurn {
         }
     }
 
-    /// Returns whether the error is that of an earlier turn, which was aborted and reports it late.
-    /// The turn's own error is also part of the answer.
-    fn is_late_abort(&self, error: &AgentError) -> bool {
-        error.name == ErrorName::MESSAGE_ABORTED && self.record.chain.last_answer().is_none()
+    /// Returns whether the error is that of an earlier turn, or of another prompt: an error of the
+    /// turn's own answer comes after the prompt, and is also part of the answer.
+    fn is_of_earlier_turn(&self, error: &AgentError) -> bool {
+        let chain = &self.record.chain;
+        let is_missed = chain.is_torn() && !chain.is_seen();
+        let is_late_abort = error.is_abort() && chain.last_answer().is_none();
+        is_late_abort || error.is_of_answer() && !chain.is_seen() && !is_missed
     }
 
     /// The stream reported the prompt just now: errors before it do not decide about the turn. Most

@@ -337,7 +337,7 @@ fn an_error_of_the_turn_before_is_not_the_turns() {
 fn an_error_before_the_prompt_does_not_decide_about_it() {
     // A turn that nothing is known of has failed, and the prompt after it is lost.
     let mut stage = Stage::new(TurnSettings::default());
-    stage.tell("session.error", REFUSED);
+    stage.tell("session.error", NO_AGENT);
     stage = stage.told();
     stage.tell("session.status", IDLE);
     for _ in 0..20 {
@@ -346,6 +346,40 @@ fn an_error_before_the_prompt_does_not_decide_about_it() {
     }
     assert_eq!(stage.end(), Some("torn"));
 }
+
+/// The post is lost, and the answer to another prompt of the session fails.
+#[test]
+fn an_error_of_another_answer_is_not_that_of_a_prompt_that_never_arrived() {
+    for (error, end) in [(REFUSED, "not_posted"), (NO_AGENT, "agent_error")] {
+        let mut stage = Stage::new(TurnSettings::default());
+        stage.tell("session.error", error);
+        stage.reply("/prompt_async", lost());
+        for _ in 0..20 {
+            stage.wait(SECOND);
+            stage.find(&idle());
+        }
+        assert_eq!(stage.end(), Some(end));
+        let errors = stage.outcome.unwrap().errors().len();
+        assert_eq!(errors, usize::from(end == "agent_error"));
+    }
+}
+
+/// Another prompt fails in a gap: the event may be that of the prompt, and the messages decide.
+#[test]
+fn an_error_in_a_gap_does_not_decide_about_a_prompt_that_never_arrived() {
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.gap();
+    stage.tell("session.error", REFUSED);
+    stage.reply("/prompt_async", lost());
+    for _ in 0..20 {
+        stage.wait(SECOND);
+        stage.find(&idle());
+    }
+    assert_eq!(stage.end(), Some("not_posted"));
+}
+
+/// OpenCode stores no prompt for an agent that does not exist.
+const NO_AGENT: &str = r#""error":{"name":"UnknownError","data":{"message":"Agent not found"}}"#;
 
 #[test]
 fn an_interruption_is_told_once() {
@@ -413,6 +447,57 @@ fn a_cancelled_prompt_that_arrives_during_a_look_is_aborted() {
     assert_eq!(stage.did, ["post", "abort", "look"]);
     stage.find(&idle().with("s", [prompt()]));
     assert_eq!(stage.end(), None);
-    stage.accept();
     assert_eq!(stage.did, ["post", "abort", "look", "abort"]);
+    stage.accept();
+    stage.aborted();
+    stage.wait(Duration::ZERO);
+    stage.find(&idle().with("s", [prompt()]));
+    assert_eq!(stage.end(), Some("cancelled"));
+    assert_eq!(stage.did, ["post", "abort", "look", "abort", "look"], "one abort is enough");
+}
+
+/// Nothing shows whether the prompt arrived before the abort, after the abort, or never.
+#[test]
+fn a_cancelled_prompt_whose_reply_is_lost_is_aborted_again() {
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.does(Turn::cancel);
+    stage.aborted();
+    stage.reply("/prompt_async", lost());
+    assert_eq!(stage.did, ["post", "abort", "abort"]);
+    stage.aborted();
+    stage.wait(Duration::ZERO);
+    stage.find(&idle());
+    assert_eq!(stage.end(), Some("cancelled"));
+    assert_eq!(stage.did, ["post", "abort", "abort", "look", "abort"], "the last word");
+    assert!(!stage.session.may_post());
+    stage.aborted();
+    assert!(stage.turn.is_over() && stage.session.may_post());
+}
+
+/// The reply is lost before the turn is stopped, and the prompt is still on the way.
+#[test]
+fn a_prompt_whose_reply_is_lost_is_aborted_at_the_end_of_the_deadline() {
+    let deadlines = Deadlines::default().with_overall(SECOND);
+    let mut stage = Stage::new(TurnSettings::default().with_deadlines(deadlines));
+    stage.reply("/prompt_async", lost());
+    stage.wait(SECOND);
+    stage.aborted();
+    stage.wait(SECOND);
+    assert_eq!(stage.end(), Some("timed_out"));
+    assert!(stage.is_calling("/abort") && !stage.session.may_post());
+}
+
+/// The server has the prompt after the abort, and the reply to the post comes after the turn.
+#[test]
+fn a_prompt_that_arrives_after_the_abort_is_aborted_before_the_reply_to_the_post() {
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.does(Turn::cancel);
+    stage.aborted();
+    stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
+    assert_eq!(stage.did, ["post", "abort", "abort"]);
+    stage.wait(TurnSettings::default().abort_limit);
+    assert_eq!(stage.end(), Some("cancelled"));
+    assert!(!stage.turn.is_over() && !stage.session.may_post(), "the second abort is on its way");
+    stage.aborted();
+    assert!(stage.turn.is_over() && stage.session.may_post());
 }
