@@ -16,6 +16,7 @@ mod claims;
 mod gate;
 mod late_errors;
 mod model_guard;
+mod own_prompts;
 mod tool_switches;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -24,7 +25,7 @@ use opencode_config::ModelRef;
 
 use crate::ask::AskId;
 use crate::server_event::SessionInfo;
-use crate::{AgentError, SessionId};
+use crate::{AgentError, MessageId, SessionId};
 
 use claims::Claims;
 use gate::AbortGate;
@@ -32,6 +33,7 @@ pub use gate::AbortNo;
 use late_errors::LateErrors;
 pub(crate) use model_guard::ModelAdvice;
 use model_guard::ModelGuard;
+use own_prompts::OwnPrompts;
 use tool_switches::SessionRules;
 pub use tool_switches::ToolSwitchError;
 pub(crate) use tool_switches::ToolUse;
@@ -73,6 +75,7 @@ pub struct Session {
     models: ModelGuard,
     rules: SessionRules,
     late_errors: LateErrors,
+    prompts: OwnPrompts,
     /// Turns that wait for another turn, or for an abort.
     waiting: BTreeSet<TurnNo>,
     woken: VecDeque<TurnNo>,
@@ -89,6 +92,7 @@ impl Session {
             models: ModelGuard::new(model),
             rules: SessionRules::default(),
             late_errors: LateErrors::default(),
+            prompts: OwnPrompts::default(),
             waiting: BTreeSet::new(),
             woken: VecDeque::new(),
         }
@@ -166,6 +170,16 @@ impl Session {
         self.claims.give_up(turn);
         self.late_errors.expect(unreported);
         self.wake();
+    }
+
+    /// Notes a prompt that is posted for this program.
+    pub(crate) fn add_prompt(&mut self, prompt: MessageId) {
+        self.prompts.add(prompt);
+    }
+
+    /// Returns whether the prompt was posted for this program, not for another client.
+    pub(crate) fn is_own_prompt(&self, prompt: &MessageId) -> bool {
+        self.prompts.contains(prompt)
     }
 
     /// Has a turn woken when something changes that another turn holds.

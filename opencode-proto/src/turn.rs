@@ -26,7 +26,9 @@ mod action;
 mod answer;
 mod asks;
 mod chain;
+mod closing;
 mod core;
+mod disposal;
 mod event;
 mod follow;
 mod held;
@@ -36,6 +38,7 @@ mod judge;
 mod leave;
 mod look;
 mod looking;
+mod others;
 mod outcome;
 mod post;
 mod posted;
@@ -64,7 +67,7 @@ use core::{Purpose, TurnCore, TurnExtent, TurnInput};
 pub use event::{Origin, TurnEvent, TurnEventKind};
 use join::JoiningTurn;
 pub(crate) use json::{EndError, EndFields, milliseconds};
-pub(crate) use outcome::{EMPTY_REPLIES, REPLACED, fmt_failure};
+pub(crate) use outcome::{DISPOSED, EMPTY_REPLIES, REPLACED, fmt_answered_by, fmt_failure};
 pub use outcome::{NothingToFollow, TurnEnd, TurnOutcome};
 pub use post::TurnPost;
 use post::{PostCall, PostReply, TurnKind};
@@ -287,6 +290,7 @@ impl Turn {
         let Phase::Waiting(waiting) = mem::replace(&mut self.phase, Phase::Over) else {
             unreachable!("the phase was matched above")
         };
+        session.add_prompt(message.clone());
         self.core.message = message;
         let core = &mut self.core;
         let asked_model = waiting.post.model().cloned();
@@ -509,6 +513,7 @@ fn nothing(end: TurnEnd, input: &TurnInput<'_>) -> TurnOutcome {
         message: input.core.message.clone(),
         transcript: Transcript::new(input.core.session.clone()),
         children: Vec::new(),
+        answered_with: Vec::new(),
         gaps: 0,
         elapsed: input.now.saturating_duration_since(input.core.started),
     }

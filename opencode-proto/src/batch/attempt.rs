@@ -283,7 +283,7 @@ impl JobAttempt {
                 self.actions.push_back(AttemptAction::Follow(session));
             }
             // A server of ours that is given up aborts all turns.
-            (TurnEnd::Aborted, ServerOwner::Ours, Some(reason)) => {
+            (TurnEnd::Aborted | TurnEnd::Disposed, ServerOwner::Ours, Some(reason)) => {
                 let cause = AttemptCause::ServerLost(reason);
                 self.check(AttemptEnd::new(JobStop::Broken, cause));
             }
@@ -363,7 +363,9 @@ impl JobStop {
             | TurnEnd::Rejected { .. }
             | TurnEnd::RepeatedCalls { .. } => Self::Done,
             TurnEnd::Aborted
+            | TurnEnd::AnsweredByAnother { .. }
             | TurnEnd::Cancelled
+            | TurnEnd::Disposed
             | TurnEnd::Refused(_)
             | TurnEnd::SessionDeleted
             | TurnEnd::ReplacedBySummary

@@ -36,6 +36,8 @@ impl ResumeStatus {
             TurnEnd::Cancelled | TurnEnd::ServerLost { .. } | TurnEnd::Torn => Self::Broken,
             TurnEnd::Aborted
             | TurnEnd::AgentError(_)
+            | TurnEnd::AnsweredByAnother { .. }
+            | TurnEnd::Disposed
             | TurnEnd::EmptyReplies
             | TurnEnd::Endless
             | TurnEnd::Refused(_)

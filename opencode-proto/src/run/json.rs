@@ -29,6 +29,7 @@ impl Serialize for RunEnd {
             Self::McpUnavailable(server) => fields.server = Some(server),
             Self::PermissionRejected { refused } => fields.refused = Some(refused),
             Self::RepeatedCalls { tool } => fields.tool = Some(tool),
+            Self::AnsweredByAnother { prompt } => fields.prompt = Some(prompt),
             Self::StartupDatabase { message } | Self::StartupError { message } => {
                 fields.reason = Some(message);
             }
@@ -37,6 +38,7 @@ impl Serialize for RunEnd {
             | Self::Cancelled
             | Self::Completed
             | Self::Directory(_)
+            | Self::Disposed
             | Self::EmptyReplies
             | Self::Endless
             | Self::ReplacedBySummary

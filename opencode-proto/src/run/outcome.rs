@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::AgentError;
+use crate::MessageId;
 use crate::ProviderFailure;
 use crate::answer::Answer;
 use crate::api::AttachmentError;
@@ -12,7 +13,7 @@ use crate::directory::DirectoryError;
 use crate::process::Exit;
 use crate::run_event::{Notice, RunEventKind};
 use crate::surroundings::McpServer;
-use crate::turn::{EMPTY_REPLIES, REPLACED, fmt_failure};
+use crate::turn::{DISPOSED, EMPTY_REPLIES, REPLACED, fmt_answered_by, fmt_failure};
 use crate::watchdog::Deadline;
 
 /// Result of a run: its end, and everything gathered until then, also after a failure.
@@ -58,6 +59,13 @@ pub enum RunEnd {
         /// The reason in OpenCode's words.
         reason: String,
     },
+    /// Over a server: another client prompted the session meanwhile, and the model went on with that
+    /// prompt. The run's own has no answer.
+    #[non_exhaustive]
+    AnsweredByAnother {
+        /// Message of the other prompt.
+        prompt: MessageId,
+    },
     /// A file to attach cannot be used. Nothing was sent.
     Attachment(AttachmentError),
     /// The caller cancelled the run.
@@ -74,6 +82,9 @@ pub enum RunEnd {
     /// OpenCode works in another directory than the requested one, or the session to continue
     /// belongs to another one. The prompt was not sent.
     Directory(DirectoryError),
+    /// Over a server: another client closed the directory at the server, or changed the
+    /// configuration, which aborted the turn.
+    Disposed,
     /// The provider answered call after call without any content, for example with a web page or an
     /// error in place of a stream
     /// ([`RunSettings::unfinished_max`](super::RunSettings::unfinished_max)). The run was ended.
@@ -165,11 +176,13 @@ impl RunEnd {
             Self::Aborted => "aborted",
             Self::AgentError(_) => "agent_error",
             Self::AgentReplaced { .. } => "agent_replaced",
+            Self::AnsweredByAnother { .. } => "answered_by_another",
             Self::Attachment(_) => "attachment",
             Self::Cancelled => "cancelled",
             Self::Completed => "completed",
             Self::Crashed { .. } => "crashed",
             Self::Directory(_) => "directory",
+            Self::Disposed => "disposed",
             Self::EmptyReplies => "empty_replies",
             Self::Endless => "endless",
             Self::EventsLost { .. } => "events_lost",
@@ -222,6 +235,7 @@ impl fmt::Display for RunEnd {
             Self::AgentReplaced { reason } => {
                 write!(f, "the default agent answered instead: {reason}")
             }
+            Self::AnsweredByAnother { prompt } => fmt_answered_by(prompt, f),
             Self::Attachment(error) => write!(f, "{error}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Completed => f.write_str("completed"),
@@ -232,6 +246,7 @@ impl fmt::Display for RunEnd {
                 write!(f, "the process exited with code {code}: {message}")
             }
             Self::Directory(error) => write!(f, "{error}"),
+            Self::Disposed => f.write_str(DISPOSED),
             Self::EmptyReplies => f.write_str(EMPTY_REPLIES),
             Self::Endless => f.write_str(
                 "the model ended call after call without a reason, so the run was ended",

@@ -4,6 +4,7 @@ mod log;
 
 use serde::Serialize;
 
+use crate::MessageId;
 use crate::surroundings::{LogLine, McpServer, PluginFault};
 
 /// Fact that OpenCode prints on standard error only, or that follows from the events of a run.
@@ -32,6 +33,13 @@ pub enum Notice {
     },
     /// The answer is complete and has no text: the model stopped without a word.
     AnswerEmpty,
+    /// Over a server: the answer covers this prompt of another writer of the session as well.
+    #[non_exhaustive]
+    AnsweredWith {
+        /// Message of the other prompt.
+        #[serde(rename = "promptID")]
+        prompt: MessageId,
+    },
     /// The connection to an MCP server was lost during the run. Its tools are gone.
     McpLost(McpServer),
     /// An MCP server did not start. The model does not have its tools.
@@ -61,6 +69,7 @@ pub enum Notice {
 }
 
 const ANSWER_EMPTY: &str = "the answer of the model is empty";
+const ANSWERED_WITH: &str = "the answer of the model covers another prompt as well: ";
 
 impl Notice {
     /// Creates the notice of an agent that the default agent replaced, for this reason.
@@ -92,6 +101,9 @@ impl Notice {
         if warning == ANSWER_EMPTY {
             return Some(Self::AnswerEmpty);
         }
+        if let Some(prompt) = warning.strip_prefix(ANSWERED_WITH) {
+            return Some(Self::AnsweredWith { prompt: prompt.into() });
+        }
         if let Some(reason) = warning.strip_suffix(". Falling back to default agent") {
             return Some(Self::AgentReplaced { reason: reason.to_owned() });
         }
@@ -109,6 +121,7 @@ impl Notice {
         match self {
             Self::AgentReplaced { reason } => format!("! {reason}. Falling back to default agent"),
             Self::AnswerEmpty => format!("! {ANSWER_EMPTY}"),
+            Self::AnsweredWith { prompt } => format!("! {ANSWERED_WITH}{prompt}"),
             Self::PermissionRejected { permission, patterns } => {
                 format!("! permission requested: {permission} ({patterns}); auto-rejecting")
             }
@@ -123,6 +136,7 @@ impl Notice {
         match self {
             Self::AgentReplaced { .. } => "agent_replaced",
             Self::AnswerEmpty => "answer_empty",
+            Self::AnsweredWith { .. } => "answered_with",
             Self::McpLost(_) => "mcp_lost",
             Self::McpUnavailable(_) => "mcp_unavailable",
             Self::PermissionRejected { .. } => "permission_rejected",
@@ -139,6 +153,7 @@ impl fmt::Display for Notice {
                 write!(f, "the default agent was used instead: {reason}")
             }
             Self::AnswerEmpty => f.write_str(ANSWER_EMPTY),
+            Self::AnsweredWith { prompt } => write!(f, "{ANSWERED_WITH}{prompt}"),
             Self::McpLost(server) | Self::McpUnavailable(server) => server.fmt(f),
             Self::PluginFailed(fault) => fault.fmt(f),
             Self::PermissionRejected { permission, patterns } => {

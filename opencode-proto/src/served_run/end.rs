@@ -11,8 +11,12 @@ pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
     match end {
         TurnEnd::Aborted => RunEnd::Aborted,
         TurnEnd::AgentError(error) => RunEnd::AgentError(error.clone()),
+        TurnEnd::AnsweredByAnother { prompt } => {
+            RunEnd::AnsweredByAnother { prompt: prompt.clone() }
+        }
         TurnEnd::Cancelled => RunEnd::Cancelled,
         TurnEnd::Completed => RunEnd::Completed,
+        TurnEnd::Disposed => RunEnd::Disposed,
         TurnEnd::EmptyReplies => RunEnd::EmptyReplies,
         TurnEnd::Endless => RunEnd::Endless,
         TurnEnd::NothingToFollow(reason) => RunEnd::NotPosted { reason: reason.to_string() },

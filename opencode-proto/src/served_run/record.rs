@@ -92,6 +92,9 @@ impl ServedRecord {
                 self.part("text", event, &Part::Text(text.clone()), now_ms);
             }
             TurnEventKind::AnswerEmpty => self.notice(Notice::AnswerEmpty),
+            TurnEventKind::AnsweredWith(prompt) => {
+                self.notice(Notice::AnsweredWith { prompt: prompt.clone() });
+            }
             TurnEventKind::McpLost(server) => self.notice(Notice::McpLost(server.clone())),
             TurnEventKind::Failed(error) => self.error(session, &error.raw, now_ms),
             TurnEventKind::AttemptAbandoned(abandoned) => {
@@ -113,6 +116,7 @@ impl ServedRecord {
             | TurnEventKind::QuestionRejected(_)
             | TurnEventKind::QuestionReplied(_)
             | TurnEventKind::Reconnected
+            | TurnEventKind::ReplacedBySummary(_)
             | TurnEventKind::Retrying { .. }
             | TurnEventKind::StatusChanged(_)
             | TurnEventKind::TitleChanged(_)

@@ -88,6 +88,7 @@ fn a_notice_survives_its_line() {
         Notice::PermissionRejected { permission: "bash".into(), patterns: "a (b), c\nd".into() },
         Notice::Shared { url: "https://opncd.ai/s/1".into() },
         Notice::AnswerEmpty,
+        Notice::AnsweredWith { prompt: "msg_1".into() },
     ];
     for notice in notices {
         assert_eq!(Notice::read(&notice.to_line()), Some(notice.clone()));

@@ -1,14 +1,17 @@
 //! Messages of a session that belong to a turn.
 
+mod user_message;
+
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
+use super::others::{AnswerShare, OtherPrompts};
 use super::post::TurnKind;
 use crate::error::ErrorName;
-use crate::part::{Part, TextOrigin};
+use crate::part::Part;
 use crate::server_event::{MessageInfo, Role, SessionStatus};
 use crate::{MessageId, StepRole};
+use user_message::{decide, user_part};
+pub(super) use user_message::{is_automatic_compaction, is_command_line, is_compaction};
 
 /// The turn's own message, messages that OpenCode inserted to continue the turn, and the answers to
 /// all of these.
@@ -24,6 +27,9 @@ pub(super) struct Chain {
     members: BTreeMap<MessageId, Member>,
     /// Events were missed, perhaps those of the turn's own message.
     is_torn: bool,
+    /// Events were missed at some time.
+    has_gaps: bool,
+    pub(super) others: OtherPrompts,
     compaction: CompactionStage,
     /// Number of compactions of the turn whose end no event has reported.
     compactions: usize,
@@ -33,8 +39,8 @@ pub(super) struct Chain {
     status: ReportedStatus,
     /// Another prompt took over after the turn's answer was complete.
     is_superseded: bool,
-    /// The prompt that took over is a request of another client for a summary.
-    is_replaced_by_summary: bool,
+    /// The prompt that took over, if it is a request of another client for a summary.
+    replaced_by: Option<MessageId>,
 }
 
 /// Stage of a compaction that OpenCode makes by itself.
@@ -85,12 +91,14 @@ impl Chain {
             kind,
             members: BTreeMap::new(),
             is_torn: false,
+            has_gaps: false,
+            others: OtherPrompts::default(),
             compaction: CompactionStage::Absent,
             compactions: 0,
             answers: Vec::new(),
             status: ReportedStatus::Working,
             is_superseded: false,
-            is_replaced_by_summary: false,
+            replaced_by: None,
         }
     }
 
@@ -126,6 +134,8 @@ impl Chain {
 
     pub(super) fn interrupt(&mut self) {
         self.is_torn = true;
+        self.has_gaps = true;
+        self.others.interrupt();
         self.status = ReportedStatus::Working;
     }
 
@@ -147,7 +157,10 @@ impl Chain {
         // In a gap, nothing tells whether the status was reported before a message or after it.
         self.status = match status {
             _ if self.is_torn => return,
-            SessionStatus::Idle => ReportedStatus::Idle,
+            SessionStatus::Idle => {
+                self.others.idle();
+                ReportedStatus::Idle
+            }
             SessionStatus::Busy | SessionStatus::Other { .. } | SessionStatus::Retry { .. } => {
                 ReportedStatus::Working
             }
@@ -158,9 +171,9 @@ impl Chain {
         self.is_superseded
     }
 
-    /// Returns whether a summary for another client took the place of the answer.
-    pub(super) fn is_replaced_by_summary(&self) -> bool {
-        self.is_replaced_by_summary
+    /// Returns the request of another client whose summary took the place of the answer.
+    pub(super) fn replaced_by(&self) -> Option<&MessageId> {
+        self.replaced_by.as_ref()
     }
 
     pub(super) fn answer_count(&self) -> usize {
@@ -187,14 +200,34 @@ impl Chain {
             Some(member) => *member,
             None => match self.classify(info) {
                 Some(member) => member,
-                None => return Belongs::Unknown,
+                None => {
+                    // An unknown prompt is one from before the turn.
+                    let is_later =
+                        |parent| self.members.contains_key(parent) && !self.others.is_open(parent);
+                    if info.role == Role::Assistant && !info.parent.as_ref().is_some_and(is_later) {
+                        self.note_other(info);
+                    }
+                    return Belongs::Unknown;
+                }
             },
         };
         self.members.insert(info.id.clone(), member);
-        if member == Member::Answer {
-            self.answered(info);
+        match member {
+            Member::Answer => self.answered(info),
+            Member::Earlier if info.role == Role::Assistant => self.note_other(info),
+            Member::Earlier if !self.is_seen() => self.others.user_message(&info.id),
+            Member::Earlier | Member::Later | Member::Next | Member::Prompt | Member::Undecided => {
+            }
         }
         belongs(member)
+    }
+
+    /// Notes a message of the model's that answers another prompt, as far as is known.
+    fn note_other(&mut self, info: &MessageInfo) {
+        match info.step {
+            StepRole::Answer => self.others.answer(info),
+            StepRole::Summary => self.others.summary(info),
+        }
     }
 
     /// Returns where the part of a message belongs.
@@ -215,10 +248,32 @@ impl Chain {
             *member = decide(part, self.status);
             if is_automatic_compaction(part) {
                 self.compaction = CompactionStage::Requested;
+                self.compactions += 1;
             }
-            self.compactions += usize::from(is_automatic_compaction(part));
+            if *member == Member::Prompt {
+                self.join_later();
+                return Belongs::Yes;
+            }
         }
-        belongs(*member)
+        let member = *member;
+        if member == Member::Earlier
+            && let Some(part) = part
+        {
+            self.others.part(message, user_part(part));
+        }
+        belongs(member)
+    }
+
+    /// Joins the prompts that came after the turn's own and before a message that OpenCode inserts.
+    fn join_later(&mut self) {
+        let mut joined = Vec::new();
+        for (message, member) in &mut self.members {
+            if *member == Member::Later {
+                *member = Member::Prompt;
+                joined.push(message.clone());
+            }
+        }
+        self.others.covered(joined);
     }
 
     pub(super) fn is_prompt(&self, message: &MessageId) -> bool {
@@ -246,6 +301,10 @@ impl Chain {
             }
             if self.compaction == CompactionStage::Requested && self.is_summarised() {
                 self.compaction = CompactionStage::Repeated;
+                self.join_later();
+                return Some(Member::Prompt);
+            }
+            if self.others.take_insertion() {
                 return Some(Member::Prompt);
             }
             return Some(Member::Undecided);
@@ -255,7 +314,9 @@ impl Chain {
             Some(Member::Earlier) => Some(Member::Earlier),
             Some(Member::Next) => {
                 self.is_superseded = true;
-                self.is_replaced_by_summary |= info.step == StepRole::Summary;
+                if info.step == StepRole::Summary {
+                    self.replaced_by = info.parent.clone();
+                }
                 Some(Member::Earlier)
             }
             Some(Member::Later) if self.is_answered() => {
@@ -268,6 +329,12 @@ impl Chain {
             Some(Member::Later) => {
                 if let Some(parent) = &info.parent {
                     self.members.insert(parent.clone(), Member::Prompt);
+                    let share = match (self.has_gaps, self.answers.is_empty()) {
+                        (true, _) => AnswerShare::Unknown,
+                        (false, true) => AnswerShare::Whole,
+                        (false, false) => AnswerShare::Begun,
+                    };
+                    self.others.taken_over(parent, share);
                 }
                 Some(Member::Answer)
             }
@@ -283,6 +350,9 @@ impl Chain {
                 if info.step == StepRole::Answer {
                     self.compaction = CompactionStage::Absent;
                 }
+                if info.parent.as_ref() == self.own.as_ref() {
+                    self.others.own_answered();
+                }
                 self.answers.push(info.detach());
             }
         }
@@ -291,6 +361,7 @@ impl Chain {
     /// Takes note that an event reports the end of a compaction. Returns whether the compaction is
     /// the turn's, as far as is known.
     pub(super) fn take_compaction(&mut self) -> bool {
+        self.others.compacted();
         let is_known = self.compactions > 0;
         self.compactions = self.compactions.saturating_sub(1);
         is_known || self.is_torn
@@ -318,7 +389,11 @@ impl Chain {
                 // A command line has no reason of its end.
                 None => self.kind == TurnKind::Shell,
             };
-            last.completed_ms.is_some() && last.step == StepRole::Answer && has_end
+            let step = match self.kind {
+                TurnKind::Summary => StepRole::Summary,
+                TurnKind::NoReply | TurnKind::Prompt | TurnKind::Shell => StepRole::Answer,
+            };
+            last.completed_ms.is_some() && last.step == step && has_end
         })
     }
 }
@@ -329,42 +404,4 @@ fn belongs(member: Member) -> Belongs {
         Member::Earlier | Member::Later | Member::Next => Belongs::No,
         Member::Undecided => Belongs::Unknown,
     }
-}
-
-/// Decides by the first part about a user message that came after the turn's own.
-fn decide(part: &Part, status: ReportedStatus) -> Member {
-    let is_inserted = matches!(part, Part::Text(part) if part.origin != TextOrigin::Model);
-    if is_compaction(part) && !is_automatic_compaction(part) || is_command_line(part) {
-        // Another client asks for a summary, which takes the place of an answer, or runs a command
-        // line, for which the session has to be idle.
-        return Member::Next;
-    }
-    match (is_inserted || is_compaction(part), status) {
-        (true, _) => Member::Prompt,
-        (false, ReportedStatus::Working) => Member::Later,
-        (false, ReportedStatus::Idle) => Member::Next,
-    }
-}
-
-/// Returns whether OpenCode stores a command line with this part.
-pub(super) fn is_command_line(part: &Part) -> bool {
-    let Part::Text(text) = part else { return false };
-    text.origin == TextOrigin::Synthetic
-        && text.text.to_str() == "The following tool was executed by the user"
-}
-
-pub(super) fn is_compaction(part: &Part) -> bool {
-    matches!(part, Part::Other { part_type, .. } if &**part_type == "compaction")
-}
-
-/// Returns whether OpenCode compacts the session because the context is full. A compaction that a
-/// client asks for (`auto: false`) has no continuation.
-pub(super) fn is_automatic_compaction(part: &Part) -> bool {
-    #[derive(Deserialize)]
-    struct WireCompaction {
-        auto: Option<bool>,
-    }
-    let Part::Other { raw, .. } = part else { return false };
-    let compaction = raw.decode::<WireCompaction>();
-    is_compaction(part) && compaction.is_ok_and(|wire| wire.auto != Some(false))
 }

@@ -55,6 +55,9 @@ pub enum TurnEventKind {
     /// The answer is complete and has no text: the model stopped without a word. The end of the
     /// turn follows.
     AnswerEmpty,
+    /// The answer covers another prompt of the session as well: that one waited together with the
+    /// turn's own, or came while the answer was being written.
+    AnsweredWith(MessageId),
     /// The provider broke off, and OpenCode is going to repeat the call: text and reasoning of the
     /// attempt are void. The outcome keeps both apart
     /// ([`Message::abandoned`](crate::Message::abandoned)).
@@ -135,6 +138,9 @@ pub enum TurnEventKind {
         #[serde(rename = "next")]
         next_ms: u64,
     },
+    /// A summary takes the place of the answer: another client asked for it with this message. The
+    /// end of the turn follows.
+    ReplacedBySummary(MessageId),
     /// The session began to work, or waits.
     StatusChanged(SessionStatus),
     /// A call of the model is over.

@@ -222,6 +222,8 @@ impl PostedTurn {
             TurnEventKind::StepStarted(step) => step.key.message.as_ref(),
             TurnEventKind::StepFinished(step) => step.key.message.as_ref(),
             TurnEventKind::AnswerEmpty
+            | TurnEventKind::AnsweredWith(_)
+            | TurnEventKind::ReplacedBySummary(_)
             | TurnEventKind::ToolProgressed(_)
             | TurnEventKind::ChildStarted(_)
             | TurnEventKind::Compacted

@@ -10,7 +10,7 @@ use super::outcome::{TurnEnd, TurnOutcome};
 use crate::answer::StepRole;
 use crate::server_event::ServerEvent;
 use crate::surroundings::McpServer;
-use crate::{AgentError, ApiError, Deadline, ProviderFailure, SessionId};
+use crate::{AgentError, ApiError, Deadline, MessageId, ProviderFailure, SessionId};
 
 impl Serialize for TurnEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -50,6 +50,8 @@ pub(crate) struct EndFields<'a> {
     pub(crate) refused: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tool: Option<&'a str>,
+    #[serde(rename = "promptID", skip_serializing_if = "Option::is_none")]
+    pub(crate) prompt: Option<&'a MessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,9 +91,11 @@ impl Serialize for TurnEnd {
             Self::Refused(error) => fields.error = Some(EndError::Server(error)),
             Self::Rejected { refused } => fields.refused = Some(refused),
             Self::RepeatedCalls { tool } => fields.tool = Some(tool),
+            Self::AnsweredByAnother { prompt } => fields.prompt = Some(prompt),
             Self::Aborted
             | Self::Cancelled
             | Self::Completed
+            | Self::Disposed
             | Self::EmptyReplies
             | Self::Endless
             | Self::NothingToFollow(_)
@@ -108,7 +112,7 @@ impl Serialize for TurnEnd {
 
 impl Serialize for TurnOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut outcome = serializer.serialize_struct("TurnOutcome", 9)?;
+        let mut outcome = serializer.serialize_struct("TurnOutcome", 10)?;
         outcome.serialize_field("end", &self.end)?;
         outcome.serialize_field("messageID", &self.message)?;
         outcome.serialize_field("text", &self.text())?;
@@ -119,6 +123,7 @@ impl Serialize for TurnOutcome {
         outcome.serialize_field("spend", &self.spend())?;
         outcome.serialize_field("transcript", &self.transcript)?;
         outcome.serialize_field("children", &self.children)?;
+        outcome.serialize_field("answered_with", &self.answered_with)?;
         outcome.serialize_field("gaps", &self.gaps)?;
         outcome.serialize_field("elapsed_ms", &milliseconds(self.elapsed))?;
         outcome.end()

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::core::{TurnExtent, TurnInput};
+use super::disposal::Disposal;
 use super::event::TurnEventKind;
 use super::look::Freshness;
+use super::others::{AnswerShare, Takeover};
 use super::outcome::{NothingToFollow, TurnEnd};
 use super::post::TurnKind;
 use super::posted::{Course, Faults, PostedTurn, Posting, StopCause};
@@ -37,6 +39,9 @@ impl PostedTurn {
     pub(super) fn judge(&mut self, input: &mut TurnInput<'_>) {
         // Missed events belong to the turn, and are being looked up.
         if input.is_over() || self.record.chain.is_torn() {
+            return;
+        }
+        if self.awaits_disposal(input) {
             return;
         }
         if self.ends_when_stored(input) {
@@ -185,7 +190,10 @@ impl PostedTurn {
         };
         // In case something of the turn is still to come.
         input.abort_rest();
-        input.finish(end);
+        input.finish(match (end, self.disposal) {
+            (TurnEnd::Aborted | TurnEnd::Torn, Disposal::Reported) => TurnEnd::Disposed,
+            (end, _) => end,
+        });
     }
 
     fn verdict(&self, input: &TurnInput<'_>) -> Verdict {
@@ -216,14 +224,16 @@ impl PostedTurn {
     }
 
     /// Ends a turn by the answer.
-    fn conclude(&mut self, input: &mut TurnInput<'_>) {
+    pub(super) fn conclude(&mut self, input: &mut TurnInput<'_>) {
         let end = match self.record.chain.last_answer() {
             Some(answer) => self.end_of(answer, input),
             None => TurnEnd::Torn,
         };
-        let is_replaced = self.record.chain.is_replaced_by_summary();
-        let is_torn = matches!(end, TurnEnd::Torn);
-        let end = if is_torn && is_replaced { TurnEnd::ReplacedBySummary } else { end };
+        let end = match (end, self.record.chain.replaced_by()) {
+            (TurnEnd::Torn, Some(_)) => TurnEnd::ReplacedBySummary,
+            (TurnEnd::Completed, _) => self.end_among_others(input),
+            (end, _) => end,
+        };
         // The turn may have finished by itself before the abort arrived. A command line has no end
         // that tells the one from the other.
         let is_certain = end.is_completed() && input.core.kind != TurnKind::Shell;
@@ -233,7 +243,25 @@ impl PostedTurn {
         if end.is_completed() && input.core.kind == TurnKind::Prompt && self.is_empty_answer() {
             self.emit_own(TurnEventKind::AnswerEmpty, None, input);
         }
-        input.finish(end);
+        if let (TurnEnd::ReplacedBySummary, Some(by)) = (&end, self.record.chain.replaced_by()) {
+            let by = by.clone();
+            self.emit_own(TurnEventKind::ReplacedBySummary(by), None, input);
+        }
+        self.finish(end, input);
+    }
+
+    /// Returns the end of a turn whose answer is complete: another prompt may have got the answer.
+    fn end_among_others(&self, input: &TurnInput<'_>) -> TurnEnd {
+        let Some(Takeover { prompt, share }) = self.record.chain.others.takeover() else {
+            return TurnEnd::Completed;
+        };
+        match share {
+            AnswerShare::Whole => TurnEnd::Completed,
+            AnswerShare::Begun if input.shared.is_own_prompt(prompt) => TurnEnd::Completed,
+            AnswerShare::Begun | AnswerShare::Unknown => {
+                TurnEnd::AnsweredByAnother { prompt: prompt.clone() }
+            }
+        }
     }
 
     /// Returns whether the last message of the answer has neither a text nor a structured answer.

@@ -13,8 +13,8 @@ use crate::{AgentError, Artifact, MessageId, ProviderFailure};
 
 /// Result of a turn: the end, and everything that was gathered until then, also of a failed turn.
 ///
-/// `Serialize` writes `{end, messageID, text, structured, spend, transcript, children, gaps,
-/// elapsed_ms}`; the spend has that of subagents.
+/// `Serialize` writes `{end, messageID, text, structured, spend, transcript, children,
+/// answered_with, gaps, elapsed_ms}`; the spend has that of subagents.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TurnOutcome {
@@ -26,6 +26,9 @@ pub struct TurnOutcome {
     pub transcript: Transcript,
     /// Messages in the sessions of subagents.
     pub children: Vec<Transcript>,
+    /// Other prompts of the session that the answer covers as well, in order, as far as events show:
+    /// OpenCode gives one answer to prompts that wait together, whoever wrote them.
+    pub answered_with: Vec<MessageId>,
     /// Number of gaps in the event stream.
     pub gaps: u32,
     /// Time from the start to the end.
@@ -121,10 +124,23 @@ pub enum TurnEnd {
     Aborted,
     /// The agent reported an error and did not recover.
     AgentError(Box<AgentError>),
+    /// Another client prompted the session meanwhile, and the model went on with that prompt: the
+    /// last message of the answer is for the other prompt, and the turn's own has no answer.
+    ///
+    /// A later prompt of the same program leaves the turn [`Completed`](Self::Completed), and is in
+    /// [`TurnOutcome::answered_with`], unless events were missed.
+    #[non_exhaustive]
+    AnsweredByAnother {
+        /// Message of the other prompt.
+        prompt: MessageId,
+    },
     /// The caller cancelled the turn.
     Cancelled,
     /// The answer is complete.
     Completed,
+    /// Another client closed the directory at the server, which aborted the turn: by
+    /// `POST /instance/dispose`, `POST /global/dispose` or a change of the configuration.
+    Disposed,
     /// The provider answered call after call without any content, for example with a web page or an
     /// error in place of a stream. The turn was aborted
     /// ([`TurnSettings::unfinished_max`](super::TurnSettings::unfinished_max)).
@@ -220,8 +236,10 @@ impl TurnEnd {
         match self {
             Self::Aborted => "aborted",
             Self::AgentError(_) => "agent_error",
+            Self::AnsweredByAnother { .. } => "answered_by_another",
             Self::Cancelled => "cancelled",
             Self::Completed => "completed",
+            Self::Disposed => "disposed",
             Self::EmptyReplies => "empty_replies",
             Self::Endless => "endless",
             Self::NothingToFollow(_) => "nothing_to_follow",
@@ -269,8 +287,10 @@ impl fmt::Display for TurnEnd {
         match self {
             Self::Aborted => f.write_str("aborted by another client"),
             Self::AgentError(error) => write!(f, "the agent failed: {error}"),
+            Self::AnsweredByAnother { prompt } => fmt_answered_by(prompt, f),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Completed => f.write_str("completed"),
+            Self::Disposed => f.write_str(DISPOSED),
             Self::EmptyReplies => f.write_str(EMPTY_REPLIES),
             Self::Endless => {
                 f.write_str("aborted: the model ended call after call without a reason")
@@ -316,3 +336,12 @@ pub(crate) const EMPTY_REPLIES: &str = "aborted: the provider answered call afte
 
 /// Description of the end by a summary in place of the answer.
 pub(crate) const REPLACED: &str = "a summary of the session took the place of the answer";
+
+/// Description of the end by a directory that was closed.
+pub(crate) const DISPOSED: &str =
+    "aborted by the server: another client closed the directory or changed the configuration";
+
+/// Writes the description of the end by an answer to another prompt.
+pub(crate) fn fmt_answered_by(prompt: &MessageId, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "the model went on with the prompt {prompt} of another client, and answered that one")
+}

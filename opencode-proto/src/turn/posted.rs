@@ -11,6 +11,7 @@ use super::action::TurnAction;
 use super::asks::Asks;
 use super::chain::Chain;
 use super::core::{Purpose, TurnCore, TurnExtent, TurnInput};
+use super::disposal::Disposal;
 use super::event::TurnEventKind;
 use super::look::LookState;
 use super::outcome::{TurnEnd, TurnOutcome};
@@ -51,6 +52,7 @@ pub(super) struct PostedTurn {
     pub(super) faults: Faults,
     pub(super) provider: ProviderState,
     pub(super) pulse: Pulse,
+    pub(super) disposal: Disposal,
 }
 
 /// Whether the server has the prompt.
@@ -181,6 +183,7 @@ impl PostedTurn {
             faults: Faults::default(),
             provider: ProviderState::default(),
             pulse: Pulse { status: None, activity: 0, has_begun: false, heard: now, quiet: None },
+            disposal: Disposal::Unknown,
         }
     }
 
@@ -205,6 +208,7 @@ impl PostedTurn {
             return input.call(&ListMcpServers::new(), Purpose::Mcp(server.clone()));
         }
         self.pulse.heard = input.now;
+        self.expect_disposal_later(input);
         input.core.watchdog.handle_event(input.now);
         self.follow(event, input);
         if self.is_model_silent() {
@@ -215,6 +219,7 @@ impl PostedTurn {
     }
 
     pub(super) fn handle_interrupted(&mut self, why: &Interruption, input: &mut TurnInput<'_>) {
+        self.note_interruption(why);
         if mem::replace(&mut self.stream, StreamState::Interrupted) == StreamState::Interrupted {
             return;
         }
@@ -338,6 +343,7 @@ impl PostedTurn {
                 }
             }
         }
+        self.give_up_disposal(input);
         self.look_after_silence(input);
         if let LookState::Due { at, failures } = self.look
             && at <= input.now
@@ -360,8 +366,8 @@ impl PostedTurn {
             Course::Working => core.watchdog.wake(),
         };
         let (permission, question) = (self.permissions.wake(), self.questions.wake());
-        let refusal = self.refusals.wake();
-        [look, deadline, permission, question, refusal].into_iter().flatten().min()
+        let (refusal, disposal) = (self.refusals.wake(), self.disposal.wake());
+        [look, deadline, permission, question, refusal, disposal].into_iter().flatten().min()
     }
 
     /// Returns whether the model was asked and is silent. That the server has the prompt is no
@@ -452,6 +458,7 @@ impl PostedTurn {
             message: input.core.message.clone(),
             transcript: record.own,
             children: record.children,
+            answered_with: record.chain.others.into_answered_with(),
             gaps,
             elapsed: input.now.saturating_duration_since(input.core.started),
         };

@@ -129,7 +129,9 @@ impl RecordedServer {
         scene(&stage);
         stage.until_quiet();
         let seen = stage.seen.into_inner().into_iter();
-        let recording: String = seen.filter(|event| event.contains("sessionID")).collect();
+        let recording: String = seen
+            .filter(|event| event.contains("sessionID") || event.contains("disposed"))
+            .collect();
         let recording = recording.replace('\n', "\n\n");
         recording.replace(&self.root.path().display().to_string(), "/workspace")
     }

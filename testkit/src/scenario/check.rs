@@ -184,18 +184,13 @@ impl CheckedTurn<'_> {
     fn check_answer(&self, outcome: &TurnOutcome, truth: Option<&PromptTruth>) {
         let text = self.text;
         let truth = truth.unwrap_or_else(|| panic!("{text}: completed, but was never posted"));
-        // The prompt was answered together with the prompt after it. Where events are missing,
-        // nothing distinguishes such a prompt from one that was given up before the next one.
         let gaps = self.gaps(outcome);
-        let is_joined = !self.is_alone || self.has_others() && gaps > 0;
-        if is_joined && truth.end != PromptEnd::Completed {
-            return;
-        }
         assert_eq!(
             truth.end,
             PromptEnd::Completed,
             "{text}: completed, but not according to the server"
         );
+        self.check_group(outcome, truth);
         let is_missed = gaps > 0 && self.has_others();
         if self.plan.post == PostPlan::Structured && !is_missed {
             let structured = outcome.structured().map(|output| output.as_str().to_owned());
@@ -234,23 +229,83 @@ impl CheckedTurn<'_> {
         }
     }
 
+    /// Checks which other prompts the answer was for.
+    fn check_group(&self, outcome: &TurnOutcome, truth: &PromptTruth) {
+        let text = self.text;
+        let own = outcome.message.as_str();
+        let others: Vec<&str> = outcome.answered_with.iter().map(|id| id.as_str()).collect();
+        let model = self.model().unwrap();
+        for other in &others {
+            // The other prompt may have become a message that OpenCode inserted before the turn.
+            let is_prompt = model.prompt(other).is_some();
+            let is_known = *other != own && truth.group.iter().any(|prompt| prompt == other);
+            assert!(is_known || !is_prompt, "{text}: answered with {other}: {truth:?}");
+        }
+        // Prompts before the turn's own may have been there before the turn.
+        let later = truth.group.iter().skip_while(|prompt| *prompt != own).skip(1);
+        let is_complete = later.clone().all(|prompt| others.contains(&prompt.as_str()));
+        // An answer after a gap names the last of several prompts only.
+        assert!(
+            is_complete || self.gaps(outcome) > 0,
+            "{text}: answered with {others:?}: {truth:?}"
+        );
+        // A compaction in between goes on with a message that names none of the prompts.
+        let is_own = later.count() == 0 || truth.compactions > 0;
+        assert!(is_own || !self.is_taken_over(truth), "{text}: another prompt got the answer");
+        (0..others.len()).for_each(|_| self.world.note(format_args!("{text} has company")));
+    }
+
+    /// Returns whether the answer was begun for the prompt, and finished for one of another client.
+    fn is_taken_over(&self, truth: &PromptTruth) -> bool {
+        let model = self.model().unwrap();
+        let last = truth.group.last().and_then(|last| model.prompt(last));
+        last.is_some_and(|last| {
+            last.text != truth.text
+                && is_foreign(&last.text)
+                && last.answers.first() != truth.answers.first()
+        })
+    }
+
+    /// Returns whether the answer to the prompt became that to the other prompt.
+    fn is_answered_by(&self, prompt: &str, gaps: u32, truth: Option<&PromptTruth>) -> bool {
+        let other = self.model().and_then(|model| model.prompt(prompt));
+        let (Some(truth), Some(other)) = (truth, other) else { return false };
+        let is_same = truth.group.last().is_some_and(|last| last == prompt);
+        match gaps {
+            0 => is_same && truth.end == PromptEnd::Completed && self.is_taken_over(truth),
+            _ => other.end == PromptEnd::Completed,
+        }
+    }
+
     fn check_failure(&self, end: &TurnEnd, gaps: u32, truth: Option<&PromptTruth>, is_calm: bool) {
         let text = self.text;
         let known = truth.map(|truth| truth.end);
+        let may_miss = gaps > 0 || !self.has_steady_network();
         let is_explained = match end {
-            TurnEnd::Aborted => {
-                let is_unclear = self.has_others() && gaps > 0 && known == Some(PromptEnd::Torn);
-                known == Some(PromptEnd::Aborted) || !self.is_alone || is_unclear
+            TurnEnd::Aborted => match known {
+                Some(PromptEnd::Aborted) => true,
+                // The report of the disposal was missed.
+                Some(PromptEnd::Disposed) => may_miss,
+                Some(PromptEnd::Torn) => self.has_others() && gaps > 0,
+                _ => false,
+            },
+            TurnEnd::AgentError(_) => known == Some(PromptEnd::Failed),
+            TurnEnd::AnsweredByAnother { prompt, .. } => {
+                self.is_answered_by(prompt.as_str(), gaps, truth)
             }
-            TurnEnd::AgentError(_) => known == Some(PromptEnd::Failed) || !self.is_alone,
             TurnEnd::Cancelled => self.is_cancelled,
-            TurnEnd::Rejected { .. } => known == Some(PromptEnd::Rejected) || !self.is_alone,
-            TurnEnd::Torn => {
+            TurnEnd::Disposed => match known {
+                Some(PromptEnd::Disposed) => true,
+                Some(PromptEnd::Aborted | PromptEnd::Torn) => gaps > 0,
+                _ => false,
+            },
+            TurnEnd::Rejected { .. } => known == Some(PromptEnd::Rejected),
+            TurnEnd::Torn => match known {
                 // Between two steps no event shows that the turn was aborted.
-                matches!(known, Some(PromptEnd::Torn | PromptEnd::Aborted | PromptEnd::Replaced))
-                    || !self.is_alone && known != Some(PromptEnd::Completed)
-                    || !self.is_listable() && (gaps > 0 || !self.has_steady_network())
-            }
+                Some(PromptEnd::Torn | PromptEnd::Aborted) => true,
+                Some(PromptEnd::Disposed | PromptEnd::Replaced) => may_miss,
+                _ => !self.is_listable() && may_miss,
+            },
             TurnEnd::NothingToFollow(_) => {
                 self.plan.joining != Joining::FromTheStart
                     && (known.is_none() || !self.is_listable())
@@ -266,7 +321,9 @@ impl CheckedTurn<'_> {
             // The session was busy with a prompt of another client.
             TurnEnd::Refused(_) => self.plan.post == PostPlan::Shell && self.has_others(),
             // The deadline of the first event counts until an event arrives.
-            TurnEnd::ReplacedBySummary => known == Some(PromptEnd::Replaced) || self.has_others(),
+            TurnEnd::ReplacedBySummary => {
+                known == Some(PromptEnd::Replaced) || self.has_others() && gaps > 0
+            }
             TurnEnd::RetryTooLate { failure: Some(_), .. } => {
                 self.plan.overall.is_some() || !is_calm || self.has_others()
             }
@@ -302,6 +359,11 @@ impl CheckedTurn<'_> {
         let elapsed = self.elapsed;
         assert!(elapsed <= limit, "{}: {elapsed:?} of {overall:?}: {}", self.text, outcome.end);
     }
+}
+
+/// Returns whether another client or a plugin posted the prompt.
+fn is_foreign(text: &str) -> bool {
+    text.contains("rival") || text.starts_with("plugin")
 }
 
 const QUARTER: Duration = Duration::from_secs(15 * 60);

@@ -51,6 +51,7 @@ impl Notice {
             )),
             Self::AgentReplaced { .. }
             | Self::AnswerEmpty
+            | Self::AnsweredWith { .. }
             | Self::PermissionRejected { .. }
             | Self::Shared { .. } => None,
         }

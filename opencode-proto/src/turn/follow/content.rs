@@ -28,6 +28,7 @@ impl PostedTurn {
         if let Place::Own = place {
             let was_seen = self.record.chain.is_seen();
             let answers = self.record.chain.answer_count();
+            let others = self.record.chain.others.answered_with().len();
             let belongs = self.record.chain.message(info);
             if self.record.chain.answer_count() > answers {
                 // The agent went on after the refusal, or the error.
@@ -37,6 +38,7 @@ impl PostedTurn {
             if !was_seen && self.record.chain.is_seen() {
                 self.prompt_seen(source, input);
             }
+            self.tell_of_others(others, source, input);
             match belongs {
                 Belongs::No => return self.record.held.forget(&info.id),
                 Belongs::Unknown => return self.wait_for(&info.id, source, input),
@@ -56,6 +58,15 @@ impl PostedTurn {
         }
         if let Place::Own = place {
             self.resume_held(&info.id, input);
+        }
+    }
+
+    /// Reports the prompts that the answer covers as well, from this number on.
+    fn tell_of_others(&mut self, from: usize, source: Source<'_>, input: &mut TurnInput<'_>) {
+        let others = &self.record.chain.others;
+        let told: Vec<_> = others.answered_with()[from..].to_vec();
+        for prompt in told {
+            self.emit_own(TurnEventKind::AnsweredWith(prompt), source, input);
         }
     }
 
@@ -97,7 +108,9 @@ impl PostedTurn {
         if let Place::Own = place {
             let was_undecided = self.record.chain.part(&message, None) == Belongs::Unknown;
             let was_seen = self.record.chain.is_seen();
+            let others = self.record.chain.others.answered_with().len();
             let belongs = self.record.chain.part(&message, Some(part));
+            self.tell_of_others(others, source, input);
             if !was_seen && self.record.chain.is_seen() {
                 self.prompt_seen(source, input);
             }

@@ -69,11 +69,15 @@ impl PostedTurn {
         input: &mut TurnInput<'_>,
     ) {
         if let Place::Own = place {
-            let chain = &self.record.chain;
+            let chain = &mut self.record.chain;
             // Until the server reports the prompt, the status is that of an earlier turn.
             if !chain.is_seen() {
+                if *status != SessionStatus::Idle {
+                    return;
+                }
+                chain.others.idle();
                 // Unless the prompt was missed: then a look that is under way is older than this.
-                if chain.is_torn() && *status == SessionStatus::Idle {
+                if chain.is_torn() {
                     self.look_now(input);
                 }
                 return;

@@ -85,6 +85,8 @@ fn an_ended_turn_has_its_outcome_from_the_record() {
             let server =
                 idle().with("s", [user("m1", "Go."), said(reply_to("m2", "m1", rest), "This.")]);
             stage.find(&server.with("s", later));
+            // The reason of an abort may follow.
+            stage.wait(TurnSettings::default().settle_delay);
             assert_eq!(stage.end(), Some(end));
             assert_eq!(stage.outcome.unwrap().text(), "This.");
             assert!(stage.calls.is_empty());

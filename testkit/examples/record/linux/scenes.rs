@@ -7,7 +7,7 @@ use super::{RecordingStage, call};
 
 pub(super) type Scene = fn(&RecordingStage<'_>);
 
-pub(super) const SCENES: [(&str, Scene); 15] = [
+pub(super) const SCENES: [(&str, Scene); 18] = [
     ("srv_compact_overflow", overflow),
     ("srv_compact_overflow_again", overflow_again),
     ("srv_compact_between_steps", compact_between_steps),
@@ -21,6 +21,9 @@ pub(super) const SCENES: [(&str, Scene); 15] = [
     ("srv_prompt_joined", prompt_joined),
     ("srv_prompt_together", prompt_together),
     ("srv_plugin_prompt", plugin_prompt),
+    ("srv_dispose_text", dispose_text),
+    ("srv_dispose_tool", dispose_tool),
+    ("srv_dispose_by_config", dispose_by_config),
     ("srv_break_off", break_off),
     ("srv_break_off_tool", break_off_tool),
 ];
@@ -168,6 +171,28 @@ fn break_off_tool(stage: &RecordingStage<'_>) {
     stage.until("\"pending\"");
     gate.open();
     stage.until("retry");
+}
+
+fn dispose_text(stage: &RecordingStage<'_>) {
+    stage.script("one", Reply::new().text("Begun ").stall());
+    stage.prompt("One. [[one]]");
+    stage.until("delta");
+    call("POST", "/instance/dispose", &json!({}));
+}
+
+fn dispose_tool(stage: &RecordingStage<'_>) {
+    stage
+        .script("one", Script::new().then(Reply::new().tool("bash", bash("echo begun; sleep 99"))));
+    stage.prompt("One. [[one]]");
+    stage.until("begun\\n");
+    call("POST", "/instance/dispose", &json!({}));
+}
+
+fn dispose_by_config(stage: &RecordingStage<'_>) {
+    stage.script("one", Reply::new().text("Begun ").stall());
+    stage.prompt("One. [[one]]");
+    stage.until("delta");
+    call("PATCH", "/config", &json!({ "username": "somebody" }));
 }
 
 fn bash(command: &str) -> Value {

@@ -91,6 +91,15 @@ pub(super) fn prompt(server: &Arc<ServerInner>, session: &str, body: &Value) {
 /// Aborts the session and the descendants. The abort is complete when
 /// all returned runs are over.
 pub(super) fn abort(server: &ServerInner, session: &str) -> Vec<Arc<Mutex<SessionRun>>> {
+    stop(server, session, PromptEnd::Aborted)
+}
+
+/// Aborts the session and the descendants for this reason.
+pub(super) fn stop(
+    server: &ServerInner,
+    session: &str,
+    end: PromptEnd,
+) -> Vec<Arc<Mutex<SessionRun>>> {
     let mut store = lock(&server.store);
     let family = store.family(session);
     let (mut stopped, mut runs) = (Vec::new(), Vec::new());
@@ -112,7 +121,7 @@ pub(super) fn abort(server: &ServerInner, session: &str) -> Vec<Arc<Mutex<Sessio
         live.statuses.remove(session);
     }
     drop(store);
-    end_prompts(server, &stopped, PromptEnd::Aborted);
+    end_prompts(server, &stopped, end);
     if is_idle {
         publish_idle(server, session);
     }
@@ -144,6 +153,16 @@ fn end_prompts(server: &ServerInner, prompts: &[String], end: PromptEnd) {
             && truth.end == PromptEnd::Running
         {
             truth.end = end;
+        }
+    }
+}
+
+/// Notes that one answer was for all of these prompts. The answer names the last one.
+fn note_group(server: &ServerInner, prompts: &[String]) {
+    let mut store = lock(&server.store);
+    for prompt in prompts {
+        if let Some(truth) = store.prompts.get_mut(prompt) {
+            truth.group = prompts.to_vec();
         }
     }
 }
@@ -338,6 +357,7 @@ impl TurnPlayer {
                 let answered = run.up_to(&prompt);
                 run.open.drain(..answered).collect::<Vec<_>>()
             };
+            note_group(&self.server, &answered);
             end_prompts(&self.server, &answered, end_of_prompts);
             let is_idle = {
                 let run = lock(&self.run);

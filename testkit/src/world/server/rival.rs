@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::store::Subscriber;
+use super::store::{PromptEnd, Subscriber};
 use super::{ServerInner, WorldServer, play, routes};
 use crate::world::core::lock;
 
@@ -77,12 +77,20 @@ fn dispose(server: &Arc<ServerInner>, session: &str) {
         let sessions: Vec<String> = runs.filter(is_there).cloned().collect();
         (directory, sessions)
     };
-    for session in &sessions {
-        drop(play::abort(server, session));
-    }
+    let stopped: Vec<_> = sessions
+        .iter()
+        .flat_map(|session| play::stop(server, session, PromptEnd::Disposed))
+        .collect();
     let event = json!({ "id": "evt_0", "type": "server.instance.disposed",
         "properties": { "directory": directory } });
-    close_streams(server, &directory, &event);
+    let disposing = Arc::clone(server);
+    // The real server reports the end of the directory after the ends of the turns.
+    server.spawn(Box::pin(async move {
+        for run in stopped {
+            play::wait_until_over(run).await;
+        }
+        close_streams(&disposing, &directory, &event);
+    }));
 }
 
 /// Publishes a last event to the subscribers of the directory, and closes their streams.

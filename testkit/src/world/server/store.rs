@@ -132,6 +132,8 @@ pub struct PromptTruth {
     pub answers: Vec<String>,
     /// End of the work on the prompt.
     pub end: PromptEnd,
+    /// All prompts that the last answer was for, in order, with this one. The answer names the last.
+    pub group: Vec<String>,
     /// Number of failed attempts that were repeated.
     pub retries: u64,
     /// Number of summaries that replaced the conversation.
@@ -147,6 +149,8 @@ pub enum PromptEnd {
     Aborted,
     /// The answer is complete.
     Completed,
+    /// A client disposed the instance of the directory.
+    Disposed,
     /// The provider failed.
     Failed,
     /// A permission or a question was refused, and the agent stopped there.
