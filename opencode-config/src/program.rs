@@ -50,6 +50,30 @@ pub(crate) use words::quoted;
 /// - The version check before the first start (`--version`, once per handle) costs a whole start of
 ///   the wrapper, which for `npx` can include a download.
 ///
+/// The arguments of OpenCode come last. `ssh` joins all arguments with spaces and gives them to a
+/// shell, so a title, a variant or a file name with spaces or quotes arrives changed; the prompt
+/// does not, which goes by stdin. The working directory is part of the command:
+///
+/// ```
+/// use opencode_config::ProgramCommand;
+///
+/// let project = "/src/app";
+/// let docker = ProgramCommand::new("docker")
+///     .with_args(["run", "--rm", "--init", "-i", "--network", "host"])
+///     .with_args(["-v", "/src/app:/src/app", "-v", "/tmp:/tmp", "-w", project])
+///     // And all other variables that the run sets: `OPENCODE_*`, `XDG_*`, `TMPDIR`, keys.
+///     .with_args(["-e", "OPENCODE_CONFIG_CONTENT", "-e", "XDG_DATA_HOME"])
+///     .with_args(["opencode-image", "opencode"]);
+/// let ssh = ProgramCommand::new("ssh")
+///     // The server has to accept the variables: `AcceptEnv OPENCODE_* XDG_* TMPDIR`.
+///     .with_args(["-o", "SendEnv=OPENCODE_* XDG_* TMPDIR", "host"])
+///     .with_arg(format!("cd '{project}' && exec opencode"));
+/// # drop((docker, ssh));
+/// ```
+///
+/// A server that is started through a wrapper is asked for its directory before the start counts as
+/// a success; a directory that does not exist there is an error.
+///
 /// For OpenCode on another machine, attaching to an `opencode serve` there has none of these
 /// limits.
 ///

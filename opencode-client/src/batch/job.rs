@@ -45,8 +45,8 @@ use crate::session::turn::handler::AskHandlers;
 ///
 /// # Settings that exclude each other
 ///
-/// A job with a policy cannot have a permission handler, `--auto`, or permissions in the
-/// configuration, and a job with a permission handler cannot have `--auto`
+/// A job with a policy cannot have a permission handler, `--auto`, permissions in the
+/// configuration, or tool switches of the prompt, and a job with a permission handler cannot have `--auto`
 /// ([`JobError::Conflict`](super::JobError::Conflict)). A job with a schema cannot have a command,
 /// or a prompt with an output format or without a reply
 /// ([`StructuredError::Unsuitable`](crate::session::StructuredError::Unsuitable)).

@@ -224,3 +224,23 @@ fn an_ask_that_holds_up_the_prompt_is_answered() {
     let asked: Vec<_> = stage.asked.iter().map(|ask| ask.request.id.as_str()).collect();
     assert_eq!(asked, ["per_2"]);
 }
+
+#[test]
+fn events_beyond_the_held_size_are_read_again() {
+    let info = format!(r#"{{"id":"m2","role":"assistant","parentID":"m1"{DONE}}}"#);
+    for held_size_max in [0, 8 << 20] {
+        let settings = TurnSettings::default().with_held_size_max(held_size_max);
+        let mut stage = Stage::posted(settings);
+        stage.gap();
+        stage.wait(Duration::ZERO);
+        let look = stage.calls.last().unwrap().id;
+        stage.tell("message.updated", &format!(r#""info":{info}"#));
+        // A look that does not have the event is given up for another one.
+        assert_eq!(stage.turn.awaits(look), held_size_max > 0);
+        stage.calls.retain(|call| stage.turn.awaits(call.id));
+        stage.wait(Duration::ZERO);
+        let server = idle().with("s", [prompt(), message("m2", &info)]);
+        quiet(&mut stage, &server, 10).expect("the turn ends");
+        assert_eq!(stage.end(), Some("completed"));
+    }
+}

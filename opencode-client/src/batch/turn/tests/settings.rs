@@ -136,9 +136,11 @@ fn settings() -> Vec<Setting> {
     let stored = Prompt::from("A").with_reply(PromptReply::NoReply);
     let format = OutputFormat::json_schema(RawJson::parse("{}").expect("JSON"));
     let formed = Prompt::from("A").with_format(format);
+    let switched = Prompt::from("A").with_tool("bash", ToolSwitch::Disabled);
     for (name, job, (started, given)) in [
         ("permission", governed(config(run().with_permission(deny()))), conflict),
         ("handlers", governed(grant(job())), conflict),
+        ("prompt", governed(Job::new(switched)), conflict),
         ("approval", governed(auto()), conflict),
         ("approval", grant(auto()), conflict),
         ("command", command, unsuitable),
