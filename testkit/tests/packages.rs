@@ -9,7 +9,8 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-const PUBLISHED: [&str; 5] = [
+const PUBLISHED: [&str; 6] = [
+    "opencode-api",
     "opencode-async-std",
     "opencode-client",
     "opencode-config",

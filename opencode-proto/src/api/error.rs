@@ -187,6 +187,47 @@ impl ApiError {
         Self { method, path, status: response.status(), kind, response: Box::new(response) }
     }
 
+    /// Returns the reply to a request of an operation, if the server accepted the request.
+    ///
+    /// An operation of an application calls this before it decodes the body.
+    ///
+    /// ```
+    /// use http::{Method, Response};
+    /// use opencode_proto::api::{ApiError, ApiErrorKind};
+    ///
+    /// let reply = Response::new(r#"["/work/a.rs"]"#.into());
+    /// assert!(ApiError::check(Method::GET, "/find/file", reply).is_ok());
+    ///
+    /// let reply = Response::builder().status(503).body("".into())?;
+    /// let error = ApiError::check(Method::GET, "/find/file", reply).unwrap_err();
+    /// assert!(matches!(error.kind, ApiErrorKind::Unavailable { .. }));
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The server refused the request, or does not have the endpoint.
+    pub fn check(
+        method: Method,
+        path: &str,
+        response: Response<Bytes>,
+    ) -> Result<Response<Bytes>, Self> {
+        match ApiErrorKind::read(&response) {
+            Some(kind) => Err(Self::new(method, path.to_owned(), kind, response)),
+            None => Ok(response),
+        }
+    }
+
+    /// Creates the error of an operation that cannot read the body of an accepted request.
+    pub fn unreadable(
+        method: Method,
+        path: &str,
+        response: Response<Bytes>,
+        error: impl Into<DecodeError>,
+    ) -> Self {
+        Self::new(method, path.to_owned(), ApiErrorKind::Unreadable(error.into()), response)
+    }
+
     /// Creates the error of a `GET` of an event stream (`/event`, `/global/event`) whose reply is
     /// not an event stream.
     pub fn no_stream(path: &str, response: Response<Bytes>) -> Self {

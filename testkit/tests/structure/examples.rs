@@ -9,9 +9,10 @@ use crate::types::sources;
 /// The least number of compiled examples in all published crates.
 const EXAMPLES_MIN: usize = 150;
 
-const CRATES: [&str; 5] = [
+const CRATES: [&str; 6] = [
     "opencode-config",
     "opencode-proto",
+    "opencode-api",
     "opencode-client",
     "opencode-tokio",
     "opencode-async-std",

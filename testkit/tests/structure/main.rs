@@ -29,9 +29,10 @@ use std::path::{Path, PathBuf};
 use graph::{Circle, Graph};
 
 /// All crates with source files that users or tests build on.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "opencode-config",
     "opencode-proto",
+    "opencode-api",
     "opencode-client",
     "opencode-tokio",
     "opencode-async-std",

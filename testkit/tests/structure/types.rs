@@ -8,7 +8,8 @@ use crate::source::{Source, Type};
 use crate::{CRATES, folder, graph_of, load};
 
 /// Crates whose public types are named in the code of users.
-const PUBLISHED: [&str; 3] = ["opencode-config", "opencode-proto", "opencode-client"];
+const PUBLISHED: [&str; 4] =
+    ["opencode-config", "opencode-proto", "opencode-api", "opencode-client"];
 
 /// Public types without `#[non_exhaustive]`, by the reason why a user has to see all of them.
 const EXHAUSTIVE: [(&str, &[&str]); 4] = [

@@ -1,0 +1,72 @@
+//! The crate has what the pinned document has, and nothing else.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its files fails")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests read files and compare JSON, which the crate does not"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use opencode_api::contract::{EVENT_TYPES, OPERATIONS};
+use opencode_api::event::{Event, EventData};
+use serde_json::Value;
+
+/// Sent by the server, and absent from the document.
+const UNDOCUMENTED: &str = "server.heartbeat";
+
+fn document() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/1.18.33.json");
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn every_operation_of_the_document_is_here_and_no_other() {
+    let document = document();
+    let mut documented = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            documented.insert((id, method.to_uppercase(), path.as_str()));
+        }
+    }
+
+    let ours: BTreeSet<_> = OPERATIONS
+        .iter()
+        .map(|route| (route.operation_id, route.method.to_owned(), route.path))
+        .collect();
+
+    assert_eq!(ours, documented);
+    assert_eq!(OPERATIONS.len(), 188);
+}
+
+#[test]
+fn every_event_type_of_the_document_is_here_and_no_other() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let mut documented = BTreeSet::from([UNDOCUMENTED]);
+    for union in ["Event", "V2Event"] {
+        for variant in schemas[union]["anyOf"].as_array().unwrap() {
+            let name = variant["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+            let event_type = &schemas[name]["properties"]["type"]["enum"][0];
+            documented.insert(event_type.as_str().unwrap());
+        }
+    }
+
+    assert_eq!(BTreeSet::from(EVENT_TYPES), documented);
+    assert_eq!(EVENT_TYPES.len(), 90);
+}
+
+#[test]
+fn every_event_type_has_a_variant() {
+    for event_type in EVENT_TYPES {
+        let text = serde_json::json!({ "type": event_type, "properties": {} }).to_string();
+        // Known types need properties, mostly; unknown ones would be read without any.
+        if let Ok(event) = serde_json::from_str::<Event>(&text) {
+            assert!(!matches!(event.data, EventData::Unknown { .. }), "{event_type}");
+            assert_eq!(event.data.event_type(), event_type);
+        }
+    }
+}
