@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use opencode_api::contract::recode_reply;
-use opencode_api::event::{Event, EventData, GlobalEvent, NextEvent};
+use opencode_api::event::{Event, EventData, GlobalEvent, GlobalPayload, NextEvent};
 use opencode_proto::{SseEvent, SseFramer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,13 +46,16 @@ fn recorded_events_are_read_and_written_again() {
         let name = path.file_name().unwrap().to_str().unwrap();
         for data in data_of(&fs::read(&path).unwrap()) {
             count += 1;
-            let event = if name.starts_with("gev_") {
-                recode::<GlobalEvent>(&data, name);
-                continue;
-            } else if name.starts_with("api") {
-                recode::<NextEvent>(&data, name).data
-            } else {
-                recode::<Event>(&data, name).data
+            let event = match value(&String::from_utf8_lossy(&data)) {
+                json if json.get("payload").is_some() => {
+                    match recode::<GlobalEvent>(&data, name).payload {
+                        GlobalPayload::Event(event) => event.data,
+                        GlobalPayload::Sync(event) => event.sync_event.data,
+                        other => panic!("{name}: {other:?}"),
+                    }
+                }
+                json if json.get("data").is_some() => recode::<NextEvent>(&data, name).data,
+                _ => recode::<Event>(&data, name).data,
             };
             let is_known = !matches!(event, EventData::Unknown { .. });
             assert!(is_known, "{name}: {event:?}");
