@@ -4,7 +4,7 @@ use std::fmt;
 use std::fmt::Display;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Request, Response, Uri};
 use opencode_config::{Json, JsonObject};
 use opencode_proto::api::{ApiError, Repeat};
@@ -53,6 +53,7 @@ pub(crate) struct Call {
     path: String,
     query: String,
     body: Option<Json>,
+    header: Option<(&'static str, &'static str)>,
 }
 
 impl Call {
@@ -70,7 +71,7 @@ impl Call {
                 path.push_str(segment);
             }
         }
-        Self { route, path, query: String::new(), body: None }
+        Self { route, path, query: String::new(), body: None, header: None }
     }
 
     /// Sends a JSON object, which gets its fields from [`field`](Self::field).
@@ -82,6 +83,12 @@ impl Call {
     /// Sends this value as JSON.
     pub(crate) fn with_body(mut self, body: &impl JsonType) -> Self {
         self.body = Some(body.write());
+        self
+    }
+
+    /// Sends this header, which the endpoint insists on.
+    pub(crate) fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.header = Some((name, value));
         self
     }
 
@@ -108,6 +115,10 @@ impl Call {
         let mut request = Request::new(body.unwrap_or_default());
         *request.method_mut() = self.method();
         *request.uri_mut() = Uri::try_from(target).expect("a target is short and encoded");
+        if let Some((name, value)) = self.header {
+            let value = HeaderValue::from_static(value);
+            request.headers_mut().insert(HeaderName::from_static(name), value);
+        }
         if has_body {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(CONTENT_TYPE, json);

@@ -45,15 +45,13 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod call;
-mod envelope;
-mod json;
-mod reply;
 pub mod agent;
 pub mod auth;
+mod call;
 pub mod command;
 pub mod config;
 pub mod contract;
+mod envelope;
 pub mod event;
 pub mod experimental;
 pub mod file;
@@ -61,6 +59,7 @@ pub mod find;
 pub mod formatter;
 pub mod global;
 pub mod instance;
+mod json;
 pub mod log;
 pub mod lsp;
 pub mod mcp;
@@ -72,6 +71,7 @@ pub mod project;
 pub mod provider;
 pub mod pty;
 pub mod question;
+mod reply;
 pub mod session;
 pub mod shared;
 pub mod skill;

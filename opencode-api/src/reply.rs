@@ -1,6 +1,7 @@
 //! Replies of the `/api/*` operations, which wrap their content.
 
 use opencode_config::{Json, JsonObject};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::json::{Entries, Fields, JsonType, Malformed};
 use crate::shared::LocationInfo;
@@ -52,5 +53,24 @@ impl<T: JsonType> JsonType for Located<T> {
         entries.required("location", &self.location);
         entries.required("data", &self.data);
         entries.with(&self.unknown)
+    }
+}
+
+impl<T: Serialize> Serialize for Data<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("data", &self.data)?;
+        self.unknown.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+        map.end()
+    }
+}
+
+impl<T: Serialize> Serialize for Located<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("location", &self.location)?;
+        map.serialize_entry("data", &self.data)?;
+        self.unknown.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+        map.end()
     }
 }

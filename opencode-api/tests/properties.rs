@@ -85,12 +85,29 @@ fn value_of(json: &Json) -> Value {
 
 fn any_json() -> impl Strategy<Value = Value> {
     let names = prop_oneof![
-        Just("type"), Just("id"), Just("sessionID"), Just("time"), Just("data"), Just("status"),
-        Just("name"), Just("path"), Just("role"), Just("key"), Just("x"),
+        Just("type"),
+        Just("id"),
+        Just("sessionID"),
+        Just("time"),
+        Just("data"),
+        Just("status"),
+        Just("name"),
+        Just("path"),
+        Just("role"),
+        Just("key"),
+        Just("x"),
     ];
     let texts = prop_oneof![
-        Just("text"), Just("file"), Just("ses_1"), Just("oauth"), Just("running"), Just("user"),
-        Just("api"), Just("local"), Just("NaN "), Just(""),
+        Just("text"),
+        Just("file"),
+        Just("ses_1"),
+        Just("oauth"),
+        Just("running"),
+        Just("user"),
+        Just("api"),
+        Just("local"),
+        Just("NaN "),
+        Just(""),
     ];
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -45,6 +45,13 @@ pub(crate) const EVENTS: [(&str, &str); 1] = [
 /// Parameters of paths that the document lacks, by operation.
 pub(crate) const PATH_PARAMETERS: [(&str, &str); 1] = [("v2.fs.read", "path")];
 
+/// Headers that the server insists on and that the document lacks, by operation.
+pub(crate) const HEADERS: [(&str, &str, &str); 2] = [
+    // Against requests that a foreign page makes a browser send.
+    ("pty.connectToken", "x-opencode-ticket", "1"),
+    ("v2.pty.connectToken", "x-opencode-ticket", "1"),
+];
+
 /// Corrects a document.
 pub(crate) fn apply(document: &mut Json) -> Result<(), Box<dyn Error>> {
     for Correction { path, schema } in CORRECTIONS {

@@ -55,9 +55,13 @@ pub(crate) enum Schema {
     Any,
     Null,
     Bool,
-    Integer { may_be_negative: bool },
+    Integer {
+        may_be_negative: bool,
+    },
     Number,
-    Text { pattern: Option<String> },
+    Text {
+        pattern: Option<String>,
+    },
     /// One of these texts.
     Texts(Vec<String>),
     Ref(String),
@@ -162,13 +166,13 @@ impl Operation {
             match (text(parameter, "in"), &schema) {
                 (Some("path"), _) => path_parameters.push((name, schema)),
                 // An object in a query has one parameter for each field: `location[directory]`.
-                (Some("query"), Schema::Object(fields)) => query.extend(fields.iter().map(|of| {
-                    Field {
+                (Some("query"), Schema::Object(fields)) => {
+                    query.extend(fields.iter().map(|of| Field {
                         name: format!("{name}[{}]", of.name),
                         is_required: is_required && of.is_required,
                         ..of.clone()
-                    }
-                })),
+                    }))
+                }
                 (Some("query"), _) => query.push(Field { name, schema, is_required }),
                 (place, _) => return Err(format!("parameter {name} in {place:?}").into()),
             }

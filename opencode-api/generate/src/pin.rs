@@ -32,9 +32,7 @@ fn stripped(json: &Json, are_keys_names: bool) -> Json {
             };
             Json::Object(entries.map(strip).collect::<JsonObject>())
         }
-        Json::Array(items) => {
-            Json::Array(items.iter().map(|item| stripped(item, false)).collect())
-        }
+        Json::Array(items) => Json::Array(items.iter().map(|item| stripped(item, false)).collect()),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => json.clone(),
     }
 }

@@ -136,9 +136,9 @@ impl<'a> OperationDef<'a> {
         let body = match &operation.body {
             None => Body::None,
             Some(Schema::Object(fields)) => {
-                let fields = fields.iter().map(|field| {
-                    argument(&field.name, &field.schema, field.is_required, &owner)
-                });
+                let fields = fields
+                    .iter()
+                    .map(|field| argument(&field.name, &field.schema, field.is_required, &owner));
                 Body::Fields(fields.collect())
             }
             // Only the form of an event without an id is accepted here.

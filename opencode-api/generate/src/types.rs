@@ -157,8 +157,16 @@ const INLINE: [(&str, &str); 40] = [
 
 /// Schemas whose fields give their names to the same fields of others.
 const FIRST: [&str; 10] = [
-    "Session", "Part", "Message", "TextPartInput", "Model", "Provider", "ProviderAuthMethod",
-    "ModelRef", "SnapshotFileDiff", "Pty",
+    "Session",
+    "Part",
+    "Message",
+    "TextPartInput",
+    "Model",
+    "Provider",
+    "ProviderAuthMethod",
+    "ModelRef",
+    "SnapshotFileDiff",
+    "Pty",
 ];
 
 /// Names of types for replies without a schema of their own.
@@ -297,9 +305,7 @@ impl<'a> Types<'a> {
             }
         }
         match schema {
-            Schema::List(inner) => {
-                RustType::List(Box::new(self.resolve(inner, &hint, &origin)))
-            }
+            Schema::List(inner) => RustType::List(Box::new(self.resolve(inner, &hint, &origin))),
             _ => self.resolve(schema, &hint, &origin),
         }
     }
@@ -419,13 +425,7 @@ impl<'a> Types<'a> {
         }
     }
 
-    fn define_struct(
-        &mut self,
-        name: &str,
-        origin: Origin,
-        fields: &[Field],
-        tag: Option<String>,
-    ) {
+    fn define_struct(&mut self, name: &str, origin: Origin, fields: &[Field], tag: Option<String>) {
         let (mut defs, mut value) = (Vec::new(), None);
         for field in fields {
             if let (Some(tag), Schema::Texts(texts)) = (&tag, &field.schema)
@@ -495,7 +495,12 @@ impl<'a> Types<'a> {
     }
 
     /// Returns the name of an object in a union without a tag, and how to recognize the object.
-    fn object_form(&self, schema: &Schema, resolved: &Schema, fields: &[Field]) -> (String, String) {
+    fn object_form(
+        &self,
+        schema: &Schema,
+        resolved: &Schema,
+        fields: &[Field],
+    ) -> (String, String) {
         let required: Vec<_> =
             fields.iter().filter(|field| field.is_required).map(|field| &*field.name).collect();
         let tag = self.tags.get(&format!("{resolved:?}")).and_then(|tag| {

@@ -10,9 +10,7 @@ macro_rules! json_serde {
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Self, D::Error> {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 $crate::json::deserialize(deserializer)
             }
         }
@@ -209,5 +207,6 @@ macro_rules! json_events {
 }
 
 pub(crate) use {
-    hidden_debug, json_enum, json_events, json_form, json_serde, json_struct, json_union, json_variants,
+    hidden_debug, json_enum, json_events, json_form, json_serde, json_struct, json_union,
+    json_variants,
 };

@@ -124,7 +124,9 @@ impl CreateNextPtyTicket {
     /// Creates the operation with the required values.
     pub fn new(pty_id: impl Into<String>) -> Self {
         let pty_id: String = pty_id.into();
-        Self { call: Call::new(Self::ROUTE, &[pty_id.as_str()]) }
+        Self {
+            call: Call::new(Self::ROUTE, &[pty_id.as_str()]).with_header("x-opencode-ticket", "1"),
+        }
     }
 }
 

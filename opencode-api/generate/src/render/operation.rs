@@ -2,6 +2,7 @@
 
 use super::writing::Writing;
 use super::{Argument, Body, OperationDef, rust_text};
+use crate::corrections;
 use crate::document::Reply;
 use crate::naming;
 use crate::types::RustType;
@@ -34,8 +35,7 @@ pub(crate) fn write(def: &OperationDef<'_>, out: &mut Writing) {
     out.push(&format!("pub struct {name} {{\n    call: Call,\n}}\n\nimpl {name} {{\n"));
     write_new(def, out);
     let place = def.place();
-    let is_place =
-        |of: &&Argument| place.is_some_and(|(_, names)| names.contains(&&*of.wire));
+    let is_place = |of: &&Argument| place.is_some_and(|(_, names)| names.contains(&&*of.wire));
     for argument in def.query.iter().filter(|of| !of.is_required && !is_place(of)) {
         let doc = format!("Sets the query parameter `{}`.", argument.wire);
         write_with(argument, "query", &doc, out);
@@ -120,7 +120,8 @@ fn about(def: &OperationDef<'_>) -> String {
     let operation = def.operation;
     let article = if matches!(&*def.verb, "List" | "Find" | "Authenticate") { "" } else { "the " };
     let (verb, object) = (naming::third_person(&def.verb), naming::prose(&def.object));
-    let mut text = format!("{verb} {article}{object}. `{} {}`.\n\n", operation.method, operation.path);
+    let mut text =
+        format!("{verb} {article}{object}. `{} {}`.\n\n", operation.method, operation.path);
     text += &format!("Operation `{}`.", operation.id);
     if matches!(operation.reply, Reply::Events) {
         text += " The reply is a stream of events without an end: the sender has to hand over the \
@@ -134,7 +135,11 @@ fn about(def: &OperationDef<'_>) -> String {
         let errors = operation.errors.iter().map(|(status, names)| {
             let short = |name: &String| name.replace("effect_HttpApiError_", "");
             let names: Vec<_> = names.iter().map(|name| format!("`{}`", short(name))).collect();
-            if names.is_empty() { status.clone() } else { format!("{status} {}", names.join(" or ")) }
+            if names.is_empty() {
+                status.clone()
+            } else {
+                format!("{status} {}", names.join(" or "))
+            }
         });
         text += &format!("\n\nErrors by status: {}.", errors.collect::<Vec<_>>().join(", "));
     }
@@ -175,6 +180,11 @@ fn write_new(def: &OperationDef<'_>, out: &mut Writing) {
         Body::None => {}
         Body::Fields(_) => call += ".with_object()",
         Body::Whole(_) => call += ".with_body(&body)",
+    }
+    for (operation, header, value) in corrections::HEADERS {
+        if operation == def.operation.id {
+            call += &format!(".with_header({header:?}, {value:?})");
+        }
     }
     let mut sets = String::new();
     for argument in def.query.iter().filter(|of| of.is_required) {

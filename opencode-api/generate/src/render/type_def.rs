@@ -197,8 +197,7 @@ fn write_union(
     for variant in variants {
         out.doc(4, &doc(variant));
         let rust = rust_text(&variant.rust);
-        let rust =
-            if types.is_boxed(&variant.rust) { format!("Box<{rust}>") } else { rust };
+        let rust = if types.is_boxed(&variant.rust) { format!("Box<{rust}>") } else { rust };
         out.push(&format!("    {}({rust}),\n", variant.name));
     }
     out.doc(4, "A value that this version of the crate does not know.");

@@ -55,8 +55,7 @@ impl Writing {
             head += &format!("mod {child};\n");
         }
         head.push('\n');
-        let re_exported: BTreeSet<&String> =
-            children.iter().flat_map(|(_, items)| items).collect();
+        let re_exported: BTreeSet<&String> = children.iter().flat_map(|(_, items)| items).collect();
         let mut imports: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (path, name) in self.foreign_names() {
             imports.entry(path.to_owned()).or_default().push(name);
