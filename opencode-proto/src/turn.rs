@@ -316,9 +316,13 @@ impl Turn {
 
     /// Joins the turn of this prompt, when known.
     fn join(phase: &mut Phase, prompt: Option<MessageId>, input: &mut TurnInput<'_>) {
-        if let Some(prompt) = prompt {
-            *phase = Phase::Posted(Box::new(PostedTurn::joined(prompt, input)));
+        let (Phase::Joining(joining), Some(prompt)) = (&*phase, prompt) else { return };
+        let is_cancelled = joining.is_cancelled();
+        let mut posted = PostedTurn::joined(prompt, input);
+        if is_cancelled {
+            posted.cancel(input);
         }
+        *phase = Phase::Posted(Box::new(posted));
     }
 
     /// Handles that the event stream is open, for the first time or again after an interruption.
@@ -412,11 +416,14 @@ impl Turn {
         });
     }
 
-    /// Aborts the turn, unless the turn is over. A turn to follow that is not found yet is not
-    /// aborted.
+    /// Aborts the turn, unless the turn is over. A turn to follow that is not found yet is aborted
+    /// when found, unless the turn is over by then.
     pub fn cancel(&mut self, session: &mut Session, now: Instant) {
         self.input(session, now, |phase, input| match phase {
-            Phase::Joining(_) => input.finish(TurnEnd::Cancelled),
+            Phase::Joining(joining) => {
+                let prompt = joining.cancel(input);
+                Self::join(phase, prompt, input);
+            }
             Phase::Waiting(_) => input.finish(TurnEnd::Cancelled),
             Phase::Posted(posted) => posted.cancel(input),
             Phase::Leaving { .. } | Phase::Over => {}

@@ -25,8 +25,7 @@ pub(super) struct Chain {
     own: Option<MessageId>,
     kind: TurnKind,
     members: BTreeMap<MessageId, Member>,
-    /// Events were missed, perhaps those of the turn's own message.
-    is_torn: bool,
+    sight: Sight,
     /// Events were missed at some time.
     has_gaps: bool,
     pub(super) others: OtherPrompts,
@@ -41,6 +40,16 @@ pub(super) struct Chain {
     is_superseded: bool,
     /// The prompt that took over, if it is a request of another client for a summary.
     replaced_by: Option<MessageId>,
+}
+
+/// Knowledge of the messages of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    Clear,
+    /// The turn began before, and the server cannot list the messages.
+    Hidden,
+    /// Events were missed, perhaps those of the turn's own message.
+    Torn,
 }
 
 /// Stage of a compaction that OpenCode makes by itself.
@@ -90,7 +99,7 @@ impl Chain {
             own: Some(own),
             kind,
             members: BTreeMap::new(),
-            is_torn: false,
+            sight: Sight::Clear,
             has_gaps: false,
             others: OtherPrompts::default(),
             compaction: CompactionStage::Absent,
@@ -105,6 +114,16 @@ impl Chain {
     /// Creates the chain of a summary, whose message OpenCode makes.
     pub(super) fn of_summary() -> Self {
         Self { own: None, ..Self::new(MessageId::from(""), TurnKind::Summary) }
+    }
+
+    /// Returns whether the turn's own message may be there without having been seen.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.sight == Sight::Hidden && !self.is_seen()
+    }
+
+    /// Notes that the server cannot list the messages of a turn that began before.
+    pub(super) fn hide(&mut self) {
+        self.sight = Sight::Hidden;
     }
 
     /// Sets the kind of the turn, when the turn's own message shows it.
@@ -129,11 +148,11 @@ impl Chain {
 
     /// Returns whether events were missed that no look has found yet.
     pub(super) fn is_torn(&self) -> bool {
-        self.is_torn
+        self.sight == Sight::Torn
     }
 
     pub(super) fn interrupt(&mut self) {
-        self.is_torn = true;
+        self.sight = Sight::Torn;
         self.has_gaps = true;
         self.others.interrupt();
         self.status = ReportedStatus::Working;
@@ -141,7 +160,7 @@ impl Chain {
 
     /// A look has found the contents of the missed events.
     pub(super) fn mend(&mut self) {
-        self.is_torn = false;
+        self.sight = Sight::Clear;
     }
 
     /// The server lists these messages before the turn's own: they are of earlier turns, also when
@@ -156,7 +175,7 @@ impl Chain {
     pub(super) fn set_status(&mut self, status: &SessionStatus) {
         // In a gap, nothing tells whether the status was reported before a message or after it.
         self.status = match status {
-            _ if self.is_torn => return,
+            _ if self.is_torn() => return,
             SessionStatus::Idle => {
                 self.others.idle();
                 ReportedStatus::Idle
@@ -292,7 +311,7 @@ impl Chain {
             return Some(Member::Undecided);
         }
         if !self.is_seen() {
-            return (!self.is_torn).then_some(Member::Earlier);
+            return (self.sight == Sight::Clear).then_some(Member::Earlier);
         }
         if info.role == Role::User {
             if self.is_superseded {
@@ -323,7 +342,7 @@ impl Chain {
                 self.is_superseded = true;
                 Some(Member::Earlier)
             }
-            Some(Member::Later) if self.is_torn => None,
+            Some(Member::Later) if self.is_torn() => None,
             // The server went on with the next prompt before this one was answered: the answer is
             // that of both.
             Some(Member::Later) => {
@@ -364,7 +383,7 @@ impl Chain {
         self.others.compacted();
         let is_known = self.compactions > 0;
         self.compactions = self.compactions.saturating_sub(1);
-        is_known || self.is_torn
+        is_known || self.is_torn()
     }
 
     /// Returns whether OpenCode compacts the session and then goes on with the prompt.

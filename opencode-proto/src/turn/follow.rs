@@ -138,6 +138,9 @@ impl PostedTurn {
         // The messages are all there are, from the turn's own on: none has to wait for another.
         self.record.chain.mend();
         self.set_kind(&found.messages, input);
+        if matches!(self.posting, Posting::Followed) && !found.is_listed {
+            self.record.chain.hide();
+        }
         self.record.chain.set_earlier(&found.earlier);
         self.apply_messages(Place::Own, &found.messages, input);
         for child in &found.children {

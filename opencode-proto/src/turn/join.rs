@@ -31,6 +31,8 @@ pub(super) struct JoiningTurn {
     prompt: Option<MessageId>,
     step: JoinStep,
     failures: u32,
+    /// The turn was cancelled: it is aborted when found, or left at this time.
+    cancelling: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -50,7 +52,7 @@ enum JoinStep {
 
 impl JoiningTurn {
     pub(super) fn new(prompt: Option<MessageId>) -> Self {
-        Self { prompt, step: JoinStep::Unopened, failures: 0 }
+        Self { prompt, step: JoinStep::Unopened, failures: 0, cancelling: None }
     }
 
     /// Handles that the event stream is open. Returns the prompt, when known.
@@ -64,7 +66,26 @@ impl JoiningTurn {
         self.prompt.clone()
     }
 
+    /// Cancels the turn, which is searched at once: an abort before could end the turn of another
+    /// prompt. Returns the prompt, when known.
+    pub(super) fn cancel(&mut self, input: &mut TurnInput<'_>) -> Option<MessageId> {
+        let limit = input.now.checked_add(input.core.settings.abort_limit);
+        self.cancelling = self.cancelling.or(limit);
+        if self.prompt.is_none() && matches!(self.step, JoinStep::Unopened) {
+            self.look(input);
+        }
+        self.prompt.clone()
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelling.is_some()
+    }
+
     pub(super) fn handle_interrupted(&mut self, input: &mut TurnInput<'_>) {
+        if self.is_cancelled() {
+            // The search needs no events.
+            return;
+        }
         self.step = JoinStep::Unopened;
         input.core.calls.retain(|purpose| *purpose != Purpose::Look);
     }
@@ -106,6 +127,9 @@ impl JoiningTurn {
         if let Some(deadline) = input.core.watchdog.passed(input.now) {
             return input.finish(TurnEnd::TimedOut { deadline, failure: None });
         }
+        if self.cancelling.is_some_and(|limit| limit <= input.now) {
+            return input.finish(TurnEnd::Cancelled);
+        }
         if let JoinStep::Pausing(until) = self.step
             && until <= input.now
         {
@@ -114,7 +138,8 @@ impl JoiningTurn {
     }
 
     pub(super) fn wake(&self) -> Option<Instant> {
-        if let JoinStep::Pausing(until) = self.step { Some(until) } else { None }
+        let pause = if let JoinStep::Pausing(until) = self.step { Some(until) } else { None };
+        [pause, self.cancelling].into_iter().flatten().min()
     }
 
     fn look(&mut self, input: &mut TurnInput<'_>) {

@@ -74,6 +74,9 @@ impl PostedTurn {
         if input.is_over() {
             return;
         }
+        if self.record.chain.is_superseded() && !self.ends_when_stored(input) {
+            return self.conclude(input);
+        }
         if freshness == Freshness::Outdated {
             let may_be_over = self.pulse.is_idle() || *status == SessionStatus::Idle;
             if may_be_over || self.needs_looks() {
@@ -170,21 +173,22 @@ impl PostedTurn {
         let errors = self.unrecovered();
         // The first error reports a failure within the prompt; the second, of the prompt.
         let has_failed = errors.len() > 1 || self.pulse.is_idle() && !errors.is_empty();
-        let is_refused = has_failed || self.is_doubtful();
+        let is_unknown = matches!(self.posting, Posting::Followed) && !self.record.chain.is_seen();
+        let is_refused = has_failed && !is_unknown || self.is_doubtful();
         let limit = if is_refused { QUIET_AFTER_FAILURE } else { QUIET };
         if input.now.saturating_duration_since(since) < limit {
             return self.look_settled(input);
         }
         let end = match (errors, &self.posting) {
-            (errors, _) if !errors.is_empty() => failed(&errors),
-            (_, Posting::Doubtful { reason }) if self.is_doubtful() => {
-                TurnEnd::NotPosted { reason: reason.clone(), is_certain: false }
-            }
-            (_, Posting::Followed) if !self.record.chain.is_seen() => {
+            (_, Posting::Followed) if is_unknown => {
                 TurnEnd::NothingToFollow(match self.record.is_listed {
                     true => NothingToFollow::UnknownPrompt,
                     false => NothingToFollow::Unlisted,
                 })
+            }
+            (errors, _) if !errors.is_empty() => failed(&errors),
+            (_, Posting::Doubtful { reason }) if self.is_doubtful() => {
+                TurnEnd::NotPosted { reason: reason.clone(), is_certain: false }
             }
             _ => TurnEnd::Torn,
         };

@@ -7,7 +7,7 @@ use super::action::TurnAction;
 use super::core::{Purpose, TurnInput};
 use super::look::{Freshness, Look, LookOrigin, LookProgress, LookState, Snapshot};
 use super::outcome::TurnEnd;
-use super::posted::PostedTurn;
+use super::posted::{PostedTurn, Posting};
 use crate::call::ApiReply;
 
 impl PostedTurn {
@@ -61,7 +61,16 @@ impl PostedTurn {
         // The status was read before a prompt that this look is the first to find.
         let is_new = !was_seen && self.record.chain.is_seen() && self.course.is_stopping();
         let freshness = if is_new { Freshness::Outdated } else { freshness };
+        let is_joined = !was_seen && matches!(self.posting, Posting::Followed);
+        if is_joined && self.record.chain.is_seen() {
+            // What was found is a sign of life, as the events were that this turn missed.
+            input.core.watchdog.handle_event(input.now);
+        }
         self.looked(&found.status, freshness, input);
+        if is_joined && self.is_model_silent() {
+            input.core.watchdog.await_first(input.now);
+        }
+        self.resume_cancel(input);
     }
 
     /// Replaces a look that is under way.

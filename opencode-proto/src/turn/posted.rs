@@ -38,6 +38,8 @@ pub(super) struct PostedTurn {
     /// The model that the prompt named.
     asked_model: Option<ModelRef>,
     pub(super) course: Course,
+    /// A turn that was cancelled before it was found is aborted when found, or left at this time.
+    cancelling: Option<Instant>,
     stream: StreamState,
     pub(super) gaps: u32,
     pub(super) look: LookState,
@@ -172,6 +174,7 @@ impl PostedTurn {
             posted: now,
             asked_model,
             course: Course::Working,
+            cancelling: None,
             stream: StreamState::Open,
             gaps: 0,
             look: LookState::Idle,
@@ -216,6 +219,7 @@ impl PostedTurn {
         }
         self.advance_refusals(input);
         self.judge(input);
+        self.resume_cancel(input);
     }
 
     pub(super) fn handle_interrupted(&mut self, why: &Interruption, input: &mut TurnInput<'_>) {
@@ -317,10 +321,27 @@ impl PostedTurn {
         if input.core.extent == TurnExtent::Post {
             return input.finish(TurnEnd::Cancelled);
         }
+        if matches!(self.posting, Posting::Followed) && !self.record.chain.is_seen() {
+            // An abort could end the turn of another prompt.
+            let limit = input.now.checked_add(input.core.settings.abort_limit);
+            self.cancelling = self.cancelling.or(limit);
+            return;
+        }
         self.stop(StopCause::Cancelled, input);
     }
 
+    /// Aborts a turn that was cancelled before it was found.
+    pub(super) fn resume_cancel(&mut self, input: &mut TurnInput<'_>) {
+        if self.cancelling.is_some() && self.record.chain.is_seen() {
+            self.cancelling = None;
+            self.stop(StopCause::Cancelled, input);
+        }
+    }
+
     pub(super) fn handle_timeout(&mut self, input: &mut TurnInput<'_>) {
+        if self.cancelling.is_some_and(|limit| limit <= input.now) {
+            return input.finish(TurnEnd::Cancelled);
+        }
         self.resume_asks::<PermissionKind>(input);
         self.resume_asks::<QuestionKind>(input);
         self.advance_refusals(input);
@@ -367,12 +388,14 @@ impl PostedTurn {
         };
         let (permission, question) = (self.permissions.wake(), self.questions.wake());
         let (refusal, disposal) = (self.refusals.wake(), self.disposal.wake());
-        [look, deadline, permission, question, refusal, disposal].into_iter().flatten().min()
+        let asks = [permission, question, refusal];
+        let times = [look, deadline, disposal, self.cancelling];
+        asks.into_iter().chain(times).flatten().min()
     }
 
     /// Returns whether the model was asked and is silent. That the server has the prompt is no
     /// sign of life.
-    fn is_model_silent(&self) -> bool {
+    pub(super) fn is_model_silent(&self) -> bool {
         let is_waiting = matches!(self.pulse.status, Some(SessionStatus::Retry { .. }));
         !self.pulse.has_begun && !is_waiting && self.record.chain.answer_open().is_some()
     }

@@ -304,6 +304,8 @@ impl CheckedTurn<'_> {
                 // Between two steps no event shows that the turn was aborted.
                 Some(PromptEnd::Torn | PromptEnd::Aborted) => true,
                 Some(PromptEnd::Disposed | PromptEnd::Replaced) => may_miss,
+                // The error was reported before the turn was followed.
+                Some(PromptEnd::Failed) if self.plan.joining != Joining::FromTheStart => true,
                 _ => !self.is_listable() && may_miss,
             },
             TurnEnd::NothingToFollow(_) => {

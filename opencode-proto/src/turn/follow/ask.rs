@@ -108,7 +108,7 @@ impl PostedTurn {
             (Belongs::Yes, _) => true,
             // The event precedes the answer that asks; or an answer to an earlier prompt asks, and
             // holds up the turn's own prompt, which is queued behind it.
-            (Belongs::No | Belongs::Unknown, Some(_)) => chain.is_seen(),
+            (Belongs::No | Belongs::Unknown, Some(_)) => chain.is_seen() || chain.is_hidden(),
             // A look may find asks older than the turn. Without a list of messages there is no
             // telling.
             (Belongs::Unknown, None) => !self.record.is_listed,

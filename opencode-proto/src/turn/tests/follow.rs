@@ -295,7 +295,7 @@ fn a_dropped_turn_goes_on_unless_asked_otherwise() {
         assert_eq!(stage.is_calling("/abort"), aborts);
         assert_eq!(stage.turn.is_over(), !aborts);
     }
-    // Cancelling is asked for.
+    // Cancelling is a request.
     let mut stage = follow(Some("m1"));
     stage.find(&busy().with("s", [user("m1", "Go."), reply_to("m2", "m1", "")]));
     stage.does(Turn::cancel);
@@ -303,6 +303,63 @@ fn a_dropped_turn_goes_on_unless_asked_otherwise() {
     stage.wait(Duration::ZERO);
     stage.find(&idle().with("s", [user("m1", "Go."), reply_to("m2", "m1", "")]));
     assert_eq!(stage.end(), Some("cancelled"));
+}
+
+#[test]
+fn a_turn_that_is_cancelled_before_it_is_found_is_aborted_then() {
+    for prompt in [None, Some("m1")] {
+        let cancelled = || {
+            let mut stage =
+                Stage::following(prompt, DroppedFollow::LeaveRunning, TurnSettings::default());
+            stage.does(Turn::cancel);
+            stage
+        };
+        let mut stage = cancelled();
+        let server = busy().with("s", [user("m1", "Go."), reply_to("m2", "m1", "")]);
+        stage.find(&server);
+        assert!(stage.is_calling("/abort"), "{prompt:?}");
+        stage.aborted();
+        stage.wait(Duration::ZERO);
+        stage.find(&idle().with("s", [user("m1", "Go."), reply_to("m2", "m1", "")]));
+        assert_eq!(stage.end(), Some("cancelled"));
+
+        // The server does not answer.
+        let mut stage = cancelled();
+        stage.wait(SECOND * 10);
+        assert_eq!((stage.end(), stage.is_calling("/abort")), (Some("cancelled"), false));
+    }
+    // The turn had ended, and another one runs.
+    let mut stage = Stage::following(Some("m1"), DroppedFollow::Abort, TurnSettings::default());
+    stage.does(Turn::cancel);
+    let others = [user("m8", "And?"), reply_to("m9", "m8", "")];
+    let own = [user("m1", "Go."), said(reply_to("m2", "m1", DONE), "Done.")];
+    stage.find(&busy().with("s", own).with("s", others));
+    assert_eq!((stage.end(), stage.is_calling("/abort")), (Some("completed"), false));
+}
+
+#[test]
+fn a_retry_that_is_due_within_the_idle_deadline_is_waited_for() {
+    let mut stage = follow(Some("m1"));
+    let retry = r#"{"type":"retry","attempt":3,"message":"slow down","next":600001}"#;
+    let open = reply_to("m2", "m1", r#","time":{"created":1}"#);
+    let mut server = idle().with("s", [user("m1", "Go."), open]);
+    server.statuses.insert("s".to_owned(), retry.to_owned());
+    stage.find(&server);
+    stage.wait(SECOND * 300);
+    assert!(stage.end().is_none() && !stage.is_calling("/abort"));
+}
+
+#[test]
+fn asks_of_a_turn_that_cannot_be_listed_are_handed_out() {
+    let unlisted = || reply(400, r#"{"name":"BadRequest","data":{"message":"odd"}}"#);
+    let mut stage = follow(Some("m1"));
+    stage.replied_by(&busy(), "/session/status");
+    stage.reply("/session/s/message", unlisted());
+    stage.find(&busy());
+    // Perhaps an answer of the turn, after a compaction.
+    stage.tell("message.updated", r#""info":{"id":"m2","role":"assistant","parentID":"m5"}"#);
+    stage.tell("permission.asked", ASK);
+    assert_eq!(stage.asked.len(), 1);
 }
 
 #[test]
