@@ -417,7 +417,8 @@ impl Turn {
     }
 
     /// Aborts the turn, unless the turn is over. A turn to follow that is not found yet is aborted
-    /// when found, unless the turn is over by then.
+    /// when found, unless the turn is over by then; where the server does not answer in time, the
+    /// session is aborted.
     pub fn cancel(&mut self, session: &mut Session, now: Instant) {
         self.input(session, now, |phase, input| match phase {
             Phase::Joining(joining) => {

@@ -15,10 +15,10 @@ use crate::call::{ApiCall, ApiReply, CallFailure, Delivery};
 use crate::hub::{HubEnd, Interruption};
 use crate::server_event::ServerEvent;
 use crate::session::Session;
-use crate::turn::{Turn, TurnAction, TurnEventKind, TurnPost, TurnSettings};
+use crate::turn::{DroppedFollow, Turn, TurnAction, TurnEventKind, TurnPost, TurnSettings};
 use crate::{PermissionAsk, PermissionReply, QuestionAsk, TurnEnd};
 
-/// With any inputs in any order, a turn posts once, ends once, within the deadlines, and
+/// With any inputs in any order, a turn posts once (or never, when it is followed), ends once, within the deadlines, and
 /// repeats no text; no prompt is posted while an abort is in flight, aborts of a session go
 /// one after another, and an ask is answered by one turn.
 ///
@@ -55,8 +55,7 @@ impl TurnPlay {
         let mut session = Session::new("s".into(), None);
         let count = if kinds < 128 { 1 } else { 2 };
         let turns = ["m0", "m1"].into_iter().take(count).map(|message| {
-            let settings = TurnSettings::default();
-            let mut turn = Turn::new(post(kinds), settings, message.into(), &mut session, now);
+            let mut turn = begin(kinds, message, &mut session, now);
             turn.handle_opened(&mut session, now);
             PlayedTurn {
                 turn,
@@ -199,6 +198,7 @@ impl TurnPlay {
             }
             for place in 0..self.turns.len() {
                 self.turns[place].answer(1, &mut self.session, self.now);
+                self.drain();
                 while !self.turns[place].owed.is_empty() {
                     self.pay(place, 0);
                     self.drain();
@@ -260,6 +260,17 @@ impl PlayedTurn {
         let is_new = self.told.insert(told.clone());
         assert!(is_new || told.contains(' '), "told twice: {told}");
     }
+}
+
+/// Begins a turn that is sent, or that is followed with or without the id of the prompt.
+fn begin(kinds: u8, message: &'static str, session: &mut Session, now: Instant) -> Turn {
+    let settings = TurnSettings::default();
+    if kinds & 0x40 == 0 {
+        return Turn::new(post(kinds), settings, message.into(), session, now);
+    }
+    let prompt = (kinds & 0x20 == 0).then(|| message.into());
+    let dropped = [DroppedFollow::Abort, DroppedFollow::LeaveRunning][usize::from(kinds) % 2];
+    Turn::follow(prompt, dropped, settings, "mx".into(), session, now)
 }
 
 fn post(kinds: u8) -> TurnPost {

@@ -31,7 +31,7 @@ pub(super) struct JoiningTurn {
     prompt: Option<MessageId>,
     step: JoinStep,
     failures: u32,
-    /// The turn was cancelled: it is aborted when found, or left at this time.
+    /// The turn was cancelled: it is aborted when found, or at this time.
     cancelling: Option<Instant>,
 }
 
@@ -128,6 +128,7 @@ impl JoiningTurn {
             return input.finish(TurnEnd::TimedOut { deadline, failure: None });
         }
         if self.cancelling.is_some_and(|limit| limit <= input.now) {
+            input.abort();
             return input.finish(TurnEnd::Cancelled);
         }
         if let JoinStep::Pausing(until) = self.step

@@ -38,7 +38,7 @@ pub(super) struct PostedTurn {
     /// The model that the prompt named.
     asked_model: Option<ModelRef>,
     pub(super) course: Course,
-    /// A turn that was cancelled before it was found is aborted when found, or left at this time.
+    /// A turn that was cancelled before it was found is aborted when found, or at this time.
     cancelling: Option<Instant>,
     stream: StreamState,
     pub(super) gaps: u32,
@@ -340,6 +340,11 @@ impl PostedTurn {
 
     pub(super) fn handle_timeout(&mut self, input: &mut TurnInput<'_>) {
         if self.cancelling.is_some_and(|limit| limit <= input.now) {
+            let chain = &self.record.chain;
+            if chain.is_torn() || chain.is_hidden() {
+                // The session may work on the turn.
+                input.abort();
+            }
             return input.finish(TurnEnd::Cancelled);
         }
         self.resume_asks::<PermissionKind>(input);

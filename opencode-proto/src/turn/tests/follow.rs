@@ -326,8 +326,15 @@ fn a_turn_that_is_cancelled_before_it_is_found_is_aborted_then() {
         // The server does not answer.
         let mut stage = cancelled();
         stage.wait(SECOND * 10);
-        assert_eq!((stage.end(), stage.is_calling("/abort")), (Some("cancelled"), false));
+        assert_eq!((stage.end(), stage.is_calling("/abort")), (Some("cancelled"), true));
     }
+    // The server does not know the prompt.
+    let mut stage = follow(Some("m1"));
+    stage.find(&busy().with("s", [user("m8", "And?"), reply_to("m9", "m8", "")]));
+    stage.does(Turn::cancel);
+    stage.wait(SECOND * 10);
+    assert_eq!((stage.end(), stage.is_calling("/abort")), (Some("cancelled"), false));
+
     // The turn had ended, and another one runs.
     let mut stage = Stage::following(Some("m1"), DroppedFollow::Abort, TurnSettings::default());
     stage.does(Turn::cancel);
