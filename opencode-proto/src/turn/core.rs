@@ -170,6 +170,15 @@ impl TurnInput<'_> {
         }
     }
 
+    /// Ends a turn whose session was deleted. OpenCode works on for such a session, at the user's
+    /// cost.
+    pub(super) fn finish_deleted(&mut self) {
+        if self.core.extent != TurnExtent::Post {
+            self.abort();
+        }
+        self.finish(TurnEnd::SessionDeleted);
+    }
+
     /// Aborts what may be left of a turn that has ended. The rest of a turn that was posted or
     /// followed alone is for other clients to abort.
     pub(super) fn abort_rest(&mut self) {

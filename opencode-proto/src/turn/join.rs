@@ -179,7 +179,7 @@ impl JoiningTurn {
                 }
             }
             Err(CallFault::Api(error)) if matches!(error.kind, ApiErrorKind::NotFound { .. }) => {
-                input.finish(TurnEnd::SessionDeleted);
+                input.finish_deleted();
             }
             // OpenCode 1.18.33 cannot list the messages of sessions with structured output.
             Err(CallFault::Api(_)) => self.step = JoinStep::Events,

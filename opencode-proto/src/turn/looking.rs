@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::action::TurnAction;
 use super::core::{Purpose, TurnInput};
 use super::look::{Freshness, Look, LookOrigin, LookProgress, LookState, Snapshot};
-use super::outcome::TurnEnd;
 use super::posted::{PostedTurn, Posting};
 use crate::call::ApiReply;
 
@@ -38,7 +37,7 @@ impl PostedTurn {
                 self.look = LookState::Running { look, activity, failures };
             }
             LookProgress::Done(found) => self.found(&found, activity, input),
-            LookProgress::SessionGone => input.finish(TurnEnd::SessionDeleted),
+            LookProgress::SessionGone => input.finish_deleted(),
             LookProgress::Failed => {
                 let delay = input.core.settings.settle_delay.saturating_mul(1 << failures.min(5));
                 self.look = LookState::Due { at: input.now + delay, failures: failures + 1 };

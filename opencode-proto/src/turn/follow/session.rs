@@ -8,7 +8,6 @@ use crate::guard::RepetitionGuard;
 use crate::server_event::{ServerEvent, ServerEventKind, SessionInfo, SessionStatus};
 use crate::turn::core::TurnInput;
 use crate::turn::event::TurnEventKind;
-use crate::turn::outcome::TurnEnd;
 use crate::turn::posted::PostedTurn;
 use crate::turn::record::Place;
 
@@ -142,9 +141,7 @@ impl PostedTurn {
     ) {
         self.emit(place, TurnEventKind::Other, Some(event), input);
         if let Place::Own = place {
-            // OpenCode works on for a deleted session, at the user's cost.
-            input.abort();
-            input.finish(TurnEnd::SessionDeleted);
+            input.finish_deleted();
         }
     }
 }
