@@ -56,7 +56,7 @@ const FAILED: &[u64] = &[
 
 /// Seeds that every test run plays: servers that answer prompts, servers that do more, and users
 /// who follow turns.
-const SEEDS: [Range<u64>; 3] = [0..1_000, 3_030_000..3_031_000, 5_000_000..5_000_300];
+const SEEDS: [Range<u64>; 3] = [0..1_000, 3_030_000..3_031_000, 5_000_500..5_000_800];
 
 #[test]
 fn seeds_that_failed_once_pass() {
