@@ -12,6 +12,7 @@ pub(crate) mod launch;
 pub(crate) mod machine;
 pub(crate) mod orphans;
 pub(crate) mod pacing;
+pub(crate) mod plugins;
 pub(crate) mod private_dir;
 pub(crate) mod process_tree;
 pub(crate) mod ripgrep;

@@ -78,6 +78,7 @@ pub(crate) mod variables;
 pub struct Isolation {
     cache: CacheHome,
     data: DataHome,
+    plugins: PluginHome,
     project_config: ProjectConfig,
     temp: TempHome,
     user_config: UserConfig,
@@ -119,6 +120,7 @@ impl Isolation {
         Self {
             cache: CacheHome::User,
             data: DataHome::User,
+            plugins: PluginHome::Private,
             project_config: ProjectConfig::Inherit,
             temp: TempHome::User,
             user_config: UserConfig::Inherit,
@@ -147,6 +149,19 @@ impl Isolation {
     #[must_use]
     pub fn data(&self) -> &DataHome {
         &self.data
+    }
+
+    /// Sets the place of the npm packages of plugins. Default: [`PluginHome::Kept`].
+    #[must_use]
+    pub fn with_plugins(self, plugins: PluginHome) -> Self {
+        Self { plugins, ..self }
+    }
+
+    /// Returns the place of the npm packages of plugins. Has no effect with [`CacheHome::User`],
+    /// where OpenCode keeps them.
+    #[must_use]
+    pub fn plugins(&self) -> &PluginHome {
+        &self.plugins
     }
 
     /// Sets the part of the project's config that is read. Default: [`ProjectConfig::Inherit`].
@@ -210,6 +225,24 @@ pub enum DataHome {
     At(PathBuf),
     /// The user's directory, shared with the sessions of the user.
     User,
+}
+
+/// Place of the npm packages of plugins that a config names (`"plugin": ["name@1.0.0"]`).
+///
+/// A package is installed by the first run that needs the package, and used by all later ones. The
+/// first run holds a lock meanwhile, so that runs at the same time, also those of other programs,
+/// wait up to five minutes and then use the package too. A package without a version is installed
+/// as the latest one at that time, and stays: remove the directory to get a newer one.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum PluginHome {
+    /// An absolute directory of the caller.
+    At(PathBuf),
+    /// `opencode-rs/plugins/OS-ARCH` in the user's cache directory, for the user alone.
+    #[default]
+    Kept,
+    /// A directory of this run. Every run installs its packages.
+    Private,
 }
 
 /// Part of the project's config that is read.

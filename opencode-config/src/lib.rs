@@ -103,6 +103,7 @@ mod merge;
 mod model;
 mod permission;
 mod plan;
+mod plugins;
 mod program;
 mod run;
 
@@ -115,7 +116,9 @@ pub use flags::{
 };
 pub use gate::CommandGate;
 pub use invocation::Invocation;
-pub use isolation::{CacheHome, DataHome, Isolation, ProjectConfig, TempHome, UserConfig};
+pub use isolation::{
+    CacheHome, DataHome, Isolation, PluginHome, ProjectConfig, TempHome, UserConfig,
+};
 pub use json::{Json, JsonEntries, JsonNumber, JsonNumberError, JsonObject};
 pub use jsonc::{CONFIG_FILE_SIZE_MAX, JsoncError, parse_jsonc};
 pub use merge::merge;
@@ -125,9 +128,10 @@ pub use permission::{
     wildcard_matches,
 };
 pub use plan::{
-    ConfigSource, ConfigWarning, ExistingFile, IsolationPlan, PlannedDirectory, PlannedFile,
-    PlannedLink, ReadSource, SourceContent,
+    ConfigSource, ConfigWarning, ExistingFile, IsolationPlan, KeptPackages, PlannedDirectory,
+    PlannedFile, PlannedLink, ReadSource, SourceContent,
 };
+pub use plugins::npm_plugins;
 pub use program::{ProgramCommand, ProgramCommandError};
 pub use run::{RunConfig, ToolSwitch};
 

@@ -12,8 +12,8 @@ mod sources;
 mod tests;
 mod warning;
 
-use homes::UserHomes;
-pub use planned::{ExistingFile, PlannedDirectory, PlannedFile, PlannedLink};
+pub(crate) use homes::UserHomes;
+pub use planned::{ExistingFile, KeptPackages, PlannedDirectory, PlannedFile, PlannedLink};
 use planner::{LockFiles, Planner};
 pub(crate) use sanitize::sanitized;
 pub use sources::{ConfigSource, ReadSource, SourceContent};
@@ -74,6 +74,8 @@ pub struct IsolationPlan {
     /// Environment of the process. An [`Invocation`](crate::Invocation) adds `PWD`, credentials and
     /// the name of the client.
     pub environment: Environment,
+    /// Places of the npm packages of plugins; `None` when the run has no kept place for them.
+    pub packages: Option<KeptPackages>,
     /// Path of ripgrep in the cache, where OpenCode looks after `PATH`; `None` when the place of the
     /// cache is unknown.
     pub ripgrep: Option<PathBuf>,
@@ -109,13 +111,14 @@ impl IsolationPlan {
                 files: Vec::new(),
                 links: Vec::new(),
                 environment: passed_on(inherited, config.isolation()),
+                packages: None,
                 ripgrep: homes.cache().ok().map(|cache| cache.join(RIPGREP)),
                 warnings: Vec::new(),
             },
         };
         let isolation = config.isolation();
         planner.data(isolation.data())?;
-        planner.cache(isolation.cache());
+        planner.cache(isolation)?;
         planner.temp(isolation.temp());
         if isolation.user_config() != UserConfig::Inherit {
             planner.user_config(isolation.user_config(), read);

@@ -53,6 +53,7 @@ use crate::surroundings::McpServer;
 use crate::watchdog::{DEADLINE_GRACE, Deadline, Watchdog};
 
 pub use action::RunAction;
+pub(crate) use judge::installing;
 pub use outcome::{LineCounts, RunEnd, RunOutcome};
 use record::{Effect, RunRecord};
 pub use settings::{AgentFallback, Retention, RunSettings};
@@ -193,6 +194,14 @@ impl Run {
         if self.life.handle_exit(exit, now) {
             self.actions.push_back(RunAction::Sweep);
             self.advance(now);
+        }
+    }
+
+    /// Takes the npm packages of plugins that the process installs before its first event.
+    pub fn handle_installing(&mut self, plugins: Vec<String>, now: Instant) {
+        if !plugins.is_empty() && !self.life.is_over() {
+            let notice = Notice::Installing { plugins };
+            self.notice(notice.to_line().into(), notice, now);
         }
     }
 

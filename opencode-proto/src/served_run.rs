@@ -143,7 +143,10 @@ impl ServedRun {
     pub fn handle_server_failed(&mut self, server: &ServeOutcome, now: Instant) {
         let ServedState::Starting(request) = &self.state else { return };
         let end = match (&server.end, request.start_deadline()) {
-            (ServeEnd::TimedOut, Some(deadline)) => RunEnd::timed_out(deadline),
+            (ServeEnd::TimedOut, Some(deadline)) => {
+                let installing = self.record.installing();
+                RunEnd::TimedOut { deadline, failure: None, installing }
+            }
             (failure, _) => end::of_server(failure),
         };
         self.record.server_failed(server.exit, server.stderr.clone());

@@ -1,5 +1,6 @@
 //! Launch of a process, for runs and servers: the place in the queue, the preparations, the spawn.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::process::drop_order::DropOrder;
 use crate::process::host::{Host, LocalDirectory, NoDirectory, existing, os_command};
 use crate::process::machine;
 use crate::process::pacing::{StartPermit, StartPoll};
+use crate::process::plugins::{self, PluginInstall};
 use crate::process::private_dir::{self, PrivateDir, PrivateDirError};
 use crate::process::process_tree::Marker;
 use crate::process::ripgrep::{self, RipgrepMissing};
@@ -63,6 +65,8 @@ pub(crate) struct LaunchPlan {
     pub(crate) marker: Marker,
     pub(crate) plan: IsolationPlan,
     pub(crate) ripgrep: Option<RipgrepMissing>,
+    /// npm packages of the plugins that the configuration names.
+    pub(crate) plugins: BTreeSet<String>,
 }
 
 /// Error of [`LaunchPlan::explore`].
@@ -93,7 +97,12 @@ impl LaunchPlan {
         let plan = IsolationPlan::new(config, &host.environment, &root, read)
             .map_err(LaunchPlanError::Config)?;
         let ripgrep = ripgrep::check(config, &program, &plan);
-        Ok(Self { program, directory, marker, plan, ripgrep })
+        // The files of a wrapper may be elsewhere.
+        let plugins = match program.args() {
+            [] => plugins::find(host, config, &plan, &directory.path),
+            _ => BTreeSet::new(),
+        };
+        Ok(Self { program, directory, marker, plan, ripgrep, plugins })
     }
 }
 
@@ -108,6 +117,7 @@ pub(crate) struct Prepared {
     pub(crate) invocation: Invocation,
     pub(crate) marker: Marker,
     pub(crate) cleanup: CleanupGuard,
+    pub(crate) install: PluginInstall,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -125,7 +135,7 @@ impl Prepared {
         let mut warnings: Vec<_> = plan.warnings.into_iter().map(Warning::Config).collect();
         warnings.extend(ripgrep.map(Warning::Ripgrep));
         warnings.extend(guarded.err().map(Arc::new).map(Warning::Guardian));
-        Ok(Self { invocation, marker, cleanup, warnings })
+        Ok(Self { invocation, marker, cleanup, install: PluginInstall::default(), warnings })
     }
 }
 
@@ -135,6 +145,8 @@ pub(crate) struct StartedProcess {
     /// zombie.
     pub(crate) process: DropOrder<CleanupGuard, Process>,
     pub(crate) invocation: Invocation,
+    /// Packages that the process installs for all runs.
+    pub(crate) install: PluginInstall,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -145,13 +157,13 @@ pub(crate) struct SpawnError {
 }
 
 pub(crate) async fn spawn(host: &Host, prepared: Prepared) -> Result<StartedProcess, SpawnError> {
-    let Prepared { invocation, marker, cleanup, warnings } = prepared;
+    let Prepared { invocation, marker, cleanup, install, warnings } = prepared;
     tracing::debug!(command = %invocation, "process starting");
     match host.runtime.process(os_command(&invocation)) {
         Ok(process) => {
             let cleanup = cleanup.with_tree(RunTree::new(&*host.runtime, process.id, marker));
             let process = DropOrder::new(cleanup, process);
-            Ok(StartedProcess { process, invocation, warnings })
+            Ok(StartedProcess { process, invocation, install, warnings })
         }
         Err(source) => {
             // The caller gets the error of the start; the guardian still knows the directory.

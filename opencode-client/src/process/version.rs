@@ -127,7 +127,7 @@ pub(crate) async fn print(
     prepared: Prepared,
     size_max: usize,
 ) -> Result<Printed, VersionError> {
-    let Prepared { invocation, marker, cleanup, warnings } = prepared;
+    let Prepared { invocation, marker, cleanup, warnings, .. } = prepared;
     for warning in warnings {
         tracing::warn!(%warning, "command is not guarded");
     }

@@ -93,12 +93,14 @@ pub enum ServeError {
         source: io::Error,
     },
     /// The server was not ready in time.
-    #[error("`{command}` was not ready within {limit:?}")]
+    #[error("`{command}` was not ready within {limit:?}{}", installed(installing))]
     TimedOut {
         /// The command of the server, quoted for a shell.
         command: String,
         /// The time limit that passed.
         limit: Duration,
+        /// npm packages of plugins that the server was installing.
+        installing: Vec<String>,
         /// The end of the server's standard error.
         stderr: String,
     },
@@ -151,6 +153,15 @@ impl ServeError {
         }
     }
 
+    /// Names the plugins that were being installed when the start took too long.
+    #[must_use]
+    pub(crate) fn while_installing(mut self, plugins: Vec<String>) -> Self {
+        if let Self::TimedOut { installing, .. } = &mut self {
+            *installing = plugins;
+        }
+        self
+    }
+
     /// Returns `true` if a retry may succeed with nothing changed by the caller.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
@@ -170,6 +181,14 @@ impl ServeError {
             | Self::PrivateDir(_)
             | Self::Url { .. } => false,
         }
+    }
+}
+
+/// Returns the part of a message about plugins that are being installed.
+fn installed(plugins: &[String]) -> String {
+    match plugins {
+        [] => String::new(),
+        plugins => format!(", while plugins were being installed: {}", plugins.join(", ")),
     }
 }
 

@@ -41,7 +41,7 @@ impl Local {
         settings: ServeSettings,
         output: ServerOutput,
     ) -> Self {
-        let StartedProcess { process, invocation, warnings } = started;
+        let StartedProcess { process, invocation, warnings, .. } = started;
         let (cleanup, process) = process.into_parts();
         let process_id = process.id;
         let warnings = Arc::new(Mutex::new(warnings));

@@ -60,6 +60,12 @@ pub enum ServerOutputEvent {
         /// The line without its end; a part of it if the line is very long.
         text: String,
     },
+    /// The process installs npm packages of plugins before it is ready.
+    #[non_exhaustive]
+    Installing {
+        /// The packages.
+        plugins: Vec<String>,
+    },
     /// The process has not printed its address yet, and works on the start.
     #[non_exhaustive]
     Starting {
@@ -129,6 +135,10 @@ impl ServerOutput {
 
     pub(super) fn push_progress(&self, elapsed: Duration) {
         self.update(&|kept| kept.push(ServerOutputEvent::Starting { elapsed }));
+    }
+
+    pub(super) fn push_installing(&self, plugins: &[String]) {
+        self.update(&|kept| kept.push(ServerOutputEvent::Installing { plugins: plugins.to_vec() }));
     }
 
     /// Ends the output. Another process may begin it anew.
@@ -246,7 +256,7 @@ impl KeptOutput {
 fn size(event: &ServerOutputEvent) -> usize {
     let text = match event {
         ServerOutputEvent::Line { text, .. } => text.len(),
-        ServerOutputEvent::Starting { .. } => 0,
+        ServerOutputEvent::Installing { .. } | ServerOutputEvent::Starting { .. } => 0,
     };
     text + size_of::<ServerOutputEvent>()
 }
@@ -262,6 +272,7 @@ mod tests {
                 ServerOutputEvent::Line { stream, text } => {
                     texts.push(format!("{stream:?} {text}"))
                 }
+                ServerOutputEvent::Installing { plugins } => texts.extend(plugins),
                 ServerOutputEvent::Starting { elapsed } => texts.push(format!("{elapsed:?}")),
             }
         }

@@ -1,5 +1,6 @@
 //! The start of a server, from the request to a passed health check.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::process::launch;
 use crate::process::launch::LaunchPlan;
 use crate::process::launch::Prepared;
 use crate::process::machine;
+use crate::process::plugins;
 use crate::process::private_dir::PrivateDir;
 use crate::process::process_tree::Marker;
 use crate::process::ripgrep::RipgrepMissing;
@@ -84,6 +86,7 @@ struct ServerLaunch {
     marker: Marker,
     plan: IsolationPlan,
     ripgrep: Option<RipgrepMissing>,
+    plugins: BTreeSet<String>,
     flags: ServeFlags,
     directory: String,
     machine: ServerMachine,
@@ -100,21 +103,31 @@ async fn attempt(
         let (host, request) = (Arc::clone(host), Arc::clone(request));
         unblock(&runtime, move || plan(&host, program, &request)).await?
     };
-    let ServerLaunch { invocation, marker, plan, ripgrep, flags, directory, machine } = planned;
+    let ServerLaunch { invocation, marker, mut plan, ripgrep, plugins, flags, directory, machine } =
+        planned;
+    let install = plugins::claim(host, &mut plan, plugins).await;
+    let installing = install.plugins();
     let prepared = {
         let host = Arc::clone(host);
         let make = move || Prepared::make(&host, invocation, marker, plan, ripgrep);
         unblock_bound(&runtime, make).await?
     };
     let start_limit = request.settings.start_limit();
+    // The packages stay claimed until the server has read the configuration, or has ended.
     let started = launch::spawn(host, prepared).await?;
     request.output.begin();
+    if !installing.is_empty() {
+        request.output.push_installing(&installing);
+    }
     let output = request.output.clone();
     let local = Local::watch(&runtime, started, request.settings.clone(), output);
 
     let url = match local.ready().await {
         Ok(url) => url,
-        Err(outcome) => return Err(not_ready(host, local, &outcome, flags, start_limit).await),
+        Err(outcome) => {
+            let error = not_ready(host, local, &outcome, flags, start_limit).await;
+            return Err(error.while_installing(installing));
+        }
     };
     tracing::debug!(%url, "server started to listen");
     let endpoint = match Endpoint::parse(&url, Some(credentials)) {
@@ -136,6 +149,7 @@ async fn attempt(
     let check = health::check(&http, Some(&directory), ReadinessCheck::Configuration, listener);
     match race(check, ended).await {
         First::One(Ok(version)) => {
+            drop(install);
             let required = request.config.required_mcp();
             if let Some(server) = missing(&http, &directory, required, &local, until).await {
                 let command = local.command().to_owned();
@@ -155,12 +169,13 @@ async fn attempt(
         }
         First::One(Err(source)) => Err(unhealthy(local, http.endpoint().to_string(), source).await),
         First::Other(First::One(outcome)) => {
-            Err(not_ready(host, local, &outcome, flags, start_limit).await)
+            let error = not_ready(host, local, &outcome, flags, start_limit).await;
+            Err(error.while_installing(installing))
         }
         First::Other(First::Other(())) => {
             let command = local.command().to_owned();
             let stderr = abandon(local).await.stderr.clone();
-            Err(ServeError::TimedOut { command, limit: start_limit, stderr })
+            Err(ServeError::TimedOut { command, limit: start_limit, installing, stderr })
         }
     }
 }
@@ -219,7 +234,7 @@ fn plan(
         WorkingDirectory::Nowhere => Some(&*host.temp_dir),
     };
     let launch = LaunchPlan::explore(host, program, &request.config, directory)?;
-    let LaunchPlan { program, directory, marker, plan, ripgrep } = launch;
+    let LaunchPlan { program, directory, marker, plan, ripgrep, plugins } = launch;
     let directory = match request.place {
         WorkingDirectory::Directory => directory.path,
         WorkingDirectory::Nowhere => PrivateDir::root(&host.temp_dir, marker.token()),
@@ -238,7 +253,16 @@ fn plan(
     };
     let served = directory.to_string_lossy().into_owned();
     let invocation = Invocation::serve(program, directory, &request.config, &flags, &plan)?;
-    Ok(ServerLaunch { invocation, marker, plan, ripgrep, flags, directory: served, machine })
+    Ok(ServerLaunch {
+        invocation,
+        marker,
+        plan,
+        ripgrep,
+        plugins,
+        flags,
+        directory: served,
+        machine,
+    })
 }
 
 /// Returns the error for a server that was not ready: the process exited or timed out.
@@ -263,7 +287,7 @@ async fn not_ready(
     abandon(local).await;
     let stderr = outcome.stderr.clone();
     if outcome.end == ServeEnd::TimedOut {
-        return ServeError::TimedOut { command, limit, stderr };
+        return ServeError::TimedOut { command, limit, installing: Vec::new(), stderr };
     }
     if let ServeEnd::InvalidConfig { message } = &outcome.end {
         return ServeError::InvalidConfig { command, message: message.clone(), stderr };

@@ -7,43 +7,48 @@ use crate::Environment;
 
 /// The user's directories according to an environment. All are absolute.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct UserHomes<'a> {
+pub(crate) struct UserHomes<'a> {
     env: &'a Environment,
 }
 
 impl<'a> UserHomes<'a> {
-    pub(super) fn new(env: &'a Environment) -> Self {
+    pub(crate) fn new(env: &'a Environment) -> Self {
         Self { env }
     }
 
     /// The directory `$XDG_CACHE_HOME/opencode`.
-    pub(super) fn cache(self) -> Result<PathBuf, ConfigWarning> {
+    pub(crate) fn cache(self) -> Result<PathBuf, ConfigWarning> {
         self.xdg("XDG_CACHE_HOME", ".cache")
     }
 
+    /// The directory `$XDG_CACHE_HOME/opencode-rs`, which is not OpenCode's.
+    pub(crate) fn kept(self) -> Result<PathBuf, ConfigWarning> {
+        Ok(self.cache()?.with_file_name("opencode-rs"))
+    }
+
     /// The directory `$XDG_CONFIG_HOME/opencode`.
-    pub(super) fn config(self) -> Result<PathBuf, ConfigWarning> {
+    pub(crate) fn config(self) -> Result<PathBuf, ConfigWarning> {
         self.xdg("XDG_CONFIG_HOME", ".config")
     }
 
     /// The directory `$XDG_DATA_HOME/opencode`.
-    pub(super) fn data(self) -> Result<PathBuf, ConfigWarning> {
+    pub(crate) fn data(self) -> Result<PathBuf, ConfigWarning> {
         self.xdg("XDG_DATA_HOME", ".local/share")
     }
 
     /// The directory `$XDG_STATE_HOME/opencode`.
-    pub(super) fn state(self) -> Result<PathBuf, ConfigWarning> {
+    pub(crate) fn state(self) -> Result<PathBuf, ConfigWarning> {
         self.xdg("XDG_STATE_HOME", ".local/state")
     }
 
     /// The directory `~/.opencode`, the only one here that `OPENCODE_TEST_HOME` moves.
-    pub(super) fn dot_opencode(self) -> Result<PathBuf, ConfigWarning> {
+    pub(crate) fn dot_opencode(self) -> Result<PathBuf, ConfigWarning> {
         let home = self.absolute("OPENCODE_TEST_HOME").unwrap_or_else(|| self.home())?;
         Ok(home.join(".opencode"))
     }
 
     /// The directory `$HOME`.
-    pub(super) fn home(self) -> Result<PathBuf, ConfigWarning> {
+    pub(crate) fn home(self) -> Result<PathBuf, ConfigWarning> {
         self.absolute("HOME").unwrap_or(Err(ConfigWarning::HomeUnknown))
     }
 

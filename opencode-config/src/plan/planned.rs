@@ -48,6 +48,33 @@ pub struct PlannedLink {
     pub target: PathBuf,
 }
 
+/// Places of the npm packages of plugins.
+///
+/// OpenCode installs a package into the directory `NAME@VERSION` of the private place, unless the
+/// directory is there. A caller may link it to a directory of the kept place, which runs share.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct KeptPackages {
+    /// Place that runs share.
+    pub kept: PathBuf,
+    /// Place of the run alone, a planned directory.
+    pub private: PathBuf,
+}
+
+impl PlannedDirectory {
+    /// Plans a directory for the user alone.
+    pub fn private(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), mode: super::DIRECTORY_MODE }
+    }
+}
+
+impl PlannedLink {
+    /// Plans a link at this path to a target.
+    pub fn new(at: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
+        Self { at: at.into(), target: target.into() }
+    }
+}
+
 impl fmt::Debug for PlannedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PlannedFile")

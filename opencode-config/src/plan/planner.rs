@@ -1,3 +1,4 @@
+use std::env::consts;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -6,11 +7,13 @@ use super::homes::UserHomes;
 use super::sources::SourceDirectory;
 use super::{
     ConfigSource, ConfigWarning, DIRECTORY_MODE, ExistingFile, FILE_MODE, IsolationPlan,
-    PROGRAM_MODE, PlannedDirectory, PlannedFile, PlannedLink, RIPGREP, ReadSource, SourceContent,
-    absolute, sanitized,
+    KeptPackages, PROGRAM_MODE, PlannedDirectory, PlannedFile, PlannedLink, RIPGREP, ReadSource,
+    SourceContent, absolute, sanitized,
 };
 use crate::isolation::variables::TEMP_VARIABLES;
-use crate::isolation::{CacheHome, DataHome, ProjectConfig, TempHome, UserConfig};
+use crate::isolation::{
+    CacheHome, DataHome, Isolation, PluginHome, ProjectConfig, TempHome, UserConfig,
+};
 use crate::{RunConfigError, gate, parse_jsonc};
 
 /// Owner of the files by which OpenCode processes lock data and downloads.
@@ -47,9 +50,9 @@ impl Planner<'_> {
         Ok(())
     }
 
-    pub(super) fn cache(&mut self, cache: CacheHome) {
-        if cache == CacheHome::User {
-            return;
+    pub(super) fn cache(&mut self, isolation: &Isolation) -> Result<(), RunConfigError> {
+        if isolation.cache() == CacheHome::User {
+            return Ok(());
         }
         let directory = self.private_home("XDG_CACHE_HOME", "cache");
         self.directory(directory.join("bin"));
@@ -57,6 +60,20 @@ impl Planner<'_> {
         for name in ["models.json", RIPGREP] {
             self.link(directory.join(name), self.homes.cache(), name);
         }
+        let kept =
+            match isolation.plugins() {
+                PluginHome::Private => return Ok(()),
+                PluginHome::At(home) => Some(absolute(home)?.to_owned()),
+                // The packages may have programs for this machine.
+                PluginHome::Kept => self.homes.kept().ok().map(|home| {
+                    home.join("plugins").join(format!("{}-{}", consts::OS, consts::ARCH))
+                }),
+            };
+        if let Some(kept) = kept {
+            let private = self.directory(directory.join("packages"));
+            self.plan.packages = Some(KeptPackages { kept, private });
+        }
+        Ok(())
     }
 
     pub(super) fn temp(&mut self, temp: TempHome) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::*;
-use crate::isolation::ProjectConfig;
+use crate::isolation::{PluginHome, ProjectConfig};
 use crate::{Isolation, Json, JsonObject, Permissions, RunConfigError};
 
 const ROOT: &str = "/run/1";
@@ -116,6 +116,7 @@ fn a_private_run_has_directories_of_its_own() {
             "/run/1/cache",
             "/run/1/cache/opencode",
             "/run/1/cache/opencode/bin",
+            "/run/1/cache/opencode/packages",
             "/run/1/tmp",
             "/run/1/config",
             "/run/1/config/opencode",
@@ -380,4 +381,22 @@ fn a_command_gate_is_the_shell_of_the_config() {
     }
     assert_eq!(config.check(), Err(RunConfigError::CommandGate), "`opencode run` has no approvals");
     assert_eq!(config.check_for_serve(), Ok(()));
+}
+
+#[test]
+fn packages_of_plugins_are_kept_for_all_runs_unless_they_are_private() {
+    let env = Environment::new().with_var("HOME", "/home/me");
+    let kept = |isolation: Isolation| {
+        let config = RunConfig::new().with_isolation(isolation);
+        let plan = IsolationPlan::new(&config, &env, "/run/1", Vec::new());
+        plan.map(|plan| plan.packages.map(|packages| packages.kept))
+    };
+    let machine = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
+    let default = Path::new("/home/me/.cache/opencode-rs/plugins").join(machine);
+    assert_eq!(kept(Isolation::new()), Ok(Some(default)));
+    let at = |home: &str| kept(Isolation::new().with_plugins(PluginHome::At(home.into())));
+    assert_eq!(at("/kept"), Ok(Some("/kept".into())));
+    assert_eq!(at("kept"), Err(RunConfigError::RelativeDirectory { path: "kept".into() }));
+    assert_eq!(kept(Isolation::new().with_plugins(PluginHome::Private)), Ok(None));
+    assert_eq!(kept(Isolation::none()), Ok(None), "OpenCode keeps them in the user's cache");
 }

@@ -119,7 +119,11 @@ mod tests {
             (RunEnd::RepeatedCalls { tool: "bash".into() }, r#","tool":"bash""#),
             (RunEnd::StartupError { message: "no".into() }, r#","reason":"no""#),
             (
-                RunEnd::TimedOut { deadline: Deadline::FirstEvent, failure },
+                RunEnd::TimedOut {
+                    deadline: Deadline::FirstEvent,
+                    failure,
+                    installing: Vec::new(),
+                },
                 r#","deadline":"first_event","failure":{"message":"slow down"}"#,
             ),
         ] {

@@ -11,6 +11,7 @@ use crate::guard::Repetition;
 use crate::process::{Exit, ProcessEnd};
 use crate::run_event::Notice;
 use crate::stack_trace::memory_failure;
+use crate::watchdog::Deadline;
 
 /// Judges a run whose process is over.
 pub(super) fn end(
@@ -41,7 +42,11 @@ pub(super) fn end(
         Some(RunStop::Repeated(Repetition::EmptyReplies)) => return RunEnd::EmptyReplies,
         Some(RunStop::TimedOut(deadline)) => {
             let failure = record.stderr.failure().map(ProviderFailure::new).map(Box::new);
-            return RunEnd::TimedOut { deadline: *deadline, failure };
+            let installing = match deadline {
+                Deadline::FirstEvent => installing(&record.notices),
+                Deadline::Idle | Deadline::Overall => Vec::new(),
+            };
+            return RunEnd::TimedOut { deadline: *deadline, failure, installing };
         }
         None => {}
     }
@@ -50,6 +55,15 @@ pub(super) fn end(
         Some(Exit::Code(code)) if code != 0 => verdict.of_failure(code),
         Some(Exit::Code(_)) | None => verdict.of_events(),
     }
+}
+
+/// Returns the plugins that were being installed.
+pub(crate) fn installing(notices: &[Notice]) -> Vec<String> {
+    let plugins = notices.iter().find_map(|notice| {
+        let Notice::Installing { plugins } = notice else { return None };
+        Some(plugins.clone())
+    });
+    plugins.unwrap_or_default()
 }
 
 /// What the end of a run is judged by.

@@ -163,6 +163,8 @@ pub enum RunEnd {
         deadline: Deadline,
         /// The last failure of the model's provider, if OpenCode was repeating a call that failed.
         failure: Option<Box<ProviderFailure>>,
+        /// npm packages of plugins that were being installed before the first event.
+        installing: Vec<String>,
     },
     /// The process exited as if all were well, or the server stopped working, before the answer was
     /// complete.
@@ -204,7 +206,7 @@ impl RunEnd {
 
     /// Creates the end by a deadline without a failure of the provider.
     pub(crate) fn timed_out(deadline: Deadline) -> Self {
-        Self::TimedOut { deadline, failure: None }
+        Self::TimedOut { deadline, failure: None, installing: Vec::new() }
     }
 
     /// Returns the deadline that ended the run.
@@ -281,8 +283,11 @@ impl fmt::Display for RunEnd {
                 f.write_str("the next attempt is due after the deadlines")?;
                 fmt_failure(failure.as_deref(), f)
             }
-            Self::TimedOut { deadline, failure } => {
+            Self::TimedOut { deadline, failure, installing } => {
                 write!(f, "timed out: {deadline}")?;
+                if !installing.is_empty() {
+                    write!(f, ", while plugins were being installed: {}", installing.join(", "))?;
+                }
                 fmt_failure(failure.as_deref(), f)
             }
             Self::Torn => f.write_str("the output stops before the answer is complete"),

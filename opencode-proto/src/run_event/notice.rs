@@ -40,6 +40,12 @@ pub enum Notice {
         #[serde(rename = "promptID")]
         prompt: MessageId,
     },
+    /// npm packages of plugins are being installed, before the first event of the run.
+    #[non_exhaustive]
+    Installing {
+        /// The packages.
+        plugins: Vec<String>,
+    },
     /// The connection to an MCP server was lost during the run. Its tools are gone.
     McpLost(McpServer),
     /// An MCP server did not start. The model does not have its tools.
@@ -68,6 +74,7 @@ pub enum Notice {
     },
 }
 
+const INSTALLING: &str = "plugins are being installed: ";
 const ANSWER_EMPTY: &str = "the answer of the model is empty";
 const ANSWERED_WITH: &str = "the answer of the model covers another prompt as well: ";
 
@@ -75,6 +82,11 @@ impl Notice {
     /// Creates the notice of an agent that the default agent replaced, for this reason.
     pub fn agent_replaced(reason: impl Into<String>) -> Self {
         Self::AgentReplaced { reason: reason.into() }
+    }
+
+    /// Creates the notice of npm packages that are being installed.
+    pub fn installing(plugins: Vec<String>) -> Self {
+        Self::Installing { plugins }
     }
 
     /// Creates the notice of a permission that was refused for these patterns.
@@ -104,6 +116,11 @@ impl Notice {
         if let Some(prompt) = warning.strip_prefix(ANSWERED_WITH) {
             return Some(Self::AnsweredWith { prompt: prompt.into() });
         }
+        if let Some(plugins) = warning.strip_prefix(INSTALLING) {
+            return Some(Self::Installing {
+                plugins: plugins.split(", ").map(str::to_owned).collect(),
+            });
+        }
         if let Some(reason) = warning.strip_suffix(". Falling back to default agent") {
             return Some(Self::AgentReplaced { reason: reason.to_owned() });
         }
@@ -122,6 +139,7 @@ impl Notice {
             Self::AgentReplaced { reason } => format!("! {reason}. Falling back to default agent"),
             Self::AnswerEmpty => format!("! {ANSWER_EMPTY}"),
             Self::AnsweredWith { prompt } => format!("! {ANSWERED_WITH}{prompt}"),
+            Self::Installing { plugins } => format!("! {INSTALLING}{}", plugins.join(", ")),
             Self::PermissionRejected { permission, patterns } => {
                 format!("! permission requested: {permission} ({patterns}); auto-rejecting")
             }
@@ -137,6 +155,7 @@ impl Notice {
             Self::AgentReplaced { .. } => "agent_replaced",
             Self::AnswerEmpty => "answer_empty",
             Self::AnsweredWith { .. } => "answered_with",
+            Self::Installing { .. } => "installing",
             Self::McpLost(_) => "mcp_lost",
             Self::McpUnavailable(_) => "mcp_unavailable",
             Self::PermissionRejected { .. } => "permission_rejected",
@@ -154,6 +173,7 @@ impl fmt::Display for Notice {
             }
             Self::AnswerEmpty => f.write_str(ANSWER_EMPTY),
             Self::AnsweredWith { prompt } => write!(f, "{ANSWERED_WITH}{prompt}"),
+            Self::Installing { plugins } => write!(f, "{INSTALLING}{}", plugins.join(", ")),
             Self::McpLost(server) | Self::McpUnavailable(server) => server.fmt(f),
             Self::PluginFailed(fault) => fault.fmt(f),
             Self::PermissionRejected { permission, patterns } => {

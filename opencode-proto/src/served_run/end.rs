@@ -28,9 +28,11 @@ pub(super) fn of_turn(end: &TurnEnd) -> RunEnd {
         TurnEnd::SessionDeleted => RunEnd::SessionDeleted,
         TurnEnd::ReplacedBySummary => RunEnd::ReplacedBySummary,
         TurnEnd::RetryTooLate { failure } => RunEnd::RetryTooLate { failure: failure.clone() },
-        TurnEnd::TimedOut { deadline, failure } => {
-            RunEnd::TimedOut { deadline: *deadline, failure: failure.clone() }
-        }
+        TurnEnd::TimedOut { deadline, failure } => RunEnd::TimedOut {
+            deadline: *deadline,
+            failure: failure.clone(),
+            installing: Vec::new(),
+        },
         TurnEnd::ToolSwitches(error) => RunEnd::NotPosted { reason: error.to_string() },
         TurnEnd::Torn => RunEnd::Torn,
     }

@@ -15,7 +15,7 @@ use crate::answer::Answer;
 use crate::json::RawJson;
 use crate::part::{Part, PartKey};
 use crate::process::Exit;
-use crate::run::{LineCounts, Retention, RunEnd, RunOutcome};
+use crate::run::{LineCounts, Retention, RunEnd, RunOutcome, installing};
 use crate::run_event::{Notice, RunEvent, Telling};
 use crate::server_event::PermissionRequest;
 use crate::turn::{Origin, TurnEvent, TurnEventKind};
@@ -129,6 +129,11 @@ impl ServedRecord {
     pub(super) fn notice(&mut self, notice: Notice) {
         self.notices.push(notice.clone());
         self.emit(RunEvent::notice(notice.to_line().into(), notice));
+    }
+
+    /// Returns the plugins that the run's own server was installing.
+    pub(super) fn installing(&self) -> Vec<String> {
+        installing(&self.notices)
     }
 
     pub(super) fn error(&mut self, session: &SessionId, raw: &RawJson, now_ms: u64) {

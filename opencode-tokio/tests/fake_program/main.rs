@@ -5,6 +5,7 @@
 
 mod dropped;
 mod imagined;
+mod plugins;
 mod time;
 
 use opencode_tokio::TokioRuntime;

@@ -15,6 +15,7 @@ use crate::process::host::Host;
 use crate::process::launch::StartedProcess;
 use crate::process::machine;
 use crate::process::pacing::StartPermit;
+use crate::process::plugins::PluginInstall;
 use crate::process::run_tree::TreeJobs;
 use crate::process::warning::Warning;
 use crate::run::report::RunReport;
@@ -31,6 +32,8 @@ pub(super) struct Attempt {
     /// zombie.
     process: DropOrder<Option<CleanupGuard>, ChildOutput>,
     run: Run,
+    /// Packages that the process installs for all runs, before the first event.
+    install: PluginInstall,
     host: Arc<Host>,
     command: String,
     warnings: Vec<Warning>,
@@ -58,11 +61,14 @@ impl Attempt {
         log: Option<Log>,
         permit: StartPermit,
     ) -> Self {
-        let StartedProcess { process, invocation, warnings } = started;
+        let StartedProcess { process, invocation, install, warnings } = started;
         let (cleanup, Process { stdin, stdout, stderr, exit, .. }) = process.into_parts();
+        let mut run = Run::new(request.run_settings(), host.runtime.now());
+        run.handle_installing(install.plugins(), host.runtime.now());
         Self {
             process: DropOrder::new(Some(cleanup), ChildOutput::new(stdout, stderr, exit)),
-            run: Run::new(request.run_settings(), host.runtime.now()),
+            run,
+            install,
             command: invocation.command_line(),
             warnings,
             stdin: Some(Input::new(stdin, invocation.stdin)),
@@ -90,6 +96,7 @@ impl Attempt {
                 RunAction::Event(event) => {
                     if is_event(&event) {
                         self.permit = None;
+                        self.install = PluginInstall::default();
                     }
                     if let Some(log) = &mut self.log {
                         log.add(event.event_type(), event.to_json_line());

@@ -1,5 +1,6 @@
 //! From a request to a running process.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::log::{EventLog, EventLogMode, Log};
 use crate::process::host::Host;
 use crate::process::launch::{self, LaunchPlan, Prepared};
 use crate::process::pacing::StartPermit;
+use crate::process::plugins;
 use crate::process::process_tree::Marker;
 use crate::process::ripgrep::RipgrepMissing;
 use crate::process::version_check;
@@ -30,6 +32,7 @@ struct RunPlan {
     marker: Marker,
     plan: IsolationPlan,
     ripgrep: Option<RipgrepMissing>,
+    plugins: BTreeSet<String>,
     log: Option<EventLog>,
 }
 
@@ -77,9 +80,11 @@ pub(super) async fn prepare(
         let host = Arc::clone(&host);
         unblock(&runtime, move || plan(&host, program, &request, log_mode)).await?
     };
-    let RunPlan { invocation, marker, plan, ripgrep, log } = planned;
+    let RunPlan { invocation, marker, mut plan, ripgrep, plugins, log } = planned;
+    let install = plugins::claim(&host, &mut plan, plugins).await;
     let make = move || Prepared::make(&host, invocation, marker, plan, ripgrep);
-    let prepared = unblock_bound(&runtime, make).await?;
+    let mut prepared = unblock_bound(&runtime, make).await?;
+    prepared.install = install;
     Ok(ReadyRun { prepared, log: log.map(|log| Log::new(log, runtime)), permit })
 }
 
@@ -125,7 +130,7 @@ fn plan(
     log_mode: Option<EventLogMode>,
 ) -> Result<RunPlan, RunError> {
     let launch = LaunchPlan::explore(host, program, &request.config, request.directory.as_deref())?;
-    let LaunchPlan { program, directory, marker, plan, ripgrep } = launch;
+    let LaunchPlan { program, directory, marker, plan, ripgrep, plugins } = launch;
     // The files of a wrapper may be elsewhere.
     if program.args().is_empty() {
         let files = found(request.config.flags().files(), &directory.path, ServerMachine::Here);
@@ -144,5 +149,5 @@ fn plan(
         EventLog::open(log)
     });
     let log = log.transpose().map_err(RunError::LogOpen)?;
-    Ok(RunPlan { invocation, marker, plan, ripgrep, log })
+    Ok(RunPlan { invocation, marker, plan, ripgrep, plugins, log })
 }

@@ -134,7 +134,10 @@ fn not_served(
         ServeError::InvalidConfig { command, message, stderr } => {
             (command, failed(ServeEnd::InvalidConfig { message }, stderr))
         }
-        ServeError::TimedOut { command, stderr, .. } if served.start_deadline().is_some() => {
+        ServeError::TimedOut { command, installing, stderr, .. }
+            if served.start_deadline().is_some() =>
+        {
+            driver.install(installing);
             (command, failed(ServeEnd::TimedOut, stderr))
         }
         error @ (ServeError::Listen { .. }

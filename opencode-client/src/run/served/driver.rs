@@ -9,8 +9,8 @@ use std::time::Instant;
 use futures_core::Stream;
 use opencode_config::Approval;
 use opencode_proto::{
-    Answer, ApiCallId, ApiReply, PermissionReply, RunEvent, RunEventKind, RunOutcome, ServeOutcome,
-    ServedRun, ServedRunAction, ServedTurn, TurnOutcome,
+    Answer, ApiCallId, ApiReply, Notice, PermissionReply, RunEvent, RunEventKind, RunOutcome,
+    ServeOutcome, ServedRun, ServedRunAction, ServedTurn, TurnOutcome,
 };
 
 use crate::log::Log;
@@ -91,6 +91,13 @@ impl ServedDriver {
     pub(super) fn warn(&mut self, warnings: &[Warning]) {
         for notice in warnings.iter().filter_map(Warning::notice) {
             self.run.handle_notice(notice);
+        }
+    }
+
+    /// Takes the plugins that the run's own server was installing.
+    pub(super) fn install(&mut self, plugins: Vec<String>) {
+        if !plugins.is_empty() {
+            self.run.handle_notice(Notice::installing(plugins));
         }
     }
 

@@ -52,6 +52,7 @@ impl Notice {
             Self::AgentReplaced { .. }
             | Self::AnswerEmpty
             | Self::AnsweredWith { .. }
+            | Self::Installing { .. }
             | Self::PermissionRejected { .. }
             | Self::Shared { .. } => None,
         }
