@@ -26,7 +26,9 @@ impl Resume {
     }
 
     /// Continues the session with this id (`--session`), which must belong to the directory of the
-    /// run: OpenCode 1.18.33 hangs for ever otherwise, although the model answers.
+    /// run: OpenCode 1.18.33 hangs for ever otherwise, although the model answers. A run of
+    /// `opencode-client` refuses other directories, and keeps the agent of the session unless the
+    /// config names one.
     #[must_use]
     pub fn session(id: impl Into<String>) -> Self {
         Self { session_id: Some(id.into()), is_forked: false }

@@ -37,6 +37,11 @@ enum PrepareCall {
     Agents {
         name: String,
     },
+    /// The agent of the session to continue is looked for.
+    AgentOf {
+        session: Box<SessionInfo>,
+        name: String,
+    },
     Create(CreateSession),
     /// The session that was created elsewhere is being deleted.
     Discard(DirectoryError),
@@ -130,6 +135,12 @@ impl Preparation {
                     read_reply(&ListAgents::new(), reply).map_err(|fault| call_failed(&fault))?;
                 self.agent = self.choose_agent(name, &agents)?;
                 Ok(self.find_session())
+            }
+            PrepareCall::AgentOf { session, name } => {
+                let agents =
+                    read_reply(&ListAgents::new(), reply).map_err(|fault| call_failed(&fault))?;
+                self.agent = self.choose_agent(name, &agents)?;
+                Ok(self.go_on(*session, now))
             }
             PrepareCall::Mcp => {
                 let servers = read_reply(&ListMcpServers::new(), reply);
@@ -227,11 +238,23 @@ impl Preparation {
 
     fn resume(&mut self, session: SessionInfo, now: Instant) -> Result<Prepared, RunEnd> {
         self.request.directory.check_resumed(&session).map_err(RunEnd::Directory)?;
+        // Without an agent, OpenCode would go on with the default one. A command has its own.
+        let is_open = self.request.agent.is_none() && self.request.flags.command().is_none();
+        if let Some(name) = session.agent.as_deref().filter(|_| is_open) {
+            let (session, name) = (Box::new(session.clone()), name.to_owned());
+            let purpose = PrepareCall::AgentOf { session, name };
+            return Ok(self.call(&ListAgents::new(), CallScope::Directory, purpose));
+        }
+        Ok(self.go_on(session, now))
+    }
+
+    /// Goes on with the session to continue, or with a copy.
+    fn go_on(&mut self, session: SessionInfo, now: Instant) -> Prepared {
         if self.request.flags.resume().is_some_and(Resume::is_forked) {
             let fork = ForkSession::new(session.id);
-            return Ok(self.call(&fork.clone(), CallScope::Session, PrepareCall::Fork(fork)));
+            return self.call(&fork.clone(), CallScope::Session, PrepareCall::Fork(fork));
         }
-        Ok(self.share(session, now))
+        self.share(session, now)
     }
 
     /// Takes a new session, and discards one that works in another directory.

@@ -5,13 +5,14 @@ use std::os::unix::fs::symlink;
 
 use opencode_tokio::batch::GivenServer;
 use opencode_tokio::config::{Credentials, DataHome, Isolation, Resume, RunFlags};
+use opencode_tokio::run::Backend;
 use opencode_tokio::server::{DirectoryError, Server};
 use opencode_tokio::{
     AttachError, AttachRequest, BatchRequest, CallError, CreateSession, Job, RunConfig, RunEnd,
     RunError, RunRequest, ServeRequest,
 };
 use testkit::conformance::real::runs::{RunWorld, bash, permit};
-use testkit::model::{Reply, Script};
+use testkit::model::{ModelRequest, Reply, Script};
 
 use crate::on;
 
@@ -197,4 +198,27 @@ async fn a_process_continues_a_session_of_its_directory_only() {
     assert_eq!(latest.answer().session(), Some(&id));
     let latest = world.run(run(Some(Resume::latest())).with_directory(&other)).await.unwrap();
     assert_eq!(latest.answer().session(), elsewhere.answer().session());
+}
+
+#[tokio::test]
+async fn a_session_that_is_continued_keeps_its_agent() {
+    let world = RunWorld::new(&on());
+    let isolation = Isolation::new().with_data(DataHome::At(world.path("kept")));
+    let config = world.config().with_isolation(isolation);
+    world.model.default_script(Reply::new().text("Hello."));
+    let first = config.clone().with_agent("plan");
+    let first = world.run(world.request_with("Go.", first)).await.unwrap();
+    let id = first.answer().session().unwrap().clone();
+    for backend in [Backend::Process, Backend::NewServer] {
+        let flags = RunFlags::new().with_resume(Resume::session(id.as_str()));
+        let request = world.request_with("Go on.", config.clone().with_flags(flags));
+        world.run(request.with_backend(backend)).await.unwrap();
+    }
+    // The agent `plan` reminds the model with each prompt that nothing may be changed.
+    let reminded = |request: &ModelRequest| {
+        let last = request.messages().iter().rfind(|message| message["role"] == "user");
+        last.unwrap().to_string().to_lowercase().contains("plan mode")
+    };
+    let turns = world.turns();
+    assert_eq!(turns.iter().map(|turn| reminded(turn)).collect::<Vec<_>>(), [true; 3]);
 }

@@ -3,7 +3,8 @@
 //! `opencode run --session` in another directory than that of the session has the model answer,
 //! which is paid, and prints nothing (1.18.33). `--continue` takes the newest session of the whole
 //! project, which may be of another directory. So the session is looked up first, by `opencode
-//! export` or `opencode session list`.
+//! export` or `opencode session list`. Without an agent of the request, the session keeps its own:
+//! OpenCode would go on with the default one.
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ const PRINTED_SIZE_MAX: usize = 1 << 20;
 struct PrintedSession {
     id: String,
     directory: String,
+    agent: Option<String>,
 }
 
 /// Checks that the session of the request belongs to the directory, and names the session where the
@@ -50,26 +52,62 @@ pub(super) async fn check(
     if host.runtime.process_control().is_some() {
         return Ok(request);
     }
-    let (prepared, requested) = {
-        let (host, request, resume) = (Arc::clone(host), Arc::clone(&request), resume.clone());
-        unblock_bound(&host.runtime.clone(), move || prepare(&host, &request, &resume)).await?
-    };
-    let printed = match version::print(host, prepared, PRINTED_SIZE_MAX).await {
-        Ok(printed) => printed,
-        Err(error) => {
-            tracing::debug!(%error, "session to continue was not found out");
-            return Ok(request);
+    let request = match resume.session_id() {
+        Some(_) => request,
+        None => {
+            let list = ["session", "list", "--format", "json"].map(str::to_owned).to_vec();
+            let (printed, requested) = print(host, &request, list).await?;
+            match printed.as_ref().and_then(listed) {
+                Some(sessions) => Arc::new(newest(&request, &resume, &requested, &sessions)),
+                None => return Ok(request),
+            }
         }
     };
-    match resume.session_id() {
-        Some(_) => match exported(&printed) {
-            Some(session) => belongs(host, &request, &requested, &session).map(|()| request),
-            None => Ok(request),
-        },
-        None => match listed(&printed) {
-            Some(sessions) => Ok(Arc::new(newest(&request, &resume, &requested, &sessions))),
-            None => Ok(request),
-        },
+    let resumed = request.config.flags().resume();
+    let Some(id) = resumed.and_then(Resume::session_id).map(str::to_owned) else {
+        return Ok(request);
+    };
+    let (printed, requested) = print(host, &request, vec!["export".to_owned(), id]).await?;
+    match printed.as_ref().and_then(exported) {
+        Some(session) => {
+            belongs(host, &request, &requested, &session)?;
+            Ok(with_agent(request, session))
+        }
+        None => Ok(request),
+    }
+}
+
+/// Returns what a command of OpenCode prints, where the command can be run, and the directory of
+/// the run.
+async fn print(
+    host: &Arc<Host>,
+    request: &Arc<RunRequest>,
+    args: Vec<String>,
+) -> Result<(Option<Printed>, RequestedDirectory), RunError> {
+    let (prepared, requested) = {
+        let (host, request) = (Arc::clone(host), Arc::clone(request));
+        unblock_bound(&host.runtime.clone(), move || prepare(&host, &request, args)).await?
+    };
+    match version::print(host, prepared, PRINTED_SIZE_MAX).await {
+        Ok(printed) => Ok((Some(printed), requested)),
+        Err(error) => {
+            tracing::debug!(%error, "session to continue was not found out");
+            Ok((None, requested))
+        }
+    }
+}
+
+/// Returns the request with the agent of the session, where the request has none. A command has its
+/// own.
+fn with_agent(request: Arc<RunRequest>, session: PrintedSession) -> Arc<RunRequest> {
+    let config = &request.config;
+    match session.agent {
+        Some(agent) if config.agent().is_none() && config.flags().command().is_none() => {
+            let mut request = RunRequest::clone(&request);
+            request.config = request.config.with_agent(agent);
+            Arc::new(request)
+        }
+        _ => request,
     }
 }
 
@@ -77,14 +115,10 @@ pub(super) async fn check(
 fn prepare(
     host: &Arc<Host>,
     request: &RunRequest,
-    resume: &Resume,
+    args: Vec<String>,
 ) -> Result<(Prepared, RequestedDirectory), RunError> {
     let launch = LaunchPlan::explore(host, None, &request.config, request.directory.as_deref())?;
     let LaunchPlan { program, directory, marker, plan, .. } = launch;
-    let args = match resume.session_id() {
-        Some(id) => vec!["export", id],
-        None => vec!["session", "list", "--format", "json"],
-    };
     let invocation = Invocation::subcommand(program, args, directory.path, &plan)?;
     let prepared = Prepared::make(host, invocation, marker, plan, None)?;
     Ok((prepared, directory.requested))
@@ -151,11 +185,22 @@ mod tests {
         Printed { command: "opencode".to_owned(), text: text.to_owned(), status }
     }
 
+    fn printed_session() -> PrintedSession {
+        PrintedSession { id: "ses_1".to_owned(), directory: "/a".to_owned(), agent: None }
+    }
+
     #[test]
     fn an_export_that_is_cut_off_has_the_session() {
         let text = r#"{ "info": { "id": "ses_1", "directory": "/a", "x": {} }, "messages": [ {"#;
         let session = exported(&printed(text)).expect("a session");
         assert_eq!((&*session.id, &*session.directory), ("ses_1", "/a"));
+        let request = |config: RunConfig| Arc::new(RunRequest::new("Go.").with_config(config));
+        let plan = || PrintedSession { agent: Some("plan".to_owned()), ..printed_session() };
+        let agent = |config| with_agent(request(config), plan()).config.agent().map(str::to_owned);
+        assert_eq!(agent(RunConfig::new()).as_deref(), Some("plan"));
+        assert_eq!(agent(RunConfig::new().with_agent("build")).as_deref(), Some("build"));
+        let command = RunConfig::new().with_flags(RunFlags::new().with_command("review"));
+        assert_eq!(agent(command), None);
         for text in ["", "Session not found", r#"{"info": {"id": 1}}"#, r#"{"info": {"id"#] {
             assert!(exported(&printed(text)).is_none(), "{text}");
         }

@@ -552,3 +552,31 @@ fn the_newest_session_of_the_directory_is_continued() {
     stage.answers(200, &format!("[{other}]"));
     assert_eq!(stage.did.last().unwrap(), "POST /session");
 }
+
+#[test]
+fn a_session_that_is_continued_keeps_its_agent() {
+    let flags = || RunFlags::new().with_resume(Resume::session("ses_1"));
+    let session = r#"{"id":"ses_1","agent":"any"}"#;
+    let mut stage = Stage::with_flags(flags());
+    stage.answers(200, session).answers(200, AGENTS);
+    let agent = |stage: &Stage| match &stage.turn.as_ref().unwrap().post {
+        TurnPost::Prompt(prompt) => prompt.agent().map(str::to_owned),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(agent(&stage).as_deref(), Some("any"));
+
+    // The agent is gone, and the default one would answer.
+    let mut stage = Stage::with_flags(flags());
+    stage.answers(200, r#"{"id":"ses_1","agent":"gone"}"#).answers(200, AGENTS);
+    assert!(matches!(stage.end(), RunEnd::AgentReplaced { .. }), "{}", stage.end());
+
+    // The request has an agent, or the command has one.
+    let mut stage = Stage::ready(|request| {
+        (request.flags, request.agent) = (flags(), Some("build".to_owned()));
+    });
+    stage.answers(200, AGENTS).answers(200, session);
+    assert_eq!(agent(&stage).as_deref(), Some("build"));
+    let mut stage = Stage::with_flags(flags().with_command("review"));
+    stage.answers(200, session);
+    assert!(stage.turn.is_some());
+}
