@@ -210,7 +210,10 @@ fn encode(target: &mut String, text: &str) {
 
 /// Implements `Operation` for a struct with a field `call`.
 macro_rules! operation {
-    ($name:ident, $id:literal, $method:literal $path:literal, $pace:ident, $read:ident -> $output:ty) => {
+    (
+        $name:ident, $id:literal, $method:literal $path:literal,
+        $pace:ident, $read:ident -> $output:ty
+    ) => {
         impl $name {
             /// Identity of the operation.
             pub const ROUTE: $crate::Route = $crate::Route::new($id, $method, $path);

@@ -5,6 +5,7 @@
 mod agent;
 mod provider;
 mod settings;
+mod tooling;
 
 use crate::call::{Call, in_directory, operation};
 
@@ -19,13 +20,16 @@ pub use provider::{
     ProviderConfigModelProvider, ProviderConfigModelVariant, ProviderConfigOptions,
 };
 pub use settings::{
-    AttachmentConfig, Config, ConfigAgent, ConfigAutoupdate, ConfigAutoupdateNamed, ConfigCommand,
+    AttachmentConfig, Config, ConfigAgent, ConfigAutoupdate, ConfigAutoupdateNamed,
     ConfigCompaction, ConfigEnterprise, ConfigExperimental, ConfigExperimentalPolicy,
-    ConfigExperimentalPolicyAction, ConfigFormatter, ConfigFormatterMap, ConfigLsp, ConfigLspMap,
-    ConfigLspMapCommand, ConfigLspMapDisabled, ConfigMcp, ConfigMcpEnabled, ConfigMode,
-    ConfigPlugin, ConfigProviders, ConfigReference, ConfigReferenceGit, ConfigReferenceLocal,
-    ConfigShare, ConfigSkills, ConfigToolOutput, ConfigWatcher, ImageAttachmentConfig,
-    LayoutConfig, LogLevel, PolicyEffect, ServerConfig,
+    ConfigExperimentalPolicyAction, ConfigMode, ConfigProviders, ConfigShare, ConfigSkills,
+    ConfigToolOutput, ConfigWatcher, ImageAttachmentConfig, LayoutConfig, LogLevel, PolicyEffect,
+    ServerConfig,
+};
+pub use tooling::{
+    ConfigCommand, ConfigFormatter, ConfigFormatterMap, ConfigLsp, ConfigLspMap,
+    ConfigLspMapCommand, ConfigLspMapDisabled, ConfigMcp, ConfigMcpEnabled, ConfigPlugin,
+    ConfigReference, ConfigReferenceGit, ConfigReferenceLocal,
 };
 
 /// Lists config providers. `GET /config/providers`.

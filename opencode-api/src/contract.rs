@@ -293,7 +293,9 @@ pub const EVENT_TYPES: [&str; 90] = [
     "worktree.ready",
 ];
 
-/// Reads the reply to an operation and writes the value again; `None` for an operation whose reply is no JSON.
+/// Reads the reply to an operation and writes the value again.
+///
+/// `None` for an operation whose reply is no JSON.
 #[doc(hidden)]
 pub fn recode_reply(operation_id: &str, json: Json) -> Option<Result<Json, String>> {
     Some(match operation_id {
@@ -426,7 +428,7 @@ pub fn recode_reply(operation_id: &str, json: Json) -> Option<Result<Json, Strin
         "tui.openSessions" => recode::<bool>(json),
         "tui.openThemes" => recode::<bool>(json),
         "v2.session.prompt" => {
-            recode::<crate::reply::Data<crate::session::SessionInputAdmitted>>(json)
+            recode::<crate::reply::Data<crate::next::session::SessionInputAdmitted>>(json)
         }
         "session.prompt" => recode::<crate::message::AnswerWithParts>(json),
         "tui.publish" => recode::<bool>(json),
@@ -520,7 +522,9 @@ pub fn recode_reply(operation_id: &str, json: Json) -> Option<Result<Json, Strin
     })
 }
 
-/// Reads a value of a schema and writes the value again; `None` for a schema without a type of its own.
+/// Reads a value of a schema and writes the value again.
+///
+/// `None` for a schema without a type of its own.
 #[doc(hidden)]
 pub fn recode_schema(schema: &str, json: Json) -> Option<Result<Json, String>> {
     Some(match schema {
@@ -715,7 +719,7 @@ pub fn recode_schema(schema: &str, json: Json) -> Option<Result<Json, String>> {
         "ServerConfig" => recode::<crate::config::ServerConfig>(json),
         "Path" => recode::<crate::path::ServerPaths>(json),
         "Session" => recode::<crate::session::Session>(json),
-        "SessionInputAdmitted" => recode::<crate::session::SessionInputAdmitted>(json),
+        "SessionInputAdmitted" => recode::<crate::next::session::SessionInputAdmitted>(json),
         "SessionStatus" => recode::<crate::session::SessionStatus>(json),
         "SnapshotFileDiff" => recode::<crate::message::SnapshotFileDiff>(json),
         "SnapshotPart" => recode::<crate::message::SnapshotPart>(json),

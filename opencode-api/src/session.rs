@@ -19,8 +19,8 @@ pub use history::{
     UnshareSession,
 };
 pub use info::{
-    Session, SessionInputAdmitted, SessionModel, SessionNextToolCalledEventProvider, SessionRevert,
-    SessionShare, SessionStatus, SessionStatusBusy, SessionStatusIdle, SessionStatusRetry,
+    Session, SessionModel, SessionNextToolCalledEventProvider, SessionRevert, SessionShare,
+    SessionStatus, SessionStatusBusy, SessionStatusIdle, SessionStatusRetry,
     SessionStatusRetryAction, SessionSummary, SessionTime, SessionTokens, SessionsScope, Todo,
 };
 pub use input::{AgentPartInput, FilePartInput, PromptPart, SubtaskPartInput, TextPartInput};

@@ -2,10 +2,17 @@
 
 //! Types that several groups have in common.
 
+mod request;
+
 use opencode_config::{Json, JsonObject};
-use opencode_proto::{CallId, MessageId, PartId};
+use opencode_proto::{MessageId, PartId};
 
 use crate::json::{json_enum, json_struct, json_union, json_variants};
+
+pub use request::{
+    NextPermissionReply, NextPermissionSource, NextPermissionSourceType, NextQuestion,
+    NextQuestionOption, NextQuestionTool,
+};
 
 /// Values of `status` in `SnapshotFileDiff`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -207,153 +214,6 @@ impl ModelRef {
 json_struct!(ModelRef [] {
     id: required "id", provider_id: required "providerID", variant: optional "variant",
 });
-
-/// Next permission reply: schema `PermissionV2Reply` of OpenCode.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NextPermissionReply {
-    /// The value `once` of OpenCode.
-    Once,
-    /// The value `always` of OpenCode.
-    Always,
-    /// The value `reject` of OpenCode.
-    Reject,
-    /// A value that this version of the crate does not know.
-    Other(String),
-}
-
-json_enum!(NextPermissionReply { Once "once", Always "always", Reject "reject", });
-
-/// Next permission source: schema `PermissionV2Source` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct NextPermissionSource {
-    /// Field `type`: the next permission source type.
-    pub kind: NextPermissionSourceType,
-    /// Field `messageID`: id of a message.
-    pub message_id: MessageId,
-    /// Field `callID`: id of a tool call.
-    pub call_id: CallId,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl NextPermissionSource {
-    /// Creates a value with the required fields.
-    pub fn new(
-        kind: NextPermissionSourceType,
-        message_id: impl Into<MessageId>,
-        call_id: impl Into<CallId>,
-    ) -> Self {
-        Self {
-            kind,
-            message_id: message_id.into(),
-            call_id: call_id.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
-json_struct!(NextPermissionSource [] {
-    kind: required "type", message_id: required "messageID", call_id: required "callID",
-});
-
-/// Values of `type` in `NextPermissionSource`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NextPermissionSourceType {
-    /// The value `tool` of OpenCode.
-    Tool,
-    /// A value that this version of the crate does not know.
-    Other(String),
-}
-
-json_enum!(NextPermissionSourceType { Tool "tool", });
-
-/// Next question: schema `QuestionV2Info` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct NextQuestion {
-    /// Field `question`: a string.
-    pub question: String,
-    /// Field `header`: a string.
-    pub header: String,
-    /// Field `options`: a list, each the next question option.
-    pub options: Vec<NextQuestionOption>,
-    /// Field `multiple`, which can be absent: a boolean.
-    pub multiple: Option<bool>,
-    /// Field `custom`, which can be absent: a boolean.
-    pub custom: Option<bool>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl NextQuestion {
-    /// Creates a value with the required fields.
-    pub fn new(
-        question: impl Into<String>,
-        header: impl Into<String>,
-        options: Vec<NextQuestionOption>,
-    ) -> Self {
-        Self {
-            question: question.into(),
-            header: header.into(),
-            options,
-            multiple: None,
-            custom: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
-json_struct!(NextQuestion [] {
-    question: required "question", header: required "header", options: required "options",
-    multiple: optional "multiple", custom: optional "custom",
-});
-
-/// Next question option: schema `QuestionV2Option` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct NextQuestionOption {
-    /// Field `label`: a string.
-    pub label: String,
-    /// Field `description`: a string.
-    pub description: String,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl NextQuestionOption {
-    /// Creates a value with the required fields.
-    pub fn new(label: impl Into<String>, description: impl Into<String>) -> Self {
-        Self { label: label.into(), description: description.into(), unknown: JsonObject::new() }
-    }
-}
-
-json_struct!(NextQuestionOption [] {
-    label: required "label", description: required "description",
-});
-
-/// Next question tool: schema `QuestionV2Tool` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct NextQuestionTool {
-    /// Field `messageID`: id of a message.
-    pub message_id: MessageId,
-    /// Field `callID`: id of a tool call.
-    pub call_id: CallId,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl NextQuestionTool {
-    /// Creates a value with the required fields.
-    pub fn new(message_id: impl Into<MessageId>, call_id: impl Into<CallId>) -> Self {
-        Self { message_id: message_id.into(), call_id: call_id.into(), unknown: JsonObject::new() }
-    }
-}
-
-json_struct!(NextQuestionTool [] { message_id: required "messageID", call_id: required "callID", });
 
 /// Prompt: schema `Prompt` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]

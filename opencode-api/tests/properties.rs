@@ -33,7 +33,8 @@ proptest! {
             let value = made.value(schema, 0);
             if let Some(written) = recode_schema(name, json_of(&value)) {
                 count += 1;
-                prop_assert_eq!(&value_of(&written.map_err(|error| fault(name, &error, &value))?), &value);
+                let written = written.map_err(|error| fault(name, &error, &value))?;
+                prop_assert_eq!(&value_of(&written), &value);
             }
         }
         prop_assert!(count > 150, "{} schemas", count);
@@ -50,7 +51,8 @@ proptest! {
                 let value = made.value(schema, 0);
                 if let Some(written) = recode_reply(id, json_of(&value)) {
                     count += 1;
-                    prop_assert_eq!(&value_of(&written.map_err(|error| fault(id, &error, &value))?), &value);
+                    let written = written.map_err(|error| fault(id, &error, &value))?;
+                    prop_assert_eq!(&value_of(&written), &value);
                 }
             }
         }

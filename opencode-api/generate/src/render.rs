@@ -321,8 +321,8 @@ fn contract(
     for event in &document.events {
         text += &format!("{:?},\n", event.event_type);
     }
-    text += "];\n\n/// Reads the reply to an operation and writes the value again; `None` for an \
-             operation whose reply is no JSON.\n#[doc(hidden)]\npub fn recode_reply(operation_id: \
+    text += "];\n\n/// Reads the reply to an operation and writes the value again.\n///\n/// `None` \
+             for an operation whose reply is no JSON.\n#[doc(hidden)]\npub fn recode_reply(operation_id: \
              &str, json: Json) -> Option<Result<Json, String>> {\nSome(match operation_id {\n";
     for operation in operations {
         if let Some(rust) = &operation.reply {
@@ -333,8 +333,8 @@ fn contract(
             );
         }
     }
-    text += "_ => return None,\n})\n}\n\n/// Reads a value of a schema and writes the value again; \
-             `None` for a schema without a type of its own.\n#[doc(hidden)]\npub fn \
+    text += "_ => return None,\n})\n}\n\n/// Reads a value of a schema and writes the value \
+             again.\n///\n/// `None` for a schema without a type of its own.\n#[doc(hidden)]\npub fn \
              recode_schema(schema: &str, json: Json) -> Option<Result<Json, String>> {\n\
              Some(match schema {\n";
     for def in types.defs.values() {

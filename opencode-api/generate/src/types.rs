@@ -1,74 +1,14 @@
 //! Types of Rust for the schemas of a document.
 
+mod definition;
+mod tables;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::{Document, Field, Operation, Reply, Schema};
 use crate::naming;
-
-/// A type as it is written in a field or a signature.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum RustType {
-    Bool,
-    Float,
-    Id(&'static str),
-    Json,
-    List(Box<Self>),
-    Map(Box<Self>),
-    Named(String),
-    Nullable(Box<Self>),
-    Object,
-    Signed,
-    Text,
-    Unsigned,
-    /// A generic type around a reply of `/api/*`.
-    Wrapped(&'static str, Box<Self>),
-}
-
-/// A type that is generated.
-#[derive(Clone, Debug)]
-pub(crate) struct TypeDef {
-    pub(crate) name: String,
-    pub(crate) origin: Origin,
-    pub(crate) shape: Shape,
-    /// A program makes values of the type, to send them.
-    pub(crate) is_input: bool,
-}
-
-/// The place of a type in the document.
-#[derive(Clone, Debug)]
-pub(crate) enum Origin {
-    Schema(String),
-    Field { of: String, name: String },
-    Reply(String),
-    Event(String),
-}
-
-/// Content of a generated type.
-#[derive(Clone, Debug)]
-pub(crate) enum Shape {
-    Struct { tag: Option<(String, String)>, fields: Vec<FieldDef> },
-    Texts(Vec<(String, String)>),
-    Tagged { tag: String, variants: Vec<Variant> },
-    Forms(Vec<Variant>),
-}
-
-/// A field of a generated struct.
-#[derive(Clone, Debug)]
-pub(crate) struct FieldDef {
-    pub(crate) name: String,
-    pub(crate) wire: String,
-    pub(crate) rust: RustType,
-    pub(crate) is_required: bool,
-}
-
-/// A variant of a generated union.
-#[derive(Clone, Debug)]
-pub(crate) struct Variant {
-    pub(crate) name: String,
-    /// The text of the tag, or the rule by which the form is recognized.
-    pub(crate) rule: String,
-    pub(crate) rust: RustType,
-}
+pub(crate) use definition::{FieldDef, Origin, RustType, Shape, TypeDef, Variant, names};
+use tables::{ENVELOPES, FIRST, ID_FIELDS, IDS, INLINE, REPLIES};
 
 /// All types of a document.
 pub(crate) struct Types<'a> {
@@ -84,120 +24,6 @@ pub(crate) struct Types<'a> {
     /// Names that two types would have.
     pub(crate) clashes: Vec<String>,
 }
-
-/// Unions of events, by schema: their types are written by hand.
-const ENVELOPES: [(&str, &str); 4] = [
-    ("Event", "Event"),
-    ("GlobalEvent", "GlobalEvent"),
-    ("SessionDurableEvent", "NextEvent"),
-    ("V2Event", "NextEvent"),
-];
-
-/// Ids that the core has a type for, by the prefix in the pattern.
-const IDS: [(&str, &str); 5] = [
-    ("^msg", "MessageId"),
-    ("^per", "PermissionId"),
-    ("^prt", "PartId"),
-    ("^que", "QuestionId"),
-    ("^ses", "SessionId"),
-];
-
-/// Fields that hold such an id, also where the document has no pattern.
-const ID_FIELDS: [(&str, &str); 4] = [
-    ("callID", "CallId"),
-    ("messageID", "MessageId"),
-    ("partID", "PartId"),
-    ("sessionID", "SessionId"),
-];
-
-/// Names of types for fields that several objects have in common, by the name that the place would
-/// give: the first object in the document is a matter of chance.
-const INLINE: [(&str, &str); 40] = [
-    ("ConsoleOrgsOrg", "ConsoleOrg"),
-    ("FileWatcherUpdatedEventEvent", "FileWatcherChange"),
-    ("FilesType", "EntryKind"),
-    ("InterleavedFieldField", "InterleavedFieldName"),
-    ("LspStatusStatus", "LspConnection"),
-    ("ModelCapabilitiesInput", "ModelModalities"),
-    ("ModelCapabilitiesInterleavedField", "InterleavedField"),
-    ("ModelCapabilitiesInterleavedFieldField", "InterleavedFieldName"),
-    ("ModelCapabilitiesOutput", "ModelModalities"),
-    ("ModelCostThresholdType", "ModelCostThresholdKind"),
-    ("ModelCostTierTier", "ModelCostThreshold"),
-    ("NextMessageCompactionReason", "CompactionReason"),
-    ("NextSessionPageCursor", "PageCursor"),
-    ("NextSessionsOrder", "ListOrder"),
-    ("PromptNextSessionDelivery", "PromptDelivery"),
-    ("PromptSessionPart", "PromptPart"),
-    ("ProviderConfigModelModalitiesInput", "Modality"),
-    ("ProviderConfigModelModalitiesOutput", "Modality"),
-    ("ProviderConfigOptionsChunkTimeout", "TimeoutSetting"),
-    ("ProviderConfigOptionsHeaderTimeout", "TimeoutSetting"),
-    ("ProviderConfigOptionsTimeout", "TimeoutSetting"),
-    ("ReplyPermissionReply", "PermissionReply"),
-    ("RespondPermissionResponse", "PermissionReply"),
-    ("SessionTokensCache", "TokenCache"),
-    ("ShowTuiToastVariant", "ToastVariant"),
-    ("SnapshotFileDiffStatus", "ChangeStatus"),
-    ("SymbolRangeEnd", "SymbolPosition"),
-    ("SymbolRangeStart", "SymbolPosition"),
-    ("TextMatchLines", "MatchText"),
-    ("TextMatchPath", "MatchText"),
-    ("TextMatchSubmatch", "TextSubmatch"),
-    ("TextMatchSubmatchMatch", "MatchText"),
-    ("TextSubmatchMatch", "MatchText"),
-    ("TuiCommandExecuteEventCommand", "TuiCommand"),
-    ("TuiToastShowEventVariant", "ToastVariant"),
-    ("UpdatePtySize", "PtySize"),
-    ("UpgradeResultError", "UpgradeFailure"),
-    ("UpgradeResultVersion", "UpgradeSuccess"),
-    ("WorkspaceEventConnectionStatusStatus", "WorkspaceConnection"),
-    ("WorkspaceStatusEventStatus", "WorkspaceConnection"),
-];
-
-/// Schemas whose fields give their names to the same fields of others.
-const FIRST: [&str; 10] = [
-    "Session",
-    "Part",
-    "Message",
-    "TextPartInput",
-    "Model",
-    "Provider",
-    "ProviderAuthMethod",
-    "ModelRef",
-    "SnapshotFileDiff",
-    "Pty",
-];
-
-/// Names of types for replies without a schema of their own.
-const REPLIES: [(&str, &str); 26] = [
-    ("app.skills", "Skill"),
-    ("config.providers", "ConfigProviders"),
-    ("experimental.console.listOrgs", "ConsoleOrgs"),
-    ("experimental.projectCopy.generateName", "ProjectCopyName"),
-    ("experimental.workspace.adapter.list", "WorkspaceAdapter"),
-    ("find.text", "TextMatch"),
-    ("global.health", "ServerHealth"),
-    ("global.upgrade", "UpgradeResult"),
-    ("mcp.auth.remove", "McpAuthRemoval"),
-    ("mcp.auth.start", "McpAuthStart"),
-    ("provider.list", "ProviderList"),
-    ("pty.shells", "PtyShell"),
-    ("session.command", "AnswerWithParts"),
-    ("session.message", "MessageWithParts"),
-    ("session.messages", "MessageWithParts"),
-    ("session.prompt", "AnswerWithParts"),
-    ("session.shell", "MessageWithParts"),
-    ("sync.history.list", "SyncHistoryEvent"),
-    ("sync.replay", "SyncReplayed"),
-    ("sync.steal", "SyncStolen"),
-    ("tui.control.next", "TuiControlRequest"),
-    ("v2.health.get", "NextHealth"),
-    ("v2.session.active", "NextActiveSessions"),
-    ("v2.session.permission.create", "NextPermissionVerdict"),
-    ("vcs.apply", "VcsApplied"),
-    ("project.directories", "ProjectDirectory"),
-];
 
 impl<'a> Types<'a> {
     pub(crate) fn new(document: &'a Document) -> Self {
@@ -583,40 +409,6 @@ impl<'a> Types<'a> {
 
     fn variant_size(&self, rust: &RustType) -> usize {
         if self.is_boxed(rust) { 8 } else { self.size(rust) }
-    }
-}
-
-impl TypeDef {
-    /// Returns the types of fields and variants.
-    pub(crate) fn types(&self) -> Vec<RustType> {
-        match &self.shape {
-            Shape::Struct { fields, .. } => fields.iter().map(|field| field.rust.clone()).collect(),
-            Shape::Texts(_) => Vec::new(),
-            Shape::Tagged { variants, .. } | Shape::Forms(variants) => {
-                variants.iter().map(|variant| variant.rust.clone()).collect()
-            }
-        }
-    }
-}
-
-/// Returns the names of types in a type.
-pub(crate) fn names(rust: &RustType) -> Vec<String> {
-    match rust {
-        RustType::Named(name) => vec![name.clone()],
-        RustType::List(inner) | RustType::Map(inner) | RustType::Nullable(inner) => names(inner),
-        RustType::Wrapped(of, inner) => {
-            let mut found = names(inner);
-            found.push((*of).to_owned());
-            found
-        }
-        RustType::Bool
-        | RustType::Float
-        | RustType::Id(_)
-        | RustType::Json
-        | RustType::Object
-        | RustType::Signed
-        | RustType::Text
-        | RustType::Unsigned => Vec::new(),
     }
 }
 

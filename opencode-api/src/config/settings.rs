@@ -6,8 +6,10 @@ use opencode_config::{Json, JsonObject};
 
 use super::agent::{AgentConfig, PermissionConfig};
 use super::provider::ProviderConfig;
+use super::tooling::{
+    ConfigCommand, ConfigFormatter, ConfigLsp, ConfigMcp, ConfigPlugin, ConfigReference,
+};
 use crate::json::{OrderedMap, json_enum, json_struct, json_variants};
-use crate::mcp::{McpLocalConfig, McpRemoteConfig};
 use crate::provider::Provider;
 
 /// Attachment config: schema `AttachmentConfig` of OpenCode.
@@ -195,46 +197,6 @@ pub enum ConfigAutoupdateNamed {
 
 json_enum!(ConfigAutoupdateNamed { Notify "notify", });
 
-/// Content of `command` in `Config`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ConfigCommand {
-    /// Field `template`: a string.
-    pub template: String,
-    /// Field `description`, which can be absent: a string.
-    pub description: Option<String>,
-    /// Field `agent`, which can be absent: a string.
-    pub agent: Option<String>,
-    /// Field `model`, which can be absent: a string.
-    pub model: Option<String>,
-    /// Field `variant`, which can be absent: a string.
-    pub variant: Option<String>,
-    /// Field `subtask`, which can be absent: a boolean.
-    pub subtask: Option<bool>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl ConfigCommand {
-    /// Creates a value with the required fields.
-    pub fn new(template: impl Into<String>) -> Self {
-        Self {
-            template: template.into(),
-            description: None,
-            agent: None,
-            model: None,
-            variant: None,
-            subtask: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
-json_struct!(ConfigCommand [] {
-    template: required "template", description: optional "description", agent: optional "agent",
-    model: optional "model", variant: optional "variant", subtask: optional "subtask",
-});
-
 /// Content of `compaction` in `Config`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -361,169 +323,6 @@ pub enum ConfigExperimentalPolicyAction {
 
 json_enum!(ConfigExperimentalPolicyAction { ProviderUse "provider.use", });
 
-/// Content of `formatter` in `Config`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ConfigFormatter {
-    /// The value is a boolean.
-    Bool(bool),
-    /// The value is an object.
-    Map(OrderedMap<ConfigFormatterMap>),
-    /// A value that this version of the crate does not know.
-    Unknown(Json),
-}
-
-json_variants!(ConfigFormatter { Bool boolean(), Map object(), });
-
-/// Content of `Map` in `ConfigFormatter`.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct ConfigFormatterMap {
-    /// Field `disabled`, which can be absent: a boolean.
-    pub disabled: Option<bool>,
-    /// Field `command`, which can be absent: a list, each a string.
-    pub command: Option<Vec<String>>,
-    /// Field `environment`, which can be absent: a map, each value a string.
-    pub environment: Option<OrderedMap<String>>,
-    /// Field `extensions`, which can be absent: a list, each a string.
-    pub extensions: Option<Vec<String>>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl ConfigFormatterMap {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
-json_struct!(ConfigFormatterMap [] {
-    disabled: optional "disabled", command: optional "command", environment: optional "environment",
-    extensions: optional "extensions",
-});
-
-/// Content of `lsp` in `Config`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ConfigLsp {
-    /// The value is a boolean.
-    Bool(bool),
-    /// The value is an object.
-    Map(OrderedMap<ConfigLspMap>),
-    /// A value that this version of the crate does not know.
-    Unknown(Json),
-}
-
-json_variants!(ConfigLsp { Bool boolean(), Map object(), });
-
-/// Content of `Map` in `ConfigLsp`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ConfigLspMap {
-    /// An object with `command`.
-    Command(Box<ConfigLspMapCommand>),
-    /// An object with `disabled`.
-    Disabled(ConfigLspMapDisabled),
-    /// A value that this version of the crate does not know.
-    Unknown(Json),
-}
-
-json_variants!(ConfigLspMap { Command keys("command"), Disabled keys("disabled"), });
-
-/// Content of `Command` in `ConfigLspMap`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ConfigLspMapCommand {
-    /// Field `command`: a list, each a string.
-    pub command: Vec<String>,
-    /// Field `extensions`, which can be absent: a list, each a string.
-    pub extensions: Option<Vec<String>>,
-    /// Field `disabled`, which can be absent: a boolean.
-    pub disabled: Option<bool>,
-    /// Field `env`, which can be absent: a map, each value a string.
-    pub env: Option<OrderedMap<String>>,
-    /// Field `initialization`, which can be absent: any object.
-    pub initialization: Option<JsonObject>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl ConfigLspMapCommand {
-    /// Creates a value with the required fields.
-    pub fn new(command: Vec<String>) -> Self {
-        Self {
-            command,
-            extensions: None,
-            disabled: None,
-            env: None,
-            initialization: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
-json_struct!(ConfigLspMapCommand [] {
-    command: required "command", extensions: optional "extensions", disabled: optional "disabled",
-    env: optional "env", initialization: optional "initialization",
-});
-
-/// Content of `Disabled` in `ConfigLspMap`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ConfigLspMapDisabled {
-    /// Field `disabled`: a boolean.
-    pub disabled: bool,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl ConfigLspMapDisabled {
-    /// Creates a value with the required fields.
-    pub fn new(disabled: bool) -> Self {
-        Self { disabled, unknown: JsonObject::new() }
-    }
-}
-
-json_struct!(ConfigLspMapDisabled [] { disabled: required "disabled", });
-
-/// Content of `mcp` in `Config`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ConfigMcp {
-    /// An object whose `type` is `local`.
-    Local(Box<McpLocalConfig>),
-    /// An object whose `type` is `remote`.
-    Remote(Box<McpRemoteConfig>),
-    /// An object with `enabled`.
-    Enabled(ConfigMcpEnabled),
-    /// A value that this version of the crate does not know.
-    Unknown(Json),
-}
-
-json_variants!(ConfigMcp {
-    Local tagged("type", "local"), Remote tagged("type", "remote"), Enabled keys("enabled"),
-});
-
-/// Content of `Enabled` in `ConfigMcp`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ConfigMcpEnabled {
-    /// Field `enabled`: a boolean.
-    pub enabled: bool,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl ConfigMcpEnabled {
-    /// Creates a value with the required fields.
-    pub fn new(enabled: bool) -> Self {
-        Self { enabled, unknown: JsonObject::new() }
-    }
-}
-
-json_struct!(ConfigMcpEnabled [] { enabled: required "enabled", });
-
 /// Content of `mode` in `Config`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -545,20 +344,6 @@ impl ConfigMode {
 
 json_struct!(ConfigMode [] { build: optional "build", plan: optional "plan", });
 
-/// Content of `plugin` in `Config`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ConfigPlugin {
-    /// The value is a string.
-    Text(String),
-    /// The value is a list.
-    List(Vec<Json>),
-    /// A value that this version of the crate does not know.
-    Unknown(Json),
-}
-
-json_variants!(ConfigPlugin { Text string(), List array(), });
-
 /// Config providers, in the reply to `config.providers`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -572,83 +357,6 @@ pub struct ConfigProviders {
 }
 
 json_struct!(ConfigProviders [] { providers: required "providers", default: required "default", });
-
-/// Content of `references` in `Config`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ConfigReference {
-    /// The value is a string.
-    Text(String),
-    /// An object with `repository`.
-    ConfigReferenceGit(Box<ConfigReferenceGit>),
-    /// An object with `path`.
-    ConfigReferenceLocal(ConfigReferenceLocal),
-    /// A value that this version of the crate does not know.
-    Unknown(Json),
-}
-
-json_variants!(ConfigReference {
-    Text string(), ConfigReferenceGit keys("repository"), ConfigReferenceLocal keys("path"),
-});
-
-/// Config reference Git: schema `ConfigV2ReferenceGit` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ConfigReferenceGit {
-    /// Field `repository`: a string.
-    pub repository: String,
-    /// Field `branch`, which can be absent: a string.
-    pub branch: Option<String>,
-    /// Field `description`, which can be absent: a string.
-    pub description: Option<String>,
-    /// Field `hidden`, which can be absent: a boolean.
-    pub hidden: Option<bool>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl ConfigReferenceGit {
-    /// Creates a value with the required fields.
-    pub fn new(repository: impl Into<String>) -> Self {
-        Self {
-            repository: repository.into(),
-            branch: None,
-            description: None,
-            hidden: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
-json_struct!(ConfigReferenceGit [] {
-    repository: required "repository", branch: optional "branch",
-    description: optional "description", hidden: optional "hidden",
-});
-
-/// Config reference local: schema `ConfigV2ReferenceLocal` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ConfigReferenceLocal {
-    /// Field `path`: a string.
-    pub path: String,
-    /// Field `description`, which can be absent: a string.
-    pub description: Option<String>,
-    /// Field `hidden`, which can be absent: a boolean.
-    pub hidden: Option<bool>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-impl ConfigReferenceLocal {
-    /// Creates a value with the required fields.
-    pub fn new(path: impl Into<String>) -> Self {
-        Self { path: path.into(), description: None, hidden: None, unknown: JsonObject::new() }
-    }
-}
-
-json_struct!(ConfigReferenceLocal [] {
-    path: required "path", description: optional "description", hidden: optional "hidden",
-});
 
 /// Values of `share` in `Config`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -30,7 +30,10 @@ macro_rules! hidden_debug {
 
 /// A struct: fields by name, and a field `unknown` for all others.
 macro_rules! json_struct {
-    ($name:ident [$($tag:literal = $value:literal)?] { $($field:ident: $need:ident $wire:literal,)* }) => {
+    (
+        $name:ident [$($tag:literal = $value:literal)?]
+        { $($field:ident: $need:ident $wire:literal,)* }
+    ) => {
         impl $crate::json::JsonType for $name {
             fn read(json: opencode_config::Json) -> Result<Self, $crate::json::Malformed> {
                 #[allow(unused_mut, reason = "a struct can have no known fields")]

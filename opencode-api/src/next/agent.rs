@@ -12,7 +12,7 @@ use crate::next::common::{NextPermissionEffect, ProviderRequest};
 use crate::reply::Located;
 use crate::shared::ModelRef;
 
-/// Lists next agents. `GET /api/agent`.
+/// Lists agents. `GET /api/agent`.
 ///
 /// Operation `v2.agent.list`.
 ///

@@ -9,7 +9,7 @@ use crate::json::json_struct;
 use crate::reply::Located;
 use crate::shared::ModelRef;
 
-/// Lists next commands. `GET /api/command`.
+/// Lists commands. `GET /api/command`.
 ///
 /// Operation `v2.command.list`.
 ///

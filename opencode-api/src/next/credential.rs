@@ -4,7 +4,7 @@
 
 use crate::call::{Call, in_location, operation};
 
-/// Removes the next credential. `DELETE /api/credential/{credentialID}`.
+/// Removes the credential. `DELETE /api/credential/{credentialID}`.
 ///
 /// Operation `v2.credential.remove`.
 ///
@@ -29,7 +29,7 @@ operation!(
     Boot, nothing -> ()
 );
 
-/// Updates the next credential. `PATCH /api/credential/{credentialID}`.
+/// Updates the credential. `PATCH /api/credential/{credentialID}`.
 ///
 /// Operation `v2.credential.update`.
 ///

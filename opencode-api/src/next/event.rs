@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::call::{Call, operation};
 
-/// Streams the next events. `GET /api/event`.
+/// Streams the events. `GET /api/event`.
 ///
 /// Operation `v2.event.subscribe`. The reply is a stream of events without an end: the sender has
 /// to hand over the body as the body arrives.

@@ -10,7 +10,7 @@ use crate::json::json_struct;
 use crate::reply::Located;
 use crate::shared::EntryKind;
 
-/// Finds next files. `GET /api/fs/find`.
+/// Finds files. `GET /api/fs/find`.
 ///
 /// Operation `v2.fs.find`.
 ///
@@ -50,7 +50,7 @@ operation!(
     Boot, json -> Located<Vec<FileSystemEntry>>
 );
 
-/// Lists next files. `GET /api/fs/list`.
+/// Lists files. `GET /api/fs/list`.
 ///
 /// Operation `v2.fs.list`.
 ///
@@ -87,7 +87,7 @@ operation!(
     Boot, json -> Located<Vec<FileSystemEntry>>
 );
 
-/// Reads the next file. `GET /api/fs/read/*`.
+/// Reads the file. `GET /api/fs/read/*`.
 ///
 /// Operation `v2.fs.read`.
 ///

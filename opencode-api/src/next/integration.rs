@@ -2,14 +2,22 @@
 
 //! Operations and types of the group `integration` below `/api`.
 
-use opencode_config::{Json, JsonObject};
+mod info;
 
 use crate::call::{Call, in_location, operation};
-use crate::json::{OrderedMap, json_enum, json_struct, json_union};
-use crate::provider::{ProviderAuthMethodPromptSelectOption, ProviderAuthMethodPromptTextWhenOp};
+use crate::json::OrderedMap;
 use crate::reply::Located;
 
-/// Cancels the next integration attempt. `DELETE /api/integration/attempt/{attemptID}`.
+pub use info::{
+    ConnectionCredentialInfo, ConnectionEnvInfo, ConnectionInfo, IntegrationAttempt,
+    IntegrationAttemptMode, IntegrationAttemptStatus, IntegrationAttemptStatusComplete,
+    IntegrationAttemptStatusExpired, IntegrationAttemptStatusFailed,
+    IntegrationAttemptStatusPending, IntegrationAttemptTime, IntegrationEnvMethod, IntegrationInfo,
+    IntegrationKeyMethod, IntegrationMethod, IntegrationOauthMethod, IntegrationOauthMethodPrompt,
+    IntegrationSelectPrompt, IntegrationTextPrompt, IntegrationWhen,
+};
+
+/// Cancels the integration attempt. `DELETE /api/integration/attempt/{attemptID}`.
 ///
 /// Operation `v2.integration.attempt.cancel`.
 ///
@@ -34,11 +42,11 @@ operation!(
     Boot, nothing -> ()
 );
 
-/// Completes the next integration attempt. `POST /api/integration/attempt/{attemptID}/complete`.
+/// Completes the integration attempt. `POST /api/integration/attempt/{attemptID}/complete`.
 ///
 /// Operation `v2.integration.attempt.complete`.
 ///
-/// Errors by status: 400 `InvalidRequestError` or `InvalidRequestError`, 401 `UnauthorizedError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompleteNextIntegrationAttempt {
     call: Call,
@@ -66,11 +74,11 @@ operation!(
     Boot, nothing -> ()
 );
 
-/// Connects the next integration key. `POST /api/integration/{integrationID}/connect/key`.
+/// Connects the integration key. `POST /api/integration/{integrationID}/connect/key`.
 ///
 /// Operation `v2.integration.connect.key`.
 ///
-/// Errors by status: 400 `InvalidRequestError` or `InvalidRequestError`, 401 `UnauthorizedError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectNextIntegrationKey {
     call: Call,
@@ -101,11 +109,11 @@ operation!(
     Boot, nothing -> ()
 );
 
-/// Connects the next integration OAuth. `POST /api/integration/{integrationID}/connect/oauth`.
+/// Connects the integration OAuth. `POST /api/integration/{integrationID}/connect/oauth`.
 ///
 /// Operation `v2.integration.connect.oauth`.
 ///
-/// Errors by status: 400 `InvalidRequestError` or `InvalidRequestError`, 401 `UnauthorizedError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectNextIntegrationOauth {
     call: Call,
@@ -141,7 +149,7 @@ operation!(
     Boot, json -> Located<IntegrationAttempt>
 );
 
-/// Lists next integrations. `GET /api/integration`.
+/// Lists integrations. `GET /api/integration`.
 ///
 /// Operation `v2.integration.list`.
 ///
@@ -171,7 +179,7 @@ operation!(
     Boot, json -> Located<Vec<IntegrationInfo>>
 );
 
-/// Reads the next integration. `GET /api/integration/{integrationID}`.
+/// Reads the integration. `GET /api/integration/{integrationID}`.
 ///
 /// Operation `v2.integration.get`.
 ///
@@ -196,7 +204,7 @@ operation!(
     Boot, json -> Located<IntegrationInfo>
 );
 
-/// Reads the next integration attempt. `GET /api/integration/attempt/{attemptID}`.
+/// Reads the integration attempt. `GET /api/integration/attempt/{attemptID}`.
 ///
 /// Operation `v2.integration.attempt.status`.
 ///
@@ -220,323 +228,3 @@ operation!(
     "GET" "/api/integration/attempt/{attemptID}",
     Boot, json -> Located<IntegrationAttemptStatus>
 );
-
-/// Connection credential info: schema `ConnectionCredentialInfo` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ConnectionCredentialInfo {
-    /// Field `id`: a string.
-    pub id: String,
-    /// Field `label`: a string.
-    pub label: String,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(ConnectionCredentialInfo ["type" = "credential"] {
-    id: required "id", label: required "label",
-});
-
-/// Connection env info: schema `ConnectionEnvInfo` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ConnectionEnvInfo {
-    /// Field `name`: a string.
-    pub name: String,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(ConnectionEnvInfo ["type" = "env"] { name: required "name", });
-
-/// Connection info: schema `ConnectionInfo` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ConnectionInfo {
-    /// `type` is `credential`.
-    Credential(ConnectionCredentialInfo),
-    /// `type` is `env`.
-    Env(ConnectionEnvInfo),
-    /// A value that this version of the crate does not know.
-    Unknown(Json),
-}
-
-json_union!(ConnectionInfo ["type"] { Credential "credential", Env "env", });
-
-/// Integration attempt: schema `IntegrationAttempt` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationAttempt {
-    /// Field `attemptID`: a string.
-    pub attempt_id: String,
-    /// Field `url`: a string.
-    pub url: String,
-    /// Field `instructions`: a string.
-    pub instructions: String,
-    /// Field `mode`: the integration attempt mode.
-    pub mode: IntegrationAttemptMode,
-    /// Field `time`: the integration attempt time.
-    pub time: IntegrationAttemptTime,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationAttempt [] {
-    attempt_id: required "attemptID", url: required "url", instructions: required "instructions",
-    mode: required "mode", time: required "time",
-});
-
-/// Values of `mode` in `IntegrationAttempt`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum IntegrationAttemptMode {
-    /// The value `auto` of OpenCode.
-    Auto,
-    /// The value `code` of OpenCode.
-    Code,
-    /// A value that this version of the crate does not know.
-    Other(String),
-}
-
-json_enum!(IntegrationAttemptMode { Auto "auto", Code "code", });
-
-/// Integration attempt status: schema `IntegrationAttemptStatus` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum IntegrationAttemptStatus {
-    /// `status` is `pending`.
-    Pending(IntegrationAttemptStatusPending),
-    /// `status` is `complete`.
-    Complete(IntegrationAttemptStatusComplete),
-    /// `status` is `failed`.
-    Failed(IntegrationAttemptStatusFailed),
-    /// `status` is `expired`.
-    Expired(IntegrationAttemptStatusExpired),
-    /// A value that this version of the crate does not know.
-    Unknown(Json),
-}
-
-json_union!(IntegrationAttemptStatus ["status"] {
-    Pending "pending", Complete "complete", Failed "failed", Expired "expired",
-});
-
-/// Content of `complete` in `IntegrationAttemptStatus`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationAttemptStatusComplete {
-    /// Field `time`: the integration attempt time.
-    pub time: IntegrationAttemptTime,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationAttemptStatusComplete ["status" = "complete"] { time: required "time", });
-
-/// Content of `expired` in `IntegrationAttemptStatus`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationAttemptStatusExpired {
-    /// Field `time`: the integration attempt time.
-    pub time: IntegrationAttemptTime,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationAttemptStatusExpired ["status" = "expired"] { time: required "time", });
-
-/// Content of `failed` in `IntegrationAttemptStatus`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationAttemptStatusFailed {
-    /// Field `message`: a string.
-    pub message: String,
-    /// Field `time`: the integration attempt time.
-    pub time: IntegrationAttemptTime,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationAttemptStatusFailed ["status" = "failed"] {
-    message: required "message", time: required "time",
-});
-
-/// Content of `pending` in `IntegrationAttemptStatus`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationAttemptStatusPending {
-    /// Field `time`: the integration attempt time.
-    pub time: IntegrationAttemptTime,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationAttemptStatusPending ["status" = "pending"] { time: required "time", });
-
-/// Content of `time` in `IntegrationAttempt`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationAttemptTime {
-    /// Field `created`: a number.
-    pub created: f64,
-    /// Field `expires`: a number.
-    pub expires: f64,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationAttemptTime [] {
-    created: required "created", expires: required "expires",
-});
-
-/// Integration env method: schema `IntegrationEnvMethod` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationEnvMethod {
-    /// Field `names`: a list, each a string.
-    pub names: Vec<String>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationEnvMethod ["type" = "env"] { names: required "names", });
-
-/// Integration info: schema `IntegrationInfo` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationInfo {
-    /// Field `id`: a string.
-    pub id: String,
-    /// Field `name`: a string.
-    pub name: String,
-    /// Field `methods`: a list, each the integration method.
-    pub methods: Vec<IntegrationMethod>,
-    /// Field `connections`: a list, each the connection info.
-    pub connections: Vec<ConnectionInfo>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationInfo [] {
-    id: required "id", name: required "name", methods: required "methods",
-    connections: required "connections",
-});
-
-/// Integration key method: schema `IntegrationKeyMethod` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationKeyMethod {
-    /// Field `label`, which can be absent: a string.
-    pub label: Option<String>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationKeyMethod ["type" = "key"] { label: optional "label", });
-
-/// Integration method: schema `IntegrationMethod` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum IntegrationMethod {
-    /// `type` is `oauth`.
-    Oauth(IntegrationOauthMethod),
-    /// `type` is `key`.
-    Key(IntegrationKeyMethod),
-    /// `type` is `env`.
-    Env(IntegrationEnvMethod),
-    /// A value that this version of the crate does not know.
-    Unknown(Json),
-}
-
-json_union!(IntegrationMethod ["type"] { Oauth "oauth", Key "key", Env "env", });
-
-/// Integration OAuth method: schema `IntegrationOAuthMethod` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationOauthMethod {
-    /// Field `id`: a string.
-    pub id: String,
-    /// Field `label`: a string.
-    pub label: String,
-    /// Field `prompts`, which can be absent: a list, each the integration OAuth method prompt.
-    pub prompts: Option<Vec<IntegrationOauthMethodPrompt>>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationOauthMethod ["type" = "oauth"] {
-    id: required "id", label: required "label", prompts: optional "prompts",
-});
-
-/// Content of `prompts` in `IntegrationOauthMethod`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum IntegrationOauthMethodPrompt {
-    /// `type` is `text`.
-    Text(Box<IntegrationTextPrompt>),
-    /// `type` is `select`.
-    Select(Box<IntegrationSelectPrompt>),
-    /// A value that this version of the crate does not know.
-    Unknown(Json),
-}
-
-json_union!(IntegrationOauthMethodPrompt ["type"] { Text "text", Select "select", });
-
-/// Integration select prompt: schema `IntegrationSelectPrompt` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationSelectPrompt {
-    /// Field `key`: a string.
-    pub key: String,
-    /// Field `message`: a string.
-    pub message: String,
-    /// Field `options`: a list, each the provider auth method prompt select option.
-    pub options: Vec<ProviderAuthMethodPromptSelectOption>,
-    /// Field `when`, which can be absent: the integration when.
-    pub when: Option<IntegrationWhen>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationSelectPrompt ["type" = "select"] {
-    key: required "key", message: required "message", options: required "options",
-    when: optional "when",
-});
-
-/// Integration text prompt: schema `IntegrationTextPrompt` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationTextPrompt {
-    /// Field `key`: a string.
-    pub key: String,
-    /// Field `message`: a string.
-    pub message: String,
-    /// Field `placeholder`, which can be absent: a string.
-    pub placeholder: Option<String>,
-    /// Field `when`, which can be absent: the integration when.
-    pub when: Option<IntegrationWhen>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationTextPrompt ["type" = "text"] {
-    key: required "key", message: required "message", placeholder: optional "placeholder",
-    when: optional "when",
-});
-
-/// Integration when: schema `IntegrationWhen` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct IntegrationWhen {
-    /// Field `key`: a string.
-    pub key: String,
-    /// Field `op`: the provider auth method prompt text when op.
-    pub op: ProviderAuthMethodPromptTextWhenOp,
-    /// Field `value`: a string.
-    pub value: String,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(IntegrationWhen [] {
-    key: required "key", op: required "op", value: required "value",
-});

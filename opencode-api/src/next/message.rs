@@ -16,12 +16,12 @@ use crate::shared::{
     StepError,
 };
 
-/// Lists next messages. `GET /api/session/{sessionID}/message`.
+/// Lists messages. `GET /api/session/{sessionID}/message`.
 ///
 /// Operation `v2.session.messages`.
 ///
 /// Errors by status: 400 `InvalidCursorError` or `InvalidRequestError`, 401 `UnauthorizedError`,
-/// 404 `SessionNotFoundError` or `SessionNotFoundError`, 500 `UnknownError1`.
+/// 404 `SessionNotFoundError`, 500 `UnknownError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListNextMessages {
     call: Call,
@@ -60,12 +60,12 @@ operation!(
     Quick, json -> NextMessagePage
 );
 
-/// Reads the next message. `GET /api/session/{sessionID}/message/{messageID}`.
+/// Reads the message. `GET /api/session/{sessionID}/message/{messageID}`.
 ///
 /// Operation `v2.session.message`.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `MessageNotFoundError`
-/// or `SessionNotFoundError` or `SessionNotFoundError`.
+/// or `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadNextMessage {
     call: Call,
@@ -86,12 +86,12 @@ operation!(
     Quick, json -> Data<NextMessage>
 );
 
-/// Reads the next session context. `GET /api/session/{sessionID}/context`.
+/// Reads the session context. `GET /api/session/{sessionID}/context`.
 ///
 /// Operation `v2.session.context`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`, 500 `UnknownError1`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`, 500 `UnknownError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadNextSessionContext {
     call: Call,

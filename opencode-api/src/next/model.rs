@@ -10,7 +10,7 @@ use crate::provider::{ModelCostThresholdKind, ModelStatus};
 use crate::reply::Located;
 use crate::shared::TokenCache;
 
-/// Lists next models. `GET /api/model`.
+/// Lists models. `GET /api/model`.
 ///
 /// Operation `v2.model.list`.
 ///

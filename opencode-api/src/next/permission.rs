@@ -12,12 +12,12 @@ use crate::permission::PermissionSavedInfo;
 use crate::reply::{Data, Located};
 use crate::shared::{NextPermissionReply, NextPermissionSource};
 
-/// Creates the next session permission. `POST /api/session/{sessionID}/permission`.
+/// Creates the session permission. `POST /api/session/{sessionID}/permission`.
 ///
 /// Operation `v2.session.permission.create`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateNextSessionPermission {
     call: Call,
@@ -77,7 +77,7 @@ operation!(
     Quick, json -> Data<NextPermissionVerdict>
 );
 
-/// Lists next permission requests. `GET /api/permission/request`.
+/// Lists permission requests. `GET /api/permission/request`.
 ///
 /// Operation `v2.permission.request.list`.
 ///
@@ -107,7 +107,7 @@ operation!(
     Boot, json -> Located<Vec<NextPermissionRequest>>
 );
 
-/// Lists next permission saved rules. `GET /api/permission/saved`.
+/// Lists permission saved rules. `GET /api/permission/saved`.
 ///
 /// Operation `v2.permission.saved.list`.
 ///
@@ -143,12 +143,12 @@ operation!(
     Quick, json -> Data<Vec<PermissionSavedInfo>>
 );
 
-/// Lists next session permissions. `GET /api/session/{sessionID}/permission`.
+/// Lists session permissions. `GET /api/session/{sessionID}/permission`.
 ///
 /// Operation `v2.session.permission.list`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListNextSessionPermissions {
     call: Call,
@@ -168,12 +168,12 @@ operation!(
     Quick, json -> Data<Vec<NextPermissionRequest>>
 );
 
-/// Reads the next session permission. `GET /api/session/{sessionID}/permission/{requestID}`.
+/// Reads the session permission. `GET /api/session/{sessionID}/permission/{requestID}`.
 ///
 /// Operation `v2.session.permission.get`.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
-/// `PermissionNotFoundError` or `SessionNotFoundError` or `SessionNotFoundError`.
+/// `PermissionNotFoundError` or `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadNextSessionPermission {
     call: Call,
@@ -194,7 +194,7 @@ operation!(
     Quick, json -> Data<NextPermissionRequest>
 );
 
-/// Removes the next permission saved rule. `DELETE /api/permission/saved/{id}`.
+/// Removes the permission saved rule. `DELETE /api/permission/saved/{id}`.
 ///
 /// Operation `v2.permission.saved.remove`.
 ///
@@ -218,13 +218,12 @@ operation!(
     Quick, nothing -> ()
 );
 
-/// Replies the next session permission. `POST
-/// /api/session/{sessionID}/permission/{requestID}/reply`.
+/// Replies the session permission. `POST /api/session/{sessionID}/permission/{requestID}/reply`.
 ///
 /// Operation `v2.session.permission.reply`.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
-/// `PermissionNotFoundError` or `SessionNotFoundError` or `SessionNotFoundError`.
+/// `PermissionNotFoundError` or `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplyNextSessionPermission {
     call: Call,

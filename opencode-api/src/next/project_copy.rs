@@ -7,7 +7,7 @@ use opencode_config::JsonObject;
 use crate::call::{Call, in_location, operation};
 use crate::json::json_struct;
 
-/// Creates the next project copy. `POST /experimental/project/{projectID}/copy`.
+/// Creates the project copy. `POST /experimental/project/{projectID}/copy`.
 ///
 /// Operation `v2.projectCopy.create`.
 ///
@@ -48,7 +48,7 @@ operation!(
     Boot, json -> ProjectCopyCopy
 );
 
-/// Refreshes the next project copy. `POST /experimental/project/{projectID}/copy/refresh`.
+/// Refreshes the project copy. `POST /experimental/project/{projectID}/copy/refresh`.
 ///
 /// Operation `v2.projectCopy.refresh`.
 ///
@@ -73,7 +73,7 @@ operation!(
     Boot, nothing -> ()
 );
 
-/// Removes the next project copy. `DELETE /experimental/project/{projectID}/copy`.
+/// Removes the project copy. `DELETE /experimental/project/{projectID}/copy`.
 ///
 /// Operation `v2.projectCopy.remove`.
 ///

@@ -9,7 +9,7 @@ use crate::json::{json_struct, json_union};
 use crate::next::common::ProviderRequest;
 use crate::reply::Located;
 
-/// Lists next providers. `GET /api/provider`.
+/// Lists providers. `GET /api/provider`.
 ///
 /// Operation `v2.provider.list`.
 ///
@@ -40,7 +40,7 @@ operation!(
     Boot, json -> Located<Vec<NextProvider>>
 );
 
-/// Reads the next provider. `GET /api/provider/{providerID}`.
+/// Reads the provider. `GET /api/provider/{providerID}`.
 ///
 /// Operation `v2.provider.get`.
 ///

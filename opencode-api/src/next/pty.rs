@@ -9,7 +9,7 @@ use crate::json::OrderedMap;
 use crate::pty::{Pty, PtySize, PtyTicket};
 use crate::reply::Located;
 
-/// Connects the next PTY. `GET /api/pty/{ptyID}/connect`.
+/// Connects the PTY. `GET /api/pty/{ptyID}/connect`.
 ///
 /// Operation `v2.pty.connect`. The request opens a WebSocket, for which the sender adds the headers
 /// of the handshake.
@@ -50,7 +50,7 @@ operation!(
     Boot, bytes -> Bytes
 );
 
-/// Creates the next PTY. `POST /api/pty`.
+/// Creates the PTY. `POST /api/pty`.
 ///
 /// Operation `v2.pty.create`.
 ///
@@ -109,7 +109,7 @@ impl Default for CreateNextPty {
 in_location!(CreateNextPty);
 operation!(CreateNextPty, "v2.pty.create", "POST" "/api/pty", Boot, json -> Located<Pty>);
 
-/// Creates the next PTY ticket. `POST /api/pty/{ptyID}/connect-token`.
+/// Creates the PTY ticket. `POST /api/pty/{ptyID}/connect-token`.
 ///
 /// Operation `v2.pty.connectToken`.
 ///
@@ -137,7 +137,7 @@ operation!(
     Boot, json -> Located<PtyTicket>
 );
 
-/// Lists next ptys. `GET /api/pty`.
+/// Lists ptys. `GET /api/pty`.
 ///
 /// Operation `v2.pty.list`.
 ///
@@ -163,7 +163,7 @@ impl Default for ListNextPtys {
 in_location!(ListNextPtys);
 operation!(ListNextPtys, "v2.pty.list", "GET" "/api/pty", Boot, json -> Located<Vec<Pty>>);
 
-/// Reads the next PTY. `GET /api/pty/{ptyID}`.
+/// Reads the PTY. `GET /api/pty/{ptyID}`.
 ///
 /// Operation `v2.pty.get`.
 ///
@@ -184,7 +184,7 @@ impl ReadNextPty {
 in_location!(ReadNextPty);
 operation!(ReadNextPty, "v2.pty.get", "GET" "/api/pty/{ptyID}", Boot, json -> Located<Pty>);
 
-/// Removes the next PTY. `DELETE /api/pty/{ptyID}`.
+/// Removes the PTY. `DELETE /api/pty/{ptyID}`.
 ///
 /// Operation `v2.pty.remove`.
 ///
@@ -205,7 +205,7 @@ impl RemoveNextPty {
 in_location!(RemoveNextPty);
 operation!(RemoveNextPty, "v2.pty.remove", "DELETE" "/api/pty/{ptyID}", Boot, nothing -> ());
 
-/// Updates the next PTY. `PUT /api/pty/{ptyID}`.
+/// Updates the PTY. `PUT /api/pty/{ptyID}`.
 ///
 /// Operation `v2.pty.update`.
 ///

@@ -10,7 +10,7 @@ use crate::json::json_struct;
 use crate::reply::{Data, Located};
 use crate::shared::{NextQuestion, NextQuestionTool};
 
-/// Lists next question requests. `GET /api/question/request`.
+/// Lists question requests. `GET /api/question/request`.
 ///
 /// Operation `v2.question.request.list`.
 ///
@@ -40,12 +40,12 @@ operation!(
     Boot, json -> Located<Vec<NextQuestionRequest>>
 );
 
-/// Lists next session questions. `GET /api/session/{sessionID}/question`.
+/// Lists session questions. `GET /api/session/{sessionID}/question`.
 ///
 /// Operation `v2.session.question.list`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListNextSessionQuestions {
     call: Call,
@@ -65,12 +65,12 @@ operation!(
     Quick, json -> Data<Vec<NextQuestionRequest>>
 );
 
-/// Rejects the next session question. `POST /api/session/{sessionID}/question/{requestID}/reject`.
+/// Rejects the session question. `POST /api/session/{sessionID}/question/{requestID}/reject`.
 ///
 /// Operation `v2.session.question.reject`.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
-/// `QuestionNotFoundError` or `SessionNotFoundError` or `SessionNotFoundError`.
+/// `QuestionNotFoundError` or `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RejectNextSessionQuestion {
     call: Call,
@@ -91,12 +91,12 @@ operation!(
     Quick, nothing -> ()
 );
 
-/// Replies the next session question. `POST /api/session/{sessionID}/question/{requestID}/reply`.
+/// Replies the session question. `POST /api/session/{sessionID}/question/{requestID}/reply`.
 ///
 /// Operation `v2.session.question.reply`.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
-/// `QuestionNotFoundError` or `SessionNotFoundError` or `SessionNotFoundError`.
+/// `QuestionNotFoundError` or `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReplyNextSessionQuestion {
     call: Call,

@@ -8,7 +8,7 @@ use crate::call::{Call, in_location, operation};
 use crate::json::{json_struct, json_union};
 use crate::reply::Located;
 
-/// Lists next references. `GET /api/reference`.
+/// Lists references. `GET /api/reference`.
 ///
 /// Operation `v2.reference.list`.
 ///

@@ -8,7 +8,7 @@ use crate::call::{Call, in_location, operation};
 use crate::json::json_struct;
 use crate::shared::LocationInfo;
 
-/// Reads the next health. `GET /api/health`.
+/// Reads the health. `GET /api/health`.
 ///
 /// Operation `v2.health.get`.
 ///
@@ -33,7 +33,7 @@ impl Default for ReadNextHealth {
 
 operation!(ReadNextHealth, "v2.health.get", "GET" "/api/health", Quick, json -> NextHealth);
 
-/// Reads the next location. `GET /api/location`.
+/// Reads the location. `GET /api/location`.
 ///
 /// Operation `v2.location.get`.
 ///

@@ -2,6 +2,8 @@
 
 //! Operations and types of the group `session` below `/api`.
 
+mod info;
+
 use bytes::Bytes;
 use opencode_config::JsonObject;
 use opencode_proto::{MessageId, SessionId};
@@ -9,19 +11,20 @@ use opencode_proto::{MessageId, SessionId};
 use crate::call::{Call, in_directory, operation};
 use crate::envelope::NextEvent;
 use crate::json::{OrderedMap, json_enum, json_struct};
-use crate::next::common::{ListOrder, PageCursor};
+use crate::next::common::ListOrder;
 use crate::reply::Data;
-use crate::session::{SessionInputAdmitted, SessionTokens};
 use crate::shared::{
-    LocationRef, ModelRef, PromptAgentAttachment, PromptDelivery, PromptSource, RevertState,
+    LocationRef, ModelRef, Prompt, PromptAgentAttachment, PromptDelivery, PromptSource, RevertState,
 };
 
-/// Clears the next session revert. `POST /api/session/{sessionID}/revert/clear`.
+pub use info::{NextSession, NextSessionPage, NextSessionTime};
+
+/// Clears the session revert. `POST /api/session/{sessionID}/revert/clear`.
 ///
 /// Operation `v2.session.revert.clear`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`, 500 `UnknownError1`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`, 500 `UnknownError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClearNextSessionRevert {
     call: Call,
@@ -41,12 +44,12 @@ operation!(
     Quick, nothing -> ()
 );
 
-/// Commits the next session revert. `POST /api/session/{sessionID}/revert/commit`.
+/// Commits the session revert. `POST /api/session/{sessionID}/revert/commit`.
 ///
 /// Operation `v2.session.revert.commit`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommitNextSessionRevert {
     call: Call,
@@ -66,12 +69,12 @@ operation!(
     Quick, nothing -> ()
 );
 
-/// Compacts the next session. `POST /api/session/{sessionID}/compact`.
+/// Compacts the session. `POST /api/session/{sessionID}/compact`.
 ///
 /// Operation `v2.session.compact`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`, 503 `ServiceUnavailableError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`, 503 `ServiceUnavailableError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompactNextSession {
     call: Call,
@@ -91,7 +94,7 @@ operation!(
     Turn, nothing -> ()
 );
 
-/// Creates the next session. `POST /api/session`.
+/// Creates the session. `POST /api/session`.
 ///
 /// Operation `v2.session.create`.
 ///
@@ -146,12 +149,12 @@ operation!(
     Quick, json -> Data<NextSession>
 );
 
-/// Interrupts the next session. `POST /api/session/{sessionID}/interrupt`.
+/// Interrupts the session. `POST /api/session/{sessionID}/interrupt`.
 ///
 /// Operation `v2.session.interrupt`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InterruptNextSession {
     call: Call,
@@ -171,7 +174,7 @@ operation!(
     Quick, nothing -> ()
 );
 
-/// Lists next active sessions. `GET /api/session/active`.
+/// Lists active sessions. `GET /api/session/active`.
 ///
 /// Operation `v2.session.active`.
 ///
@@ -200,12 +203,11 @@ operation!(
     Quick, json -> Data<OrderedMap<ActiveSession>>
 );
 
-/// Lists next sessions. `GET /api/session`.
+/// Lists sessions. `GET /api/session`.
 ///
 /// Operation `v2.session.list`.
 ///
-/// Errors by status: 400 `InvalidCursorError` or `InvalidRequestError` or `InvalidRequestError`,
-/// 401 `UnauthorizedError`.
+/// Errors by status: 400 `InvalidCursorError` or `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListNextSessions {
     call: Call,
@@ -271,12 +273,12 @@ operation!(
     Boot, json -> NextSessionPage
 );
 
-/// Prompts the next session. `POST /api/session/{sessionID}/prompt`.
+/// Prompts the session. `POST /api/session/{sessionID}/prompt`.
 ///
 /// Operation `v2.session.prompt`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`, 409 `ConflictError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`, 409 `ConflictError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PromptNextSession {
     call: Call,
@@ -317,12 +319,12 @@ operation!(
     Quick, json -> Data<SessionInputAdmitted>
 );
 
-/// Reads the next session. `GET /api/session/{sessionID}`.
+/// Reads the session. `GET /api/session/{sessionID}`.
 ///
 /// Operation `v2.session.get`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadNextSession {
     call: Call,
@@ -342,12 +344,12 @@ operation!(
     Quick, json -> Data<NextSession>
 );
 
-/// Reads the next session history. `GET /api/session/{sessionID}/history`.
+/// Reads the session history. `GET /api/session/{sessionID}/history`.
 ///
 /// Operation `v2.session.history`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadNextSessionHistory {
     call: Call,
@@ -381,12 +383,12 @@ operation!(
     Quick, json -> NextHistory
 );
 
-/// Stages the next session revert. `POST /api/session/{sessionID}/revert/stage`.
+/// Stages the session revert. `POST /api/session/{sessionID}/revert/stage`.
 ///
 /// Operation `v2.session.revert.stage`.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `MessageNotFoundError`
-/// or `SessionNotFoundError` or `SessionNotFoundError`, 500 `UnknownError1`.
+/// or `SessionNotFoundError`, 500 `UnknownError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageNextSessionRevert {
     call: Call,
@@ -415,13 +417,13 @@ operation!(
     Quick, json -> Data<RevertState>
 );
 
-/// Streams the next session events. `GET /api/session/{sessionID}/event`.
+/// Streams the session events. `GET /api/session/{sessionID}/event`.
 ///
 /// Operation `v2.session.events`. The reply is a stream of events without an end: the sender has to
 /// hand over the body as the body arrives.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamNextSessionEvents {
     call: Call,
@@ -448,12 +450,12 @@ operation!(
     Quick, bytes -> Bytes
 );
 
-/// Switches the next session agent. `POST /api/session/{sessionID}/agent`.
+/// Switches the session agent. `POST /api/session/{sessionID}/agent`.
 ///
 /// Operation `v2.session.switchAgent`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SwitchNextSessionAgent {
     call: Call,
@@ -476,12 +478,12 @@ operation!(
     Quick, nothing -> ()
 );
 
-/// Switches the next session model. `POST /api/session/{sessionID}/model`.
+/// Switches the session model. `POST /api/session/{sessionID}/model`.
 ///
 /// Operation `v2.session.switchModel`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SwitchNextSessionModel {
     call: Call,
@@ -503,12 +505,12 @@ operation!(
     Quick, nothing -> ()
 );
 
-/// Waits the next session. `POST /api/session/{sessionID}/wait`.
+/// Waits the session. `POST /api/session/{sessionID}/wait`.
 ///
 /// Operation `v2.session.wait`.
 ///
-/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `SessionNotFoundError`
-/// or `SessionNotFoundError`, 503 `ServiceUnavailableError`.
+/// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
+/// `SessionNotFoundError`, 503 `ServiceUnavailableError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WaitNextSession {
     call: Call,
@@ -565,77 +567,6 @@ pub struct NextHistory {
 }
 
 json_struct!(NextHistory [] { data: required "data", has_more: required "hasMore", });
-
-/// Next session: schema `SessionV2Info` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct NextSession {
-    /// Field `id`: id of a session.
-    pub id: SessionId,
-    /// Field `parentID`, which can be absent: id of a session.
-    pub parent_id: Option<SessionId>,
-    /// Field `projectID`: a string.
-    pub project_id: String,
-    /// Field `agent`, which can be absent: a string.
-    pub agent: Option<String>,
-    /// Field `model`, which can be absent: the model ref.
-    pub model: Option<ModelRef>,
-    /// Field `cost`: a number.
-    pub cost: f64,
-    /// Field `tokens`: the session tokens.
-    pub tokens: SessionTokens,
-    /// Field `time`: the next session time.
-    pub time: NextSessionTime,
-    /// Field `title`: a string.
-    pub title: String,
-    /// Field `location`: the location ref.
-    pub location: LocationRef,
-    /// Field `subpath`, which can be absent: a string.
-    pub subpath: Option<String>,
-    /// Field `revert`, which can be absent: the revert state.
-    pub revert: Option<RevertState>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(NextSession [] {
-    id: required "id", parent_id: optional "parentID", project_id: required "projectID",
-    agent: optional "agent", model: optional "model", cost: required "cost",
-    tokens: required "tokens", time: required "time", title: required "title",
-    location: required "location", subpath: optional "subpath", revert: optional "revert",
-});
-
-/// Next session page: schema `SessionsResponse` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct NextSessionPage {
-    /// Field `data`: a list, each the next session.
-    pub data: Vec<NextSession>,
-    /// Field `cursor`: the page cursor.
-    pub cursor: PageCursor,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(NextSessionPage [] { data: required "data", cursor: required "cursor", });
-
-/// Content of `time` in `NextSession`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct NextSessionTime {
-    /// Field `created`: a number.
-    pub created: f64,
-    /// Field `updated`: a number.
-    pub updated: f64,
-    /// Field `archived`, which can be absent: a number.
-    pub archived: Option<f64>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(NextSessionTime [] {
-    created: required "created", updated: required "updated", archived: optional "archived",
-});
 
 /// Prompt input: schema `PromptInput` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]
@@ -694,4 +625,32 @@ impl PromptInputFileAttachment {
 json_struct!(PromptInputFileAttachment [] {
     uri: required "uri", name: optional "name", description: optional "description",
     source: optional "source",
+});
+
+/// Session input admitted: schema `SessionInputAdmitted` of OpenCode.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SessionInputAdmitted {
+    /// Field `admittedSeq`: an integer from 0.
+    pub admitted_seq: u64,
+    /// Field `id`: id of a message.
+    pub id: MessageId,
+    /// Field `sessionID`: id of a session.
+    pub session_id: SessionId,
+    /// Field `prompt`: the prompt.
+    pub prompt: Prompt,
+    /// Field `delivery`: the prompt delivery.
+    pub delivery: PromptDelivery,
+    /// Field `timeCreated`: a number.
+    pub time_created: f64,
+    /// Field `promotedSeq`, which can be absent: an integer from 0.
+    pub promoted_seq: Option<u64>,
+    /// Fields that this version of the crate does not know.
+    pub unknown: JsonObject,
+}
+
+json_struct!(SessionInputAdmitted [] {
+    admitted_seq: required "admittedSeq", id: required "id", session_id: required "sessionID",
+    prompt: required "prompt", delivery: required "delivery", time_created: required "timeCreated",
+    promoted_seq: optional "promotedSeq",
 });

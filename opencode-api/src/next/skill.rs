@@ -8,7 +8,7 @@ use crate::call::{Call, in_location, operation};
 use crate::json::json_struct;
 use crate::reply::Located;
 
-/// Lists next skills. `GET /api/skill`.
+/// Lists skills. `GET /api/skill`.
 ///
 /// Operation `v2.skill.list`.
 ///

@@ -8,7 +8,7 @@ use opencode_proto::{MessageId, PartId, SessionId};
 use crate::json::{OrderedMap, json_enum, json_struct, json_union};
 use crate::message::SnapshotFileDiff;
 use crate::permission::PermissionRule;
-use crate::shared::{Prompt, PromptDelivery, TokenCache};
+use crate::shared::TokenCache;
 
 /// Session: schema `Session` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,34 +100,6 @@ json_struct!(Session [] {
     agent: optional "agent", model: optional "model", version: required "version",
     metadata: optional "metadata", time: required "time", permission: optional "permission",
     revert: optional "revert",
-});
-
-/// Session input admitted: schema `SessionInputAdmitted` of OpenCode.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct SessionInputAdmitted {
-    /// Field `admittedSeq`: an integer from 0.
-    pub admitted_seq: u64,
-    /// Field `id`: id of a message.
-    pub id: MessageId,
-    /// Field `sessionID`: id of a session.
-    pub session_id: SessionId,
-    /// Field `prompt`: the prompt.
-    pub prompt: Prompt,
-    /// Field `delivery`: the prompt delivery.
-    pub delivery: PromptDelivery,
-    /// Field `timeCreated`: a number.
-    pub time_created: f64,
-    /// Field `promotedSeq`, which can be absent: an integer from 0.
-    pub promoted_seq: Option<u64>,
-    /// Fields that this version of the crate does not know.
-    pub unknown: JsonObject,
-}
-
-json_struct!(SessionInputAdmitted [] {
-    admitted_seq: required "admittedSeq", id: required "id", session_id: required "sessionID",
-    prompt: required "prompt", delivery: required "delivery", time_created: required "timeCreated",
-    promoted_seq: optional "promotedSeq",
 });
 
 /// Content of `model` in `Session`.

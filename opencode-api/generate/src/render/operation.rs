@@ -119,7 +119,10 @@ impl OperationDef<'_> {
 fn about(def: &OperationDef<'_>) -> String {
     let operation = def.operation;
     let article = if matches!(&*def.verb, "List" | "Find" | "Authenticate") { "" } else { "the " };
-    let (verb, object) = (naming::third_person(&def.verb), naming::prose(&def.object));
+    let (verb, object) = (
+        naming::third_person(&def.verb),
+        naming::prose(def.object.strip_prefix("Next").unwrap_or(&def.object)),
+    );
     let mut text =
         format!("{verb} {article}{object}. `{} {}`.\n\n", operation.method, operation.path);
     text += &format!("Operation `{}`.", operation.id);
@@ -133,8 +136,13 @@ fn about(def: &OperationDef<'_>) -> String {
     }
     if !operation.errors.is_empty() {
         let errors = operation.errors.iter().map(|(status, names)| {
-            let short = |name: &String| name.replace("effect_HttpApiError_", "");
-            let names: Vec<_> = names.iter().map(|name| format!("`{}`", short(name))).collect();
+            let short = |name: &String| match &**name {
+                // A second schema of this name.
+                "UnknownError1" => "`UnknownError`".to_owned(),
+                other => format!("`{}`", other.replace("effect_HttpApiError_", "")),
+            };
+            let mut names: Vec<_> = names.iter().map(short).collect();
+            names.dedup();
             if names.is_empty() {
                 status.clone()
             } else {
