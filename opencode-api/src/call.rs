@@ -51,7 +51,7 @@ impl Route {
 pub(crate) struct Call {
     route: Route,
     path: String,
-    query: String,
+    query: Vec<(&'static str, String)>,
     body: Option<Json>,
     header: Option<(&'static str, &'static str)>,
 }
@@ -71,7 +71,7 @@ impl Call {
                 path.push_str(segment);
             }
         }
-        Self { route, path, query: String::new(), body: None, header: None }
+        Self { route, path, query: Vec::new(), body: None, header: None }
     }
 
     /// Sends a JSON object, which gets its fields from [`field`](Self::field).
@@ -92,12 +92,13 @@ impl Call {
         self
     }
 
-    /// Adds a parameter to the query.
-    pub(crate) fn query(&mut self, name: &str, value: impl Display) {
-        self.query.push(if self.query.is_empty() { '?' } else { '&' });
-        encode(&mut self.query, name);
-        self.query.push('=');
-        encode(&mut self.query, &value.to_string());
+    /// Sets a parameter of the query.
+    pub(crate) fn query(&mut self, name: &'static str, value: impl Display) {
+        let value = value.to_string();
+        match self.query.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, slot)) => *slot = value,
+            None => self.query.push((name, value)),
+        }
     }
 
     /// Sets a field of the body.
@@ -108,7 +109,13 @@ impl Call {
     }
 
     pub(crate) fn request(&self) -> Request<Bytes> {
-        let mut target = format!("{}{}", self.path, self.query);
+        let mut target = self.path.clone();
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            target.push(if index == 0 { '?' } else { '&' });
+            encode(&mut target, name);
+            target.push('=');
+            encode(&mut target, value);
+        }
         target.truncate(TARGET_SIZE_MAX);
         let body = self.body.as_ref().map(|body| Bytes::from(body.to_string()));
         let has_body = body.is_some();

@@ -19,7 +19,7 @@ pub use model::{
 ///
 /// Operation `provider.oauth.authorize`.
 ///
-/// Errors by status: 400 `ProviderAuthError1` or `InvalidRequestError`.
+/// Errors by status: 400 `ProviderAuthError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuthorizeProviderOauth {
     call: Call,
@@ -52,7 +52,7 @@ operation!(
 ///
 /// Operation `provider.oauth.callback`.
 ///
-/// Errors by status: 400 `ProviderAuthError1` or `InvalidRequestError`.
+/// Errors by status: 400 `ProviderAuthError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompleteProviderOauth {
     call: Call,

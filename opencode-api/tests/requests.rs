@@ -37,6 +37,8 @@ fn values_in_paths_and_queries_are_encoded() {
     assert_eq!(target, "GET /session/%252E%252E");
     let (target, _) = sent(&ReadVcsDiff::new(VcsDiffMode::Other("new".into())).with_context(0));
     assert_eq!(target, "GET /vcs/diff?mode=new&context=0");
+    let (target, _) = sent(&ReadSession::new("s").with_directory("/a").with_directory("/b"));
+    assert_eq!(target, "GET /session/s?directory=%2Fb");
 }
 
 #[test]

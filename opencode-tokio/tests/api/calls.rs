@@ -162,7 +162,10 @@ async fn read_the_server(calls: &mut Calls<'_>) {
     call!(calls, lsp / ReadLspStatus());
     call!(calls, formatter / ReadFormatterStatus());
     call!(calls, mcp / ReadMcpStatus());
-    call!(calls, path / ReadPaths());
+    let paths = call!(calls, path / ReadPaths()).unwrap();
+    assert_eq!(Some(&*paths.directory), calls.world.project().to_str());
+    let elsewhere = call!(calls, path / ReadPaths().with_directory("/")).unwrap();
+    assert_eq!(elsewhere.directory, "/");
     call!(calls, tool / ReadToolIds());
     call!(calls, tool / ListTools("scripted", "m1"));
     let config = mcp::AddMcpConfig::Local(Box::new(mcp::McpLocalConfig::new(vec!["false".into()])));

@@ -137,8 +137,8 @@ fn about(def: &OperationDef<'_>) -> String {
     if !operation.errors.is_empty() {
         let errors = operation.errors.iter().map(|(status, names)| {
             let short = |name: &String| match &**name {
-                // A second schema of this name.
-                "UnknownError1" => "`UnknownError`".to_owned(),
+                // A second schema of the same name.
+                other if other.ends_with("Error1") => format!("`{}`", other.trim_end_matches('1')),
                 other => format!("`{}`", other.replace("effect_HttpApiError_", "")),
             };
             let mut names: Vec<_> = names.iter().map(short).collect();
