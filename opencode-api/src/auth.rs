@@ -84,6 +84,24 @@ pub enum Auth {
     Unknown(Json),
 }
 
+impl From<Oauth> for Auth {
+    fn from(value: Oauth) -> Self {
+        Self::Oauth(Box::new(value))
+    }
+}
+
+impl From<ApiAuth> for Auth {
+    fn from(value: ApiAuth) -> Self {
+        Self::Api(value)
+    }
+}
+
+impl From<WellKnownAuth> for Auth {
+    fn from(value: WellKnownAuth) -> Self {
+        Self::Wellknown(value)
+    }
+}
+
 json_union!(Auth ["type"] { Oauth "oauth", Api "api", Wellknown "wellknown", });
 
 /// OAuth: schema `OAuth` of OpenCode.

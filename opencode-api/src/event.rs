@@ -131,21 +131,6 @@ pub struct RetryError {
     pub unknown: JsonObject,
 }
 
-impl RetryError {
-    /// Creates a value with the required fields.
-    pub fn new(message: impl Into<String>, is_retryable: bool) -> Self {
-        Self {
-            message: message.into(),
-            status_code: None,
-            is_retryable,
-            response_headers: None,
-            response_body: None,
-            metadata: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(RetryError [] {
     message: required "message", status_code: optional "statusCode",
     is_retryable: required "isRetryable", response_headers: optional "responseHeaders",

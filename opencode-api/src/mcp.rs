@@ -212,6 +212,18 @@ pub enum AddMcpConfig {
     Unknown(Json),
 }
 
+impl From<McpLocalConfig> for AddMcpConfig {
+    fn from(value: McpLocalConfig) -> Self {
+        Self::Local(Box::new(value))
+    }
+}
+
+impl From<McpRemoteConfig> for AddMcpConfig {
+    fn from(value: McpRemoteConfig) -> Self {
+        Self::Remote(Box::new(value))
+    }
+}
+
 json_union!(AddMcpConfig ["type"] { Local "local", Remote "remote", });
 
 /// MCP auth removal, in the reply to `mcp.auth.remove`.

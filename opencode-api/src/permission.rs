@@ -178,13 +178,6 @@ pub struct PermissionRequestTool {
     pub unknown: JsonObject,
 }
 
-impl PermissionRequestTool {
-    /// Creates a value with the required fields.
-    pub fn new(message_id: impl Into<MessageId>, call_id: impl Into<CallId>) -> Self {
-        Self { message_id: message_id.into(), call_id: call_id.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(PermissionRequestTool [] {
     message_id: required "messageID", call_id: required "callID",
 });

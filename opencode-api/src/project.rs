@@ -272,13 +272,6 @@ pub struct ProjectTime {
     pub unknown: JsonObject,
 }
 
-impl ProjectTime {
-    /// Creates a value with the required fields.
-    pub fn new(created: u64, updated: u64) -> Self {
-        Self { created, updated, initialized: None, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(ProjectTime [] {
     created: required "created", updated: required "updated", initialized: optional "initialized",
 });

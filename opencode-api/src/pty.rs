@@ -282,31 +282,6 @@ pub struct Pty {
     pub unknown: JsonObject,
 }
 
-impl Pty {
-    /// Creates a value with the required fields.
-    pub fn new(
-        id: impl Into<String>,
-        title: impl Into<String>,
-        command: impl Into<String>,
-        args: Vec<String>,
-        cwd: impl Into<String>,
-        status: PtyStatus,
-        pid: u64,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            title: title.into(),
-            command: command.into(),
-            args,
-            cwd: cwd.into(),
-            status,
-            pid,
-            exit_code: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(Pty [] {
     id: required "id", title: required "title", command: required "command", args: required "args",
     cwd: required "cwd", status: required "status", pid: required "pid",

@@ -104,24 +104,6 @@ pub struct QuestionInfo {
     pub unknown: JsonObject,
 }
 
-impl QuestionInfo {
-    /// Creates a value with the required fields.
-    pub fn new(
-        question: impl Into<String>,
-        header: impl Into<String>,
-        options: Vec<QuestionOption>,
-    ) -> Self {
-        Self {
-            question: question.into(),
-            header: header.into(),
-            options,
-            multiple: None,
-            custom: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(QuestionInfo [] {
     question: required "question", header: required "header", options: required "options",
     multiple: optional "multiple", custom: optional "custom",
@@ -137,13 +119,6 @@ pub struct QuestionOption {
     pub description: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl QuestionOption {
-    /// Creates a value with the required fields.
-    pub fn new(label: impl Into<String>, description: impl Into<String>) -> Self {
-        Self { label: label.into(), description: description.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(QuestionOption [] { label: required "label", description: required "description", });
@@ -179,13 +154,6 @@ pub struct QuestionTool {
     pub call_id: CallId,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl QuestionTool {
-    /// Creates a value with the required fields.
-    pub fn new(message_id: impl Into<MessageId>, call_id: impl Into<CallId>) -> Self {
-        Self { message_id: message_id.into(), call_id: call_id.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(QuestionTool [] { message_id: required "messageID", call_id: required "callID", });

@@ -229,13 +229,6 @@ pub struct Prompt {
     pub unknown: JsonObject,
 }
 
-impl Prompt {
-    /// Creates a value with the required fields.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), files: None, agents: None, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(Prompt [] {
     text: required "text", files: optional "files", agents: optional "agents",
 });
@@ -293,20 +286,6 @@ pub struct PromptFileAttachment {
     pub unknown: JsonObject,
 }
 
-impl PromptFileAttachment {
-    /// Creates a value with the required fields.
-    pub fn new(uri: impl Into<String>, mime: impl Into<String>) -> Self {
-        Self {
-            uri: uri.into(),
-            mime: mime.into(),
-            name: None,
-            description: None,
-            source: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(PromptFileAttachment [] {
     uri: required "uri", mime: required "mime", name: optional "name",
     description: optional "description", source: optional "source",
@@ -355,20 +334,6 @@ pub struct RevertState {
     pub unknown: JsonObject,
 }
 
-impl RevertState {
-    /// Creates a value with the required fields.
-    pub fn new(message_id: impl Into<MessageId>) -> Self {
-        Self {
-            message_id: message_id.into(),
-            part_id: None,
-            snapshot: None,
-            diff: None,
-            files: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(RevertState [] {
     message_id: required "messageID", part_id: optional "partID", snapshot: optional "snapshot",
     diff: optional "diff", files: optional "files",
@@ -390,26 +355,6 @@ pub struct RevertedFile {
     pub patch: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl RevertedFile {
-    /// Creates a value with the required fields.
-    pub fn new(
-        path: impl Into<String>,
-        status: RevertedFileStatus,
-        additions: u64,
-        deletions: u64,
-        patch: impl Into<String>,
-    ) -> Self {
-        Self {
-            path: path.into(),
-            status,
-            additions,
-            deletions,
-            patch: patch.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(RevertedFile [] {
@@ -443,13 +388,6 @@ pub struct StepError {
     pub message: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl StepError {
-    /// Creates a value with the required fields.
-    pub fn new(kind: StepErrorType, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(StepError [] { kind: required "type", message: required "message", });
@@ -533,13 +471,6 @@ pub struct ToolFileContent {
     pub unknown: JsonObject,
 }
 
-impl ToolFileContent {
-    /// Creates a value with the required fields.
-    pub fn new(uri: impl Into<String>, mime: impl Into<String>) -> Self {
-        Self { uri: uri.into(), mime: mime.into(), name: None, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(ToolFileContent ["type" = "file"] {
     uri: required "uri", mime: required "mime", name: optional "name",
 });
@@ -552,13 +483,6 @@ pub struct ToolTextContent {
     pub text: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl ToolTextContent {
-    /// Creates a value with the required fields.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(ToolTextContent ["type" = "text"] { text: required "text", });

@@ -58,7 +58,7 @@ fn bodies_have_the_fields_that_were_set() {
     assert_eq!(sent(&CreatePty::new()), ("POST /pty".into(), "{}".into()));
     let (_, body) = sent(&CreateSession::new().with_title("a").with_title("b"));
     assert_eq!(body, r#"{"title":"b"}"#);
-    let auth = SetAuth::new("acme", Auth::Api(ApiAuth::new("secret")));
+    let auth = SetAuth::new("acme", ApiAuth::new("secret").into());
     let sent_auth = sent(&auth);
     let body = r#"{"type":"api","key":"secret"}"#;
     assert_eq!(sent_auth, ("PUT /auth/acme".into(), body.into()));

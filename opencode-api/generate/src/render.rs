@@ -65,9 +65,11 @@ pub(crate) fn render(document: &Document) -> Result<BTreeMap<String, String>, Bo
     for event in &document.events {
         events.push((event, types.event(&event.event_type, &event.properties)));
     }
-    // Events are sent too: by `tui.publish`.
-    for (_, rust) in &events {
-        types.mark_input(&rust.clone());
+    // These events are sent too, by `tui.publish`.
+    for (event, rust) in &events {
+        if event.event_type.starts_with("tui.") {
+            types.mark_input(rust);
+        }
     }
     for operation in &operations {
         operation.inputs().iter().for_each(|rust| types.mark_input(rust));

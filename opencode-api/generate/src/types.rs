@@ -2,6 +2,8 @@
 
 mod definition;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -26,26 +26,6 @@ pub struct MessagePartDeltaEvent {
     pub unknown: JsonObject,
 }
 
-impl MessagePartDeltaEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        part_id: impl Into<PartId>,
-        field: impl Into<String>,
-        delta: impl Into<String>,
-    ) -> Self {
-        Self {
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            part_id: part_id.into(),
-            field: field.into(),
-            delta: delta.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(MessagePartDeltaEvent [] {
     session_id: required "sessionID", message_id: required "messageID", part_id: required "partID",
     field: required "field", delta: required "delta",
@@ -63,22 +43,6 @@ pub struct MessagePartRemovedEvent {
     pub part_id: PartId,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl MessagePartRemovedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        part_id: impl Into<PartId>,
-    ) -> Self {
-        Self {
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            part_id: part_id.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(MessagePartRemovedEvent [] {
@@ -99,13 +63,6 @@ pub struct MessagePartUpdatedEvent {
     pub unknown: JsonObject,
 }
 
-impl MessagePartUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, part: Part, time: f64) -> Self {
-        Self { session_id: session_id.into(), part, time, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(MessagePartUpdatedEvent [] {
     session_id: required "sessionID", part: required "part", time: required "time",
 });
@@ -122,17 +79,6 @@ pub struct MessageRemovedEvent {
     pub unknown: JsonObject,
 }
 
-impl MessageRemovedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, message_id: impl Into<MessageId>) -> Self {
-        Self {
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(MessageRemovedEvent [] {
     session_id: required "sessionID", message_id: required "messageID",
 });
@@ -147,13 +93,6 @@ pub struct MessageUpdatedEvent {
     pub info: Message,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl MessageUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, info: Message) -> Self {
-        Self { session_id: session_id.into(), info, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(MessageUpdatedEvent [] { session_id: required "sessionID", info: required "info", });

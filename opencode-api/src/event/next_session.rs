@@ -25,24 +25,6 @@ pub struct SessionNextAgentSwitchedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextAgentSwitchedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        agent: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            agent: agent.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextAgentSwitchedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     message_id: required "messageID", agent: required "agent",
@@ -62,24 +44,6 @@ pub struct SessionNextCompactionDeltaEvent {
     pub text: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextCompactionDeltaEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        text: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            text: text.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextCompactionDeltaEvent [] {
@@ -107,28 +71,6 @@ pub struct SessionNextCompactionEndedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextCompactionEndedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        reason: CompactionReason,
-        text: impl Into<String>,
-        recent: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            reason,
-            text: text.into(),
-            recent: recent.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextCompactionEndedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     message_id: required "messageID", reason: required "reason", text: required "text",
@@ -149,24 +91,6 @@ pub struct SessionNextCompactionStartedEvent {
     pub reason: CompactionReason,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextCompactionStartedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        reason: CompactionReason,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            reason,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextCompactionStartedEvent [] {
@@ -190,24 +114,6 @@ pub struct SessionNextContextUpdatedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextContextUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        text: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            text: text.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextContextUpdatedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     message_id: required "messageID", text: required "text",
@@ -229,24 +135,6 @@ pub struct SessionNextModelSwitchedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextModelSwitchedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        model: ModelRef,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            model,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextModelSwitchedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     message_id: required "messageID", model: required "model",
@@ -266,19 +154,6 @@ pub struct SessionNextMovedEvent {
     pub subdirectory: Option<String>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextMovedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(timestamp: f64, session_id: impl Into<SessionId>, location: LocationRef) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            location,
-            subdirectory: None,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextMovedEvent [] {
@@ -304,26 +179,6 @@ pub struct SessionNextPromptAdmittedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextPromptAdmittedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        prompt: Prompt,
-        delivery: PromptDelivery,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            prompt,
-            delivery,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextPromptAdmittedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     message_id: required "messageID", prompt: required "prompt", delivery: required "delivery",
@@ -347,26 +202,6 @@ pub struct SessionNextPromptedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextPromptedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        prompt: Prompt,
-        delivery: PromptDelivery,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            prompt,
-            delivery,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextPromptedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     message_id: required "messageID", prompt: required "prompt", delivery: required "delivery",
@@ -388,24 +223,6 @@ pub struct SessionNextRetriedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextRetriedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        attempt: f64,
-        error: RetryError,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            attempt,
-            error,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextRetriedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID", attempt: required "attempt",
     error: required "error",
@@ -421,13 +238,6 @@ pub struct SessionNextRevertClearedEvent {
     pub session_id: SessionId,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextRevertClearedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(timestamp: f64, session_id: impl Into<SessionId>) -> Self {
-        Self { timestamp, session_id: session_id.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(SessionNextRevertClearedEvent [] {
@@ -446,22 +256,6 @@ pub struct SessionNextRevertCommittedEvent {
     pub message_id: MessageId,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextRevertCommittedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextRevertCommittedEvent [] {
@@ -483,13 +277,6 @@ pub struct SessionNextRevertStagedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextRevertStagedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(timestamp: f64, session_id: impl Into<SessionId>, revert: RevertState) -> Self {
-        Self { timestamp, session_id: session_id.into(), revert, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(SessionNextRevertStagedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID", revert: required "revert",
 });
@@ -508,24 +295,6 @@ pub struct SessionNextSyntheticEvent {
     pub text: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextSyntheticEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        text: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            text: text.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextSyntheticEvent [] {

@@ -27,26 +27,6 @@ pub struct SessionNextReasoningDeltaEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextReasoningDeltaEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        reasoning_id: impl Into<String>,
-        delta: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            reasoning_id: reasoning_id.into(),
-            delta: delta.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextReasoningDeltaEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     assistant_message_id: required "assistantMessageID", reasoning_id: required "reasoningID",
@@ -73,27 +53,6 @@ pub struct SessionNextReasoningEndedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextReasoningEndedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        reasoning_id: impl Into<String>,
-        text: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            reasoning_id: reasoning_id.into(),
-            text: text.into(),
-            provider_metadata: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextReasoningEndedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     assistant_message_id: required "assistantMessageID", reasoning_id: required "reasoningID",
@@ -116,25 +75,6 @@ pub struct SessionNextReasoningStartedEvent {
     pub provider_metadata: Option<OrderedMap<JsonObject>>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextReasoningStartedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        reasoning_id: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            reasoning_id: reasoning_id.into(),
-            provider_metadata: None,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextReasoningStartedEvent [] {
@@ -167,30 +107,6 @@ pub struct SessionNextStepEndedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextStepEndedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        finish: impl Into<String>,
-        cost: f64,
-        tokens: SessionTokens,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            finish: finish.into(),
-            cost,
-            tokens,
-            snapshot: None,
-            files: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextStepEndedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     assistant_message_id: required "assistantMessageID", finish: required "finish",
@@ -212,24 +128,6 @@ pub struct SessionNextStepFailedEvent {
     pub error: StepError,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextStepFailedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        error: StepError,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            error,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextStepFailedEvent [] {
@@ -257,27 +155,6 @@ pub struct SessionNextStepStartedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextStepStartedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        agent: impl Into<String>,
-        model: ModelRef,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            agent: agent.into(),
-            model,
-            snapshot: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextStepStartedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     assistant_message_id: required "assistantMessageID", agent: required "agent",
@@ -300,26 +177,6 @@ pub struct SessionNextTextDeltaEvent {
     pub delta: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextTextDeltaEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        text_id: impl Into<String>,
-        delta: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            text_id: text_id.into(),
-            delta: delta.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextTextDeltaEvent [] {
@@ -346,26 +203,6 @@ pub struct SessionNextTextEndedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextTextEndedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        text_id: impl Into<String>,
-        text: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            text_id: text_id.into(),
-            text: text.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextTextEndedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     assistant_message_id: required "assistantMessageID", text_id: required "textID",
@@ -386,24 +223,6 @@ pub struct SessionNextTextStartedEvent {
     pub text_id: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextTextStartedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        text_id: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            text_id: text_id.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextTextStartedEvent [] {

@@ -25,24 +25,6 @@ pub struct SessionNextShellEndedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextShellEndedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        call_id: impl Into<CallId>,
-        output: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            call_id: call_id.into(),
-            output: output.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextShellEndedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID", call_id: required "callID",
     output: required "output",
@@ -64,26 +46,6 @@ pub struct SessionNextShellStartedEvent {
     pub command: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextShellStartedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        message_id: impl Into<MessageId>,
-        call_id: impl Into<CallId>,
-        command: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            message_id: message_id.into(),
-            call_id: call_id.into(),
-            command: command.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextShellStartedEvent [] {
@@ -111,30 +73,6 @@ pub struct SessionNextToolCalledEvent {
     pub provider: SessionNextToolCalledEventProvider,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextToolCalledEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        call_id: impl Into<CallId>,
-        tool: impl Into<String>,
-        input: JsonObject,
-        provider: SessionNextToolCalledEventProvider,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            call_id: call_id.into(),
-            tool: tool.into(),
-            input,
-            provider,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextToolCalledEvent [] {
@@ -165,29 +103,6 @@ pub struct SessionNextToolFailedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextToolFailedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        call_id: impl Into<CallId>,
-        error: StepError,
-        provider: SessionNextToolCalledEventProvider,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            call_id: call_id.into(),
-            error,
-            result: None,
-            provider,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextToolFailedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     assistant_message_id: required "assistantMessageID", call_id: required "callID",
@@ -210,26 +125,6 @@ pub struct SessionNextToolInputDeltaEvent {
     pub delta: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextToolInputDeltaEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        call_id: impl Into<CallId>,
-        delta: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            call_id: call_id.into(),
-            delta: delta.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextToolInputDeltaEvent [] {
@@ -256,26 +151,6 @@ pub struct SessionNextToolInputEndedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionNextToolInputEndedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        call_id: impl Into<CallId>,
-        text: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            call_id: call_id.into(),
-            text: text.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionNextToolInputEndedEvent [] {
     timestamp: required "timestamp", session_id: required "sessionID",
     assistant_message_id: required "assistantMessageID", call_id: required "callID",
@@ -298,26 +173,6 @@ pub struct SessionNextToolInputStartedEvent {
     pub name: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextToolInputStartedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        call_id: impl Into<CallId>,
-        name: impl Into<String>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            call_id: call_id.into(),
-            name: name.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextToolInputStartedEvent [] {
@@ -344,28 +199,6 @@ pub struct SessionNextToolProgressEvent {
     pub content: Vec<LlmToolContent>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextToolProgressEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        call_id: impl Into<CallId>,
-        structured: JsonObject,
-        content: Vec<LlmToolContent>,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            call_id: call_id.into(),
-            structured,
-            content,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextToolProgressEvent [] {
@@ -398,32 +231,6 @@ pub struct SessionNextToolSuccessEvent {
     pub provider: SessionNextToolCalledEventProvider,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionNextToolSuccessEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        timestamp: f64,
-        session_id: impl Into<SessionId>,
-        assistant_message_id: impl Into<MessageId>,
-        call_id: impl Into<CallId>,
-        structured: JsonObject,
-        content: Vec<LlmToolContent>,
-        provider: SessionNextToolCalledEventProvider,
-    ) -> Self {
-        Self {
-            timestamp,
-            session_id: session_id.into(),
-            assistant_message_id: assistant_message_id.into(),
-            call_id: call_id.into(),
-            structured,
-            content,
-            output_paths: None,
-            result: None,
-            provider,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(SessionNextToolSuccessEvent [] {

@@ -20,13 +20,6 @@ pub struct FileEditedEvent {
     pub unknown: JsonObject,
 }
 
-impl FileEditedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(file: impl Into<String>) -> Self {
-        Self { file: file.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(FileEditedEvent [] { file: required "file", });
 
 /// Properties of the event `file.watcher.updated`.
@@ -41,13 +34,6 @@ pub struct FileWatcherUpdatedEvent {
     pub unknown: JsonObject,
 }
 
-impl FileWatcherUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(file: impl Into<String>, event: FileWatcherChange) -> Self {
-        Self { file: file.into(), event, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(FileWatcherUpdatedEvent [] { file: required "file", event: required "event", });
 
 /// Properties of the event `project.directories.updated`.
@@ -58,13 +44,6 @@ pub struct ProjectDirectoriesUpdatedEvent {
     pub project_id: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl ProjectDirectoriesUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(project_id: impl Into<String>) -> Self {
-        Self { project_id: project_id.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(ProjectDirectoriesUpdatedEvent [] { project_id: required "projectID", });
@@ -93,28 +72,6 @@ pub struct ProjectUpdatedEvent {
     pub unknown: JsonObject,
 }
 
-impl ProjectUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        id: impl Into<String>,
-        worktree: impl Into<String>,
-        time: ProjectTime,
-        sandboxes: Vec<String>,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            worktree: worktree.into(),
-            vcs: None,
-            name: None,
-            icon: None,
-            commands: None,
-            time,
-            sandboxes,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(ProjectUpdatedEvent [] {
     id: required "id", worktree: required "worktree", vcs: optional "vcs", name: optional "name",
     icon: optional "icon", commands: optional "commands", time: required "time",
@@ -131,13 +88,6 @@ pub struct PtyCreatedEvent {
     pub unknown: JsonObject,
 }
 
-impl PtyCreatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(info: Pty) -> Self {
-        Self { info, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(PtyCreatedEvent [] { info: required "info", });
 
 /// Properties of the event `pty.deleted`.
@@ -148,13 +98,6 @@ pub struct PtyDeletedEvent {
     pub id: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl PtyDeletedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(PtyDeletedEvent [] { id: required "id", });
@@ -171,13 +114,6 @@ pub struct PtyExitedEvent {
     pub unknown: JsonObject,
 }
 
-impl PtyExitedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(id: impl Into<String>, exit_code: u64) -> Self {
-        Self { id: id.into(), exit_code, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(PtyExitedEvent [] { id: required "id", exit_code: required "exitCode", });
 
 /// Properties of the event `pty.updated`.
@@ -190,30 +126,16 @@ pub struct PtyUpdatedEvent {
     pub unknown: JsonObject,
 }
 
-impl PtyUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(info: Pty) -> Self {
-        Self { info, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(PtyUpdatedEvent [] { info: required "info", });
 
 /// Properties of the event `vcs.branch.updated`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VcsBranchUpdatedEvent {
     /// Field `branch`, which can be absent: a string.
     pub branch: Option<String>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl VcsBranchUpdatedEvent {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 json_struct!(VcsBranchUpdatedEvent [] { branch: optional "branch", });
@@ -228,13 +150,6 @@ pub struct WorkspaceFailedEvent {
     pub unknown: JsonObject,
 }
 
-impl WorkspaceFailedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(WorkspaceFailedEvent [] { message: required "message", });
 
 /// Properties of the event `workspace.ready`.
@@ -245,13 +160,6 @@ pub struct WorkspaceReadyEvent {
     pub name: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl WorkspaceReadyEvent {
-    /// Creates a value with the required fields.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(WorkspaceReadyEvent [] { name: required "name", });
@@ -268,13 +176,6 @@ pub struct WorkspaceStatusEvent {
     pub unknown: JsonObject,
 }
 
-impl WorkspaceStatusEvent {
-    /// Creates a value with the required fields.
-    pub fn new(workspace_id: impl Into<String>, status: WorkspaceConnection) -> Self {
-        Self { workspace_id: workspace_id.into(), status, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(WorkspaceStatusEvent [] {
     workspace_id: required "workspaceID", status: required "status",
 });
@@ -289,13 +190,6 @@ pub struct WorktreeFailedEvent {
     pub unknown: JsonObject,
 }
 
-impl WorktreeFailedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(WorktreeFailedEvent [] { message: required "message", });
 
 /// Properties of the event `worktree.ready`.
@@ -308,13 +202,6 @@ pub struct WorktreeReadyEvent {
     pub branch: Option<String>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl WorktreeReadyEvent {
-    /// Creates a value with the required fields.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), branch: None, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(WorktreeReadyEvent [] { name: required "name", branch: optional "branch", });

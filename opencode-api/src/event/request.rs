@@ -32,29 +32,6 @@ pub struct PermissionAskedEvent {
     pub unknown: JsonObject,
 }
 
-impl PermissionAskedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        id: impl Into<PermissionId>,
-        session_id: impl Into<SessionId>,
-        permission: impl Into<String>,
-        patterns: Vec<String>,
-        metadata: JsonObject,
-        always: Vec<String>,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            session_id: session_id.into(),
-            permission: permission.into(),
-            patterns,
-            metadata,
-            always,
-            tool: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(PermissionAskedEvent [] {
     id: required "id", session_id: required "sessionID", permission: required "permission",
     patterns: required "patterns", metadata: required "metadata", always: required "always",
@@ -73,22 +50,6 @@ pub struct PermissionRepliedEvent {
     pub reply: PermissionReply,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl PermissionRepliedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        session_id: impl Into<SessionId>,
-        request_id: impl Into<PermissionId>,
-        reply: PermissionReply,
-    ) -> Self {
-        Self {
-            session_id: session_id.into(),
-            request_id: request_id.into(),
-            reply,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(PermissionRepliedEvent [] {
@@ -117,27 +78,6 @@ pub struct PermissionV2AskedEvent {
     pub unknown: JsonObject,
 }
 
-impl PermissionV2AskedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        id: impl Into<PermissionId>,
-        session_id: impl Into<SessionId>,
-        action: impl Into<String>,
-        resources: Vec<String>,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            session_id: session_id.into(),
-            action: action.into(),
-            resources,
-            save: None,
-            metadata: None,
-            source: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(PermissionV2AskedEvent [] {
     id: required "id", session_id: required "sessionID", action: required "action",
     resources: required "resources", save: optional "save", metadata: optional "metadata",
@@ -156,22 +96,6 @@ pub struct PermissionV2RepliedEvent {
     pub reply: NextPermissionReply,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl PermissionV2RepliedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        session_id: impl Into<SessionId>,
-        request_id: impl Into<PermissionId>,
-        reply: NextPermissionReply,
-    ) -> Self {
-        Self {
-            session_id: session_id.into(),
-            request_id: request_id.into(),
-            reply,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(PermissionV2RepliedEvent [] {
@@ -194,23 +118,6 @@ pub struct QuestionAskedEvent {
     pub unknown: JsonObject,
 }
 
-impl QuestionAskedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        id: impl Into<QuestionId>,
-        session_id: impl Into<SessionId>,
-        questions: Vec<QuestionInfo>,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            session_id: session_id.into(),
-            questions,
-            tool: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(QuestionAskedEvent [] {
     id: required "id", session_id: required "sessionID", questions: required "questions",
     tool: optional "tool",
@@ -226,17 +133,6 @@ pub struct QuestionRejectedEvent {
     pub request_id: QuestionId,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl QuestionRejectedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, request_id: impl Into<QuestionId>) -> Self {
-        Self {
-            session_id: session_id.into(),
-            request_id: request_id.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(QuestionRejectedEvent [] {
@@ -255,22 +151,6 @@ pub struct QuestionRepliedEvent {
     pub answers: Vec<Vec<String>>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl QuestionRepliedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        session_id: impl Into<SessionId>,
-        request_id: impl Into<QuestionId>,
-        answers: Vec<Vec<String>>,
-    ) -> Self {
-        Self {
-            session_id: session_id.into(),
-            request_id: request_id.into(),
-            answers,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(QuestionRepliedEvent [] {
@@ -293,23 +173,6 @@ pub struct QuestionV2AskedEvent {
     pub unknown: JsonObject,
 }
 
-impl QuestionV2AskedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        id: impl Into<QuestionId>,
-        session_id: impl Into<SessionId>,
-        questions: Vec<NextQuestion>,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            session_id: session_id.into(),
-            questions,
-            tool: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(QuestionV2AskedEvent [] {
     id: required "id", session_id: required "sessionID", questions: required "questions",
     tool: optional "tool",
@@ -325,17 +188,6 @@ pub struct QuestionV2RejectedEvent {
     pub request_id: QuestionId,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl QuestionV2RejectedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, request_id: impl Into<QuestionId>) -> Self {
-        Self {
-            session_id: session_id.into(),
-            request_id: request_id.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(QuestionV2RejectedEvent [] {
@@ -354,22 +206,6 @@ pub struct QuestionV2RepliedEvent {
     pub answers: Vec<Vec<String>>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl QuestionV2RepliedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        session_id: impl Into<SessionId>,
-        request_id: impl Into<QuestionId>,
-        answers: Vec<Vec<String>>,
-    ) -> Self {
-        Self {
-            session_id: session_id.into(),
-            request_id: request_id.into(),
-            answers,
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(QuestionV2RepliedEvent [] {

@@ -8,18 +8,11 @@ use opencode_proto::{MessageId, SessionId};
 use crate::json::json_struct;
 
 /// Properties of the event `catalog.updated`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CatalogUpdatedEvent {
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl CatalogUpdatedEvent {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 json_struct!(CatalogUpdatedEvent [] {});
@@ -40,42 +33,17 @@ pub struct CommandExecutedEvent {
     pub unknown: JsonObject,
 }
 
-impl CommandExecutedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(
-        name: impl Into<String>,
-        session_id: impl Into<SessionId>,
-        arguments: impl Into<String>,
-        message_id: impl Into<MessageId>,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            session_id: session_id.into(),
-            arguments: arguments.into(),
-            message_id: message_id.into(),
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(CommandExecutedEvent [] {
     name: required "name", session_id: required "sessionID", arguments: required "arguments",
     message_id: required "messageID",
 });
 
 /// Properties of the event `global.disposed`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GlobalDisposedEvent {
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl GlobalDisposedEvent {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 json_struct!(GlobalDisposedEvent [] {});
@@ -90,13 +58,6 @@ pub struct InstallationUpdateAvailableEvent {
     pub unknown: JsonObject,
 }
 
-impl InstallationUpdateAvailableEvent {
-    /// Creates a value with the required fields.
-    pub fn new(version: impl Into<String>) -> Self {
-        Self { version: version.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(InstallationUpdateAvailableEvent [] { version: required "version", });
 
 /// Properties of the event `installation.updated`.
@@ -107,13 +68,6 @@ pub struct InstallationUpdatedEvent {
     pub version: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl InstallationUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(version: impl Into<String>) -> Self {
-        Self { version: version.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(InstallationUpdatedEvent [] { version: required "version", });
@@ -128,45 +82,24 @@ pub struct IntegrationConnectionUpdatedEvent {
     pub unknown: JsonObject,
 }
 
-impl IntegrationConnectionUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(integration_id: impl Into<String>) -> Self {
-        Self { integration_id: integration_id.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(IntegrationConnectionUpdatedEvent [] { integration_id: required "integrationID", });
 
 /// Properties of the event `integration.updated`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct IntegrationUpdatedEvent {
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
 }
 
-impl IntegrationUpdatedEvent {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
 json_struct!(IntegrationUpdatedEvent [] {});
 
 /// Properties of the event `lsp.updated`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LspUpdatedEvent {
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl LspUpdatedEvent {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 json_struct!(LspUpdatedEvent [] {});
@@ -183,13 +116,6 @@ pub struct McpBrowserOpenFailedEvent {
     pub unknown: JsonObject,
 }
 
-impl McpBrowserOpenFailedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(mcp_name: impl Into<String>, url: impl Into<String>) -> Self {
-        Self { mcp_name: mcp_name.into(), url: url.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(McpBrowserOpenFailedEvent [] { mcp_name: required "mcpName", url: required "url", });
 
 /// Properties of the event `mcp.tools.changed`.
@@ -202,28 +128,14 @@ pub struct McpToolsChangedEvent {
     pub unknown: JsonObject,
 }
 
-impl McpToolsChangedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(server: impl Into<String>) -> Self {
-        Self { server: server.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(McpToolsChangedEvent [] { server: required "server", });
 
 /// Properties of the event `models-dev.refreshed`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ModelsDevRefreshedEvent {
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl ModelsDevRefreshedEvent {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 json_struct!(ModelsDevRefreshedEvent [] {});
@@ -238,62 +150,34 @@ pub struct PluginAddedEvent {
     pub unknown: JsonObject,
 }
 
-impl PluginAddedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(PluginAddedEvent [] { id: required "id", });
 
 /// Properties of the event `reference.updated`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ReferenceUpdatedEvent {
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
 }
 
-impl ReferenceUpdatedEvent {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
 json_struct!(ReferenceUpdatedEvent [] {});
 
 /// Properties of the event `server.connected`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServerConnectedEvent {
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
 }
 
-impl ServerConnectedEvent {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
 json_struct!(ServerConnectedEvent [] {});
 
 /// Properties of the event `server.heartbeat`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServerHeartbeatEvent {
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl ServerHeartbeatEvent {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 json_struct!(ServerHeartbeatEvent [] {});
@@ -306,13 +190,6 @@ pub struct ServerInstanceDisposedEvent {
     pub directory: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl ServerInstanceDisposedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(directory: impl Into<String>) -> Self {
-        Self { directory: directory.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(ServerInstanceDisposedEvent [] { directory: required "directory", });

@@ -19,13 +19,6 @@ pub struct SessionCompactedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionCompactedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>) -> Self {
-        Self { session_id: session_id.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(SessionCompactedEvent [] { session_id: required "sessionID", });
 
 /// Properties of the event `session.created`.
@@ -38,13 +31,6 @@ pub struct SessionCreatedEvent {
     pub info: Session,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionCreatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, info: Session) -> Self {
-        Self { session_id: session_id.into(), info, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(SessionCreatedEvent [] { session_id: required "sessionID", info: required "info", });
@@ -61,13 +47,6 @@ pub struct SessionDeletedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionDeletedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, info: Session) -> Self {
-        Self { session_id: session_id.into(), info, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(SessionDeletedEvent [] { session_id: required "sessionID", info: required "info", });
 
 /// Properties of the event `session.diff`.
@@ -82,17 +61,10 @@ pub struct SessionDiffEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionDiffEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, diff: Vec<SnapshotFileDiff>) -> Self {
-        Self { session_id: session_id.into(), diff, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(SessionDiffEvent [] { session_id: required "sessionID", diff: required "diff", });
 
 /// Properties of the event `session.error`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionErrorEvent {
     /// Field `sessionID`, which can be absent: id of a session.
@@ -101,13 +73,6 @@ pub struct SessionErrorEvent {
     pub error: Option<AssistantMessageError>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionErrorEvent {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 json_struct!(SessionErrorEvent [] { session_id: optional "sessionID", error: optional "error", });
@@ -122,13 +87,6 @@ pub struct SessionIdleEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionIdleEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>) -> Self {
-        Self { session_id: session_id.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(SessionIdleEvent [] { session_id: required "sessionID", });
 
 /// Properties of the event `session.status`.
@@ -141,13 +99,6 @@ pub struct SessionStatusEvent {
     pub status: SessionStatus,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionStatusEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, status: SessionStatus) -> Self {
-        Self { session_id: session_id.into(), status, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(SessionStatusEvent [] {
@@ -166,13 +117,6 @@ pub struct SessionUpdatedEvent {
     pub unknown: JsonObject,
 }
 
-impl SessionUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, info: Session) -> Self {
-        Self { session_id: session_id.into(), info, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(SessionUpdatedEvent [] { session_id: required "sessionID", info: required "info", });
 
 /// Properties of the event `todo.updated`.
@@ -185,13 +129,6 @@ pub struct TodoUpdatedEvent {
     pub todos: Vec<Todo>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl TodoUpdatedEvent {
-    /// Creates a value with the required fields.
-    pub fn new(session_id: impl Into<SessionId>, todos: Vec<Todo>) -> Self {
-        Self { session_id: session_id.into(), todos, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(TodoUpdatedEvent [] { session_id: required "sessionID", todos: required "todos", });

@@ -16,13 +16,6 @@ pub struct ContentFilterError {
     pub unknown: JsonObject,
 }
 
-impl ContentFilterError {
-    /// Creates a value with the required fields.
-    pub fn new(data: MessageAbortedErrorData) -> Self {
-        Self { data, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(ContentFilterError ["name" = "ContentFilterError"] { data: required "data", });
 
 /// Context overflow error: schema `ContextOverflowError` of OpenCode.
@@ -33,13 +26,6 @@ pub struct ContextOverflowError {
     pub data: ContextOverflowErrorData,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl ContextOverflowError {
-    /// Creates a value with the required fields.
-    pub fn new(data: ContextOverflowErrorData) -> Self {
-        Self { data, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(ContextOverflowError ["name" = "ContextOverflowError"] { data: required "data", });
@@ -56,13 +42,6 @@ pub struct ContextOverflowErrorData {
     pub unknown: JsonObject,
 }
 
-impl ContextOverflowErrorData {
-    /// Creates a value with the required fields.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), response_body: None, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(ContextOverflowErrorData [] {
     message: required "message", response_body: optional "responseBody",
 });
@@ -77,13 +56,6 @@ pub struct MessageAbortedError {
     pub unknown: JsonObject,
 }
 
-impl MessageAbortedError {
-    /// Creates a value with the required fields.
-    pub fn new(data: MessageAbortedErrorData) -> Self {
-        Self { data, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(MessageAbortedError ["name" = "MessageAbortedError"] { data: required "data", });
 
 /// Content of `data` in `MessageAbortedError`.
@@ -96,13 +68,6 @@ pub struct MessageAbortedErrorData {
     pub unknown: JsonObject,
 }
 
-impl MessageAbortedErrorData {
-    /// Creates a value with the required fields.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(MessageAbortedErrorData [] { message: required "message", });
 
 /// Message output length error: schema `MessageOutputLengthError` of OpenCode.
@@ -113,13 +78,6 @@ pub struct MessageOutputLengthError {
     pub data: JsonObject,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl MessageOutputLengthError {
-    /// Creates a value with the required fields.
-    pub fn new(data: JsonObject) -> Self {
-        Self { data, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(MessageOutputLengthError ["name" = "MessageOutputLengthError"] {
@@ -196,13 +154,6 @@ pub struct ProviderAuthError {
     pub unknown: JsonObject,
 }
 
-impl ProviderAuthError {
-    /// Creates a value with the required fields.
-    pub fn new(data: ProviderAuthErrorData) -> Self {
-        Self { data, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(ProviderAuthError ["name" = "ProviderAuthError"] { data: required "data", });
 
 /// Content of `data` in `ProviderAuthError`.
@@ -215,17 +166,6 @@ pub struct ProviderAuthErrorData {
     pub message: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl ProviderAuthErrorData {
-    /// Creates a value with the required fields.
-    pub fn new(provider_id: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            provider_id: provider_id.into(),
-            message: message.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(ProviderAuthErrorData [] {
@@ -242,13 +182,6 @@ pub struct StructuredOutputError {
     pub unknown: JsonObject,
 }
 
-impl StructuredOutputError {
-    /// Creates a value with the required fields.
-    pub fn new(data: StructuredOutputErrorData) -> Self {
-        Self { data, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(StructuredOutputError ["name" = "StructuredOutputError"] { data: required "data", });
 
 /// Content of `data` in `StructuredOutputError`.
@@ -261,13 +194,6 @@ pub struct StructuredOutputErrorData {
     pub retries: u64,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl StructuredOutputErrorData {
-    /// Creates a value with the required fields.
-    pub fn new(message: impl Into<String>, retries: u64) -> Self {
-        Self { message: message.into(), retries, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(StructuredOutputErrorData [] {
@@ -284,13 +210,6 @@ pub struct UnknownError {
     pub unknown: JsonObject,
 }
 
-impl UnknownError {
-    /// Creates a value with the required fields.
-    pub fn new(data: UnknownErrorData) -> Self {
-        Self { data, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(UnknownError ["name" = "UnknownError"] { data: required "data", });
 
 /// Content of `data` in `UnknownError`.
@@ -303,13 +222,6 @@ pub struct UnknownErrorData {
     pub reference: Option<String>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl UnknownErrorData {
-    /// Creates a value with the required fields.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), reference: None, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(UnknownErrorData [] { message: required "message", reference: optional "ref", });

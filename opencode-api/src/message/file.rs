@@ -71,6 +71,24 @@ pub enum FilePartSource {
     Unknown(Json),
 }
 
+impl From<FileSource> for FilePartSource {
+    fn from(value: FileSource) -> Self {
+        Self::File(value)
+    }
+}
+
+impl From<SymbolSource> for FilePartSource {
+    fn from(value: SymbolSource) -> Self {
+        Self::Symbol(Box::new(value))
+    }
+}
+
+impl From<ResourceSource> for FilePartSource {
+    fn from(value: ResourceSource) -> Self {
+        Self::Resource(Box::new(value))
+    }
+}
+
 json_union!(FilePartSource ["type"] { File "file", Symbol "symbol", Resource "resource", });
 
 /// File part source text: schema `FilePartSourceText` of OpenCode.

@@ -67,44 +67,6 @@ pub struct AssistantMessage {
     pub unknown: JsonObject,
 }
 
-impl AssistantMessage {
-    /// Creates a value with the required fields.
-    #[allow(clippy::too_many_arguments, reason = "all are required")]
-    pub fn new(
-        id: impl Into<MessageId>,
-        session_id: impl Into<SessionId>,
-        time: AssistantMessageTime,
-        parent_id: impl Into<MessageId>,
-        model_id: impl Into<String>,
-        provider_id: impl Into<String>,
-        mode: impl Into<String>,
-        agent: impl Into<String>,
-        path: AssistantMessagePath,
-        cost: f64,
-        tokens: StepFinishPartTokens,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            session_id: session_id.into(),
-            time,
-            error: None,
-            parent_id: parent_id.into(),
-            model_id: model_id.into(),
-            provider_id: provider_id.into(),
-            mode: mode.into(),
-            agent: agent.into(),
-            path,
-            summary: None,
-            cost,
-            tokens,
-            structured: None,
-            variant: None,
-            finish: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(AssistantMessage ["role" = "assistant"] {
     id: required "id", session_id: required "sessionID", time: required "time",
     error: optional "error", parent_id: required "parentID", model_id: required "modelID",
@@ -157,13 +119,6 @@ pub struct AssistantMessagePath {
     pub unknown: JsonObject,
 }
 
-impl AssistantMessagePath {
-    /// Creates a value with the required fields.
-    pub fn new(cwd: impl Into<String>, root: impl Into<String>) -> Self {
-        Self { cwd: cwd.into(), root: root.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(AssistantMessagePath [] { cwd: required "cwd", root: required "root", });
 
 /// Content of `time` in `AssistantMessage`.
@@ -176,13 +131,6 @@ pub struct AssistantMessageTime {
     pub completed: Option<u64>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl AssistantMessageTime {
-    /// Creates a value with the required fields.
-    pub fn new(created: u64) -> Self {
-        Self { created, completed: None, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(AssistantMessageTime [] {
@@ -227,6 +175,18 @@ pub enum OutputFormat {
     JsonSchema(OutputFormatJsonSchema),
     /// A value that this version of the crate does not know.
     Unknown(Json),
+}
+
+impl From<OutputFormatText> for OutputFormat {
+    fn from(value: OutputFormatText) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<OutputFormatJsonSchema> for OutputFormat {
+    fn from(value: OutputFormatJsonSchema) -> Self {
+        Self::JsonSchema(value)
+    }
 }
 
 json_union!(OutputFormat ["type"] { Text "text", JsonSchema "json_schema", });
@@ -289,20 +249,6 @@ pub struct SnapshotFileDiff {
     pub unknown: JsonObject,
 }
 
-impl SnapshotFileDiff {
-    /// Creates a value with the required fields.
-    pub fn new(additions: f64, deletions: f64) -> Self {
-        Self {
-            file: None,
-            patch: None,
-            additions,
-            deletions,
-            status: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SnapshotFileDiff [] {
     file: optional "file", patch: optional "patch", additions: required "additions",
     deletions: required "deletions", status: optional "status",
@@ -334,30 +280,6 @@ pub struct UserMessage {
     pub unknown: JsonObject,
 }
 
-impl UserMessage {
-    /// Creates a value with the required fields.
-    pub fn new(
-        id: impl Into<MessageId>,
-        session_id: impl Into<SessionId>,
-        time: UserMessageTime,
-        agent: impl Into<String>,
-        model: UserMessageModel,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            session_id: session_id.into(),
-            time,
-            format: None,
-            summary: None,
-            agent: agent.into(),
-            model,
-            system: None,
-            tools: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(UserMessage ["role" = "user"] {
     id: required "id", session_id: required "sessionID", time: required "time",
     format: optional "format", summary: optional "summary", agent: required "agent",
@@ -378,18 +300,6 @@ pub struct UserMessageModel {
     pub unknown: JsonObject,
 }
 
-impl UserMessageModel {
-    /// Creates a value with the required fields.
-    pub fn new(provider_id: impl Into<String>, model_id: impl Into<String>) -> Self {
-        Self {
-            provider_id: provider_id.into(),
-            model_id: model_id.into(),
-            variant: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(UserMessageModel [] {
     provider_id: required "providerID", model_id: required "modelID", variant: optional "variant",
 });
@@ -408,13 +318,6 @@ pub struct UserMessageSummary {
     pub unknown: JsonObject,
 }
 
-impl UserMessageSummary {
-    /// Creates a value with the required fields.
-    pub fn new(diffs: Vec<SnapshotFileDiff>) -> Self {
-        Self { title: None, body: None, diffs, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(UserMessageSummary [] {
     title: optional "title", body: optional "body", diffs: required "diffs",
 });
@@ -427,13 +330,6 @@ pub struct UserMessageTime {
     pub created: f64,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl UserMessageTime {
-    /// Creates a value with the required fields.
-    pub fn new(created: f64) -> Self {
-        Self { created, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(UserMessageTime [] { created: required "created", });

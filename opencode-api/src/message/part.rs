@@ -155,6 +155,78 @@ pub enum Part {
     Unknown(Json),
 }
 
+impl From<TextPart> for Part {
+    fn from(value: TextPart) -> Self {
+        Self::Text(Box::new(value))
+    }
+}
+
+impl From<SubtaskPart> for Part {
+    fn from(value: SubtaskPart) -> Self {
+        Self::Subtask(Box::new(value))
+    }
+}
+
+impl From<ReasoningPart> for Part {
+    fn from(value: ReasoningPart) -> Self {
+        Self::Reasoning(Box::new(value))
+    }
+}
+
+impl From<FilePart> for Part {
+    fn from(value: FilePart) -> Self {
+        Self::File(Box::new(value))
+    }
+}
+
+impl From<ToolPart> for Part {
+    fn from(value: ToolPart) -> Self {
+        Self::Tool(Box::new(value))
+    }
+}
+
+impl From<StepStartPart> for Part {
+    fn from(value: StepStartPart) -> Self {
+        Self::StepStart(value)
+    }
+}
+
+impl From<StepFinishPart> for Part {
+    fn from(value: StepFinishPart) -> Self {
+        Self::StepFinish(Box::new(value))
+    }
+}
+
+impl From<SnapshotPart> for Part {
+    fn from(value: SnapshotPart) -> Self {
+        Self::Snapshot(value)
+    }
+}
+
+impl From<PatchPart> for Part {
+    fn from(value: PatchPart) -> Self {
+        Self::Patch(value)
+    }
+}
+
+impl From<AgentPart> for Part {
+    fn from(value: AgentPart) -> Self {
+        Self::Agent(Box::new(value))
+    }
+}
+
+impl From<RetryPart> for Part {
+    fn from(value: RetryPart) -> Self {
+        Self::Retry(Box::new(value))
+    }
+}
+
+impl From<CompactionPart> for Part {
+    fn from(value: CompactionPart) -> Self {
+        Self::Compaction(value)
+    }
+}
+
 json_union!(Part ["type"] {
     Text "text", Subtask "subtask", Reasoning "reasoning", File "file", Tool "tool",
     StepStart "step-start", StepFinish "step-finish", Snapshot "snapshot", Patch "patch",

@@ -75,6 +75,30 @@ pub enum ToolState {
     Unknown(Json),
 }
 
+impl From<ToolStatePending> for ToolState {
+    fn from(value: ToolStatePending) -> Self {
+        Self::Pending(value)
+    }
+}
+
+impl From<ToolStateRunning> for ToolState {
+    fn from(value: ToolStateRunning) -> Self {
+        Self::Running(Box::new(value))
+    }
+}
+
+impl From<ToolStateCompleted> for ToolState {
+    fn from(value: ToolStateCompleted) -> Self {
+        Self::Completed(Box::new(value))
+    }
+}
+
+impl From<ToolStateError> for ToolState {
+    fn from(value: ToolStateError) -> Self {
+        Self::Error(Box::new(value))
+    }
+}
+
 json_union!(ToolState ["status"] {
     Pending "pending", Running "running", Completed "completed", Error "error",
 });

@@ -56,42 +56,6 @@ pub struct Session {
     pub unknown: JsonObject,
 }
 
-impl Session {
-    /// Creates a value with the required fields.
-    pub fn new(
-        id: impl Into<SessionId>,
-        slug: impl Into<String>,
-        project_id: impl Into<String>,
-        directory: impl Into<String>,
-        title: impl Into<String>,
-        version: impl Into<String>,
-        time: SessionTime,
-    ) -> Self {
-        Self {
-            id: id.into(),
-            slug: slug.into(),
-            project_id: project_id.into(),
-            workspace_id: None,
-            directory: directory.into(),
-            path: None,
-            parent_id: None,
-            summary: None,
-            cost: None,
-            tokens: None,
-            share: None,
-            title: title.into(),
-            agent: None,
-            model: None,
-            version: version.into(),
-            metadata: None,
-            time,
-            permission: None,
-            revert: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(Session [] {
     id: required "id", slug: required "slug", project_id: required "projectID",
     workspace_id: optional "workspaceID", directory: required "directory", path: optional "path",
@@ -144,13 +108,6 @@ pub struct SessionNextToolCalledEventProvider {
     pub unknown: JsonObject,
 }
 
-impl SessionNextToolCalledEventProvider {
-    /// Creates a value with the required fields.
-    pub fn new(executed: bool) -> Self {
-        Self { executed, metadata: None, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(SessionNextToolCalledEventProvider [] {
     executed: required "executed", metadata: optional "metadata",
 });
@@ -171,19 +128,6 @@ pub struct SessionRevert {
     pub unknown: JsonObject,
 }
 
-impl SessionRevert {
-    /// Creates a value with the required fields.
-    pub fn new(message_id: impl Into<MessageId>) -> Self {
-        Self {
-            message_id: message_id.into(),
-            part_id: None,
-            snapshot: None,
-            diff: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionRevert [] {
     message_id: required "messageID", part_id: optional "partID", snapshot: optional "snapshot",
     diff: optional "diff",
@@ -197,13 +141,6 @@ pub struct SessionShare {
     pub url: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionShare {
-    /// Creates a value with the required fields.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(SessionShare [] { url: required "url", });
@@ -225,35 +162,21 @@ pub enum SessionStatus {
 json_union!(SessionStatus ["type"] { Idle "idle", Retry "retry", Busy "busy", });
 
 /// Content of `busy` in `SessionStatus`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionStatusBusy {
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
 }
 
-impl SessionStatusBusy {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
 json_struct!(SessionStatusBusy ["type" = "busy"] {});
 
 /// Content of `idle` in `SessionStatus`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionStatusIdle {
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionStatusIdle {
-    /// Creates a value without any of the fields.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 json_struct!(SessionStatusIdle ["type" = "idle"] {});
@@ -272,13 +195,6 @@ pub struct SessionStatusRetry {
     pub next: u64,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionStatusRetry {
-    /// Creates a value with the required fields.
-    pub fn new(attempt: u64, message: impl Into<String>, next: u64) -> Self {
-        Self { attempt, message: message.into(), action: None, next, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(SessionStatusRetry ["type" = "retry"] {
@@ -306,27 +222,6 @@ pub struct SessionStatusRetryAction {
     pub unknown: JsonObject,
 }
 
-impl SessionStatusRetryAction {
-    /// Creates a value with the required fields.
-    pub fn new(
-        reason: impl Into<String>,
-        provider: impl Into<String>,
-        title: impl Into<String>,
-        message: impl Into<String>,
-        label: impl Into<String>,
-    ) -> Self {
-        Self {
-            reason: reason.into(),
-            provider: provider.into(),
-            title: title.into(),
-            message: message.into(),
-            label: label.into(),
-            link: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(SessionStatusRetryAction [] {
     reason: required "reason", provider: required "provider", title: required "title",
     message: required "message", label: required "label", link: optional "link",
@@ -346,13 +241,6 @@ pub struct SessionSummary {
     pub diffs: Option<Vec<SnapshotFileDiff>>,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionSummary {
-    /// Creates a value with the required fields.
-    pub fn new(additions: f64, deletions: f64, files: f64) -> Self {
-        Self { additions, deletions, files, diffs: None, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(SessionSummary [] {
@@ -376,13 +264,6 @@ pub struct SessionTime {
     pub unknown: JsonObject,
 }
 
-impl SessionTime {
-    /// Creates a value with the required fields.
-    pub fn new(created: u64, updated: u64) -> Self {
-        Self { created, updated, compacting: None, archived: None, unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(SessionTime [] {
     created: required "created", updated: required "updated", compacting: optional "compacting",
     archived: optional "archived",
@@ -402,13 +283,6 @@ pub struct SessionTokens {
     pub cache: TokenCache,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl SessionTokens {
-    /// Creates a value with the required fields.
-    pub fn new(input: f64, output: f64, reasoning: f64, cache: TokenCache) -> Self {
-        Self { input, output, reasoning, cache, unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(SessionTokens [] {
@@ -440,22 +314,6 @@ pub struct Todo {
     pub priority: String,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl Todo {
-    /// Creates a value with the required fields.
-    pub fn new(
-        content: impl Into<String>,
-        status: impl Into<String>,
-        priority: impl Into<String>,
-    ) -> Self {
-        Self {
-            content: content.into(),
-            status: status.into(),
-            priority: priority.into(),
-            unknown: JsonObject::new(),
-        }
-    }
 }
 
 json_struct!(Todo [] {

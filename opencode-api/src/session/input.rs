@@ -86,6 +86,30 @@ pub enum PromptPart {
     Unknown(Json),
 }
 
+impl From<TextPartInput> for PromptPart {
+    fn from(value: TextPartInput) -> Self {
+        Self::Text(Box::new(value))
+    }
+}
+
+impl From<FilePartInput> for PromptPart {
+    fn from(value: FilePartInput) -> Self {
+        Self::File(Box::new(value))
+    }
+}
+
+impl From<AgentPartInput> for PromptPart {
+    fn from(value: AgentPartInput) -> Self {
+        Self::Agent(Box::new(value))
+    }
+}
+
+impl From<SubtaskPartInput> for PromptPart {
+    fn from(value: SubtaskPartInput) -> Self {
+        Self::Subtask(Box::new(value))
+    }
+}
+
 json_union!(PromptPart ["type"] { Text "text", File "file", Agent "agent", Subtask "subtask", });
 
 /// Subtask part input: schema `SubtaskPartInput` of OpenCode.

@@ -87,24 +87,6 @@ pub struct NextQuestion {
     pub unknown: JsonObject,
 }
 
-impl NextQuestion {
-    /// Creates a value with the required fields.
-    pub fn new(
-        question: impl Into<String>,
-        header: impl Into<String>,
-        options: Vec<NextQuestionOption>,
-    ) -> Self {
-        Self {
-            question: question.into(),
-            header: header.into(),
-            options,
-            multiple: None,
-            custom: None,
-            unknown: JsonObject::new(),
-        }
-    }
-}
-
 json_struct!(NextQuestion [] {
     question: required "question", header: required "header", options: required "options",
     multiple: optional "multiple", custom: optional "custom",
@@ -122,13 +104,6 @@ pub struct NextQuestionOption {
     pub unknown: JsonObject,
 }
 
-impl NextQuestionOption {
-    /// Creates a value with the required fields.
-    pub fn new(label: impl Into<String>, description: impl Into<String>) -> Self {
-        Self { label: label.into(), description: description.into(), unknown: JsonObject::new() }
-    }
-}
-
 json_struct!(NextQuestionOption [] {
     label: required "label", description: required "description",
 });
@@ -143,13 +118,6 @@ pub struct NextQuestionTool {
     pub call_id: CallId,
     /// Fields that this version of the crate does not know.
     pub unknown: JsonObject,
-}
-
-impl NextQuestionTool {
-    /// Creates a value with the required fields.
-    pub fn new(message_id: impl Into<MessageId>, call_id: impl Into<CallId>) -> Self {
-        Self { message_id: message_id.into(), call_id: call_id.into(), unknown: JsonObject::new() }
-    }
 }
 
 json_struct!(NextQuestionTool [] { message_id: required "messageID", call_id: required "callID", });

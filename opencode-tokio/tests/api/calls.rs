@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use http::{Request, Response};
 use opencode_api::Route;
-use opencode_api::auth::{ApiAuth, Auth};
+use opencode_api::auth::ApiAuth;
 use opencode_api::contract::{OPERATIONS, recode_reply};
 use opencode_api::event::{Event, EventData, TuiToastShowEvent};
 use opencode_api::message::{Part, TextPart};
 use opencode_api::next::common::NextPermissionEffect;
 use opencode_api::next::session::PromptInput;
 use opencode_api::opencode_config::Json;
-use opencode_api::session::{PromptPart, TextPartInput};
+use opencode_api::session::TextPartInput;
 use opencode_api::shared::{ModelRef, ToastVariant};
 use opencode_api::vcs::VcsDiffMode;
 use opencode_api::{
@@ -168,7 +168,7 @@ async fn read_the_server(calls: &mut Calls<'_>) {
     assert_eq!(elsewhere.directory, "/");
     call!(calls, tool / ReadToolIds());
     call!(calls, tool / ListTools("scripted", "m1"));
-    let config = mcp::AddMcpConfig::Local(Box::new(mcp::McpLocalConfig::new(vec!["false".into()])));
+    let config = mcp::McpLocalConfig::new(vec!["false".into()]).into();
     call!(calls, mcp / AddMcp("typed", config));
     call!(calls, mcp / ConnectMcp("typed"));
     call!(calls, mcp / DisconnectMcp("typed"));
@@ -185,7 +185,7 @@ async fn read_the_server(calls: &mut Calls<'_>) {
     call!(calls, workspace / SyncWorkspaces());
     let entry = log::WriteLog::new("test", log::WriteLogLevel::Info, "called");
     calls.call(log::WriteLog::ROUTE, entry).await;
-    call!(calls, auth / SetAuth("acme", Auth::Api(ApiAuth::new("no-key"))));
+    call!(calls, auth / SetAuth("acme", ApiAuth::new("no-key").into()));
     call!(calls, auth / RemoveAuth("acme"));
 }
 
@@ -239,7 +239,7 @@ async fn work_on_a_session(calls: &mut Calls<'_>) {
     call!(calls, session / ReadSessionStatuses());
     call!(calls, session / ReadSessionTodos(id()));
     call!(calls, session / ReadSessionDiff(id()));
-    let text = |text: &str| vec![PromptPart::Text(Box::new(TextPartInput::new(text)))];
+    let text = |text: &str| vec![TextPartInput::new(text).into()];
     let answer = call!(calls, session / PromptSession(id(), text("Go [[api-prompt]]"))).unwrap();
     let is_text = |part: &Part| matches!(part, Part::Text(text) if text.text == "Typed.");
     assert!(answer.parts.iter().any(is_text), "{answer:?}");
@@ -252,7 +252,7 @@ async fn work_on_a_session(calls: &mut Calls<'_>) {
         let mut changed: TextPart = (**part).clone();
         changed.text = "Changed.".to_owned();
         let (message, part) = (changed.message_id.clone(), changed.id.clone());
-        let body = Part::Text(Box::new(changed));
+        let body = Part::from(changed);
         call!(calls, message / UpdatePart(id(), message.clone(), part.clone(), body));
         call!(calls, message / DeletePart(id(), message, part));
     }

@@ -31,6 +31,9 @@ pub(crate) fn write(def: &TypeDef, types: &Types<'_>, out: &mut Writing) {
         Shape::Tagged { tag, variants } => {
             let doc = |variant: &Variant| format!("`{tag}` is `{}`.", variant.rule);
             write_union(&def.name, variants, &doc, types, out);
+            if def.is_input {
+                write_conversions(&def.name, variants, types, out);
+            }
             let items: Vec<_> =
                 variants.iter().map(|of| format!("{} {:?}", of.name, of.rule)).collect();
             out.push(&invocation(&format!("json_union!({} [{tag:?}]", def.name), &items));
@@ -202,6 +205,18 @@ fn write_union(
     }
     out.doc(4, "A value that this version of the crate does not know.");
     out.push("    Unknown(Json),\n}\n\n");
+}
+
+/// Writes a conversion from the content of each variant, for values that a program makes.
+fn write_conversions(name: &str, variants: &[Variant], types: &Types<'_>, out: &mut Writing) {
+    for variant in variants {
+        let (rust, of) = (rust_text(&variant.rust), &variant.name);
+        let value = if types.is_boxed(&variant.rust) { "Box::new(value)" } else { "value" };
+        out.push(&format!(
+            "impl From<{rust}> for {name} {{\nfn from(value: {rust}) -> Self {{\nSelf::{of}({value})\n\
+             }}\n}}\n\n"
+        ));
+    }
 }
 
 fn form_doc(variant: &Variant) -> String {
