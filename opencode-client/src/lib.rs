@@ -76,12 +76,13 @@ pub mod turn {
         TurnError, TurnRequest, TurnStream,
     };
     pub use opencode_proto::{
-        AskKind, AttachmentError, AttachmentFault, Choice, CommandRequest, DroppedFollow,
-        InitRequest, NothingToFollow, Origin, OutputFormat, Pending, PermissionId, PermissionKind,
-        PermissionReply, PermissionRequest, Prompt, PromptFile, PromptPart, PromptReply, Question,
-        QuestionAnswer, QuestionId, QuestionKind, QuestionOption, QuestionReply, QuestionRequest,
-        ShellRequest, Subtask, SummarizeRequest, TextKind, ToolRef, ToolSwitchError, Transcript,
-        TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost, TurnSettings,
+        AskKind, AttachmentError, AttachmentFault, BackgroundWork, Choice, CommandRequest,
+        DroppedFollow, InitRequest, NothingToFollow, Origin, OutputFormat, Pending, PermissionId,
+        PermissionKind, PermissionReply, PermissionRequest, Prompt, PromptFile, PromptPart,
+        PromptReply, Question, QuestionAnswer, QuestionId, QuestionKind, QuestionOption,
+        QuestionReply, QuestionRequest, ShellRequest, Subtask, SummarizeRequest, TextKind, ToolRef,
+        ToolSwitchError, Transcript, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost,
+        TurnSettings,
     };
 }
 

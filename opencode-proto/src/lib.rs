@@ -179,8 +179,8 @@ pub use streamed_text::StreamedText;
 pub use surroundings::PluginFault;
 pub use transcript::{Message, TextKind, Transcript, Transcripts};
 pub use turn::{
-    DroppedFollow, NothingToFollow, Origin, Turn, TurnAction, TurnEnd, TurnEvent, TurnEventKind,
-    TurnOutcome, TurnPost, TurnSettings,
+    BackgroundWork, DroppedFollow, NothingToFollow, Origin, Turn, TurnAction, TurnEnd, TurnEvent,
+    TurnEventKind, TurnOutcome, TurnPost, TurnSettings,
 };
 pub use version::{UnsupportedVersion, Version, parse_version};
 pub use watchdog::{Deadline, Deadlines, LateRetry};

@@ -25,6 +25,7 @@
 mod action;
 mod answer;
 mod asks;
+mod background;
 mod chain;
 mod closing;
 mod core;
@@ -44,6 +45,7 @@ mod post;
 mod posted;
 mod provider;
 mod record;
+mod rest;
 mod retrying;
 mod settings;
 mod waiting;
@@ -72,7 +74,7 @@ pub use outcome::{NothingToFollow, TurnEnd, TurnOutcome};
 pub use post::TurnPost;
 use post::{PostCall, PostReply, TurnKind};
 use posted::PostedTurn;
-pub use settings::TurnSettings;
+pub use settings::{BackgroundWork, TurnSettings};
 use waiting::WaitingTurn;
 
 /// The machine for one turn. Owns no connection, clock or task.
@@ -522,6 +524,7 @@ fn nothing(end: TurnEnd, input: &TurnInput<'_>) -> TurnOutcome {
         transcript: Transcript::new(input.core.session.clone()),
         children: Vec::new(),
         answered_with: Vec::new(),
+        still_running: Vec::new(),
         gaps: 0,
         elapsed: input.now.saturating_duration_since(input.core.started),
     }

@@ -38,7 +38,9 @@ pub(super) struct Chain {
     status: ReportedStatus,
     /// Another prompt took over after the turn's answer was complete.
     is_superseded: bool,
-    /// The prompt that took over, if it is a request of another client for a summary.
+    /// A request of another client for a summary, which came while the session worked.
+    summary_request: Option<MessageId>,
+    /// The prompt that took over, if it is such a request.
     replaced_by: Option<MessageId>,
 }
 
@@ -107,6 +109,7 @@ impl Chain {
             answers: Vec::new(),
             status: ReportedStatus::Working,
             is_superseded: false,
+            summary_request: None,
             replaced_by: None,
         }
     }
@@ -265,6 +268,9 @@ impl Chain {
                 return belongs(*member);
             }
             *member = decide(part, self.status);
+            if is_compaction(part) && self.status == ReportedStatus::Working {
+                self.summary_request = Some(message.clone());
+            }
             if is_automatic_compaction(part) {
                 self.compaction = CompactionStage::Requested;
                 self.compactions += 1;
@@ -314,6 +320,9 @@ impl Chain {
             return (self.sight == Sight::Clear).then_some(Member::Earlier);
         }
         if info.role == Role::User {
+            if self.others.is_adopting() {
+                return Some(Member::Prompt);
+            }
             if self.is_superseded {
                 // A compaction of the prompt that took over.
                 return Some(Member::Earlier);
@@ -334,7 +343,7 @@ impl Chain {
             Some(Member::Next) => {
                 self.is_superseded = true;
                 if info.step == StepRole::Summary {
-                    self.replaced_by = info.parent.clone();
+                    self.replaced_by = self.summary_request.take();
                 }
                 Some(Member::Earlier)
             }
@@ -353,7 +362,9 @@ impl Chain {
                         (false, true) => AnswerShare::Whole,
                         (false, false) => AnswerShare::Begun,
                     };
-                    self.others.taken_over(parent, share);
+                    let parent = parent.clone();
+                    self.join_later();
+                    self.others.taken_over(&parent, share);
                 }
                 Some(Member::Answer)
             }

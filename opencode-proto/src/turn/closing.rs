@@ -43,6 +43,7 @@ impl PostedTurn {
                 self.disposal = Disposal::Expected(input.now + input.core.settings.settle_delay);
             }
             (TurnEnd::Aborted, _) if self.awaits_disposal(input) => {}
+            (TurnEnd::Completed, _) => self.finish_answered(end, input),
             _ => input.finish(end),
         }
     }

@@ -112,7 +112,7 @@ impl Serialize for TurnEnd {
 
 impl Serialize for TurnOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut outcome = serializer.serialize_struct("TurnOutcome", 10)?;
+        let mut outcome = serializer.serialize_struct("TurnOutcome", 11)?;
         outcome.serialize_field("end", &self.end)?;
         outcome.serialize_field("messageID", &self.message)?;
         outcome.serialize_field("text", &self.text())?;
@@ -124,6 +124,7 @@ impl Serialize for TurnOutcome {
         outcome.serialize_field("transcript", &self.transcript)?;
         outcome.serialize_field("children", &self.children)?;
         outcome.serialize_field("answered_with", &self.answered_with)?;
+        outcome.serialize_field("still_running", &self.still_running)?;
         outcome.serialize_field("gaps", &self.gaps)?;
         outcome.serialize_field("elapsed_ms", &milliseconds(self.elapsed))?;
         outcome.end()

@@ -41,6 +41,9 @@ impl PostedTurn {
         if input.is_over() || self.record.chain.is_torn() {
             return;
         }
+        if self.rest.is_some() {
+            return self.judge_rest(input);
+        }
         if self.awaits_disposal(input) {
             return;
         }

@@ -9,7 +9,7 @@
 //!
 //! The status comes first: a session that is idle has stored all messages by then.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use crate::api::{
@@ -83,6 +83,8 @@ enum LookStep {
 pub(super) struct Snapshot {
     /// Status of the session. The server lists only those that do something.
     pub(super) status: SessionStatus,
+    /// Sessions of the directory that work.
+    pub(super) working: BTreeSet<SessionId>,
     /// Messages that the server lists before the turn's own, as far as they were read.
     pub(super) earlier: Vec<MessageId>,
     /// Messages from the turn's own on, in order; fewer when the server cannot list them, and none
@@ -157,6 +159,7 @@ impl Look {
             step: LookStep::Status,
             found: Snapshot {
                 status: SessionStatus::Idle,
+                working: BTreeSet::new(),
                 earlier: Vec::new(),
                 messages: Vec::new(),
                 is_listed: true,
@@ -211,6 +214,9 @@ impl Look {
             LookStep::Status => {
                 let mut statuses = required(read_reply(&SessionStatuses, reply))?;
                 self.found.status = statuses.remove(&self.session).unwrap_or(SessionStatus::Idle);
+                let is_working = |(_, status): &(_, SessionStatus)| *status != SessionStatus::Idle;
+                let working = statuses.into_iter().filter(is_working);
+                self.found.working = working.map(|(session, _)| session).collect();
                 Ok(Some(LookStep::Messages(Pages::new(&self.session))))
             }
             LookStep::Messages(pages) => {

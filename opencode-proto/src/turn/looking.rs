@@ -57,9 +57,22 @@ impl PostedTurn {
             input.core.actions.push_back(TurnAction::Link { child, parent });
         }
         self.apply(found, input);
+        if freshness == Freshness::Current {
+            let children = self.record.children.iter().map(|child| child.id());
+            let working = children.filter(|child| found.working.contains(*child)).cloned();
+            self.record.working = working.collect();
+        }
         // The status was read before a prompt that this look is the first to find.
         let is_new = !was_seen && self.record.chain.is_seen() && self.course.is_stopping();
         let freshness = if is_new { Freshness::Outdated } else { freshness };
+        if self.rest.is_some() {
+            match freshness {
+                Freshness::Current => self.pulse.status = Some(found.status.clone()),
+                Freshness::Outdated => self.look_settled(input),
+            }
+            self.judge_rest(input);
+            return self.resume_cancel(input);
+        }
         let is_joined = !was_seen && matches!(self.posting, Posting::Followed);
         if is_joined && self.record.chain.is_seen() {
             // What was found is a sign of life, as the events were that this turn missed.

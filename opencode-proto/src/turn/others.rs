@@ -25,6 +25,8 @@ pub(super) struct OtherPrompts {
     /// Prompts that the turn's answer covers as well, in order.
     answered_with: Vec<MessageId>,
     takeover: Option<Takeover>,
+    /// Later prompts of others belong to the turn.
+    is_adopting: bool,
 }
 
 /// First part of a user message before the turn's own.
@@ -141,6 +143,15 @@ impl OtherPrompts {
     /// answer goes on with a message that OpenCode inserts.
     pub(super) fn covered(&mut self, prompts: Vec<MessageId>) {
         self.answered_with.extend(prompts);
+    }
+
+    /// Takes prompts that others post from now on, and their answers, for the turn's.
+    pub(super) fn adopt(&mut self) {
+        self.is_adopting = true;
+    }
+
+    pub(super) fn is_adopting(&self) -> bool {
+        self.is_adopting
     }
 
     pub(super) fn takeover(&self) -> Option<&Takeover> {

@@ -9,12 +9,12 @@ use crate::server_event::{MessageInfo, Todo};
 use crate::session::ToolSwitchError;
 use crate::transcript::Transcript;
 use crate::watchdog::Deadline;
-use crate::{AgentError, Artifact, MessageId, ProviderFailure};
+use crate::{AgentError, Artifact, MessageId, ProviderFailure, SessionId};
 
 /// Result of a turn: the end, and everything that was gathered until then, also of a failed turn.
 ///
 /// `Serialize` writes `{end, messageID, text, structured, spend, transcript, children,
-/// answered_with, gaps, elapsed_ms}`; the spend has that of subagents.
+/// answered_with, still_running, gaps, elapsed_ms}`; the spend has that of subagents.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TurnOutcome {
@@ -29,6 +29,9 @@ pub struct TurnOutcome {
     /// Other prompts of the session that the answer covers as well, in order, as far as events show:
     /// OpenCode gives one answer to prompts that wait together, whoever wrote them.
     pub answered_with: Vec<MessageId>,
+    /// Sessions of subagents that work on, as far as events show. Their work, spend and requests are
+    /// in no outcome: see [`BackgroundWork`](super::BackgroundWork).
+    pub still_running: Vec<SessionId>,
     /// Number of gaps in the event stream.
     pub gaps: u32,
     /// Time from the start to the end.

@@ -18,6 +18,7 @@ use super::outcome::{TurnEnd, TurnOutcome};
 use super::post::{PostCall, PostReply, TurnKind};
 use super::provider::ProviderState;
 use super::record::{Place, Record};
+use super::rest::RestOfWork;
 use super::settings::TurnSettings;
 use crate::api::ListMcpServers;
 use crate::ask::refusals::Refusals;
@@ -55,6 +56,8 @@ pub(super) struct PostedTurn {
     pub(super) provider: ProviderState,
     pub(super) pulse: Pulse,
     pub(super) disposal: Disposal,
+    /// The answer is complete, and the turn waits for the work that goes on.
+    pub(super) rest: Option<Box<RestOfWork>>,
 }
 
 /// Whether the server has the prompt.
@@ -187,6 +190,7 @@ impl PostedTurn {
             provider: ProviderState::default(),
             pulse: Pulse { status: None, activity: 0, has_begun: false, heard: now, quiet: None },
             disposal: Disposal::Unknown,
+            rest: None,
         }
     }
 
@@ -370,6 +374,7 @@ impl PostedTurn {
             }
         }
         self.give_up_disposal(input);
+        self.judge_rest(input);
         self.look_after_silence(input);
         if let LookState::Due { at, failures } = self.look
             && at <= input.now
@@ -394,7 +399,8 @@ impl PostedTurn {
         let (permission, question) = (self.permissions.wake(), self.questions.wake());
         let (refusal, disposal) = (self.refusals.wake(), self.disposal.wake());
         let asks = [permission, question, refusal];
-        let times = [look, deadline, disposal, self.cancelling];
+        let rest = self.rest_wake(&core.settings);
+        let times = [look, deadline, disposal, rest, self.cancelling];
         asks.into_iter().chain(times).flatten().min()
     }
 
@@ -436,7 +442,7 @@ impl PostedTurn {
     }
 
     pub(super) fn stop(&mut self, why: StopCause, input: &mut TurnInput<'_>) {
-        if input.is_over() || self.course.is_stopping() {
+        if input.is_over() || self.course.is_stopping() || self.stop_rest(input) {
             return;
         }
         self.course = Course::Stopping { why, since: input.now };
@@ -487,6 +493,10 @@ impl PostedTurn {
             transcript: record.own,
             children: record.children,
             answered_with: record.chain.others.into_answered_with(),
+            still_running: match is_stopped {
+                true => Vec::new(),
+                false => record.working.into_iter().collect(),
+            },
             gaps,
             elapsed: input.now.saturating_duration_since(input.core.started),
         };

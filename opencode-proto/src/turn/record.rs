@@ -1,6 +1,6 @@
 //! Messages of a turn and of the subagents of the turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::Chain;
 use super::held::HeldEvents;
@@ -14,6 +14,8 @@ pub(super) struct Record {
     pub(super) children: Vec<Transcript>,
     places: BTreeMap<SessionId, usize>,
     pub(super) held: HeldEvents,
+    /// Sessions of subagents that work.
+    pub(super) working: BTreeSet<SessionId>,
     /// The server can list the messages of the session, as far as is known.
     pub(super) is_listed: bool,
     /// Events were missed since the prompt was posted.
@@ -35,6 +37,7 @@ impl Record {
             children: Vec::new(),
             places: BTreeMap::new(),
             held: HeldEvents::default(),
+            working: BTreeSet::new(),
             is_listed: true,
             has_gaps: false,
         }

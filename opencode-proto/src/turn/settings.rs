@@ -3,6 +3,37 @@ use std::time::Duration;
 use crate::guard::{GuardLimits, OVERFLOWS_MAX, REPEATED_CALLS_MAX, UNFINISHED_MAX};
 use crate::watchdog::Deadlines;
 
+/// Treatment of work that goes on after the answer of a turn: subagents in the background, and prompts
+/// that plugins post when the session is idle.
+///
+/// While a turn waits, requests of the work are answered as those of the turn, the work counts in the
+/// spend, and the deadlines hold: a deadline or a cancel ends the turn as its answer did, and aborts
+/// the rest.
+///
+/// ```
+/// use std::time::Duration;
+/// use opencode_proto::{BackgroundWork, TurnSettings};
+///
+/// let quiet = BackgroundWork::AwaitQuiet(Duration::from_secs(5));
+/// let settings = TurnSettings::default().with_background(quiet);
+/// assert_eq!(settings.background(), quiet);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BackgroundWork {
+    /// The turn waits until no subagent works any more, and for the answer to the message that OpenCode
+    /// inserts when one has ended. Without a subagent in the background, the turn ends with the answer.
+    #[default]
+    AwaitSubagents,
+    /// The turn waits until neither the session nor a subagent has worked for this time. Prompts that
+    /// others post to the session meanwhile belong to the turn, with their answers.
+    AwaitQuiet(Duration),
+    /// The turn ends with the answer. The outcome names the sessions that still work
+    /// ([`TurnOutcome::still_running`](super::TurnOutcome::still_running)), and their requests wait for
+    /// other clients.
+    Leave,
+}
+
 /// Deadlines and limits of a [`Turn`](super::Turn).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -15,6 +46,7 @@ pub struct TurnSettings {
     pub(crate) unfinished_max: usize,
     pub(crate) repeated_calls_max: u32,
     pub(crate) held_size_max: usize,
+    pub(crate) background: BackgroundWork,
 }
 
 impl Default for TurnSettings {
@@ -28,6 +60,7 @@ impl Default for TurnSettings {
             unfinished_max: UNFINISHED_MAX,
             repeated_calls_max: REPEATED_CALLS_MAX,
             held_size_max: 8 << 20,
+            background: BackgroundWork::default(),
         }
     }
 }
@@ -45,6 +78,18 @@ impl TurnSettings {
     #[must_use]
     pub fn deadlines(&self) -> Deadlines {
         self.deadlines
+    }
+
+    /// Sets [`background`](Self::background).
+    #[must_use]
+    pub fn with_background(self, background: BackgroundWork) -> Self {
+        Self { background, ..self }
+    }
+
+    /// Returns the treatment of work after the answer. Default: the turn waits for subagents.
+    #[must_use]
+    pub fn background(&self) -> BackgroundWork {
+        self.background
     }
 
     /// Sets [`abort_limit`](Self::abort_limit).

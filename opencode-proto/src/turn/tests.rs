@@ -1,6 +1,7 @@
 //! Whole turns in virtual time. The recordings are played in `tests/turns.rs`; here are cases that
 //! they do not have.
 
+mod background;
 mod compaction;
 mod dropped;
 mod ends;
@@ -24,7 +25,7 @@ use super::*;
 use crate::call::{ApiCall, ApiReply, CallFailure, Delivery};
 use crate::fuzzing::{WrittenMessage, WrittenServer, not_found};
 use crate::{
-    Deadline, Deadlines, PermissionAsk, PermissionReply, Prompt, PromptReply, ShellRequest,
-    StepRole,
+    Deadline, Deadlines, PermissionAsk, PermissionReply, Prompt, PromptReply, SessionId,
+    ShellRequest, StepRole,
 };
 use stage::*;

@@ -12,6 +12,7 @@ mod inputs;
 mod kinds;
 mod load;
 mod operations;
+mod rivals;
 mod runtime;
 mod views;
 

@@ -90,9 +90,14 @@ impl PostedTurn {
                 return;
             }
             self.pulse.status = Some(status.clone());
-        } else if matches!(event.kind, ServerEventKind::SessionIdle) {
-            // `session.status` has reported the same.
-            return;
+        } else {
+            if let Some(child) = &event.session {
+                self.note_child_status(child, status);
+            }
+            if matches!(event.kind, ServerEventKind::SessionIdle) {
+                // `session.status` has reported the same.
+                return;
+            }
         }
         let kind = match status {
             SessionStatus::Retry { attempt, message, next_ms } => TurnEventKind::Retrying {

@@ -92,6 +92,7 @@ fn an_outcome_has_text_spend_and_transcripts() {
         transcript: Transcript::new("ses_1".into()),
         children: vec![Transcript::new("ses_2".into())],
         answered_with: vec!["msg_3".into()],
+        still_running: vec!["ses_2".into()],
         gaps: 1,
         elapsed: Duration::from_millis(1500),
     };
@@ -99,6 +100,7 @@ fn an_outcome_has_text_spend_and_transcripts() {
     assert_eq!(json["end"], json!({ "type": "completed", "message": "completed" }));
     assert_eq!(json["children"][0]["id"], "ses_2");
     assert_eq!(json["answered_with"], json!(["msg_3"]));
+    assert_eq!(json["still_running"], json!(["ses_2"]));
     assert_eq!((&json["gaps"], &json["elapsed_ms"]), (&json!(1), &json!(1500)));
     assert_eq!((&json["spend"]["cost"], json.get("structured")), (&json!(0.0), None));
 }

@@ -142,6 +142,20 @@ fn a_summary_in_place_of_the_answer_is_reported() {
     assert!(stage.events.iter().any(told), "{:#?}", stage.events);
 }
 
+/// The session was idle before: the prompt was given up, and the summary replaces nothing.
+#[test]
+fn a_summary_after_the_work_was_given_up_replaces_nothing() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.tell("session.status", BUSY);
+    stage.tell("session.status", IDLE);
+    stage.tell("message.updated", r#""info":{"id":"m3","role":"user"}"#);
+    let part = r#""id":"p3","messageID":"m3","type":"compaction","auto":false"#;
+    stage.tell("message.part.updated", &format!(r#""part":{{{part}}}"#));
+    let summary = r#""id":"m4","role":"assistant","parentID":"m3","summary":true"#;
+    stage.tell("message.updated", &format!(r#""info":{{{summary}}}"#));
+    assert_eq!(stage.end(), Some("torn"));
+}
+
 /// OpenCode aborts the turns of a directory first, and then reports that the directory is closed.
 #[test]
 fn a_turn_that_is_closed_with_its_directory_is_disposed() {
