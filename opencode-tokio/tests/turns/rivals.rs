@@ -66,7 +66,7 @@ async fn a_turn_whose_answer_another_client_got_says_so() {
     let TurnEnd::AnsweredByAnother { prompt: other, .. } = &ended.outcome.end else {
         panic!("{:?}", ended.outcome.end)
     };
-    assert_eq!(ended.outcome.answered_with, [other.clone()]);
+    assert_eq!(ended.outcome.answered_with, std::slice::from_ref(other));
     assert_eq!(ended.count(|kind| matches!(kind, TurnEventKind::AnsweredWith(_))), 1);
     assert_eq!(ended.outcome.full_text(), "I look.Theirs.");
     assert_session_continues(&world, &session).await;
@@ -91,7 +91,7 @@ async fn a_turn_that_is_answered_with_another_prompt_names_it() {
     let (before, ended) = tokio::join!(watching.end(), turn.end());
 
     assert_eq!((before.end(), ended.end()), ("completed", "completed"));
-    assert_eq!(before.outcome.answered_with, [ended.outcome.message.clone()]);
+    assert_eq!(before.outcome.answered_with, std::slice::from_ref(&ended.outcome.message));
     assert_eq!(ended.outcome.answered_with, [before.outcome.message]);
     assert_eq!(ended.outcome.text(), "For both.");
 }
