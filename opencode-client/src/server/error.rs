@@ -283,3 +283,23 @@ impl AttachError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_start_names_the_plugins_that_were_being_installed() {
+        let late = || ServeError::TimedOut {
+            command: "opencode serve".to_owned(),
+            limit: Duration::from_secs(60),
+            installing: Vec::new(),
+            stderr: String::new(),
+        };
+        let plain = "`opencode serve` was not ready within 60s";
+        assert_eq!(late().to_string(), plain);
+        let error = late().while_installing(vec!["a@1.0.0".to_owned(), "b@latest".to_owned()]);
+        let expected = format!("{plain}, while plugins were being installed: a@1.0.0, b@latest");
+        assert_eq!(error.to_string(), expected);
+    }
+}
