@@ -64,6 +64,8 @@ async fn a_killed_batch_is_resumed() {
         .unwrap();
     let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "slow"), "the slow job has begun");
+    // The line is written behind the events.
+    eventually(LONG, || spent(&results, "2").map(drop).ok_or("nothing recorded"));
     program.kill().unwrap();
     assert_eq!(program.wait().unwrap().signal(), Some(9));
     eventually(LONG, || {
@@ -71,7 +73,7 @@ async fn a_killed_batch_is_resumed() {
         if left.0.is_empty() && left.1.is_empty() { Ok(()) } else { Err(left) }
     });
     assert_eq!(types(&results), ["started", "ended", "started", "ended", "started"]);
-    let interrupted = spent(&results, "2");
+    let interrupted = spent(&results, "2").unwrap();
     assert!(interrupted > 0.0, "the slow job has a finished call");
     // An incomplete last line.
     let mut torn = fs::OpenOptions::new().append(true).open(&results).unwrap();
@@ -149,12 +151,13 @@ fn types(path: &Path) -> Vec<String> {
     text.lines().map(line).filter(|line| line != "spent").collect()
 }
 
-/// Returns the last recorded cost of a running job.
-fn spent(path: &Path, job: &str) -> f64 {
+/// Returns the last recorded cost of a running job. The last line may be incomplete.
+fn spent(path: &Path, job: &str) -> Option<f64> {
     let text = fs::read_to_string(path).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (lines, _) = text.rsplit_once('\n')?;
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut spent = lines.filter(|line| line["type"] == "spent" && line["job"] == job);
-    spent.next_back().unwrap()["spend"]["cost"].as_f64().unwrap()
+    Some(spent.next_back()?["spend"]["cost"].as_f64().unwrap())
 }
 
 fn records(path: &Path) -> Vec<JobRecord> {
