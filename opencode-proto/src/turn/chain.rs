@@ -202,6 +202,13 @@ impl Chain {
         self.answers.len()
     }
 
+    /// Returns whether an answer before the last one was aborted.
+    pub(super) fn has_aborted(&self) -> bool {
+        self.answers
+            .iter()
+            .any(|answer| answer.error.as_ref().is_some_and(|error| error.is_abort()))
+    }
+
     /// Returns the last answer.
     pub(super) fn last_answer(&self) -> Option<&MessageInfo> {
         self.answers.last()
@@ -404,7 +411,9 @@ impl Chain {
 
     fn is_summarised(&self) -> bool {
         let is_summary = |last: &MessageInfo| last.step == StepRole::Summary;
-        self.last_answer().is_some_and(|last| is_summary(last) && last.completed_ms.is_some())
+        self.last_answer().is_some_and(|last| {
+            is_summary(last) && last.completed_ms.is_some() && last.error.is_none()
+        })
     }
 
     /// Returns whether the last answer is complete, or failed.

@@ -262,6 +262,10 @@ impl PostedTurn {
         let Some(Takeover { prompt, share }) = self.record.chain.others.takeover() else {
             return TurnEnd::Completed;
         };
+        if self.record.chain.has_aborted() {
+            // The other prompt came while the abort was on its way.
+            return TurnEnd::Aborted;
+        }
         match share {
             AnswerShare::Whole => TurnEnd::Completed,
             AnswerShare::Begun if input.shared.is_own_prompt(prompt) => TurnEnd::Completed,

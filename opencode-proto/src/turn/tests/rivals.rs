@@ -142,6 +142,45 @@ fn a_summary_in_place_of_the_answer_is_reported() {
     assert!(stage.events.iter().any(told), "{:#?}", stage.events);
 }
 
+/// The other prompt comes while the work on the turn's own is being aborted.
+#[test]
+fn an_aborted_prompt_whose_session_goes_on_at_once_is_aborted() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.tell("session.status", BUSY);
+    stage.answer("");
+    stage.tell("message.updated", r#""info":{"id":"m3","role":"user"}"#);
+    let text = r#""id":"p3","messageID":"m3","type":"text","text":"Now this.""#;
+    stage.tell("message.part.updated", &format!(r#""part":{{{text}}}"#));
+    let next = r#""id":"m4","role":"assistant","parentID":"m3""#;
+    stage.tell("message.updated", &format!(r#""info":{{{next}}}"#));
+    stage.answer(&format!(r#","time":{{"completed":1}},{ABORTED}"#));
+    stage.tell("message.updated", &format!(r#""info":{{{next}{DONE}}}"#));
+    stage.tell("session.status", IDLE);
+    stage.wait(SECOND);
+    assert_eq!(stage.end(), Some("aborted"));
+}
+
+/// OpenCode repeats no prompt after a summary that failed.
+#[test]
+fn a_prompt_after_a_refused_summary_is_not_the_turns() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.tell("session.status", BUSY);
+    stage.answer(r#","finish":"tool-calls","time":{"completed":1}"#);
+    stage.tell("message.updated", r#""info":{"id":"m3","role":"user"}"#);
+    let part = r#""id":"p3","messageID":"m3","type":"compaction","auto":true"#;
+    stage.tell("message.part.updated", &format!(r#""part":{{{part}}}"#));
+    let summary = r#""id":"m4","role":"assistant","parentID":"m3","summary":true"#;
+    stage.tell("session.error", REFUSED);
+    let failed = format!(r#""info":{{{summary},"time":{{"completed":1}},{REFUSED}}}"#);
+    stage.tell("message.updated", &failed);
+    // The end of the turn is read after the next prompt, in the case of a slow reader.
+    stage.tell("message.updated", r#""info":{"id":"m5","role":"user"}"#);
+    let text = r#""id":"p5","messageID":"m5","type":"text","text":"Now this.""#;
+    stage.tell("message.part.updated", &format!(r#""part":{{{text}}}"#));
+    stage.tell("session.status", IDLE);
+    assert_eq!(stage.end(), Some("agent_error"));
+}
+
 /// The session was idle before: the prompt was given up, and the summary replaces nothing.
 #[test]
 fn a_summary_after_the_work_was_given_up_replaces_nothing() {
