@@ -118,8 +118,8 @@ impl<K: AskKind> Asks<K> {
         subject.unwrap_or(K::UNKNOWN_SUBJECT)
     }
 
-    /// Returns the asks without an answer, with their sessions. `is_undecided`: whether the turn that
-    /// has the ask waits for an answer.
+    /// Returns the asks without an answer, with their sessions. `is_undecided`: whether the turn
+    /// that has the ask waits for an answer.
     pub(super) fn undecided(
         &self,
         is_undecided: impl Fn(&K::Id) -> bool,

@@ -21,7 +21,8 @@ pub(super) use user_message::{is_automatic_compaction, is_command_line, is_compa
 /// parents, never by the order of events.
 #[derive(Debug)]
 pub(super) struct Chain {
-    /// The turn's own message. `None` for a summary, until the message that OpenCode makes has come.
+    /// The turn's own message. `None` for a summary, until the message that OpenCode makes has
+    /// come.
     own: Option<MessageId>,
     kind: TurnKind,
     members: BTreeMap<MessageId, Member>,

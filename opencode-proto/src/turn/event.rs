@@ -72,8 +72,8 @@ pub enum TurnEventKind {
     ConnectionLost(Interruption),
     /// The session reported an error. The turn may recover from it.
     Failed(Box<AgentError>),
-    /// The connection to an MCP server was lost. The tools of the server are gone, and a call of one
-    /// of them fails.
+    /// The connection to an MCP server was lost. The tools of the server are gone, and a call of
+    /// one of them fails.
     McpLost(McpServer),
     /// A message is new or has changed.
     MessageUpdated(Box<MessageInfo>),

@@ -22,10 +22,10 @@ impl Phase {
 }
 
 impl Turn {
-    /// Handles that the application has dropped the turn: there is no outcome. A post in flight
-    /// is aborted as soon as the server has it. A turn that is [followed](Self::follow) goes on,
-    /// unless [`DroppedFollow::Abort`](super::DroppedFollow::Abort) holds, and so does the prompt of
-    /// a [post](Self::post_only).
+    /// Handles that the application has dropped the turn: there is no outcome. A post in flight is
+    /// aborted as soon as the server has it. A turn that is [followed](Self::follow) goes on,
+    /// unless [`DroppedFollow::Abort`](super::DroppedFollow::Abort) holds, and so does the prompt
+    /// of a [post](Self::post_only).
     ///
     /// Drive the turn on until it [is over](Self::is_over), with calls, replies, wakes and time; or
     /// call [`release`](Self::release) when that is not possible.

@@ -26,11 +26,11 @@ pub struct TurnOutcome {
     pub transcript: Transcript,
     /// Messages in the sessions of subagents.
     pub children: Vec<Transcript>,
-    /// Other prompts of the session that the answer covers as well, in order, as far as events show:
-    /// OpenCode gives one answer to prompts that wait together, whoever wrote them.
+    /// Other prompts of the session that the answer covers as well, in order, as far as events
+    /// show: OpenCode gives one answer to prompts that wait together, whoever wrote them.
     pub answered_with: Vec<MessageId>,
-    /// Sessions of subagents that work on, as far as events show. Their work, spend and requests are
-    /// in no outcome: see [`BackgroundWork`](super::BackgroundWork).
+    /// Sessions of subagents that work on, as far as events show. Their work, spend and requests
+    /// are in no outcome: see [`BackgroundWork`](super::BackgroundWork).
     pub still_running: Vec<SessionId>,
     /// Number of gaps in the event stream.
     pub gaps: u32,
@@ -179,8 +179,9 @@ pub enum TurnEnd {
         /// Name of the tool.
         tool: String,
     },
-    /// A summary took the place of the answer, so that the prompt has none: another client compacted
-    /// the session meanwhile, or OpenCode made up for a summary that had failed before the prompt.
+    /// A summary took the place of the answer, so that the prompt has none: another client
+    /// compacted the session meanwhile, or OpenCode made up for a summary that had failed before
+    /// the prompt.
     ReplacedBySummary,
     /// The model's provider failed, and OpenCode repeats the call after the deadlines of the turn,
     /// which was aborted at once ([`Deadlines::late_retry`](crate::Deadlines::late_retry)).

@@ -3,12 +3,12 @@ use std::time::Duration;
 use crate::guard::{GuardLimits, OVERFLOWS_MAX, REPEATED_CALLS_MAX, UNFINISHED_MAX};
 use crate::watchdog::Deadlines;
 
-/// Treatment of work that goes on after the answer of a turn: subagents in the background, and prompts
-/// that plugins post when the session is idle.
+/// Treatment of work that goes on after the answer of a turn: subagents in the background, and
+/// prompts that plugins post when the session is idle.
 ///
-/// While a turn waits, requests of the work are answered as those of the turn, the work counts in the
-/// spend, and the deadlines hold: a deadline or a cancel ends the turn as its answer did, and aborts
-/// the rest.
+/// While a turn waits, requests of the work are answered as those of the turn, the work counts in
+/// the spend, and the deadlines hold: a deadline or a cancel ends the turn as its answer did, and
+/// aborts the rest.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,16 +21,17 @@ use crate::watchdog::Deadlines;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BackgroundWork {
-    /// The turn waits until no subagent works any more, and for the answer to the message that OpenCode
-    /// inserts when one has ended. Without a subagent in the background, the turn ends with the answer.
+    /// The turn waits until no subagent works any more, and for the answer to the message that
+    /// OpenCode inserts when one has ended. Without a subagent in the background, the turn ends
+    /// with the answer.
     #[default]
     AwaitSubagents,
-    /// The turn waits until neither the session nor a subagent has worked for this time. Prompts that
-    /// others post to the session meanwhile belong to the turn, with their answers.
+    /// The turn waits until neither the session nor a subagent has worked for this time. Prompts
+    /// that others post to the session meanwhile belong to the turn, with their answers.
     AwaitQuiet(Duration),
     /// The turn ends with the answer. The outcome names the sessions that still work
-    /// ([`TurnOutcome::still_running`](super::TurnOutcome::still_running)), and their requests wait for
-    /// other clients.
+    /// ([`TurnOutcome::still_running`](super::TurnOutcome::still_running)), and their requests wait
+    /// for other clients.
     Leave,
 }
 
