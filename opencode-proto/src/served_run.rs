@@ -44,7 +44,7 @@ pub use request::{ServedFile, ServedFileKind, ServedRunRequest};
 ///
 /// A run over a server has text deltas as well
 /// ([`RunEventKind::TextDelta`](crate::RunEventKind::TextDelta)). Facts that the process would have
-/// printed on standard error are [`Notice`](crate::Notice)s.
+/// printed on standard error are [`Notice`]s.
 ///
 /// Inputs never fail and may come in any order; input after the end is ignored. The only contract:
 /// take all actions until [`ServedRunAction::Wait`] before you wait.
