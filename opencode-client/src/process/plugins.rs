@@ -173,11 +173,23 @@ fn private_directories(path: &Path) -> io::Result<()> {
 }
 
 /// Lock of a file against other processes and other runs of this one.
-struct Lock(File);
+struct Lock(#[cfg_attr(not(unix), expect(dead_code, reason = "closing the file unlocks it"))] File);
+
+/// `ERROR_SHARING_VIOLATION` of Windows.
+#[cfg(windows)]
+const SHARING_VIOLATION: i32 = 32;
 
 impl Lock {
     fn try_new(path: &Path) -> io::Result<Option<Self>> {
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        #[cfg(windows)]
+        std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 0);
+        let file = match options.open(path) {
+            #[cfg(windows)]
+            Err(error) if error.raw_os_error() == Some(SHARING_VIOLATION) => return Ok(None),
+            file => file?,
+        };
         #[cfg(unix)]
         {
             use rustix::fs::{FlockOperation, flock};
