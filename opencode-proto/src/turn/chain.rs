@@ -360,6 +360,10 @@ impl Chain {
                 Some(Member::Earlier)
             }
             Some(Member::Later) if self.is_torn() => None,
+            Some(Member::Later) if self.is_given_up() => {
+                self.is_superseded = true;
+                Some(Member::Earlier)
+            }
             // The server went on with the next prompt before this one was answered: the answer is
             // that of both.
             Some(Member::Later) => {
@@ -415,6 +419,20 @@ impl Chain {
         self.last_answer().is_some_and(|last| {
             is_summary(last) && last.completed_ms.is_some() && last.error.is_none()
         })
+    }
+
+    /// Returns whether the message answers a prompt that came after the turn's own, and not the
+    /// turn's.
+    pub(super) fn is_of_later_prompt(&self, info: &MessageInfo) -> bool {
+        let prompt = info.parent.as_ref().and_then(|parent| self.members.get(parent));
+        matches!(prompt, Some(Member::Later | Member::Next))
+    }
+
+    /// Returns whether the server was started anew in the middle of the last answer: one that runs
+    /// on completes a message before the next one begins.
+    fn is_given_up(&self) -> bool {
+        let is_open = |last: &MessageInfo| last.completed_ms.is_none() && last.error.is_none();
+        self.has_gaps && self.last_answer().is_some_and(is_open)
     }
 
     /// Returns whether the last answer is complete, or failed.

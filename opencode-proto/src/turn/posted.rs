@@ -113,6 +113,19 @@ pub(super) struct Faults {
     guards: BTreeMap<SessionId, RepetitionGuard>,
 }
 
+impl Faults {
+    /// Forgets an error that the session reported, and that is part of an answer to a later prompt.
+    pub(super) fn forget(&mut self, error: &AgentError) {
+        let Some(place) = self.errors.iter().rposition(|known| known.is_same_failure(error)) else {
+            return;
+        };
+        self.errors.remove(place);
+        if place < self.recovered {
+            self.recovered -= 1;
+        }
+    }
+}
+
 /// Signs of life of the session.
 #[derive(Debug)]
 pub(super) struct Pulse {

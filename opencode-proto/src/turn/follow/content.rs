@@ -40,7 +40,14 @@ impl PostedTurn {
             }
             self.tell_of_others(others, source, input);
             match belongs {
-                Belongs::No => return self.record.held.forget(&info.id),
+                Belongs::No => {
+                    if let Some(error) = &info.error
+                        && self.record.chain.is_of_later_prompt(info)
+                    {
+                        self.faults.forget(error);
+                    }
+                    return self.record.held.forget(&info.id);
+                }
                 Belongs::Unknown => return self.wait_for(&info.id, source, input),
                 Belongs::Yes => {}
             }

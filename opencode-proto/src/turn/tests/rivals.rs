@@ -307,3 +307,46 @@ fn an_idle_in_a_gap_does_not_separate_two_prompts() {
     stage.find(&idle().with("s", [prompt(), other, message("m4", &answer)]));
     assert_eq!(stage.end(), Some("answered_by_another"));
 }
+
+/// A server that runs on completes a message before it goes on with another prompt.
+#[test]
+fn a_restart_leaves_the_answer_to_a_later_prompt_and_its_error_to_that_prompt() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    stage.answer("");
+    stage.gap();
+    stage.wait(Duration::ZERO);
+    let mut later = message("m3", r#"{"id":"m3","role":"user"}"#);
+    later.parts = vec![r#"{"id":"p3","messageID":"m3","type":"text","text":"And?"}"#.to_owned()];
+    let answer_of = |rest| format!(r#"{{"id":"m4","role":"assistant","parentID":"m3"{rest}}}"#);
+    let begun = [prompt(), message("m2", &answer("")), later.clone()];
+    stage.find(&busy().with("s", begun.clone()));
+    let begun = begun.into_iter().chain([message("m4", &answer_of(""))]);
+    stage.tell("message.updated", &format!(r#""info":{}"#, answer_of("")));
+    stage.tell("session.error", REFUSED);
+    let failed = answer_of(&format!(r#","time":{{"completed":1}},{REFUSED}"#));
+    stage.tell("message.updated", &format!(r#""info":{failed}"#));
+    stage.tell("session.status", IDLE);
+    for _ in 0..60 {
+        stage.wait(SECOND);
+        stage.find(&idle().with("s", begun.clone().take(3).chain([message("m4", &failed)])));
+    }
+    assert_eq!(stage.end(), Some("torn"));
+}
+
+/// Two prompts that wait together fail together, and the error is part of the answer to one.
+#[test]
+fn the_error_of_the_prompt_before_is_that_of_both() {
+    let mut stage = Stage::new(TurnSettings::default());
+    let before = r#""info":{"id":"m0","role":"assistant","parentID":"m_0""#;
+    stage.tell("message.updated", &format!("{before}}}"));
+    stage.accept();
+    stage.tell("message.updated", r#""info":{"id":"m1","role":"user"}"#);
+    stage.tell("session.error", REFUSED);
+    stage.tell("message.updated", &format!(r#"{before},"time":{{"completed":1}},{REFUSED}}}"#));
+    stage.tell("session.status", IDLE);
+    for _ in 0..60 {
+        stage.wait(SECOND);
+        stage.find(&idle().with("s", [prompt()]));
+    }
+    assert_eq!(stage.end(), Some("agent_error"));
+}
