@@ -318,9 +318,8 @@ fn a_restart_leaves_the_answer_to_a_later_prompt_and_its_error_to_that_prompt() 
     let mut later = message("m3", r#"{"id":"m3","role":"user"}"#);
     later.parts = vec![r#"{"id":"p3","messageID":"m3","type":"text","text":"And?"}"#.to_owned()];
     let answer_of = |rest| format!(r#"{{"id":"m4","role":"assistant","parentID":"m3"{rest}}}"#);
-    let begun = [prompt(), message("m2", &answer("")), later.clone()];
+    let begun = [prompt(), message("m2", &answer("")), later];
     stage.find(&busy().with("s", begun.clone()));
-    let begun = begun.into_iter().chain([message("m4", &answer_of(""))]);
     stage.tell("message.updated", &format!(r#""info":{}"#, answer_of("")));
     stage.tell("session.error", REFUSED);
     let failed = answer_of(&format!(r#","time":{{"completed":1}},{REFUSED}"#));
@@ -328,7 +327,8 @@ fn a_restart_leaves_the_answer_to_a_later_prompt_and_its_error_to_that_prompt() 
     stage.tell("session.status", IDLE);
     for _ in 0..60 {
         stage.wait(SECOND);
-        stage.find(&idle().with("s", begun.clone().take(3).chain([message("m4", &failed)])));
+        let messages = begun.clone().into_iter().chain([message("m4", &failed)]);
+        stage.find(&idle().with("s", messages));
     }
     assert_eq!(stage.end(), Some("torn"));
 }
