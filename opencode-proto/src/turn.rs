@@ -29,8 +29,10 @@ mod background;
 mod chain;
 mod closing;
 mod core;
+mod course;
 mod disposal;
 mod event;
+mod faults;
 mod follow;
 mod held;
 mod join;
@@ -48,6 +50,7 @@ mod record;
 mod rest;
 mod retrying;
 mod settings;
+mod stop;
 mod waiting;
 
 use std::mem;

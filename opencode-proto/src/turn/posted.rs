@@ -1,9 +1,8 @@
 //! A turn whose prompt was sent.
 
-use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use opencode_config::ModelRef;
 
@@ -11,25 +10,24 @@ use super::action::TurnAction;
 use super::asks::Asks;
 use super::chain::Chain;
 use super::core::{Purpose, TurnCore, TurnExtent, TurnInput};
+use super::course::{Course, StopCause};
 use super::disposal::Disposal;
 use super::event::TurnEventKind;
+use super::faults::Faults;
 use super::look::LookState;
 use super::outcome::{TurnEnd, TurnOutcome};
 use super::post::{PostCall, PostReply, TurnKind};
 use super::provider::ProviderState;
-use super::record::{Place, Record};
+use super::record::Record;
 use super::rest::RestOfWork;
-use super::settings::TurnSettings;
+use crate::MessageId;
 use crate::api::ListMcpServers;
 use crate::ask::refusals::Refusals;
 use crate::ask::{PermissionKind, QuestionKind};
 use crate::call::{ApiReply, read_reply};
-use crate::guard::{Repetition, RepetitionGuard};
 use crate::hub::Interruption;
 use crate::server_event::{ServerEvent, ServerEventKind, SessionStatus};
 use crate::transcript::Transcript;
-use crate::watchdog::{DEADLINE_GRACE, Deadline};
-use crate::{AgentError, MessageId, SessionId};
 
 #[derive(Debug)]
 pub(super) struct PostedTurn {
@@ -40,7 +38,7 @@ pub(super) struct PostedTurn {
     asked_model: Option<ModelRef>,
     pub(super) course: Course,
     /// A turn that was cancelled before it was found is aborted when found, or at this time.
-    cancelling: Option<Instant>,
+    pub(super) cancelling: Option<Instant>,
     stream: StreamState,
     pub(super) gaps: u32,
     pub(super) look: LookState,
@@ -73,57 +71,10 @@ pub(super) enum Posting {
     Sent(Box<PostCall>),
 }
 
-#[derive(Debug)]
-pub(super) enum Course {
-    /// The session is to be aborted. The turn ends when the server has replied and the session is
-    /// idle, or when the abort limit is over.
-    Stopping {
-        why: StopCause,
-        since: Instant,
-    },
-    Working,
-}
-
-/// Reason to stop a turn before the answer is complete.
-#[derive(Clone, Debug)]
-pub(super) enum StopCause {
-    Cancelled,
-    Repeated(Repetition),
-    /// A call of the model failed, and OpenCode repeats the call after the deadlines.
-    RetryTooLate,
-    TimedOut(Deadline),
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StreamState {
     Interrupted,
     Open,
-}
-
-/// Signs that the turn fails, or would never end.
-#[derive(Debug, Default)]
-pub(super) struct Faults {
-    /// Errors that the session reported since the prompt is known.
-    pub(super) errors: Vec<AgentError>,
-    /// Number of errors that another call of the model followed.
-    pub(super) recovered: usize,
-    /// Last failure that each session reported, with the number of messages at that time.
-    reported: BTreeMap<SessionId, (AgentError, usize)>,
-    /// Guards against endless repetition, one for each session.
-    guards: BTreeMap<SessionId, RepetitionGuard>,
-}
-
-impl Faults {
-    /// Forgets an error that the session reported, and that is part of an answer to a later prompt.
-    pub(super) fn forget(&mut self, error: &AgentError) {
-        let Some(place) = self.errors.iter().rposition(|known| known.is_same_failure(error)) else {
-            return;
-        };
-        self.errors.remove(place);
-        if place < self.recovered {
-            self.recovered -= 1;
-        }
-    }
 }
 
 /// Signs of life of the session.
@@ -144,22 +95,6 @@ pub(super) struct Pulse {
 impl Pulse {
     pub(super) fn is_idle(&self) -> bool {
         self.status == Some(SessionStatus::Idle)
-    }
-}
-
-impl StopCause {
-    /// Returns the time that the abort may take until the turn ends.
-    fn limit(&self, settings: &TurnSettings) -> Duration {
-        match self {
-            Self::Cancelled | Self::Repeated(_) => settings.abort_limit,
-            Self::RetryTooLate | Self::TimedOut(_) => settings.abort_limit.min(DEADLINE_GRACE),
-        }
-    }
-}
-
-impl Course {
-    pub(super) fn is_stopping(&self) -> bool {
-        matches!(self, Self::Stopping { .. })
     }
 }
 
@@ -334,27 +269,6 @@ impl PostedTurn {
         }
     }
 
-    pub(super) fn cancel(&mut self, input: &mut TurnInput<'_>) {
-        if input.core.extent == TurnExtent::Post {
-            return input.finish(TurnEnd::Cancelled);
-        }
-        if matches!(self.posting, Posting::Followed) && !self.record.chain.is_seen() {
-            // An abort could end the turn of another prompt.
-            let limit = input.now.checked_add(input.core.settings.abort_limit);
-            self.cancelling = self.cancelling.or(limit);
-            return;
-        }
-        self.stop(StopCause::Cancelled, input);
-    }
-
-    /// Aborts a turn that was cancelled before it was found.
-    pub(super) fn resume_cancel(&mut self, input: &mut TurnInput<'_>) {
-        if self.cancelling.is_some() && self.record.chain.is_seen() {
-            self.cancelling = None;
-            self.stop(StopCause::Cancelled, input);
-        }
-    }
-
     pub(super) fn handle_timeout(&mut self, input: &mut TurnInput<'_>) {
         if self.cancelling.is_some_and(|limit| limit <= input.now) {
             let chain = &self.record.chain;
@@ -422,50 +336,6 @@ impl PostedTurn {
     pub(super) fn is_model_silent(&self) -> bool {
         let is_waiting = matches!(self.pulse.status, Some(SessionStatus::Retry { .. }));
         !self.pulse.has_begun && !is_waiting && self.record.chain.answer_open().is_some()
-    }
-
-    /// Notes a failure of a session. Returns whether the session reported the failure before:
-    /// OpenCode reports some failures twice.
-    pub(super) fn is_repeated_failure(&mut self, place: Place, error: &AgentError) -> bool {
-        let transcript = self.record.at(place);
-        let report = (error.detach(), transcript.messages().len());
-        let last = self.faults.reported.insert(transcript.id().clone(), report);
-        last.is_some_and(|(last, messages)| {
-            messages == transcript.messages().len() && last.is_same_failure(error)
-        })
-    }
-
-    /// Counts repetitions that OpenCode does not limit, and stops a turn that exceeds them.
-    pub(super) fn guard(
-        &mut self,
-        place: Place,
-        input: &mut TurnInput<'_>,
-        count: impl FnOnce(&mut RepetitionGuard) -> Option<Repetition>,
-    ) {
-        let session = self.record.at(place).id();
-        let guards = &mut self.faults.guards;
-        if !guards.contains_key(session) {
-            let limits = TurnSettings::guard_limits(&input.core.settings);
-            guards.insert(session.clone(), RepetitionGuard::new(limits));
-        }
-        let repetition = guards.get_mut(session).and_then(count);
-        if let Some(repetition) = repetition {
-            self.stop(StopCause::Repeated(repetition), input);
-        }
-    }
-
-    pub(super) fn stop(&mut self, why: StopCause, input: &mut TurnInput<'_>) {
-        if input.is_over() || self.course.is_stopping() || self.stop_rest(input) {
-            return;
-        }
-        self.course = Course::Stopping { why, since: input.now };
-        // The abort ends the asks.
-        self.refusals = Refusals::default();
-        if input.core.take_unsent_post() {
-            input.core.calls.retain(|purpose| *purpose != Purpose::Post);
-            return self.finish_stopped(input);
-        }
-        input.abort();
     }
 
     /// Returns the post, unless the server has the prompt or may have the prompt.

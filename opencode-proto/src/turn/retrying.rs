@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::core::TurnInput;
-use super::posted::{PostedTurn, StopCause};
+use super::course::StopCause;
+use super::posted::PostedTurn;
 use crate::ProviderFailure;
 use crate::server_event::{MessageInfo, SessionStatus};
 
