@@ -72,6 +72,8 @@ pub(crate) fn memory_failure(stderr: &str) -> Option<String> {
         !is_trace(&line) && SIGNS.iter().any(|sign| line.contains(sign))
     };
     let line = stderr.lines().find(is_sign)?.trim();
+    let line =
+        line.strip_prefix("Error: ").or_else(|| line.strip_prefix("error: ")).unwrap_or(line);
     Some(format!("the process ran out of memory: {line}"))
 }
 
@@ -113,7 +115,10 @@ mod tests {
                    exhausted.\nfailureMode != AllocationFailureMode::Assert\n";
         assert!(memory_failure(bun).is_some_and(|text| text.ends_with("memory is exhausted.")));
         let spawn = "error: Failed to spawn: ENOMEM: Cannot allocate memory";
-        assert!(memory_failure(spawn).is_some());
+        assert_eq!(
+            memory_failure(spawn).as_deref(),
+            Some("the process ran out of memory: Failed to spawn: ENOMEM: Cannot allocate memory")
+        );
         assert_eq!(memory_failure("the memory of an elephant"), None);
     }
 }

@@ -35,8 +35,11 @@ pub(crate) async fn a_failure_before_the_first_event_is_a_startup_error(on: &Hos
 
 pub(crate) async fn a_failure_after_an_event_is_a_crash(on: &Host) {
     let crashed = |code, message: &str| RunEnd::Crashed { code, message: message.to_owned() };
+    let failed = started().stderr_line("Error: database is locked").exit(3);
+    ends_with(on, failed, crashed(3, "database is locked"), Exit::Code(3)).await;
     let failed = started().stderr_line("Error: out of memory").exit(3);
-    ends_with(on, failed, crashed(3, "out of memory"), Exit::Code(3)).await;
+    let message = "the process ran out of memory: out of memory";
+    ends_with(on, failed, crashed(3, message), Exit::Code(3)).await;
     let answered = Behavior::new().stdout_raw(answer("Hello.")).exit(255);
     ends_with(on, answered, crashed(255, ""), Exit::Code(255)).await;
     ends_with(on, started(), RunEnd::Torn, Exit::Code(0)).await;
