@@ -208,7 +208,7 @@ async fn a_disposed_directory_ends_the_turn() {
     let disposed = json!({ "directory": "/workspace" });
     world.send([json!({ "type": "server.instance.disposed", "properties": disposed }).to_string()]);
     let played = clock.pass_until_over(turn).await;
-    let TurnEnd::Torn = played.outcome().end else { panic!("{:?}", played.result) };
+    let TurnEnd::Disposed = played.outcome().end else { panic!("{:?}", played.result) };
     let is_disposed = |kind: &TurnEventKind| {
         matches!(kind, TurnEventKind::ConnectionLost(Interruption::Disposed))
     };
