@@ -152,6 +152,7 @@ const SHOWN: [Shown; 9] = [
         "opencode-proto/src/turn/settings.rs",
         &[
             ("abort_limit", "a_turn_that_is_dropped_and_never_arrives_needs_no_abort"),
+            ("background", "a_turn_that_leaves_its_subagents_names_them"),
             ("deadlines", "a_silent_turn_is_aborted_at_its_idle_deadline"),
             ("held_size_max", "events_beyond_the_held_size_are_read_again"),
             ("look_interval", "a_look_overtaken_by_events_is_repeated"),
