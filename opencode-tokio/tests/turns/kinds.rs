@@ -5,9 +5,10 @@ use std::time::Duration;
 use opencode_tokio::event::{ApiErrorKind, RawJson};
 use opencode_tokio::session::Role;
 use opencode_tokio::turn::{
-    CommandRequest, InitRequest, Origin, OutputFormat, PromptReply, ShellRequest,
+    BackgroundWork, CommandRequest, InitRequest, Origin, OutputFormat, PromptReply, ShellRequest,
+    TurnSettings,
 };
-use opencode_tokio::{ModelRef, Prompt, TurnEnd, TurnEventKind};
+use opencode_tokio::{ModelRef, Prompt, TurnEnd, TurnEventKind, TurnRequest};
 use serde_json::json;
 use testkit::conformance::real::live::{
     CALL_TOKENS, EndedTurn, LiveTurn, assert_session_continues, requests_of, run_turn, until_idle,
@@ -333,9 +334,13 @@ async fn a_background_subagent_outlives_its_turn() {
     world.model().script("kinds-background-child", child);
     let session = world.session().await;
 
-    let turn = run_turn(&session, "Go [[kinds-background]]").await;
+    let settings = TurnSettings::default().with_background(BackgroundWork::Leave);
+    let request =
+        TurnRequest::from(Prompt::from("Go [[kinds-background]]")).with_settings(settings);
+    let turn = run_turn(&session, request).await;
 
     assert_eq!((turn.end(), &*turn.outcome.text()), ("completed", "It has begun."));
+    assert_eq!(turn.outcome.still_running.len(), 1, "the subagent");
     assert_eq!(turn.tools(), [("task", "completed")]);
     turn.assert_calls(2);
     gate.open();
