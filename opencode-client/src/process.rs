@@ -9,6 +9,7 @@ pub(crate) mod guardian;
 pub(crate) mod host;
 pub(crate) mod known_versions;
 pub(crate) mod launch;
+pub(crate) mod locked_file;
 pub(crate) mod machine;
 pub(crate) mod orphans;
 pub(crate) mod pacing;

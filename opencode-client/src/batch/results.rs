@@ -1,7 +1,6 @@
 //! The results file of a batch, which later batches resume from.
 
 mod line;
-mod lock;
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use opencode_proto::{ResumeIndex, ResumePolicy, ResumeRules, SessionId, Spend};
 
 use super::record::JobRecord;
+use crate::process::locked_file::{LockedFile, try_lock};
 use crate::runtime::Runtime;
 use crate::runtime::blocking::unblock;
 use crate::runtime::describe::debug_as_chain;
 
 use line::ResultsLine;
-use lock::LockedFile;
 
 /// File with the results of a batch, as JSON lines.
 ///
@@ -239,7 +238,11 @@ impl ResultsFile {
         let file = options
             .open(&path)
             .map_err(|source| ResultsError::Open { path: path.clone(), source })?;
-        let mut locked = LockedFile::new(file, &path)?;
+        // Some file systems have no locks, which is no reason to refuse them.
+        if let Ok(false) = try_lock(&file) {
+            return Err(ResultsError::InUse { path });
+        }
+        let mut locked = LockedFile(file);
         let file = &mut locked.0;
         let mut text = Vec::new();
         let read_error = |source| ResultsError::Read { path: path.clone(), source };

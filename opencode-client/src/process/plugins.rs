@@ -17,6 +17,8 @@ use opencode_config::{
 };
 
 use super::host::Host;
+use super::locked_file::{LockedFile, try_lock};
+use super::private_dir::directory_builder;
 use crate::runtime::blocking::unblock;
 use crate::runtime::wait::sleep_until;
 
@@ -35,7 +37,7 @@ struct Claimed {
     plugin: String,
     directory: PathBuf,
     mark: PathBuf,
-    _lock: Lock,
+    _lock: LockedFile,
 }
 
 impl PluginInstall {
@@ -145,7 +147,7 @@ fn try_claim(kept: &Path, plugin: &str) -> io::Result<Option<KeptPackage>> {
     for directory in [".complete", ".locks"] {
         private_directories(&kept.join(directory))?;
     }
-    let Some(lock) = Lock::try_new(&kept.join(".locks").join(&name))? else { return Ok(None) };
+    let Some(lock) = lock(&kept.join(".locks").join(&name))? else { return Ok(None) };
     if mark.exists() {
         return Ok(Some(KeptPackage::Complete));
     }
@@ -165,58 +167,25 @@ fn try_claim(kept: &Path, plugin: &str) -> io::Result<Option<KeptPackage>> {
 }
 
 fn private_directories(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    directory_builder(0o700).recursive(true).create(path)
 }
-
-/// Lock of a file against other processes and other runs of this one.
-struct Lock(#[cfg_attr(not(unix), expect(dead_code, reason = "closing the file unlocks it"))] File);
 
 /// `ERROR_SHARING_VIOLATION` of Windows.
 #[cfg(windows)]
 const SHARING_VIOLATION: i32 = 32;
 
-impl Lock {
-    fn try_new(path: &Path) -> io::Result<Option<Self>> {
-        let mut options = File::options();
-        options.create(true).truncate(false).write(true);
+/// Locks a package; `None` while another run has the lock.
+fn lock(path: &Path) -> io::Result<Option<LockedFile>> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(windows)]
+    std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 0);
+    let file = match options.open(path) {
         #[cfg(windows)]
-        std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 0);
-        let file = match options.open(path) {
-            #[cfg(windows)]
-            Err(error) if error.raw_os_error() == Some(SHARING_VIOLATION) => return Ok(None),
-            file => file?,
-        };
-        #[cfg(unix)]
-        {
-            use rustix::fs::{FlockOperation, flock};
-            use rustix::io::Errno;
-
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Err(Errno::WOULDBLOCK) => return Ok(None),
-                Err(error) => return Err(error.into()),
-                Ok(()) => {}
-            }
-        }
-        Ok(Some(Self(file)))
-    }
-}
-
-/// Closing is not enough: a process that another thread starts right now has the file open as well.
-impl Drop for Lock {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        {
-            use rustix::fs::{FlockOperation, flock};
-
-            if let Err(error) = flock(&self.0, FlockOperation::Unlock) {
-                tracing::debug!(%error, "cannot unlock a plugin");
-            }
-        }
-    }
+        Err(error) if error.raw_os_error() == Some(SHARING_VIOLATION) => return Ok(None),
+        file => file?,
+    };
+    Ok(try_lock(&file)?.then(|| LockedFile(file)))
 }
 
 #[cfg(all(test, unix))]

@@ -273,7 +273,7 @@ fn symlink(target: &Path, at: &Path) -> io::Result<()> {
 }
 
 #[cfg_attr(not(unix), expect(unused_variables, unused_mut, reason = "no modes"))]
-fn directory_builder(mode: u32) -> fs::DirBuilder {
+pub(super) fn directory_builder(mode: u32) -> fs::DirBuilder {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
