@@ -35,9 +35,7 @@ impl PostedTurn {
     /// Ends the turn, or waits for the reason of an abort.
     pub(super) fn finish(&mut self, end: TurnEnd, input: &mut TurnInput<'_>) {
         match (&end, self.disposal) {
-            (TurnEnd::Aborted | TurnEnd::Torn, Disposal::Reported) => {
-                input.finish(TurnEnd::Disposed);
-            }
+            _ if self.is_disposed(&end) => input.finish(TurnEnd::Disposed),
             // A prompt that took over shows that no directory was closed.
             (TurnEnd::Aborted, Disposal::Unknown) if !self.record.chain.is_superseded() => {
                 self.disposal = Disposal::Expected(input.now + input.core.settings.settle_delay);
@@ -46,6 +44,11 @@ impl PostedTurn {
             (TurnEnd::Completed, _) => self.finish_answered(end, input),
             _ => input.finish(end),
         }
+    }
+
+    /// Returns whether the turn ends so because the directory was closed.
+    pub(super) fn is_disposed(&self, end: &TurnEnd) -> bool {
+        matches!((end, self.disposal), (TurnEnd::Aborted | TurnEnd::Torn, Disposal::Reported))
     }
 
     /// Returns whether the reason of an abort may still be reported.

@@ -200,7 +200,7 @@ impl JoiningTurn {
     }
 
     fn pause(&mut self, input: &TurnInput<'_>) {
-        let delay = input.core.settings.settle_delay.saturating_mul(1 << self.failures.min(5));
+        let delay = input.core.settings.look_delay(self.failures);
         self.failures += 1;
         self.step = JoinStep::Pausing(input.now + delay.max(Duration::from_millis(1)));
     }

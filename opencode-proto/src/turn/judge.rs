@@ -5,12 +5,10 @@ mod ending;
 use std::time::Duration;
 
 use super::core::{TurnExtent, TurnInput};
-use super::disposal::Disposal;
 use super::look::Freshness;
 use super::outcome::{NothingToFollow, TurnEnd};
 use super::post::TurnKind;
 use super::posted::{PostedTurn, Posting};
-use crate::StepRole;
 use crate::error::ErrorName;
 use crate::part::FinishReason;
 use crate::server_event::SessionStatus;
@@ -197,10 +195,7 @@ impl PostedTurn {
         };
         // In case something of the turn is still to come.
         input.abort_rest();
-        input.finish(match (end, self.disposal) {
-            (TurnEnd::Aborted | TurnEnd::Torn, Disposal::Reported) => TurnEnd::Disposed,
-            (end, _) => end,
-        });
+        input.finish(if self.is_disposed(&end) { TurnEnd::Disposed } else { end });
     }
 
     fn verdict(&self, input: &TurnInput<'_>) -> Verdict {
@@ -219,11 +214,8 @@ impl PostedTurn {
             Some(finish) => *finish != FinishReason::UNKNOWN,
             None => input.core.kind == TurnKind::Shell,
         };
-        let step = match input.core.kind {
-            TurnKind::Summary => StepRole::Summary,
-            TurnKind::NoReply | TurnKind::Prompt | TurnKind::Shell => StepRole::Answer,
-        };
-        if is_over && answer.step == step || answer.structured.is_some() {
+        let is_last = answer.step == input.core.kind.last_step();
+        if is_over && is_last || answer.structured.is_some() {
             Verdict::Ended
         } else {
             Verdict::Likely

@@ -39,7 +39,7 @@ impl PostedTurn {
             LookProgress::Done(found) => self.found(&found, activity, input),
             LookProgress::SessionGone => input.finish_deleted(),
             LookProgress::Failed => {
-                let delay = input.core.settings.settle_delay.saturating_mul(1 << failures.min(5));
+                let delay = input.core.settings.look_delay(failures);
                 self.look = LookState::Due { at: input.now + delay, failures: failures + 1 };
             }
         }

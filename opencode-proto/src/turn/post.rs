@@ -8,7 +8,7 @@ use crate::api::{
 };
 use crate::call::{ApiCall, ApiReply, CallFault, CallScope, Delivery, OpenCalls, read_reply};
 use crate::session::ToolUse;
-use crate::{ApiError, MessageId, SessionId};
+use crate::{ApiError, MessageId, SessionId, StepRole};
 
 /// The request that begins a turn.
 ///
@@ -48,6 +48,16 @@ pub(super) enum TurnKind {
     Shell,
     /// A summary of the conversation.
     Summary,
+}
+
+impl TurnKind {
+    /// Returns the role of the message that ends such a turn.
+    pub(super) fn last_step(self) -> StepRole {
+        match self {
+            Self::NoReply | Self::Prompt | Self::Shell => StepRole::Answer,
+            Self::Summary => StepRole::Summary,
+        }
+    }
 }
 
 impl<P: Into<Prompt>> From<P> for TurnPost {

@@ -191,6 +191,11 @@ impl TurnSettings {
         self.held_size_max
     }
 
+    /// Returns the time before the next look, after this number of looks that failed.
+    pub(super) fn look_delay(&self, failures: u32) -> Duration {
+        self.settle_delay.saturating_mul(1 << failures.min(5))
+    }
+
     pub(super) fn guard_limits(&self) -> GuardLimits {
         GuardLimits {
             overflows_max: self.overflows_max,

@@ -110,11 +110,7 @@ impl Chain {
                 // A command line has no reason of its end.
                 None => self.kind == TurnKind::Shell,
             };
-            let step = match self.kind {
-                TurnKind::Summary => StepRole::Summary,
-                TurnKind::NoReply | TurnKind::Prompt | TurnKind::Shell => StepRole::Answer,
-            };
-            last.completed_ms.is_some() && last.step == step && has_end
+            last.completed_ms.is_some() && last.step == self.kind.last_step() && has_end
         })
     }
 }
