@@ -3,11 +3,15 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use opencode_proto::api::FileContent;
 use opencode_proto::{
     AttachmentError, AttachmentFault, PromptFile, ServedFile, ServedFileKind, TurnPost,
 };
+
+use crate::runtime::Runtime;
+use crate::runtime::blocking::unblock;
 
 /// Machine of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,18 @@ pub(crate) fn found(files: &[PathBuf], base: &Path, machine: ServerMachine) -> V
         ServedFile::new(given, path, kind).with_fault(fault)
     };
     files.iter().map(find).collect()
+}
+
+/// Checks the files that a turn attaches, before it is posted.
+pub(crate) async fn check(
+    runtime: &Arc<dyn Runtime>,
+    post: TurnPost,
+    machine: ServerMachine,
+) -> Result<(), AttachmentError> {
+    if post.files().next().is_none() {
+        return Ok(());
+    }
+    unblock(runtime, move || unusable(&post, machine)).await.map_or(Ok(()), Err)
 }
 
 /// Returns the error of a file that a turn attaches and that cannot be used. Blocks.

@@ -1,16 +1,17 @@
 //! A turn machine with the calls that it waits for.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use futures_channel::oneshot;
 use opencode_proto::{Session, Turn, TurnAction};
 
 use crate::http::Calls;
-use crate::runtime::Runtime;
 use crate::runtime::wait::is_due;
+use crate::runtime::{Runtime, Timer};
 use crate::server::sessions::SessionState;
 
 /// Part of a turn that goes on when the stream is dropped. Keeps no server alive.
@@ -71,6 +72,22 @@ impl DrivenTurn {
         has_moved
     }
 
+    /// Hands in replies, or the time when it has come; pending while there is neither.
+    pub(super) fn poll_wait(
+        &mut self,
+        wake: Option<Instant>,
+        timer: &mut Option<Pin<Box<dyn Timer>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let has_replies = self.poll_replies(cx);
+        let is_due = is_due(&*self.runtime, timer, wake, cx);
+        if !has_replies && !is_due {
+            return Poll::Pending;
+        }
+        self.input(Turn::handle_timeout);
+        Poll::Ready(())
+    }
+
     /// Drives a turn that was abandoned until nothing of it is left at the server.
     async fn wind_up(mut self) {
         let mut timer = None;
@@ -86,12 +103,7 @@ impl DrivenTurn {
                 if self.turn.is_over() {
                     return Poll::Ready(());
                 }
-                let has_replies = self.poll_replies(cx);
-                let is_due = is_due(&*self.runtime, &mut timer, wake, cx);
-                if !has_replies && !is_due {
-                    return Poll::Pending;
-                }
-                self.input(Turn::handle_timeout);
+                ready!(self.poll_wait(wake, &mut timer, cx));
             }
         })
         .await;

@@ -18,7 +18,7 @@ use crate::log::{EventLog, EventLogError, Log};
 use crate::runtime::Timer;
 use crate::runtime::blocking::unblock;
 use crate::runtime::wait::{BoxFuture, is_due};
-use crate::server::files::unusable;
+use crate::server::files::check;
 use crate::server::hub::{Delivery, Follower};
 use crate::session::core::SessionCore;
 
@@ -63,12 +63,12 @@ impl TurnDriver {
         } else {
             let (runtime, machine) = (Arc::clone(&runtime), server.machine());
             EventSource::Preparing(Box::pin(async move {
-                let unusable = move || unusable(attaching.as_ref()?, machine);
-                let prepared = unblock(&runtime, move || match unusable() {
-                    Some(error) => Err(TurnError::Attachment(error)),
-                    None => log.map(EventLog::open).transpose().map_err(TurnError::LogOpen),
-                });
-                Ok(prepared.await?.map(|log| Log::new(log, runtime)))
+                if let Some(post) = attaching {
+                    check(&runtime, post, machine).await.map_err(TurnError::Attachment)?;
+                }
+                let Some(log) = log else { return Ok(None) };
+                let opened = unblock(&runtime, move || EventLog::open(log)).await;
+                Ok(Some(Log::new(opened.map_err(TurnError::LogOpen)?, runtime)))
             }))
         };
         let driven =

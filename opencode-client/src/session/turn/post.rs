@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use opencode_proto::{
     ApiError, AttachmentError, Deadline, MessageId, Prompt, SessionId, ToolSwitchError, Turn,
@@ -12,10 +12,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::driven::DrivenTurn;
 use crate::http::Calls;
-use crate::runtime::blocking::unblock;
 use crate::runtime::describe::{debug_as_chain, describe};
-use crate::runtime::wait::is_due;
-use crate::server::files::unusable;
+use crate::server::files::check;
 use crate::session::core::SessionCore;
 
 /// A prompt that was posted, by the ids with which any program can follow the turn.
@@ -135,12 +133,8 @@ impl Serialize for PostError {
 pub(crate) async fn post(core: SessionCore, prompt: Prompt) -> Result<PostedPrompt, PostError> {
     let (server, state) = (&core.server, &core.state);
     let runtime = Arc::clone(&server.host.runtime);
-    if prompt.parts().iter().any(|part| part.file().is_some()) {
-        let (post, machine) = (TurnPost::from(prompt.clone()), server.machine());
-        if let Some(error) = unblock(&runtime, move || unusable(&post, machine)).await {
-            return Err(PostError::Attachment(error));
-        }
-    }
+    let checked = check(&runtime, TurnPost::from(prompt.clone()), server.machine()).await;
+    checked.map_err(PostError::Attachment)?;
     let calls = Calls::new(server.http.clone(), state.directory.clone());
     // The id for a prompt that is not posted.
     let unposted = server.next_message_id();
@@ -158,12 +152,7 @@ pub(crate) async fn post(core: SessionCore, prompt: Prompt) -> Result<PostedProm
                     driven.input(|turn, session, now| turn.post(message, session, now));
                 }
                 TurnAction::Wait(wake) => {
-                    let has_replies = driven.poll_replies(cx);
-                    let is_due = is_due(&*core.server.host.runtime, &mut timer, wake, cx);
-                    if !has_replies && !is_due {
-                        return Poll::Pending;
-                    }
-                    driven.input(Turn::handle_timeout);
+                    ready!(driven.poll_wait(wake, &mut timer, cx));
                 }
                 // A post alone has no event stream, and is asked nothing.
                 TurnAction::AskPermission(_)
