@@ -23,10 +23,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use opencode_tokio::config::Environment;
-use opencode_tokio::process::Binary;
-use opencode_tokio::{CreateSession, OpenCode, RunConfig, ServeRequest, Server, Session};
-use serde_json::Value;
+use opencode_tokio::{CreateSession, OpenCode, ServeRequest, Server, Session};
 
 use model::{Model, answer, prompt};
 use usage::Usage;
@@ -51,14 +48,7 @@ fn main() -> Result<()> {
 async fn endure(sessions: usize, rounds: usize) -> Result<()> {
     let model = Model::start(sessions * rounds)?;
     let (home, project) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    let mut environment = Environment::new();
-    environment.set("HOME", home.path());
-    environment.set("PATH", env::var_os("PATH").unwrap_or_default());
-    environment.set("OPENCODE_DISABLE_MODELS_FETCH", "1");
-    let opencode = opencode_tokio::builder()
-        .binary(Binary::Path(testkit::opencode::binary()?))
-        .environment(environment)
-        .build();
+    let opencode = model::opencode(home.path())?;
     let before = Usage::now(None)?;
     let server = serve(&opencode, &model, project.path()).await?;
     let process = server.process_id().ok_or("a started server has a process")?;
@@ -92,11 +82,7 @@ async fn endure(sessions: usize, rounds: usize) -> Result<()> {
 }
 
 async fn serve(opencode: &OpenCode, model: &Model, project: &std::path::Path) -> Result<Server> {
-    let Value::Object(overrides) = model.config.clone() else {
-        return Err("the model's configuration is an object".into());
-    };
-    let config = RunConfig::new().with_overrides(overrides);
-    let request = ServeRequest::new().with_directory(project).with_config(config);
+    let request = ServeRequest::new().with_directory(project).with_config(model.run_config()?);
     Ok(opencode.serve(request).await?)
 }
 

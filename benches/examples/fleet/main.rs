@@ -21,10 +21,8 @@ use std::num::NonZeroUsize;
 
 use futures_util::future::join_all;
 use opencode_tokio::batch::BatchSettings;
-use opencode_tokio::config::{Environment, RunFlags};
-use opencode_tokio::process::Binary;
+use opencode_tokio::config::RunFlags;
 use opencode_tokio::{BatchRequest, Job, OpenCode, RunConfig, RunRequest};
-use serde_json::Value;
 use tempfile::TempDir;
 
 use measure::{Meter, Reading};
@@ -98,20 +96,8 @@ struct Bench {
 impl Bench {
     fn new(model: &Model) -> Result<Self> {
         let home = tempfile::tempdir()?;
-        let mut environment = Environment::new();
-        environment.set("HOME", home.path());
-        environment.set("PATH", env::var_os("PATH").unwrap_or_default());
-        environment.set("OPENCODE_DISABLE_MODELS_FETCH", "1");
-        let opencode = opencode_tokio::builder()
-            .binary(Binary::Path(testkit::opencode::binary()?))
-            .environment(environment)
-            .build();
-        let Value::Object(overrides) = model.config.clone() else {
-            return Err("the model's configuration is an object".into());
-        };
-        let config = RunConfig::new()
-            .with_overrides(overrides)
-            .with_flags(RunFlags::new().with_title("a prompt"));
+        let opencode = model::opencode(home.path())?;
+        let config = model.run_config()?.with_flags(RunFlags::new().with_title("a prompt"));
         Ok(Self { opencode, config, project: tempfile::tempdir()?, _home: home })
     }
 

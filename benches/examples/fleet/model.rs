@@ -2,8 +2,12 @@
 
 use std::env;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use opencode_tokio::config::Environment;
+use opencode_tokio::process::Binary;
+use opencode_tokio::{OpenCode, RunConfig};
 use serde_json::Value;
 use testkit::model::{ModelServer, Reply};
 
@@ -35,8 +39,18 @@ pub(crate) fn serve() -> Result<()> {
     Ok(())
 }
 
+/// Creates a client whose runs have this home directory.
+pub(crate) fn opencode(home: &Path) -> Result<OpenCode> {
+    let mut environment = Environment::new();
+    environment.set("HOME", home);
+    environment.set("PATH", env::var_os("PATH").unwrap_or_default());
+    environment.set("OPENCODE_DISABLE_MODELS_FETCH", "1");
+    let binary = Binary::Path(testkit::opencode::binary()?);
+    Ok(opencode_tokio::builder().binary(binary).environment(environment).build())
+}
+
 pub(crate) struct Model {
-    pub(crate) config: Value,
+    config: Value,
     child: Child,
     /// Closing this pipe ends the process.
     stdin: Option<ChildStdin>,
@@ -55,6 +69,14 @@ impl Model {
         BufReader::new(stdout).read_line(&mut line)?;
         let stdin = child.stdin.take();
         Ok(Self { config: serde_json::from_str(&line)?, child, stdin })
+    }
+
+    /// Returns the configuration that leads OpenCode to the model.
+    pub(crate) fn run_config(&self) -> Result<RunConfig> {
+        let Value::Object(overrides) = self.config.clone() else {
+            return Err("the model's configuration is an object".into());
+        };
+        Ok(RunConfig::new().with_overrides(overrides))
     }
 
     pub(crate) fn process(&self) -> u32 {

@@ -33,6 +33,37 @@ pub(super) struct SessionUser {
     pub(super) log: std::path::PathBuf,
 }
 
+/// Adds the handlers, the deadlines and the log of a plan to a request of either kind.
+macro_rules! planned {
+    ($user:expr, $request:expr, $plan:expr) => {{
+        let (request, asks) = ($request, $plan.asks);
+        let request = match asks {
+            Answering::NoHandler => request,
+            Answering::ByReader => request.with_asks_in_stream(),
+            Answering::Late
+            | Answering::Never
+            | Answering::Panics
+            | Answering::AtOnce
+            | Answering::RejectWithMessage => {
+                let (one, other) = ($user.clone(), $user.clone());
+                request
+                    .on_permission(move |ask| one.clone().decide_permission(ask, asks))
+                    .on_question(move |ask| other.clone().decide_question(ask, asks))
+            }
+        };
+        let mut deadlines = request.settings().deadlines();
+        if let Some(overall) = $plan.overall {
+            deadlines = Deadlines::with_overall(deadlines, overall);
+        }
+        let request = request.with_deadlines(deadlines);
+        match $plan.log {
+            Logging::Full => request.with_log(EventLogConfig::new("/dev/full")),
+            Logging::Off => request,
+            Logging::On => request.with_log(EventLogConfig::new(&$user.log)),
+        }
+    }};
+}
+
 impl SessionUser {
     /// Runs some turns, one after the other, now and then two at once.
     pub(super) async fn run(self) {
@@ -268,62 +299,12 @@ impl SessionUser {
                 TurnRequest::new(prompt)
             }
         };
-        let request = match plan.asks {
-            Answering::NoHandler => request,
-            Answering::ByReader => request.with_asks_in_stream(),
-            Answering::Late
-            | Answering::Never
-            | Answering::Panics
-            | Answering::AtOnce
-            | Answering::RejectWithMessage => self.with_handlers(request, plan.asks),
-        };
-        let mut deadlines = request.settings().deadlines();
-        if let Some(overall) = plan.overall {
-            deadlines = Deadlines::with_overall(deadlines, overall);
-        }
-        let request = request.with_deadlines(deadlines);
-        match plan.log {
-            Logging::Full => request.with_log(EventLogConfig::new("/dev/full")),
-            Logging::Off => request,
-            Logging::On => request.with_log(EventLogConfig::new(&self.log)),
-        }
-    }
-
-    fn with_handlers(&self, request: TurnRequest, asks: Answering) -> TurnRequest {
-        let (one, other) = (self.clone(), self.clone());
-        request
-            .on_permission(move |ask| one.clone().decide_permission(ask, asks))
-            .on_question(move |ask| other.clone().decide_question(ask, asks))
+        planned!(self, request, plan)
     }
 
     /// The same deadlines and handlers as those of a turn that is sent.
     fn follow_request(&self, posted: PostedPrompt, plan: &TurnPlan) -> FollowRequest {
-        let request = FollowRequest::from(posted);
-        let asks = plan.asks;
-        let request = match asks {
-            Answering::NoHandler => request,
-            Answering::ByReader => request.with_asks_in_stream(),
-            Answering::Late
-            | Answering::Never
-            | Answering::Panics
-            | Answering::AtOnce
-            | Answering::RejectWithMessage => {
-                let (one, other) = (self.clone(), self.clone());
-                request
-                    .on_permission(move |ask| one.clone().decide_permission(ask, asks))
-                    .on_question(move |ask| other.clone().decide_question(ask, asks))
-            }
-        };
-        let mut deadlines = request.settings().deadlines();
-        if let Some(overall) = plan.overall {
-            deadlines = Deadlines::with_overall(deadlines, overall);
-        }
-        let request = request.with_deadlines(deadlines);
-        match plan.log {
-            Logging::Full => request.with_log(EventLogConfig::new("/dev/full")),
-            Logging::Off => request,
-            Logging::On => request.with_log(EventLogConfig::new(&self.log)),
-        }
+        planned!(self, FollowRequest::from(posted), plan)
     }
 
     async fn decide_permission(
