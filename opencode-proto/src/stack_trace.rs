@@ -72,8 +72,8 @@ pub(crate) fn memory_failure(stderr: &str) -> Option<String> {
         !is_trace(&line) && SIGNS.iter().any(|sign| line.contains(sign))
     };
     let line = stderr.lines().find(is_sign)?.trim();
-    let line =
-        line.strip_prefix("Error: ").or_else(|| line.strip_prefix("error: ")).unwrap_or(line);
+    let unlabelled = ["Error: ", "error: "].iter().find_map(|label| line.strip_prefix(label));
+    let line = unlabelled.unwrap_or(line);
     Some(format!("the process ran out of memory: {line}"))
 }
 
