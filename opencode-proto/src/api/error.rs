@@ -195,7 +195,7 @@ impl ApiError {
     /// use http::{Method, Response};
     /// use opencode_proto::api::{ApiError, ApiErrorKind};
     ///
-    /// let reply = Response::new(r#"["/work/a.rs"]"#.into());
+    /// let reply = Response::new(r#"["src/a.rs"]"#.into());
     /// assert!(ApiError::check(Method::GET, "/find/file", reply).is_ok());
     ///
     /// let reply = Response::builder().status(503).body("".into())?;
