@@ -10,9 +10,7 @@ use opencode_proto::{HealthError, ReadinessCheck, ServeEnd, ServeOutcome};
 
 use crate::http::{Endpoint, Http};
 use crate::process::host::{Host, NoDirectory};
-use crate::process::launch;
-use crate::process::launch::LaunchPlan;
-use crate::process::launch::Prepared;
+use crate::process::launch::{self, LaunchPlan, Prepared};
 use crate::process::machine;
 use crate::process::plugins;
 use crate::process::private_dir::PrivateDir;
@@ -152,8 +150,7 @@ async fn attempt(
             drop(install);
             let required = request.config.required_mcp();
             if let Some(server) = missing(&http, &directory, required, &local, until).await {
-                let command = local.command().to_owned();
-                let stderr = abandon(local).await.stderr.clone();
+                let (command, stderr) = dismiss(local).await;
                 let server = Box::new(server);
                 return Err(ServeError::McpUnavailable { command, server, stderr });
             }
@@ -173,8 +170,7 @@ async fn attempt(
             Err(error.while_installing(installing))
         }
         First::Other(First::Other(())) => {
-            let command = local.command().to_owned();
-            let stderr = abandon(local).await.stderr.clone();
+            let (command, stderr) = dismiss(local).await;
             Err(ServeError::TimedOut { command, limit: start_limit, installing, stderr })
         }
     }
@@ -303,12 +299,17 @@ async fn not_ready(
 
 /// Returns the error for a server that listens but failed the health check.
 async fn unhealthy(local: Local, url: String, source: HealthError) -> ServeError {
-    let command = local.command().to_owned();
-    let stderr = abandon(local).await.stderr.clone();
+    let (command, stderr) = dismiss(local).await;
     match source.config_fault() {
         Some(message) => ServeError::InvalidConfig { command, message, stderr },
         None => ServeError::Unhealthy { command, url, source, stderr },
     }
+}
+
+/// Abandons a server whose start has failed. Returns the command line and standard error.
+async fn dismiss(local: Local) -> (String, String) {
+    let command = local.command().to_owned();
+    (command, abandon(local).await.stderr.clone())
 }
 
 /// Ends an unusable server, and removes everything that remains.
