@@ -13,7 +13,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 pub(crate) struct Document {
     pub(crate) schemas: Vec<(String, Schema)>,
     pub(crate) operations: Vec<Operation>,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<EventSchema>,
 }
 
 /// An operation of the API.
@@ -44,7 +44,7 @@ pub(crate) enum Reply {
 
 /// An event type with its properties, which are the same on all streams.
 #[derive(Debug)]
-pub(crate) struct Event {
+pub(crate) struct EventSchema {
     pub(crate) event_type: String,
     pub(crate) properties: Schema,
 }
@@ -121,8 +121,8 @@ impl Document {
     }
 
     /// Returns the events of the three streams, which must agree with one another.
-    fn read_events(&self) -> Result<Vec<Event>> {
-        let mut events: Vec<Event> = Vec::new();
+    fn read_events(&self) -> Result<Vec<EventSchema>> {
+        let mut events: Vec<EventSchema> = Vec::new();
         for (union, field) in [("Event", "properties"), ("V2Event", "data")] {
             let Some(Schema::Union(variants)) = self.schema(union) else {
                 return Err(format!("`{union}` is no union").into());
@@ -141,13 +141,13 @@ impl Document {
                         return Err(format!("two streams differ on {}", texts[0]).into());
                     }
                     Some(_) => {}
-                    None => events.push(Event { event_type: texts[0].clone(), properties }),
+                    None => events.push(EventSchema { event_type: texts[0].clone(), properties }),
                 }
             }
         }
         for (event_type, properties) in corrections::EVENTS {
             let properties = Schema::read(&properties.parse()?)?;
-            events.push(Event { event_type: event_type.to_owned(), properties });
+            events.push(EventSchema { event_type: event_type.to_owned(), properties });
         }
         events.sort_by(|one, other| one.event_type.cmp(&other.event_type));
         Ok(events)

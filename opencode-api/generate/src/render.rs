@@ -177,7 +177,7 @@ impl<'a> OperationDef<'a> {
 fn choose_homes(
     types: &Types<'_>,
     operations: &[OperationDef<'_>],
-    events: &[(&crate::document::Event, RustType)],
+    events: &[(&crate::document::EventSchema, RustType)],
 ) -> Result<BTreeMap<String, String>, Box<dyn Error>> {
     let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for operation in operations {

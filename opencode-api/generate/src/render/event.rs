@@ -2,7 +2,7 @@
 
 use super::rust_text;
 use super::writing::{Writing, invocation};
-use crate::document::Event;
+use crate::document::EventSchema;
 use crate::naming;
 use crate::types::{RustType, Types};
 
@@ -31,7 +31,7 @@ pub(crate) fn file(event_type: &str) -> &'static str {
 }
 
 /// Writes the union.
-pub(crate) fn write(events: &[(&Event, RustType)], types: &Types<'_>, out: &mut Writing) {
+pub(crate) fn write(events: &[(&EventSchema, RustType)], types: &Types<'_>, out: &mut Writing) {
     out.defines("EventData");
     out.doc(
         0,
