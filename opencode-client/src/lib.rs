@@ -35,6 +35,7 @@
 //! | [`policy`] | decisions about permission requests |
 //! | [`config`] | configuration, flags, permissions, isolation |
 //! | [`event`] | message parts, ids and events of servers |
+//! | [`tool`] | arguments, metadata and permission requests of OpenCode's tools |
 //! | [`api`] | operations of the HTTP API as values |
 //! | [`log`] | event logs in files |
 //! | [`process`] | finding, starting and ending the program |
@@ -89,10 +90,25 @@ pub mod turn {
 /// Events of servers, and the parts of messages that runs and turns have in common.
 pub mod event {
     pub use opencode_proto::{
-        AbandonedAttempt, AgentError, ApiErrorKind, AttemptAbandoned, CallId, Deadline,
+        AbandonedAttempt, AgentError, ApiErrorKind, AttemptAbandoned, CallId, ContextUse, Deadline,
         DecodeError, ErrorName, FinishReason, LateRetry, MessageId, Part, PartId, PartKey,
         ProviderFailure, RawJson, RawText, ReasoningPart, ServerEvent, ServerEventKind, StepFinish,
         StepStart, StreamedText, TextOrigin, TextPart, TimeSpan, Tokens, ToolPart, ToolState,
+    };
+}
+
+/// Tools: arguments, metadata and permission requests of OpenCode's own tools, decoded on demand by
+/// [`ToolPart::decode_input`](event::ToolPart::decode_input),
+/// [`ToolPart::decode_metadata`](event::ToolPart::decode_metadata) and
+/// [`PermissionRequest::decode_metadata`](turn::PermissionRequest::decode_metadata).
+pub mod tool {
+    pub use opencode_proto::{
+        ApplyPatchInput, ApplyPatchMetadata, BashInput, BashMetadata, EditInput, EditMetadata,
+        ExternalDirectory, GlobInput, GlobMetadata, GrepInput, GrepMetadata, InvalidInput,
+        LspInput, PatchedFile, PermissionDetails, ProposedEdit, QuestionInput, QuestionMetadata,
+        ReadDisplay, ReadInput, ReadMetadata, SkillInput, SkillMetadata, TaskInput, TaskMetadata,
+        TaskModel, TodoWriteInput, TodoWriteMetadata, ToolInput, ToolMetadata, WebFetchInput,
+        WebSearchInput, WebSearchMetadata, WriteInput, WriteMetadata,
     };
 }
 

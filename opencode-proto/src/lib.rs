@@ -122,6 +122,7 @@ mod sse;
 mod stack_trace;
 mod streamed_text;
 mod surroundings;
+mod tool;
 mod transcript;
 mod turn;
 mod version;
@@ -152,8 +153,8 @@ pub use id::{CallId, MessageId, PartId, PermissionId, QuestionId, SessionId};
 pub use json::{RawJson, RawText};
 pub use line::{Line, LineFramer};
 pub use part::{
-    FinishReason, Part, PartKey, ReasoningPart, Spend, StepFinish, StepStart, TextOrigin, TextPart,
-    TimeSpan, Tokens, ToolPart, ToolState,
+    ContextUse, FinishReason, Part, PartKey, ReasoningPart, Spend, StepFinish, StepStart,
+    TextOrigin, TextPart, TimeSpan, Tokens, ToolPart, ToolState,
 };
 pub use process::{Exit, Signal};
 pub use provider_failure::ProviderFailure;
@@ -177,6 +178,14 @@ pub use session::{AbortNo, Session, ToolSwitchError, TurnNo};
 pub use sse::{SseEvent, SseFramer};
 pub use streamed_text::StreamedText;
 pub use surroundings::PluginFault;
+pub use tool::{
+    ApplyPatchInput, ApplyPatchMetadata, BashInput, BashMetadata, EditInput, EditMetadata,
+    ExternalDirectory, GlobInput, GlobMetadata, GrepInput, GrepMetadata, InvalidInput, LspInput,
+    PatchedFile, PermissionDetails, ProposedEdit, QuestionInput, QuestionMetadata, ReadDisplay,
+    ReadInput, ReadMetadata, SkillInput, SkillMetadata, TaskInput, TaskMetadata, TaskModel,
+    TodoWriteInput, TodoWriteMetadata, ToolInput, ToolMetadata, WebFetchInput, WebSearchInput,
+    WebSearchMetadata, WriteInput, WriteMetadata,
+};
 pub use transcript::{Message, TextKind, Transcript, Transcripts};
 pub use turn::{
     BackgroundWork, DroppedFollow, NothingToFollow, Origin, Turn, TurnAction, TurnEnd, TurnEvent,

@@ -2,6 +2,7 @@
 //!
 //! `opencode run --format json` prints parts in the same shapes as the server's event stream.
 
+mod context;
 mod json;
 mod lenient;
 mod spend;
@@ -18,6 +19,7 @@ use serde_json::value::RawValue;
 use crate::json::{RawJson, RawText};
 use crate::{MessageId, PartId, SessionId};
 
+pub use context::ContextUse;
 pub(crate) use lenient::{IfObject, Lenient};
 pub use spend::Spend;
 pub use tokens::Tokens;

@@ -330,6 +330,12 @@ pub struct DecodeError {
     message: Box<str>,
 }
 
+impl DecodeError {
+    pub(crate) fn new(message: impl Into<Box<str>>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
 impl fmt::Debug for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -344,7 +350,7 @@ impl Serialize for DecodeError {
 
 impl From<serde_json::Error> for DecodeError {
     fn from(error: serde_json::Error) -> Self {
-        Self { message: error.to_string().into() }
+        Self::new(error.to_string())
     }
 }
 

@@ -210,6 +210,30 @@ impl ServerEvent {
         None
     }
 
+    /// Returns the time at which OpenCode created the event, in milliseconds since 1970 by the
+    /// clock of OpenCode's machine. `None` before 1.14.41, whose events have no id.
+    ///
+    /// The id has the lower part of the time only, so that `near_ms`, any time within a year of the
+    /// event, is needed as well.
+    ///
+    /// ```
+    /// use opencode_proto::ServerEvent;
+    ///
+    /// let event = r#"{"id":"evt_1fc301c96001kGT3g1XsBvx8aF","type":"server.connected",
+    ///     "properties":{}}"#;
+    /// let created_ms = ServerEvent::decode(event.into()).created_ms(1_795_000_000_000);
+    /// assert_eq!(created_ms, Some(1_795_232_373_910));
+    /// ```
+    pub fn created_ms(&self, near_ms: u64) -> Option<u64> {
+        // Twelve hexadecimal digits: milliseconds, and a count in the lower twelve bits.
+        const PERIOD_MS: u64 = 1 << 36;
+        let digits = self.id.as_deref()?.strip_prefix("evt_")?.get(..12)?;
+        let lower = u64::from_str_radix(digits, 16).ok()? >> 12;
+        let start = near_ms.saturating_sub(PERIOD_MS / 2);
+        let behind = lower.wrapping_sub(start) % PERIOD_MS;
+        Some(start + behind)
+    }
+
     /// Returns whether the event is about every session of the directory.
     pub fn concerns_all_sessions(&self) -> bool {
         matches!(self.kind, ServerEventKind::McpToolsChanged { .. })

@@ -58,6 +58,12 @@ impl FileDiff {
         Ok(list(&bytes, |raw| Self::decode(&bytes, raw))?)
     }
 
+    /// Decodes a change of which no memory is shared.
+    pub(crate) fn copied(raw: &RawValue) -> Result<Self, serde_json::Error> {
+        let bytes = Bytes::copy_from_slice(raw.get().as_bytes());
+        Self::decode(&bytes, serde_json::from_slice(&bytes)?)
+    }
+
     fn decode(line: &Bytes, raw: &RawValue) -> Result<Self, serde_json::Error> {
         let wire: WireDiff<'_> = serde_json::from_str(raw.get())?;
         let short = |raw: Option<&RawValue>| raw.and_then(string).map(Box::from);

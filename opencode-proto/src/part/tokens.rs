@@ -77,7 +77,7 @@ impl fmt::Display for Tokens {
 }
 
 /// Writes a number with a comma between groups of three digits.
-struct Grouped(u64);
+pub(super) struct Grouped(pub(super) u64);
 
 impl fmt::Display for Grouped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

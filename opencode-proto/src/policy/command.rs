@@ -43,10 +43,10 @@ pub(super) fn read(request: &PermissionRequest) -> Option<Vec<ShellCommand>> {
 /// Returns the command line of a request for the `bash` tool.
 pub(super) fn line(request: &PermissionRequest) -> Option<String> {
     #[derive(Deserialize)]
-    struct BashMetadata {
+    struct CommandTarget {
         command: String,
     }
-    let metadata = request.metadata.as_ref()?.decode::<BashMetadata>();
+    let metadata = request.metadata.as_ref()?.decode::<CommandTarget>();
     metadata.ok().map(|metadata| metadata.command)
 }
 

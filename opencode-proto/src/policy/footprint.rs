@@ -83,7 +83,7 @@ impl Footprint {
                 footprint.reads.push(directory.join(path.unwrap_or_default()));
             }
             "lsp" => {
-                let LspMetadata { file_path } = metadata(request)?;
+                let LspTarget { file_path } = metadata(request)?;
                 // A search for symbols names no file, and finds them in the whole repository.
                 let whole = if worktree == Path::new("/") { directory } else { worktree };
                 let path = file_path.map_or_else(|| whole.into(), |path| directory.join(path));
@@ -117,21 +117,21 @@ struct SearchMetadata {
 }
 
 #[derive(Default, Deserialize)]
-struct LspMetadata {
+struct LspTarget {
     #[serde(default, rename = "filePath")]
     file_path: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
-struct EditMetadata {
+struct EditTarget {
     #[serde(default)]
     filepath: Option<PathBuf>,
     #[serde(default)]
-    files: Option<Vec<PatchedFile>>,
+    files: Option<Vec<PatchTarget>>,
 }
 
 #[derive(Deserialize)]
-struct PatchedFile {
+struct PatchTarget {
     #[serde(rename = "filePath")]
     file_path: PathBuf,
     #[serde(default, rename = "movePath")]
@@ -170,11 +170,11 @@ fn written(
     request: &PermissionRequest,
     patterns: impl Iterator<Item = PathBuf>,
 ) -> Option<Vec<PathBuf>> {
-    let EditMetadata { filepath, files } = metadata(request)?;
+    let EditTarget { filepath, files } = metadata(request)?;
     let mut paths: Vec<PathBuf> = patterns.collect();
     match files {
         Some(files) => {
-            for PatchedFile { file_path, move_path } in files {
+            for PatchTarget { file_path, move_path } in files {
                 paths.push(file_path);
                 paths.extend(move_path);
             }

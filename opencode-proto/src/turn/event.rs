@@ -156,6 +156,13 @@ pub enum TurnEventKind {
 }
 
 impl TurnEvent {
+    /// Returns the time at which OpenCode created the event, in milliseconds since 1970 by the
+    /// clock of OpenCode's machine, like [`ServerEvent::created_ms`]. `None` for findings of a look
+    /// at the server.
+    pub fn created_ms(&self, near_ms: u64) -> Option<u64> {
+        self.source.as_ref()?.created_ms(near_ms)
+    }
+
     /// Returns the part whose text the event adds to.
     pub(crate) fn text_part(&self) -> Option<&PartId> {
         if let TurnEventKind::PartDelta { part, .. } = &self.kind {

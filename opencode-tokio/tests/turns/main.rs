@@ -14,6 +14,7 @@ mod load;
 mod operations;
 mod rivals;
 mod runtime;
+mod tool_data;
 mod views;
 
 use testkit::conformance::Host;
