@@ -1,12 +1,13 @@
 //! HTTP/1.1 client of one server: connections, limits and repeats of requests.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST};
-use http::{HeaderName, HeaderValue, Method, Request};
-use opencode_proto::api::Operation;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use opencode_proto::api::{Operation, Pace, Repeat};
 use opencode_proto::{ApiCall, ApiReply, CallFailure, CallScope};
 
 use crate::log::describe;
@@ -20,23 +21,33 @@ mod events;
 mod idle;
 mod limits;
 mod link;
+mod options;
+mod reply;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use call::CallTerms;
 use idle::Idle;
 
 pub(crate) use calls::Calls;
+pub(crate) use endpoint::with_parameter;
 pub use endpoint::{Endpoint, UrlError};
 pub use error::CallError;
-pub(crate) use events::EventBody;
+pub(crate) use events::{EVENT_STREAM, EventBody};
 pub use limits::HttpLimits;
+pub use options::CallOptions;
+pub use reply::HttpReply;
+
+pub(crate) const JSON: &str = "application/json";
 
 const DIRECTORY: HeaderName = HeaderName::from_static("x-opencode-directory");
+const WORKSPACE: HeaderName = HeaderName::from_static("x-opencode-workspace");
 
 /// HTTP/1.1 client of one server. Clones share the idle connections.
 #[derive(Clone)]
 pub(crate) struct Http {
     inner: Arc<Inner>,
+    options: Arc<CallOptions>,
 }
 
 struct Inner {
@@ -48,7 +59,18 @@ struct Inner {
 
 impl Http {
     pub(crate) fn new(runtime: Arc<dyn Runtime>, endpoint: Endpoint, limits: HttpLimits) -> Self {
-        Self { inner: Arc::new(Inner { runtime, endpoint, limits, idle: Idle::default() }) }
+        let inner = Inner { runtime, endpoint, limits, idle: Idle::default() };
+        Self { inner: Arc::new(inner), options: Arc::default() }
+    }
+
+    /// Returns a client of the same server with other options, over those of this one.
+    pub(crate) fn with_options(&self, options: CallOptions) -> Self {
+        let options = Arc::new(options.over(&self.options));
+        Self { inner: Arc::clone(&self.inner), options }
+    }
+
+    pub(crate) fn options(&self) -> &CallOptions {
+        &self.options
     }
 
     pub(crate) fn runtime(&self) -> &Arc<dyn Runtime> {
@@ -76,11 +98,47 @@ impl Http {
         operation: &O,
         directory: Option<&str>,
     ) -> Result<O::Output, CallError> {
-        let request = self.inner.address(operation.request(), "application/json", directory);
-        // On the heap, because every future that waits for a call contains the call.
-        let reply = Box::pin(self.inner.reply(request, operation.repeat(), operation.pace()));
-        let reply = reply.await?;
+        let (repeat, pace) = (operation.repeat(), operation.pace());
+        let reply = self.send(operation.request(), repeat, pace, directory).await?;
         Ok(operation.decode(reply)?)
+    }
+
+    /// Sends one request and returns the reply, of any status.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection. The server may have received the request.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Bytes>,
+        repeat: Repeat,
+        pace: Pace,
+        directory: Option<&str>,
+    ) -> Result<Response<Bytes>, CallError> {
+        let request = self.address(request, JSON, directory);
+        // On the heap, because every future that waits for a call contains the call.
+        Box::pin(self.inner.reply(request, self.terms(repeat, pace))).await
+    }
+
+    /// Sends one request and returns the reply, of any status, with the body as a stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future, or the body, closes the connection.
+    pub(crate) async fn open(
+        &self,
+        request: Request<Bytes>,
+        accept: &'static str,
+        directory: Option<&str>,
+    ) -> Result<Response<EventBody>, CallError> {
+        let request = self.address(request, accept, directory);
+        let terms = self.terms(Repeat::Never, Pace::Boot);
+        Box::pin(self.inner.open(&request, &terms)).await
+    }
+
+    /// Returns method and URL of a request, without the query.
+    pub(crate) fn name(&self, request: &Request<Bytes>) -> String {
+        self.inner.name(request)
     }
 
     /// Makes a call that a machine asked for.
@@ -93,8 +151,9 @@ impl Http {
             CallScope::Directory => directory,
             CallScope::Session => None,
         };
-        let request = self.inner.address(call.request, "application/json", directory);
-        let reply = Box::pin(self.inner.reply(request, call.repeat, call.pace)).await;
+        let request = self.address(call.request, JSON, directory);
+        let terms = CallTerms { timeout: None, ..self.terms(call.repeat, call.pace) };
+        let reply = Box::pin(self.inner.reply(request, terms)).await;
         reply.map_err(|error| CallFailure::new(error.delivery(), describe(&error)))
     }
 
@@ -115,18 +174,21 @@ impl Http {
     ) -> Result<EventBody, CallError> {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = path_and_query.parse().expect("the path of an event stream");
-        let request = self.inner.address(request, events::EVENT_STREAM, directory);
-        self.inner.events(request).await
+        let request = self.address(request, EVENT_STREAM, directory);
+        let terms = CallTerms { timeout: None, ..self.terms(Repeat::Never, Pace::Quick) };
+        self.inner.events(&request, &terms).await
     }
-}
 
-impl fmt::Debug for Http {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Http").field(&self.inner.endpoint).finish()
+    /// Returns the limits and the repeat policy of a call that begins now.
+    fn terms(&self, repeat: Repeat, pace: Pace) -> CallTerms {
+        let timeout = self
+            .options
+            .timeout()
+            .map(|timeout| (timeout, self.inner.runtime.now().checked_add(timeout)));
+        let retry = self.options.retry().unwrap_or(self.inner.limits.retry);
+        CallTerms { repeat, pace, retry, timeout }
     }
-}
 
-impl Inner {
     /// Adds the parts of a request that depend on the server and the user.
     fn address(
         &self,
@@ -134,22 +196,43 @@ impl Inner {
         accept: &'static str,
         directory: Option<&str>,
     ) -> Request<Bytes> {
-        *request.uri_mut() = self.endpoint.uri(request.uri());
-        // For other methods, a server may wait for a body unless the length is zero.
-        let bodiless =
-            matches!(*request.method(), Method::GET | Method::HEAD) || !request.body().is_empty();
-        let headers = request.headers_mut();
-        headers.insert(HOST, self.endpoint.host_header());
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        if !bodiless {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let endpoint = &self.inner.endpoint;
+        let mut defaults = self.options.headers().clone();
+        if let Some(workspace) = self.options.workspace() {
+            if request.uri().path().starts_with("/api/") {
+                set(&mut defaults, WORKSPACE, endpoint::component(workspace));
+            } else if !endpoint::has_parameter(request.uri(), "workspace") {
+                let target = with_parameter(request.uri(), "workspace", workspace);
+                // A target at the limit of the size stays as it is.
+                *request.uri_mut() = target.unwrap_or_else(|_| request.uri().clone());
+            }
         }
-        if let Some(authorization) = self.endpoint.authorization() {
-            headers.insert(AUTHORIZATION, authorization.clone());
+        *request.uri_mut() = endpoint.uri(request.uri());
+        set(&mut defaults, HOST, endpoint.host_header());
+        set(&mut defaults, ACCEPT, HeaderValue::from_static(accept));
+        // For other methods, a server may wait for a body unless the length is zero.
+        if !matches!(*request.method(), Method::GET | Method::HEAD) && request.body().is_empty() {
+            set(&mut defaults, CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if let Some(authorization) = endpoint.authorization() {
+            set(&mut defaults, AUTHORIZATION, authorization.clone());
         }
         if let Some(directory) = directory {
-            headers.insert(DIRECTORY, endpoint::component(directory));
+            set(&mut defaults, DIRECTORY, endpoint::component(directory));
         }
+        let own = mem::replace(request.headers_mut(), defaults);
+        request.headers_mut().extend(own);
         request
+    }
+}
+
+/// Sets a header, unless there is one of the name.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    headers.entry(name).or_insert(value);
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Http").field(&self.inner.endpoint).finish()
     }
 }

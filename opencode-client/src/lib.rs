@@ -42,7 +42,7 @@
 //! | [`runtime`] | the trait that an adapter implements |
 //!
 //! Types of other crates show in some signatures. The crates are re-exported in the versions that
-//! fit: [`bytes`], [`serde_json`], [`api::http`] and [`runtime::hyper`].
+//! fit: [`bytes`], [`serde`], [`serde_json`], [`api::http`] and [`runtime::hyper`].
 //!
 //! # Log lines
 //!
@@ -133,6 +133,7 @@ pub use opencode_proto::{AgentError, ApiError, Deadlines};
 pub use opencode_proto::{bytes, serde_json};
 pub use runtime::cancel::CancelHandle;
 pub use runtime::text::TextStream;
+pub use serde;
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

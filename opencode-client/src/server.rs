@@ -2,14 +2,16 @@
 //!
 //! [`OpenCode::serve`](crate::OpenCode::serve) starts a [`Server`],
 //! [`OpenCode::attach`](crate::OpenCode::attach) attaches to a running one. [`Server::call`]
-//! carries out any operation of [`api`](crate::api).
+//! carries out any operation of [`api`](crate::api), and [`Server::request`] sends any request.
 
 mod attach;
+mod calls;
 pub(crate) mod core;
 mod error;
 mod events;
 pub(crate) mod files;
 mod health;
+mod http_stream;
 pub(crate) mod hub;
 pub(crate) mod life;
 mod local;
@@ -28,23 +30,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use opencode_proto::Version;
-use opencode_proto::api::{Health, ListMcpServers, McpServer, Operation};
+use opencode_proto::api::{Health, ListMcpServers, McpServer};
 
+use crate::http::Http;
 use crate::process::warning::Warning;
 
 use self::core::ServerInner;
 use local::Local;
 
 pub(crate) use attach::{RefusedConnection, attach};
+pub use calls::HttpRequest;
 pub use error::{AttachError, ServeError};
 pub use events::{ServerEvents, ServerNews};
+pub use http_stream::HttpStream;
 pub use output::{OutputStream, ServerOutput, ServerOutputEvent};
 pub(crate) use request::WorkingDirectory;
 pub use request::{AttachRequest, ServeRequest};
 pub(crate) use start::serve;
 pub use stop::{ServerReport, StopError};
 
-pub use crate::http::{CallError, Endpoint, HttpLimits, UrlError};
+pub use crate::http::{CallError, CallOptions, Endpoint, HttpLimits, HttpReply, UrlError};
 pub use opencode_proto::api::ServerHealth;
 pub use opencode_proto::{
     CallFailure, CallFault, Delivery, DirectoryError, EventStream, HealthError, HubEnd,
@@ -73,11 +78,14 @@ pub use opencode_proto::{
 #[derive(Clone)]
 pub struct Server {
     pub(crate) inner: Arc<ServerInner>,
+    /// The client with the options of this handle.
+    pub(crate) http: Http,
 }
 
 impl Server {
     fn new(inner: ServerInner) -> Self {
-        Self { inner: Arc::new(inner) }
+        let http = inner.http.clone();
+        Self { inner: Arc::new(inner), http }
     }
 
     /// Returns the URL of the server, such as `http://127.0.0.1:4096`, without a password.
@@ -90,10 +98,10 @@ impl Server {
         self.inner.version.as_ref()
     }
 
-    /// Returns the project's directory; `None` for the directory in which an attached server was
-    /// started.
+    /// Returns the project's directory, or the one in the options of this handle; `None` for the
+    /// directory in which an attached server was started.
     pub fn directory(&self) -> Option<&str> {
-        self.inner.directory.as_deref()
+        self.http.options().directory().or(self.inner.directory.as_deref())
     }
 
     /// Returns the id of the server's process; `None` for an attached server.
@@ -132,20 +140,6 @@ impl Server {
         local.as_ref().map(Local::warnings).unwrap_or_default()
     }
 
-    /// Carries out any operation of the server's HTTP API, for the server's directory.
-    ///
-    /// # Errors
-    ///
-    /// When the server answers with an error, or the request fails: [`CallError::delivery`] returns
-    /// the state of the delivery, that is, if the operation may have been carried out.
-    ///
-    /// # Cancel safety
-    ///
-    /// The server may have carried out a cancelled operation.
-    pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Output, CallError> {
-        self.inner.http.call(operation, self.directory()).await
-    }
-
     /// Lists the MCP servers of the server's directory with their status. `GET /mcp`. OpenCode
     /// starts them if no prompt has, and waits up to 30 seconds for each.
     ///
@@ -170,7 +164,7 @@ impl Server {
     ///
     /// Nothing is lost.
     pub async fn health(&self) -> Result<ServerHealth, CallError> {
-        self.inner.http.call(&Health::new(), None).await
+        self.http.call(&Health::new(), None).await
     }
 
     /// Returns `true` until the server's process exits, and always for an attached server, whose

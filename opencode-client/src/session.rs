@@ -43,7 +43,6 @@ use opencode_proto::{
 use crate::http::CallError;
 use crate::log::{EventLogConfig, EventLogMode};
 use crate::server::Server;
-use crate::server::core::ServerInner;
 use crate::server::place::wrong_directory;
 use crate::session::turn::handler::{AskHandlers, Handler, boxed};
 use crate::session::turn::{
@@ -95,15 +94,15 @@ struct SessionLog {
 }
 
 impl Session {
-    fn new(server: &Arc<ServerInner>, info: &SessionInfo, model: Option<ModelRef>) -> Self {
+    fn new(server: &Server, info: &SessionInfo, model: Option<ModelRef>) -> Self {
         let core = SessionCore::new(server, info, model);
         Self { core, handlers: AskHandlers::default(), decider: None, log: None }
     }
 
     /// Creates a handle from the server's description of a session.
-    pub(crate) fn found(server: &Arc<ServerInner>, info: &SessionInfo) -> Self {
+    pub(crate) fn found(server: &Server, info: &SessionInfo) -> Self {
         if let Some(created_ms) = info.created_ms {
-            server.observe_time(created_ms);
+            server.inner.observe_time(created_ms);
         }
         Self::new(server, info, None)
     }
@@ -312,13 +311,13 @@ impl Server {
     ///
     /// After cancellation, a session may exist on the server without a handle to it.
     pub async fn create_session(&self, create: CreateSession) -> Result<Session, CallError> {
-        let place = self.inner.place(None).await?;
-        let info = self.inner.http.call(&create, self.directory()).await?;
+        let place = self.place(None).await?;
+        let info = self.http.call(&create, self.directory()).await?;
         self.inner.check_created(&place.requested, &info).await?;
         if let Some(created_ms) = info.created_ms {
             self.inner.observe_time(created_ms);
         }
-        Ok(Session::new(&self.inner, &info, create.model().cloned()))
+        Ok(Session::new(self, &info, create.model().cloned()))
     }
 
     /// Returns a handle to an existing session, which keeps working in the directory in which it
@@ -338,6 +337,6 @@ impl Server {
         let info = self.call(&opencode_proto::api::ReadSession::new(id)).await?;
         let own = RequestedDirectory::of_server();
         own.check_resumed(&info).map_err(|error| wrong_directory(&own, &info, error))?;
-        Ok(Session::new(&self.inner, &info, None))
+        Ok(Session::new(self, &info, None))
     }
 }

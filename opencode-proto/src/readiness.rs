@@ -20,7 +20,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use crate::api::{ApiErrorKind, ConfiguredModel, Health, NextVersion, Operation};
+use crate::api::{ApiError, ApiErrorKind, ConfiguredModel, Health, NextVersion, Operation};
 use crate::call::{ApiCall, ApiCallId, ApiReply, CallFault, CallScope, OpenCalls, read_reply};
 use crate::version::{UnsupportedVersion, Version, parse_version};
 
@@ -205,9 +205,7 @@ impl HealthError {
     /// Returns whether the server refuses the credentials.
     pub fn is_unauthorized(&self) -> bool {
         match self {
-            Self::Call(fault) => {
-                fault.api().is_some_and(|error| error.kind == ApiErrorKind::Unauthorized)
-            }
+            Self::Call(fault) => fault.api().is_some_and(ApiError::is_auth),
             Self::Unhealthy | Self::Version(_) => false,
         }
     }

@@ -4,12 +4,17 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
 
+use crate::api::Repeat;
 use crate::random::Random;
 
 #[cfg(test)]
 mod tests;
 
-/// Number of attempts at a request that may be repeated, and the pauses between them.
+/// Number of attempts at a request, the pauses between them, and the time for all of them.
+///
+/// A request that changes nothing is sent again after a lost connection and after the statuses 408,
+/// 429, 502, 503 and 504. Any other request is sent again only when no byte of the request has
+/// reached the server.
 ///
 /// The pauses double from [`delay_first`](Self::delay_first) to [`delay_max`](Self::delay_max).
 /// Each is shortened at random by up to a half, so that the clients of one server do not come back
@@ -29,6 +34,7 @@ pub struct RetryPolicy {
     pub(crate) delay_first: Duration,
     pub(crate) delay_max: Duration,
     pub(crate) retry_after_max: Duration,
+    pub(crate) time_max: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -38,6 +44,7 @@ impl Default for RetryPolicy {
             delay_first: Duration::from_millis(200),
             delay_max: Duration::from_secs(5),
             retry_after_max: Duration::from_secs(60),
+            time_max: Duration::MAX,
         }
     }
 }
@@ -49,6 +56,7 @@ impl RetryPolicy {
         delay_first: Duration::ZERO,
         delay_max: Duration::ZERO,
         retry_after_max: Duration::ZERO,
+        time_max: Duration::ZERO,
     };
 
     /// Sets [`attempts_max`](Self::attempts_max).
@@ -99,14 +107,30 @@ impl RetryPolicy {
     pub fn retry_after_max(&self) -> Duration {
         self.retry_after_max
     }
+
+    /// Sets [`time_max`](Self::time_max).
+    #[must_use]
+    pub fn with_time_max(self, time_max: Duration) -> Self {
+        Self { time_max, ..self }
+    }
+
+    /// Returns the time after the first failure in which another attempt may begin. Default: no
+    /// limit.
+    #[must_use]
+    pub fn time_max(&self) -> Duration {
+        self.time_max
+    }
 }
 
 /// Cause of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryCause {
-    /// There was no connection, or the connection broke before the reply was complete.
+    /// The connection broke before the reply was complete: the server may have received the
+    /// request.
     Connection,
+    /// No connection was established, or the connection broke before the request was sent.
+    NotSent,
     /// The server replied with this status.
     Status {
         /// The status.
@@ -131,17 +155,18 @@ impl RetryCause {
         }
     }
 
-    /// Returns whether another attempt may succeed: after 408, 429, 502, 503, 504, and after any
-    /// failure of the connection.
-    fn may_pass(&self) -> bool {
+    /// Returns whether another attempt does no harm and may succeed.
+    fn may_pass(&self, repeat: Repeat) -> bool {
         match self {
+            Self::NotSent => true,
+            Self::Connection | Self::Status { .. } if repeat == Repeat::Never => false,
             Self::Connection => true,
             Self::Status { status, .. } => matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504),
         }
     }
 }
 
-/// Machine for the attempts at one request that may be repeated.
+/// Machine for the attempts at one request.
 ///
 /// The driver sends the request, and passes each failure on. A success needs no input.
 ///
@@ -174,30 +199,48 @@ impl RetryCause {
 #[derive(Clone, Debug)]
 pub struct Retry {
     policy: RetryPolicy,
+    repeat: Repeat,
     failures: u32,
+    /// End of the time in which attempts may begin; set by the first failure.
+    until: Option<Instant>,
     random: Random,
 }
 
 impl Retry {
-    /// Creates a machine without a failure. The same `seed` gives the same pauses.
+    /// Creates a machine without a failure, for a request that may be repeated. The same `seed`
+    /// gives the same pauses.
     pub fn new(policy: RetryPolicy, seed: u64) -> Self {
-        Self { policy, failures: 0, random: Random::new(seed) }
+        let random = Random::new(seed);
+        Self { policy, repeat: Repeat::Safe, failures: 0, until: None, random }
+    }
+
+    /// Sets the repeat policy of the request. Default: [`Repeat::Safe`].
+    #[must_use]
+    pub fn with_repeat(self, repeat: Repeat) -> Self {
+        Self { repeat, ..self }
     }
 
     /// Takes the failure of an attempt. Returns the time of the next attempt; `None` when the
     /// failure is final.
     pub fn handle_failure(&mut self, cause: &RetryCause, now: Instant) -> Option<Instant> {
         self.failures = self.failures.saturating_add(1);
-        if self.failures >= self.policy.attempts_max || !cause.may_pass() {
+        let until = match self.until {
+            Some(until) => Some(until),
+            None => now.checked_add(self.policy.time_max),
+        };
+        self.until = until;
+        if self.failures >= self.policy.attempts_max || !cause.may_pass(self.repeat) {
             return None;
         }
         let pause = match cause {
             RetryCause::Status { after: Some(after), .. } => {
                 Some(*after).filter(|after| *after <= self.policy.retry_after_max)?
             }
-            RetryCause::Status { after: None, .. } | RetryCause::Connection => self.pause(),
+            RetryCause::Status { after: None, .. }
+            | RetryCause::Connection
+            | RetryCause::NotSent => self.pause(),
         };
-        now.checked_add(pause)
+        now.checked_add(pause).filter(|at| until.is_none_or(|until| *at <= until))
     }
 
     fn pause(&mut self) -> Duration {

@@ -35,6 +35,7 @@
 //! A waiting call panics inside an async runtime of tokio, where waiting would block other tasks:
 //! use the async types, or `tokio::task::spawn_blocking`. Dropping a handle does not panic.
 
+mod request;
 mod server;
 mod session;
 mod streams;
@@ -49,6 +50,7 @@ use opencode_client::{
     ServeRequest,
 };
 
+pub use request::{HttpRequest, HttpStream};
 pub use server::Server;
 pub use session::Session;
 pub use streams::{BatchStream, RunStream, ServerEvents, ServerOutput, TurnStream};

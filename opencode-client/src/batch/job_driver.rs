@@ -166,7 +166,7 @@ impl JobDriver {
     async fn explore(&mut self) -> Result<(), JobError> {
         let (server, job) = (self.server().clone(), Arc::clone(&self.job));
         let runtime = Arc::clone(&self.server().inner.host.runtime);
-        let Place { path, requested } = match server.inner.place(job.directory.as_deref()).await {
+        let Place { path, requested } = match server.place(job.directory.as_deref()).await {
             Ok(place) => place,
             Err(NoDirectory { path, source }) => return Err(JobError::Directory { path, source }),
         };
@@ -195,7 +195,7 @@ impl JobDriver {
         loop {
             match self.attempt.poll_action() {
                 AttemptAction::Call(call) => {
-                    let http = self.server().inner.http.clone();
+                    let http = self.server().http.clone();
                     let directory = self.directory.clone();
                     self.set(JobActivity::Calling(Box::pin(async move {
                         let id = call.id;
@@ -225,7 +225,7 @@ impl JobDriver {
     }
 
     fn prepare(&mut self, session: &SessionInfo) {
-        let session = Session::found(&self.server().inner, session);
+        let session = Session::found(self.server(), session);
         self.report.record.session = Some(session.id().clone());
         let policy = self.job.policy.clone();
         let (server, directory) = (Arc::clone(&self.server().inner), self.directory.clone());

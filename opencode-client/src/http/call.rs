@@ -1,7 +1,7 @@
 //! One request and its reply, with the attempts that the repeat policy allows.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -10,40 +10,74 @@ use opencode_proto::{Delivery, Retry, RetryCause, RetryPolicy};
 
 use super::Inner;
 use super::error::CallError;
+use super::limits::HttpLimits;
 use super::link::{Gathered, Link};
 use crate::runtime::wait::{Elapsed, within};
+
+/// Limits and repeat policy of one call.
+pub(super) struct CallTerms {
+    pub(super) repeat: Repeat,
+    pub(super) pace: Pace,
+    pub(super) retry: RetryPolicy,
+    /// Limit of all attempts together, with the time at which the limit ends.
+    pub(super) timeout: Option<(Duration, Option<Instant>)>,
+}
+
+impl CallTerms {
+    /// Returns the limit of one reply from now on.
+    pub(super) fn reply_limit(&self, limits: &HttpLimits, now: Instant) -> Option<Duration> {
+        match (&self.timeout, self.pace) {
+            (Some(_), _) => self.left(now),
+            (None, Pace::Boot) => Some(limits.boot),
+            (None, Pace::Quick) => Some(limits.reply),
+            (None, Pace::Turn) => None,
+        }
+    }
+
+    /// Returns the time that is left for the call; `None` without a limit.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let (_, until) = self.timeout.as_ref()?;
+        until.map(|until| until.saturating_duration_since(now))
+    }
+}
 
 impl Inner {
     pub(super) async fn reply(
         &self,
         request: Request<Bytes>,
-        repeat: Repeat,
-        pace: Pace,
+        terms: CallTerms,
     ) -> Result<Response<Bytes>, CallError> {
-        let policy = match repeat {
-            Repeat::Never => RetryPolicy::NONE,
-            Repeat::Safe => self.limits.retry,
-        };
-        let mut retry = Retry::new(policy, self.runtime.random());
+        let mut retry = Retry::new(terms.retry, self.runtime.random()).with_repeat(terms.repeat);
         loop {
-            let outcome = match repeat {
-                Repeat::Never => self.once(&request, pace).await,
-                Repeat::Safe => self.kept_alive(&request, pace).await,
+            let outcome = match terms.repeat {
+                Repeat::Never => self.once(&request, &terms).await,
+                Repeat::Safe => self.kept_alive(&request, &terms).await,
             };
             self.trace(&request, &outcome);
             let cause = match &outcome {
                 Ok(reply) => RetryCause::reply(reply.status(), reply.headers()),
-                Err(CallError::Connect { .. } | CallError::Lost { .. }) => RetryCause::Connection,
+                Err(error @ (CallError::Connect { .. } | CallError::Lost { .. })) => {
+                    if error.delivery() == Delivery::NotSent {
+                        RetryCause::NotSent
+                    } else {
+                        RetryCause::Connection
+                    }
+                }
                 Err(
                     CallError::Api(_)
                     | CallError::Directory { .. }
+                    | CallError::Invalid { .. }
                     | CallError::TimedOut { .. }
                     | CallError::TooLarge { .. },
                 ) => return outcome,
             };
-            match retry.handle_failure(&cause, self.runtime.now()) {
-                Some(at) => self.runtime.timer(at).await,
-                None => return outcome,
+            let now = self.runtime.now();
+            let left = terms.left(now);
+            match retry.handle_failure(&cause, now) {
+                Some(at) if left.is_none_or(|left| at - now < left) => {
+                    self.runtime.timer(at).await;
+                }
+                Some(_) | None => return outcome,
             }
         }
     }
@@ -52,10 +86,10 @@ impl Inner {
     async fn kept_alive(
         &self,
         request: &Request<Bytes>,
-        pace: Pace,
+        terms: &CallTerms,
     ) -> Result<Response<Bytes>, CallError> {
         if let Some(link) = self.idle.take().await {
-            match self.exchange(link, request, pace).await {
+            match self.exchange(link, request, terms).await {
                 // The server closed the idle connection during the write, which is no failure.
                 Err(CallError::Lost {
                     delivery: Delivery::NotSent | Delivery::Unknown, ..
@@ -63,7 +97,7 @@ impl Inner {
                 outcome => return outcome,
             }
         }
-        self.once(request, pace).await
+        self.once(request, terms).await
     }
 
     /// Sends the request over a new connection. An idle one may be closing, which would leave open
@@ -71,30 +105,26 @@ impl Inner {
     async fn once(
         &self,
         request: &Request<Bytes>,
-        pace: Pace,
+        terms: &CallTerms,
     ) -> Result<Response<Bytes>, CallError> {
-        let link = self.connect(request).await?;
-        self.exchange(link, request, pace).await
+        let link = self.connect(request, terms).await?;
+        self.exchange(link, request, terms).await
     }
 
     async fn exchange(
         &self,
         mut link: Link,
         request: &Request<Bytes>,
-        pace: Pace,
+        terms: &CallTerms,
     ) -> Result<Response<Bytes>, CallError> {
-        let limit = match pace {
-            Pace::Boot => Some(self.limits.boot),
-            Pace::Quick => Some(self.limits.reply),
-            Pace::Turn => None,
-        };
+        let limit = terms.reply_limit(&self.limits, self.runtime.now());
         let size_max = self.limits.body_size_max;
         let reply = async {
             let (head, body) = link.send(request.clone()).await?.into_parts();
             io::Result::Ok((head, link.gather(body, size_max).await?))
         };
         let reply = within(&*self.runtime, limit, reply).await;
-        let (head, body) = self.complete(reply, request, link.delivery())?;
+        let (head, body) = self.complete(reply, request, link.delivery(), terms)?;
         let Gathered::Whole(body) = body else {
             return Err(CallError::TooLarge { request: self.name(request), limit: size_max });
         };
@@ -102,15 +132,25 @@ impl Inner {
         Ok(Response::from_parts(head, body))
     }
 
-    pub(super) async fn connect(&self, request: &Request<Bytes>) -> Result<Link, CallError> {
+    pub(super) async fn connect(
+        &self,
+        request: &Request<Bytes>,
+        terms: &CallTerms,
+    ) -> Result<Link, CallError> {
         let connecting = async {
             let to = &self.endpoint;
             Link::new(self.runtime.connect(to.host(), to.port()).await?).await
         };
-        let connected = within(&*self.runtime, Some(self.limits.connect), connecting).await;
-        connected
-            .unwrap_or_else(|Elapsed(limit)| Err(late(limit)))
-            .map_err(|source| CallError::Connect { request: self.name(request), source })
+        let left = terms.left(self.runtime.now());
+        let limit = left.map_or(self.limits.connect, |left| left.min(self.limits.connect));
+        match within(&*self.runtime, Some(limit), connecting).await {
+            Ok(connected) => connected,
+            Err(elapsed) if left == Some(limit) => {
+                return self.complete(Err(elapsed), request, Delivery::NotSent, terms);
+            }
+            Err(Elapsed(limit)) => Err(late(limit)),
+        }
+        .map_err(|source| CallError::Connect { request: self.name(request), source })
     }
 
     /// Turns a missing or late reply into an error.
@@ -119,20 +159,23 @@ impl Inner {
         reply: Result<io::Result<T>, Elapsed>,
         request: &Request<Bytes>,
         delivery: Delivery,
+        terms: &CallTerms,
     ) -> Result<T, CallError> {
         match reply {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(source)) => {
                 Err(CallError::Lost { request: self.name(request), delivery, source })
             }
-            Err(Elapsed(limit)) => {
-                Err(CallError::TimedOut { request: self.name(request), delivery, limit })
-            }
+            Err(Elapsed(limit)) => Err(CallError::TimedOut {
+                request: self.name(request),
+                delivery,
+                limit: terms.timeout.map_or(limit, |(timeout, _)| timeout),
+            }),
         }
     }
 
     /// Method and URL of a request, without the query.
-    fn name(&self, request: &Request<Bytes>) -> String {
+    pub(super) fn name(&self, request: &Request<Bytes>) -> String {
         // The base of the endpoint is in the path already.
         format!("{} http://{}{}", request.method(), self.endpoint.place(), request.uri().path())
     }

@@ -136,7 +136,8 @@ fn port(authority: &Authority, place: &str) -> Result<u16, UrlError> {
     }
 }
 
-fn authorize(credentials: &Credentials) -> Result<HeaderValue, UrlError> {
+/// Creates the `authorization` header of credentials.
+pub(super) fn authorize(credentials: &Credentials) -> Result<HeaderValue, UrlError> {
     let username = credentials.username().unwrap_or(USERNAME);
     if username.contains(':') {
         return Err(UrlError::Username);
@@ -200,6 +201,29 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
 pub(super) fn component(text: &str) -> HeaderValue {
     let encoded = utf8_percent_encode(text, COMPONENT).to_string();
     HeaderValue::try_from(encoded).expect("percent encoding is plain ASCII")
+}
+
+/// Sets a parameter of the query of a target, in place of one of the same name.
+///
+/// # Errors
+///
+/// The target becomes longer than `http::Uri` allows.
+pub(crate) fn with_parameter(target: &Uri, name: &str, value: &str) -> Result<Uri, InvalidUri> {
+    let name = utf8_percent_encode(name, COMPONENT).to_string();
+    let others = target.query().unwrap_or_default().split('&');
+    let others = others.filter(|part| !part.is_empty() && !is_parameter(part, &name));
+    let value = format!("{name}={}", utf8_percent_encode(value, COMPONENT));
+    let query: Vec<_> = others.chain([&*value]).collect();
+    format!("{}?{}", target.path(), query.join("&")).parse()
+}
+
+/// Returns whether the query of a target has the parameter.
+pub(super) fn has_parameter(target: &Uri, name: &str) -> bool {
+    target.query().unwrap_or_default().split('&').any(|part| is_parameter(part, name))
+}
+
+fn is_parameter(part: &str, name: &str) -> bool {
+    part.split_once('=').map_or(part, |(name, _)| name) == name
 }
 
 /// Creates the `authorization` header of Basic authentication, marked as sensitive.

@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,6 +35,14 @@ pub enum CallError {
         /// The error of the operating system, or a
         /// [`DirectoryError`](crate::server::DirectoryError).
         source: io::Error,
+    },
+    /// The request cannot be sent: the path, a header or the body is invalid.
+    #[error("{request}: cannot send the request")]
+    Invalid {
+        /// Method and path of the request.
+        request: String,
+        /// The error of the part.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The connection was lost before the reply was complete.
     #[error("{request}: the connection was lost")]
@@ -72,9 +81,55 @@ impl CallError {
     pub fn delivery(&self) -> Delivery {
         match self {
             Self::Api(_) | Self::TooLarge { .. } => Delivery::Received,
-            Self::Connect { .. } | Self::Directory { .. } => Delivery::NotSent,
+            Self::Connect { .. } | Self::Directory { .. } | Self::Invalid { .. } => {
+                Delivery::NotSent
+            }
             Self::Lost { delivery, .. } | Self::TimedOut { delivery, .. } => *delivery,
         }
+    }
+
+    /// Returns whether the server refused the credentials, or does not permit the request.
+    pub fn is_auth(&self) -> bool {
+        self.api().is_some_and(ApiError::is_auth)
+    }
+
+    /// Returns whether the request contradicts the state of the server, for example because a
+    /// session works on a prompt.
+    pub fn is_conflict(&self) -> bool {
+        self.api().is_some_and(ApiError::is_conflict)
+    }
+
+    /// Returns whether the object of the request does not exist on the server.
+    pub fn is_not_found(&self) -> bool {
+        self.api().is_some_and(ApiError::is_not_found)
+    }
+
+    /// Returns whether the server asks for fewer requests.
+    pub fn is_rate_limited(&self) -> bool {
+        self.api().is_some_and(ApiError::is_rate_limited)
+    }
+
+    /// Returns whether the server is at fault: status 500 and above.
+    pub fn is_server_fault(&self) -> bool {
+        self.api().is_some_and(ApiError::is_server_fault)
+    }
+
+    /// Returns whether a limit of time has passed, on the connection or on the reply.
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Connect { source, .. } => source.kind() == io::ErrorKind::TimedOut,
+            Self::Api(_)
+            | Self::Directory { .. }
+            | Self::Invalid { .. }
+            | Self::Lost { .. }
+            | Self::TooLarge { .. } => false,
+        }
+    }
+
+    /// Returns whether the connection is at fault: none was established, or one was lost.
+    pub fn is_connection(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Lost { .. })
     }
 
     /// Returns whether nothing listens at the address of the server.
@@ -83,6 +138,7 @@ impl CallError {
             Self::Connect { source, .. } => source.kind() == io::ErrorKind::ConnectionRefused,
             Self::Api(_)
             | Self::Directory { .. }
+            | Self::Invalid { .. }
             | Self::Lost { .. }
             | Self::TimedOut { .. }
             | Self::TooLarge { .. } => false,
@@ -95,6 +151,7 @@ impl CallError {
             Self::Api(error) => Some(error),
             Self::Connect { .. }
             | Self::Directory { .. }
+            | Self::Invalid { .. }
             | Self::Lost { .. }
             | Self::TimedOut { .. }
             | Self::TooLarge { .. } => None,

@@ -8,19 +8,21 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use opencode_proto::Delivery;
 use opencode_proto::api::ApiError;
 
 use super::Inner;
+use super::call::CallTerms;
 use super::error::CallError;
 use super::link::{Gathered, Link};
 use crate::runtime::wait::within;
 
-pub(super) const EVENT_STREAM: &str = "text/event-stream";
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
 /// Maximum size of a response that is read in place of an event stream.
 const REFUSAL_SIZE_MAX: usize = 64 << 10;
 
-/// Body of an event stream. Dropping the body closes the connection.
+/// Body of a reply, as a stream. Dropping the body closes the connection.
 pub(crate) struct EventBody {
     body: Incoming,
     link: Link,
@@ -40,38 +42,40 @@ impl fmt::Debug for EventBody {
 }
 
 impl Inner {
-    pub(super) async fn events(&self, request: Request<Bytes>) -> Result<EventBody, CallError> {
-        let mut link = self.connect(&request).await?;
-        let limit = Some(self.limits.reply);
-        let response = async {
-            let (head, body) = link.send(request.clone()).await?.into_parts();
-            io::Result::Ok(if head.status == StatusCode::OK && is_event_stream(&head.headers) {
-                Opened::Stream(body)
-            } else {
-                let (Gathered::Whole(text) | Gathered::Start(text)) =
-                    link.gather(body, REFUSAL_SIZE_MAX).await?;
-                Opened::Refusal(Response::from_parts(head, text))
-            })
-        };
-        let response = within(&*self.runtime, limit, response).await;
-        let (method, path) = (request.method(), request.uri().path());
-        match self.complete(response, &request, link.delivery())? {
-            Opened::Stream(body) => {
-                tracing::debug!(%method, path, "event stream opened");
-                Ok(EventBody { body, link })
-            }
-            Opened::Refusal(response) => {
-                let status = response.status().as_u16();
-                tracing::debug!(%method, path, status, "response is no event stream");
-                Err(ApiError::no_stream(path, response).into())
-            }
-        }
+    /// Sends a request and returns the head of the reply, with the body as a stream.
+    pub(super) async fn open(
+        &self,
+        request: &Request<Bytes>,
+        terms: &CallTerms,
+    ) -> Result<Response<EventBody>, CallError> {
+        let mut link = self.connect(request, terms).await?;
+        let limit = terms.reply_limit(&self.limits, self.runtime.now());
+        let head = within(&*self.runtime, limit, link.send(request.clone())).await;
+        let response = self.complete(head, request, link.delivery(), terms)?;
+        Ok(response.map(|body| EventBody { body, link }))
     }
-}
 
-enum Opened {
-    Stream(Incoming),
-    Refusal(Response<Bytes>),
+    pub(super) async fn events(
+        &self,
+        request: &Request<Bytes>,
+        terms: &CallTerms,
+    ) -> Result<EventBody, CallError> {
+        let (method, path) = (request.method(), request.uri().path());
+        let (head, mut stream) = self.open(request, terms).await?.into_parts();
+        if head.status == StatusCode::OK && is_event_stream(&head.headers) {
+            tracing::debug!(%method, path, "event stream opened");
+            return Ok(stream);
+        }
+        let limit = terms.reply_limit(&self.limits, self.runtime.now());
+        let refusal = stream.link.gather(stream.body, REFUSAL_SIZE_MAX);
+        let refusal = within(&*self.runtime, limit, refusal).await;
+        let (Gathered::Whole(text) | Gathered::Start(text)) =
+            self.complete(refusal, request, Delivery::Received, terms)?;
+        let response = Response::from_parts(head, text);
+        let status = response.status().as_u16();
+        tracing::debug!(%method, path, status, "response is no event stream");
+        Err(ApiError::no_stream(path, response).into())
+    }
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

@@ -28,7 +28,7 @@ impl Default for HttpLimits {
             connect: Duration::from_secs(10),
             reply: Duration::from_secs(30),
             body_size_max: 256 << 20,
-            retry: RetryPolicy::default(),
+            retry: RetryPolicy::default().with_time_max(Duration::from_secs(120)),
         }
     }
 }
@@ -92,8 +92,9 @@ impl HttpLimits {
         Self { retry, ..self }
     }
 
-    /// Returns the repeat policy of requests that change nothing. Default:
-    /// [`RetryPolicy::default`].
+    /// Returns the policy for attempts at one request: a request that changes nothing may be
+    /// repeated, any other one only when no connection was established. Default:
+    /// [`RetryPolicy::default`], within 2 minutes.
     #[must_use]
     pub fn retry(&self) -> RetryPolicy {
         self.retry

@@ -5,6 +5,7 @@ mod calls;
 mod executor;
 mod keep_alive;
 pub(crate) mod memory;
+mod options;
 mod retries;
 mod streams;
 

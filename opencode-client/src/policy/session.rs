@@ -50,7 +50,7 @@ impl Session {
 
     async fn policy_driver(&self, policy: Policy) -> Result<PolicyDriver, PolicyError> {
         let core = &self.core;
-        let (http, directory) = (core.server.http.clone(), core.state.directory.clone());
+        let (http, directory) = (core.http.clone(), core.state.directory.clone());
         let at = directory.as_deref();
         let settings = &policy.settings;
         if !settings.may_have_subagents() {

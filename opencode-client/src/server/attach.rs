@@ -57,7 +57,8 @@ pub(crate) async fn attach(
     request: AttachRequest,
     refused: RefusedConnection,
 ) -> Result<Server, AttachError> {
-    let AttachRequest { url, credentials, directory, start_limit, limits, events } = request;
+    let AttachRequest { url, credentials, directory, start_limit, limits, options, events } =
+        request;
     let endpoint = Endpoint::parse(&url, credentials.as_ref())?;
     // The endpoint's form of the URL has no password.
     let url = endpoint.to_string();
@@ -67,7 +68,7 @@ pub(crate) async fn attach(
         let directory = directory.unwrap_or_default().into();
         return Err(AttachError::Directory { url, directory, source: directory_error(error) });
     }
-    let http = Http::new(Arc::clone(&host.runtime), endpoint, limits);
+    let http = Http::new(Arc::clone(&host.runtime), endpoint, limits).with_options(options);
     let check = check(&http, directory.as_deref(), start_limit, refused);
     let checked = within(&*host.runtime, Some(start_limit), check);
     match checked.await {

@@ -95,8 +95,8 @@ impl ServerInner {
     }
 
     /// Follows all events of the stream in the settings.
-    pub(crate) fn follow_all(&self) -> Follower {
-        let server = self.hub_server(self.events.stream(), self.directory.clone());
+    pub(crate) fn follow_all(&self, directory: Option<String>) -> Follower {
+        let server = self.hub_server(self.events.stream(), directory);
         self.hubs.follow(server, None)
     }
 

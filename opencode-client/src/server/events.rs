@@ -59,7 +59,8 @@ impl Server {
     /// early, so events at the beginning can be missed.
     pub fn events(&self) -> ServerEvents {
         let server = Arc::clone(&self.inner);
-        ServerEvents { follower: Some(server.follow_all()), server }
+        let follower = server.follow_all(self.directory().map(str::to_owned));
+        ServerEvents { follower: Some(follower), server }
     }
 }
 

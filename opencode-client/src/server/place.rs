@@ -7,6 +7,7 @@ use opencode_proto::{
     CallScope, DirectoryAction, DirectoryCheck, DirectoryError, RequestedDirectory, SessionInfo,
 };
 
+use super::Server;
 use super::core::ServerInner;
 use super::files::ServerMachine;
 use crate::http::CallError;
@@ -20,14 +21,21 @@ pub(crate) struct Place {
     pub(crate) requested: RequestedDirectory,
 }
 
-impl ServerInner {
-    /// Finds a directory on the server's machine; `None` stands for the server's own directory.
+impl Server {
+    /// Finds a directory on the server's machine; `None` stands for the directory of this handle.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
     pub(crate) async fn place(&self, path: Option<&Path>) -> Result<Place, NoDirectory> {
-        let Some(path) = path.or_else(|| self.directory.as_deref().map(Path::new)) else {
+        let path = path.or_else(|| self.directory().map(Path::new));
+        self.inner.place(path).await
+    }
+}
+
+impl ServerInner {
+    async fn place(&self, path: Option<&Path>) -> Result<Place, NoDirectory> {
+        let Some(path) = path else {
             return Ok(Place { path: None, requested: RequestedDirectory::of_server() });
         };
         match self.machine() {

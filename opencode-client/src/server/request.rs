@@ -7,7 +7,7 @@ use opencode_config::{
 };
 use opencode_proto::{HubSettings, ServeSettings};
 
-use crate::http::HttpLimits;
+use crate::http::{CallOptions, HttpLimits};
 use crate::process::startup_retry::StartupRetry;
 
 use super::output::ServerOutput;
@@ -32,6 +32,7 @@ pub struct ServeRequest {
     pub(crate) settings: ServeSettings,
     pub(crate) retry: StartupRetry,
     pub(crate) limits: HttpLimits,
+    pub(crate) options: CallOptions,
     pub(crate) events: HubSettings,
     pub(crate) output: ServerOutput,
 }
@@ -148,6 +149,21 @@ impl ServeRequest {
         self.limits
     }
 
+    /// Sets the options of all requests to the server, those of turns and event streams included.
+    #[must_use]
+    pub fn with_options(self, options: CallOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Returns the options of all requests to the server. [`Server::with_options`] changes them for
+    /// one handle.
+    ///
+    /// [`Server::with_options`]: crate::Server::with_options
+    #[must_use]
+    pub fn options(&self) -> &CallOptions {
+        &self.options
+    }
+
     /// Sets the settings of the event stream.
     #[must_use]
     pub fn with_events(self, events: HubSettings) -> Self {
@@ -174,6 +190,7 @@ impl Default for ServeRequest {
             settings: ServeSettings::default(),
             retry: StartupRetry::default(),
             limits: HttpLimits::default(),
+            options: CallOptions::default(),
             events: HubSettings::default(),
             output: ServerOutput::new(),
         }
@@ -198,6 +215,7 @@ pub struct AttachRequest {
     pub(crate) directory: Option<String>,
     pub(crate) start_limit: Duration,
     pub(crate) limits: HttpLimits,
+    pub(crate) options: CallOptions,
     pub(crate) events: HubSettings,
 }
 
@@ -210,6 +228,7 @@ impl AttachRequest {
             directory: None,
             start_limit: ServeSettings::default().start_limit(),
             limits: HttpLimits::default(),
+            options: CallOptions::default(),
             events: HubSettings::default(),
         }
     }
@@ -263,6 +282,21 @@ impl AttachRequest {
     #[must_use]
     pub fn limits(&self) -> HttpLimits {
         self.limits
+    }
+
+    /// Sets the options of all requests to the server, those of turns and event streams included.
+    #[must_use]
+    pub fn with_options(self, options: CallOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Returns the options of all requests to the server. [`Server::with_options`] changes them for
+    /// one handle.
+    ///
+    /// [`Server::with_options`]: crate::Server::with_options
+    #[must_use]
+    pub fn options(&self) -> &CallOptions {
+        &self.options
     }
 
     /// Sets the settings of the event stream.

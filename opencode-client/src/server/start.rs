@@ -136,7 +136,8 @@ async fn attempt(
             return Err(ServeError::Url { command, source });
         }
     };
-    let http = Http::new(Arc::clone(&runtime), endpoint, request.limits);
+    let http = Http::new(Arc::clone(&runtime), endpoint, request.limits)
+        .with_options(request.options.clone());
     let until = runtime.now().checked_add(start_limit);
     let ended = race(local.life().ended.wait(), late(&*runtime, until));
     let mut faults = PluginFaults::default();
@@ -208,7 +209,7 @@ async fn check_place(server: Server, request: &ServeRequest) -> Result<Server, S
     if machine == ServerMachine::Here || place == WorkingDirectory::Nowhere {
         return Ok(server);
     }
-    match server.inner.place(None).await {
+    match server.place(None).await {
         Ok(_) => Ok(server),
         Err(NoDirectory { path, source }) => {
             if let Err(error) = server.stop().await {

@@ -79,7 +79,7 @@ impl Session {
             let requested = RequestedDirectory::new(directory);
             self.core.server.check_created(&requested, &info).await?;
         }
-        Ok(Self::new(&self.core.server, &info, None))
+        Ok(Self::new(&self.core.handle(), &info, None))
     }
 
     /// Returns all messages, the oldest first, and requests as many pages as needed. `GET
@@ -180,6 +180,6 @@ impl Session {
 
     async fn call<O: opencode_proto::api::Operation>(&self, operation: &O) -> Called<O::Output> {
         let core = &self.core;
-        core.server.http.call(operation, core.state.directory.as_deref()).await
+        core.http.call(operation, core.state.directory.as_deref()).await
     }
 }

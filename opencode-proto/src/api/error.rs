@@ -50,19 +50,21 @@ pub struct ApiError {
 
 /// Kinds of [`ApiError`]s, by fault. Messages are in the server's words.
 ///
-/// OpenCode has four shapes of errors: `{name, data: {message, ..}}`, `{_tag, message, ..}`, plain
-/// text, and an empty body. All are understood. Without a message, the name of the error or else
+/// OpenCode has four shapes of errors: `{name, data: {message, ref, ..}}`, `{_tag, message, ref,
+/// ..}`, plain text, and an empty body. All are understood, and those of common proxies (`{error}`,
+/// `{error: {message}}`). Without a message, the name of the error or else
 /// the status stands in for the text.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiErrorKind {
-    /// The server cannot use this request: status 400, 413, 415 or 422, `BadRequest` in OpenCode.
+    /// The server cannot use this request: status 400, 413 or 415, `BadRequest` in OpenCode.
     #[error("{}", OneLine(.message))]
     #[non_exhaustive]
     BadRequest {
         /// Message of the server.
         message: Box<str>,
-        /// Place of the mistake, if named: `Params`, `Headers`, `Query`, `Body` or `Payload`.
+        /// Place of the mistake, if named: `Params`, `Headers`, `Query`, `Body` or `Payload`, else
+        /// the name of the field.
         field: Option<Box<str>>,
     },
     /// The session works on a prompt and cannot do this meanwhile: `SessionBusyError`, status 409.
@@ -76,6 +78,13 @@ pub enum ApiErrorKind {
     #[error("{message}")]
     #[non_exhaustive]
     Conflict {
+        /// Message of the server.
+        message: Box<str>,
+    },
+    /// The credentials do not permit the request: status 403.
+    #[error("{message}")]
+    #[non_exhaustive]
+    Forbidden {
         /// Message of the server.
         message: Box<str>,
     },
@@ -115,7 +124,7 @@ pub enum ApiErrorKind {
         /// Delay that the server asks for, if any.
         retry_after: Option<Duration>,
     },
-    /// The credentials are missing or wrong: status 401 or 403.
+    /// The credentials are missing or wrong: status 401.
     #[error("the server rejected the credentials")]
     Unauthorized,
     /// The server is not available now: status 502, 503 or 504.
@@ -126,6 +135,13 @@ pub enum ApiErrorKind {
         message: Box<str>,
         /// Delay that the server asks for, if any.
         retry_after: Option<Duration>,
+    },
+    /// The request is well formed and cannot be carried out: status 422.
+    #[error("{}", OneLine(.message))]
+    #[non_exhaustive]
+    Unprocessable {
+        /// Message of the server.
+        message: Box<str>,
     },
     /// This version of the server does not have the endpoint: OpenCode answers unknown paths with
     /// the web page and status 200.
@@ -152,6 +168,55 @@ impl ApiError {
         ErrorBody::read(&self.response).name
     }
 
+    /// Returns the server's message, or what stands in for one: the name of the error, else the
+    /// words of the status.
+    pub fn message(&self) -> Box<str> {
+        ErrorBody::read(&self.response).message
+    }
+
+    /// Returns the reference (`err_…`) to the server's log, if the reply has one.
+    pub fn reference(&self) -> Option<Box<str>> {
+        ErrorBody::read(&self.response).reference
+    }
+
+    /// Returns the delay that the server asks for (`retry-after-ms`, `retry-after` in seconds).
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.headers())
+    }
+
+    /// Returns whether the credentials are missing, wrong, or do not permit the request: status 401
+    /// or 403.
+    pub fn is_auth(&self) -> bool {
+        matches!(self.kind, ApiErrorKind::Unauthorized | ApiErrorKind::Forbidden { .. })
+    }
+
+    /// Returns whether the request contradicts the state of the server: status 409, or a session
+    /// that works on a prompt.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.kind, ApiErrorKind::Busy { .. } | ApiErrorKind::Conflict { .. })
+    }
+
+    /// Returns whether the object of the request does not exist: status 404 of a known endpoint.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.kind, ApiErrorKind::NotFound { .. })
+    }
+
+    /// Returns whether the server asks for fewer requests: status 429.
+    pub fn is_rate_limited(&self) -> bool {
+        matches!(self.kind, ApiErrorKind::TooManyRequests { .. })
+    }
+
+    /// Returns whether the server is at fault: status 500 and above.
+    pub fn is_server_fault(&self) -> bool {
+        matches!(self.kind, ApiErrorKind::Server { .. } | ApiErrorKind::Unavailable { .. })
+    }
+
+    /// Returns whether the request succeeded and the reply cannot be read. [`body`](Self::body)
+    /// returns the bytes, and the message of the source names the field.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.kind, ApiErrorKind::Unreadable(_))
+    }
+
     /// Returns whether the server does not have the endpoint, and so has done nothing.
     ///
     /// Releases before 1.0.224 answer an unknown path with a 404 that has no error name, later ones
@@ -163,11 +228,13 @@ impl ApiError {
             ApiErrorKind::BadRequest { .. }
             | ApiErrorKind::Busy { .. }
             | ApiErrorKind::Conflict { .. }
+            | ApiErrorKind::Forbidden { .. }
             | ApiErrorKind::Other { .. }
             | ApiErrorKind::Server { .. }
             | ApiErrorKind::TooManyRequests { .. }
             | ApiErrorKind::Unauthorized
             | ApiErrorKind::Unavailable { .. }
+            | ApiErrorKind::Unprocessable { .. }
             | ApiErrorKind::Unreadable(_) => false,
         }
     }
@@ -281,12 +348,14 @@ impl ApiErrorKind {
             Self::BadRequest { .. } => "bad_request",
             Self::Busy { .. } => "busy",
             Self::Conflict { .. } => "conflict",
+            Self::Forbidden { .. } => "forbidden",
             Self::NotFound { .. } => "not_found",
             Self::Other { .. } => "other",
             Self::Server { .. } => "server",
             Self::TooManyRequests { .. } => "too_many_requests",
             Self::Unauthorized => "unauthorized",
             Self::Unavailable { .. } => "unavailable",
+            Self::Unprocessable { .. } => "unprocessable",
             Self::UnknownRoute => "unknown_route",
             Self::Unreadable(_) => "unreadable",
         }
@@ -310,10 +379,12 @@ impl ApiErrorKind {
         let message = body.message;
         Some(match status.as_u16() {
             _ if body.name.as_deref() == Some("SessionBusyError") => Self::Busy { message },
-            400 | 413 | 415 | 422 => Self::BadRequest { message, field: body.field },
-            401 | 403 => Self::Unauthorized,
+            400 | 413 | 415 => Self::BadRequest { message, field: body.field },
+            401 => Self::Unauthorized,
+            403 => Self::Forbidden { message },
             404 => Self::NotFound { message },
             409 => Self::Conflict { message },
+            422 => Self::Unprocessable { message },
             429 => Self::TooManyRequests { message, retry_after: retry_after() },
             502..=504 => Self::Unavailable { message, retry_after: retry_after() },
             500.. => Self::Server { message, reference: body.reference },

@@ -73,12 +73,45 @@ fn a_server_that_says_when_is_obeyed_up_to_the_limit() {
 }
 
 #[test]
+fn a_request_that_may_act_twice_is_repeated_only_if_it_was_not_sent() {
+    let now = Instant::now();
+    let again = |cause| {
+        let mut retry = Retry::new(RetryPolicy::default(), 1).with_repeat(Repeat::Never);
+        retry.handle_failure(&cause, now).is_some()
+    };
+    assert!(again(RetryCause::NotSent));
+    assert!(!again(RetryCause::Connection));
+    for code in [408, 429, 502, 503, 504] {
+        assert!(!again(status(code, &[("retry-after", "1")])), "{code}");
+    }
+}
+
+#[test]
+fn no_attempt_begins_after_the_time_for_all_of_them() {
+    let start = Instant::now();
+    let policy = RetryPolicy::default().with_attempts_max(100).with_time_max(ms(2000));
+    let mut retry = Retry::new(policy, 1);
+    let (mut now, mut attempts) = (start, 0);
+    while let Some(at) = retry.handle_failure(&status(503, &[("retry-after-ms", "300")]), now) {
+        // Each attempt takes 100 ms.
+        now = at + ms(100);
+        attempts += 1;
+        assert!(at - start <= ms(2000), "{:?}", at - start);
+    }
+    assert_eq!(attempts, 5);
+
+    let mut retry = Retry::new(policy, 1);
+    assert_eq!(retry.handle_failure(&status(503, &[("retry-after", "3")]), start), None);
+}
+
+#[test]
 fn no_policy_overflows() {
     let policy = RetryPolicy {
         attempts_max: u32::MAX,
         delay_first: Duration::MAX,
         delay_max: Duration::MAX,
         retry_after_max: Duration::MAX,
+        time_max: Duration::MAX,
     };
     let now = Instant::now();
     let mut retry = Retry::new(policy, 1);

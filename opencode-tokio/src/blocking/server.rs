@@ -1,9 +1,10 @@
 use opencode_client::api::Operation;
-use opencode_client::server::{ServeOutcome, ServerHealth, ServerReport, StopError};
+use opencode_client::api::http::Method;
+use opencode_client::server::{CallOptions, ServeOutcome, ServerHealth, ServerReport, StopError};
 use opencode_client::{CallError, CreateSession, SessionId};
 
 use super::worker::Held;
-use super::{ServerEvents, ServerOutput, Session};
+use super::{HttpRequest, ServerEvents, ServerOutput, Session};
 
 /// Blocking form of [`Server`](crate::Server). Clones are cheap. A server that was started ends
 /// with the drop of the last clone and of every handle made from a clone.
@@ -48,6 +49,34 @@ impl Server {
     /// The errors of the async method.
     pub fn call<O: Operation>(&self, operation: &O) -> Result<O::Output, CallError> {
         self.0.wait(self.0.call(operation))
+    }
+
+    /// Blocking form of [`Server::with_options`](crate::Server::with_options).
+    #[must_use]
+    pub fn with_options(&self, options: CallOptions) -> Self {
+        Self(self.0.beside(self.0.with_options(options)))
+    }
+
+    /// Blocking form of [`Server::request`](crate::Server::request): the request is sent by
+    /// [`HttpRequest::send`].
+    ///
+    /// ```no_run
+    /// # fn example(server: opencode_tokio::blocking::Server) -> Result<(), Box<dyn std::error::Error>> {
+    /// use opencode_tokio::api::http::Method;
+    ///
+    /// let reply = server.request(Method::GET, "/find/file").query("query", "main").send()?;
+    /// let files: Vec<String> = reply.json()?;
+    /// println!("{files:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, method: Method, path: impl AsRef<str>) -> HttpRequest {
+        HttpRequest(self.0.beside(self.0.request(method, path)))
+    }
+
+    /// Blocking form of [`Server::request_for`](crate::Server::request_for).
+    pub fn request_for<O: Operation>(&self, operation: &O) -> HttpRequest {
+        HttpRequest(self.0.beside(self.0.request_for(operation)))
     }
 
     /// Blocking form of [`Server::health`](crate::Server::health).

@@ -5,6 +5,7 @@
 mod handlers;
 mod inside;
 mod real;
+mod requests;
 mod runs;
 mod servers;
 

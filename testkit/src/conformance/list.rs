@@ -209,6 +209,17 @@ macro_rules! conformance_list {
                 a_server_that_does_not_listen_yet_is_waited_for
                 a_server_that_never_listens_is_given_up_with_the_reason
             }
+            core requests {
+                any_request_has_a_status_headers_bytes_and_a_typed_body
+                a_body_that_does_not_fit_names_the_field
+                an_operation_gives_its_reply_as_sent
+                a_directory_or_a_header_of_the_caller_is_used
+                options_hold_for_a_handle_and_all_made_from_it
+                a_request_that_cannot_be_sent_is_an_error
+                a_body_is_read_in_chunks
+                a_timeout_and_a_retry_policy_hold_for_a_call
+                each_break_of_the_contract_has_an_error_of_its_own
+            }
             rest dropped {
                 with_the_last_clone
                 a_killed_server_wakes_its_watchers

@@ -11,4 +11,5 @@ pub(super) mod floods;
 pub(super) mod guardian;
 pub(super) mod output;
 pub(super) mod places;
+pub(super) mod requests;
 pub(super) mod stop;

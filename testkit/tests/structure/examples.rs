@@ -34,18 +34,22 @@ const MACHINES: [&str; 11] = [
 ];
 
 /// Handles, streams, requests and settings of the adapters.
-const HANDLES: [&str; 26] = [
+const HANDLES: [&str; 30] = [
     "AskToken",
     "AttachRequest",
     "BatchRequest",
     "BatchStream",
     "Builder",
+    "CallOptions",
     "CancelHandle",
     "CommandRequest",
     "CreateSession",
     "Deadlines",
     "EventLogConfig",
     "HttpLimits",
+    "HttpReply",
+    "HttpRequest",
+    "HttpStream",
     "HubSettings",
     "Job",
     "OpenCode",

@@ -36,7 +36,7 @@ pub(super) async fn begin(
     let runtime = Arc::clone(&host.runtime);
     let place = match &request.backend {
         Backend::Server(server) => {
-            let place = server.inner.place(request.directory.as_deref()).await;
+            let place = server.place(request.directory.as_deref()).await;
             Some((place.map_err(LaunchPlanError::from)?, server.inner.machine()))
         }
         Backend::NewServer | Backend::Process => None,

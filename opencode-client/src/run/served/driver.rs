@@ -119,7 +119,7 @@ impl ServedDriver {
         loop {
             match self.run.poll_action() {
                 ServedRunAction::Call(call) => {
-                    let http = self.server().inner.http.clone();
+                    let http = self.server().http.clone();
                     let directory = self.directory.clone();
                     *self.work.first_mut() = ServedActivity::Calling(Box::pin(async move {
                         let id = call.id;
@@ -241,7 +241,7 @@ impl ServedDriver {
         if approval == Approval::Auto {
             request = request.on_permission(|_| async { PermissionReply::Once });
         }
-        Session::found(&self.server().inner, &session).send(request)
+        Session::found(self.server(), &session).send(request)
     }
 
     fn server(&self) -> &Server {

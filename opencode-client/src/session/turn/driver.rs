@@ -51,7 +51,7 @@ impl TurnDriver {
         let TurnStart { begin, settings, log, handlers } = start;
         let (server, state) = (&core.server, &core.state);
         let runtime = Arc::clone(&server.host.runtime);
-        let calls = Calls::new(server.http.clone(), state.directory.clone());
+        let calls = Calls::new(core.http.clone(), state.directory.clone());
         // The id for a turn that ends before it is posted.
         let message = server.next_message_id();
         let attaching = match &begin {

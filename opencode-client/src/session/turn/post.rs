@@ -135,7 +135,7 @@ pub(crate) async fn post(core: SessionCore, prompt: Prompt) -> Result<PostedProm
     let runtime = Arc::clone(&server.host.runtime);
     let checked = check(&runtime, TurnPost::from(prompt.clone()), server.machine()).await;
     checked.map_err(PostError::Attachment)?;
-    let calls = Calls::new(server.http.clone(), state.directory.clone());
+    let calls = Calls::new(core.http.clone(), state.directory.clone());
     // The id for a prompt that is not posted.
     let unposted = server.next_message_id();
     let mut driven = DrivenTurn::new(calls, Arc::clone(state), runtime, |session, now| {

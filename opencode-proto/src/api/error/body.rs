@@ -28,12 +28,16 @@ impl ErrorBody {
             Some(reason) => reason.to_owned(),
             None => format!("status {}", response.status().as_u16()),
         };
-        let message = [data.message, wire.message, wire.error]
+        // Proxies put an object or a text there.
+        let proxy: WireErrorData<'_> =
+            wire.error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
+        let message = [data.message, wire.message, wire.error, proxy.message]
             .into_iter()
             .flatten()
-            .find_map(string)
-            .filter(|message| !message.is_empty());
-        let name = [wire.name, wire.tag].into_iter().flatten().find_map(string);
+            .filter_map(string)
+            .find(|message| !message.is_empty());
+        // An error with a tag can have a name too, which is that of an MCP server.
+        let name = [wire.tag, wire.name].into_iter().flatten().find_map(string);
         Self {
             message: message
                 .or_else(plain)
@@ -41,10 +45,14 @@ impl ErrorBody {
                 .unwrap_or_else(status_text)
                 .into(),
             name,
-            field: data.kind.and_then(string).map(Into::into),
-            reference: data.reference.and_then(string).map(Into::into),
+            field: first([data.kind, wire.kind, data.field, wire.field]),
+            reference: first([data.reference, wire.reference]),
         }
     }
+}
+
+fn first<const N: usize>(texts: [Option<&RawValue>; N]) -> Option<Box<str>> {
+    texts.into_iter().flatten().find_map(string).map(Into::into)
 }
 
 #[derive(Default, Deserialize)]
@@ -58,6 +66,12 @@ struct WireErrorBody<'a> {
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    field: Option<&'a RawValue>,
+    #[serde(borrow, rename = "ref")]
+    reference: Option<&'a RawValue>,
     /// The message of proxies.
     #[serde(borrow)]
     error: Option<&'a RawValue>,
@@ -70,6 +84,8 @@ struct WireErrorData<'a> {
     message: Option<&'a RawValue>,
     #[serde(borrow)]
     kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    field: Option<&'a RawValue>,
     #[serde(borrow, rename = "ref")]
     reference: Option<&'a RawValue>,
 }

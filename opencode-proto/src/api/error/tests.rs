@@ -85,7 +85,78 @@ fn wrong_credentials() {
     let error = error(response);
     assert_eq!(error.kind, ApiErrorKind::Unauthorized);
     assert_eq!(error.headers()["www-authenticate"], "Basic realm=\"Secure Area\"");
-    assert_eq!(kind(403, "{}"), ApiErrorKind::Unauthorized);
+    assert!(error.is_auth());
+
+    let body = r#"{"_tag":"UnauthorizedError","message":"Authentication required"}"#;
+    let next = self::error(reply(401, "application/json", body));
+    assert_eq!((&next.kind, next.is_auth()), (&ApiErrorKind::Unauthorized, true));
+    assert_eq!(next.name().as_deref(), Some("UnauthorizedError"));
+    assert_eq!(&*next.message(), "Authentication required");
+}
+
+#[test]
+fn a_forbidden_request() {
+    let body = r#"{"_tag":"PtyForbiddenError","message":"Invalid PTY ticket"}"#;
+    let error = error(reply(403, "application/json", body));
+    assert_eq!(error.kind, ApiErrorKind::Forbidden { message: message("Invalid PTY ticket") });
+    assert!(error.is_auth());
+    assert_eq!(error.to_string(), "GET /session/ses_1: Invalid PTY ticket");
+}
+
+#[test]
+fn a_request_that_cannot_be_carried_out() {
+    let unprocessable = ApiErrorKind::Unprocessable { message: message("Unprocessable Entity") };
+    assert_eq!(kind(422, ""), unprocessable);
+}
+
+#[test]
+fn an_error_with_a_tag_and_the_name_of_something_else() {
+    let body = r#"{"_tag":"McpServerNotFoundError","name":"files","message":"MCP server not found: files"}"#;
+    let error = error(reply(404, "application/json", body));
+    assert_eq!(error.name().as_deref(), Some("McpServerNotFoundError"));
+    assert!(error.is_not_found() && !error.is_unknown_route());
+}
+
+#[test]
+fn an_error_of_the_next_api() {
+    let body =
+        r#"{"_tag":"InvalidRequestError","message":"Invalid session ID","field":"sessionID"}"#;
+    let field = Some("sessionID".into());
+    let message = message("Invalid session ID");
+    assert_eq!(kind(400, body), ApiErrorKind::BadRequest { message, field });
+
+    let body = r#"{"_tag":"UnknownError","message":"Unexpected","ref":"err_1"}"#;
+    let error = error(reply(500, "application/json", body));
+    assert_eq!(error.reference().as_deref(), Some("err_1"));
+    assert_eq!(error.to_string(), "GET /session/ses_1: Unexpected (err_1)");
+}
+
+#[test]
+fn an_error_without_a_message() {
+    let body = r#"{"name":"ProviderAuthOauthMissing","data":{"providerID":"x"}}"#;
+    assert_eq!(kind(400, body).to_string(), "ProviderAuthOauthMissing");
+}
+
+#[test]
+fn errors_answer_by_group() {
+    for status in 100..600 {
+        let Ok(code) = StatusCode::from_u16(status) else { continue };
+        if code.is_success() {
+            continue;
+        }
+        let error = error(reply(status, "application/json", "{}"));
+        let groups = [
+            error.is_auth(),
+            error.is_conflict(),
+            error.is_not_found(),
+            error.is_rate_limited(),
+            error.is_server_fault(),
+        ];
+        let expected = [[401, 403].contains(&status), status == 409, status == 404, status == 429];
+        assert_eq!(groups[..4], expected, "{status}");
+        assert_eq!(groups[4], status >= 500, "{status}");
+    }
+    assert!(error(reply(200, "application/json", "[]")).is_unreadable());
 }
 
 #[test]
@@ -175,6 +246,7 @@ fn any_status_without_words_is_named() {
         }
     }
     assert_eq!(kind(502, r#"{"error":"upstream"}"#).to_string(), "upstream");
+    assert_eq!(kind(502, r#"{"error":{"message":"upstream"}}"#).to_string(), "upstream");
     assert_eq!(kind(400, r#"{"_tag":"BadRequest"}"#).to_string(), "BadRequest");
 }
 
