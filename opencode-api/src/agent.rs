@@ -11,7 +11,7 @@ use crate::permission::PermissionRule;
 
 /// Lists agents. `GET /agent`.
 ///
-/// Operation `app.agents`.
+/// Operation `app.agents`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ impl Default for ListAgents {
 }
 
 in_directory!(ListAgents);
-operation!(ListAgents, "app.agents", "GET" "/agent", Boot, json -> Vec<Agent>);
+operation!(ListAgents, "app.agents", "1.1.65", "GET" "/agent", Boot, json -> Vec<Agent>);
 
 /// Agent: schema `Agent` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use crate::json::{OrderedMap, hidden_debug, json_struct, json_union};
 
 /// Removes the auth. `DELETE /auth/{providerID}`.
 ///
-/// Operation `auth.remove`.
+/// Operation `auth.remove`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,11 +25,11 @@ impl RemoveAuth {
     }
 }
 
-operation!(RemoveAuth, "auth.remove", "DELETE" "/auth/{providerID}", Quick, json -> bool);
+operation!(RemoveAuth, "auth.remove", "1.1.65", "DELETE" "/auth/{providerID}", Quick, json -> bool);
 
 /// Sets the auth. `PUT /auth/{providerID}`.
 ///
-/// Operation `auth.set`.
+/// Operation `auth.set`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ impl SetAuth {
     }
 }
 
-operation!(SetAuth, "auth.set", "PUT" "/auth/{providerID}", Quick, json -> bool);
+operation!(SetAuth, "auth.set", "1.1.65", "PUT" "/auth/{providerID}", Quick, json -> bool);
 
 /// API auth: schema `ApiAuth` of OpenCode.
 #[derive(Clone, PartialEq)]

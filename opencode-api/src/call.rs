@@ -24,6 +24,7 @@ const TARGET_SIZE_MAX: usize = 65_000;
 /// let route = ReadSession::ROUTE;
 /// assert_eq!(route.operation_id, "session.get");
 /// assert_eq!((route.method, route.path), ("GET", "/session/{sessionID}"));
+/// assert_eq!(route.since, "1.1.65");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -34,6 +35,9 @@ pub struct Route {
     pub method: &'static str,
     /// The path, with the names of parameters in braces.
     pub path: &'static str,
+    /// The first version of OpenCode that has the route, of thirteen that were looked at. 1.1.65 is
+    /// the oldest of them.
+    pub since: &'static str,
 }
 
 impl Route {
@@ -41,8 +45,9 @@ impl Route {
         operation_id: &'static str,
         method: &'static str,
         path: &'static str,
+        since: &'static str,
     ) -> Self {
-        Self { operation_id, method, path }
+        Self { operation_id, method, path, since }
     }
 }
 
@@ -218,12 +223,12 @@ fn encode(target: &mut String, text: &str) {
 /// Implements `Operation` for a struct with a field `call`.
 macro_rules! operation {
     (
-        $name:ident, $id:literal, $method:literal $path:literal,
+        $name:ident, $id:literal, $since:literal, $method:literal $path:literal,
         $pace:ident, $read:ident -> $output:ty
     ) => {
         impl $name {
             /// Identity of the operation.
-            pub const ROUTE: $crate::Route = $crate::Route::new($id, $method, $path);
+            pub const ROUTE: $crate::Route = $crate::Route::new($id, $method, $path, $since);
         }
 
         impl opencode_proto::api::Operation for $name {

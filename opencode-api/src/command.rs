@@ -9,7 +9,7 @@ use crate::json::{json_enum, json_struct};
 
 /// Lists commands. `GET /command`.
 ///
-/// Operation `command.list`.
+/// Operation `command.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ impl Default for ListCommands {
 }
 
 in_directory!(ListCommands);
-operation!(ListCommands, "command.list", "GET" "/command", Boot, json -> Vec<Command>);
+operation!(ListCommands, "command.list", "1.1.65", "GET" "/command", Boot, json -> Vec<Command>);
 
 /// Command: schema `Command` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]

@@ -34,7 +34,7 @@ pub use tooling::{
 
 /// Lists config providers. `GET /config/providers`.
 ///
-/// Operation `config.providers`.
+/// Operation `config.providers`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,14 +57,14 @@ impl Default for ListConfigProviders {
 
 in_directory!(ListConfigProviders);
 operation!(
-    ListConfigProviders, "config.providers",
+    ListConfigProviders, "config.providers", "1.1.65",
     "GET" "/config/providers",
     Boot, json -> ConfigProviders
 );
 
 /// Reads the config. `GET /config`.
 ///
-/// Operation `config.get`.
+/// Operation `config.get`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,11 +86,11 @@ impl Default for ReadConfig {
 }
 
 in_directory!(ReadConfig);
-operation!(ReadConfig, "config.get", "GET" "/config", Boot, json -> Config);
+operation!(ReadConfig, "config.get", "1.1.65", "GET" "/config", Boot, json -> Config);
 
 /// Updates the config. `PATCH /config`.
 ///
-/// Operation `config.update`.
+/// Operation `config.update`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,4 +106,4 @@ impl UpdateConfig {
 }
 
 in_directory!(UpdateConfig);
-operation!(UpdateConfig, "config.update", "PATCH" "/config", Boot, json -> Config);
+operation!(UpdateConfig, "config.update", "1.1.65", "PATCH" "/config", Boot, json -> Config);

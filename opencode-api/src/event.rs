@@ -72,8 +72,8 @@ pub use tui::{
 
 /// Streams the events. `GET /event`.
 ///
-/// Operation `event.subscribe`. The reply is a stream of events without an end: the sender has to
-/// hand over the body as the body arrives.
+/// Operation `event.subscribe`, since 1.1.65. The reply is a stream of events without an end: the
+/// sender has to hand over the body as the body arrives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamEvents {
     call: Call,
@@ -93,7 +93,7 @@ impl Default for StreamEvents {
 }
 
 in_directory!(StreamEvents);
-operation!(StreamEvents, "event.subscribe", "GET" "/event", Boot, bytes -> Bytes);
+operation!(StreamEvents, "event.subscribe", "1.1.65", "GET" "/event", Boot, bytes -> Bytes);
 
 /// Values of `event` in `FileWatcherUpdatedEvent`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

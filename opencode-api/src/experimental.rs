@@ -16,7 +16,7 @@ use crate::session::{
 
 /// Backgrounds the session. `POST /experimental/session/{sessionID}/background`.
 ///
-/// Operation `experimental.session.background`.
+/// Operation `experimental.session.background`, since 1.17.0.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,14 +34,14 @@ impl BackgroundSession {
 
 in_directory!(BackgroundSession);
 operation!(
-    BackgroundSession, "experimental.session.background",
+    BackgroundSession, "experimental.session.background", "1.17.0",
     "POST" "/experimental/session/{sessionID}/background",
     Boot, json -> bool
 );
 
 /// Generates the project copy name. `POST /experimental/project/{projectID}/copy/generate-name`.
 ///
-/// Operation `experimental.projectCopy.generateName`.
+/// Operation `experimental.projectCopy.generateName`, since 1.17.11.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,14 +66,14 @@ impl GenerateProjectCopyName {
 
 in_directory!(GenerateProjectCopyName);
 operation!(
-    GenerateProjectCopyName, "experimental.projectCopy.generateName",
+    GenerateProjectCopyName, "experimental.projectCopy.generateName", "1.17.11",
     "POST" "/experimental/project/{projectID}/copy/generate-name",
     Boot, json -> ProjectCopyName
 );
 
 /// Lists console orgs. `GET /experimental/console/orgs`.
 ///
-/// Operation `experimental.console.listOrgs`.
+/// Operation `experimental.console.listOrgs`, since 1.3.17.
 ///
 /// Errors by status: 400 `BadRequestError`, 500 `InternalServerError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,14 +96,14 @@ impl Default for ListConsoleOrgs {
 
 in_directory!(ListConsoleOrgs);
 operation!(
-    ListConsoleOrgs, "experimental.console.listOrgs",
+    ListConsoleOrgs, "experimental.console.listOrgs", "1.3.17",
     "GET" "/experimental/console/orgs",
     Boot, json -> ConsoleOrgs
 );
 
 /// Lists global sessions. `GET /experimental/session`.
 ///
-/// Operation `experimental.session.list`.
+/// Operation `experimental.session.list`, since 1.2.27.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,14 +163,14 @@ impl Default for ListGlobalSessions {
 
 in_directory!(ListGlobalSessions);
 operation!(
-    ListGlobalSessions, "experimental.session.list",
+    ListGlobalSessions, "experimental.session.list", "1.2.27",
     "GET" "/experimental/session",
     Boot, json -> Vec<GlobalSession>
 );
 
 /// Lists resources. `GET /experimental/resource`.
 ///
-/// Operation `experimental.resource.list`.
+/// Operation `experimental.resource.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,14 +193,14 @@ impl Default for ListResources {
 
 in_directory!(ListResources);
 operation!(
-    ListResources, "experimental.resource.list",
+    ListResources, "experimental.resource.list", "1.1.65",
     "GET" "/experimental/resource",
     Boot, json -> OrderedMap<McpResource>
 );
 
 /// Moves the session. `POST /experimental/control-plane/move-session`.
 ///
-/// Operation `experimental.controlPlane.moveSession`.
+/// Operation `experimental.controlPlane.moveSession`, since 1.16.0.
 ///
 /// Errors by status: 400 `MoveSessionError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,14 +226,14 @@ impl MoveSession {
 }
 
 operation!(
-    MoveSession, "experimental.controlPlane.moveSession",
+    MoveSession, "experimental.controlPlane.moveSession", "1.16.0",
     "POST" "/experimental/control-plane/move-session",
     Quick, nothing -> ()
 );
 
 /// Reads the capabilities. `GET /experimental/capabilities`.
 ///
-/// Operation `experimental.capabilities.get`.
+/// Operation `experimental.capabilities.get`, since 1.17.11.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -256,14 +256,14 @@ impl Default for ReadCapabilities {
 
 in_directory!(ReadCapabilities);
 operation!(
-    ReadCapabilities, "experimental.capabilities.get",
+    ReadCapabilities, "experimental.capabilities.get", "1.17.11",
     "GET" "/experimental/capabilities",
     Boot, json -> ExperimentalCapabilities
 );
 
 /// Reads the console. `GET /experimental/console`.
 ///
-/// Operation `experimental.console.get`.
+/// Operation `experimental.console.get`, since 1.3.17.
 ///
 /// Errors by status: 400 `BadRequestError`, 500 `InternalServerError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -286,14 +286,14 @@ impl Default for ReadConsole {
 
 in_directory!(ReadConsole);
 operation!(
-    ReadConsole, "experimental.console.get",
+    ReadConsole, "experimental.console.get", "1.3.17",
     "GET" "/experimental/console",
     Boot, json -> ConsoleState
 );
 
 /// Switches the console org. `POST /experimental/console/switch`.
 ///
-/// Operation `experimental.console.switchOrg`.
+/// Operation `experimental.console.switchOrg`, since 1.3.17.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SwitchConsoleOrg {
     call: Call,
@@ -313,7 +313,7 @@ impl SwitchConsoleOrg {
 
 in_directory!(SwitchConsoleOrg);
 operation!(
-    SwitchConsoleOrg, "experimental.console.switchOrg",
+    SwitchConsoleOrg, "experimental.console.switchOrg", "1.3.17",
     "POST" "/experimental/console/switch",
     Boot, json -> bool
 );

@@ -10,7 +10,7 @@ use crate::shared::{ChangeStatus, EntryKind};
 
 /// Lists file changes. `GET /file/status`.
 ///
-/// Operation `file.status`.
+/// Operation `file.status`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,11 +32,15 @@ impl Default for ListFileChanges {
 }
 
 in_directory!(ListFileChanges);
-operation!(ListFileChanges, "file.status", "GET" "/file/status", Boot, json -> Vec<FileChange>);
+operation!(
+    ListFileChanges, "file.status", "1.1.65",
+    "GET" "/file/status",
+    Boot, json -> Vec<FileChange>
+);
 
 /// Lists files. `GET /file`.
 ///
-/// Operation `file.list`.
+/// Operation `file.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,11 +59,11 @@ impl ListFiles {
 }
 
 in_directory!(ListFiles);
-operation!(ListFiles, "file.list", "GET" "/file", Boot, json -> Vec<FileNode>);
+operation!(ListFiles, "file.list", "1.1.65", "GET" "/file", Boot, json -> Vec<FileNode>);
 
 /// Reads the file. `GET /file/content`.
 ///
-/// Operation `file.read`.
+/// Operation `file.read`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +82,7 @@ impl ReadFile {
 }
 
 in_directory!(ReadFile);
-operation!(ReadFile, "file.read", "GET" "/file/content", Boot, json -> FileContent);
+operation!(ReadFile, "file.read", "1.1.65", "GET" "/file/content", Boot, json -> FileContent);
 
 /// File change: schema `File` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,7 +11,7 @@ use crate::shared::EntryKind;
 
 /// Finds files. `GET /find/file`.
 ///
-/// Operation `find.files`.
+/// Operation `find.files`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,11 +48,11 @@ impl FindFiles {
 }
 
 in_directory!(FindFiles);
-operation!(FindFiles, "find.files", "GET" "/find/file", Boot, json -> Vec<String>);
+operation!(FindFiles, "find.files", "1.1.65", "GET" "/find/file", Boot, json -> Vec<String>);
 
 /// Finds symbols. `GET /find/symbol`.
 ///
-/// Operation `find.symbols`.
+/// Operation `find.symbols`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,11 +71,11 @@ impl FindSymbols {
 }
 
 in_directory!(FindSymbols);
-operation!(FindSymbols, "find.symbols", "GET" "/find/symbol", Boot, json -> Vec<Symbol>);
+operation!(FindSymbols, "find.symbols", "1.1.65", "GET" "/find/symbol", Boot, json -> Vec<Symbol>);
 
 /// Finds text. `GET /find`.
 ///
-/// Operation `find.text`.
+/// Operation `find.text`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +94,7 @@ impl FindText {
 }
 
 in_directory!(FindText);
-operation!(FindText, "find.text", "GET" "/find", Boot, json -> Vec<TextMatch>);
+operation!(FindText, "find.text", "1.1.65", "GET" "/find", Boot, json -> Vec<TextMatch>);
 
 /// Content of `path` in `TextMatch`.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use crate::json::json_struct;
 
 /// Reads the formatter status. `GET /formatter`.
 ///
-/// Operation `formatter.status`.
+/// Operation `formatter.status`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ impl Default for ReadFormatterStatus {
 
 in_directory!(ReadFormatterStatus);
 operation!(
-    ReadFormatterStatus, "formatter.status",
+    ReadFormatterStatus, "formatter.status", "1.1.65",
     "GET" "/formatter",
     Boot, json -> Vec<FormatterStatus>
 );

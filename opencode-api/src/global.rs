@@ -11,7 +11,7 @@ use crate::json::{json_struct, json_variants};
 
 /// Disposes the global. `POST /global/dispose`.
 ///
-/// Operation `global.dispose`.
+/// Operation `global.dispose`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,11 +32,15 @@ impl Default for DisposeGlobal {
     }
 }
 
-operation!(DisposeGlobal, "global.dispose", "POST" "/global/dispose", Quick, json -> bool);
+operation!(
+    DisposeGlobal, "global.dispose", "1.1.65",
+    "POST" "/global/dispose",
+    Quick, json -> bool
+);
 
 /// Reads the global config. `GET /global/config`.
 ///
-/// Operation `global.config.get`.
+/// Operation `global.config.get`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,11 +61,15 @@ impl Default for ReadGlobalConfig {
     }
 }
 
-operation!(ReadGlobalConfig, "global.config.get", "GET" "/global/config", Quick, json -> Config);
+operation!(
+    ReadGlobalConfig, "global.config.get", "1.1.65",
+    "GET" "/global/config",
+    Quick, json -> Config
+);
 
 /// Reads the health. `GET /global/health`.
 ///
-/// Operation `global.health`.
+/// Operation `global.health`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,12 +90,16 @@ impl Default for ReadHealth {
     }
 }
 
-operation!(ReadHealth, "global.health", "GET" "/global/health", Quick, json -> ServerHealth);
+operation!(
+    ReadHealth, "global.health", "1.1.65",
+    "GET" "/global/health",
+    Quick, json -> ServerHealth
+);
 
 /// Streams the global events. `GET /global/event`.
 ///
-/// Operation `global.event`. The reply is a stream of events without an end: the sender has to hand
-/// over the body as the body arrives.
+/// Operation `global.event`, since 1.1.65. The reply is a stream of events without an end: the
+/// sender has to hand over the body as the body arrives.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,11 +120,15 @@ impl Default for StreamGlobalEvents {
     }
 }
 
-operation!(StreamGlobalEvents, "global.event", "GET" "/global/event", Quick, bytes -> Bytes);
+operation!(
+    StreamGlobalEvents, "global.event", "1.1.65",
+    "GET" "/global/event",
+    Quick, bytes -> Bytes
+);
 
 /// Updates the global config. `PATCH /global/config`.
 ///
-/// Operation `global.config.update`.
+/// Operation `global.config.update`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,14 +144,14 @@ impl UpdateGlobalConfig {
 }
 
 operation!(
-    UpdateGlobalConfig, "global.config.update",
+    UpdateGlobalConfig, "global.config.update", "1.1.65",
     "PATCH" "/global/config",
     Quick, json -> Config
 );
 
 /// Upgrades the global. `POST /global/upgrade`.
 ///
-/// Operation `global.upgrade`.
+/// Operation `global.upgrade`, since 1.3.0.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,7 +169,11 @@ impl UpgradeGlobal {
     }
 }
 
-operation!(UpgradeGlobal, "global.upgrade", "POST" "/global/upgrade", Quick, json -> UpgradeResult);
+operation!(
+    UpgradeGlobal, "global.upgrade", "1.3.0",
+    "POST" "/global/upgrade",
+    Quick, json -> UpgradeResult
+);
 
 /// Server health, in the reply to `global.health`.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use crate::call::{Call, in_directory, operation};
 
 /// Disposes the instance. `POST /instance/dispose`.
 ///
-/// Operation `instance.dispose`.
+/// Operation `instance.dispose`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,4 +28,8 @@ impl Default for DisposeInstance {
 }
 
 in_directory!(DisposeInstance);
-operation!(DisposeInstance, "instance.dispose", "POST" "/instance/dispose", Boot, json -> bool);
+operation!(
+    DisposeInstance, "instance.dispose", "1.1.65",
+    "POST" "/instance/dispose",
+    Boot, json -> bool
+);

@@ -9,7 +9,7 @@ use crate::json::json_enum;
 
 /// Writes the log. `POST /log`.
 ///
-/// Operation `app.log`.
+/// Operation `app.log`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +41,7 @@ impl WriteLog {
 }
 
 in_directory!(WriteLog);
-operation!(WriteLog, "app.log", "POST" "/log", Boot, json -> bool);
+operation!(WriteLog, "app.log", "1.1.65", "POST" "/log", Boot, json -> bool);
 
 /// Values of `level` in `WriteLog`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ use crate::json::{json_enum, json_struct};
 
 /// Reads the LSP status. `GET /lsp`.
 ///
-/// Operation `lsp.status`.
+/// Operation `lsp.status`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ impl Default for ReadLspStatus {
 }
 
 in_directory!(ReadLspStatus);
-operation!(ReadLspStatus, "lsp.status", "GET" "/lsp", Boot, json -> Vec<LspStatus>);
+operation!(ReadLspStatus, "lsp.status", "1.1.65", "GET" "/lsp", Boot, json -> Vec<LspStatus>);
 
 /// Values of `status` in `LspStatus`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

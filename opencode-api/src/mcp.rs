@@ -9,7 +9,7 @@ use crate::json::{OrderedMap, hidden_debug, json_struct, json_union, json_varian
 
 /// Adds the MCP. `POST /mcp`.
 ///
-/// Operation `mcp.add`.
+/// Operation `mcp.add`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,11 +29,11 @@ impl AddMcp {
 }
 
 in_directory!(AddMcp);
-operation!(AddMcp, "mcp.add", "POST" "/mcp", Boot, json -> OrderedMap<McpStatus>);
+operation!(AddMcp, "mcp.add", "1.1.65", "POST" "/mcp", Boot, json -> OrderedMap<McpStatus>);
 
 /// Authenticates MCP. `POST /mcp/{name}/auth/authenticate`.
 ///
-/// Operation `mcp.auth.authenticate`.
+/// Operation `mcp.auth.authenticate`, since 1.1.65.
 ///
 /// Errors by status: 400 `McpUnsupportedOAuthError` or `InvalidRequestError`, 404
 /// `McpServerNotFoundError`.
@@ -52,14 +52,14 @@ impl AuthenticateMcp {
 
 in_directory!(AuthenticateMcp);
 operation!(
-    AuthenticateMcp, "mcp.auth.authenticate",
+    AuthenticateMcp, "mcp.auth.authenticate", "1.1.65",
     "POST" "/mcp/{name}/auth/authenticate",
     Boot, json -> McpStatus
 );
 
 /// Completes the MCP auth. `POST /mcp/{name}/auth/callback`.
 ///
-/// Operation `mcp.auth.callback`.
+/// Operation `mcp.auth.callback`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `McpServerNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,14 +80,14 @@ impl CompleteMcpAuth {
 
 in_directory!(CompleteMcpAuth);
 operation!(
-    CompleteMcpAuth, "mcp.auth.callback",
+    CompleteMcpAuth, "mcp.auth.callback", "1.1.65",
     "POST" "/mcp/{name}/auth/callback",
     Boot, json -> McpStatus
 );
 
 /// Connects the MCP. `POST /mcp/{name}/connect`.
 ///
-/// Operation `mcp.connect`.
+/// Operation `mcp.connect`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`, 404 `McpServerNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,11 +104,11 @@ impl ConnectMcp {
 }
 
 in_directory!(ConnectMcp);
-operation!(ConnectMcp, "mcp.connect", "POST" "/mcp/{name}/connect", Boot, json -> bool);
+operation!(ConnectMcp, "mcp.connect", "1.1.65", "POST" "/mcp/{name}/connect", Boot, json -> bool);
 
 /// Disconnects the MCP. `POST /mcp/{name}/disconnect`.
 ///
-/// Operation `mcp.disconnect`.
+/// Operation `mcp.disconnect`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`, 404 `McpServerNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,11 +125,15 @@ impl DisconnectMcp {
 }
 
 in_directory!(DisconnectMcp);
-operation!(DisconnectMcp, "mcp.disconnect", "POST" "/mcp/{name}/disconnect", Boot, json -> bool);
+operation!(
+    DisconnectMcp, "mcp.disconnect", "1.1.65",
+    "POST" "/mcp/{name}/disconnect",
+    Boot, json -> bool
+);
 
 /// Reads the MCP status. `GET /mcp`.
 ///
-/// Operation `mcp.status`.
+/// Operation `mcp.status`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,11 +155,15 @@ impl Default for ReadMcpStatus {
 }
 
 in_directory!(ReadMcpStatus);
-operation!(ReadMcpStatus, "mcp.status", "GET" "/mcp", Boot, json -> OrderedMap<McpStatus>);
+operation!(
+    ReadMcpStatus, "mcp.status", "1.1.65",
+    "GET" "/mcp",
+    Boot, json -> OrderedMap<McpStatus>
+);
 
 /// Removes the MCP auth. `DELETE /mcp/{name}/auth`.
 ///
-/// Operation `mcp.auth.remove`.
+/// Operation `mcp.auth.remove`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`, 404 `McpServerNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,14 +181,14 @@ impl RemoveMcpAuth {
 
 in_directory!(RemoveMcpAuth);
 operation!(
-    RemoveMcpAuth, "mcp.auth.remove",
+    RemoveMcpAuth, "mcp.auth.remove", "1.1.65",
     "DELETE" "/mcp/{name}/auth",
     Boot, json -> McpAuthRemoval
 );
 
 /// Starts the MCP auth. `POST /mcp/{name}/auth`.
 ///
-/// Operation `mcp.auth.start`.
+/// Operation `mcp.auth.start`, since 1.1.65.
 ///
 /// Errors by status: 400 `McpUnsupportedOAuthError` or `InvalidRequestError`, 404
 /// `McpServerNotFoundError`.
@@ -198,7 +206,11 @@ impl StartMcpAuth {
 }
 
 in_directory!(StartMcpAuth);
-operation!(StartMcpAuth, "mcp.auth.start", "POST" "/mcp/{name}/auth", Boot, json -> McpAuthStart);
+operation!(
+    StartMcpAuth, "mcp.auth.start", "1.1.65",
+    "POST" "/mcp/{name}/auth",
+    Boot, json -> McpAuthStart
+);
 
 /// Content of `config` in `AddMcp`.
 #[derive(Clone, Debug, PartialEq)]

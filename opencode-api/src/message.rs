@@ -40,7 +40,7 @@ pub use tool::{
 
 /// Deletes the message. `DELETE /session/{sessionID}/message/{messageID}`.
 ///
-/// Operation `session.deleteMessage`.
+/// Operation `session.deleteMessage`, since 1.2.27.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`, 409
 /// `SessionBusyError`.
@@ -60,14 +60,14 @@ impl DeleteMessage {
 
 in_directory!(DeleteMessage);
 operation!(
-    DeleteMessage, "session.deleteMessage",
+    DeleteMessage, "session.deleteMessage", "1.2.27",
     "DELETE" "/session/{sessionID}/message/{messageID}",
     Boot, json -> bool
 );
 
 /// Deletes the part. `DELETE /session/{sessionID}/message/{messageID}/part/{partID}`.
 ///
-/// Operation `part.delete`.
+/// Operation `part.delete`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,14 +96,14 @@ impl DeletePart {
 
 in_directory!(DeletePart);
 operation!(
-    DeletePart, "part.delete",
+    DeletePart, "part.delete", "1.1.65",
     "DELETE" "/session/{sessionID}/message/{messageID}/part/{partID}",
     Boot, json -> bool
 );
 
 /// Lists messages. `GET /session/{sessionID}/message`.
 ///
-/// Operation `session.messages`.
+/// Operation `session.messages`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,14 +134,14 @@ impl ListMessages {
 
 in_directory!(ListMessages);
 operation!(
-    ListMessages, "session.messages",
+    ListMessages, "session.messages", "1.1.65",
     "GET" "/session/{sessionID}/message",
     Boot, json -> Vec<MessageWithParts>
 );
 
 /// Reads the message. `GET /session/{sessionID}/message/{messageID}`.
 ///
-/// Operation `session.message`.
+/// Operation `session.message`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,14 +160,14 @@ impl ReadMessage {
 
 in_directory!(ReadMessage);
 operation!(
-    ReadMessage, "session.message",
+    ReadMessage, "session.message", "1.1.65",
     "GET" "/session/{sessionID}/message/{messageID}",
     Boot, json -> MessageWithParts
 );
 
 /// Updates the part. `PATCH /session/{sessionID}/message/{messageID}/part/{partID}`.
 ///
-/// Operation `part.update`.
+/// Operation `part.update`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,7 +198,7 @@ impl UpdatePart {
 
 in_directory!(UpdatePart);
 operation!(
-    UpdatePart, "part.update",
+    UpdatePart, "part.update", "1.1.65",
     "PATCH" "/session/{sessionID}/message/{messageID}/part/{partID}",
     Boot, json -> Part
 );

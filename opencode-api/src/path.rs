@@ -9,7 +9,7 @@ use crate::json::json_struct;
 
 /// Reads the paths. `GET /path`.
 ///
-/// Operation `path.get`.
+/// Operation `path.get`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ impl Default for ReadPaths {
 }
 
 in_directory!(ReadPaths);
-operation!(ReadPaths, "path.get", "GET" "/path", Boot, json -> ServerPaths);
+operation!(ReadPaths, "path.get", "1.1.65", "GET" "/path", Boot, json -> ServerPaths);
 
 /// Server paths: schema `Path` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]

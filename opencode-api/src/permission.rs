@@ -10,7 +10,7 @@ use crate::json::{json_enum, json_struct};
 
 /// Lists permissions. `GET /permission`.
 ///
-/// Operation `permission.list`.
+/// Operation `permission.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,14 +33,14 @@ impl Default for ListPermissions {
 
 in_directory!(ListPermissions);
 operation!(
-    ListPermissions, "permission.list",
+    ListPermissions, "permission.list", "1.1.65",
     "GET" "/permission",
     Boot, json -> Vec<PermissionRequest>
 );
 
 /// Replies the permission. `POST /permission/{requestID}/reply`.
 ///
-/// Operation `permission.reply`.
+/// Operation `permission.reply`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `PermissionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,14 +67,14 @@ impl ReplyPermission {
 
 in_directory!(ReplyPermission);
 operation!(
-    ReplyPermission, "permission.reply",
+    ReplyPermission, "permission.reply", "1.1.65",
     "POST" "/permission/{requestID}/reply",
     Boot, json -> bool
 );
 
 /// Responds the permission. `POST /session/{sessionID}/permissions/{permissionID}`.
 ///
-/// Operation `permission.respond`.
+/// Operation `permission.respond`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError` or
 /// `PermissionNotFoundError`.
@@ -101,7 +101,7 @@ impl RespondPermission {
 
 in_directory!(RespondPermission);
 operation!(
-    RespondPermission, "permission.respond",
+    RespondPermission, "permission.respond", "1.1.65",
     "POST" "/session/{sessionID}/permissions/{permissionID}",
     Boot, json -> bool
 );

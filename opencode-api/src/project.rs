@@ -9,7 +9,7 @@ use crate::json::{json_enum, json_struct};
 
 /// Inits the project Git. `POST /project/git/init`.
 ///
-/// Operation `project.initGit`.
+/// Operation `project.initGit`, since 1.2.27.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,11 +31,15 @@ impl Default for InitProjectGit {
 }
 
 in_directory!(InitProjectGit);
-operation!(InitProjectGit, "project.initGit", "POST" "/project/git/init", Boot, json -> Project);
+operation!(
+    InitProjectGit, "project.initGit", "1.2.27",
+    "POST" "/project/git/init",
+    Boot, json -> Project
+);
 
 /// Lists project directories. `GET /project/{projectID}/directories`.
 ///
-/// Operation `project.directories`.
+/// Operation `project.directories`, since 1.16.0.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,14 +57,14 @@ impl ListProjectDirectories {
 
 in_directory!(ListProjectDirectories);
 operation!(
-    ListProjectDirectories, "project.directories",
+    ListProjectDirectories, "project.directories", "1.16.0",
     "GET" "/project/{projectID}/directories",
     Boot, json -> Vec<ProjectDirectory>
 );
 
 /// Lists projects. `GET /project`.
 ///
-/// Operation `project.list`.
+/// Operation `project.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,11 +86,11 @@ impl Default for ListProjects {
 }
 
 in_directory!(ListProjects);
-operation!(ListProjects, "project.list", "GET" "/project", Boot, json -> Vec<Project>);
+operation!(ListProjects, "project.list", "1.1.65", "GET" "/project", Boot, json -> Vec<Project>);
 
 /// Reads the current project. `GET /project/current`.
 ///
-/// Operation `project.current`.
+/// Operation `project.current`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,11 +112,15 @@ impl Default for ReadCurrentProject {
 }
 
 in_directory!(ReadCurrentProject);
-operation!(ReadCurrentProject, "project.current", "GET" "/project/current", Boot, json -> Project);
+operation!(
+    ReadCurrentProject, "project.current", "1.1.65",
+    "GET" "/project/current",
+    Boot, json -> Project
+);
 
 /// Updates the project. `PATCH /project/{projectID}`.
 ///
-/// Operation `project.update`.
+/// Operation `project.update`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `ProjectNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,7 +156,11 @@ impl UpdateProject {
 }
 
 in_directory!(UpdateProject);
-operation!(UpdateProject, "project.update", "PATCH" "/project/{projectID}", Boot, json -> Project);
+operation!(
+    UpdateProject, "project.update", "1.1.65",
+    "PATCH" "/project/{projectID}",
+    Boot, json -> Project
+);
 
 /// Project: schema `Project` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]

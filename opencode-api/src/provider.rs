@@ -17,7 +17,7 @@ pub use model::{
 
 /// Authorizes the provider OAuth. `POST /provider/{providerID}/oauth/authorize`.
 ///
-/// Operation `provider.oauth.authorize`.
+/// Operation `provider.oauth.authorize`, since 1.1.65.
 ///
 /// Errors by status: 400 `ProviderAuthError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,14 +43,14 @@ impl AuthorizeProviderOauth {
 
 in_directory!(AuthorizeProviderOauth);
 operation!(
-    AuthorizeProviderOauth, "provider.oauth.authorize",
+    AuthorizeProviderOauth, "provider.oauth.authorize", "1.1.65",
     "POST" "/provider/{providerID}/oauth/authorize",
     Boot, json -> ProviderAuthAuthorization
 );
 
 /// Completes the provider OAuth. `POST /provider/{providerID}/oauth/callback`.
 ///
-/// Operation `provider.oauth.callback`.
+/// Operation `provider.oauth.callback`, since 1.1.65.
 ///
 /// Errors by status: 400 `ProviderAuthError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,14 +77,14 @@ impl CompleteProviderOauth {
 
 in_directory!(CompleteProviderOauth);
 operation!(
-    CompleteProviderOauth, "provider.oauth.callback",
+    CompleteProviderOauth, "provider.oauth.callback", "1.1.65",
     "POST" "/provider/{providerID}/oauth/callback",
     Boot, json -> bool
 );
 
 /// Lists provider auth methods. `GET /provider/auth`.
 ///
-/// Operation `provider.auth`.
+/// Operation `provider.auth`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,14 +107,14 @@ impl Default for ListProviderAuthMethods {
 
 in_directory!(ListProviderAuthMethods);
 operation!(
-    ListProviderAuthMethods, "provider.auth",
+    ListProviderAuthMethods, "provider.auth", "1.1.65",
     "GET" "/provider/auth",
     Boot, json -> OrderedMap<Vec<ProviderAuthMethod>>
 );
 
 /// Lists providers. `GET /provider`.
 ///
-/// Operation `provider.list`.
+/// Operation `provider.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,7 +136,7 @@ impl Default for ListProviders {
 }
 
 in_directory!(ListProviders);
-operation!(ListProviders, "provider.list", "GET" "/provider", Boot, json -> ProviderList);
+operation!(ListProviders, "provider.list", "1.1.65", "GET" "/provider", Boot, json -> ProviderList);
 
 /// Provider: schema `Provider` of OpenCode.
 #[derive(Clone, PartialEq)]

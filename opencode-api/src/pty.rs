@@ -10,8 +10,8 @@ use crate::json::{OrderedMap, hidden_debug, json_enum, json_struct};
 
 /// Connects the PTY. `GET /pty/{ptyID}/connect`.
 ///
-/// Operation `pty.connect`. The request opens a WebSocket, for which the sender adds the headers of
-/// the handshake.
+/// Operation `pty.connect`, since 1.1.65. The request opens a WebSocket, for which the sender adds
+/// the headers of the handshake.
 ///
 /// Errors by status: 403 `Forbidden`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,11 +42,11 @@ impl ConnectPty {
 }
 
 in_directory!(ConnectPty);
-operation!(ConnectPty, "pty.connect", "GET" "/pty/{ptyID}/connect", Boot, bytes -> Bytes);
+operation!(ConnectPty, "pty.connect", "1.1.65", "GET" "/pty/{ptyID}/connect", Boot, bytes -> Bytes);
 
 /// Creates the PTY. `POST /pty`.
 ///
-/// Operation `pty.create`.
+/// Operation `pty.create`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,11 +101,11 @@ impl Default for CreatePty {
 }
 
 in_directory!(CreatePty);
-operation!(CreatePty, "pty.create", "POST" "/pty", Boot, json -> Pty);
+operation!(CreatePty, "pty.create", "1.1.65", "POST" "/pty", Boot, json -> Pty);
 
 /// Creates the PTY ticket. `POST /pty/{ptyID}/connect-token`.
 ///
-/// Operation `pty.connectToken`.
+/// Operation `pty.connectToken`, since 1.14.41.
 ///
 /// Errors by status: 400 `BadRequestError`, 403 `PtyForbiddenError`, 404 `PtyNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,14 +125,14 @@ impl CreatePtyTicket {
 
 in_directory!(CreatePtyTicket);
 operation!(
-    CreatePtyTicket, "pty.connectToken",
+    CreatePtyTicket, "pty.connectToken", "1.14.41",
     "POST" "/pty/{ptyID}/connect-token",
     Boot, json -> PtyTicket
 );
 
 /// Lists PTY shells. `GET /pty/shells`.
 ///
-/// Operation `pty.shells`.
+/// Operation `pty.shells`, since 1.14.41.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,11 +154,15 @@ impl Default for ListPtyShells {
 }
 
 in_directory!(ListPtyShells);
-operation!(ListPtyShells, "pty.shells", "GET" "/pty/shells", Boot, json -> Vec<PtyShell>);
+operation!(
+    ListPtyShells, "pty.shells", "1.14.41",
+    "GET" "/pty/shells",
+    Boot, json -> Vec<PtyShell>
+);
 
 /// Lists ptys. `GET /pty`.
 ///
-/// Operation `pty.list`.
+/// Operation `pty.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,11 +184,11 @@ impl Default for ListPtys {
 }
 
 in_directory!(ListPtys);
-operation!(ListPtys, "pty.list", "GET" "/pty", Boot, json -> Vec<Pty>);
+operation!(ListPtys, "pty.list", "1.1.65", "GET" "/pty", Boot, json -> Vec<Pty>);
 
 /// Reads the PTY. `GET /pty/{ptyID}`.
 ///
-/// Operation `pty.get`.
+/// Operation `pty.get`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`, 404 `PtyNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,11 +205,11 @@ impl ReadPty {
 }
 
 in_directory!(ReadPty);
-operation!(ReadPty, "pty.get", "GET" "/pty/{ptyID}", Boot, json -> Pty);
+operation!(ReadPty, "pty.get", "1.1.65", "GET" "/pty/{ptyID}", Boot, json -> Pty);
 
 /// Removes the PTY. `DELETE /pty/{ptyID}`.
 ///
-/// Operation `pty.remove`.
+/// Operation `pty.remove`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`, 404 `PtyNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -222,11 +226,11 @@ impl RemovePty {
 }
 
 in_directory!(RemovePty);
-operation!(RemovePty, "pty.remove", "DELETE" "/pty/{ptyID}", Boot, json -> bool);
+operation!(RemovePty, "pty.remove", "1.1.65", "DELETE" "/pty/{ptyID}", Boot, json -> bool);
 
 /// Updates the PTY. `PUT /pty/{ptyID}`.
 ///
-/// Operation `pty.update`.
+/// Operation `pty.update`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `PtyNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -256,7 +260,7 @@ impl UpdatePty {
 }
 
 in_directory!(UpdatePty);
-operation!(UpdatePty, "pty.update", "PUT" "/pty/{ptyID}", Boot, json -> Pty);
+operation!(UpdatePty, "pty.update", "1.1.65", "PUT" "/pty/{ptyID}", Boot, json -> Pty);
 
 /// PTY: schema `Pty` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]

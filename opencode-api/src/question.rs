@@ -10,7 +10,7 @@ use crate::json::json_struct;
 
 /// Lists questions. `GET /question`.
 ///
-/// Operation `question.list`.
+/// Operation `question.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,11 +32,15 @@ impl Default for ListQuestions {
 }
 
 in_directory!(ListQuestions);
-operation!(ListQuestions, "question.list", "GET" "/question", Boot, json -> Vec<QuestionRequest>);
+operation!(
+    ListQuestions, "question.list", "1.1.65",
+    "GET" "/question",
+    Boot, json -> Vec<QuestionRequest>
+);
 
 /// Rejects the question. `POST /question/{requestID}/reject`.
 ///
-/// Operation `question.reject`.
+/// Operation `question.reject`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `QuestionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,14 +58,14 @@ impl RejectQuestion {
 
 in_directory!(RejectQuestion);
 operation!(
-    RejectQuestion, "question.reject",
+    RejectQuestion, "question.reject", "1.1.65",
     "POST" "/question/{requestID}/reject",
     Boot, json -> bool
 );
 
 /// Replies the question. `POST /question/{requestID}/reply`.
 ///
-/// Operation `question.reply`.
+/// Operation `question.reply`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `QuestionNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +85,7 @@ impl ReplyQuestion {
 
 in_directory!(ReplyQuestion);
 operation!(
-    ReplyQuestion, "question.reply",
+    ReplyQuestion, "question.reply", "1.1.65",
     "POST" "/question/{requestID}/reply",
     Boot, json -> bool
 );

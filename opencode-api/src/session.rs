@@ -31,7 +31,7 @@ pub use turn::{
 
 /// Creates the session. `POST /session`.
 ///
-/// Operation `session.create`.
+/// Operation `session.create`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,11 +99,11 @@ impl Default for CreateSession {
 }
 
 in_directory!(CreateSession);
-operation!(CreateSession, "session.create", "POST" "/session", Boot, json -> Session);
+operation!(CreateSession, "session.create", "1.1.65", "POST" "/session", Boot, json -> Session);
 
 /// Deletes the session. `DELETE /session/{sessionID}`.
 ///
-/// Operation `session.delete`.
+/// Operation `session.delete`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,11 +120,15 @@ impl DeleteSession {
 }
 
 in_directory!(DeleteSession);
-operation!(DeleteSession, "session.delete", "DELETE" "/session/{sessionID}", Boot, json -> bool);
+operation!(
+    DeleteSession, "session.delete", "1.1.65",
+    "DELETE" "/session/{sessionID}",
+    Boot, json -> bool
+);
 
 /// Lists session children. `GET /session/{sessionID}/children`.
 ///
-/// Operation `session.children`.
+/// Operation `session.children`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,14 +146,14 @@ impl ListSessionChildren {
 
 in_directory!(ListSessionChildren);
 operation!(
-    ListSessionChildren, "session.children",
+    ListSessionChildren, "session.children", "1.1.65",
     "GET" "/session/{sessionID}/children",
     Boot, json -> Vec<Session>
 );
 
 /// Lists sessions. `GET /session`.
 ///
-/// Operation `session.list`.
+/// Operation `session.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -209,11 +213,11 @@ impl Default for ListSessions {
 }
 
 in_directory!(ListSessions);
-operation!(ListSessions, "session.list", "GET" "/session", Boot, json -> Vec<Session>);
+operation!(ListSessions, "session.list", "1.1.65", "GET" "/session", Boot, json -> Vec<Session>);
 
 /// Reads the session. `GET /session/{sessionID}`.
 ///
-/// Operation `session.get`.
+/// Operation `session.get`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -230,11 +234,15 @@ impl ReadSession {
 }
 
 in_directory!(ReadSession);
-operation!(ReadSession, "session.get", "GET" "/session/{sessionID}", Boot, json -> Session);
+operation!(
+    ReadSession, "session.get", "1.1.65",
+    "GET" "/session/{sessionID}",
+    Boot, json -> Session
+);
 
 /// Reads the session statuses. `GET /session/status`.
 ///
-/// Operation `session.status`.
+/// Operation `session.status`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -257,14 +265,14 @@ impl Default for ReadSessionStatuses {
 
 in_directory!(ReadSessionStatuses);
 operation!(
-    ReadSessionStatuses, "session.status",
+    ReadSessionStatuses, "session.status", "1.1.65",
     "GET" "/session/status",
     Boot, json -> OrderedMap<SessionStatus>
 );
 
 /// Updates the session. `PATCH /session/{sessionID}`.
 ///
-/// Operation `session.update`.
+/// Operation `session.update`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -306,7 +314,11 @@ impl UpdateSession {
 }
 
 in_directory!(UpdateSession);
-operation!(UpdateSession, "session.update", "PATCH" "/session/{sessionID}", Boot, json -> Session);
+operation!(
+    UpdateSession, "session.update", "1.1.65",
+    "PATCH" "/session/{sessionID}",
+    Boot, json -> Session
+);
 
 /// Content of `time` in `UpdateSession`.
 #[derive(Clone, Debug, Default, PartialEq)]

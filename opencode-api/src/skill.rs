@@ -9,7 +9,7 @@ use crate::json::json_struct;
 
 /// Lists skills. `GET /skill`.
 ///
-/// Operation `app.skills`.
+/// Operation `app.skills`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ impl Default for ListSkills {
 }
 
 in_directory!(ListSkills);
-operation!(ListSkills, "app.skills", "GET" "/skill", Boot, json -> Vec<Skill>);
+operation!(ListSkills, "app.skills", "1.1.65", "GET" "/skill", Boot, json -> Vec<Skill>);
 
 /// Skill, in the reply to `app.skills`.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,7 @@ use crate::json::{OrderedMap, json_struct};
 
 /// Lists sync history. `POST /sync/history`.
 ///
-/// Operation `sync.history.list`.
+/// Operation `sync.history.list`, since 1.4.10.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,14 +27,14 @@ impl ListSyncHistory {
 
 in_directory!(ListSyncHistory);
 operation!(
-    ListSyncHistory, "sync.history.list",
+    ListSyncHistory, "sync.history.list", "1.4.10",
     "POST" "/sync/history",
     Boot, json -> Vec<SyncHistoryEvent>
 );
 
 /// Replays the sync. `POST /sync/replay`.
 ///
-/// Operation `sync.replay`.
+/// Operation `sync.replay`, since 1.4.10.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,11 +54,11 @@ impl ReplaySync {
 }
 
 in_directory!(ReplaySync);
-operation!(ReplaySync, "sync.replay", "POST" "/sync/replay", Boot, json -> SyncReplayed);
+operation!(ReplaySync, "sync.replay", "1.4.10", "POST" "/sync/replay", Boot, json -> SyncReplayed);
 
 /// Starts the sync. `POST /sync/start`.
 ///
-/// Operation `sync.start`.
+/// Operation `sync.start`, since 1.4.10.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,11 +80,11 @@ impl Default for StartSync {
 }
 
 in_directory!(StartSync);
-operation!(StartSync, "sync.start", "POST" "/sync/start", Boot, json -> bool);
+operation!(StartSync, "sync.start", "1.4.10", "POST" "/sync/start", Boot, json -> bool);
 
 /// Steals the sync. `POST /sync/steal`.
 ///
-/// Operation `sync.steal`.
+/// Operation `sync.steal`, since 1.14.41.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +103,7 @@ impl StealSync {
 }
 
 in_directory!(StealSync);
-operation!(StealSync, "sync.steal", "POST" "/sync/steal", Boot, json -> SyncStolen);
+operation!(StealSync, "sync.steal", "1.14.41", "POST" "/sync/steal", Boot, json -> SyncStolen);
 
 /// Content of `events` in `ReplaySync`.
 #[derive(Clone, Debug, PartialEq)]

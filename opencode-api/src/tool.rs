@@ -9,7 +9,7 @@ use crate::json::json_struct;
 
 /// Lists tools. `GET /experimental/tool`.
 ///
-/// Operation `tool.list`.
+/// Operation `tool.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,11 +30,15 @@ impl ListTools {
 }
 
 in_directory!(ListTools);
-operation!(ListTools, "tool.list", "GET" "/experimental/tool", Boot, json -> Vec<ToolListItem>);
+operation!(
+    ListTools, "tool.list", "1.1.65",
+    "GET" "/experimental/tool",
+    Boot, json -> Vec<ToolListItem>
+);
 
 /// Reads the tool ids. `GET /experimental/tool/ids`.
 ///
-/// Operation `tool.ids`.
+/// Operation `tool.ids`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +60,11 @@ impl Default for ReadToolIds {
 }
 
 in_directory!(ReadToolIds);
-operation!(ReadToolIds, "tool.ids", "GET" "/experimental/tool/ids", Boot, json -> Vec<String>);
+operation!(
+    ReadToolIds, "tool.ids", "1.1.65",
+    "GET" "/experimental/tool/ids",
+    Boot, json -> Vec<String>
+);
 
 /// Tool list item: schema `ToolListItem` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,7 +12,7 @@ use crate::shared::ToastVariant;
 
 /// Answers the TUI control. `POST /tui/control/response`.
 ///
-/// Operation `tui.control.response`.
+/// Operation `tui.control.response`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,14 +29,14 @@ impl AnswerTuiControl {
 
 in_directory!(AnswerTuiControl);
 operation!(
-    AnswerTuiControl, "tui.control.response",
+    AnswerTuiControl, "tui.control.response", "1.1.65",
     "POST" "/tui/control/response",
     Boot, json -> bool
 );
 
 /// Appends the TUI prompt. `POST /tui/append-prompt`.
 ///
-/// Operation `tui.appendPrompt`.
+/// Operation `tui.appendPrompt`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,11 +55,15 @@ impl AppendTuiPrompt {
 }
 
 in_directory!(AppendTuiPrompt);
-operation!(AppendTuiPrompt, "tui.appendPrompt", "POST" "/tui/append-prompt", Boot, json -> bool);
+operation!(
+    AppendTuiPrompt, "tui.appendPrompt", "1.1.65",
+    "POST" "/tui/append-prompt",
+    Boot, json -> bool
+);
 
 /// Clears the TUI prompt. `POST /tui/clear-prompt`.
 ///
-/// Operation `tui.clearPrompt`.
+/// Operation `tui.clearPrompt`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,11 +85,15 @@ impl Default for ClearTuiPrompt {
 }
 
 in_directory!(ClearTuiPrompt);
-operation!(ClearTuiPrompt, "tui.clearPrompt", "POST" "/tui/clear-prompt", Boot, json -> bool);
+operation!(
+    ClearTuiPrompt, "tui.clearPrompt", "1.1.65",
+    "POST" "/tui/clear-prompt",
+    Boot, json -> bool
+);
 
 /// Executes the TUI command. `POST /tui/execute-command`.
 ///
-/// Operation `tui.executeCommand`.
+/// Operation `tui.executeCommand`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,14 +113,14 @@ impl ExecuteTuiCommand {
 
 in_directory!(ExecuteTuiCommand);
 operation!(
-    ExecuteTuiCommand, "tui.executeCommand",
+    ExecuteTuiCommand, "tui.executeCommand", "1.1.65",
     "POST" "/tui/execute-command",
     Boot, json -> bool
 );
 
 /// Opens the TUI help. `POST /tui/open-help`.
 ///
-/// Operation `tui.openHelp`.
+/// Operation `tui.openHelp`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,11 +142,11 @@ impl Default for OpenTuiHelp {
 }
 
 in_directory!(OpenTuiHelp);
-operation!(OpenTuiHelp, "tui.openHelp", "POST" "/tui/open-help", Boot, json -> bool);
+operation!(OpenTuiHelp, "tui.openHelp", "1.1.65", "POST" "/tui/open-help", Boot, json -> bool);
 
 /// Opens the TUI models. `POST /tui/open-models`.
 ///
-/// Operation `tui.openModels`.
+/// Operation `tui.openModels`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,11 +168,15 @@ impl Default for OpenTuiModels {
 }
 
 in_directory!(OpenTuiModels);
-operation!(OpenTuiModels, "tui.openModels", "POST" "/tui/open-models", Boot, json -> bool);
+operation!(
+    OpenTuiModels, "tui.openModels", "1.1.65",
+    "POST" "/tui/open-models",
+    Boot, json -> bool
+);
 
 /// Opens the TUI sessions. `POST /tui/open-sessions`.
 ///
-/// Operation `tui.openSessions`.
+/// Operation `tui.openSessions`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,11 +198,15 @@ impl Default for OpenTuiSessions {
 }
 
 in_directory!(OpenTuiSessions);
-operation!(OpenTuiSessions, "tui.openSessions", "POST" "/tui/open-sessions", Boot, json -> bool);
+operation!(
+    OpenTuiSessions, "tui.openSessions", "1.1.65",
+    "POST" "/tui/open-sessions",
+    Boot, json -> bool
+);
 
 /// Opens the TUI themes. `POST /tui/open-themes`.
 ///
-/// Operation `tui.openThemes`.
+/// Operation `tui.openThemes`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -212,11 +228,15 @@ impl Default for OpenTuiThemes {
 }
 
 in_directory!(OpenTuiThemes);
-operation!(OpenTuiThemes, "tui.openThemes", "POST" "/tui/open-themes", Boot, json -> bool);
+operation!(
+    OpenTuiThemes, "tui.openThemes", "1.1.65",
+    "POST" "/tui/open-themes",
+    Boot, json -> bool
+);
 
 /// Publishes the TUI. `POST /tui/publish`.
 ///
-/// Operation `tui.publish`.
+/// Operation `tui.publish`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -232,11 +252,11 @@ impl PublishTui {
 }
 
 in_directory!(PublishTui);
-operation!(PublishTui, "tui.publish", "POST" "/tui/publish", Boot, json -> bool);
+operation!(PublishTui, "tui.publish", "1.1.65", "POST" "/tui/publish", Boot, json -> bool);
 
 /// Selects the TUI session. `POST /tui/select-session`.
 ///
-/// Operation `tui.selectSession`.
+/// Operation `tui.selectSession`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -255,11 +275,15 @@ impl SelectTuiSession {
 }
 
 in_directory!(SelectTuiSession);
-operation!(SelectTuiSession, "tui.selectSession", "POST" "/tui/select-session", Boot, json -> bool);
+operation!(
+    SelectTuiSession, "tui.selectSession", "1.1.65",
+    "POST" "/tui/select-session",
+    Boot, json -> bool
+);
 
 /// Shows the TUI toast. `POST /tui/show-toast`.
 ///
-/// Operation `tui.showToast`.
+/// Operation `tui.showToast`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -292,11 +316,11 @@ impl ShowTuiToast {
 }
 
 in_directory!(ShowTuiToast);
-operation!(ShowTuiToast, "tui.showToast", "POST" "/tui/show-toast", Boot, json -> bool);
+operation!(ShowTuiToast, "tui.showToast", "1.1.65", "POST" "/tui/show-toast", Boot, json -> bool);
 
 /// Submits the TUI prompt. `POST /tui/submit-prompt`.
 ///
-/// Operation `tui.submitPrompt`.
+/// Operation `tui.submitPrompt`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -318,11 +342,15 @@ impl Default for SubmitTuiPrompt {
 }
 
 in_directory!(SubmitTuiPrompt);
-operation!(SubmitTuiPrompt, "tui.submitPrompt", "POST" "/tui/submit-prompt", Boot, json -> bool);
+operation!(
+    SubmitTuiPrompt, "tui.submitPrompt", "1.1.65",
+    "POST" "/tui/submit-prompt",
+    Boot, json -> bool
+);
 
 /// Takes the TUI control. `GET /tui/control/next`.
 ///
-/// Operation `tui.control.next`.
+/// Operation `tui.control.next`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -345,7 +373,7 @@ impl Default for TakeTuiControl {
 
 in_directory!(TakeTuiControl);
 operation!(
-    TakeTuiControl, "tui.control.next",
+    TakeTuiControl, "tui.control.next", "1.1.65",
     "GET" "/tui/control/next",
     Turn, json -> TuiControlRequest
 );

@@ -10,7 +10,7 @@ use crate::shared::ChangeStatus;
 
 /// Applies the VCS. `POST /vcs/apply`.
 ///
-/// Operation `vcs.apply`.
+/// Operation `vcs.apply`, since 1.14.41.
 ///
 /// Errors by status: 400 `VcsApplyError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,11 +29,11 @@ impl ApplyVcs {
 }
 
 in_directory!(ApplyVcs);
-operation!(ApplyVcs, "vcs.apply", "POST" "/vcs/apply", Boot, json -> VcsApplied);
+operation!(ApplyVcs, "vcs.apply", "1.14.41", "POST" "/vcs/apply", Boot, json -> VcsApplied);
 
 /// Reads the VCS. `GET /vcs`.
 ///
-/// Operation `vcs.get`.
+/// Operation `vcs.get`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,11 +55,11 @@ impl Default for ReadVcs {
 }
 
 in_directory!(ReadVcs);
-operation!(ReadVcs, "vcs.get", "GET" "/vcs", Boot, json -> VcsInfo);
+operation!(ReadVcs, "vcs.get", "1.1.65", "GET" "/vcs", Boot, json -> VcsInfo);
 
 /// Reads the VCS diff. `GET /vcs/diff`.
 ///
-/// Operation `vcs.diff`.
+/// Operation `vcs.diff`, since 1.3.17.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,11 +83,11 @@ impl ReadVcsDiff {
 }
 
 in_directory!(ReadVcsDiff);
-operation!(ReadVcsDiff, "vcs.diff", "GET" "/vcs/diff", Boot, json -> Vec<VcsFileDiff>);
+operation!(ReadVcsDiff, "vcs.diff", "1.3.17", "GET" "/vcs/diff", Boot, json -> Vec<VcsFileDiff>);
 
 /// Reads the VCS diff raw. `GET /vcs/diff/raw`.
 ///
-/// Operation `vcs.diff.raw`.
+/// Operation `vcs.diff.raw`, since 1.14.41.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,11 +109,11 @@ impl Default for ReadVcsDiffRaw {
 }
 
 in_directory!(ReadVcsDiffRaw);
-operation!(ReadVcsDiffRaw, "vcs.diff.raw", "GET" "/vcs/diff/raw", Boot, text -> String);
+operation!(ReadVcsDiffRaw, "vcs.diff.raw", "1.14.41", "GET" "/vcs/diff/raw", Boot, text -> String);
 
 /// Reads the VCS status. `GET /vcs/status`.
 ///
-/// Operation `vcs.status`.
+/// Operation `vcs.status`, since 1.14.41.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,7 +135,11 @@ impl Default for ReadVcsStatus {
 }
 
 in_directory!(ReadVcsStatus);
-operation!(ReadVcsStatus, "vcs.status", "GET" "/vcs/status", Boot, json -> Vec<VcsFileStatus>);
+operation!(
+    ReadVcsStatus, "vcs.status", "1.14.41",
+    "GET" "/vcs/status",
+    Boot, json -> Vec<VcsFileStatus>
+);
 
 /// VCS applied, in the reply to `vcs.apply`.
 #[derive(Clone, Debug, PartialEq)]

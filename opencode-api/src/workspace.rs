@@ -10,7 +10,7 @@ use crate::json::{json_enum, json_struct};
 
 /// Creates the workspace. `POST /experimental/workspace`.
 ///
-/// Operation `experimental.workspace.create`.
+/// Operation `experimental.workspace.create`, since 1.2.27.
 ///
 /// Errors by status: 400 `WorkspaceCreateError` or `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,14 +49,14 @@ impl CreateWorkspace {
 
 in_directory!(CreateWorkspace);
 operation!(
-    CreateWorkspace, "experimental.workspace.create",
+    CreateWorkspace, "experimental.workspace.create", "1.2.27",
     "POST" "/experimental/workspace",
     Boot, json -> Workspace
 );
 
 /// Lists workspace adapters. `GET /experimental/workspace/adapter`.
 ///
-/// Operation `experimental.workspace.adapter.list`.
+/// Operation `experimental.workspace.adapter.list`, since 1.14.41.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,14 +79,14 @@ impl Default for ListWorkspaceAdapters {
 
 in_directory!(ListWorkspaceAdapters);
 operation!(
-    ListWorkspaceAdapters, "experimental.workspace.adapter.list",
+    ListWorkspaceAdapters, "experimental.workspace.adapter.list", "1.14.41",
     "GET" "/experimental/workspace/adapter",
     Boot, json -> Vec<WorkspaceAdapter>
 );
 
 /// Lists workspaces. `GET /experimental/workspace`.
 ///
-/// Operation `experimental.workspace.list`.
+/// Operation `experimental.workspace.list`, since 1.2.27.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,14 +109,14 @@ impl Default for ListWorkspaces {
 
 in_directory!(ListWorkspaces);
 operation!(
-    ListWorkspaces, "experimental.workspace.list",
+    ListWorkspaces, "experimental.workspace.list", "1.2.27",
     "GET" "/experimental/workspace",
     Boot, json -> Vec<Workspace>
 );
 
 /// Reads the workspace statuses. `GET /experimental/workspace/status`.
 ///
-/// Operation `experimental.workspace.status`.
+/// Operation `experimental.workspace.status`, since 1.4.10.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,14 +139,14 @@ impl Default for ReadWorkspaceStatuses {
 
 in_directory!(ReadWorkspaceStatuses);
 operation!(
-    ReadWorkspaceStatuses, "experimental.workspace.status",
+    ReadWorkspaceStatuses, "experimental.workspace.status", "1.4.10",
     "GET" "/experimental/workspace/status",
     Boot, json -> Vec<WorkspaceEventConnectionStatus>
 );
 
 /// Removes the workspace. `DELETE /experimental/workspace/{id}`.
 ///
-/// Operation `experimental.workspace.remove`.
+/// Operation `experimental.workspace.remove`, since 1.2.27.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,14 +164,14 @@ impl RemoveWorkspace {
 
 in_directory!(RemoveWorkspace);
 operation!(
-    RemoveWorkspace, "experimental.workspace.remove",
+    RemoveWorkspace, "experimental.workspace.remove", "1.2.27",
     "DELETE" "/experimental/workspace/{id}",
     Boot, json -> Workspace
 );
 
 /// Syncs the workspaces. `POST /experimental/workspace/sync-list`.
 ///
-/// Operation `experimental.workspace.syncList`.
+/// Operation `experimental.workspace.syncList`, since 1.15.0.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,14 +194,14 @@ impl Default for SyncWorkspaces {
 
 in_directory!(SyncWorkspaces);
 operation!(
-    SyncWorkspaces, "experimental.workspace.syncList",
+    SyncWorkspaces, "experimental.workspace.syncList", "1.15.0",
     "POST" "/experimental/workspace/sync-list",
     Boot, nothing -> ()
 );
 
 /// Warps the workspace. `POST /experimental/workspace/warp`.
 ///
-/// Operation `experimental.workspace.warp`.
+/// Operation `experimental.workspace.warp`, since 1.14.41.
 ///
 /// Errors by status: 400 `WorkspaceWarpError` or `VcsApplyError` or `InvalidRequestError`, 404
 /// `NotFoundError`.
@@ -229,7 +229,7 @@ impl WarpWorkspace {
 
 in_directory!(WarpWorkspace);
 operation!(
-    WarpWorkspace, "experimental.workspace.warp",
+    WarpWorkspace, "experimental.workspace.warp", "1.14.41",
     "POST" "/experimental/workspace/warp",
     Boot, nothing -> ()
 );

@@ -9,7 +9,7 @@ use crate::json::json_struct;
 
 /// Creates the worktree. `POST /experimental/worktree`.
 ///
-/// Operation `worktree.create`.
+/// Operation `worktree.create`, since 1.1.65.
 ///
 /// Errors by status: 400 `WorktreeError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,14 +26,14 @@ impl CreateWorktree {
 
 in_directory!(CreateWorktree);
 operation!(
-    CreateWorktree, "worktree.create",
+    CreateWorktree, "worktree.create", "1.1.65",
     "POST" "/experimental/worktree",
     Boot, json -> Worktree
 );
 
 /// Lists worktrees. `GET /experimental/worktree`.
 ///
-/// Operation `worktree.list`.
+/// Operation `worktree.list`, since 1.1.65.
 ///
 /// Errors by status: 400 `WorktreeError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,14 +56,14 @@ impl Default for ListWorktrees {
 
 in_directory!(ListWorktrees);
 operation!(
-    ListWorktrees, "worktree.list",
+    ListWorktrees, "worktree.list", "1.1.65",
     "GET" "/experimental/worktree",
     Boot, json -> Vec<String>
 );
 
 /// Removes the worktree. `DELETE /experimental/worktree`.
 ///
-/// Operation `worktree.remove`.
+/// Operation `worktree.remove`, since 1.1.65.
 ///
 /// Errors by status: 400 `WorktreeError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,14 +80,14 @@ impl RemoveWorktree {
 
 in_directory!(RemoveWorktree);
 operation!(
-    RemoveWorktree, "worktree.remove",
+    RemoveWorktree, "worktree.remove", "1.1.65",
     "DELETE" "/experimental/worktree",
     Boot, json -> bool
 );
 
 /// Resets the worktree. `POST /experimental/worktree/reset`.
 ///
-/// Operation `worktree.reset`.
+/// Operation `worktree.reset`, since 1.1.65.
 ///
 /// Errors by status: 400 `WorktreeError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +104,7 @@ impl ResetWorktree {
 
 in_directory!(ResetWorktree);
 operation!(
-    ResetWorktree, "worktree.reset",
+    ResetWorktree, "worktree.reset", "1.1.65",
     "POST" "/experimental/worktree/reset",
     Boot, json -> bool
 );

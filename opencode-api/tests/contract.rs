@@ -18,7 +18,11 @@ use serde_json::Value;
 const UNDOCUMENTED: &str = "server.heartbeat";
 
 fn document() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/1.18.33.json");
+    // The one file whose name is a version.
+    let folder = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/spec")).unwrap();
+    let mut paths = folder.map(|entry| entry.unwrap().path());
+    let is_pin = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(char::is_numeric);
+    let path = paths.find(|path| path.file_name().is_some_and(is_pin)).unwrap();
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 

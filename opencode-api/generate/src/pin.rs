@@ -2,6 +2,8 @@
 
 use opencode_config::{Json, JsonObject};
 
+use crate::spec::write_lines;
+
 /// Keys whose text is prose. As names of fields or of schemas they stay.
 const PROSE: [&str; 7] =
     ["description", "example", "examples", "externalDocs", "summary", "title", "x-codeSamples"];
@@ -14,7 +16,7 @@ const NAMED: [&str; 6] =
 pub(crate) fn pinned(document: &Json) -> String {
     let document = stripped(document, false);
     let mut text = String::new();
-    write(&mut text, &document, 0);
+    write_lines(&mut text, &document, 0, LINES_DEPTH);
     text.push('\n');
     text
 }
@@ -49,27 +51,6 @@ impl IsList for Json {
 
 /// Depth down to which each key has a line of its own.
 const LINES_DEPTH: usize = 3;
-
-fn write(text: &mut String, json: &Json, depth: usize) {
-    let object = json.as_object().filter(|object| depth < LINES_DEPTH && !object.is_empty());
-    let Some(object) = object else {
-        text.push_str(&json.to_string());
-        return;
-    };
-    text.push_str("{\n");
-    for (index, (key, value)) in object.iter().enumerate() {
-        if index > 0 {
-            text.push_str(",\n");
-        }
-        text.push_str(&"  ".repeat(depth + 1));
-        text.push_str(&Json::from(key).to_string());
-        text.push_str(": ");
-        write(text, value, depth + 1);
-    }
-    text.push('\n');
-    text.push_str(&"  ".repeat(depth));
-    text.push('}');
-}
 
 #[cfg(test)]
 mod tests {

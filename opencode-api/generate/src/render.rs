@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
 use crate::document::{Document, Operation, Reply, Schema};
+use crate::since::Since;
 use crate::types::{Origin, RustType, TypeDef, Types, names};
 use crate::{homes, naming};
 use writing::Writing;
@@ -23,6 +24,8 @@ pub(crate) struct OperationDef<'a> {
     pub(crate) query: Vec<Argument>,
     pub(crate) body: Body,
     pub(crate) reply: Option<RustType>,
+    /// The first version with the route.
+    pub(crate) since: String,
 }
 
 /// A value that an operation sends.
@@ -54,11 +57,18 @@ const BY_HAND: [(&str, &str); 6] = [
 const EXPECTED: [(&str, &str); 2] = [("LocationInfo", "shared"), ("LocationRef", "shared")];
 
 /// Renders all files, by the path below `src`.
-pub(crate) fn render(document: &Document) -> Result<BTreeMap<String, String>, Box<dyn Error>> {
+pub(crate) fn render(
+    document: &Document,
+    since: &Since,
+) -> Result<BTreeMap<String, String>, Box<dyn Error>> {
     let mut types = Types::new(document);
     let mut operations = Vec::new();
     for operation in &document.operations {
-        operations.push(OperationDef::new(operation, &mut types));
+        let version = since.of(&operation.method, &operation.path);
+        let version = version.ok_or_else(|| {
+            format!("no first version of {} {}", operation.method, operation.path)
+        })?;
+        operations.push(OperationDef::new(operation, version, &mut types));
     }
     operations.sort_by(|one, other| one.name.cmp(&other.name));
     let mut events = Vec::new();
@@ -107,7 +117,7 @@ pub(crate) fn render(document: &Document) -> Result<BTreeMap<String, String>, Bo
 }
 
 impl<'a> OperationDef<'a> {
-    fn new(operation: &'a Operation, types: &mut Types<'_>) -> Self {
+    fn new(operation: &'a Operation, since: &str, types: &mut Types<'_>) -> Self {
         let (verb, object) = naming::operation(&operation.id, &operation.method);
         let mut argument = |wire: &str, schema: &Schema, is_required, owner: &str| {
             let field = crate::document::Field {
@@ -158,7 +168,8 @@ impl<'a> OperationDef<'a> {
             Reply::Bytes | Reply::Events | Reply::Nothing | Reply::Text => None,
         };
         let name = format!("{verb}{object}");
-        Self { operation, name, verb, object, path, query, body, reply }
+        let since = since.to_owned();
+        Self { operation, name, verb, object, path, query, body, reply, since }
     }
 
     /// The types of values that a program sends.

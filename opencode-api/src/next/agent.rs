@@ -14,7 +14,7 @@ use crate::shared::ModelRef;
 
 /// Lists agents. `GET /api/agent`.
 ///
-/// Operation `v2.agent.list`.
+/// Operation `v2.agent.list`, since 1.16.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,7 @@ impl Default for ListNextAgents {
 
 in_location!(ListNextAgents);
 operation!(
-    ListNextAgents, "v2.agent.list",
+    ListNextAgents, "v2.agent.list", "1.16.0",
     "GET" "/api/agent",
     Boot, json -> Located<Vec<NextAgent>>
 );

@@ -11,7 +11,7 @@ use crate::shared::ModelRef;
 
 /// Lists commands. `GET /api/command`.
 ///
-/// Operation `v2.command.list`.
+/// Operation `v2.command.list`, since 1.16.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl Default for ListNextCommands {
 
 in_location!(ListNextCommands);
 operation!(
-    ListNextCommands, "v2.command.list",
+    ListNextCommands, "v2.command.list", "1.16.0",
     "GET" "/api/command",
     Boot, json -> Located<Vec<NextCommand>>
 );

@@ -6,7 +6,7 @@ use crate::call::{Call, in_location, operation};
 
 /// Removes the credential. `DELETE /api/credential/{credentialID}`.
 ///
-/// Operation `v2.credential.remove`.
+/// Operation `v2.credential.remove`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,14 +24,14 @@ impl RemoveNextCredential {
 
 in_location!(RemoveNextCredential);
 operation!(
-    RemoveNextCredential, "v2.credential.remove",
+    RemoveNextCredential, "v2.credential.remove", "1.17.11",
     "DELETE" "/api/credential/{credentialID}",
     Boot, nothing -> ()
 );
 
 /// Updates the credential. `PATCH /api/credential/{credentialID}`.
 ///
-/// Operation `v2.credential.update`.
+/// Operation `v2.credential.update`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +52,7 @@ impl UpdateNextCredential {
 
 in_location!(UpdateNextCredential);
 operation!(
-    UpdateNextCredential, "v2.credential.update",
+    UpdateNextCredential, "v2.credential.update", "1.17.11",
     "PATCH" "/api/credential/{credentialID}",
     Boot, nothing -> ()
 );

@@ -8,8 +8,8 @@ use crate::call::{Call, operation};
 
 /// Streams the events. `GET /api/event`.
 ///
-/// Operation `v2.event.subscribe`. The reply is a stream of events without an end: the sender has
-/// to hand over the body as the body arrives.
+/// Operation `v2.event.subscribe`, since 1.16.0. The reply is a stream of events without an end:
+/// the sender has to hand over the body as the body arrives.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,4 +30,8 @@ impl Default for StreamNextEvents {
     }
 }
 
-operation!(StreamNextEvents, "v2.event.subscribe", "GET" "/api/event", Quick, bytes -> Bytes);
+operation!(
+    StreamNextEvents, "v2.event.subscribe", "1.16.0",
+    "GET" "/api/event",
+    Quick, bytes -> Bytes
+);

@@ -12,7 +12,7 @@ use crate::shared::EntryKind;
 
 /// Finds files. `GET /api/fs/find`.
 ///
-/// Operation `v2.fs.find`.
+/// Operation `v2.fs.find`, since 1.17.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,14 +45,14 @@ impl FindNextFiles {
 
 in_location!(FindNextFiles);
 operation!(
-    FindNextFiles, "v2.fs.find",
+    FindNextFiles, "v2.fs.find", "1.17.0",
     "GET" "/api/fs/find",
     Boot, json -> Located<Vec<FileSystemEntry>>
 );
 
 /// Lists files. `GET /api/fs/list`.
 ///
-/// Operation `v2.fs.list`.
+/// Operation `v2.fs.list`, since 1.16.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,14 +82,14 @@ impl Default for ListNextFiles {
 
 in_location!(ListNextFiles);
 operation!(
-    ListNextFiles, "v2.fs.list",
+    ListNextFiles, "v2.fs.list", "1.16.0",
     "GET" "/api/fs/list",
     Boot, json -> Located<Vec<FileSystemEntry>>
 );
 
 /// Reads the file. `GET /api/fs/read/*`.
 ///
-/// Operation `v2.fs.read`.
+/// Operation `v2.fs.read`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,7 +106,7 @@ impl ReadNextFile {
 }
 
 in_location!(ReadNextFile);
-operation!(ReadNextFile, "v2.fs.read", "GET" "/api/fs/read/*", Boot, bytes -> Bytes);
+operation!(ReadNextFile, "v2.fs.read", "1.17.11", "GET" "/api/fs/read/*", Boot, bytes -> Bytes);
 
 /// File system entry: schema `FileSystemEntry` of OpenCode.
 #[derive(Clone, Debug, PartialEq)]

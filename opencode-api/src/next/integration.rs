@@ -19,7 +19,7 @@ pub use info::{
 
 /// Cancels the integration attempt. `DELETE /api/integration/attempt/{attemptID}`.
 ///
-/// Operation `v2.integration.attempt.cancel`.
+/// Operation `v2.integration.attempt.cancel`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,14 +37,14 @@ impl CancelNextIntegrationAttempt {
 
 in_location!(CancelNextIntegrationAttempt);
 operation!(
-    CancelNextIntegrationAttempt, "v2.integration.attempt.cancel",
+    CancelNextIntegrationAttempt, "v2.integration.attempt.cancel", "1.17.11",
     "DELETE" "/api/integration/attempt/{attemptID}",
     Boot, nothing -> ()
 );
 
 /// Completes the integration attempt. `POST /api/integration/attempt/{attemptID}/complete`.
 ///
-/// Operation `v2.integration.attempt.complete`.
+/// Operation `v2.integration.attempt.complete`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,14 +69,14 @@ impl CompleteNextIntegrationAttempt {
 
 in_location!(CompleteNextIntegrationAttempt);
 operation!(
-    CompleteNextIntegrationAttempt, "v2.integration.attempt.complete",
+    CompleteNextIntegrationAttempt, "v2.integration.attempt.complete", "1.17.11",
     "POST" "/api/integration/attempt/{attemptID}/complete",
     Boot, nothing -> ()
 );
 
 /// Connects the integration key. `POST /api/integration/{integrationID}/connect/key`.
 ///
-/// Operation `v2.integration.connect.key`.
+/// Operation `v2.integration.connect.key`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,14 +104,14 @@ impl ConnectNextIntegrationKey {
 
 in_location!(ConnectNextIntegrationKey);
 operation!(
-    ConnectNextIntegrationKey, "v2.integration.connect.key",
+    ConnectNextIntegrationKey, "v2.integration.connect.key", "1.17.11",
     "POST" "/api/integration/{integrationID}/connect/key",
     Boot, nothing -> ()
 );
 
 /// Connects the integration OAuth. `POST /api/integration/{integrationID}/connect/oauth`.
 ///
-/// Operation `v2.integration.connect.oauth`.
+/// Operation `v2.integration.connect.oauth`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,14 +144,14 @@ impl ConnectNextIntegrationOauth {
 
 in_location!(ConnectNextIntegrationOauth);
 operation!(
-    ConnectNextIntegrationOauth, "v2.integration.connect.oauth",
+    ConnectNextIntegrationOauth, "v2.integration.connect.oauth", "1.17.11",
     "POST" "/api/integration/{integrationID}/connect/oauth",
     Boot, json -> Located<IntegrationAttempt>
 );
 
 /// Lists integrations. `GET /api/integration`.
 ///
-/// Operation `v2.integration.list`.
+/// Operation `v2.integration.list`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,14 +174,14 @@ impl Default for ListNextIntegrations {
 
 in_location!(ListNextIntegrations);
 operation!(
-    ListNextIntegrations, "v2.integration.list",
+    ListNextIntegrations, "v2.integration.list", "1.17.11",
     "GET" "/api/integration",
     Boot, json -> Located<Vec<IntegrationInfo>>
 );
 
 /// Reads the integration. `GET /api/integration/{integrationID}`.
 ///
-/// Operation `v2.integration.get`.
+/// Operation `v2.integration.get`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,14 +199,14 @@ impl ReadNextIntegration {
 
 in_location!(ReadNextIntegration);
 operation!(
-    ReadNextIntegration, "v2.integration.get",
+    ReadNextIntegration, "v2.integration.get", "1.17.11",
     "GET" "/api/integration/{integrationID}",
     Boot, json -> Located<IntegrationInfo>
 );
 
 /// Reads the integration attempt. `GET /api/integration/attempt/{attemptID}`.
 ///
-/// Operation `v2.integration.attempt.status`.
+/// Operation `v2.integration.attempt.status`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -224,7 +224,7 @@ impl ReadNextIntegrationAttempt {
 
 in_location!(ReadNextIntegrationAttempt);
 operation!(
-    ReadNextIntegrationAttempt, "v2.integration.attempt.status",
+    ReadNextIntegrationAttempt, "v2.integration.attempt.status", "1.17.11",
     "GET" "/api/integration/attempt/{attemptID}",
     Boot, json -> Located<IntegrationAttemptStatus>
 );

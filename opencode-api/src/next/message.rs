@@ -18,7 +18,7 @@ use crate::shared::{
 
 /// Lists messages. `GET /api/session/{sessionID}/message`.
 ///
-/// Operation `v2.session.messages`.
+/// Operation `v2.session.messages`, since 1.14.41.
 ///
 /// Errors by status: 400 `InvalidCursorError` or `InvalidRequestError`, 401 `UnauthorizedError`,
 /// 404 `SessionNotFoundError`, 500 `UnknownError`.
@@ -55,14 +55,14 @@ impl ListNextMessages {
 }
 
 operation!(
-    ListNextMessages, "v2.session.messages",
+    ListNextMessages, "v2.session.messages", "1.14.41",
     "GET" "/api/session/{sessionID}/message",
     Quick, json -> NextMessagePage
 );
 
 /// Reads the message. `GET /api/session/{sessionID}/message/{messageID}`.
 ///
-/// Operation `v2.session.message`.
+/// Operation `v2.session.message`, since 1.18.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `MessageNotFoundError`
 /// or `SessionNotFoundError`.
@@ -81,14 +81,14 @@ impl ReadNextMessage {
 }
 
 operation!(
-    ReadNextMessage, "v2.session.message",
+    ReadNextMessage, "v2.session.message", "1.18.0",
     "GET" "/api/session/{sessionID}/message/{messageID}",
     Quick, json -> Data<NextMessage>
 );
 
 /// Reads the session context. `GET /api/session/{sessionID}/context`.
 ///
-/// Operation `v2.session.context`.
+/// Operation `v2.session.context`, since 1.14.41.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`, 500 `UnknownError`.
@@ -106,7 +106,7 @@ impl ReadNextSessionContext {
 }
 
 operation!(
-    ReadNextSessionContext, "v2.session.context",
+    ReadNextSessionContext, "v2.session.context", "1.14.41",
     "GET" "/api/session/{sessionID}/context",
     Quick, json -> Data<Vec<NextMessage>>
 );

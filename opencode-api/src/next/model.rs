@@ -12,7 +12,7 @@ use crate::shared::TokenCache;
 
 /// Lists models. `GET /api/model`.
 ///
-/// Operation `v2.model.list`.
+/// Operation `v2.model.list`, since 1.15.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 503
 /// `ServiceUnavailableError`.
@@ -36,7 +36,7 @@ impl Default for ListNextModels {
 
 in_location!(ListNextModels);
 operation!(
-    ListNextModels, "v2.model.list",
+    ListNextModels, "v2.model.list", "1.15.0",
     "GET" "/api/model",
     Boot, json -> Located<Vec<NextModel>>
 );

@@ -14,7 +14,7 @@ use crate::shared::{NextPermissionReply, NextPermissionSource};
 
 /// Creates the session permission. `POST /api/session/{sessionID}/permission`.
 ///
-/// Operation `v2.session.permission.create`.
+/// Operation `v2.session.permission.create`, since 1.18.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`.
@@ -72,14 +72,14 @@ impl CreateNextSessionPermission {
 }
 
 operation!(
-    CreateNextSessionPermission, "v2.session.permission.create",
+    CreateNextSessionPermission, "v2.session.permission.create", "1.18.0",
     "POST" "/api/session/{sessionID}/permission",
     Quick, json -> Data<NextPermissionVerdict>
 );
 
 /// Lists permission requests. `GET /api/permission/request`.
 ///
-/// Operation `v2.permission.request.list`.
+/// Operation `v2.permission.request.list`, since 1.16.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,14 +102,14 @@ impl Default for ListNextPermissionRequests {
 
 in_location!(ListNextPermissionRequests);
 operation!(
-    ListNextPermissionRequests, "v2.permission.request.list",
+    ListNextPermissionRequests, "v2.permission.request.list", "1.16.0",
     "GET" "/api/permission/request",
     Boot, json -> Located<Vec<NextPermissionRequest>>
 );
 
 /// Lists permission saved rules. `GET /api/permission/saved`.
 ///
-/// Operation `v2.permission.saved.list`.
+/// Operation `v2.permission.saved.list`, since 1.16.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,14 +138,14 @@ impl Default for ListNextPermissionSavedRules {
 }
 
 operation!(
-    ListNextPermissionSavedRules, "v2.permission.saved.list",
+    ListNextPermissionSavedRules, "v2.permission.saved.list", "1.16.0",
     "GET" "/api/permission/saved",
     Quick, json -> Data<Vec<PermissionSavedInfo>>
 );
 
 /// Lists session permissions. `GET /api/session/{sessionID}/permission`.
 ///
-/// Operation `v2.session.permission.list`.
+/// Operation `v2.session.permission.list`, since 1.17.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`.
@@ -163,14 +163,14 @@ impl ListNextSessionPermissions {
 }
 
 operation!(
-    ListNextSessionPermissions, "v2.session.permission.list",
+    ListNextSessionPermissions, "v2.session.permission.list", "1.17.0",
     "GET" "/api/session/{sessionID}/permission",
     Quick, json -> Data<Vec<NextPermissionRequest>>
 );
 
 /// Reads the session permission. `GET /api/session/{sessionID}/permission/{requestID}`.
 ///
-/// Operation `v2.session.permission.get`.
+/// Operation `v2.session.permission.get`, since 1.18.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `PermissionNotFoundError` or `SessionNotFoundError`.
@@ -189,14 +189,14 @@ impl ReadNextSessionPermission {
 }
 
 operation!(
-    ReadNextSessionPermission, "v2.session.permission.get",
+    ReadNextSessionPermission, "v2.session.permission.get", "1.18.0",
     "GET" "/api/session/{sessionID}/permission/{requestID}",
     Quick, json -> Data<NextPermissionRequest>
 );
 
 /// Removes the permission saved rule. `DELETE /api/permission/saved/{id}`.
 ///
-/// Operation `v2.permission.saved.remove`.
+/// Operation `v2.permission.saved.remove`, since 1.16.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -213,14 +213,14 @@ impl RemoveNextPermissionSavedRule {
 }
 
 operation!(
-    RemoveNextPermissionSavedRule, "v2.permission.saved.remove",
+    RemoveNextPermissionSavedRule, "v2.permission.saved.remove", "1.16.0",
     "DELETE" "/api/permission/saved/{id}",
     Quick, nothing -> ()
 );
 
 /// Replies the session permission. `POST /api/session/{sessionID}/permission/{requestID}/reply`.
 ///
-/// Operation `v2.session.permission.reply`.
+/// Operation `v2.session.permission.reply`, since 1.17.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `PermissionNotFoundError` or `SessionNotFoundError`.
@@ -253,7 +253,7 @@ impl ReplyNextSessionPermission {
 }
 
 operation!(
-    ReplyNextSessionPermission, "v2.session.permission.reply",
+    ReplyNextSessionPermission, "v2.session.permission.reply", "1.17.0",
     "POST" "/api/session/{sessionID}/permission/{requestID}/reply",
     Quick, nothing -> ()
 );

@@ -9,7 +9,7 @@ use crate::json::json_struct;
 
 /// Creates the project copy. `POST /experimental/project/{projectID}/copy`.
 ///
-/// Operation `v2.projectCopy.create`.
+/// Operation `v2.projectCopy.create`, since 1.16.0.
 ///
 /// Errors by status: 400 `ProjectCopyError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,14 +43,14 @@ impl CreateNextProjectCopy {
 
 in_location!(CreateNextProjectCopy);
 operation!(
-    CreateNextProjectCopy, "v2.projectCopy.create",
+    CreateNextProjectCopy, "v2.projectCopy.create", "1.16.0",
     "POST" "/experimental/project/{projectID}/copy",
     Boot, json -> ProjectCopyCopy
 );
 
 /// Refreshes the project copy. `POST /experimental/project/{projectID}/copy/refresh`.
 ///
-/// Operation `v2.projectCopy.refresh`.
+/// Operation `v2.projectCopy.refresh`, since 1.16.0.
 ///
 /// Errors by status: 400 `ProjectCopyError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,14 +68,14 @@ impl RefreshNextProjectCopy {
 
 in_location!(RefreshNextProjectCopy);
 operation!(
-    RefreshNextProjectCopy, "v2.projectCopy.refresh",
+    RefreshNextProjectCopy, "v2.projectCopy.refresh", "1.16.0",
     "POST" "/experimental/project/{projectID}/copy/refresh",
     Boot, nothing -> ()
 );
 
 /// Removes the project copy. `DELETE /experimental/project/{projectID}/copy`.
 ///
-/// Operation `v2.projectCopy.remove`.
+/// Operation `v2.projectCopy.remove`, since 1.16.0.
 ///
 /// Errors by status: 400 `ProjectCopyError` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +97,7 @@ impl RemoveNextProjectCopy {
 
 in_location!(RemoveNextProjectCopy);
 operation!(
-    RemoveNextProjectCopy, "v2.projectCopy.remove",
+    RemoveNextProjectCopy, "v2.projectCopy.remove", "1.16.0",
     "DELETE" "/experimental/project/{projectID}/copy",
     Boot, nothing -> ()
 );

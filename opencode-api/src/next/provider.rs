@@ -11,7 +11,7 @@ use crate::reply::Located;
 
 /// Lists providers. `GET /api/provider`.
 ///
-/// Operation `v2.provider.list`.
+/// Operation `v2.provider.list`, since 1.15.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 503
 /// `ServiceUnavailableError`.
@@ -35,14 +35,14 @@ impl Default for ListNextProviders {
 
 in_location!(ListNextProviders);
 operation!(
-    ListNextProviders, "v2.provider.list",
+    ListNextProviders, "v2.provider.list", "1.15.0",
     "GET" "/api/provider",
     Boot, json -> Located<Vec<NextProvider>>
 );
 
 /// Reads the provider. `GET /api/provider/{providerID}`.
 ///
-/// Operation `v2.provider.get`.
+/// Operation `v2.provider.get`, since 1.15.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `ProviderNotFoundError`, 503 `ServiceUnavailableError`.
@@ -61,7 +61,7 @@ impl ReadNextProvider {
 
 in_location!(ReadNextProvider);
 operation!(
-    ReadNextProvider, "v2.provider.get",
+    ReadNextProvider, "v2.provider.get", "1.15.0",
     "GET" "/api/provider/{providerID}",
     Boot, json -> Located<NextProvider>
 );

@@ -11,8 +11,8 @@ use crate::reply::Located;
 
 /// Connects the PTY. `GET /api/pty/{ptyID}/connect`.
 ///
-/// Operation `v2.pty.connect`. The request opens a WebSocket, for which the sender adds the headers
-/// of the handshake.
+/// Operation `v2.pty.connect`, since 1.17.11. The request opens a WebSocket, for which the sender
+/// adds the headers of the handshake.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 403 `ForbiddenError`, 404
 /// `PtyNotFoundError`.
@@ -45,14 +45,14 @@ impl ConnectNextPty {
 
 in_location!(ConnectNextPty);
 operation!(
-    ConnectNextPty, "v2.pty.connect",
+    ConnectNextPty, "v2.pty.connect", "1.17.11",
     "GET" "/api/pty/{ptyID}/connect",
     Boot, bytes -> Bytes
 );
 
 /// Creates the PTY. `POST /api/pty`.
 ///
-/// Operation `v2.pty.create`.
+/// Operation `v2.pty.create`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,11 +107,15 @@ impl Default for CreateNextPty {
 }
 
 in_location!(CreateNextPty);
-operation!(CreateNextPty, "v2.pty.create", "POST" "/api/pty", Boot, json -> Located<Pty>);
+operation!(
+    CreateNextPty, "v2.pty.create", "1.17.11",
+    "POST" "/api/pty",
+    Boot, json -> Located<Pty>
+);
 
 /// Creates the PTY ticket. `POST /api/pty/{ptyID}/connect-token`.
 ///
-/// Operation `v2.pty.connectToken`.
+/// Operation `v2.pty.connectToken`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 403 `ForbiddenError`, 404
 /// `PtyNotFoundError`.
@@ -132,14 +136,14 @@ impl CreateNextPtyTicket {
 
 in_location!(CreateNextPtyTicket);
 operation!(
-    CreateNextPtyTicket, "v2.pty.connectToken",
+    CreateNextPtyTicket, "v2.pty.connectToken", "1.17.11",
     "POST" "/api/pty/{ptyID}/connect-token",
     Boot, json -> Located<PtyTicket>
 );
 
 /// Lists ptys. `GET /api/pty`.
 ///
-/// Operation `v2.pty.list`.
+/// Operation `v2.pty.list`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,11 +165,15 @@ impl Default for ListNextPtys {
 }
 
 in_location!(ListNextPtys);
-operation!(ListNextPtys, "v2.pty.list", "GET" "/api/pty", Boot, json -> Located<Vec<Pty>>);
+operation!(
+    ListNextPtys, "v2.pty.list", "1.17.11",
+    "GET" "/api/pty",
+    Boot, json -> Located<Vec<Pty>>
+);
 
 /// Reads the PTY. `GET /api/pty/{ptyID}`.
 ///
-/// Operation `v2.pty.get`.
+/// Operation `v2.pty.get`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `PtyNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,11 +190,15 @@ impl ReadNextPty {
 }
 
 in_location!(ReadNextPty);
-operation!(ReadNextPty, "v2.pty.get", "GET" "/api/pty/{ptyID}", Boot, json -> Located<Pty>);
+operation!(
+    ReadNextPty, "v2.pty.get", "1.17.11",
+    "GET" "/api/pty/{ptyID}",
+    Boot, json -> Located<Pty>
+);
 
 /// Removes the PTY. `DELETE /api/pty/{ptyID}`.
 ///
-/// Operation `v2.pty.remove`.
+/// Operation `v2.pty.remove`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `PtyNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,11 +215,15 @@ impl RemoveNextPty {
 }
 
 in_location!(RemoveNextPty);
-operation!(RemoveNextPty, "v2.pty.remove", "DELETE" "/api/pty/{ptyID}", Boot, nothing -> ());
+operation!(
+    RemoveNextPty, "v2.pty.remove", "1.17.11",
+    "DELETE" "/api/pty/{ptyID}",
+    Boot, nothing -> ()
+);
 
 /// Updates the PTY. `PUT /api/pty/{ptyID}`.
 ///
-/// Operation `v2.pty.update`.
+/// Operation `v2.pty.update`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `PtyNotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -237,4 +253,8 @@ impl UpdateNextPty {
 }
 
 in_location!(UpdateNextPty);
-operation!(UpdateNextPty, "v2.pty.update", "PUT" "/api/pty/{ptyID}", Boot, json -> Located<Pty>);
+operation!(
+    UpdateNextPty, "v2.pty.update", "1.17.11",
+    "PUT" "/api/pty/{ptyID}",
+    Boot, json -> Located<Pty>
+);

@@ -12,7 +12,7 @@ use crate::shared::{NextQuestion, NextQuestionTool};
 
 /// Lists question requests. `GET /api/question/request`.
 ///
-/// Operation `v2.question.request.list`.
+/// Operation `v2.question.request.list`, since 1.16.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,14 +35,14 @@ impl Default for ListNextQuestionRequests {
 
 in_location!(ListNextQuestionRequests);
 operation!(
-    ListNextQuestionRequests, "v2.question.request.list",
+    ListNextQuestionRequests, "v2.question.request.list", "1.16.0",
     "GET" "/api/question/request",
     Boot, json -> Located<Vec<NextQuestionRequest>>
 );
 
 /// Lists session questions. `GET /api/session/{sessionID}/question`.
 ///
-/// Operation `v2.session.question.list`.
+/// Operation `v2.session.question.list`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`.
@@ -60,14 +60,14 @@ impl ListNextSessionQuestions {
 }
 
 operation!(
-    ListNextSessionQuestions, "v2.session.question.list",
+    ListNextSessionQuestions, "v2.session.question.list", "1.17.11",
     "GET" "/api/session/{sessionID}/question",
     Quick, json -> Data<Vec<NextQuestionRequest>>
 );
 
 /// Rejects the session question. `POST /api/session/{sessionID}/question/{requestID}/reject`.
 ///
-/// Operation `v2.session.question.reject`.
+/// Operation `v2.session.question.reject`, since 1.17.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `QuestionNotFoundError` or `SessionNotFoundError`.
@@ -86,14 +86,14 @@ impl RejectNextSessionQuestion {
 }
 
 operation!(
-    RejectNextSessionQuestion, "v2.session.question.reject",
+    RejectNextSessionQuestion, "v2.session.question.reject", "1.17.0",
     "POST" "/api/session/{sessionID}/question/{requestID}/reject",
     Quick, nothing -> ()
 );
 
 /// Replies the session question. `POST /api/session/{sessionID}/question/{requestID}/reply`.
 ///
-/// Operation `v2.session.question.reply`.
+/// Operation `v2.session.question.reply`, since 1.17.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `QuestionNotFoundError` or `SessionNotFoundError`.
@@ -119,7 +119,7 @@ impl ReplyNextSessionQuestion {
 }
 
 operation!(
-    ReplyNextSessionQuestion, "v2.session.question.reply",
+    ReplyNextSessionQuestion, "v2.session.question.reply", "1.17.0",
     "POST" "/api/session/{sessionID}/question/{requestID}/reply",
     Quick, nothing -> ()
 );

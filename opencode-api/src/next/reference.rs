@@ -10,7 +10,7 @@ use crate::reply::Located;
 
 /// Lists references. `GET /api/reference`.
 ///
-/// Operation `v2.reference.list`.
+/// Operation `v2.reference.list`, since 1.17.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ impl Default for ListNextReferences {
 
 in_location!(ListNextReferences);
 operation!(
-    ListNextReferences, "v2.reference.list",
+    ListNextReferences, "v2.reference.list", "1.17.0",
     "GET" "/api/reference",
     Boot, json -> Located<Vec<ReferenceInfo>>
 );

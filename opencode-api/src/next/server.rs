@@ -10,7 +10,7 @@ use crate::shared::LocationInfo;
 
 /// Reads the health. `GET /api/health`.
 ///
-/// Operation `v2.health.get`.
+/// Operation `v2.health.get`, since 1.16.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,11 +31,15 @@ impl Default for ReadNextHealth {
     }
 }
 
-operation!(ReadNextHealth, "v2.health.get", "GET" "/api/health", Quick, json -> NextHealth);
+operation!(
+    ReadNextHealth, "v2.health.get", "1.16.0",
+    "GET" "/api/health",
+    Quick, json -> NextHealth
+);
 
 /// Reads the location. `GET /api/location`.
 ///
-/// Operation `v2.location.get`.
+/// Operation `v2.location.get`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +61,11 @@ impl Default for ReadNextLocation {
 }
 
 in_location!(ReadNextLocation);
-operation!(ReadNextLocation, "v2.location.get", "GET" "/api/location", Boot, json -> LocationInfo);
+operation!(
+    ReadNextLocation, "v2.location.get", "1.17.11",
+    "GET" "/api/location",
+    Boot, json -> LocationInfo
+);
 
 /// Next health, in the reply to `v2.health.get`.
 #[derive(Clone, Debug, PartialEq)]

@@ -21,7 +21,7 @@ pub use info::{NextSession, NextSessionPage, NextSessionTime};
 
 /// Clears the session revert. `POST /api/session/{sessionID}/revert/clear`.
 ///
-/// Operation `v2.session.revert.clear`.
+/// Operation `v2.session.revert.clear`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`, 500 `UnknownError`.
@@ -39,14 +39,14 @@ impl ClearNextSessionRevert {
 }
 
 operation!(
-    ClearNextSessionRevert, "v2.session.revert.clear",
+    ClearNextSessionRevert, "v2.session.revert.clear", "1.17.11",
     "POST" "/api/session/{sessionID}/revert/clear",
     Quick, nothing -> ()
 );
 
 /// Commits the session revert. `POST /api/session/{sessionID}/revert/commit`.
 ///
-/// Operation `v2.session.revert.commit`.
+/// Operation `v2.session.revert.commit`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`.
@@ -64,14 +64,14 @@ impl CommitNextSessionRevert {
 }
 
 operation!(
-    CommitNextSessionRevert, "v2.session.revert.commit",
+    CommitNextSessionRevert, "v2.session.revert.commit", "1.17.11",
     "POST" "/api/session/{sessionID}/revert/commit",
     Quick, nothing -> ()
 );
 
 /// Compacts the session. `POST /api/session/{sessionID}/compact`.
 ///
-/// Operation `v2.session.compact`.
+/// Operation `v2.session.compact`, since 1.14.41.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`, 503 `ServiceUnavailableError`.
@@ -89,14 +89,14 @@ impl CompactNextSession {
 }
 
 operation!(
-    CompactNextSession, "v2.session.compact",
+    CompactNextSession, "v2.session.compact", "1.14.41",
     "POST" "/api/session/{sessionID}/compact",
     Turn, nothing -> ()
 );
 
 /// Creates the session. `POST /api/session`.
 ///
-/// Operation `v2.session.create`.
+/// Operation `v2.session.create`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,14 +144,14 @@ impl Default for CreateNextSession {
 }
 
 operation!(
-    CreateNextSession, "v2.session.create",
+    CreateNextSession, "v2.session.create", "1.17.11",
     "POST" "/api/session",
     Quick, json -> Data<NextSession>
 );
 
 /// Interrupts the session. `POST /api/session/{sessionID}/interrupt`.
 ///
-/// Operation `v2.session.interrupt`.
+/// Operation `v2.session.interrupt`, since 1.18.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`.
@@ -169,14 +169,14 @@ impl InterruptNextSession {
 }
 
 operation!(
-    InterruptNextSession, "v2.session.interrupt",
+    InterruptNextSession, "v2.session.interrupt", "1.18.0",
     "POST" "/api/session/{sessionID}/interrupt",
     Quick, nothing -> ()
 );
 
 /// Lists active sessions. `GET /api/session/active`.
 ///
-/// Operation `v2.session.active`.
+/// Operation `v2.session.active`, since 1.18.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,14 +198,14 @@ impl Default for ListNextActiveSessions {
 }
 
 operation!(
-    ListNextActiveSessions, "v2.session.active",
+    ListNextActiveSessions, "v2.session.active", "1.18.0",
     "GET" "/api/session/active",
     Quick, json -> Data<OrderedMap<ActiveSession>>
 );
 
 /// Lists sessions. `GET /api/session`.
 ///
-/// Operation `v2.session.list`.
+/// Operation `v2.session.list`, since 1.14.41.
 ///
 /// Errors by status: 400 `InvalidCursorError` or `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -268,14 +268,14 @@ impl Default for ListNextSessions {
 
 in_directory!(ListNextSessions);
 operation!(
-    ListNextSessions, "v2.session.list",
+    ListNextSessions, "v2.session.list", "1.14.41",
     "GET" "/api/session",
     Boot, json -> NextSessionPage
 );
 
 /// Prompts the session. `POST /api/session/{sessionID}/prompt`.
 ///
-/// Operation `v2.session.prompt`.
+/// Operation `v2.session.prompt`, since 1.14.41.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`, 409 `ConflictError`.
@@ -314,14 +314,14 @@ impl PromptNextSession {
 }
 
 operation!(
-    PromptNextSession, "v2.session.prompt",
+    PromptNextSession, "v2.session.prompt", "1.14.41",
     "POST" "/api/session/{sessionID}/prompt",
     Quick, json -> Data<SessionInputAdmitted>
 );
 
 /// Reads the session. `GET /api/session/{sessionID}`.
 ///
-/// Operation `v2.session.get`.
+/// Operation `v2.session.get`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`.
@@ -339,14 +339,14 @@ impl ReadNextSession {
 }
 
 operation!(
-    ReadNextSession, "v2.session.get",
+    ReadNextSession, "v2.session.get", "1.17.11",
     "GET" "/api/session/{sessionID}",
     Quick, json -> Data<NextSession>
 );
 
 /// Reads the session history. `GET /api/session/{sessionID}/history`.
 ///
-/// Operation `v2.session.history`.
+/// Operation `v2.session.history`, since 1.18.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`.
@@ -378,14 +378,14 @@ impl ReadNextSessionHistory {
 }
 
 operation!(
-    ReadNextSessionHistory, "v2.session.history",
+    ReadNextSessionHistory, "v2.session.history", "1.18.0",
     "GET" "/api/session/{sessionID}/history",
     Quick, json -> NextHistory
 );
 
 /// Stages the session revert. `POST /api/session/{sessionID}/revert/stage`.
 ///
-/// Operation `v2.session.revert.stage`.
+/// Operation `v2.session.revert.stage`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404 `MessageNotFoundError`
 /// or `SessionNotFoundError`, 500 `UnknownError`.
@@ -412,15 +412,15 @@ impl StageNextSessionRevert {
 }
 
 operation!(
-    StageNextSessionRevert, "v2.session.revert.stage",
+    StageNextSessionRevert, "v2.session.revert.stage", "1.17.11",
     "POST" "/api/session/{sessionID}/revert/stage",
     Quick, json -> Data<RevertState>
 );
 
 /// Streams the session events. `GET /api/session/{sessionID}/event`.
 ///
-/// Operation `v2.session.events`. The reply is a stream of events without an end: the sender has to
-/// hand over the body as the body arrives.
+/// Operation `v2.session.events`, since 1.18.0. The reply is a stream of events without an end: the
+/// sender has to hand over the body as the body arrives.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`.
@@ -445,14 +445,14 @@ impl StreamNextSessionEvents {
 }
 
 operation!(
-    StreamNextSessionEvents, "v2.session.events",
+    StreamNextSessionEvents, "v2.session.events", "1.18.0",
     "GET" "/api/session/{sessionID}/event",
     Quick, bytes -> Bytes
 );
 
 /// Switches the session agent. `POST /api/session/{sessionID}/agent`.
 ///
-/// Operation `v2.session.switchAgent`.
+/// Operation `v2.session.switchAgent`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`.
@@ -473,14 +473,14 @@ impl SwitchNextSessionAgent {
 }
 
 operation!(
-    SwitchNextSessionAgent, "v2.session.switchAgent",
+    SwitchNextSessionAgent, "v2.session.switchAgent", "1.17.11",
     "POST" "/api/session/{sessionID}/agent",
     Quick, nothing -> ()
 );
 
 /// Switches the session model. `POST /api/session/{sessionID}/model`.
 ///
-/// Operation `v2.session.switchModel`.
+/// Operation `v2.session.switchModel`, since 1.17.11.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`.
@@ -500,14 +500,14 @@ impl SwitchNextSessionModel {
 }
 
 operation!(
-    SwitchNextSessionModel, "v2.session.switchModel",
+    SwitchNextSessionModel, "v2.session.switchModel", "1.17.11",
     "POST" "/api/session/{sessionID}/model",
     Quick, nothing -> ()
 );
 
 /// Waits the session. `POST /api/session/{sessionID}/wait`.
 ///
-/// Operation `v2.session.wait`.
+/// Operation `v2.session.wait`, since 1.14.41.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`, 404
 /// `SessionNotFoundError`, 503 `ServiceUnavailableError`.
@@ -525,7 +525,7 @@ impl WaitNextSession {
 }
 
 operation!(
-    WaitNextSession, "v2.session.wait",
+    WaitNextSession, "v2.session.wait", "1.14.41",
     "POST" "/api/session/{sessionID}/wait",
     Turn, nothing -> ()
 );

@@ -10,7 +10,7 @@ use crate::reply::Located;
 
 /// Lists skills. `GET /api/skill`.
 ///
-/// Operation `v2.skill.list`.
+/// Operation `v2.skill.list`, since 1.16.0.
 ///
 /// Errors by status: 400 `InvalidRequestError`, 401 `UnauthorizedError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ impl Default for ListNextSkills {
 
 in_location!(ListNextSkills);
 operation!(
-    ListNextSkills, "v2.skill.list",
+    ListNextSkills, "v2.skill.list", "1.16.0",
     "GET" "/api/skill",
     Boot, json -> Located<Vec<NextSkill>>
 );

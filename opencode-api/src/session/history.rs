@@ -10,7 +10,7 @@ use crate::message::SnapshotFileDiff;
 
 /// Forks the session. `POST /session/{sessionID}/fork`.
 ///
-/// Operation `session.fork`.
+/// Operation `session.fork`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,11 +34,15 @@ impl ForkSession {
 }
 
 in_directory!(ForkSession);
-operation!(ForkSession, "session.fork", "POST" "/session/{sessionID}/fork", Boot, json -> Session);
+operation!(
+    ForkSession, "session.fork", "1.1.65",
+    "POST" "/session/{sessionID}/fork",
+    Boot, json -> Session
+);
 
 /// Reads the session diff. `GET /session/{sessionID}/diff`.
 ///
-/// Operation `session.diff`.
+/// Operation `session.diff`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,14 +67,14 @@ impl ReadSessionDiff {
 
 in_directory!(ReadSessionDiff);
 operation!(
-    ReadSessionDiff, "session.diff",
+    ReadSessionDiff, "session.diff", "1.1.65",
     "GET" "/session/{sessionID}/diff",
     Boot, json -> Vec<SnapshotFileDiff>
 );
 
 /// Reads the session todos. `GET /session/{sessionID}/todo`.
 ///
-/// Operation `session.todo`.
+/// Operation `session.todo`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,14 +92,14 @@ impl ReadSessionTodos {
 
 in_directory!(ReadSessionTodos);
 operation!(
-    ReadSessionTodos, "session.todo",
+    ReadSessionTodos, "session.todo", "1.1.65",
     "GET" "/session/{sessionID}/todo",
     Boot, json -> Vec<Todo>
 );
 
 /// Reverts the session. `POST /session/{sessionID}/revert`.
 ///
-/// Operation `session.revert`.
+/// Operation `session.revert`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`, 409
 /// `SessionBusyError`.
@@ -124,14 +128,14 @@ impl RevertSession {
 
 in_directory!(RevertSession);
 operation!(
-    RevertSession, "session.revert",
+    RevertSession, "session.revert", "1.1.65",
     "POST" "/session/{sessionID}/revert",
     Boot, json -> Session
 );
 
 /// Shares the session. `POST /session/{sessionID}/share`.
 ///
-/// Operation `session.share`.
+/// Operation `session.share`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`, 404 `NotFoundError`, 500 `InternalServerError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,14 +153,14 @@ impl ShareSession {
 
 in_directory!(ShareSession);
 operation!(
-    ShareSession, "session.share",
+    ShareSession, "session.share", "1.1.65",
     "POST" "/session/{sessionID}/share",
     Boot, json -> Session
 );
 
 /// Unreverts the session. `POST /session/{sessionID}/unrevert`.
 ///
-/// Operation `session.unrevert`.
+/// Operation `session.unrevert`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`, 409
 /// `SessionBusyError`.
@@ -175,14 +179,14 @@ impl UnrevertSession {
 
 in_directory!(UnrevertSession);
 operation!(
-    UnrevertSession, "session.unrevert",
+    UnrevertSession, "session.unrevert", "1.1.65",
     "POST" "/session/{sessionID}/unrevert",
     Boot, json -> Session
 );
 
 /// Unshares the session. `DELETE /session/{sessionID}/share`.
 ///
-/// Operation `session.unshare`.
+/// Operation `session.unshare`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequestError`, 404 `NotFoundError`, 500 `InternalServerError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,7 +204,7 @@ impl UnshareSession {
 
 in_directory!(UnshareSession);
 operation!(
-    UnshareSession, "session.unshare",
+    UnshareSession, "session.unshare", "1.1.65",
     "DELETE" "/session/{sessionID}/share",
     Boot, json -> Session
 );

@@ -14,7 +14,7 @@ use crate::message::{
 
 /// Aborts the session. `POST /session/{sessionID}/abort`.
 ///
-/// Operation `session.abort`.
+/// Operation `session.abort`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,11 +31,15 @@ impl AbortSession {
 }
 
 in_directory!(AbortSession);
-operation!(AbortSession, "session.abort", "POST" "/session/{sessionID}/abort", Boot, json -> bool);
+operation!(
+    AbortSession, "session.abort", "1.1.65",
+    "POST" "/session/{sessionID}/abort",
+    Boot, json -> bool
+);
 
 /// Inits the session. `POST /session/{sessionID}/init`.
 ///
-/// Operation `session.init`.
+/// Operation `session.init`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,11 +68,15 @@ impl InitSession {
 }
 
 in_directory!(InitSession);
-operation!(InitSession, "session.init", "POST" "/session/{sessionID}/init", Turn, json -> bool);
+operation!(
+    InitSession, "session.init", "1.1.65",
+    "POST" "/session/{sessionID}/init",
+    Turn, json -> bool
+);
 
 /// Prompts the session. `POST /session/{sessionID}/message`.
 ///
-/// Operation `session.prompt`.
+/// Operation `session.prompt`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,14 +148,14 @@ impl PromptSession {
 
 in_directory!(PromptSession);
 operation!(
-    PromptSession, "session.prompt",
+    PromptSession, "session.prompt", "1.1.65",
     "POST" "/session/{sessionID}/message",
     Turn, json -> AnswerWithParts
 );
 
 /// Prompts the session async. `POST /session/{sessionID}/prompt_async`.
 ///
-/// Operation `session.prompt_async`.
+/// Operation `session.prompt_async`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -219,14 +227,14 @@ impl PromptSessionAsync {
 
 in_directory!(PromptSessionAsync);
 operation!(
-    PromptSessionAsync, "session.prompt_async",
+    PromptSessionAsync, "session.prompt_async", "1.1.65",
     "POST" "/session/{sessionID}/prompt_async",
     Boot, nothing -> ()
 );
 
 /// Runs the session command. `POST /session/{sessionID}/command`.
 ///
-/// Operation `session.command`.
+/// Operation `session.command`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -287,14 +295,14 @@ impl RunSessionCommand {
 
 in_directory!(RunSessionCommand);
 operation!(
-    RunSessionCommand, "session.command",
+    RunSessionCommand, "session.command", "1.1.65",
     "POST" "/session/{sessionID}/command",
     Turn, json -> AnswerWithParts
 );
 
 /// Runs the session shell. `POST /session/{sessionID}/shell`.
 ///
-/// Operation `session.shell`.
+/// Operation `session.shell`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`, 409
 /// `SessionBusyError`.
@@ -335,14 +343,14 @@ impl RunSessionShell {
 
 in_directory!(RunSessionShell);
 operation!(
-    RunSessionShell, "session.shell",
+    RunSessionShell, "session.shell", "1.1.65",
     "POST" "/session/{sessionID}/shell",
     Turn, json -> MessageWithParts
 );
 
 /// Summarizes the session. `POST /session/{sessionID}/summarize`.
 ///
-/// Operation `session.summarize`.
+/// Operation `session.summarize`, since 1.1.65.
 ///
 /// Errors by status: 400 `BadRequest` or `InvalidRequestError`, 404 `NotFoundError`.
 #[derive(Clone, Debug, PartialEq)]
@@ -375,7 +383,7 @@ impl SummarizeSession {
 
 in_directory!(SummarizeSession);
 operation!(
-    SummarizeSession, "session.summarize",
+    SummarizeSession, "session.summarize", "1.1.65",
     "POST" "/session/{sessionID}/summarize",
     Turn, json -> bool
 );

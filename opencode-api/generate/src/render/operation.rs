@@ -61,7 +61,8 @@ pub(crate) fn write(def: &OperationDef<'_>, out: &mut Writing) {
     let (id, method, path) = (&operation.id, &operation.method, &operation.path);
     let decoding = format!("{}, {read} -> {output}", def.pace());
     // rustfmt leaves arguments with arrows alone.
-    let lines = [format!("{name}, {id:?},"), format!("{method:?} {path:?},"), decoding];
+    let identity = format!("{name}, {id:?}, {:?},", def.since);
+    let lines = [identity, format!("{method:?} {path:?},"), decoding];
     let single = format!("operation!({});\n\n", lines.join(" "));
     if single.len() <= 102 {
         out.push(&single);
@@ -125,7 +126,7 @@ fn about(def: &OperationDef<'_>) -> String {
     );
     let mut text =
         format!("{verb} {article}{object}. `{} {}`.\n\n", operation.method, operation.path);
-    text += &format!("Operation `{}`.", operation.id);
+    text += &format!("Operation `{}`, since {}.", operation.id, def.since);
     if matches!(operation.reply, Reply::Events) {
         text += " The reply is a stream of events without an end: the sender has to hand over the \
                  body as the body arrives.";
