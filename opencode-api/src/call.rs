@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Request, Response, Uri};
 use opencode_config::{Json, JsonObject};
-use opencode_proto::api::{ApiError, Repeat};
+use opencode_proto::api::{ApiError, Repeat, RouteTemplate};
 
 use crate::json::JsonType;
 
@@ -127,6 +127,7 @@ impl Call {
         let mut request = Request::new(body.unwrap_or_default());
         *request.method_mut() = self.method();
         *request.uri_mut() = Uri::try_from(target).expect("a target is short and encoded");
+        request.extensions_mut().insert(RouteTemplate::new(self.route.path));
         if let Some((name, value)) = self.header {
             let value = HeaderValue::from_static(value);
             request.headers_mut().insert(HeaderName::from_static(name), value);

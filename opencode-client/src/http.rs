@@ -21,6 +21,7 @@ mod events;
 mod idle;
 mod limits;
 mod link;
+mod observer;
 mod options;
 mod reply;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub(crate) mod tests;
 
 use call::CallTerms;
 use idle::Idle;
+use observer::ObservedCall;
 
 pub(crate) use calls::Calls;
 pub(crate) use endpoint::with_parameter;
@@ -35,6 +37,7 @@ pub use endpoint::{Endpoint, UrlError};
 pub use error::CallError;
 pub(crate) use events::{EVENT_STREAM, EventBody};
 pub use limits::HttpLimits;
+pub use observer::{RequestEvent, RequestNotice};
 pub use options::CallOptions;
 pub use reply::HttpReply;
 
@@ -115,9 +118,10 @@ impl Http {
         pace: Pace,
         directory: Option<&str>,
     ) -> Result<Response<Bytes>, CallError> {
+        let terms = self.terms(&request, repeat, pace);
         let request = self.address(request, JSON, directory);
         // On the heap, because every future that waits for a call contains the call.
-        Box::pin(self.inner.reply(request, self.terms(repeat, pace))).await
+        Box::pin(self.inner.reply(request, terms)).await
     }
 
     /// Sends one request and returns the reply, of any status, with the body as a stream.
@@ -131,8 +135,8 @@ impl Http {
         accept: &'static str,
         directory: Option<&str>,
     ) -> Result<Response<EventBody>, CallError> {
+        let terms = self.terms(&request, Repeat::Never, Pace::Boot);
         let request = self.address(request, accept, directory);
-        let terms = self.terms(Repeat::Never, Pace::Boot);
         Box::pin(self.inner.open(&request, &terms)).await
     }
 
@@ -151,8 +155,8 @@ impl Http {
             CallScope::Directory => directory,
             CallScope::Session => None,
         };
+        let terms = self.terms(&call.request, call.repeat, call.pace).without_timeout();
         let request = self.address(call.request, JSON, directory);
-        let terms = CallTerms { timeout: None, ..self.terms(call.repeat, call.pace) };
         let reply = Box::pin(self.inner.reply(request, terms)).await;
         reply.map_err(|error| CallFailure::new(error.delivery(), describe(&error)))
     }
@@ -174,19 +178,21 @@ impl Http {
     ) -> Result<EventBody, CallError> {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = path_and_query.parse().expect("the path of an event stream");
+        let terms = self.terms(&request, Repeat::Never, Pace::Quick).without_timeout();
         let request = self.address(request, EVENT_STREAM, directory);
-        let terms = CallTerms { timeout: None, ..self.terms(Repeat::Never, Pace::Quick) };
         self.inner.events(&request, &terms).await
     }
 
     /// Returns the limits and the repeat policy of a call that begins now.
-    fn terms(&self, repeat: Repeat, pace: Pace) -> CallTerms {
+    fn terms(&self, request: &Request<Bytes>, repeat: Repeat, pace: Pace) -> CallTerms {
         let timeout = self
             .options
             .timeout()
             .map(|timeout| (timeout, self.inner.runtime.now().checked_add(timeout)));
         let retry = self.options.retry().unwrap_or(self.inner.limits.retry);
-        CallTerms { repeat, pace, retry, timeout }
+        let observer = self.options.observer();
+        let observed = observer.map(|observer| ObservedCall::new(observer, request));
+        CallTerms { repeat, pace, retry, timeout, observed }
     }
 
     /// Adds the parts of a request that depend on the server and the user.

@@ -51,6 +51,11 @@
 //! (`session`, `model`, `end`), `job` (`job`, `model`, `end`) and `server` (`process` and `end`, or
 //! `url` and `directory`). No field contains prompts, answers or passwords.
 //!
+//! A program without a subscriber of `tracing` can show the lines on standard error with the
+//! variable `OPENCODE_LOG` (`error`, `warn`, `info`, `debug` or `trace`). A program that sets a
+//! subscriber does so before the first run, server or batch. Requests can also be observed one by
+//! one: [`CallOptions::with_observer`](server::CallOptions::with_observer).
+//!
 //! # Platforms
 //!
 //! On Linux, every process that a run started is found and ended, without a race for a reused

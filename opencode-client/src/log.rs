@@ -1,6 +1,7 @@
-//! Event logs, written on threads that may block.
+//! Event logs, written on threads that may block, and log lines on standard error.
 
 mod event_log;
+mod stderr;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -14,6 +15,7 @@ use crate::runtime::wait::BoxFuture;
 pub(crate) use crate::runtime::describe::describe;
 pub(crate) use event_log::EventLog;
 pub use event_log::{EventLogConfig, EventLogError, EventLogMode};
+pub(crate) use stderr::write_to_stderr;
 
 /// Maximum size of the events that wait to be written, in bytes.
 const WAITING_SIZE_MAX: usize = 4 << 20;

@@ -6,6 +6,7 @@ use opencode_config::Environment;
 use opencode_proto::Version;
 
 use crate::batch::{BatchRequest, BatchStream};
+use crate::log::write_to_stderr;
 use crate::process::binary::{Binary, BinaryNotFound};
 use crate::process::guardian::Guardian;
 use crate::process::host::Host;
@@ -92,7 +93,7 @@ impl OpenCode {
 
     /// Runs a prompt as a stream of events. Nothing happens until the stream is polled.
     pub fn stream(&self, request: impl Into<RunRequest>) -> RunStream {
-        RunStream::new(Arc::clone(&self.host), request.into())
+        RunStream::new(self.host(), request.into())
     }
 
     /// Starts a server (`opencode serve`) and waits until the server is ready.
@@ -108,7 +109,7 @@ impl OpenCode {
     ///
     /// Dropping the future ends the process and removes the private files, before the drop returns.
     pub async fn serve(&self, request: impl Into<ServeRequest>) -> Result<Server, ServeError> {
-        Box::pin(server::serve(Arc::clone(&self.host), request.into())).await
+        Box::pin(server::serve(self.host(), request.into())).await
     }
 
     /// Attaches to a running server, on this or another machine, and checks the server's health.
@@ -121,8 +122,7 @@ impl OpenCode {
     ///
     /// Nothing is left behind.
     pub async fn attach(&self, request: impl Into<AttachRequest>) -> Result<Server, AttachError> {
-        Box::pin(server::attach(Arc::clone(&self.host), request.into(), RefusedConnection::Await))
-            .await
+        Box::pin(server::attach(self.host(), request.into(), RefusedConnection::Await)).await
     }
 
     /// Runs many jobs on few servers, as a stream of events. Nothing happens until the stream is
@@ -141,7 +141,7 @@ impl OpenCode {
     /// # }
     /// ```
     pub fn batch(&self, request: BatchRequest) -> BatchStream {
-        BatchStream::new(Arc::clone(&self.host), request)
+        BatchStream::new(self.host(), request)
     }
 
     /// Locates the OpenCode executable, or the program of a [`Binary::Command`].
@@ -167,7 +167,14 @@ impl OpenCode {
     ///
     /// Dropping the future ends the process and removes the private files, before the drop returns.
     pub async fn version(&self) -> Result<Version, VersionError> {
-        crate::process::version::version(&self.host).await
+        crate::process::version::version(&self.host()).await
+    }
+
+    /// Returns the host for work that begins now. Not before: a program may set up logging after
+    /// the handle was made.
+    fn host(&self) -> Arc<Host> {
+        write_to_stderr(&self.host.environment);
+        Arc::clone(&self.host)
     }
 }
 

@@ -49,7 +49,9 @@ pub use request::{AttachRequest, ServeRequest};
 pub(crate) use start::serve;
 pub use stop::{ServerReport, StopError};
 
-pub use crate::http::{CallError, CallOptions, Endpoint, HttpLimits, HttpReply, UrlError};
+pub use crate::http::{
+    CallError, CallOptions, Endpoint, HttpLimits, HttpReply, RequestEvent, RequestNotice, UrlError,
+};
 pub use opencode_proto::api::ServerHealth;
 pub use opencode_proto::{
     CallFailure, CallFault, Delivery, DirectoryError, EventStream, HealthError, HubEnd,

@@ -48,6 +48,7 @@ mod error;
 mod mcp;
 mod message;
 mod prompt;
+mod route;
 mod server;
 mod session;
 mod turn;
@@ -76,6 +77,7 @@ pub use prompt::{
     AttachmentError, AttachmentFault, FileContent, OutputFormat, Prompt, PromptFile, PromptPart,
     PromptReply, Subtask,
 };
+pub use route::RouteTemplate;
 pub use server::{ConfiguredModel, ConfiguredShell, Health, NextVersion, ServerHealth};
 pub use session::{
     AbortSession, CreateSession, DeleteSession, ForkSession, ListChildren, ListSessions,

@@ -12,6 +12,8 @@ use super::Inner;
 use super::error::CallError;
 use super::limits::HttpLimits;
 use super::link::{Gathered, Link};
+use super::observer::{ObservedCall, ObservedRequest};
+use crate::runtime::Runtime;
 use crate::runtime::wait::{Elapsed, within};
 
 /// Limits and repeat policy of one call.
@@ -21,6 +23,7 @@ pub(super) struct CallTerms {
     pub(super) retry: RetryPolicy,
     /// Limit of all attempts together, with the time at which the limit ends.
     pub(super) timeout: Option<(Duration, Option<Instant>)>,
+    pub(super) observed: Option<ObservedCall>,
 }
 
 impl CallTerms {
@@ -32,6 +35,16 @@ impl CallTerms {
             (None, Pace::Quick) => Some(limits.reply),
             (None, Pace::Turn) => None,
         }
+    }
+
+    /// Leaves the limits to those of the server.
+    pub(super) fn without_timeout(self) -> Self {
+        Self { timeout: None, ..self }
+    }
+
+    /// Reports the start of a request, if there is an observer.
+    pub(super) fn observe<'a>(&'a self, runtime: &'a dyn Runtime) -> Option<ObservedRequest<'a>> {
+        self.observed.as_ref().map(|observed| observed.start(runtime))
     }
 
     /// Returns the time that is left for the call; `None` without a limit.
@@ -49,10 +62,15 @@ impl Inner {
     ) -> Result<Response<Bytes>, CallError> {
         let mut retry = Retry::new(terms.retry, self.runtime.random()).with_repeat(terms.repeat);
         loop {
+            let mut observed = terms.observe(&*self.runtime);
             let outcome = match terms.repeat {
                 Repeat::Never => self.once(&request, &terms).await,
                 Repeat::Safe => self.kept_alive(&request, &terms).await,
             };
+            if let (Some(observed), Ok(reply)) = (&mut observed, &outcome) {
+                observed.status = Some(reply.status());
+            }
+            drop(observed);
             self.trace(&request, &outcome);
             let cause = match &outcome {
                 Ok(reply) => RetryCause::reply(reply.status(), reply.headers()),

@@ -48,10 +48,14 @@ impl Inner {
         request: &Request<Bytes>,
         terms: &CallTerms,
     ) -> Result<Response<EventBody>, CallError> {
+        let mut observed = terms.observe(&*self.runtime);
         let mut link = self.connect(request, terms).await?;
         let limit = terms.reply_limit(&self.limits, self.runtime.now());
         let head = within(&*self.runtime, limit, link.send(request.clone())).await;
         let response = self.complete(head, request, link.delivery(), terms)?;
+        if let Some(observed) = &mut observed {
+            observed.status = Some(response.status());
+        }
         Ok(response.map(|body| EventBody { body, link }))
     }
 

@@ -7,6 +7,7 @@ use opencode_config::Credentials;
 use opencode_proto::RetryPolicy;
 
 use super::endpoint::{UrlError, authorize};
+use super::observer::{Observer, RequestNotice};
 
 /// Options of requests: for all requests of a server
 /// ([`AttachRequest::with_options`](crate::AttachRequest::with_options)), or for the requests of
@@ -36,6 +37,7 @@ pub struct CallOptions {
     headers: HeaderMap,
     directory: Option<String>,
     workspace: Option<String>,
+    observer: Option<Observer>,
 }
 
 impl CallOptions {
@@ -140,6 +142,30 @@ impl CallOptions {
         self.workspace.as_deref()
     }
 
+    /// Sets a function that is called at the start and at the end of every request, in place of the
+    /// one before: for metrics and traces. The function must not block.
+    ///
+    /// ```
+    /// use opencode_tokio::server::{CallOptions, RequestEvent};
+    ///
+    /// let options = CallOptions::new().with_observer(|notice| {
+    ///     if let RequestEvent::Finished { status, duration, .. } = notice.event {
+    ///         println!("{} {} {status:?} in {duration:?}", notice.method, notice.route);
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn with_observer(
+        self,
+        observe: impl Fn(&RequestNotice<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        Self { observer: Some(Observer::new(observe)), ..self }
+    }
+
+    pub(super) fn observer(&self) -> Option<&Observer> {
+        self.observer.as_ref()
+    }
+
     /// Returns these options, completed by those of `base`.
     pub(crate) fn over(self, base: &Self) -> Self {
         let mut headers = base.headers.clone();
@@ -150,6 +176,7 @@ impl CallOptions {
             headers,
             directory: self.directory.or_else(|| base.directory.clone()),
             workspace: self.workspace.or_else(|| base.workspace.clone()),
+            observer: self.observer.or_else(|| base.observer.clone()),
         }
     }
 }
@@ -162,6 +189,7 @@ impl fmt::Debug for CallOptions {
             .field("headers", &self.headers.keys())
             .field("directory", &self.directory)
             .field("workspace", &self.workspace)
+            .field("observer", &self.observer)
             .finish()
     }
 }

@@ -231,6 +231,15 @@ pub enum AttachError {
         /// The reason, a [`DirectoryError`](super::DirectoryError).
         source: io::Error,
     },
+    /// A variable of the environment has a value that is not understood
+    /// ([`AttachRequest::from_env`](crate::AttachRequest::from_env)).
+    #[error("cannot use {variable}: {reason}")]
+    Environment {
+        /// Name of the variable.
+        variable: &'static str,
+        /// The reason.
+        reason: &'static str,
+    },
     /// The server did not answer in time.
     #[error("{url} did not answer within {limit:?}")]
     TimedOut {
@@ -277,6 +286,7 @@ impl AttachError {
         match self {
             Self::TimedOut { .. } | Self::Unhealthy { .. } => true,
             Self::Directory { .. }
+            | Self::Environment { .. }
             | Self::Unauthorized { .. }
             | Self::Url(_)
             | Self::Version { .. } => false,

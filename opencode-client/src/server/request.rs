@@ -3,13 +3,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use opencode_config::{
-    Credentials, FlagValue, LogLevel, LogOutput, RunConfig, RunFlags, ServeFlags,
+    Credentials, Environment, FlagValue, LogLevel, LogOutput, RunConfig, RunFlags, ServeFlags,
 };
 use opencode_proto::{HubSettings, ServeSettings};
 
 use crate::http::{CallOptions, HttpLimits};
 use crate::process::startup_retry::StartupRetry;
 
+use super::error::AttachError;
 use super::output::ServerOutput;
 
 /// A server to start. The default is a server on a free port of this machine, with a random
@@ -233,6 +234,69 @@ impl AttachRequest {
         }
     }
 
+    /// Creates a request from the environment of this process, as other clients of OpenCode do:
+    ///
+    /// | variable | meaning | default |
+    /// | --- | --- | --- |
+    /// | `OPENCODE_BASE_URL` | URL of the server | `http://127.0.0.1:4096` |
+    /// | `OPENCODE_SERVER_PASSWORD` | password of the server | the one in the URL, or none |
+    /// | `OPENCODE_SERVER_USERNAME` | user name to the password | `opencode` |
+    /// | `OPENCODE_TIMEOUT` | [timeout](CallOptions::with_timeout) of calls, in seconds | none |
+    ///
+    /// An empty variable counts as not set. Proxy variables (`HTTP_PROXY` and the like) have no
+    /// effect: this library connects to the host of the URL.
+    ///
+    /// # Errors
+    ///
+    /// [`AttachError::Environment`] when a variable has a value that is not understood.
+    pub fn from_env() -> Result<Self, AttachError> {
+        Self::from_environment(&std::env::vars_os().collect())
+    }
+
+    /// Creates a request from these variables, like [`from_env`](Self::from_env).
+    ///
+    /// ```
+    /// use opencode_tokio::AttachRequest;
+    /// use opencode_tokio::config::Environment;
+    ///
+    /// let environment = Environment::new().with_var("OPENCODE_BASE_URL", "http://10.0.0.7:4096");
+    /// let request = AttachRequest::from_environment(&environment)?;
+    /// assert_eq!(request.url(), "http://10.0.0.7:4096");
+    /// # Ok::<(), opencode_tokio::AttachError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AttachError::Environment`] when a variable has a value that is not understood.
+    pub fn from_environment(environment: &Environment) -> Result<Self, AttachError> {
+        let var = |variable: &'static str| {
+            let value = environment.var(variable).filter(|value| !value.is_empty());
+            let text = value.map(|value| {
+                let reason = "the value is no text in UTF-8";
+                value.to_str().ok_or(AttachError::Environment { variable, reason })
+            });
+            text.transpose()
+        };
+        let mut request = Self::new(var("OPENCODE_BASE_URL")?.unwrap_or("http://127.0.0.1:4096"));
+        if let Some(password) = var("OPENCODE_SERVER_PASSWORD")? {
+            let credentials = Credentials::new(password);
+            request.credentials = Some(match var("OPENCODE_SERVER_USERNAME")? {
+                Some(username) => credentials.with_username(username),
+                None => credentials,
+            });
+        }
+        if let Some(seconds) = var("OPENCODE_TIMEOUT")? {
+            let seconds = seconds.trim().parse().ok();
+            let timeout = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero()) else {
+                let reason = "the value is no positive number of seconds";
+                return Err(AttachError::Environment { variable: "OPENCODE_TIMEOUT", reason });
+            };
+            request.options = request.options.with_timeout(timeout);
+        }
+        Ok(request)
+    }
+
     /// Sets the credentials of the server.
     #[must_use]
     pub fn with_credentials(self, credentials: Credentials) -> Self {
@@ -377,4 +441,52 @@ pub(crate) fn extra_flag(config: &RunConfig) -> Option<String> {
     let (name, _) = flags.find(|(_, value)| **value != FlagValue::Off)?;
     let dashes = if name.len() == 1 { "-" } else { "--" };
     Some(format!("{dashes}{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(variables: &[(&str, &str)]) -> Result<AttachRequest, AttachError> {
+        let environment = Environment::new();
+        let environment = variables
+            .iter()
+            .fold(environment, |environment, (name, value)| environment.with_var(name, value));
+        AttachRequest::from_environment(&environment)
+    }
+
+    #[test]
+    fn an_environment_without_variables_leads_to_the_usual_address() {
+        for variables in [&[][..], &[("OPENCODE_BASE_URL", ""), ("OPENCODE_SERVER_PASSWORD", "")]] {
+            let request = request(variables).unwrap();
+            assert_eq!(request.url(), "http://127.0.0.1:4096");
+            assert_eq!((request.credentials(), request.options().timeout()), (None, None));
+        }
+    }
+
+    #[test]
+    fn the_variables_of_other_clients_are_understood() {
+        let request = request(&[
+            ("OPENCODE_BASE_URL", "http://host/code"),
+            ("OPENCODE_SERVER_PASSWORD", "secret"),
+            ("OPENCODE_SERVER_USERNAME", "ann"),
+            ("OPENCODE_TIMEOUT", "2.5"),
+            // Without an effect.
+            ("HTTP_PROXY", "http://proxy"),
+        ]);
+        let request = request.unwrap();
+        assert_eq!(request.url(), "http://host/code");
+        let credentials = request.credentials().unwrap();
+        assert_eq!((credentials.username(), credentials.password()), (Some("ann"), "secret"));
+        assert_eq!(request.options().timeout(), Some(Duration::from_millis(2500)));
+    }
+
+    #[test]
+    fn a_value_that_is_not_understood_is_an_error() {
+        for seconds in ["soon", "-1", "0", "inf", "1e300", "NaN"] {
+            let error = request(&[("OPENCODE_TIMEOUT", seconds)]).unwrap_err();
+            let message = "cannot use OPENCODE_TIMEOUT: the value is no positive number of seconds";
+            assert_eq!(error.to_string(), message, "{seconds}");
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! Requests of any kind to a server, and the options of handles.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use opencode_client::api::http::header::ACCEPT;
 use opencode_client::api::http::{HeaderName, HeaderValue, Method};
 use opencode_client::api::{ApiError, ApiErrorKind, ListAgents, Operation};
-use opencode_client::server::{CallOptions, Delivery, RetryPolicy};
+use opencode_client::server::{CallOptions, Delivery, RequestEvent, RequestNotice, RetryPolicy};
 use opencode_client::{AttachRequest, CallError, CreateSession, Server};
 use serde_json::{Value, json};
 
@@ -297,4 +298,46 @@ fn is_unreadable(error: &CallError) -> bool {
         let reason = std::error::Error::source(error).map(ToString::to_string);
         error.is_unreadable() && !error.body().is_empty() && reason.is_some()
     })
+}
+
+pub(crate) async fn every_request_has_a_start_and_an_end_for_the_observer(on: &Host) {
+    let busy = ServerReply::status(503).with_header("retry-after-ms", "1");
+    let script = ServerScript::new().on("GET", "/agent", [busy, ServerReply::json(json!([]))]).on(
+        "GET",
+        "/silent",
+        [ServerReply::never()],
+    );
+    let server = FakeServer::start(script).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&seen);
+    let options = CallOptions::new().with_observer(move |notice: &RequestNotice<'_>| {
+        let event = match notice.event {
+            RequestEvent::Finished { status, .. } => status
+                .map_or_else(|| " failed".to_owned(), |status| format!(" {}", status.as_u16())),
+            _ => String::new(),
+        };
+        record.lock().unwrap().push(format!("{} {}{event}", notice.method, notice.route));
+    });
+    let request = AttachRequest::new(server.url()).with_options(options);
+    let attached = on.opencode().attach(request).await.unwrap();
+    let taken = || std::mem::take(&mut *seen.lock().unwrap());
+    assert_eq!(taken(), ["GET /global/health", "GET /global/health 200"]);
+
+    attached.call(&ListAgents::new()).await.unwrap();
+    assert_eq!(taken(), ["GET /agent", "GET /agent 503", "GET /agent", "GET /agent 200"]);
+
+    let session = attached.create_session(CreateSession::new()).await.unwrap();
+    session.info().await.unwrap();
+    let notices = taken();
+    assert_eq!(
+        notices[notices.len() - 2..],
+        ["GET /session/{sessionID}", "GET /session/{sessionID} 200"]
+    );
+
+    let quick = attached.with_options(CallOptions::new().with_timeout(Duration::from_millis(30)));
+    quick.request(Method::GET, "/silent?secret=1").await.unwrap_err();
+    assert_eq!(taken(), ["GET /silent", "GET /silent failed"]);
+
+    drop(attached.request(Method::GET, "/event").stream().await.unwrap());
+    assert_eq!(taken(), ["GET /event", "GET /event 200"]);
 }
