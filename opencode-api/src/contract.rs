@@ -552,6 +552,7 @@ pub fn recode_schema(schema: &str, json: Json) -> Option<Result<Json, String>> {
         "ConsoleState" => recode::<crate::experimental::ConsoleState>(json),
         "ContentFilterError" => recode::<crate::message::ContentFilterError>(json),
         "ContextOverflowError" => recode::<crate::message::ContextOverflowError>(json),
+        "EventTimestamp" => recode::<crate::event::EventTimestamp>(json),
         "ExperimentalCapabilities" => recode::<crate::experimental::ExperimentalCapabilities>(json),
         "File" => recode::<crate::file::FileChange>(json),
         "FileContent" => recode::<crate::file::FileContent>(json),

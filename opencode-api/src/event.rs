@@ -16,7 +16,7 @@ use bytes::Bytes;
 use opencode_config::{Json, JsonObject};
 
 use crate::call::{Call, in_directory, operation};
-use crate::json::{OrderedMap, json_enum, json_events, json_struct};
+use crate::json::{OrderedMap, json_enum, json_events, json_struct, json_variants};
 
 pub use crate::envelope::{
     Event, EventPosition, GlobalEvent, GlobalPayload, NextEvent, StoredEvent, SyncEvent,
@@ -94,6 +94,20 @@ impl Default for StreamEvents {
 
 in_directory!(StreamEvents);
 operation!(StreamEvents, "event.subscribe", "1.1.65", "GET" "/event", Boot, bytes -> Bytes);
+
+/// Event timestamp: schema `EventTimestamp` of OpenCode.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EventTimestamp {
+    /// The value is a number.
+    Number(f64),
+    /// The value is a string.
+    Text(String),
+    /// A value that this version of the crate does not know.
+    Unknown(Json),
+}
+
+json_variants!(EventTimestamp { Number number(), Text string(), });
 
 /// Values of `event` in `FileWatcherUpdatedEvent`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -303,11 +317,11 @@ pub enum EventData {
     /// The event `session.next.prompted`.
     SessionNextPrompted(Box<SessionNextPromptedEvent>),
     /// The event `session.next.reasoning.delta`.
-    SessionNextReasoningDelta(SessionNextReasoningDeltaEvent),
+    SessionNextReasoningDelta(Box<SessionNextReasoningDeltaEvent>),
     /// The event `session.next.reasoning.ended`.
     SessionNextReasoningEnded(Box<SessionNextReasoningEndedEvent>),
     /// The event `session.next.reasoning.started`.
-    SessionNextReasoningStarted(SessionNextReasoningStartedEvent),
+    SessionNextReasoningStarted(Box<SessionNextReasoningStartedEvent>),
     /// The event `session.next.retried`.
     SessionNextRetried(Box<SessionNextRetriedEvent>),
     /// The event `session.next.revert.cleared`.
@@ -319,7 +333,7 @@ pub enum EventData {
     /// The event `session.next.shell.ended`.
     SessionNextShellEnded(SessionNextShellEndedEvent),
     /// The event `session.next.shell.started`.
-    SessionNextShellStarted(SessionNextShellStartedEvent),
+    SessionNextShellStarted(Box<SessionNextShellStartedEvent>),
     /// The event `session.next.step.ended`.
     SessionNextStepEnded(Box<SessionNextStepEndedEvent>),
     /// The event `session.next.step.failed`.
@@ -329,9 +343,9 @@ pub enum EventData {
     /// The event `session.next.synthetic`.
     SessionNextSynthetic(SessionNextSyntheticEvent),
     /// The event `session.next.text.delta`.
-    SessionNextTextDelta(SessionNextTextDeltaEvent),
+    SessionNextTextDelta(Box<SessionNextTextDeltaEvent>),
     /// The event `session.next.text.ended`.
-    SessionNextTextEnded(SessionNextTextEndedEvent),
+    SessionNextTextEnded(Box<SessionNextTextEndedEvent>),
     /// The event `session.next.text.started`.
     SessionNextTextStarted(SessionNextTextStartedEvent),
     /// The event `session.next.tool.called`.
@@ -339,11 +353,11 @@ pub enum EventData {
     /// The event `session.next.tool.failed`.
     SessionNextToolFailed(Box<SessionNextToolFailedEvent>),
     /// The event `session.next.tool.input.delta`.
-    SessionNextToolInputDelta(SessionNextToolInputDeltaEvent),
+    SessionNextToolInputDelta(Box<SessionNextToolInputDeltaEvent>),
     /// The event `session.next.tool.input.ended`.
-    SessionNextToolInputEnded(SessionNextToolInputEndedEvent),
+    SessionNextToolInputEnded(Box<SessionNextToolInputEndedEvent>),
     /// The event `session.next.tool.input.started`.
-    SessionNextToolInputStarted(SessionNextToolInputStartedEvent),
+    SessionNextToolInputStarted(Box<SessionNextToolInputStartedEvent>),
     /// The event `session.next.tool.progress`.
     SessionNextToolProgress(Box<SessionNextToolProgressEvent>),
     /// The event `session.next.tool.success`.

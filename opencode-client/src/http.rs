@@ -35,11 +35,13 @@ pub(crate) use calls::Calls;
 pub(crate) use endpoint::with_parameter;
 pub use endpoint::{Endpoint, UrlError};
 pub use error::CallError;
-pub(crate) use events::{EVENT_STREAM, EventBody};
+use events::EVENT_STREAM;
+pub(crate) use events::EventBody;
 pub use limits::HttpLimits;
 pub use observer::{RequestEvent, RequestNotice};
 pub use options::CallOptions;
 pub use reply::HttpReply;
+pub(crate) use reply::with_path;
 
 pub(crate) const JSON: &str = "application/json";
 
@@ -132,11 +134,10 @@ impl Http {
     pub(crate) async fn open(
         &self,
         request: Request<Bytes>,
-        accept: &'static str,
         directory: Option<&str>,
     ) -> Result<Response<EventBody>, CallError> {
         let terms = self.terms(&request, Repeat::Never, Pace::Boot);
-        let request = self.address(request, accept, directory);
+        let request = self.address(request, JSON, directory);
         Box::pin(self.inner.open(&request, &terms)).await
     }
 
@@ -180,7 +181,26 @@ impl Http {
         *request.uri_mut() = path_and_query.parse().expect("the path of an event stream");
         let terms = self.terms(&request, Repeat::Never, Pace::Quick).without_timeout();
         let request = self.address(request, EVENT_STREAM, directory);
-        self.inner.events(&request, &terms).await
+        Ok(self.inner.events(&request, &terms).await?.into_body())
+    }
+
+    /// Sends one request whose reply is an event stream, within the timeout of the options.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future, or the body, closes the connection.
+    pub(crate) async fn open_events(
+        &self,
+        request: Request<Bytes>,
+        directory: Option<&str>,
+    ) -> Result<Response<EventBody>, CallError> {
+        let terms = self.terms(&request, Repeat::Never, Pace::Boot);
+        let request = self.address(request, EVENT_STREAM, directory);
+        Box::pin(self.inner.events(&request, &terms)).await
+    }
+
+    pub(crate) fn limits(&self) -> &HttpLimits {
+        &self.inner.limits
     }
 
     /// Returns the limits and the repeat policy of a call that begins now.

@@ -4,6 +4,7 @@
 //! [`OpenCode::attach`](crate::OpenCode::attach) attaches to a running one. [`Server::call`]
 //! carries out any operation of [`api`](crate::api), and [`Server::request`] sends any request.
 
+mod api_events;
 mod attach;
 mod calls;
 pub(crate) mod core;
@@ -38,6 +39,7 @@ use crate::process::warning::Warning;
 use self::core::ServerInner;
 use local::Local;
 
+pub use api_events::{ApiEvent, ApiEvents, MalformedEvent};
 pub(crate) use attach::{RefusedConnection, attach};
 pub use calls::HttpRequest;
 pub use error::{AttachError, ServeError};

@@ -50,7 +50,7 @@ use opencode_client::{
     ServeRequest,
 };
 
-pub use request::{HttpRequest, HttpStream};
+pub use request::{ApiEvents, HttpRequest, HttpStream};
 pub use server::Server;
 pub use session::Session;
 pub use streams::{BatchStream, RunStream, ServerEvents, ServerOutput, TurnStream};

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use opencode_config::Json;
+use opencode_config::{Json, JsonObject};
 
 /// A schema to replace: where, by what, and why.
 struct Correction {
@@ -64,5 +64,36 @@ pub(crate) fn apply(document: &mut Json) -> Result<(), Box<dyn Error>> {
         }
         *place = schema.parse()?;
     }
+    let schemas = document.as_object_mut().and_then(|root| root.get_mut("components"));
+    let schemas = schemas.and_then(Json::as_object_mut).and_then(|part| part.get_mut("schemas"));
+    let schemas = schemas.and_then(Json::as_object_mut).ok_or("the document has no schemas")?;
+    let number: Json = r#"{"type": "number"}"#.parse()?;
+    let reference: Json = r##"{"$ref": "#/components/schemas/EventTimestamp"}"##.parse()?;
+    replace_timestamps(schemas, &number, &reference);
+    schemas.insert("EventTimestamp", TIMESTAMP.parse::<Json>()?);
     Ok(())
+}
+
+/// Time of an event of the second generation: milliseconds on `/api/event` and in `sync` events, and
+/// a date in ISO 8601 on `/event` and `/global/event`. The document has the number alone.
+const TIMESTAMP: &str = r#"{"anyOf": [{"type": "number"}, {"type": "string"}]}"#;
+
+/// Replaces the schemas of all fields `timestamp` that are numbers.
+fn replace_timestamps(object: &mut JsonObject, number: &Json, by: &Json) {
+    let keys: Vec<String> = object.iter().map(|(key, _)| key.to_owned()).collect();
+    for key in keys {
+        let Some(schema) = object.get_mut(&key) else { continue };
+        if key == "timestamp" && schema == number {
+            *schema = by.clone();
+            continue;
+        }
+        match schema {
+            Json::Object(inner) => replace_timestamps(inner, number, by),
+            Json::Array(schemas) => {
+                let objects = schemas.iter_mut().filter_map(Json::as_object_mut);
+                objects.for_each(|inner| replace_timestamps(inner, number, by));
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
 }

@@ -5,7 +5,7 @@
 use opencode_config::JsonObject;
 use opencode_proto::{MessageId, SessionId};
 
-use super::RetryError;
+use super::{EventTimestamp, RetryError};
 use crate::json::json_struct;
 use crate::shared::{CompactionReason, LocationRef, ModelRef, Prompt, PromptDelivery, RevertState};
 
@@ -13,8 +13,8 @@ use crate::shared::{CompactionReason, LocationRef, ModelRef, Prompt, PromptDeliv
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextAgentSwitchedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.
@@ -34,8 +34,8 @@ json_struct!(SessionNextAgentSwitchedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextCompactionDeltaEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.
@@ -55,8 +55,8 @@ json_struct!(SessionNextCompactionDeltaEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextCompactionEndedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.
@@ -81,8 +81,8 @@ json_struct!(SessionNextCompactionEndedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextCompactionStartedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.
@@ -102,8 +102,8 @@ json_struct!(SessionNextCompactionStartedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextContextUpdatedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.
@@ -123,8 +123,8 @@ json_struct!(SessionNextContextUpdatedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextModelSwitchedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.
@@ -144,8 +144,8 @@ json_struct!(SessionNextModelSwitchedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextMovedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `location`: the location ref.
@@ -165,8 +165,8 @@ json_struct!(SessionNextMovedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextPromptAdmittedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.
@@ -188,8 +188,8 @@ json_struct!(SessionNextPromptAdmittedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextPromptedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.
@@ -211,8 +211,8 @@ json_struct!(SessionNextPromptedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextRetriedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `attempt`: a number.
@@ -232,8 +232,8 @@ json_struct!(SessionNextRetriedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextRevertClearedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Fields that this version of the crate does not know.
@@ -248,8 +248,8 @@ json_struct!(SessionNextRevertClearedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextRevertCommittedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.
@@ -267,8 +267,8 @@ json_struct!(SessionNextRevertCommittedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextRevertStagedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `revert`: the revert state.
@@ -285,8 +285,8 @@ json_struct!(SessionNextRevertStagedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextSyntheticEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.

@@ -5,6 +5,7 @@
 use opencode_config::JsonObject;
 use opencode_proto::{MessageId, SessionId};
 
+use super::EventTimestamp;
 use crate::json::{OrderedMap, json_struct};
 use crate::session::SessionTokens;
 use crate::shared::{ModelRef, StepError};
@@ -13,8 +14,8 @@ use crate::shared::{ModelRef, StepError};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextReasoningDeltaEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -37,8 +38,8 @@ json_struct!(SessionNextReasoningDeltaEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextReasoningEndedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -63,8 +64,8 @@ json_struct!(SessionNextReasoningEndedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextReasoningStartedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -87,8 +88,8 @@ json_struct!(SessionNextReasoningStartedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextStepEndedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -118,8 +119,8 @@ json_struct!(SessionNextStepEndedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextStepFailedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -139,8 +140,8 @@ json_struct!(SessionNextStepFailedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextStepStartedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -165,8 +166,8 @@ json_struct!(SessionNextStepStartedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextTextDeltaEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -189,8 +190,8 @@ json_struct!(SessionNextTextDeltaEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextTextEndedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -213,8 +214,8 @@ json_struct!(SessionNextTextEndedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextTextStartedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.

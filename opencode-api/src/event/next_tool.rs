@@ -5,6 +5,7 @@
 use opencode_config::{Json, JsonObject};
 use opencode_proto::{CallId, MessageId, SessionId};
 
+use super::EventTimestamp;
 use crate::json::json_struct;
 use crate::session::SessionNextToolCalledEventProvider;
 use crate::shared::{LlmToolContent, StepError};
@@ -13,8 +14,8 @@ use crate::shared::{LlmToolContent, StepError};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextShellEndedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `callID`: id of a tool call.
@@ -34,8 +35,8 @@ json_struct!(SessionNextShellEndedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextShellStartedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `messageID`: id of a message.
@@ -57,8 +58,8 @@ json_struct!(SessionNextShellStartedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextToolCalledEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -85,8 +86,8 @@ json_struct!(SessionNextToolCalledEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextToolFailedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -113,8 +114,8 @@ json_struct!(SessionNextToolFailedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextToolInputDeltaEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -137,8 +138,8 @@ json_struct!(SessionNextToolInputDeltaEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextToolInputEndedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -161,8 +162,8 @@ json_struct!(SessionNextToolInputEndedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextToolInputStartedEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -185,8 +186,8 @@ json_struct!(SessionNextToolInputStartedEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextToolProgressEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.
@@ -211,8 +212,8 @@ json_struct!(SessionNextToolProgressEvent [] {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SessionNextToolSuccessEvent {
-    /// Field `timestamp`: a number.
-    pub timestamp: f64,
+    /// Field `timestamp`: the event timestamp.
+    pub timestamp: EventTimestamp,
     /// Field `sessionID`: id of a session.
     pub session_id: SessionId,
     /// Field `assistantMessageID`: id of a message.

@@ -17,7 +17,7 @@ use super::error::CallError;
 use super::link::{Gathered, Link};
 use crate::runtime::wait::within;
 
-pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
 /// Maximum size of a response that is read in place of an event stream.
 const REFUSAL_SIZE_MAX: usize = 64 << 10;
@@ -63,12 +63,12 @@ impl Inner {
         &self,
         request: &Request<Bytes>,
         terms: &CallTerms,
-    ) -> Result<EventBody, CallError> {
+    ) -> Result<Response<EventBody>, CallError> {
         let (method, path) = (request.method(), request.uri().path());
         let (head, mut stream) = self.open(request, terms).await?.into_parts();
         if head.status == StatusCode::OK && is_event_stream(&head.headers) {
             tracing::debug!(%method, path, "event stream opened");
-            return Ok(stream);
+            return Ok(Response::from_parts(head, stream));
         }
         let limit = terms.reply_limit(&self.limits, self.runtime.now());
         let refusal = stream.link.gather(stream.body, REFUSAL_SIZE_MAX);

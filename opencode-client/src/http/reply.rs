@@ -67,15 +67,7 @@ impl HttpReply {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let reply = self.clone().check()?;
         let mut json = serde_json::Deserializer::from_slice(reply.bytes());
-        let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let at = error.path().to_string();
-            let error = error.into_inner();
-            // The path of the whole body is a dot, and an error of syntax has a line instead.
-            if at == "." || error.is_syntax() || error.is_eof() {
-                return error;
-            }
-            <serde_json::Error as serde::de::Error>::custom(format_args!("{at}: {error}"))
-        });
+        let read = serde_path_to_error::deserialize(&mut json).map_err(with_path);
         read.and_then(|value| json.end().map(|()| value))
             .map_err(|error| ApiError::unreadable(reply.method, &reply.path, reply.response, error))
     }
@@ -90,6 +82,17 @@ impl HttpReply {
     pub fn into_response(self) -> Response<Bytes> {
         self.response
     }
+}
+
+/// Adds the path of the field to the message of an error.
+pub(crate) fn with_path(error: serde_path_to_error::Error<serde_json::Error>) -> serde_json::Error {
+    let at = error.path().to_string();
+    let error = error.into_inner();
+    // The path of the whole body is a dot, and an error of syntax has a line instead.
+    if at == "." || error.is_syntax() || error.is_eof() {
+        return error;
+    }
+    <serde_json::Error as serde::de::Error>::custom(format_args!("{at}: {error}"))
 }
 
 /// `Debug` without headers and body, which can hold secrets.

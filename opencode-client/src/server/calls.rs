@@ -9,8 +9,10 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCO
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use opencode_proto::api::{Operation, Pace, Repeat};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Server;
+use super::api_events::ApiEvents;
 use super::http_stream::HttpStream;
 use crate::http::{CallError, CallOptions, HttpReply, JSON, with_parameter};
 use crate::runtime::wait::BoxFuture;
@@ -226,8 +228,47 @@ impl HttpRequest {
     pub async fn stream(self) -> Result<HttpStream, CallError> {
         let Self { server, request, .. } = self.checked()?;
         let name = server.http.name(&request);
-        let response = server.http.open(request, JSON, server.directory()).await?;
+        let response = server.http.open(request, server.directory()).await?;
         Ok(HttpStream::new(server, name, response))
+    }
+
+    /// Sends the request and decodes the reply as a stream of events. The limits of time end with
+    /// the head of the reply. The request is sent once.
+    ///
+    /// The events of the crate `opencode-api`, by path: `Event` for `/event`, `GlobalEvent` for
+    /// `/global/event`, and `NextEvent` for `/api/event` and `/api/session/{sessionID}/event`,
+    /// which replays the events of a session after `NextEvent::durable`.
+    ///
+    /// ```no_run
+    /// # async fn example(server: opencode_tokio::Server) -> Result<(), opencode_tokio::CallError> {
+    /// use opencode_api::event::{Event, EventData, StreamEvents};
+    /// use opencode_tokio::server::ApiEvent;
+    ///
+    /// let mut events = server.request_for(&StreamEvents::new()).events::<Event>().await?;
+    /// while let Some(event) = events.next_event().await {
+    ///     let ApiEvent::Event(event) = event? else { continue };
+    ///     if let EventData::SessionIdle(idle) = &event.data {
+    ///         println!("{} is idle", idle.session_id);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`send`](Self::send); [`CallError::Api`] when the server refuses the request,
+    /// or the reply is no event stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future or the stream closes the connection.
+    pub async fn events<T: DeserializeOwned>(self) -> Result<ApiEvents<T>, CallError> {
+        let Self { server, request, .. } = self.checked()?;
+        let (name, event_size_max) =
+            (server.http.name(&request), server.http.limits().body_size_max());
+        let response = server.http.open_events(request, server.directory()).await?;
+        Ok(ApiEvents::new(HttpStream::new(server, name, response), event_size_max))
     }
 
     /// Returns the request, if all parts can be sent.

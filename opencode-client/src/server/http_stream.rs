@@ -69,7 +69,10 @@ impl HttpStream {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, CallError>>> {
+    pub(super) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, CallError>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let chunk = ready!(body.poll_chunk(cx));
         if !matches!(chunk, Some(Ok(_))) {

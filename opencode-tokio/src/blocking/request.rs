@@ -6,7 +6,8 @@ use opencode_client::api::Repeat;
 use opencode_client::api::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use opencode_client::bytes::Bytes;
 use opencode_client::serde::Serialize;
-use opencode_client::server::HttpReply;
+use opencode_client::serde::de::DeserializeOwned;
+use opencode_client::server::{ApiEvent, HttpReply};
 
 use super::worker::Held;
 
@@ -63,6 +64,30 @@ impl HttpRequest {
         let worker = self.0.beside(());
         let stream = self.0.end(async |request| request.stream().await)?;
         Ok(HttpStream(worker.beside(stream)))
+    }
+
+    /// Blocking form of [`HttpRequest::events`](crate::server::HttpRequest::events).
+    ///
+    /// # Errors
+    ///
+    /// The errors of the async method.
+    pub fn events<T: DeserializeOwned>(self) -> Result<ApiEvents<T>, CallError> {
+        let worker = self.0.beside(());
+        let events = self.0.end(async |request| request.events().await)?;
+        Ok(ApiEvents(worker.beside(events)))
+    }
+}
+
+/// Blocking form of [`ApiEvents`](crate::server::ApiEvents): an iterator over the events.
+#[derive(Debug)]
+#[must_use = "events wait until they are read"]
+pub struct ApiEvents<T>(Held<crate::server::ApiEvents<T>>);
+
+impl<T: DeserializeOwned> Iterator for ApiEvents<T> {
+    type Item = Result<ApiEvent<T>, CallError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.wait_mut(async |events| events.next_event().await)
     }
 }
 

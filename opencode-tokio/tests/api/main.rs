@@ -6,6 +6,7 @@
 mod adapter;
 mod calls;
 mod document;
+mod streams;
 
 use testkit::conformance::Host;
 

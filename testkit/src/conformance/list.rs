@@ -220,6 +220,8 @@ macro_rules! conformance_list {
                 a_timeout_and_a_retry_policy_hold_for_a_call
                 each_break_of_the_contract_has_an_error_of_its_own
                 every_request_has_a_start_and_an_end_for_the_observer
+                events_are_known_malformed_or_signs_of_life
+                a_lost_event_stream_is_an_error
             }
             rest dropped {
                 with_the_last_clone

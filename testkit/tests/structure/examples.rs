@@ -34,7 +34,8 @@ const MACHINES: [&str; 11] = [
 ];
 
 /// Handles, streams, requests and settings of the adapters.
-const HANDLES: [&str; 30] = [
+const HANDLES: [&str; 31] = [
+    "ApiEvents",
     "AskToken",
     "AttachRequest",
     "BatchRequest",

@@ -8,12 +8,14 @@ use bytes::Bytes;
 use opencode_client::api::http::header::ACCEPT;
 use opencode_client::api::http::{HeaderName, HeaderValue, Method};
 use opencode_client::api::{ApiError, ApiErrorKind, ListAgents, Operation};
-use opencode_client::server::{CallOptions, Delivery, RequestEvent, RequestNotice, RetryPolicy};
+use opencode_client::server::{
+    ApiEvent, ApiEvents, CallOptions, Delivery, RequestEvent, RequestNotice, RetryPolicy,
+};
 use opencode_client::{AttachRequest, CallError, CreateSession, Server};
 use serde_json::{Value, json};
 
 use crate::conformance::Host;
-use crate::server::{FakeServer, ServerReply, ServerScript};
+use crate::server::{FakeServer, Greeting, ServerReply, ServerScript};
 
 async fn attach(on: &Host, server: &FakeServer) -> Server {
     on.opencode().attach(AttachRequest::new(server.url()).with_directory("/src")).await.unwrap()
@@ -340,4 +342,64 @@ pub(crate) async fn every_request_has_a_start_and_an_end_for_the_observer(on: &H
 
     drop(attached.request(Method::GET, "/event").stream().await.unwrap());
     assert_eq!(taken(), ["GET /event", "GET /event 200"]);
+}
+
+pub(crate) async fn events_are_known_malformed_or_signs_of_life(on: &Host) {
+    let script = ServerScript::new().with_greeting(Greeting::Silence).on(
+        "GET",
+        "/refused",
+        [ServerReply::error(404, json!({ "name": "NotFoundError" }))],
+    );
+    let server = FakeServer::start(script).unwrap();
+    let attached = attach(on, &server).await;
+    let mut events: ApiEvents<BTreeMap<String, String>> =
+        attached.request(Method::GET, "/event").events().await.unwrap();
+    server.wait_for_open_events(1);
+    let sent = &server.requests_to("GET", "/event")[0];
+    assert_eq!(sent.header("accept"), Some("text/event-stream"));
+
+    server.send_event(r#"{"type":"a","n":"1"}"#);
+    server.send_event(r#"{"type":"server.heartbeat"}"#);
+    server.send_event(r#"{"type":"a","n":1}"#);
+    server.send_raw(b": heartbeat\n\n");
+    server.send_event(r#"{"payload":{"type":"server.heartbeat","properties":{}}}"#);
+    server.send_event(r#"{"type":"b"}"#);
+    server.close_events();
+    let mut seen = Vec::new();
+    while let Some(event) = events.next_event().await {
+        seen.push(match event.unwrap() {
+            ApiEvent::Event(event) => event["type"].clone(),
+            ApiEvent::Heartbeat => "beat".to_owned(),
+            ApiEvent::Malformed(event) => {
+                assert_eq!(serde_json::from_slice::<Value>(&event.raw).unwrap()["n"], 1);
+                event.error.to_string()
+            }
+            _ => unreachable!("there is no other item"),
+        });
+    }
+    let reason = "n: invalid type: integer `1`, expected a string at line 1 column 17";
+    assert_eq!(seen, ["a", "beat", reason, "beat", "beat", "b"]);
+    assert!(events.next_event().await.is_none());
+
+    // Refusals.
+    for (path, message) in [
+        ("/refused", "GET /refused: NotFoundError"),
+        ("/no/such/route", "GET /no/such/route: this server does not have the endpoint"),
+        ("/session/status", "GET /session/status: the reply cannot be read"),
+    ] {
+        let refused = attached.request(Method::GET, path).events::<Value>().await;
+        assert_eq!(refused.unwrap_err().to_string(), message);
+    }
+}
+
+pub(crate) async fn a_lost_event_stream_is_an_error(on: &Host) {
+    let server = FakeServer::start(ServerScript::new()).unwrap();
+    let attached = attach(on, &server).await;
+    let mut events = attached.request(Method::GET, "/event").events::<Value>().await.unwrap();
+    assert!(matches!(events.next_event().await, Some(Ok(ApiEvent::Event(_)))));
+    drop(server);
+    let lost = events.next_event().await.unwrap().unwrap_err();
+    assert!(lost.is_connection(), "{lost:?}");
+    assert_eq!(lost.delivery(), Delivery::Received);
+    assert!(events.next_event().await.is_none());
 }
