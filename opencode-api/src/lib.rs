@@ -21,6 +21,9 @@
 //! # Ok::<(), opencode_proto::ApiError>(())
 //! ```
 //!
+//! [`Groups`] has a short method for every operation, on all senders of operations that implement
+//! [`Caller`](opencode_proto::api::Caller): `server.vcs().diff(..)`, awaited or blocking.
+//!
 //! Modules have the names of OpenCode's groups; [`next`] has the operations below `/api`.
 //! [`event`] has the events of all streams: a program decodes the data of a server-sent event with
 //! `serde_json`.
@@ -58,6 +61,8 @@ pub mod file;
 pub mod find;
 pub mod formatter;
 pub mod global;
+mod group;
+pub mod groups;
 pub mod instance;
 mod json;
 pub mod log;
@@ -65,6 +70,7 @@ pub mod lsp;
 pub mod mcp;
 pub mod message;
 pub mod next;
+mod paging;
 pub mod path;
 pub mod permission;
 pub mod project;
@@ -85,6 +91,7 @@ pub mod workspace;
 pub mod worktree;
 
 pub use call::Route;
+pub use groups::Groups;
 pub use json::OrderedMap;
 pub use reply::{Data, Located};
 

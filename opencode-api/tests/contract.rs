@@ -10,8 +10,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use opencode_api::contract::{EVENT_TYPES, OPERATIONS};
+use opencode_api::Groups;
+use opencode_api::contract::{EVENT_TYPES, METHODS, OPERATIONS};
 use opencode_api::event::{Event, EventData};
+use opencode_proto::api::{Caller, Operation};
 use serde_json::Value;
 
 /// Sent by the server, and absent from the document.
@@ -72,5 +74,59 @@ fn every_event_type_has_a_variant() {
             assert!(!matches!(event.data, EventData::Unknown { .. }), "{event_type}");
             assert_eq!(event.data.event_type(), event_type);
         }
+    }
+}
+
+#[test]
+fn every_operation_with_an_end_has_a_short_method() {
+    let without = [
+        "event.subscribe",
+        "global.event",
+        "pty.connect",
+        "v2.event.subscribe",
+        "v2.pty.connect",
+        "v2.session.events",
+    ];
+    let named: BTreeSet<_> = METHODS.iter().map(|(id, _)| *id).collect();
+    let expected: BTreeSet<_> = OPERATIONS
+        .iter()
+        .map(|route| route.operation_id)
+        .filter(|id| !without.contains(id))
+        .collect();
+    assert_eq!(named, expected);
+    let methods: BTreeSet<_> = METHODS.iter().map(|(_, method)| *method).collect();
+    assert_eq!(methods.len(), METHODS.len());
+}
+
+/// Returns method and target of the request in place of sending it.
+struct Recorder;
+
+impl Caller for Recorder {
+    type Called<O: Operation<Output: Send> + Send + Sync + 'static> = String;
+
+    fn carry_out<O>(&self, operation: O) -> String
+    where
+        O: Operation<Output: Send> + Send + Sync + 'static,
+    {
+        let request = operation.request();
+        format!("{} {}", request.method(), request.uri())
+    }
+}
+
+#[test]
+fn short_methods_send_their_operations() {
+    let mode = opencode_api::vcs::VcsDiffMode::Git;
+    let sent = [
+        (Recorder.vcs().diff(mode), "GET /vcs/diff?mode=git"),
+        (Recorder.providers().list(), "GET /provider"),
+        (Recorder.find().files("a"), "GET /find/file?query=a"),
+        (Recorder.sessions().diff("ses_1"), "GET /session/ses_1/diff"),
+        (Recorder.messages().delete("ses_1", "msg_1"), "DELETE /session/ses_1/message/msg_1"),
+        (Recorder.log().write("a", opencode_api::log::WriteLogLevel::Info, "b"), "POST /log"),
+        (Recorder.next().fs().read("a/b"), "GET /api/fs/read/a/b"),
+        (Recorder.next().permissions().list("ses_1"), "GET /api/session/ses_1/permission"),
+    ];
+    for (request, expected) in sent {
+        assert_eq!(request, expected);
     }
 }

@@ -42,11 +42,13 @@
 mod agent;
 mod ask;
 mod call;
+mod caller;
 mod diff;
 mod directory;
 mod error;
 mod mcp;
 mod message;
+mod page;
 mod prompt;
 mod route;
 mod server;
@@ -65,6 +67,7 @@ pub use ask::{
     ListPermissions, ListQuestions, Pending, PermissionReply, QuestionAnswer, RejectQuestion,
     ReplyPermission, ReplyQuestion, RespondPermission,
 };
+pub use caller::Caller;
 pub use diff::{FileDiff, SessionDiff};
 pub use directory::{CheckDirectory, ReadPaths, ServerPaths};
 pub use error::{ApiError, ApiErrorKind};
@@ -73,6 +76,7 @@ pub use message::{
     DeleteMessage, DeletePart, ListMessages, MessageCursor, MessagePage, MessageWithParts,
     ReadMessage,
 };
+pub use page::{Page, Paged, ReadPage};
 pub use prompt::{
     AttachmentError, AttachmentFault, FileContent, OutputFormat, Prompt, PromptFile, PromptPart,
     PromptReply, Subtask,

@@ -35,6 +35,7 @@
 //! A waiting call panics inside an async runtime of tokio, where waiting would block other tasks:
 //! use the async types, or `tokio::task::spawn_blocking`. Dropping a handle does not panic.
 
+mod forward;
 mod request;
 mod server;
 mod session;
@@ -53,7 +54,10 @@ use opencode_client::{
 pub use request::{ApiEvents, HttpRequest, HttpStream};
 pub use server::Server;
 pub use session::Session;
-pub use streams::{BatchStream, RunStream, ServerEvents, ServerOutput, TurnStream};
+pub use streams::{
+    BatchStream, PageStream, RunStream, ServerEvents, ServerOutput, StructuredStream, TextStream,
+    TurnStream,
+};
 
 use worker::{Held, Worker};
 

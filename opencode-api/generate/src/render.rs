@@ -1,6 +1,7 @@
 //! The files of the crate.
 
 mod event;
+mod group;
 mod operation;
 mod type_def;
 mod writing;
@@ -112,7 +113,10 @@ pub(crate) fn render(
         rendered.insert(format!("{file}.rs"), writing.file(file, &children, &homes));
     }
     rendered.insert("next.rs".to_owned(), next_module(&names));
-    rendered.insert("contract.rs".to_owned(), contract(&operations, document, &types, &homes));
+    let groups = group::render(&operations, &homes)?;
+    rendered.extend(groups.files);
+    let contract = contract(&operations, document, &types, &homes, &groups.methods);
+    rendered.insert("contract.rs".to_owned(), contract);
     Ok(rendered)
 }
 
@@ -319,6 +323,7 @@ fn contract(
     document: &Document,
     types: &Types<'_>,
     homes: &BTreeMap<String, String>,
+    methods: &[(String, String)],
 ) -> String {
     let mut text = "//! Tables of all operations and all event types.\n\nuse \
                     opencode_config::Json;\n\nuse crate::Route;\nuse crate::json::recode;\n\n\
@@ -333,6 +338,11 @@ fn contract(
     text += &format!("pub const EVENT_TYPES: [&str; {}] = [\n", document.events.len());
     for event in &document.events {
         text += &format!("{:?},\n", event.event_type);
+    }
+    text += "];\n\n/// Short methods of [`Groups`](crate::Groups), by the id of the operation.\n";
+    text += &format!("pub const METHODS: [(&str, &str); {}] = [\n", methods.len());
+    for (operation, method) in methods {
+        text += &format!("({operation:?}, {method:?}),\n");
     }
     text += "];\n\n/// Reads the reply to an operation and writes the value again.\n///\n/// `None` \
              for an operation whose reply is no JSON.\n#[doc(hidden)]\npub fn recode_reply(operation_id: \
@@ -370,6 +380,7 @@ fn full_text(rust: &RustType, homes: &BTreeMap<String, String>) -> String {
     };
     match rust {
         RustType::Id(id) => format!("opencode_proto::{id}"),
+        RustType::Json => "opencode_config::Json".to_owned(),
         RustType::List(inner) => format!("Vec<{}>", full_text(inner, homes)),
         RustType::Map(inner) => format!("crate::OrderedMap<{}>", full_text(inner, homes)),
         RustType::Named(name) => path(name),

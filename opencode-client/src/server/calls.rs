@@ -7,7 +7,7 @@ use std::future::IntoFuture;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
-use opencode_proto::api::{Operation, Pace, Repeat};
+use opencode_proto::api::{Caller, Operation, Pace, Repeat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -96,6 +96,20 @@ impl Server {
     pub fn request_for<O: Operation>(&self, operation: &O) -> HttpRequest {
         let (repeat, pace) = (operation.repeat(), operation.pace());
         HttpRequest::new(self, operation.request(), repeat, pace)
+    }
+}
+
+/// Calls are futures, which keep the server alive and can be moved to other tasks.
+impl Caller for Server {
+    type Called<O: Operation<Output: Send> + Send + Sync + 'static> =
+        BoxFuture<Result<O::Output, CallError>>;
+
+    fn carry_out<O>(&self, operation: O) -> Self::Called<O>
+    where
+        O: Operation<Output: Send> + Send + Sync + 'static,
+    {
+        let server = self.clone();
+        Box::pin(async move { server.call(&operation).await })
     }
 }
 

@@ -83,6 +83,13 @@ impl HttpRequest {
 #[must_use = "events wait until they are read"]
 pub struct ApiEvents<T>(Held<crate::server::ApiEvents<T>>);
 
+impl<T: DeserializeOwned> ApiEvents<T> {
+    /// Blocking form of [`ApiEvents::headers`](crate::server::ApiEvents::headers).
+    pub fn headers(&self) -> &HeaderMap {
+        self.0.headers()
+    }
+}
+
 impl<T: DeserializeOwned> Iterator for ApiEvents<T> {
     type Item = Result<ApiEvent<T>, CallError>;
 

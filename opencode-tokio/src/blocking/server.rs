@@ -1,10 +1,12 @@
-use opencode_client::api::Operation;
 use opencode_client::api::http::Method;
+use opencode_client::api::{Caller, McpServer, Operation, Paged};
+use opencode_client::process::{Version, Warning};
 use opencode_client::server::{CallOptions, ServeOutcome, ServerHealth, ServerReport, StopError};
 use opencode_client::{CallError, CreateSession, SessionId};
 
+use super::forward::forward;
 use super::worker::Held;
-use super::{HttpRequest, ServerEvents, ServerOutput, Session};
+use super::{HttpRequest, PageStream, ServerEvents, ServerOutput, Session};
 
 /// Blocking form of [`Server`](crate::Server). Clones are cheap. A server that was started ends
 /// with the drop of the last clone and of every handle made from a clone.
@@ -12,9 +14,35 @@ use super::{HttpRequest, ServerEvents, ServerOutput, Session};
 pub struct Server(pub(super) Held<crate::Server>);
 
 impl Server {
-    /// Blocking form of [`Server::url`](crate::Server::url).
-    pub fn url(&self) -> String {
-        self.0.url()
+    forward! {
+        "Server":
+        get url() -> String;
+        get version() -> Option<&Version>;
+        get directory() -> Option<&str>;
+        get process_id() -> Option<u32>;
+        get command() -> Option<&str>;
+        get warnings() -> Vec<Warning>;
+        get is_running() -> bool;
+        wait mcp_servers() -> Result<Vec<McpServer>, CallError>;
+        wait health() -> Result<ServerHealth, CallError>;
+        wait stop() -> Result<ServerReport, StopError>;
+    }
+
+    /// Blocking form of [`Server::pages`](crate::Server::pages).
+    ///
+    /// ```no_run
+    /// # fn example(server: opencode_tokio::blocking::Server) -> Result<(), opencode_tokio::CallError> {
+    /// use opencode_tokio::api::ListMessages;
+    ///
+    /// let list = ListMessages::new("ses_1fc301c8effe4BhMoDHUvJDQPj").with_limit(50);
+    /// for message in server.pages(list) {
+    ///     println!("{}", message?.info.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pages<O: Paged>(&self, list: O) -> PageStream<O> {
+        PageStream(self.0.beside(self.0.pages(list)))
     }
 
     /// Blocking form of [`Server::create_session`](crate::Server::create_session).
@@ -79,23 +107,9 @@ impl Server {
         HttpRequest(self.0.beside(self.0.request_for(operation)))
     }
 
-    /// Blocking form of [`Server::health`](crate::Server::health).
-    ///
-    /// # Errors
-    ///
-    /// The errors of the async method.
-    pub fn health(&self) -> Result<ServerHealth, CallError> {
-        self.0.wait(self.0.health())
-    }
-
     /// Blocking form of [`Server::output`](crate::Server::output).
     pub fn output(&self) -> Option<ServerOutput> {
         self.0.output().map(|output| ServerOutput(self.0.beside(output)))
-    }
-
-    /// Blocking form of [`Server::is_running`](crate::Server::is_running).
-    pub fn is_running(&self) -> bool {
-        self.0.is_running()
     }
 
     /// Blocking form of [`Server::exited`](crate::Server::exited).
@@ -103,17 +117,20 @@ impl Server {
         self.0.wait(self.0.exited())
     }
 
-    /// Blocking form of [`Server::stop`](crate::Server::stop).
-    ///
-    /// # Errors
-    ///
-    /// The errors of the async method.
-    pub fn stop(&self) -> Result<ServerReport, StopError> {
-        self.0.wait(self.0.stop())
-    }
-
     /// Returns the async handle, also for [runs](crate::RunRequest) and batches on this server.
     pub fn as_async(&self) -> &crate::Server {
         &self.0
+    }
+}
+
+/// Calls return the output itself.
+impl Caller for Server {
+    type Called<O: Operation<Output: Send> + Send + Sync + 'static> = Result<O::Output, CallError>;
+
+    fn carry_out<O>(&self, operation: O) -> Self::Called<O>
+    where
+        O: Operation<Output: Send> + Send + Sync + 'static,
+    {
+        self.call(&operation)
     }
 }

@@ -2,16 +2,25 @@ use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use opencode_client::api::{FileDiff, MessageWithParts, UpdateSession};
+use opencode_client::event::{MessageId, PartId};
 use opencode_client::log::EventLogConfig;
+#[cfg(feature = "schema")]
+use opencode_client::serde::de::DeserializeOwned;
+use opencode_client::session::{SessionInfo, SessionStatus, Todo};
+#[cfg(feature = "schema")]
+use opencode_client::session::{StructuredError, schemars};
 use opencode_client::turn::{
     FollowRequest, Pending, PermissionRequest, PostError, PostedPrompt, QuestionRequest,
 };
 use opencode_client::{
-    PermissionReply, Policy, PolicyError, Prompt, QuestionReply, SessionId, TurnError, TurnRequest,
+    AnswerSchema, CallError, ModelRef, PermissionReply, Policy, PolicyError, Prompt, QuestionReply,
+    SessionId, TurnError, TurnRequest,
 };
 
-use super::TurnStream;
+use super::forward::forward;
 use super::worker::Held;
+use super::{StructuredStream, TurnStream};
 
 /// Blocking form of [`Session`](crate::Session). Clones are cheap.
 #[derive(Clone, Debug)]
@@ -74,13 +83,45 @@ impl Session {
         TurnStream(self.0.beside(self.0.send(request)))
     }
 
-    /// Blocking form of [`Session::post`](crate::Session::post).
+    forward! {
+        "Session":
+        get directory() -> Option<&str>;
+        wait post(prompt: impl Into<Prompt>) -> Result<PostedPrompt, PostError>;
+        wait ask(request: impl Into<TurnRequest>) -> Result<String, TurnError>;
+        wait info() -> Result<SessionInfo, CallError>;
+        wait status() -> Result<SessionStatus, CallError>;
+        wait update(
+            change: impl FnOnce(UpdateSession) -> UpdateSession
+        ) -> Result<SessionInfo, CallError>;
+        wait delete() -> Result<(), CallError>;
+        wait abort() -> Result<(), CallError>;
+        wait children() -> Result<Vec<SessionInfo>, CallError>;
+        wait messages() -> Result<Vec<MessageWithParts>, CallError>;
+        wait message(message: MessageId) -> Result<MessageWithParts, CallError>;
+        wait delete_message(message: MessageId) -> Result<(), CallError>;
+        wait delete_part(message: MessageId, part: PartId) -> Result<(), CallError>;
+        wait revert(message: MessageId, part: Option<PartId>) -> Result<SessionInfo, CallError>;
+        wait unrevert() -> Result<SessionInfo, CallError>;
+        wait share() -> Result<SessionInfo, CallError>;
+        wait unshare() -> Result<SessionInfo, CallError>;
+        wait diff(message: Option<MessageId>) -> Result<Vec<FileDiff>, CallError>;
+        wait todos() -> Result<Vec<Todo>, CallError>;
+    }
+
+    /// Blocking form of [`Session::summarize`](crate::Session::summarize). The turn starts with the
+    /// first call of `next`.
+    pub fn summarize(&self, model: ModelRef) -> TurnStream {
+        TurnStream(self.0.beside(self.0.summarize(model)))
+    }
+
+    /// Blocking form of [`Session::fork`](crate::Session::fork).
     ///
     /// # Errors
     ///
     /// The errors of the async method.
-    pub fn post(&self, prompt: impl Into<Prompt>) -> Result<PostedPrompt, PostError> {
-        self.0.wait(self.0.post(prompt))
+    pub fn fork(&self, before: Option<MessageId>) -> Result<Self, CallError> {
+        let session = self.0.wait(self.0.fork(before))?;
+        Ok(Self(self.0.beside(session)))
     }
 
     /// Blocking form of [`Session::follow`](crate::Session::follow). The turn is joined with the
@@ -89,16 +130,42 @@ impl Session {
         TurnStream(self.0.beside(self.0.follow(request)))
     }
 
-    /// Blocking form of [`Session::ask`](crate::Session::ask).
+    /// Blocking form of [`Session::send_structured`](crate::Session::send_structured). The first
+    /// turn starts with the first call of `next`.
+    ///
+    /// ```no_run
+    /// # fn example(session: opencode_tokio::blocking::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// use opencode_tokio::AnswerSchema;
+    /// use opencode_tokio::event::RawJson;
+    ///
+    /// let schema = AnswerSchema::of::<u32>(RawJson::parse(r#"{"type":"integer"}"#)?);
+    /// let answer = session.send_structured("How many files are here?", &schema).outcome()?;
+    /// println!("{}", answer.parse::<u32>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send_structured(
+        &self,
+        request: impl Into<TurnRequest>,
+        schema: &AnswerSchema,
+    ) -> StructuredStream {
+        StructuredStream(self.0.beside(self.0.send_structured(request, schema)))
+    }
+
+    /// Blocking form of [`Session::answer`](crate::Session::answer).
     ///
     /// # Errors
     ///
     /// The errors of the async method.
-    pub fn ask(&self, request: impl Into<TurnRequest>) -> Result<String, TurnError> {
-        self.0.wait(self.0.ask(request))
+    #[cfg(feature = "schema")]
+    pub fn answer<T>(&self, request: impl Into<TurnRequest>) -> Result<T, StructuredError>
+    where
+        T: schemars::JsonSchema + DeserializeOwned,
+    {
+        self.0.wait(self.0.answer(request))
     }
 
-    /// Returns the async handle, which has every other operation of a session.
+    /// Returns the async handle.
     pub fn as_async(&self) -> &crate::Session {
         &self.0
     }

@@ -6,6 +6,8 @@
 mod adapter;
 mod calls;
 mod document;
+mod groups;
+mod pages;
 mod streams;
 
 use testkit::conformance::Host;

@@ -8,6 +8,7 @@ mod real;
 mod requests;
 mod runs;
 mod servers;
+mod sessions;
 
 use opencode_tokio::{TokioRuntime, blocking};
 use testkit::conformance::Host;

@@ -18,6 +18,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the workspace fails")]
 #![allow(clippy::print_stdout, reason = "counts of files, imports and rooms")]
 
+mod blocking;
 mod examples;
 mod graph;
 mod source;

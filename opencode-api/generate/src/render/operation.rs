@@ -20,7 +20,7 @@ const TURNS: [&str; 8] = [
 ];
 
 /// Operations that open a WebSocket.
-const SOCKETS: [&str; 2] = ["pty.connect", "v2.pty.connect"];
+pub(super) const SOCKETS: [&str; 2] = ["pty.connect", "v2.pty.connect"];
 
 /// Writes an operation.
 pub(crate) fn write(def: &OperationDef<'_>, out: &mut Writing) {
@@ -72,7 +72,7 @@ pub(crate) fn write(def: &OperationDef<'_>, out: &mut Writing) {
 }
 
 impl OperationDef<'_> {
-    fn required(&self) -> impl Iterator<Item = &Argument> {
+    pub(super) fn required(&self) -> impl Iterator<Item = &Argument> {
         let fields = match &self.body {
             Body::Fields(fields) => fields.as_slice(),
             Body::None | Body::Whole(_) => &[],
@@ -117,15 +117,22 @@ impl OperationDef<'_> {
     }
 }
 
-fn about(def: &OperationDef<'_>) -> String {
+/// Returns the summary of the operation, and the request.
+pub(super) fn summary(def: &OperationDef<'_>) -> (String, String) {
     let operation = def.operation;
     let article = if matches!(&*def.verb, "List" | "Find" | "Authenticate") { "" } else { "the " };
     let (verb, object) = (
         naming::third_person(&def.verb),
         naming::prose(def.object.strip_prefix("Next").unwrap_or(&def.object)),
     );
-    let mut text =
-        format!("{verb} {article}{object}. `{} {}`.\n\n", operation.method, operation.path);
+    let request = format!("{} {}", operation.method, operation.path);
+    (format!("{verb} {article}{object}"), request)
+}
+
+fn about(def: &OperationDef<'_>) -> String {
+    let operation = def.operation;
+    let (act, request) = summary(def);
+    let mut text = format!("{act}. `{request}`.\n\n");
     text += &format!("Operation `{}`, since {}.", operation.id, def.since);
     if matches!(operation.reply, Reply::Events) {
         text += " The reply is a stream of events without an end: the sender has to hand over the \
