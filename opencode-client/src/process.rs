@@ -34,4 +34,6 @@ pub use startup_retry::StartupRetry;
 pub use version::VersionError;
 pub use warning::Warning;
 
-pub use opencode_proto::{PluginFault, UnsupportedVersion, Version, parse_version};
+pub use opencode_proto::{
+    Feature, PluginFault, Unsupported, UnsupportedVersion, Version, parse_version,
+};

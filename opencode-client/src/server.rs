@@ -101,7 +101,7 @@ impl Server {
 
     /// Returns the version of the server; `None` for a server that was built from the sources.
     pub fn version(&self) -> Option<&Version> {
-        self.inner.version.as_ref()
+        self.inner.version()
     }
 
     /// Returns the project's directory, or the one in the options of this handle; `None` for the

@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use opencode_config::ModelRef;
 use opencode_proto::{
-    Pending, PermissionKind, PermissionReply, PermissionRequest, Prompt, QuestionKind,
+    Feature, Pending, PermissionKind, PermissionReply, PermissionRequest, Prompt, QuestionKind,
     QuestionReply, QuestionRequest, RequestedDirectory,
 };
 
@@ -305,12 +305,16 @@ impl Server {
     /// # Errors
     ///
     /// The errors of the call; [`CallError::Directory`] when OpenCode cannot work in the server's
-    /// directory, or works in another one.
+    /// directory, or works in another one; [`CallError::Unsupported`] when the version of the server
+    /// has no metadata of sessions.
     ///
     /// # Cancel safety
     ///
     /// After cancellation, a session may exist on the server without a handle to it.
     pub async fn create_session(&self, create: CreateSession) -> Result<Session, CallError> {
+        if create.metadata().is_some() {
+            Feature::SessionMetadata.check(self.version())?;
+        }
         let place = self.place(None).await?;
         let info = self.http.call(&create, self.directory()).await?;
         self.inner.check_created(&place.requested, &info).await?;

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{JsoncError, PermissionError};
+use crate::{JsoncError, PermissionError, Unsupported};
 
 /// A configuration that cannot be run. Nothing has been started.
 ///
@@ -126,6 +126,9 @@ pub enum RunConfigError {
         /// Long name of the flag, without dashes.
         flag: String,
     },
+    /// The version of OpenCode lacks a feature that the configuration needs.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
 }
 
 impl From<PermissionError> for RunConfigError {

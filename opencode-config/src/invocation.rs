@@ -9,11 +9,12 @@ use bytes::Bytes;
 use crate::isolation::variables::CLIENT;
 use crate::{
     Attach, Credentials, Environment, IsolationPlan, ProgramCommand, Questions, RunConfig,
-    RunConfigError, ServeFlags,
+    RunConfigError, ServeFlags, Version,
 };
 
 mod arguments;
 mod check;
+mod needs;
 mod shell;
 #[cfg(test)]
 mod tests;
@@ -59,6 +60,8 @@ pub struct Invocation {
     /// Text to write to stdin, which must then be closed: OpenCode reads stdin to the end before
     /// anything else.
     pub stdin: Bytes,
+    /// Version of OpenCode that starts, as far as the [`ProgramCommand`] has one.
+    pub version: Option<Version>,
 }
 
 impl Invocation {
@@ -83,8 +86,8 @@ impl Invocation {
     ///
     /// # Errors
     ///
-    /// [`RunConfigError`] when [`RunConfig::check`] fails, the directory is relative, or the prompt
-    /// is empty.
+    /// [`RunConfigError`] when [`RunConfig::check`] fails, the directory is relative, the prompt is
+    /// empty, or the version of the program lacks a [feature](crate::Feature) that is needed.
     pub fn run(
         program: impl Into<ProgramCommand>,
         prompt: impl Into<Bytes>,
@@ -98,8 +101,12 @@ impl Invocation {
             return Err(RunConfigError::EmptyPrompt);
         }
         check::required_mcp(config)?;
-        let args = Arguments::of_run(config)?.into_vec();
-        let mut invocation = Self::new(program.into(), args, directory.into(), plan);
+        let program = program.into();
+        for feature in needs::of_run(config, plan) {
+            feature.check(program.version())?;
+        }
+        let args = Arguments::of_run(config, program.version())?.into_vec();
+        let mut invocation = Self::new(program, args, directory.into(), plan);
         invocation.stdin = stdin;
         // A resumed session with the `question` tool would wait for an answer for ever.
         invocation.hide_questions(config);
@@ -114,8 +121,8 @@ impl Invocation {
     ///
     /// # Errors
     ///
-    /// [`RunConfigError`] when [`RunConfig::check_for_serve`] fails, the directory is relative, or
-    /// a flag cannot be passed.
+    /// [`RunConfigError`] when [`RunConfig::check_for_serve`] fails, the directory is relative, a
+    /// flag cannot be passed, or the version of the program lacks a [feature](crate::Feature) that is needed.
     pub fn serve(
         program: impl Into<ProgramCommand>,
         directory: impl Into<PathBuf>,
@@ -124,8 +131,12 @@ impl Invocation {
         plan: &IsolationPlan,
     ) -> Result<Self, RunConfigError> {
         config.check_for_serve()?;
+        let program = program.into();
+        for feature in needs::of_server(config, flags, plan) {
+            feature.check(program.version())?;
+        }
         let args = Arguments::of_serve(flags)?.into_vec();
-        let mut invocation = Self::new(program.into(), args, directory.into(), plan);
+        let mut invocation = Self::new(program, args, directory.into(), plan);
         if flags.questions() == Questions::Hide {
             invocation.hide_questions(config);
         }
@@ -183,10 +194,10 @@ impl Invocation {
         directory: PathBuf,
         plan: &IsolationPlan,
     ) -> Self {
-        let (program, mut all_args) = command.into_parts();
+        let (program, mut all_args, version) = command.into_parts();
         all_args.extend(args);
         let env = plan.environment.clone();
-        Self { program, args: all_args, env, directory, stdin: Bytes::new() }
+        Self { program, args: all_args, env, directory, stdin: Bytes::new(), version }
     }
 
     /// Returns the command in the form in which it is typed into a shell, without secrets.

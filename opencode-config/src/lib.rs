@@ -63,6 +63,7 @@
 //! - [`Isolation`]: the parts of the user's and the project's configuration that a run sees, with a
 //!   list of environment variables. [`IsolationPlan`]: directories, files, links and environment.
 //! - [`Invocation`]: the process to start, by the [`ProgramCommand`] that starts OpenCode.
+//! - [`Version`] of OpenCode, and the [`Feature`]s that not every supported version has.
 //! - [`Json`] and [`JsonObject`]: settings that this crate has no types for, with their keys in
 //!   order.
 //! - [`Environment`], [`parse_jsonc`], [`merge()`]: the parts that these are made of.
@@ -91,6 +92,7 @@ mod testing;
 mod credentials;
 mod environment;
 mod error;
+mod feature;
 mod flags;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -106,10 +108,12 @@ mod plan;
 mod plugins;
 mod program;
 mod run;
+mod version;
 
 pub use credentials::Credentials;
 pub use environment::Environment;
 pub use error::RunConfigError;
+pub use feature::{Feature, Unsupported};
 pub use flags::{
     Approval, Attach, ExtraFlags, FlagValue, LogLevel, LogOutput, Plugins, Questions, Reasoning,
     Resume, RunFlags, ServeFlags, Sharing,
@@ -134,6 +138,7 @@ pub use plan::{
 pub use plugins::npm_plugins;
 pub use program::{ProgramCommand, ProgramCommandError};
 pub use run::{RunConfig, ToolSwitch};
+pub use version::{UnsupportedVersion, Version, parse_version};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

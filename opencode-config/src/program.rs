@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::Version;
+
 #[cfg(test)]
 mod tests;
 mod words;
@@ -84,6 +86,7 @@ pub(crate) use words::quoted;
 pub struct ProgramCommand {
     program: PathBuf,
     args: Vec<OsString>,
+    version: Option<Version>,
 }
 
 impl ProgramCommand {
@@ -91,7 +94,7 @@ impl ProgramCommand {
     /// arguments.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), args: Vec::new() }
+        Self { program: program.into(), args: Vec::new(), version: None }
     }
 
     /// Sets the program and keeps the arguments.
@@ -114,6 +117,22 @@ impl ProgramCommand {
         self
     }
 
+    /// Sets the version of OpenCode that the command starts. Default: unknown, and taken for the
+    /// newest one.
+    ///
+    /// The version decides the spelling of flags, and an [`Invocation`](crate::Invocation) that
+    /// needs a feature which the version lacks is refused.
+    #[must_use]
+    pub fn with_version(self, version: impl Into<Option<Version>>) -> Self {
+        Self { version: version.into(), ..self }
+    }
+
+    /// Returns the version of OpenCode that the command starts.
+    #[must_use]
+    pub fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+
     /// Returns the program.
     #[must_use]
     pub fn program(&self) -> &Path {
@@ -126,8 +145,8 @@ impl ProgramCommand {
         &self.args
     }
 
-    pub(crate) fn into_parts(self) -> (PathBuf, Vec<OsString>) {
-        (self.program, self.args)
+    pub(crate) fn into_parts(self) -> (PathBuf, Vec<OsString>, Option<Version>) {
+        (self.program, self.args, self.version)
     }
 }
 

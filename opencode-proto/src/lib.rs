@@ -125,7 +125,6 @@ mod surroundings;
 mod tool;
 mod transcript;
 mod turn;
-mod version;
 mod watchdog;
 
 pub use answer::{AbandonedAttempt, Answer, Step, StepRole};
@@ -191,8 +190,10 @@ pub use turn::{
     BackgroundWork, DroppedFollow, NothingToFollow, Origin, Turn, TurnAction, TurnEnd, TurnEvent,
     TurnEventKind, TurnOutcome, TurnPost, TurnSettings,
 };
-pub use version::{UnsupportedVersion, Version, parse_version};
 pub use watchdog::{Deadline, Deadlines, LateRetry};
+
+// Values of OpenCode that both crates speak about.
+pub use opencode_config::{Feature, Unsupported, UnsupportedVersion, Version, parse_version};
 
 // Crates whose types show in signatures.
 pub use {bytes, http, serde_json};

@@ -22,7 +22,7 @@ use std::mem;
 
 use crate::api::{ApiError, ApiErrorKind, ConfiguredModel, Health, NextVersion, Operation};
 use crate::call::{ApiCall, ApiCallId, ApiReply, CallFault, CallScope, OpenCalls, read_reply};
-use crate::version::{UnsupportedVersion, Version, parse_version};
+use crate::{UnsupportedVersion, Version, parse_version};
 
 #[cfg(test)]
 mod tests;

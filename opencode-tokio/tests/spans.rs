@@ -125,6 +125,7 @@ async fn two_turns_at_once_can_be_told_apart() {
     let sessions: Vec<_> = spans.iter().map(|span| span.fields["session"].clone()).collect();
     assert_eq!(sessions, ids);
     assert!(spans.iter().all(|span| span.fields["end"] == "completed"), "{spans:?}");
+    assert!(spans.iter().all(|span| span.fields["version"] == "1.18.33"), "{spans:?}");
     for id in &ids {
         let ended: Vec<_> = state
             .events

@@ -234,7 +234,9 @@ impl BatchDriver {
         let cancelled = Arc::new(Latch::default());
         let entry = &mut self.jobs[no.0];
         entry.state = JobState::Running(server, Arc::clone(&cancelled));
-        let report = JobReport::begun(no, entry.record.clone());
+        let mut report = JobReport::begun(no, entry.record.clone());
+        report.record.version = handle.version().cloned();
+        let version = report.record.version.clone().map(tracing::field::display);
         let driver = JobDriver::new(
             Arc::clone(&entry.job),
             report,
@@ -245,7 +247,8 @@ impl BatchDriver {
             self.results.clone(),
         );
         let (id, model) = (&entry.record.job, entry.job.model().map(tracing::field::display));
-        let span = tracing::info_span!("job", job = %id, model, end = tracing::field::Empty);
+        let span =
+            tracing::info_span!("job", job = %id, model, version, end = tracing::field::Empty);
         let attempt = async {
             let ended = driver.drive().await;
             let end = ended.report.error.as_ref().map_or("completed", JobError::name);

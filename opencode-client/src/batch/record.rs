@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use opencode_proto::{RawJson, ResumeStatus, SessionId, Spend};
+use opencode_proto::{RawJson, ResumeStatus, SessionId, Spend, Version};
 use serde::{Deserialize, Serialize};
 
 /// Result of a job without nested types: one line of JSON in the results file.
@@ -25,6 +25,9 @@ pub struct JobRecord {
     /// Answer of the schema, as the model wrote the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured: Option<RawJson>,
+    /// Version of OpenCode in the last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
     /// Session of the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
@@ -51,6 +54,7 @@ impl JobRecord {
             error: None,
             text: String::new(),
             structured: None,
+            version: None,
             session: None,
             attempts: 0,
             steps: 0,

@@ -186,7 +186,7 @@ fn messages<S: Serializer>(errors: &[StopError], serializer: S) -> Result<S::Ok,
 
 #[cfg(test)]
 mod tests {
-    use opencode_proto::RawJson;
+    use opencode_proto::{RawJson, Version};
     use serde_json::{Value, json};
 
     use super::*;
@@ -199,6 +199,7 @@ mod tests {
 
     fn report() -> JobReport {
         let mut record = JobRecord::new("a".to_owned(), "f".to_owned());
+        record.version = Some(Version::new(1, 18, 33));
         record.structured = Some(RawJson::parse(r#"{"b":1,"a":1e2}"#).expect("JSON"));
         JobReport::of_error(JobNo(3), record, JobError::NoServer("busy".to_owned()))
     }
@@ -210,6 +211,7 @@ mod tests {
         let json = value(&report());
         assert_eq!((&json["no"], &json["turns"]), (&json!(3), &json!([])));
         assert_eq!(json["record"]["end"], "no_server");
+        assert_eq!(json["record"]["version"], "1.18.33");
         assert_eq!(
             json["error"],
             json!({ "type": "no_server", "message": "no server is available for the job: busy" })

@@ -86,7 +86,8 @@ impl Inner {
                     | CallError::Directory { .. }
                     | CallError::Invalid { .. }
                     | CallError::TimedOut { .. }
-                    | CallError::TooLarge { .. },
+                    | CallError::TooLarge { .. }
+                    | CallError::Unsupported(_),
                 ) => return outcome,
             };
             let now = self.runtime.now();

@@ -3,8 +3,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use opencode_proto::Delivery;
 use opencode_proto::api::ApiError;
+use opencode_proto::{Delivery, Unsupported};
 
 use crate::runtime::describe::debug_as_chain;
 
@@ -64,6 +64,9 @@ pub enum CallError {
         /// Limit of the time.
         limit: Duration,
     },
+    /// The version of the server lacks a feature that the request needs. Nothing was sent.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
     /// The reply exceeds the limit.
     #[error("{request}: the reply has more than {limit} bytes")]
     TooLarge {
@@ -81,9 +84,10 @@ impl CallError {
     pub fn delivery(&self) -> Delivery {
         match self {
             Self::Api(_) | Self::TooLarge { .. } => Delivery::Received,
-            Self::Connect { .. } | Self::Directory { .. } | Self::Invalid { .. } => {
-                Delivery::NotSent
-            }
+            Self::Connect { .. }
+            | Self::Directory { .. }
+            | Self::Invalid { .. }
+            | Self::Unsupported(_) => Delivery::NotSent,
             Self::Lost { delivery, .. } | Self::TimedOut { delivery, .. } => *delivery,
         }
     }
@@ -123,7 +127,8 @@ impl CallError {
             | Self::Directory { .. }
             | Self::Invalid { .. }
             | Self::Lost { .. }
-            | Self::TooLarge { .. } => false,
+            | Self::TooLarge { .. }
+            | Self::Unsupported(_) => false,
         }
     }
 
@@ -141,7 +146,8 @@ impl CallError {
             | Self::Invalid { .. }
             | Self::Lost { .. }
             | Self::TimedOut { .. }
-            | Self::TooLarge { .. } => false,
+            | Self::TooLarge { .. }
+            | Self::Unsupported(_) => false,
         }
     }
 
@@ -154,7 +160,8 @@ impl CallError {
             | Self::Invalid { .. }
             | Self::Lost { .. }
             | Self::TimedOut { .. }
-            | Self::TooLarge { .. } => None,
+            | Self::TooLarge { .. }
+            | Self::Unsupported(_) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use opencode_proto::UnsupportedVersion;
+use opencode_proto::{UnsupportedVersion, Version};
 
 use crate::runtime::latch::Latch;
 
@@ -23,17 +23,20 @@ pub(crate) struct ProgramFile {
     pub(crate) size: u64,
 }
 
+/// Result of a check: the version, or `None` for a build from the sources.
+pub(crate) type CheckedVersion = Result<Option<Version>, UnsupportedVersion>;
+
 #[derive(Clone, Debug)]
 enum CheckState {
     /// One caller checks, and others wait for the latch.
     Checking(Arc<Latch<()>>),
-    Checked(Result<(), UnsupportedVersion>),
+    Checked(CheckedVersion),
 }
 
 /// Part of one caller in the check of a program.
 pub(crate) enum CheckTurn<'a> {
     Check(Checking<'a>),
-    Checked(Result<(), UnsupportedVersion>),
+    Checked(CheckedVersion),
     Wait(Arc<Latch<()>>),
 }
 
@@ -66,7 +69,7 @@ pub(crate) struct Checking<'a> {
 }
 
 impl Checking<'_> {
-    pub(crate) fn conclude(self, result: Result<(), UnsupportedVersion>) {
+    pub(crate) fn conclude(self, result: CheckedVersion) {
         self.checks.lock().insert(self.file.clone(), CheckState::Checked(result));
     }
 }
@@ -101,9 +104,12 @@ mod tests {
         let CheckTurn::Wait(latch) = checks.turn(file("a")) else { panic!("a check is running") };
         assert!(matches!(checks.turn(file("b")), CheckTurn::Check(_)), "another program");
         assert!(latch.value().is_none());
-        checking.conclude(Ok(()));
+        checking.conclude(Ok(Some(Version::new(1, 18, 33))));
         assert!(latch.value().is_some());
-        assert!(matches!(checks.turn(file("a")), CheckTurn::Checked(Ok(()))));
+        let CheckTurn::Checked(Ok(Some(version))) = checks.turn(file("a")) else {
+            panic!("the version is known")
+        };
+        assert_eq!(version, Version::new(1, 18, 33));
         let changed = ProgramFile { size: 2, ..file("a") };
         assert!(matches!(checks.turn(changed), CheckTurn::Check(_)), "a program that was replaced");
     }

@@ -10,7 +10,7 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use opencode_config::{
-    DataHome, Invocation, IsolationPlan, ProgramCommand, RunConfig, RunConfigError,
+    DataHome, Invocation, IsolationPlan, ProgramCommand, RunConfig, RunConfigError, Version,
 };
 
 use crate::process::binary::BinaryNotFound;
@@ -153,12 +153,14 @@ pub(crate) struct StartedProcess {
 /// Error of [`spawn`].
 pub(crate) struct SpawnError {
     pub(crate) command: String,
+    pub(crate) version: Option<Version>,
     pub(crate) source: io::Error,
 }
 
 pub(crate) async fn spawn(host: &Host, prepared: Prepared) -> Result<StartedProcess, SpawnError> {
     let Prepared { invocation, marker, cleanup, install, warnings } = prepared;
-    tracing::debug!(command = %invocation, "process starting");
+    let version = invocation.version.as_ref().map(tracing::field::display);
+    tracing::debug!(command = %invocation, version, "process starting");
     match host.runtime.process(os_command(&invocation)) {
         Ok(process) => {
             let cleanup = cleanup.with_tree(RunTree::new(&*host.runtime, process.id, marker));
@@ -171,7 +173,11 @@ pub(crate) async fn spawn(host: &Host, prepared: Prepared) -> Result<StartedProc
                 tracing::warn!(%error, "cannot clean up after a process that did not start");
             }
             let source = machine::explain_spawn(source);
-            Err(SpawnError { command: invocation.command_line(), source })
+            Err(SpawnError {
+                command: invocation.command_line(),
+                version: invocation.version,
+                source,
+            })
         }
     }
 }

@@ -92,6 +92,11 @@ impl VersionError {
     }
 }
 
+/// Returns the version as the end of the name of a process or a server, for messages.
+pub(crate) fn in_parentheses(version: Option<&Version>) -> String {
+    version.map(|version| format!(" (OpenCode {version})")).unwrap_or_default()
+}
+
 pub(crate) async fn version(host: &Arc<Host>) -> Result<Version, VersionError> {
     let program = {
         let host = Arc::clone(host);

@@ -14,7 +14,7 @@ use opencode_proto::{UnsupportedVersion, Version, parse_version};
 use serde::Deserialize;
 
 use super::host::Host;
-use super::known_versions::{CheckTurn, ProgramFile};
+use super::known_versions::{CheckTurn, CheckedVersion, ProgramFile};
 use super::version::{self, VersionError};
 use crate::runtime::blocking::unblock;
 
@@ -25,7 +25,8 @@ const INSTALL_TIME_MAX: Duration = Duration::from_secs(600);
 /// Version of a program that was built from the sources, without a number.
 const SOURCE_BUILD: &str = "local";
 
-/// Checks that the program is a supported OpenCode, and returns the program that was found.
+/// Checks that the program is a supported OpenCode, and returns the program that was found, with
+/// the version.
 ///
 /// A program that cannot be started, or fails, passes the check: the start itself fails as well,
 /// and has the reason.
@@ -55,7 +56,9 @@ pub(crate) async fn check(host: &Arc<Host>) -> Result<Option<ProgramCommand>, Ve
             VersionError::Unsupported { command, unsupported }
         };
         let checking = match host.known_versions.turn(file) {
-            CheckTurn::Checked(result) => return result.map_err(refused).map(|()| Some(command)),
+            CheckTurn::Checked(result) => {
+                return result.map_err(refused).map(|version| Some(command.with_version(version)));
+            }
             CheckTurn::Wait(latch) => {
                 latch.wait().await;
                 continue;
@@ -70,7 +73,7 @@ pub(crate) async fn check(host: &Arc<Host>) -> Result<Option<ProgramCommand>, Ve
         let result = match packaged {
             Some(version) => judge(version, false),
             None => match version::printed(host, command.clone()).await {
-                Ok(printed) if printed.text.trim() == SOURCE_BUILD => Ok(()),
+                Ok(printed) if printed.text.trim() == SOURCE_BUILD => Ok(None),
                 Ok(printed) => match parse_version(&printed.text) {
                     Some(version) => judge(version, is_next_line(&printed.text)),
                     None if printed.status.success() => {
@@ -88,7 +91,7 @@ pub(crate) async fn check(host: &Arc<Host>) -> Result<Option<ProgramCommand>, Ve
             },
         };
         checking.conclude(result.clone());
-        return result.map_err(refused).map(|()| Some(command));
+        return result.map_err(refused).map(|version| Some(command.with_version(version)));
     }
 }
 
@@ -98,9 +101,9 @@ fn is_next_line(printed: &str) -> bool {
     printed.trim_start().starts_with("opencode v")
 }
 
-fn judge(version: Version, is_next_line: bool) -> Result<(), UnsupportedVersion> {
+fn judge(version: Version, is_next_line: bool) -> CheckedVersion {
     if version.is_supported() && !(is_next_line && version.is_snapshot()) {
-        return Ok(());
+        return Ok(Some(version));
     }
     Err(UnsupportedVersion::new(Some(version)))
 }

@@ -67,5 +67,11 @@ pub(super) fn not_started(settings: &RunSettings, now: Instant) -> RunReport {
             break *outcome;
         }
     };
-    RunReport { outcome, command: "opencode run".to_owned(), warnings: Vec::new(), attempts: 0 }
+    RunReport {
+        outcome,
+        command: "opencode run".to_owned(),
+        version: None,
+        warnings: Vec::new(),
+        attempts: 0,
+    }
 }

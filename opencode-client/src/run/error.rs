@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use opencode_config::RunConfigError;
-use opencode_proto::RunEnd;
+use opencode_proto::{RunEnd, Version};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -12,7 +12,7 @@ use crate::process::binary::BinaryNotFound;
 use crate::process::cleanup::CleanupError;
 use crate::process::launch::{LaunchPlanError, SpawnError};
 use crate::process::private_dir::PrivateDirError;
-use crate::process::version::VersionError;
+use crate::process::version::{VersionError, in_parentheses};
 use crate::runtime::describe::{debug_as_chain, describe};
 use crate::server::ServeError;
 
@@ -44,10 +44,14 @@ pub enum RunError {
         flag: String,
     },
     /// The run ended, and not as [`RunEnd::Completed`]. The report holds all that was gathered.
-    #[error("`{}`: {}", .0.command, .0.outcome.end)]
+    #[error("`{}`{}: {}", .0.command, in_parentheses(.0.version.as_ref()), .0.outcome.end)]
     Ended(Box<RunReport>),
     /// The run completed, and not everything could be removed afterwards.
-    #[error("cannot clean up after `{}`", report.command)]
+    #[error(
+        "cannot clean up after `{}`{}",
+        report.command,
+        in_parentheses(report.version.as_ref())
+    )]
     Leftovers {
         /// Report of the run.
         report: Box<RunReport>,
@@ -55,7 +59,11 @@ pub enum RunError {
         source: CleanupError,
     },
     /// The run completed, and not all events could be written to the log.
-    #[error("the event log of `{}` is not complete", report.command)]
+    #[error(
+        "the event log of `{}`{} is not complete",
+        report.command,
+        in_parentheses(report.version.as_ref())
+    )]
     Log {
         /// Report of the run.
         report: Box<RunReport>,
@@ -78,10 +86,12 @@ pub enum RunError {
         setting: &'static str,
     },
     /// The process could not be started.
-    #[error("cannot start `{command}`")]
+    #[error("cannot start `{command}`{}", in_parentheses(version.as_ref()))]
     Spawn {
         /// The command in the form of a shell.
         command: String,
+        /// Version of OpenCode, as far as it is known.
+        version: Option<Version>,
         /// Error of the operating system.
         source: io::Error,
     },
@@ -147,8 +157,8 @@ impl From<VersionError> for RunError {
 }
 
 impl From<SpawnError> for RunError {
-    fn from(SpawnError { command, source }: SpawnError) -> Self {
-        Self::Spawn { command, source }
+    fn from(SpawnError { command, version, source }: SpawnError) -> Self {
+        Self::Spawn { command, version, source }
     }
 }
 

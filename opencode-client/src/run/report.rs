@@ -1,13 +1,13 @@
 use std::borrow::Cow;
 
-use opencode_proto::{Answer, RunOutcome};
+use opencode_proto::{Answer, RunOutcome, Version};
 use serde::{Serialize, Serializer};
 
 use crate::process::warning::Warning;
 
 /// Report of a run: the outcome, and facts about the process or the server.
 ///
-/// `Serialize` writes the fields of the outcome, and `{command, warnings, attempts}` beside them.
+/// `Serialize` writes the fields of the outcome, and `{command, version, warnings, attempts}` beside them.
 ///
 /// ```no_run
 /// # async fn example(opencode: opencode_tokio::OpenCode) -> Result<(), opencode_tokio::RunError> {
@@ -25,6 +25,9 @@ pub struct RunReport {
     /// Command of the process in the form of a shell, without the prompt and without secrets. Over
     /// a server: the command that started the server, or that would run the same there.
     pub command: String,
+    /// Version of OpenCode. `None` for a build without a number, and for a run that ended before the
+    /// version was known.
+    pub version: Option<Version>,
     /// Problems that did not stop the run.
     #[serde(serialize_with = "warnings_as_text")]
     pub warnings: Vec<Warning>,
@@ -85,13 +88,17 @@ mod tests {
         let report = RunReport {
             outcome,
             command: "opencode run".to_owned(),
+            version: Some(Version::new(1, 18, 33)),
             warnings: Vec::new(),
             attempts: 1,
         };
         let json = serde_json::to_string(&report).unwrap();
         let end = r#"{"end":{"type":"cancelled","message":"cancelled"},"answer":{"#;
         assert!(json.starts_with(end), "{json}");
-        let rest = r#""elapsed_ms":0,"command":"opencode run","warnings":[],"attempts":1}"#;
+        let rest = concat!(
+            r#""elapsed_ms":0,"command":"opencode run","version":"1.18.33","warnings":[],"#,
+            r#""attempts":1}"#
+        );
         assert!(json.ends_with(rest), "{json}");
     }
 }

@@ -163,6 +163,10 @@ impl ServerRun {
         Err(RunError::Ended(Box::new(RunReport {
             outcome: ServedRun::not_started(request, self.host.runtime.now()),
             command: command(&self.request.backend),
+            version: match &self.request.backend {
+                Backend::Server(server) => server.version().cloned(),
+                Backend::NewServer | Backend::Process => None,
+            },
             warnings: Vec::new(),
             attempts: 0,
         })))

@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 
-use opencode_proto::SessionId;
+use opencode_proto::{SessionId, Version};
 use tracing::Span;
 
-/// Span of a run or a turn, with the fields `session` and `end` recorded as they become known.
+/// Span of a run or a turn. The fields `session`, `version` and `end` are recorded as they become
+/// known.
 pub(crate) struct WorkSpan {
     span: Span,
     session: SessionField,
@@ -23,15 +24,21 @@ impl WorkSpan {
             directory = directory.map(tracing::field::display),
             model = model.map(tracing::field::display),
             session = tracing::field::Empty,
+            version = tracing::field::Empty,
             end = tracing::field::Empty,
         );
         Self { span, session: SessionField::Unknown }
     }
 
-    pub(crate) fn of_turn(session: &SessionId, model: Option<impl Display>) -> Self {
+    pub(crate) fn of_turn(
+        session: &SessionId,
+        version: Option<&Version>,
+        model: Option<impl Display>,
+    ) -> Self {
         let span = tracing::info_span!(
             "turn",
             %session,
+            version = version.map(tracing::field::display),
             model = model.map(tracing::field::display),
             end = tracing::field::Empty,
         );
@@ -52,5 +59,12 @@ impl WorkSpan {
 
     pub(crate) fn record_end(&self, end: &str) {
         self.span.record("end", end);
+    }
+}
+
+/// Records the version of OpenCode in the current span.
+pub(crate) fn record_version(version: Option<&Version>) {
+    if let Some(version) = version {
+        Span::current().record("version", tracing::field::display(version));
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct ServerInner {
     /// The directory of requests; `None` for the directory in which the server was started.
     pub(crate) directory: Option<String>,
     machine: ServerMachine,
-    pub(super) version: Option<Version>,
+    version: Option<Version>,
     /// `None` for an attached server.
     pub(super) local: Option<Local>,
     events: HubSettings,
@@ -119,6 +119,11 @@ impl ServerInner {
     /// Records the server's time of an object that the server created just now, in milliseconds.
     pub(crate) fn observe_time(&self, created_ms: u64) {
         self.message_ids.observe(created_ms, self.host.runtime.epoch_ms());
+    }
+
+    /// Returns the version of the server; `None` for a build from the sources.
+    pub(crate) fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
     }
 
     /// Returns the machine of the server.

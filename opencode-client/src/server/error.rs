@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use opencode_config::RunConfigError;
 use opencode_proto::api::McpServer;
-use opencode_proto::{HealthError, ServeOutcome, UnsupportedVersion};
+use opencode_proto::{HealthError, ServeOutcome, UnsupportedVersion, Version};
 
 use crate::http::UrlError;
 use crate::process::binary::BinaryNotFound;
 use crate::process::launch::LaunchPlanError;
 use crate::process::launch::SpawnError;
 use crate::process::private_dir::PrivateDirError;
-use crate::process::version::VersionError;
+use crate::process::version::{VersionError, in_parentheses};
 use crate::runtime::describe::debug_as_chain;
 
 /// An error of the start of a server. Processes and files of the failed start are removed.
@@ -33,28 +33,34 @@ pub enum ServeError {
         source: io::Error,
     },
     /// The process exited before the server was ready.
-    #[error("`{command}`: {}", .outcome.end)]
+    #[error("`{command}`{}: {}", in_parentheses(version.as_deref()), .outcome.end)]
     Ended {
         /// The command of the server, quoted for a shell.
         command: String,
+        /// The version of OpenCode, as far as it is known.
+        version: Option<Box<Version>>,
         /// The end of the process, with the output.
         outcome: Box<ServeOutcome>,
     },
     /// OpenCode rejected the configuration, which can include the user's and the project's files.
-    #[error("`{command}`: {message}")]
+    #[error("`{command}`{}: {message}", in_parentheses(version.as_deref()))]
     InvalidConfig {
         /// The command of the server, quoted for a shell.
         command: String,
+        /// The version of OpenCode, as far as it is known.
+        version: Option<Box<Version>>,
         /// OpenCode's description of the fault.
         message: String,
         /// The end of the server's standard error.
         stderr: String,
     },
     /// The server cannot listen on the requested address, mostly because the port is in use.
-    #[error("`{command}` cannot listen on {address}")]
+    #[error("`{command}`{} cannot listen on {address}", in_parentheses(version.as_deref()))]
     Listen {
         /// The command of the server, quoted for a shell.
         command: String,
+        /// The version of OpenCode, as far as it is known.
+        version: Option<Box<Version>>,
         /// Host and port of the server.
         address: String,
         /// The reason as found by this library: OpenCode does not report one.
@@ -68,6 +74,8 @@ pub enum ServeError {
     McpUnavailable {
         /// The command of the server, quoted for a shell.
         command: String,
+        /// The version of OpenCode, as far as it is known.
+        version: Option<Box<Version>>,
         /// The MCP server and the status.
         server: Box<McpServer>,
         /// The end of the server's standard error.
@@ -85,18 +93,26 @@ pub enum ServeError {
     #[error("cannot isolate the server")]
     PrivateDir(#[from] PrivateDirError),
     /// The process could not be started.
-    #[error("cannot start `{command}`")]
+    #[error("cannot start `{command}`{}", in_parentheses(version.as_deref()))]
     Spawn {
         /// The command of the server, quoted for a shell.
         command: String,
+        /// The version of OpenCode, as far as it is known.
+        version: Option<Box<Version>>,
         /// The reason of the failure.
         source: io::Error,
     },
     /// The server was not ready in time.
-    #[error("`{command}` was not ready within {limit:?}{}", installed(installing))]
+    #[error(
+        "`{command}`{} was not ready within {limit:?}{}",
+        in_parentheses(version.as_deref()),
+        installed(installing)
+    )]
     TimedOut {
         /// The command of the server, quoted for a shell.
         command: String,
+        /// The version of OpenCode, as far as it is known.
+        version: Option<Box<Version>>,
         /// The time limit that passed.
         limit: Duration,
         /// npm packages of plugins that the server was installing.
@@ -109,22 +125,29 @@ pub enum ServeError {
     Version(#[source] VersionError),
     /// The server listens on a URL that this crate cannot use, or HTTP cannot express the user
     /// name.
-    #[error("cannot use the URL of `{command}`")]
+    #[error("cannot use the URL of `{command}`{}", in_parentheses(version.as_deref()))]
     Url {
         /// The command of the server, quoted for a shell.
         command: String,
+        /// The version of OpenCode, as far as it is known.
+        version: Option<Box<Version>>,
         /// The fault in the URL.
         source: UrlError,
     },
     /// The server listens, but failed the health check.
-    #[error("`{command}` listens on {url} but failed the health check")]
+    #[error(
+        "`{command}`{} listens on {url} but failed the health check",
+        in_parentheses(version.as_deref())
+    )]
     Unhealthy {
         /// The command of the server, quoted for a shell.
         command: String,
+        /// The version of OpenCode, as far as it is known.
+        version: Option<Box<Version>>,
         /// The URL on which the server listens.
         url: String,
         /// The error of the health check.
-        source: HealthError,
+        source: Box<HealthError>,
         /// The end of the server's standard error.
         stderr: String,
     },
@@ -165,14 +188,13 @@ impl ServeError {
     /// Returns `true` if a retry may succeed with nothing changed by the caller.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Unhealthy { source: HealthError::Version(_), .. } => false,
+            Self::Unhealthy { source, .. } => !matches!(**source, HealthError::Version(_)),
             Self::Version(error) => error.is_passing(),
             Self::Ended { .. }
             | Self::Listen { .. }
             | Self::NoPort { .. }
             | Self::Spawn { .. }
-            | Self::TimedOut { .. }
-            | Self::Unhealthy { .. } => true,
+            | Self::TimedOut { .. } => true,
             Self::Binary(_)
             | Self::Config(_)
             | Self::Directory { .. }
@@ -212,8 +234,8 @@ impl From<VersionError> for ServeError {
 }
 
 impl From<SpawnError> for ServeError {
-    fn from(SpawnError { command, source }: SpawnError) -> Self {
-        Self::Spawn { command, source }
+    fn from(SpawnError { command, version, source }: SpawnError) -> Self {
+        Self::Spawn { command, version: version.map(Box::new), source }
     }
 }
 
@@ -302,11 +324,12 @@ mod tests {
     fn a_late_start_names_the_plugins_that_were_being_installed() {
         let late = || ServeError::TimedOut {
             command: "opencode serve".to_owned(),
+            version: Some(Box::new(Version::new(1, 18, 33))),
             limit: Duration::from_secs(60),
             installing: Vec::new(),
             stderr: String::new(),
         };
-        let plain = "`opencode serve` was not ready within 60s";
+        let plain = "`opencode serve` (OpenCode 1.18.33) was not ready within 60s";
         assert_eq!(late().to_string(), plain);
         let error = late().while_installing(vec!["a@1.0.0".to_owned(), "b@latest".to_owned()]);
         let expected = format!("{plain}, while plugins were being installed: a@1.0.0, b@latest");

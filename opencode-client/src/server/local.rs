@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use opencode_proto::{ServeOutcome, ServeSettings, SessionId};
+use opencode_proto::{ServeOutcome, ServeSettings, SessionId, Version};
 
 use crate::process::cleanup::CleanupError;
 use crate::process::cleanup::CleanupGuard;
@@ -31,6 +31,7 @@ pub(super) struct Local {
     started: Instant,
     process_id: u32,
     command: String,
+    version: Option<Version>,
     warnings: Arc<Mutex<Vec<Warning>>>,
 }
 
@@ -52,6 +53,7 @@ impl Local {
                 Watch::spawn(
                     runtime,
                     process,
+                    invocation.version.as_ref(),
                     tree,
                     settings,
                     output.clone(),
@@ -65,6 +67,7 @@ impl Local {
             started: runtime.now(),
             process_id,
             command: invocation.command_line(),
+            version: invocation.version,
             warnings,
         }
     }
@@ -84,6 +87,11 @@ impl Local {
 
     pub(super) fn command(&self) -> &str {
         &self.command
+    }
+
+    /// Returns the version of the program, as far as it was known before the start.
+    pub(super) fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
     }
 
     pub(super) fn warnings(&self) -> Vec<Warning> {

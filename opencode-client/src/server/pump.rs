@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use opencode_proto::{Serve, ServeAction, ServeOutcome, ServeSettings};
+use opencode_proto::{Serve, ServeAction, ServeOutcome, ServeSettings, Version};
 use tracing::Instrument;
 
 use super::life::Life;
@@ -30,6 +30,7 @@ impl Watch {
     pub(super) fn spawn(
         runtime: &Arc<dyn Runtime>,
         process: Process,
+        version: Option<&Version>,
         tree: Arc<Mutex<RunTree>>,
         settings: ServeSettings,
         log: ServerOutput,
@@ -41,6 +42,7 @@ impl Watch {
             parent: None,
             "server",
             process = id,
+            version = version.map(tracing::field::display),
             end = tracing::field::Empty,
         );
         drop(stdin);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use opencode_config::{Credentials, Invocation, IsolationPlan, ProgramCommand, ServeFlags};
 use opencode_proto::api::{McpServer, McpStatus};
-use opencode_proto::{HealthError, ReadinessCheck, ServeEnd, ServeOutcome};
+use opencode_proto::{HealthError, ReadinessCheck, ServeEnd, ServeOutcome, Version};
 
 use crate::http::{Endpoint, Http};
 use crate::process::host::{Host, NoDirectory};
@@ -127,13 +127,13 @@ async fn attempt(
             return Err(error.while_installing(installing));
         }
     };
-    tracing::debug!(%url, "server started to listen");
+    let version = local.version().map(tracing::field::display);
+    tracing::debug!(%url, version, "server started to listen");
     let endpoint = match Endpoint::parse(&url, Some(credentials)) {
         Ok(endpoint) => endpoint,
         Err(source) => {
-            let command = local.command().to_owned();
-            abandon(local).await;
-            return Err(ServeError::Url { command, source });
+            let (command, version, _) = dismiss(local).await;
+            return Err(ServeError::Url { command, version, source });
         }
     };
     let http = Http::new(Arc::clone(&runtime), endpoint, request.limits)
@@ -151,9 +151,9 @@ async fn attempt(
             drop(install);
             let required = request.config.required_mcp();
             if let Some(server) = missing(&http, &directory, required, &local, until).await {
-                let (command, stderr) = dismiss(local).await;
+                let (command, version, stderr) = dismiss(local).await;
                 let server = Box::new(server);
-                return Err(ServeError::McpUnavailable { command, server, stderr });
+                return Err(ServeError::McpUnavailable { command, version, server, stderr });
             }
             let host = Arc::clone(host);
             let server = ServerInner::new(host, http, Some(directory), version, Some(local));
@@ -171,8 +171,8 @@ async fn attempt(
             Err(error.while_installing(installing))
         }
         First::Other(First::Other(())) => {
-            let (command, stderr) = dismiss(local).await;
-            Err(ServeError::TimedOut { command, limit: start_limit, installing, stderr })
+            let (command, version, stderr) = dismiss(local).await;
+            Err(ServeError::TimedOut { command, version, limit: start_limit, installing, stderr })
         }
     }
 }
@@ -270,7 +270,7 @@ async fn not_ready(
     flags: ServeFlags,
     limit: Duration,
 ) -> ServeError {
-    let command = local.command().to_owned();
+    let (command, version) = (local.command().to_owned(), local.version().cloned().map(Box::new));
     let mut outcome = outcome.clone();
     if let ServeEnd::StartupError { message } = &mut outcome.end {
         let (mut text, temp_dir) = (std::mem::take(message), host.temp_dir.clone());
@@ -284,33 +284,36 @@ async fn not_ready(
     abandon(local).await;
     let stderr = outcome.stderr.clone();
     if outcome.end == ServeEnd::TimedOut {
-        return ServeError::TimedOut { command, limit, installing: Vec::new(), stderr };
+        let installing = Vec::new();
+        return ServeError::TimedOut { command, version, limit, installing, stderr };
     }
     if let ServeEnd::InvalidConfig { message } = &outcome.end {
-        return ServeError::InvalidConfig { command, message: message.clone(), stderr };
+        let message = message.clone();
+        return ServeError::InvalidConfig { command, version, message, stderr };
     }
     if let ServeEnd::CannotListen { .. } = &outcome.end {
         let port = flags.port().unwrap_or_default();
         let address = format!("{}:{port}", port::hostname(&flags));
         let source = unblock(&host.runtime, move || port::fault(&flags, port)).await;
-        return ServeError::Listen { command, address, source, stderr };
+        return ServeError::Listen { command, version, address, source, stderr };
     }
-    ServeError::Ended { command, outcome: Box::new(outcome) }
+    ServeError::Ended { command, version, outcome: Box::new(outcome) }
 }
 
 /// Returns the error for a server that listens but failed the health check.
 async fn unhealthy(local: Local, url: String, source: HealthError) -> ServeError {
-    let (command, stderr) = dismiss(local).await;
+    let (command, version, stderr) = dismiss(local).await;
     match source.config_fault() {
-        Some(message) => ServeError::InvalidConfig { command, message, stderr },
-        None => ServeError::Unhealthy { command, url, source, stderr },
+        Some(message) => ServeError::InvalidConfig { command, version, message, stderr },
+        None => ServeError::Unhealthy { command, version, url, source: Box::new(source), stderr },
     }
 }
 
-/// Abandons a server whose start has failed. Returns the command line and standard error.
-async fn dismiss(local: Local) -> (String, String) {
-    let command = local.command().to_owned();
-    (command, abandon(local).await.stderr.clone())
+/// Abandons a server whose start has failed. Returns the command line, the version of the program
+/// and standard error.
+async fn dismiss(local: Local) -> (String, Option<Box<Version>>, String) {
+    let (command, version) = (local.command().to_owned(), local.version().cloned().map(Box::new));
+    (command, version, abandon(local).await.stderr.clone())
 }
 
 /// Ends an unusable server, and removes everything that remains.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opencode_proto::api::{AbortSession, SessionStatuses};
-use opencode_proto::{ServeOutcome, SessionId, SessionStatus};
+use opencode_proto::{ServeOutcome, SessionId, SessionStatus, Version};
 
 use crate::process::cleanup::CleanupError;
+use crate::process::version::in_parentheses;
 use crate::runtime::describe::debug_as_chain;
 use crate::runtime::wait::{race, sleep_until};
 
@@ -27,6 +28,8 @@ use super::local::Local;
 pub struct ServerReport {
     /// The outcome of the process; `None` for an attached server, which keeps running.
     pub outcome: Option<ServeOutcome>,
+    /// The version of OpenCode; `None` for a build without a number.
+    pub version: Option<Version>,
     /// The busy sessions that were aborted before the stop.
     pub aborted: Vec<SessionId>,
 }
@@ -36,7 +39,7 @@ pub struct ServerReport {
 #[non_exhaustive]
 pub enum StopError {
     /// The server was stopped, but not everything could be removed.
-    #[error("cannot clean up after `{command}`")]
+    #[error("cannot clean up after `{command}`{}", in_parentheses(report.version.as_ref()))]
     Leftovers {
         /// The command of the server, quoted for a shell.
         command: String,
@@ -55,12 +58,20 @@ const ABORT_LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn stop(server: &ServerInner) -> Result<ServerReport, StopError> {
     let Some(local) = &server.local else {
-        return Ok(ServerReport { outcome: None, aborted: Vec::new() });
+        return Ok(ServerReport {
+            outcome: None,
+            version: server.version().cloned(),
+            aborted: Vec::new(),
+        });
     };
     let aborted = Vec::clone(&*local.abort(abort(server, local)).await);
     let outcome = local.end().await;
     let removed = local.remove().await;
-    let report = ServerReport { outcome: Some(ServeOutcome::clone(&outcome)), aborted };
+    let report = ServerReport {
+        outcome: Some(ServeOutcome::clone(&outcome)),
+        version: server.version().cloned(),
+        aborted,
+    };
     removed.map(|()| report.clone()).map_err(|source| StopError::Leftovers {
         command: local.command().to_owned(),
         report: Box::new(report),

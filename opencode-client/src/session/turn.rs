@@ -88,7 +88,7 @@ impl TurnStream {
             TurnBegin::Follow(..) => None,
             TurnBegin::Post(post) => post.model(),
         };
-        let span = WorkSpan::of_turn(&core.state.id, model);
+        let span = WorkSpan::of_turn(&core.state.id, core.server.version(), model);
         let phase = StreamPhase::Created(Box::new(start));
         Self { core, phase, cancel: CancelSignal::new(), span }
     }

@@ -5,8 +5,11 @@ use std::ffi::{OsStr, OsString};
 use crate::flags::{check_extra, long_name};
 use crate::{
     Approval, ExtraFlags, FlagValue, LogLevel, LogOutput, ModelRef, Plugins, Reasoning, RunConfig,
-    RunConfigError, ServeFlags, Sharing,
+    RunConfigError, ServeFlags, Sharing, Version,
 };
+
+/// First version that was seen with `--auto`. 1.17.11 knows the older spelling only.
+const AUTO_SINCE: Version = Version::new(1, 17, 18);
 
 /// Arguments so far, with the long names of the flags among them.
 #[derive(Debug, Default)]
@@ -16,7 +19,11 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    pub(super) fn of_run(config: &RunConfig) -> Result<Self, RunConfigError> {
+    /// `version` decides the spelling of flags.
+    pub(super) fn of_run(
+        config: &RunConfig,
+        version: Option<&Version>,
+    ) -> Result<Self, RunConfigError> {
         let mut arguments =
             Self { args: ["run", "--format", "json"].map(Into::into).into(), typed: Vec::new() };
         let flags = config.flags();
@@ -41,7 +48,9 @@ impl Arguments {
             arguments.switch("thinking");
         }
         if flags.approval() == Approval::Auto {
-            arguments.switch("auto");
+            let is_older =
+                version.is_some_and(|version| *version < AUTO_SINCE && !version.is_snapshot());
+            arguments.switch(if is_older { "dangerously-skip-permissions" } else { "auto" });
         }
         if flags.sharing() == Sharing::Share {
             arguments.switch("share");

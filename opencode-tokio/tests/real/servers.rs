@@ -19,7 +19,7 @@ async fn a_given_port_in_use_is_an_error_and_is_not_replaced() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let error = world.opencode.serve(request(&world).with_port(port)).await.unwrap_err();
-    let ServeError::Listen { command, address, source, stderr } = &error else {
+    let ServeError::Listen { command, address, source, stderr, .. } = &error else {
         panic!("{error:?}")
     };
     assert_eq!(*address, format!("127.0.0.1:{port}"));

@@ -197,6 +197,11 @@ macro_rules! conformance_list {
                 of_another_line_stops_a_batch_at_once
                 that_is_missing_starts_nothing
                 is_asked_once_for_each_program
+                is_in_reports_and_errors
+                of_a_server_is_in_reports
+                without_a_feature_starts_nothing
+                decides_the_spelling_of_flags
+                without_metadata_of_sessions_creates_none
             }
         });
         $crate::conformance_list!(@group $which serve {

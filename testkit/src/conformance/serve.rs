@@ -1,6 +1,6 @@
 //! Servers: started from a fake program, and running ones.
 
-mod fake_program;
+pub(super) mod fake_program;
 
 pub use fake_program::{answering, answering_with, ready, request, request_with, serve, stubborn};
 

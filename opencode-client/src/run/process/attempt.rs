@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use opencode_proto::{Answer, Run, RunAction, RunEnd, RunEvent, RunEventKind, RunOutcome};
+use opencode_proto::{Answer, Run, RunAction, RunEnd, RunEvent, RunEventKind, RunOutcome, Version};
 
 use crate::log::Log;
 use crate::process::child::{ChildEvent, ChildOutput, StdoutPace};
@@ -20,6 +20,7 @@ use crate::process::run_tree::TreeJobs;
 use crate::process::warning::Warning;
 use crate::run::report::RunReport;
 use crate::run::request::RunRequest;
+use crate::runtime::span::record_version;
 use crate::runtime::wait::is_due;
 use crate::runtime::{Process, Timer};
 
@@ -36,6 +37,7 @@ pub(super) struct Attempt {
     install: PluginInstall,
     host: Arc<Host>,
     command: String,
+    version: Option<Version>,
     warnings: Vec<Warning>,
     stdin: Option<Input>,
     timer: Option<Pin<Box<dyn Timer>>>,
@@ -63,6 +65,7 @@ impl Attempt {
     ) -> Self {
         let StartedProcess { process, invocation, install, warnings } = started;
         let (cleanup, Process { stdin, stdout, stderr, exit, .. }) = process.into_parts();
+        record_version(invocation.version.as_ref());
         let mut run = Run::new(request.run_settings(), host.runtime.now());
         run.handle_installing(install.plugins(), host.runtime.now());
         Self {
@@ -70,6 +73,7 @@ impl Attempt {
             run,
             install,
             command: invocation.command_line(),
+            version: invocation.version,
             warnings,
             stdin: Some(Input::new(stdin, invocation.stdin)),
             timer: None,
@@ -105,7 +109,8 @@ impl Attempt {
                 }
                 RunAction::Finished(outcome) => {
                     let end = outcome.end.name();
-                    tracing::debug!(command = %self.command, end, "run ended");
+                    let version = self.version.as_ref().map(tracing::field::display);
+                    tracing::debug!(command = %self.command, version, end, "run ended");
                     return Poll::Ready(AttemptProgress::Finished(outcome));
                 }
                 RunAction::Signal(signal) => {
@@ -185,8 +190,13 @@ impl Attempt {
         }
         let mut warnings = mem::take(&mut self.warnings);
         warnings.extend(Warning::of_notices(&outcome.notices));
-        let report =
-            RunReport { outcome, command: mem::take(&mut self.command), warnings, attempts };
+        let report = RunReport {
+            outcome,
+            command: mem::take(&mut self.command),
+            version: self.version.take(),
+            warnings,
+            attempts,
+        };
         let cleanup = self.process.first_mut().take().expect("a run ends once");
         (report, end::clean_up(cleanup, self.log.take(), mem::take(&mut self.jobs).into_running()))
     }

@@ -18,6 +18,7 @@ use crate::process::ripgrep::RipgrepMissing;
 use crate::process::version_check;
 use crate::run::end::{self, CleanUp};
 use crate::run::error::RunError;
+use crate::run::report::RunReport;
 use crate::run::request::RunRequest;
 use crate::runtime::blocking::{unblock, unblock_bound};
 
@@ -108,16 +109,14 @@ impl ReadyRun {
 
 /// Returns the error of a run whose attachment is missing, in the words of OpenCode, which would find
 /// out only after its start.
-fn missing_file(host: &Host, request: &RunRequest, file: &Path) -> RunError {
-    let mut report = end::not_started(&request.settings, host.runtime.now());
+fn missing_file(mut report: RunReport, file: &Path) -> RunError {
     let message = format!("File not found: {}", file.display());
     report.outcome.end = RunEnd::StartupError { message };
     RunError::Ended(Box::new(report))
 }
 
 /// Returns the error of a run whose attachment cannot be used.
-fn unusable_file(host: &Host, request: &RunRequest, error: AttachmentError) -> RunError {
-    let mut report = end::not_started(&request.settings, host.runtime.now());
+fn unusable_file(mut report: RunReport, error: AttachmentError) -> RunError {
     report.outcome.end = RunEnd::Attachment(error);
     RunError::Ended(Box::new(report))
 }
@@ -133,12 +132,16 @@ fn plan(
     let LaunchPlan { program, directory, marker, plan, ripgrep, plugins } = launch;
     // The files of a wrapper may be elsewhere.
     if program.args().is_empty() {
+        let not_started = || RunReport {
+            version: program.version().cloned(),
+            ..end::not_started(&request.settings, host.runtime.now())
+        };
         let files = found(request.config.flags().files(), &directory.path, ServerMachine::Here);
         if let Some(missing) = files.iter().find(|file| file.kind == ServedFileKind::Missing) {
-            return Err(missing_file(host, request, &missing.given));
+            return Err(missing_file(not_started(), &missing.given));
         }
         if let Some(error) = files.iter().find_map(ServedFile::error) {
-            return Err(unusable_file(host, request, error));
+            return Err(unusable_file(not_started(), error));
         }
     }
     let prompt = request.prompt.clone();

@@ -123,22 +123,25 @@ fn not_served(
     served: &ServedRunRequest,
     driver: &mut ServedDriver,
 ) -> Result<(), RunError> {
-    let (command, outcome) = match error {
+    let (command, version, outcome) = match error {
         ServeError::Binary(error) => return Err(error.into()),
         ServeError::Config(error) => return Err(error.into()),
         ServeError::Directory { path, source } => return Err(RunError::Directory { path, source }),
         ServeError::PrivateDir(error) => return Err(error.into()),
         ServeError::Version(error) => return Err(error.into()),
-        ServeError::Spawn { command, source } => return Err(RunError::Spawn { command, source }),
-        ServeError::Ended { command, outcome } => (command, *outcome),
-        ServeError::InvalidConfig { command, message, stderr } => {
-            (command, failed(ServeEnd::InvalidConfig { message }, stderr))
+        ServeError::Spawn { command, version, source } => {
+            let version = version.map(|version| *version);
+            return Err(RunError::Spawn { command, version, source });
         }
-        ServeError::TimedOut { command, installing, stderr, .. }
+        ServeError::Ended { command, version, outcome } => (command, version, *outcome),
+        ServeError::InvalidConfig { command, version, message, stderr } => {
+            (command, version, failed(ServeEnd::InvalidConfig { message }, stderr))
+        }
+        ServeError::TimedOut { command, version, installing, stderr, .. }
             if served.start_deadline().is_some() =>
         {
             driver.install(installing);
-            (command, failed(ServeEnd::TimedOut, stderr))
+            (command, version, failed(ServeEnd::TimedOut, stderr))
         }
         error @ (ServeError::Listen { .. }
         | ServeError::McpUnavailable { .. }
@@ -150,7 +153,7 @@ fn not_served(
     if let ServeEnd::StartupDatabase { .. } = outcome.end {
         driver.attempts = request.retry.retries_max.saturating_add(1);
     }
-    driver.command = command;
+    (driver.command, driver.version) = (command, version.map(|version| *version));
     driver.fail(&outcome);
     Ok(())
 }

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use opencode_config::Approval;
 use opencode_proto::{
     Answer, ApiCallId, ApiReply, Notice, PermissionReply, RunEvent, RunEventKind, RunOutcome,
-    ServeOutcome, ServedRun, ServedRunAction, ServedTurn, TurnOutcome,
+    ServeOutcome, ServedRun, ServedRunAction, ServedTurn, TurnOutcome, Version,
 };
 
 use crate::log::Log;
@@ -22,6 +22,7 @@ use crate::run::end::CleanUp;
 use crate::run::error::RunResult;
 use crate::run::report::RunReport;
 use crate::runtime::Timer;
+use crate::runtime::span::record_version;
 use crate::runtime::wait::{BoxFuture, is_due};
 use crate::server::{Server, StopError};
 use crate::session::Session;
@@ -37,6 +38,7 @@ pub(super) struct ServedDriver {
     timer: Option<Pin<Box<dyn Timer>>>,
     pub(super) directory: Option<String>,
     pub(super) command: String,
+    pub(super) version: Option<Version>,
     pub(super) attempts: u32,
 }
 
@@ -72,12 +74,16 @@ impl ServedDriver {
             timer: None,
             directory: None,
             command,
+            version: None,
             attempts: 1,
         }
     }
 
     /// Begins on a server that is ready. The deadlines count from `since`.
     pub(super) fn start(&mut self, server: RunServer, since: Instant) {
+        let (RunServer::Own(handle) | RunServer::Shared(handle)) = &server;
+        self.version = handle.version().cloned();
+        record_version(self.version.as_ref());
         if let RunServer::Own(server) = &server
             && let Some(command) = server.command()
         {
@@ -137,7 +143,8 @@ impl ServedDriver {
                 }
                 ServedRunAction::Finished(outcome) => {
                     let end = outcome.end.name();
-                    tracing::debug!(command = %self.command, end, "run ended");
+                    let version = self.version.as_ref().map(tracing::field::display);
+                    tracing::debug!(command = %self.command, version, end, "run ended");
                     return Poll::Ready(ServedProgress::Finished(outcome));
                 }
                 ServedRunAction::Send(turn) => {
@@ -161,11 +168,11 @@ impl ServedDriver {
         self,
         outcome: RunOutcome,
     ) -> (RunReport, impl Future<Output = ClosedRun> + Send + use<>) {
-        let Self { work, log, command, attempts, .. } = self;
+        let Self { work, log, command, version, attempts, .. } = self;
         let (activity, server) = work.into_parts();
         drop(activity);
         let warnings = Warning::of_notices(&outcome.notices).collect();
-        let report = RunReport { outcome, command, warnings, attempts };
+        let report = RunReport { outcome, command, version, warnings, attempts };
         let closing = async move {
             let (server, removed) = match server {
                 Some(RunServer::Own(server)) => stop(server).await,

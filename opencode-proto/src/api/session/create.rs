@@ -97,6 +97,11 @@ impl CreateSession {
         self
     }
 
+    /// Returns the data of the application.
+    pub fn metadata(&self) -> Option<&RawJson> {
+        self.metadata.as_ref()
+    }
+
     fn call() -> Call {
         Call::post(["session"])
     }

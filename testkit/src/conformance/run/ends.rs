@@ -7,6 +7,7 @@ use crate::conformance::Host;
 use crate::conformance::lines::{FINISH, START, answer, text};
 use crate::conformance::world::{GATE, ProgramWorld, error_chain, rest, send};
 use crate::fake::{Behavior, Signal};
+use crate::opencode::VERSION;
 
 async fn ends_with(on: &Host, behavior: Behavior, expected: RunEnd, exit: Exit) {
     let shown = format!("{behavior:?}");
@@ -15,7 +16,7 @@ async fn ends_with(on: &Host, behavior: Behavior, expected: RunEnd, exit: Exit) 
     let RunError::Ended(report) = &error else { panic!("{error:?} of {shown}") };
     assert_eq!(report.outcome.end, expected, "of {shown}");
     assert_eq!(report.outcome.exit, Some(exit), "of {shown}");
-    assert_eq!(error.to_string(), format!("`{}`: {expected}", report.command));
+    assert_eq!(error.to_string(), format!("`{}` (OpenCode {VERSION}): {expected}", report.command));
     assert_eq!((report.attempts, world.calls().len()), (1, 1));
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn a_spawn_error_shows_the_command_without_secrets(on: &Host) {
     // More than the system allows for one variable.
     let config = RunConfig::new().with_env("HUGE", "secret".repeat(50_000));
     let error = world.opencode.run(world.request().with_config(config)).await.unwrap_err();
-    let RunError::Spawn { command, source } = &error else { panic!("{error:?}") };
+    let RunError::Spawn { command, source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.kind(), io::ErrorKind::ArgumentListTooLong);
     assert!(command.contains("/opencode run --format json"), "{command}");
     assert!(error.to_string().contains(command), "{error}");

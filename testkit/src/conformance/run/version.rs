@@ -3,14 +3,22 @@
 use std::error::Error;
 
 use opencode_client::batch::BatchEvent;
-use opencode_client::process::{UnsupportedVersion, Version, VersionError};
+use opencode_client::config::{Approval, Plugins, RunConfig, RunConfigError, RunFlags, ServeFlags};
+use opencode_client::event::RawJson;
+use opencode_client::process::{Feature, Unsupported, UnsupportedVersion, Version, VersionError};
 use opencode_client::run::Backend;
-use opencode_client::{BatchRequest, Job, RunError, ServeError, ServeRequest};
+use opencode_client::server::CallError;
+use opencode_client::{
+    BatchRequest, CreateSession, Job, RunEnd, RunError, RunRequest, ServeError, ServeRequest,
+};
+use serde_json::json;
 
 use crate::conformance::Host;
 use crate::conformance::lines::answer;
+use crate::conformance::serve::fake_program::{answering_with, ready};
 use crate::conformance::world::{ProgramWorld, is_alive, is_zombie, poll_once};
 use crate::fake::Behavior;
+use crate::server::{FakeServer, ServerReply, ServerScript};
 
 fn world(on: &Host) -> ProgramWorld {
     ProgramWorld::new(on, Behavior::new())
@@ -163,4 +171,100 @@ pub(crate) async fn check_ends_with_a_cancelled_run(on: &Host) {
     let error = run.outcome().await.unwrap_err();
     assert_eq!(error.end().map(|end| end.name()), Some("cancelled"), "{error:?}");
     world.assert_nothing_left();
+}
+
+fn health(version: &str) -> ServerScript {
+    let health = ServerReply::json(json!({ "healthy": true, "version": version }));
+    ServerScript::new().on("GET", "/global/health", [health])
+}
+
+pub(crate) async fn is_in_reports_and_errors(on: &Host) {
+    let answering = Behavior::new().read_stdin().stdout_raw(answer("Hello."));
+    let world = ProgramWorld::with_attempts(on, [answering, Behavior::new().exit(3)]);
+    world.fake.set_version("1.17.4").unwrap();
+    let version = Version::new(1, 17, 4);
+    let report = world.opencode.run(world.request()).await.unwrap();
+    assert_eq!(report.version.as_ref(), Some(&version));
+    let error = world.opencode.run(world.request()).await.unwrap_err();
+    assert_eq!(error.report().unwrap().version.as_ref(), Some(&version));
+    assert!(error.to_string().contains("` (OpenCode 1.17.4): "), "{error}");
+    let error = world.opencode.serve(ServeRequest::new()).await.unwrap_err();
+    assert!(matches!(error, ServeError::Ended { .. }), "{error:?}");
+    assert!(error.to_string().contains("` (OpenCode 1.17.4): "), "{error}");
+}
+
+pub(crate) async fn of_a_server_is_in_reports(on: &Host) {
+    let fake = answering_with(health("1.17.4"));
+    let world = ProgramWorld::new(on, ready(Behavior::new(), &fake).hang());
+    // A wrapper may start another version than the one that it reports.
+    world.fake.set_version("1.17.3").unwrap();
+    let server = world.opencode.serve(ServeRequest::new()).await.unwrap();
+    assert_eq!(server.version(), Some(&Version::new(1, 17, 4)));
+    let report = server.stop().await.unwrap();
+    assert_eq!(report.version, Some(Version::new(1, 17, 4)));
+}
+
+fn lacking(error: &RunConfigError) -> &Unsupported {
+    let RunConfigError::Unsupported(lacking) = error else { panic!("{error:?}") };
+    lacking
+}
+
+pub(crate) async fn without_a_feature_starts_nothing(on: &Host) {
+    let world = world(on);
+    world.fake.set_version("1.3.2").unwrap();
+    let config = |flags: RunFlags| RunConfig::new().with_flags(flags);
+    let plain = config(RunFlags::new().with_plugins(Plugins::BuiltIn));
+    let auto = config(RunFlags::new().with_approval(Approval::Auto));
+    let request = |config: &RunConfig| world.request().with_config(config.clone());
+    let over_a_server = request(&plain).with_backend(Backend::NewServer);
+    for (request, feature) in [
+        (request(&auto), Feature::AutoApproval),
+        (request(&plain), Feature::BuiltInPlugins),
+        (over_a_server, Feature::BuiltInPlugins),
+    ] {
+        let error = world.opencode.run(request).await.unwrap_err();
+        let RunError::Config(source) = &error else { panic!("{error:?}") };
+        let lacking = lacking(source);
+        assert_eq!((lacking.feature, &lacking.found), (feature, &Version::new(1, 3, 2)));
+        assert_eq!(lacking.since, feature.since());
+    }
+    let flags = ServeFlags::new().with_plugins(Plugins::BuiltIn);
+    let error = world.opencode.serve(ServeRequest::new().with_flags(flags)).await.unwrap_err();
+    let ServeError::Config(source) = &error else { panic!("{error:?}") };
+    assert_eq!(lacking(source).feature, Feature::BuiltInPlugins);
+    let job = Job::new("Hello?").with_directory(world.path("project")).with_config(plain);
+    let report = world.opencode.batch(BatchRequest::new([job])).outcome().await.unwrap();
+    let error = report.jobs[0].error.as_ref().expect("a job without a server").to_string();
+    assert!(error.contains("OpenCode 1.3.2 has no `--pure`"), "{error}");
+    assert_eq!(world.calls().len(), 0, "something was started");
+    world.assert_nothing_left();
+}
+
+pub(crate) async fn decides_the_spelling_of_flags(on: &Host) {
+    for (version, flag) in [("1.14.34", "--dangerously-skip-permissions"), ("1.17.18", "--auto")] {
+        let world =
+            ProgramWorld::new(on, Behavior::new().read_stdin().stdout_raw(answer("Hello.")));
+        world.fake.set_version(version).unwrap();
+        let flags = RunFlags::new().with_approval(Approval::Auto);
+        let request: RunRequest = world.request().with_config(RunConfig::new().with_flags(flags));
+        let report = world.opencode.run(request).await.unwrap();
+        assert_eq!(report.outcome.end, RunEnd::Completed);
+        let args = world.call().args;
+        assert!(args.iter().any(|arg| arg == flag), "{version}: {args:?}");
+    }
+}
+
+pub(crate) async fn without_metadata_of_sessions_creates_none(on: &Host) {
+    let metadata = RawJson::parse(r#"{"ticket":7}"#).unwrap();
+    let create = CreateSession::new().with_metadata(metadata);
+    let old = FakeServer::start(health("1.15.12")).unwrap();
+    let server = on.opencode().attach(old.url()).await.unwrap();
+    let error = server.create_session(create.clone()).await.unwrap_err();
+    let CallError::Unsupported(lacking) = &error else { panic!("{error:?}") };
+    assert_eq!(lacking.feature, Feature::SessionMetadata);
+    assert_eq!(old.requests_to("POST", "/session").len(), 0, "a session was created");
+    let new = FakeServer::start(health("1.15.13")).unwrap();
+    let server = on.opencode().attach(new.url()).await.unwrap();
+    server.create_session(create).await.unwrap();
+    assert_eq!(new.requests_to("POST", "/session")[0].json()["metadata"]["ticket"], 7);
 }

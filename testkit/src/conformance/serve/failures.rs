@@ -13,6 +13,7 @@ use super::fake_program::{answering, answering_with, ready, request, request_wit
 use crate::conformance::Host;
 use crate::conformance::world::ProgramWorld;
 use crate::fake::{Behavior, Signal};
+use crate::opencode::VERSION;
 use crate::server::{ServerReply, ServerScript};
 
 /// Error of OpenCode 1.18.33 when it cannot listen on the port.
@@ -28,7 +29,10 @@ pub(crate) async fn a_server_that_is_never_ready_times_out(on: &Host) {
     let error = world.opencode.serve(request_with(&world, settings)).await.unwrap_err();
     let ServeError::TimedOut { command, stderr, .. } = &error else { panic!("{error:?}") };
     assert_eq!(stderr, "still busy\n");
-    assert_eq!(error.to_string(), format!("`{command}` was not ready within 300ms"));
+    assert_eq!(
+        error.to_string(),
+        format!("`{command}` (OpenCode {VERSION}) was not ready within 300ms")
+    );
     world.assert_nothing_left();
 }
 
@@ -48,9 +52,8 @@ pub(crate) async fn an_unhealthy_server_is_an_error(on: &Host) {
     let server = answering_with(ServerScript::new().on("GET", "/global/health", [sick]));
     let world = ProgramWorld::new(on, ready(Behavior::new(), &server).hang());
     let error = world.opencode.serve(request(&world)).await.unwrap_err();
-    let ServeError::Unhealthy { url, source: HealthError::Unhealthy, .. } = &error else {
-        panic!("{error:?}")
-    };
+    let ServeError::Unhealthy { url, source, .. } = &error else { panic!("{error:?}") };
+    assert!(matches!(**source, HealthError::Unhealthy), "{source:?}");
     assert_eq!(*url, server.url());
     assert_eq!(error.source().unwrap().to_string(), "the server reports that it is not healthy");
     world.assert_nothing_left();
@@ -60,10 +63,13 @@ pub(crate) async fn a_server_that_exits_at_once_is_an_error_with_its_output(on: 
     let behavior = Behavior::new().stdout_line("hm").stderr_line("Error: no such thing").exit(3);
     let world = ProgramWorld::new(on, behavior);
     let error = world.opencode.serve(request(&world)).await.unwrap_err();
-    let ServeError::Ended { command, outcome } = &error else { panic!("{error:?}") };
+    let ServeError::Ended { command, outcome, .. } = &error else { panic!("{error:?}") };
     assert_eq!(outcome.end, ServeEnd::StartupError { message: "no such thing".into() });
     assert_eq!((&*outcome.stdout, outcome.url.as_deref()), ("hm\n", None));
-    assert_eq!(error.to_string(), format!("`{command}`: the server did not start: no such thing"));
+    assert_eq!(
+        error.to_string(),
+        format!("`{command}` (OpenCode {VERSION}): the server did not start: no such thing")
+    );
     assert_eq!(world.calls().len(), 1, "the start was repeated");
     world.assert_nothing_left();
 }

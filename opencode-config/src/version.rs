@@ -1,9 +1,14 @@
 //! Versions of OpenCode, as `opencode --version` prints them, and the supported ones.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// Version of OpenCode, in the order of semantic versioning: `1.2.0-beta` comes before `1.2.0`.
+///
+/// `Serialize` and `Deserialize` use the text, such as `1.18.33`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Version {
@@ -14,7 +19,7 @@ pub struct Version {
     /// Patch version, the third number; 0 when there are only two.
     pub patch: u64,
     /// Name of a pre-release, after a `-`.
-    pub pre_release: Option<String>,
+    pub pre_release: Option<Box<str>>,
 }
 
 /// Parses the output of `opencode --version`: the first word that has the form of a version, with
@@ -38,7 +43,7 @@ fn parse_word(word: &str) -> Option<Version> {
         major: numbers.next()??,
         minor: numbers.next()??,
         patch: numbers.next().unwrap_or(Some(0))?,
-        pre_release: pre_release.filter(|name| !name.is_empty()).map(str::to_owned),
+        pre_release: pre_release.filter(|name| !name.is_empty()).map(Box::from),
     };
     numbers.next().is_none().then_some(version)
 }
@@ -52,6 +57,9 @@ impl Version {
     /// Oldest supported version. Earlier servers ignore the schema of an answer, and earlier runs
     /// wait for a reply to permission requests that nothing can give.
     pub const OLDEST_SUPPORTED: Self = Self::new(1, 1, 65);
+
+    /// Newest version that the tests ran against.
+    pub const NEWEST_TESTED: Self = Self::new(1, 18, 34);
 
     /// First version of the next line, which has another API, and whose `opencode run` talks to a
     /// service outside of any isolation.
@@ -86,6 +94,19 @@ impl fmt::Display for Version {
             Some(name) => write!(f, "-{name}"),
             None => Ok(()),
         }
+    }
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        parse_version(&text).ok_or_else(|| de::Error::custom("not a version of OpenCode"))
     }
 }
 
@@ -219,6 +240,15 @@ mod tests {
         assert_eq!(version.pre_release.as_deref(), Some("dev-202511210839"));
         assert_eq!(version.to_string(), "0.0.0-dev-202511210839");
         assert_eq!(parse_version("2.1"), Some(Version::new(2, 1, 0)));
+    }
+
+    #[test]
+    fn a_version_is_text_in_json() {
+        let version = Version::new(1, 18, 33);
+        let text = serde_json::to_string(&version).expect("JSON");
+        assert_eq!(text, r#""1.18.33""#);
+        assert_eq!(serde_json::from_str::<Version>(&text).expect("a version"), version);
+        assert!(serde_json::from_str::<Version>(r#""newest""#).is_err());
     }
 
     #[test]
