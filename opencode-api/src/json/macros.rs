@@ -103,6 +103,19 @@ macro_rules! json_enum {
 /// A union whose objects differ by the text of one field, with a variant `Unknown` for all others.
 macro_rules! json_union {
     ($name:ident [$tag:literal] { $($variant:ident $value:literal,)* }) => {
+        impl $name {
+            #[doc = concat!("Returns the value of `", $tag, "`; empty if an unknown value has none.")]
+            pub fn tag(&self) -> &str {
+                match self {
+                    $(Self::$variant(_) => $value,)*
+                    Self::Unknown(json) => {
+                        let tag = json.get($tag).and_then(opencode_config::Json::as_str);
+                        tag.unwrap_or_default()
+                    }
+                }
+            }
+        }
+
         impl $crate::json::JsonType for $name {
             fn read(json: opencode_config::Json) -> Result<Self, $crate::json::Malformed> {
                 match json.get($tag).and_then(opencode_config::Json::as_str) {

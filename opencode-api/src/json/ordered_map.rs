@@ -1,5 +1,7 @@
 use std::fmt;
+use std::iter::Map;
 use std::marker::PhantomData;
+use std::slice;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -79,6 +81,15 @@ impl<T> IntoIterator for OrderedMap<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.entries.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a OrderedMap<T> {
+    type Item = (&'a str, &'a T);
+    type IntoIter = Map<slice::Iter<'a, (String, T)>, fn(&'a (String, T)) -> Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.iter().map(|(key, value)| (key.as_str(), value))
     }
 }
 

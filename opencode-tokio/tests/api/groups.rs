@@ -73,7 +73,7 @@ async fn short_methods_block_on_a_blocking_server() {
     .unwrap();
 }
 
-fn git<const N: usize>(directory: &Path, arguments: [&str; N]) {
+pub(crate) fn git<const N: usize>(directory: &Path, arguments: [&str; N]) {
     let mut command = Command::new("git");
     command.args(["-c", "user.name=test", "-c", "user.email=test@example.com"]);
     let status = command.args(arguments).current_dir(directory).stdout(Stdio::null()).status();

@@ -6,6 +6,7 @@
 mod adapter;
 mod calls;
 mod document;
+mod examples;
 mod groups;
 mod pages;
 mod streams;
