@@ -32,6 +32,9 @@ pub enum Feature {
     AutoApproval,
     /// Start without the plugins of the configuration ([`Plugins::BuiltIn`](crate::Plugins::BuiltIn), `--pure`).
     BuiltInPlugins,
+    /// Shell of the `bash` tool by configuration, which a gate for command lines needs
+    /// ([`CommandGate::Approved`](crate::CommandGate::Approved)).
+    CommandGate,
     /// References such as `{env:KEY}` and `{file:/path}` in the configuration of a run. A
     /// configuration of more than 128 KB is passed by such references.
     ConfigReferences,
@@ -56,10 +59,11 @@ pub struct Unsupported {
 
 impl Feature {
     /// All features, in the order of their names.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AttachDirectory,
         Self::AutoApproval,
         Self::BuiltInPlugins,
+        Self::CommandGate,
         Self::ConfigReferences,
         Self::EnvironmentCredentials,
         Self::SessionMetadata,
@@ -71,9 +75,10 @@ impl Feature {
         match self {
             Self::AttachDirectory => Version::new(1, 2, 1),
             Self::ConfigReferences => Version::new(1, 2, 11),
-            Self::AutoApproval | Self::BuiltInPlugins | Self::EnvironmentCredentials => {
-                Version::new(1, 14, 34)
-            }
+            Self::AutoApproval
+            | Self::BuiltInPlugins
+            | Self::CommandGate
+            | Self::EnvironmentCredentials => Version::new(1, 14, 34),
             Self::SessionMetadata => Version::new(1, 15, 13),
         }
     }
@@ -101,6 +106,7 @@ impl fmt::Display for Feature {
             Self::AttachDirectory => "`--dir` for `run --attach`",
             Self::AutoApproval => "approval of all permission requests (`--auto`)",
             Self::BuiltInPlugins => "`--pure`",
+            Self::CommandGate => "shell by configuration, by which a policy approves command lines",
             Self::ConfigReferences => {
                 "references (`{env:…}`, `{file:…}`) in OPENCODE_CONFIG_CONTENT"
             }

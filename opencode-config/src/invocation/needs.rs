@@ -1,6 +1,6 @@
 //! Features of OpenCode that a run or a server needs, which old versions lack.
 
-use crate::{Approval, Feature, IsolationPlan, Plugins, RunConfig, ServeFlags};
+use crate::{Approval, CommandGate, Feature, IsolationPlan, Plugins, RunConfig, ServeFlags};
 
 #[cfg(test)]
 mod tests;
@@ -30,10 +30,11 @@ pub(super) fn of_server(
     [plugins].into_iter().chain(of_config(config, plan)).filter_map(needed)
 }
 
-fn of_config(config: &RunConfig, plan: &IsolationPlan) -> [(Feature, bool); 2] {
+fn of_config(config: &RunConfig, plan: &IsolationPlan) -> [(Feature, bool); 3] {
     let content = plan.environment.var(CONFIG_CONTENT);
     let content = content.map(|content| content.to_string_lossy()).unwrap_or_default();
     [
+        (Feature::CommandGate, config.command_gate() == CommandGate::Approved),
         (Feature::ConfigReferences, content.contains("{env:") || content.contains("{file:")),
         // The caller did not ask for credentials that are inherited.
         (Feature::EnvironmentCredentials, config.env().var(AUTH_CONTENT).is_some()),

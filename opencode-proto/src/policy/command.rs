@@ -1,10 +1,10 @@
 //! Commands of the `bash` tool: rules allow only words that are literal in the command line.
 
-use opencode_config::{PermissionAction, Permissions, wildcard_matches};
+use opencode_config::{Json, JsonObject, PermissionAction, Permissions, wildcard_matches};
 use serde::Deserialize;
 
 use super::shell::{self, Names, SimpleCommand};
-use crate::PermissionRequest;
+use crate::{PermissionRequest, RawJson};
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +48,15 @@ pub(super) fn line(request: &PermissionRequest) -> Option<String> {
     }
     let metadata = request.metadata.as_ref()?.decode::<CommandTarget>();
     metadata.ok().map(|metadata| metadata.command)
+}
+
+/// Adds the command line to a request for the `bash` tool, from the arguments of the call. OpenCode
+/// before 1.17.0 leaves the line out of the request.
+pub(super) fn add_line(request: &mut PermissionRequest, line: &str) {
+    let mut metadata = JsonObject::new();
+    metadata.insert("command", Json::from(line));
+    let metadata = metadata.to_string();
+    request.metadata = Some(RawJson::parse(metadata).expect("an object is JSON"));
 }
 
 /// Returns the decision of the rules about the commands; `None` when a command has no rule and no

@@ -29,6 +29,9 @@ pub(super) struct CallArguments {
     /// File of `read`.
     #[serde(default, rename = "filePath")]
     file_path: Option<String>,
+    /// Command line of `bash`.
+    #[serde(default)]
+    pub(super) command: Option<String>,
     /// Prompt of `task`.
     #[serde(default)]
     prompt: Option<String>,

@@ -19,7 +19,11 @@ pub(super) fn decide(rules: &Permissions, request: &PermissionRequest) -> Option
     }
 }
 
-fn decide_patterns(rules: &Permissions, request: &PermissionRequest) -> Option<PermissionAction> {
+/// Returns the decision of the rules about the patterns of the request.
+pub(super) fn decide_patterns(
+    rules: &Permissions,
+    request: &PermissionRequest,
+) -> Option<PermissionAction> {
     use PermissionAction::{Allow, Ask, Deny};
     let of = |pattern: &String| rules.decide(&request.permission, pattern);
     let found: Vec<Option<PermissionAction>> = request.patterns.iter().map(of).collect();

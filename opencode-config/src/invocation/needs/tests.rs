@@ -77,6 +77,9 @@ fn a_server_is_refused_when_the_version_lacks_a_feature() {
     let plain = flags.clone().with_plugins(Plugins::BuiltIn);
     assert_eq!(refused(serve("1.3.2", &config, &plain)), Some(Feature::BuiltInPlugins));
     assert_eq!(refused(serve("1.18.33", &config, &plain)), None);
+    let gated = config.clone().with_command_gate(CommandGate::Approved);
+    assert_eq!(refused(serve("1.3.2", &gated, &flags)), Some(Feature::CommandGate));
+    assert_eq!(refused(serve("1.14.34", &gated, &flags)), None);
     // The server's permission requests are answered by the client.
     let auto = config.with_flags(RunFlags::new().with_approval(Approval::Auto));
     assert_eq!(refused(serve("1.1.65", &auto, &flags)), None);

@@ -9,9 +9,10 @@ use crate::api::{ApiErrorKind, Pending, ReadMessage, ReadSession, ServerRule};
 use crate::call::{ApiCallId, CallFault};
 use crate::policy::action::PolicyAction;
 use crate::policy::arguments::{ArgumentStart, MessageKey};
+use crate::policy::command;
 use crate::policy::files::{FileLookup, FileQuestion, FileQuestionId};
 use crate::policy::footprint::{CallArguments, Footprint, Needs};
-use crate::policy::rules::decide;
+use crate::policy::rules::{decide, decide_patterns};
 use crate::policy::settings::Unruled;
 use crate::policy::verdict::{PolicyReason, allowed, refused};
 use crate::{PermissionId, PermissionRequest, SessionInfo};
@@ -29,6 +30,9 @@ impl PolicyJudge {
             && !self.counts(ask, max)
         {
             return Err(PolicyReason::ToolCalls { max });
+        }
+        if self.needs_command_line(&ask.request) {
+            return Ok(Needs::Arguments);
         }
         // A `task` call may name a session to resume, wherever reads are confined to.
         let is_task = ask.request.permission == "task";
@@ -56,11 +60,25 @@ impl PolicyJudge {
         }
     }
 
+    /// Returns whether the command line decides and is not in the request, as in OpenCode before
+    /// 1.17.0.
+    fn needs_command_line(&self, request: &PermissionRequest) -> bool {
+        if !is_command(request) || command::line(request).is_some() {
+            return false;
+        }
+        match decide_patterns(self.settings.rules(), request) {
+            Some(PermissionAction::Allow) => !command::allows_everything(self.settings.rules()),
+            None if self.settings.is_confined() => false,
+            Some(PermissionAction::Ask) | None => self.settings.unruled() == Unruled::Confirm,
+            Some(_) => false,
+        }
+    }
+
     pub(super) fn read_arguments(&mut self, id: &PermissionId, now: Instant) {
         let Some(OpenRequest { ask, .. }) = self.requests.get(id) else { return };
         match self.arguments.start(&ask.session, &ask.request, now) {
             ArgumentStart::Read(key) => self.read_message(key),
-            ArgumentStart::Unknown => self.decide(id, refused(PolicyReason::Unclear), now),
+            ArgumentStart::Unknown => self.take_arguments(id, None, now),
             ArgumentStart::Waiting => {}
         }
     }
@@ -76,9 +94,18 @@ impl PolicyJudge {
         arguments: Option<CallArguments>,
         now: Instant,
     ) {
-        let Some(arguments) = arguments else {
-            return self.decide(id, refused(PolicyReason::Unclear), now);
+        let Some(OpenRequest { ask, .. }) = self.requests.get_mut(id) else { return };
+        let arguments = match arguments {
+            Some(arguments) => arguments,
+            // The rules decide about a command without a line.
+            None if is_command(&ask.request) => CallArguments::default(),
+            None => return self.decide(id, refused(PolicyReason::Unclear), now),
         };
+        if let Some(line) = &arguments.command
+            && is_command(&ask.request)
+        {
+            command::add_line(&mut ask.request, line);
+        }
         let Some(session) = arguments.resumed_session() else {
             return self.find_files(id, &arguments, now);
         };
@@ -175,6 +202,10 @@ impl PolicyJudge {
         };
         self.decide(id, decision, now);
     }
+}
+
+fn is_command(request: &PermissionRequest) -> bool {
+    request.permission == "bash"
 }
 
 /// Returns whether the server has no such session. Any other failure may hide a session.

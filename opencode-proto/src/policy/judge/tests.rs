@@ -6,6 +6,8 @@ mod replies;
 use std::time::Duration;
 
 use super::*;
+use opencode_config::PermissionAction;
+
 use crate::call::{CallFailure, Delivery};
 use crate::policy::files::FileQuestion;
 use crate::policy::fixture::{Links, ask, listed, quoted, reply, start, status};
@@ -198,6 +200,45 @@ fn a_read_waits_for_its_arguments_and_for_the_files() {
     trial.finds(&Links::default());
     assert_eq!(trial.verdicts(), ["a once: decided by a rule"]);
     assert!(matches!(trial.judge.poll_action(), PolicyAction::Wait(None)));
+}
+
+#[test]
+fn a_command_line_that_is_not_in_the_request_is_read_from_the_call() {
+    let echo = || PolicySettings::new().pattern("bash", "echo *", PermissionAction::Allow);
+    let command = |line: &str| running(&format!(r#"{{"command":"{line}"}}"#));
+    let mut trial = Trial::new(echo());
+    trial.asks("a", "bash", "echo one", "{}");
+    trial.answers_message("s", &[("a", &command("echo one"))]);
+    let verdict = &trial.verdicts[0];
+    assert_eq!(verdict.allowed_command_line().as_deref(), Some("echo one"));
+    assert_eq!(trial.verdicts(), ["a once: decided by a rule"]);
+    // The line does more than the request shows.
+    trial.asks("b", "bash", "echo one", "{}");
+    trial.answers_message("s", &[("b", &command("echo one > file; cd x"))]);
+    let unconfirmed = "reject: a confirmation is required and not available";
+    assert_eq!(trial.refuses("b"), [format!("b {unconfirmed}")]);
+    // Without the line, no rule for a pattern allows anything.
+    trial.asks("c", "bash", "echo one", "{}");
+    trial.answers("/session/s/message/m", status(404, "{}"));
+    assert_eq!(trial.refuses("c"), [format!("c {unconfirmed}")]);
+    // The line does not matter where every command is allowed, or this one is denied.
+    let mut trial = Trial::new(PolicySettings::new().allow("bash"));
+    trial.asks("a", "bash", "echo one", "{}");
+    assert_eq!(trial.verdicts(), ["a once: decided by a rule"]);
+    let mut trial = Trial::new(echo().deny("bash"));
+    trial.asks("a", "bash", "echo one", "{}");
+    assert_eq!(trial.refuses("a"), ["a reject: decided by a rule"]);
+}
+
+#[test]
+fn a_confirmation_of_an_old_server_has_the_command_line() {
+    let mut trial = Trial::new(PolicySettings::new().with_unruled(Unruled::Confirm));
+    trial.asks("a", "bash", "ls", "{}");
+    assert_eq!(trial.confirms, NONE);
+    trial.answers_message("s", &[("a", &running(r#"{"command":"ls"}"#))]);
+    trial.confirms("a", PermissionReply::Once);
+    let verdict = trial.verdicts.remove(0);
+    assert_eq!(verdict.allowed_command_line().as_deref(), Some("ls"));
 }
 
 #[test]
