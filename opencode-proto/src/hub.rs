@@ -121,7 +121,10 @@ impl Hub {
 
     /// Adds a follower of this session. The events of the session and of its descendants are
     /// delivered under this root.
+    ///
+    /// Failures from before do not count for a new follower: the limits of the settings begin anew.
     pub fn follow(&mut self, session: SessionId) {
+        self.backoff.reset();
         self.routes.follow(session);
     }
 

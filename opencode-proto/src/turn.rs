@@ -46,6 +46,7 @@ mod outcome;
 mod post;
 mod posted;
 mod provider;
+mod pulse;
 mod record;
 mod rest;
 mod retrying;

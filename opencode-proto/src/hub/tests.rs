@@ -218,6 +218,23 @@ fn a_server_that_stays_away_is_given_up() {
     assert!((60..=75).contains(&tried.as_secs()), "{tried:?}");
 }
 
+/// The failures before count for those who followed then.
+#[test]
+fn a_new_follower_waits_as_long_as_the_first() {
+    let mut stage = Stage::new(settings().with_give_up(Some(Duration::from_secs(60))));
+    stage.said();
+    stage.hub.handle_lost("reset", stage.now);
+    stage.now += Duration::from_secs(300);
+    stage.hub.handle_timeout(stage.now);
+    assert_eq!(stage.said(), ["disconnect", "connect /global/event"]);
+    stage.hub.follow("ses_1".into());
+    stage.hub.handle_lost("reset", stage.now);
+    stage.hub.handle_timeout(stage.now);
+    assert_eq!(stage.said(), ["disconnect", "connect /global/event"]);
+    stage.open();
+    assert_eq!(stage.said(), ["opened"]);
+}
+
 #[test]
 fn a_server_without_a_listener_is_given_up_soon() {
     let mut stage = Stage::new(settings());

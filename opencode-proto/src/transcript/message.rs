@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use super::content::{Before, PartContent, TextKind, Told};
 use crate::answer::{AbandonedAttempt, AttemptNo, Attempts, join};
 use crate::json::RawJson;
-use crate::part::{Part, TextOrigin, ToolPart};
+use crate::part::{Part, ReasoningPart, TextOrigin, TextPart, ToolPart};
 use crate::server_event::{MessageInfo, Role};
 use crate::{MessageId, PartId, StepRole};
 
@@ -27,6 +27,8 @@ pub struct Message {
 struct PartSlot {
     id: PartId,
     attempt: AttemptNo,
+    /// When the model began a text, in milliseconds since 1970.
+    start_ms: Option<u64>,
     content: PartContent,
 }
 
@@ -150,7 +152,8 @@ impl Message {
 
     pub(super) fn add_part(&mut self, id: &PartId) -> usize {
         let (id, attempt) = (id.clone(), self.attempts.current());
-        self.parts.push(PartSlot { id, attempt, content: PartContent::Unknown(String::new()) });
+        let content = PartContent::Unknown(String::new());
+        self.parts.push(PartSlot { id, attempt, start_ms: None, content });
         self.parts.len() - 1
     }
 
@@ -172,12 +175,23 @@ impl Message {
         self.parts[place].content = PartContent::Other;
     }
 
-    /// Abandons the attempt under way of an assistant's message. Returns the parts.
-    pub(super) fn abandon_attempt(&mut self) -> Vec<PartId> {
+    /// Abandons the attempt under way of an assistant's message, unless it began when the next
+    /// attempt was due: a look may find an attempt before the failure of the last one is reported.
+    /// Returns the parts.
+    pub(super) fn abandon_attempt(&mut self, next_ms: u64) -> Vec<PartId> {
         let is_open = self.is_of_assistant()
             && self.info.as_ref().is_some_and(|info| info.completed_ms.is_none());
-        let attempt = if is_open { self.attempts.abandon() } else { None };
+        let attempt =
+            if is_open && !self.is_begun_at(next_ms) { self.attempts.abandon() } else { None };
         attempt.map(|attempt| self.texts_of(attempt)).unwrap_or_default()
+    }
+
+    /// Returns whether the attempt under way began at this time or later.
+    fn is_begun_at(&self, ms: u64) -> bool {
+        let attempt = self.attempts.unfinished();
+        let of_attempt = self.parts.iter().filter(|part| Some(part.attempt) == attempt);
+        let created = self.info.as_ref().and_then(|info| info.created_ms);
+        of_attempt.filter_map(|part| part.start_ms).chain(created).any(|start| start >= ms)
     }
 
     /// Abandons the last attempt of a completed message if it has neither an end nor the end of a
@@ -208,7 +222,12 @@ impl Message {
     }
 
     pub(super) fn update_part(&mut self, place: usize, part: &Part, how: Told) -> PartChange {
-        let PartSlot { attempt, content, .. } = &mut self.parts[place];
+        let PartSlot { attempt, content, start_ms, .. } = &mut self.parts[place];
+        if let Part::Reasoning(ReasoningPart { time, .. }) | Part::Text(TextPart { time, .. }) =
+            part
+        {
+            *start_ms = time.start_ms;
+        }
         let (before, is_final) = content.update(part, how);
         let is_text = matches!(part, Part::Reasoning(_) | Part::Text(_));
         let is_void = is_text && self.attempts.is_abandoned(*attempt);

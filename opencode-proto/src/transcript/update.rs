@@ -35,8 +35,8 @@ impl Transcript {
                 self.activity = match status {
                     SessionStatus::Idle => Activity::Settled,
                     SessionStatus::Busy | SessionStatus::Other { .. } => Activity::Working,
-                    SessionStatus::Retry { .. } => {
-                        self.abandon_attempt();
+                    SessionStatus::Retry { next_ms, .. } => {
+                        self.abandon_attempt(*next_ms);
                         Activity::Working
                     }
                 };
@@ -224,10 +224,10 @@ impl Transcript {
     }
 
     /// Abandons the attempt of the model that is under way, for OpenCode is going to repeat the
-    /// call. Returns the parts; `None` for an attempt without text and reasoning.
-    pub(crate) fn abandon_attempt(&mut self) -> Option<AttemptAbandoned> {
+    /// call at `next_ms`. Returns the parts; `None` for an attempt without text and reasoning.
+    pub(crate) fn abandon_attempt(&mut self, next_ms: u64) -> Option<AttemptAbandoned> {
         let message = self.messages.iter_mut().rfind(|message| message.is_of_assistant())?;
-        let parts = message.abandon_attempt();
+        let parts = message.abandon_attempt(next_ms);
         let message = Some(message.id().clone());
         (!parts.is_empty()).then_some(AttemptAbandoned { message, parts })
     }

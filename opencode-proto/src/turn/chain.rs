@@ -9,7 +9,7 @@ use super::others::{AnswerShare, OtherPrompts};
 use super::post::TurnKind;
 use crate::part::Part;
 use crate::server_event::{MessageInfo, Role, SessionStatus};
-use crate::{MessageId, StepRole};
+use crate::{AgentError, MessageId, StepRole};
 use user_message::{decide, user_part};
 pub(super) use user_message::{is_automatic_compaction, is_command_line, is_compaction};
 
@@ -26,7 +26,12 @@ pub(super) struct Chain {
     own: Option<MessageId>,
     kind: TurnKind,
     members: BTreeMap<MessageId, Member>,
+    /// Prompts after the turn's own that the turn may be answered together with, in order.
+    later: Vec<MessageId>,
     sight: Sight,
+    /// An event reported the turn's own message or an answer, so that later events of the session
+    /// are about this turn. A look may find the message before.
+    is_reported: bool,
     /// Events were missed at some time.
     has_gaps: bool,
     pub(super) others: OtherPrompts,
@@ -37,12 +42,29 @@ pub(super) struct Chain {
     answers: Vec<MessageInfo>,
     /// Status of the session, as events reported it since the turn's own message.
     status: ReportedStatus,
-    /// Another prompt took over after the turn's answer was complete.
-    is_superseded: bool,
+    succession: Succession,
+    /// When the server stored the turn's own message, in milliseconds since 1970.
+    own_created_ms: Option<u64>,
+    /// The last failure of an answer to a message before the turn's own, with the time of the
+    /// failure.
+    earlier_failure: Option<(u64, Box<AgentError>)>,
     /// A request of another client for a summary, which came while the session worked.
     summary_request: Option<MessageId>,
     /// The prompt that took over, if it is such a request.
     replaced_by: Option<MessageId>,
+}
+
+/// Whether another prompt took over, whose answer is none of the turn's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Succession {
+    /// In the middle of the turn's answer.
+    CutShort,
+    Open,
+    /// No prompt took over yet. The agent stopped at the last answer, although no event reported
+    /// that.
+    Stopped,
+    /// After the turn's answer was complete.
+    Superseded,
 }
 
 /// Knowledge of the messages of the session.
@@ -102,14 +124,18 @@ impl Chain {
             own: Some(own),
             kind,
             members: BTreeMap::new(),
+            later: Vec::new(),
             sight: Sight::Clear,
+            is_reported: false,
             has_gaps: false,
             others: OtherPrompts::default(),
             compaction: CompactionStage::Absent,
             compactions: 0,
             answers: Vec::new(),
             status: ReportedStatus::Working,
-            is_superseded: false,
+            succession: Succession::Open,
+            own_created_ms: None,
+            earlier_failure: None,
             summary_request: None,
             replaced_by: None,
         }
@@ -150,6 +176,18 @@ impl Chain {
         self.own.as_ref().is_some_and(|own| self.members.contains_key(own))
     }
 
+    /// Returns whether the events of the session are about this turn from now on.
+    pub(super) fn is_reported(&self) -> bool {
+        self.is_reported
+    }
+
+    /// Notes that an event is about this message. Returns whether the event is the first one about
+    /// the turn.
+    pub(super) fn report(&mut self, message: &MessageId) -> bool {
+        let is_own = matches!(self.members.get(message), Some(Member::Answer | Member::Prompt));
+        is_own && !std::mem::replace(&mut self.is_reported, true)
+    }
+
     /// Returns whether events were missed that no look has found yet.
     pub(super) fn is_torn(&self) -> bool {
         self.sight == Sight::Torn
@@ -158,6 +196,8 @@ impl Chain {
     pub(super) fn interrupt(&mut self) {
         self.sight = Sight::Torn;
         self.has_gaps = true;
+        // What was looked up is older than the next event.
+        self.is_reported |= self.is_seen();
         self.others.interrupt();
         self.status = ReportedStatus::Working;
     }
@@ -169,17 +209,39 @@ impl Chain {
 
     /// The server lists these messages before the turn's own: they are of earlier turns, also when
     /// events of them come after the turn's own message.
-    pub(super) fn set_earlier(&mut self, messages: &[MessageId]) {
+    pub(super) fn set_earlier(&mut self, messages: &[MessageInfo]) {
         for message in messages {
-            self.members.entry(message.clone()).or_insert(Member::Earlier);
+            self.members.entry(message.id.clone()).or_insert(Member::Earlier);
+            if message.role == Role::Assistant {
+                self.others.close_answered(message);
+                self.note_failure(message);
+            }
+        }
+    }
+
+    /// Notes that the agent stopped at the last answer, which was missed.
+    pub(super) fn stop(&mut self) {
+        self.succession = Succession::Stopped;
+    }
+
+    /// Returns the failure of an earlier prompt that took the turn's own along: OpenCode stops at a
+    /// failure, and never answers the prompts that wait.
+    pub(super) fn failed_before(&self) -> Option<&AgentError> {
+        let (failed, error) = self.earlier_failure.as_ref()?;
+        let is_along = self.own_created_ms.is_some_and(|created| created <= *failed);
+        (self.answers.is_empty() && is_along).then_some(error)
+    }
+
+    fn note_failure(&mut self, info: &MessageInfo) {
+        let error = info.error.as_ref().filter(|error| !error.is_abort());
+        if let (Some(error), Some(completed)) = (error, info.completed_ms) {
+            self.earlier_failure = Some((completed, Box::new(error.detach())));
         }
     }
 
     /// Notes the status of the session that an event reports.
     pub(super) fn set_status(&mut self, status: &SessionStatus) {
-        // In a gap, nothing tells whether the status was reported before a message or after it.
         self.status = match status {
-            _ if self.is_torn() => return,
             SessionStatus::Idle => {
                 self.others.idle();
                 ReportedStatus::Idle
@@ -190,8 +252,18 @@ impl Chain {
         };
     }
 
+    /// Returns whether events were missed at some time.
+    pub(super) fn has_gaps(&self) -> bool {
+        self.has_gaps
+    }
+
     pub(super) fn is_superseded(&self) -> bool {
-        self.is_superseded
+        matches!(self.succession, Succession::CutShort | Succession::Superseded)
+    }
+
+    /// Returns the answer that another prompt cut short, and that an abort may be about to complete.
+    pub(super) fn cut_short(&self) -> Option<&MessageId> {
+        self.answer_open().filter(|_| self.succession == Succession::CutShort)
     }
 
     /// Returns the request of another client whose summary took the place of the answer.
@@ -213,6 +285,11 @@ impl Chain {
     /// Returns the last answer.
     pub(super) fn last_answer(&self) -> Option<&MessageInfo> {
         self.answers.last()
+    }
+
+    /// Returns whether the last answer is under way, or complete with a reason.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.last_answer().is_some_and(|last| last.completed_ms.is_none() || last.finish.is_some())
     }
 
     /// Sorts the answers into the order of these messages; others came later.
@@ -242,9 +319,15 @@ impl Chain {
             },
         };
         self.members.insert(info.id.clone(), member);
+        if self.own.as_ref() == Some(&info.id) {
+            self.own_created_ms = self.own_created_ms.or(info.created_ms);
+        }
         match member {
             Member::Answer => self.answered(info),
-            Member::Earlier if info.role == Role::Assistant => self.note_other(info),
+            Member::Earlier if info.role == Role::Assistant => {
+                self.note_failure(info);
+                self.note_other(info);
+            }
             Member::Earlier if !self.is_seen() => self.others.user_message(&info.id),
             Member::Earlier | Member::Later | Member::Next | Member::Prompt | Member::Undecided => {
             }
@@ -276,6 +359,9 @@ impl Chain {
                 return belongs(*member);
             }
             *member = decide(part, self.status);
+            if *member == Member::Later {
+                self.later.push(message.clone());
+            }
             if is_compaction(part) && self.status == ReportedStatus::Working {
                 self.summary_request = Some(message.clone());
             }
@@ -284,7 +370,7 @@ impl Chain {
                 self.compactions += 1;
             }
             if *member == Member::Prompt {
-                self.join_later();
+                self.join_later(None);
                 return Belongs::Yes;
             }
         }
@@ -297,14 +383,13 @@ impl Chain {
         belongs(member)
     }
 
-    /// Joins the prompts that came after the turn's own and before a message that OpenCode inserts.
-    fn join_later(&mut self) {
-        let mut joined = Vec::new();
-        for (message, member) in &mut self.members {
-            if *member == Member::Later {
-                *member = Member::Prompt;
-                joined.push(message.clone());
-            }
+    /// Joins the prompts that came after the turn's own and before this one, or before a message
+    /// that OpenCode inserts now.
+    fn join_later(&mut self, before: Option<&MessageId>) {
+        let place = before.and_then(|prompt| self.later.iter().position(|later| later == prompt));
+        let joined: Vec<_> = self.later.drain(..place.unwrap_or(self.later.len())).collect();
+        for message in &joined {
+            self.members.insert(message.clone(), Member::Prompt);
         }
         self.others.covered(joined);
     }
@@ -321,9 +406,7 @@ impl Chain {
                 if info.step == StepRole::Answer {
                     self.compaction = CompactionStage::Absent;
                 }
-                if info.parent.as_ref() == self.own.as_ref() {
-                    self.others.own_answered();
-                }
+                self.others.own_answered();
                 self.answers.push(info.detach());
             }
         }
@@ -335,7 +418,7 @@ impl Chain {
         self.others.compacted();
         let is_known = self.compactions > 0;
         self.compactions = self.compactions.saturating_sub(1);
-        is_known || self.is_torn()
+        is_known
     }
 
     /// Returns whether OpenCode compacts the session and then goes on with the prompt.

@@ -15,7 +15,9 @@ impl PostedTurn {
 
     /// The report comes behind the events of the turn, which may be read late.
     pub(super) fn expect_disposal_later(&mut self, input: &TurnInput<'_>) {
-        if let Disposal::Expected(until) = &mut self.disposal {
+        if let Disposal::Expected(until) = &mut self.disposal
+            && !self.record.chain.is_superseded()
+        {
             *until = input.now + input.core.settings.settle_delay;
         }
     }
@@ -36,11 +38,10 @@ impl PostedTurn {
     pub(super) fn finish(&mut self, end: TurnEnd, input: &mut TurnInput<'_>) {
         match (&end, self.disposal) {
             _ if self.is_disposed(&end) => input.finish(TurnEnd::Disposed),
-            // A prompt that took over shows that no directory was closed.
-            (TurnEnd::Aborted, Disposal::Unknown) if !self.record.chain.is_superseded() => {
+            (TurnEnd::Aborted | TurnEnd::Torn, Disposal::Unknown) => {
                 self.disposal = Disposal::Expected(input.now + input.core.settings.settle_delay);
             }
-            (TurnEnd::Aborted, _) if self.awaits_disposal(input) => {}
+            (TurnEnd::Aborted | TurnEnd::Torn, _) if self.awaits_disposal(input) => {}
             (TurnEnd::Completed, _) => self.finish_answered(end, input),
             _ => input.finish(end),
         }
@@ -53,7 +54,6 @@ impl PostedTurn {
 
     /// Returns whether the reason of an abort may still be reported.
     pub(super) fn awaits_disposal(&self, input: &TurnInput<'_>) -> bool {
-        let is_expected = matches!(self.disposal, Disposal::Expected(until) if input.now < until);
-        is_expected && !self.record.chain.is_superseded()
+        matches!(self.disposal, Disposal::Expected(until) if input.now < until)
     }
 }

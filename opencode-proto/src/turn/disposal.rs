@@ -5,7 +5,7 @@ use std::time::Instant;
 /// Knowledge about the directory of the session, which another client may close at the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disposal {
-    /// Another client aborted the turn. OpenCode reports the end of a directory that is closed
+    /// Another client ended the turn. OpenCode reports the end of a directory that is closed
     /// right after the aborts of the turns there, until this time at the latest.
     Expected(Instant),
     /// The time is over: the abort has another reason.

@@ -18,7 +18,7 @@ use super::record::Place;
 use crate::api::MessageWithParts;
 use crate::ask::{PermissionKind, QuestionKind};
 use crate::server_event::{ServerEvent, ServerEventKind, SessionInfo, SessionStatus};
-use crate::{SessionId, StepRole};
+use crate::{MessageId, SessionId, StepRole};
 
 type Source<'a> = Option<&'a Arc<ServerEvent>>;
 
@@ -35,14 +35,12 @@ impl PostedTurn {
         if let ServerEventKind::QuestionAsked(request) = &event.kind {
             return self.asked::<QuestionKind>(session, request, Some(event), input);
         }
-        if self.record.chain.is_torn() && is_content(&event.kind) {
+        let is_held =
+            is_content(&event.kind) || *session == input.core.session && is_of_session(&event.kind);
+        if self.record.chain.is_torn() && is_held {
             return self.hold(event, input);
         }
-        let was_seen = self.record.chain.is_seen();
         self.follow_now(session, event, input);
-        if !was_seen && self.record.chain.is_seen() {
-            self.forget_earlier_errors(input);
-        }
     }
 
     fn follow_now(
@@ -51,8 +49,12 @@ impl PostedTurn {
         event: &Arc<ServerEvent>,
         input: &mut TurnInput<'_>,
     ) {
-        if let Some(place) = self.record.place(session) {
-            self.told(place, event, input);
+        let Some(place) = self.record.place(session) else { return };
+        self.told(place, event, input);
+        if let Some(message) = message_of(&event.kind)
+            && self.record.chain.report(message)
+        {
+            self.forget_earlier_errors(input);
         }
     }
 
@@ -158,6 +160,10 @@ impl PostedTurn {
             if let Some(session) = &event.session {
                 self.follow_now(session, &event, input);
             }
+        }
+        if self.record.chain.is_at_work() {
+            // The answers that were found came after the errors that were held.
+            self.faults.recovered = self.faults.errors.len();
         }
         self.record.is_listed = found.is_listed;
         // Without a list of messages, nothing names the subagents that were started in a gap.
@@ -286,6 +292,26 @@ impl PostedTurn {
         let event = TurnEvent { session, origin, step, kind, source: source.cloned() };
         input.core.actions.push_back(TurnAction::Event(Box::new(event)));
     }
+}
+
+/// Returns the message that an event describes.
+fn message_of(kind: &ServerEventKind) -> Option<&MessageId> {
+    if let ServerEventKind::MessageUpdated(info) = kind {
+        return Some(&info.id);
+    }
+    let ServerEventKind::PartUpdated(part) = kind else { return None };
+    part.key().message.as_ref()
+}
+
+/// Returns whether an event is about a session as a whole, and depends on the messages before.
+fn is_of_session(kind: &ServerEventKind) -> bool {
+    matches!(
+        kind,
+        ServerEventKind::SessionCompacted
+            | ServerEventKind::SessionError(_)
+            | ServerEventKind::SessionIdle
+            | ServerEventKind::SessionStatus(_)
+    )
 }
 
 /// Returns whether an event is about the content of messages.

@@ -53,7 +53,10 @@ impl PostedTurn {
             };
         }
         if self.record.chain.is_superseded() {
-            return self.conclude(input);
+            return match self.record.chain.cut_short() {
+                Some(_) => self.look_settled(input),
+                None => self.conclude(input),
+            };
         }
         if !self.pulse.is_idle() {
             return self.look_after_errors(input);
@@ -100,6 +103,10 @@ impl PostedTurn {
             self.note_retry(status, input);
             return;
         }
+        if self.record.chain.has_gaps() && !self.pulse.outdates_statuses() {
+            // The end of the work may have been missed.
+            self.record.chain.set_status(status);
+        }
         if self.course.is_stopping() && !input.core.is_aborting() {
             // A prompt that is still in flight is to be aborted on arrival.
             if !self.is_coming() {
@@ -111,7 +118,10 @@ impl PostedTurn {
             return if self.is_stored(input) { self.judge(input) } else { self.judge_quiet(input) };
         }
         match self.verdict(input) {
-            Verdict::Ended | Verdict::Likely => self.conclude(input),
+            Verdict::Ended => self.conclude(input),
+            // The session is listed as idle because of an earlier turn.
+            Verdict::Likely | Verdict::Unfinished if self.pulse.outdates_statuses() => {}
+            Verdict::Likely => self.conclude(input),
             Verdict::Unfinished => self.judge_quiet(input),
         }
     }
@@ -191,7 +201,7 @@ impl PostedTurn {
             (_, Posting::Doubtful { reason }) if self.is_doubtful() => {
                 TurnEnd::NotPosted { reason: reason.clone(), is_certain: false }
             }
-            _ => TurnEnd::Torn,
+            _ => self.unanswered(),
         };
         // In case something of the turn is still to come.
         input.abort_rest();

@@ -17,7 +17,7 @@ use crate::api::{
     MessageWithParts, Pending, ReadMessage, ReadSession, SessionStatuses,
 };
 use crate::call::{ApiCall, ApiReply, CallFault, CallScope, OpenCalls, read_reply};
-use crate::server_event::{PermissionRequest, QuestionRequest, SessionStatus};
+use crate::server_event::{MessageInfo, PermissionRequest, QuestionRequest, SessionStatus};
 use crate::{MessageId, SessionId};
 
 /// Messages per page.
@@ -86,7 +86,7 @@ pub(super) struct Snapshot {
     /// Sessions of the directory that work.
     pub(super) working: BTreeSet<SessionId>,
     /// Messages that the server lists before the turn's own, as far as they were read.
-    pub(super) earlier: Vec<MessageId>,
+    pub(super) earlier: Vec<MessageInfo>,
     /// Messages from the turn's own on, in order; fewer when the server cannot list them, and none
     /// when the turn's own is not there.
     pub(super) messages: Vec<MessageWithParts>,
@@ -361,16 +361,16 @@ impl Pages {
         }
     }
 
-    /// Splits the messages at this one: the ids before it, and the messages from it on. Both are
-    /// empty when the message is not there.
-    fn split_at(&mut self, from: &LookOrigin) -> (Vec<MessageId>, Vec<MessageWithParts>) {
+    /// Splits the messages at this one: the messages before it, without parts, and those from it on.
+    /// Both are empty when the message is not there.
+    fn split_at(&mut self, from: &LookOrigin) -> (Vec<MessageInfo>, Vec<MessageWithParts>) {
         let mut messages = std::mem::take(&mut self.messages);
         let Some(first) = messages.iter().position(|message| from.is_first(&message.info.id))
         else {
             return (Vec::new(), Vec::new());
         };
         let rest = messages.split_off(first);
-        (messages.into_iter().map(|message| message.info.id).collect(), rest)
+        (messages.into_iter().map(|message| message.info).collect(), rest)
     }
 }
 

@@ -8,6 +8,7 @@ use super::core::{Purpose, TurnInput};
 use super::look::{Freshness, Look, LookOrigin, LookProgress, LookState, Snapshot};
 use super::posted::{PostedTurn, Posting};
 use crate::call::ApiReply;
+use crate::server_event::SessionStatus;
 
 impl PostedTurn {
     pub(super) fn begin_look(&mut self, failures: u32, input: &mut TurnInput<'_>) {
@@ -74,7 +75,8 @@ impl PostedTurn {
             return self.resume_cancel(input);
         }
         let is_joined = !was_seen && matches!(self.posting, Posting::Followed);
-        if is_joined && self.record.chain.is_seen() {
+        let is_retrying = matches!(found.status, SessionStatus::Retry { .. });
+        if is_joined && (self.record.chain.is_seen() || is_retrying) {
             // What was found is a sign of life, as the events were that this turn missed.
             input.core.watchdog.handle_event(input.now);
         }

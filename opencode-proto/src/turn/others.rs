@@ -13,20 +13,32 @@ use crate::server_event::MessageInfo;
 pub(super) struct OtherPrompts {
     /// User messages before the turn's own whose parts have not come.
     new: BTreeSet<MessageId>,
-    /// Prompts before the turn's own that have no complete answer, as far as events show.
-    open: BTreeSet<MessageId>,
-    /// Prompts before the turn's own whose answer is complete, or never will be.
+    /// Messages before the turn's own without a complete answer, as far as events show, in order.
+    queue: Vec<Queued>,
+    /// Messages before the turn's own whose answer is complete, or never will be.
     closed: BTreeSet<MessageId>,
-    /// Messages before the turn's own that OpenCode inserted to go on after a compaction.
-    inserted: BTreeSet<MessageId>,
-    /// A summary for another prompt is complete. A user message before the end of the compaction is
-    /// one that OpenCode inserts.
-    is_summarised: bool,
+    /// A summary for another prompt that is complete. A user message before the end of the
+    /// compaction is one that OpenCode inserts.
+    summary: Option<MessageId>,
+    /// Summaries whose compaction is over.
+    used_summaries: BTreeSet<MessageId>,
+    /// The turn's own prompt has an answer: what happens to the prompts before does not matter.
+    is_begun: bool,
     /// Prompts that the turn's answer covers as well, in order.
     answered_with: Vec<MessageId>,
     takeover: Option<Takeover>,
     /// Later prompts of others belong to the turn.
     is_adopting: bool,
+}
+
+/// A user message that the model has not answered completely.
+#[derive(Debug)]
+struct Queued {
+    message: MessageId,
+    part: UserPart,
+    /// The model is at work on an answer to this message. The next call of the model begins when
+    /// the answer is complete, unless the work is given up.
+    is_in_work: bool,
 }
 
 /// First part of a user message before the turn's own.
@@ -58,7 +70,7 @@ pub(super) enum AnswerShare {
 impl OtherPrompts {
     /// Notes a user message that comes before the turn's own.
     pub(super) fn user_message(&mut self, message: &MessageId) {
-        if !self.closed.contains(message) && !self.open.contains(message) {
+        if !self.closed.contains(message) && !self.is_open(message) {
             self.new.insert(message.clone());
         }
     }
@@ -70,61 +82,94 @@ impl OtherPrompts {
             return;
         }
         let is_inserted = part == UserPart::Inserted || self.take_insertion();
-        let set = if is_inserted { &mut self.inserted } else { &mut self.open };
-        set.insert(message.clone());
+        let part = if is_inserted { UserPart::Inserted } else { UserPart::Other };
+        self.queue.push(Queued { message: message.clone(), part, is_in_work: false });
     }
 
     /// Notes a summary for another prompt.
     pub(super) fn summary(&mut self, info: &MessageInfo) {
-        self.is_summarised = info.completed_ms.is_some() && info.error.is_none();
+        let is_complete = info.completed_ms.is_some() && info.error.is_none();
+        // A look reads old summaries again.
+        let is_news = is_complete && !self.used_summaries.contains(&info.id);
+        self.summary = is_news.then(|| info.id.clone());
     }
 
     /// Notes the end of a compaction.
     pub(super) fn compacted(&mut self) {
-        self.is_summarised = false;
+        self.used_summaries.extend(self.summary.take());
     }
 
     /// Returns whether the next user message is one that OpenCode inserts for another prompt.
     pub(super) fn take_insertion(&mut self) -> bool {
-        std::mem::replace(&mut self.is_summarised, false)
+        let is_inserted = self.summary.is_some();
+        self.compacted();
+        is_inserted
     }
 
-    /// Notes the state of an answer to a prompt before the turn's own.
+    /// Notes the state of an answer to a message before the turn's own.
     pub(super) fn answer(&mut self, info: &MessageInfo) {
         let Some(prompt) = &info.parent else { return };
-        if self.inserted.contains(prompt) {
+        if self.close_answered(info) || self.closed.contains(prompt) {
             return;
         }
-        let is_finished = info.finish.as_ref().is_some_and(|finish| !finish.expects_more());
-        if info.error.is_some() || info.completed_ms.is_some() && is_finished {
-            self.open.remove(prompt);
-            self.closed.insert(prompt.clone());
-        } else if !self.closed.contains(prompt) {
-            self.open.insert(prompt.clone());
+        let is_in_work = info.completed_ms.is_none();
+        match self.place(prompt) {
+            Some(place) => self.queue[place].is_in_work = is_in_work,
+            None => {
+                // A prompt that came before the first event.
+                let (message, part) = (prompt.clone(), UserPart::Other);
+                self.queue.insert(0, Queued { message, part, is_in_work });
+            }
         }
     }
 
-    /// Returns whether a prompt before the turn's own has no complete answer.
-    pub(super) fn is_open(&self, prompt: &MessageId) -> bool {
-        self.open.contains(prompt)
+    /// Notes the end of an answer, if complete: the answer is the one of all messages before that
+    /// one, too. Returns whether the answer is complete.
+    pub(super) fn close_answered(&mut self, info: &MessageInfo) -> bool {
+        let Some(prompt) = &info.parent else { return false };
+        let is_finished = info.finish.as_ref().is_some_and(|finish| !finish.expects_more());
+        let is_over = info.error.is_some() || info.completed_ms.is_some() && is_finished;
+        if is_over {
+            let answered = self.place(prompt).map_or(0, |place| place + 1);
+            let messages = self.queue.drain(..answered).map(|queued| queued.message);
+            self.closed.extend(messages);
+            self.closed.insert(prompt.clone());
+        }
+        is_over
+    }
+
+    /// Returns whether a message before the turn's own has no complete answer.
+    pub(super) fn is_open(&self, message: &MessageId) -> bool {
+        self.place(message).is_some()
+    }
+
+    fn place(&self, message: &MessageId) -> Option<usize> {
+        self.queue.iter().position(|queued| queued.message == *message)
     }
 
     /// Notes that the session was idle: nothing before goes on.
     pub(super) fn idle(&mut self) {
-        self.closed.append(&mut self.open);
+        self.closed.extend(self.queue.drain(..).map(|queued| queued.message));
         self.closed.append(&mut self.new);
     }
 
     /// Notes that events were missed: the prompts before may have been answered.
     pub(super) fn interrupt(&mut self) {
-        self.open.clear();
+        self.queue.clear();
         self.new.clear();
-        self.is_summarised = false;
+        self.summary = None;
     }
 
-    /// The model answers the turn's own prompt, and so all open ones before it.
+    /// The model answers the turn's own prompt, and so all open ones before it. An answer in work
+    /// shows that the prompts up to that one were given up.
     pub(super) fn own_answered(&mut self) {
-        self.answered_with.extend(std::mem::take(&mut self.open));
+        if std::mem::replace(&mut self.is_begun, true) {
+            return;
+        }
+        let given_up = self.queue.iter().rposition(|queued| queued.is_in_work);
+        let open = &self.queue[given_up.map_or(0, |place| place + 1)..];
+        let prompts = open.iter().filter(|queued| queued.part == UserPart::Other);
+        self.answered_with.extend(prompts.map(|queued| queued.message.clone()));
         self.new.clear();
     }
 

@@ -18,6 +18,7 @@ use super::look::LookState;
 use super::outcome::{TurnEnd, TurnOutcome};
 use super::post::{PostCall, PostReply, TurnKind};
 use super::provider::ProviderState;
+use super::pulse::Pulse;
 use super::record::Record;
 use super::rest::RestOfWork;
 use crate::MessageId;
@@ -77,27 +78,6 @@ enum StreamState {
     Open,
 }
 
-/// Signs of life of the session.
-#[derive(Debug)]
-pub(super) struct Pulse {
-    /// The last status, by event or by look.
-    pub(super) status: Option<SessionStatus>,
-    /// Counts inputs, to see whether a look is outdated.
-    pub(super) activity: u64,
-    /// Whether the model has said anything.
-    pub(super) has_begun: bool,
-    /// When anything was heard last.
-    pub(super) heard: Instant,
-    /// Since when looks have found nothing going on although the answer is not complete.
-    pub(super) quiet: Option<Instant>,
-}
-
-impl Pulse {
-    pub(super) fn is_idle(&self) -> bool {
-        self.status == Some(SessionStatus::Idle)
-    }
-}
-
 impl PostedTurn {
     pub(super) fn new(
         post: PostCall,
@@ -136,7 +116,7 @@ impl PostedTurn {
             refused: None,
             faults: Faults::default(),
             provider: ProviderState::default(),
-            pulse: Pulse { status: None, activity: 0, has_begun: false, heard: now, quiet: None },
+            pulse: Pulse::new(now),
             disposal: Disposal::Unknown,
             rest: None,
         }
@@ -183,6 +163,7 @@ impl PostedTurn {
         // A look that is under way may have seen the server before the events that are missed now.
         self.set_look(LookState::Idle, input);
         self.record.interrupt();
+        self.pulse.interrupt();
         self.emit_own(TurnEventKind::ConnectionLost(why.clone()), None, input);
     }
 

@@ -8,6 +8,7 @@ mod ends;
 mod follow;
 mod json;
 mod looks;
+mod neighbours;
 mod questions;
 mod refusals;
 mod repetition;

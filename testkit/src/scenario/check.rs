@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opencode_client::event::{Deadline, StreamedText};
 use opencode_client::turn::Origin;
-use opencode_client::{TurnEnd, TurnError, TurnEvent, TurnEventKind, TurnOutcome};
+use opencode_client::{AgentError, TurnEnd, TurnError, TurnEvent, TurnEventKind, TurnOutcome};
 
 use super::plan::{Answering, Joining, Logging, PostPlan, Reading, TurnPlan};
 use crate::world::{AskReply, Inhabitant, PromptEnd, PromptTruth, Weather, WorldServer};
@@ -133,7 +133,7 @@ impl CheckedTurn<'_> {
         let truth = self.truth(outcome);
         match &outcome.end {
             TurnEnd::Completed => self.check_answer(outcome, truth.as_ref()),
-            end => self.check_failure(end, self.gaps(outcome), truth.as_ref(), is_calm),
+            _ => self.check_failure(outcome, truth.as_ref(), is_calm),
         }
         // A turn that was read from snapshots after a gap had no event to log.
         let is_logged = self.plan.log == Logging::Full && self.gaps(outcome) == 0;
@@ -277,8 +277,33 @@ impl CheckedTurn<'_> {
         }
     }
 
-    fn check_failure(&self, end: &TurnEnd, gaps: u32, truth: Option<&PromptTruth>, is_calm: bool) {
+    /// Returns whether the error is that of another prompt of the session, and this prompt was never
+    /// worked on.
+    fn is_of_another(&self, error: &AgentError, truth: Option<&PromptTruth>) -> bool {
+        let message = error.to_string();
+        let prompts = self.model().map(|model| model.prompts()).unwrap_or_default();
+        let mut of_session = prompts.iter().filter(|(_, prompt)| prompt.session == self.session);
+        let is_failed = of_session.any(|(_, prompt)| {
+            prompt.end == PromptEnd::Failed
+                && message.contains(&format!("{} is refused", prompt.text))
+        });
+        truth.is_some_and(|truth| truth.answers.is_empty())
+            && (is_failed || message.contains("no summaries"))
+    }
+
+    /// Returns whether the agent stopped at a refusal while it worked on a later prompt.
+    fn is_later_rejected(&self, outcome: &TurnOutcome) -> bool {
+        let prompts = self.model().map(|model| model.prompts()).unwrap_or_default();
+        let mut of_session = prompts.iter().filter(|(_, prompt)| prompt.session == self.session);
+        of_session.any(|(message, prompt)| {
+            prompt.end == PromptEnd::Rejected
+                && outcome.answered_with.iter().any(|it| *it == **message)
+        })
+    }
+
+    fn check_failure(&self, outcome: &TurnOutcome, truth: Option<&PromptTruth>, is_calm: bool) {
         let text = self.text;
+        let (end, gaps) = (&outcome.end, self.gaps(outcome));
         let known = truth.map(|truth| truth.end);
         let may_miss = gaps > 0 || !self.has_steady_network();
         let is_explained = match end {
@@ -289,7 +314,14 @@ impl CheckedTurn<'_> {
                 Some(PromptEnd::Torn) => self.has_others() && gaps > 0,
                 _ => false,
             },
-            TurnEnd::AgentError(_) => known == Some(PromptEnd::Failed),
+            TurnEnd::AgentError(error) => match known {
+                Some(PromptEnd::Failed) => true,
+                // The prompt arrived while the work on the one before failed, and was left.
+                Some(PromptEnd::Torn) => self.is_of_another(error, truth),
+                // The summary failed that was to take the place of the answer.
+                Some(PromptEnd::Replaced) => self.world.activity().refused_summaries > 0,
+                _ => false,
+            },
             TurnEnd::AnsweredByAnother { prompt, .. } => {
                 self.is_answered_by(prompt.as_str(), gaps, truth)
             }
@@ -297,9 +329,14 @@ impl CheckedTurn<'_> {
             TurnEnd::Disposed => match known {
                 Some(PromptEnd::Disposed) => true,
                 Some(PromptEnd::Aborted | PromptEnd::Torn) => gaps > 0,
+                _ => !self.is_listable() && may_miss,
+            },
+            TurnEnd::Rejected { .. } => match known {
+                Some(PromptEnd::Rejected) => true,
+                // What was missed decides whether a later prompt was worked on alone.
+                Some(PromptEnd::Torn) => gaps > 0 && self.is_later_rejected(outcome),
                 _ => false,
             },
-            TurnEnd::Rejected { .. } => known == Some(PromptEnd::Rejected),
             TurnEnd::Torn => match known {
                 // Between two steps no event shows that the turn was aborted.
                 Some(PromptEnd::Torn | PromptEnd::Aborted) => true,
@@ -330,7 +367,12 @@ impl CheckedTurn<'_> {
                 self.plan.overall.is_some() || !is_calm || self.has_others()
             }
             // Only a server that waits for an answer, or a clock that jumps, is silent for so long.
-            TurnEnd::TimedOut { .. } => self.jumped >= QUARTER || self.is_behind_another(),
+            TurnEnd::TimedOut { .. } => {
+                let has_long_retries = self.world.activity().broken_attempts > 0;
+                let is_silent =
+                    self.jumped >= QUARTER || self.jumped > Duration::ZERO && has_long_retries;
+                is_silent || self.is_behind_another()
+            }
             _ => false,
         };
         assert!(is_explained, "{text}: {end}, but the server recorded {known:?}");

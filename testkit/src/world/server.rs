@@ -323,12 +323,18 @@ impl ServerInner {
 fn describe(properties: &Value) -> String {
     let part = &properties["part"];
     if !part.is_null() {
-        return format!("{} {} {}", part["type"], part["id"], part["state"]["status"]);
+        return format!(
+            "{} {} of {} {}",
+            part["type"], part["id"], part["messageID"], part["state"]["status"]
+        );
     }
     let info = &properties["info"];
     if !info.is_null() {
-        let id = info["id"].as_str().filter(|_| info["role"] != "user").unwrap_or_default();
-        return format!("{id} {} {} {}", info["role"], info["finish"], info["time"]["completed"]);
+        let error = info["error"]["name"].as_str().unwrap_or_default();
+        return format!(
+            "{} <- {} {} {} {} {error}",
+            info["id"], info["parentID"], info["role"], info["finish"], info["time"]["completed"]
+        );
     }
     ["status", "error", "delta", "id", "requestID"]
         .map(|name| &properties[name])

@@ -48,7 +48,18 @@ use testkit::world::{AgentScript, Weather, World};
 /// - of three prompts with one answer, one was forgotten (3030181), a summary after an abort replaced
 ///   the answer (4240200), and the end of a subagent was missed (3030769);
 /// - a prompt after a refused summary was the repeated one (4244496), and one that came during an
-///   abort got the answer (4244718).
+///   abort got the answer (4244718);
+/// - the end of an aborted turn ended the next one (2338970, 3129918), or was not waited for
+///   (2374201);
+/// - a prompt that waited for one that failed was torn (2330668, 2278244, 2300195, 5001781);
+/// - prompts were answered together that were not (2333753, 2349507, 2275322, 2306229, 3119557,
+///   4244150, 5001861, 5004348, 5004442, 3133132, 3123279);
+/// - a failed attempt that was reported late made later text void (2270826, 2277755);
+/// - errors, refusals and the end of a later prompt were those of the turn (2250377, 2260342,
+///   5002096, 5002602, 2278047, 2225078, 3132113), or the other way round (2387528, 3132638);
+/// - a prompt after an abort hid that the directory was closed (3108649, 4287088);
+/// - a session that was followed anew got the failures of its stream from before (2313501, 4280052);
+/// - a followed turn that waits for a retry was taken for a silent one (5054997).
 const FAILED: &[u64] = &[
     106, 415, 726, 1683, 2101, 3171, 5749, 9554, 10_117, 10_152, 10_235, 10_288, 11_297, 11_735,
     13_028, 13_333, 22_445, 29_672, 32_306, 44_043, 54_467, 74_215, 78_626, 103_727, 143_545,
@@ -58,6 +69,12 @@ const FAILED: &[u64] = &[
     3_030_495, 3_031_269, 4_240_302, 5_000_464, 5_000_544, 5_004_515, 5_010_774, 5_013_906,
     3_030_181, 4_240_200, 3_030_769, 4_244_496, 4_244_718, 2_202_166, 2_202_972, 2_230_039,
     4_244_572, 4_248_195, 5_005_920, 5_009_217, 5_000_207, 5_000_492, 2_204_542, 4_245_534,
+    2_338_970, 3_129_918, 2_374_201, 2_330_668, 2_278_244, 2_300_195, 5_001_781, 2_333_753,
+    2_349_507, 2_275_322, 2_306_229, 3_119_557, 4_244_150, 5_001_861, 5_004_348, 5_004_442,
+    3_133_132, 3_123_279, 2_270_826, 2_277_755, 2_250_377, 2_260_342, 5_002_096, 5_002_602,
+    2_278_047, 2_225_078, 3_132_113, 2_387_528, 3_132_638, 3_108_649, 4_287_088, 2_313_501,
+    4_280_052, 5_054_997, 3_123_423, 4_241_729, 5_000_317, 5_005_292, 4_287_011, 5_000_694,
+    3_030_123,
 ];
 
 /// Seeds that every test run plays: servers that answer prompts, servers that do more, and users

@@ -1,4 +1,4 @@
-use super::{AnswerShare, Chain, CompactionStage, Member, Sight};
+use super::{AnswerShare, Chain, CompactionStage, Member, Sight, Succession};
 use crate::StepRole;
 use crate::error::ErrorName;
 use crate::server_event::{MessageInfo, Role};
@@ -24,16 +24,17 @@ impl Chain {
             if self.others.is_adopting() {
                 return Some(Member::Prompt);
             }
-            if self.is_superseded {
+            if self.is_superseded() {
                 // A compaction of the prompt that took over.
                 return Some(Member::Earlier);
             }
             if self.compaction == CompactionStage::Requested && self.is_summarised() {
                 self.compaction = CompactionStage::Repeated;
-                self.join_later();
+                self.join_later(None);
                 return Some(Member::Prompt);
             }
             if self.others.take_insertion() {
+                self.join_later(None);
                 return Some(Member::Prompt);
             }
             return Some(Member::Undecided);
@@ -42,19 +43,18 @@ impl Chain {
             Some(Member::Prompt) => Some(Member::Answer),
             Some(Member::Earlier) => Some(Member::Earlier),
             Some(Member::Next) => {
-                self.is_superseded = true;
+                self.succession = Succession::Superseded;
                 if info.step == StepRole::Summary {
                     self.replaced_by = self.summary_request.take();
                 }
                 Some(Member::Earlier)
             }
             Some(Member::Later) if self.is_answered() => {
-                self.is_superseded = true;
+                self.succession = Succession::Superseded;
                 Some(Member::Earlier)
             }
-            Some(Member::Later) if self.is_torn() => None,
             Some(Member::Later) if self.is_given_up() => {
-                self.is_superseded = true;
+                self.succession = Succession::CutShort;
                 Some(Member::Earlier)
             }
             // The server went on with the next prompt before this one was answered: the answer is
@@ -68,13 +68,20 @@ impl Chain {
                         (false, false) => AnswerShare::Begun,
                     };
                     let parent = parent.clone();
-                    self.join_later();
+                    self.join_later(Some(&parent));
+                    self.later.retain(|later| *later != parent);
                     self.others.taken_over(&parent, share);
                 }
                 Some(Member::Answer)
             }
             Some(Member::Answer | Member::Undecided) | None => None,
         }
+    }
+
+    /// Returns whether the message answers a prompt that came before the turn's own.
+    pub(in crate::turn) fn is_of_earlier_prompt(&self, info: &MessageInfo) -> bool {
+        let prompt = info.parent.as_ref().map(|parent| self.members.get(parent));
+        matches!(prompt, Some(None | Some(Member::Earlier)))
     }
 
     fn is_summarised(&self) -> bool {
@@ -91,11 +98,16 @@ impl Chain {
         matches!(prompt, Some(Member::Later | Member::Next))
     }
 
-    /// Returns whether the server was started anew in the middle of the last answer: one that runs
-    /// on completes a message before the next one begins.
+    /// Returns whether the last answer was given up: by an abort that is under way, by a server that
+    /// was started anew, or at a refusal. A session that works on completes a message before the
+    /// next one begins.
     fn is_given_up(&self) -> bool {
-        let is_open = |last: &MessageInfo| last.completed_ms.is_none() && last.error.is_none();
-        self.has_gaps && self.last_answer().is_some_and(is_open)
+        let is_cut_off = |last: &MessageInfo| {
+            let is_open = last.completed_ms.is_none();
+            // Between two attempts, an abort leaves neither a reason nor an error.
+            last.error.is_none() && (is_open || last.finish.is_none() && !self.is_compacting())
+        };
+        self.succession == Succession::Stopped || self.last_answer().is_some_and(is_cut_off)
     }
 
     /// Returns whether the last answer is complete, or failed.

@@ -29,10 +29,16 @@ impl PostedTurn {
             let was_seen = self.record.chain.is_seen();
             let answers = self.record.chain.answer_count();
             let others = self.record.chain.others.answered_with().len();
+            self.note_stop(info);
             let belongs = self.record.chain.message(info);
             if self.record.chain.answer_count() > answers {
                 // The agent went on after the refusal, or the error.
                 self.refused = None;
+                self.faults.recovered = self.faults.errors.len();
+            }
+            let is_answer = belongs == Belongs::Yes && info.role == Role::Assistant;
+            if is_answer && source.is_some() && !self.faults.heard.contains(&info.id) {
+                self.faults.heard.insert(info.id.clone());
                 self.faults.recovered = self.faults.errors.len();
             }
             if !was_seen && self.record.chain.is_seen() {
@@ -41,14 +47,13 @@ impl PostedTurn {
             self.tell_of_others(others, source, input);
             match belongs {
                 Belongs::No => {
-                    if let Some(error) = &info.error
-                        && self.record.chain.is_of_later_prompt(info)
-                    {
-                        self.faults.forget(error);
-                    }
+                    self.note_other(info, source);
                     return self.record.held.forget(&info.id);
                 }
-                Belongs::Unknown => return self.wait_for(&info.id, source, input),
+                Belongs::Unknown => {
+                    self.note_other(info, source);
+                    return self.wait_for(&info.id, source, input);
+                }
                 Belongs::Yes => {}
             }
         }
@@ -65,6 +70,30 @@ impl PostedTurn {
         }
         if let Place::Own = place {
             self.resume_held(&info.id, input);
+        }
+    }
+
+    /// Notes that the agent stopped at a refusal which was missed, when the answer to a later prompt
+    /// begins.
+    fn note_stop(&mut self, info: &MessageInfo) {
+        let chain = &self.record.chain;
+        if chain.has_gaps() && chain.is_of_later_prompt(info) && self.has_refused_tool() {
+            self.record.chain.stop();
+        }
+    }
+
+    /// Notes a message that does not belong to the turn.
+    fn note_other(&mut self, info: &MessageInfo, source: Source<'_>) {
+        if self.record.chain.is_of_later_prompt(info) {
+            if let Some(error) = &info.error {
+                self.faults.forget(error);
+            }
+            self.faults.are_complete |= source.is_some() && self.record.chain.is_superseded();
+        } else if source.is_some()
+            && is_aborted(info)
+            && self.record.chain.is_of_earlier_prompt(info)
+        {
+            self.pulse.await_earlier_idle();
         }
     }
 
@@ -306,6 +335,11 @@ impl PostedTurn {
             self.told(Place::Own, &event, input);
         }
     }
+}
+
+fn is_aborted(info: &MessageInfo) -> bool {
+    let is_abort = info.error.as_ref().is_some_and(|error| error.is_abort());
+    is_abort && info.completed_ms.is_some()
 }
 
 fn how(source: Source<'_>) -> Told {

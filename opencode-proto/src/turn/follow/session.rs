@@ -21,7 +21,10 @@ impl PostedTurn {
     ) {
         let Some(error) = error else { return };
         let is_own = matches!(place, Place::Own);
-        if is_own && (self.is_of_earlier_turn(error) || input.shared.is_late_error(error)) {
+        let is_of_other = self.faults.are_complete
+            || self.is_of_earlier_turn(error)
+            || input.shared.is_late_error(error);
+        if is_own && is_of_other {
             return;
         }
         let is_own_abort = error.is_abort() && self.course.is_stopping();
@@ -46,9 +49,8 @@ impl PostedTurn {
     /// turn's own answer comes after the prompt, and is also part of the answer.
     fn is_of_earlier_turn(&self, error: &AgentError) -> bool {
         let chain = &self.record.chain;
-        let is_missed = chain.is_torn() && !chain.is_seen();
         let is_late_abort = error.is_abort() && chain.last_answer().is_none();
-        is_late_abort || error.is_of_answer() && !chain.is_seen() && !is_missed
+        is_late_abort || error.is_of_answer() && !chain.is_reported()
     }
 
     /// The stream reported the prompt just now: errors before it do not decide about the turn. Most
@@ -70,15 +72,18 @@ impl PostedTurn {
         if let Place::Own = place {
             let chain = &mut self.record.chain;
             // Until the server reports the prompt, the status is that of an earlier turn.
-            if !chain.is_seen() {
+            if !chain.is_reported() {
                 if *status != SessionStatus::Idle {
                     return;
                 }
                 chain.others.idle();
-                // Unless the prompt was missed: then a look that is under way is older than this.
-                if chain.is_torn() {
-                    self.look_now(input);
+                if chain.has_gaps() {
+                    // The prompt was missed, or the look is older than this.
+                    self.look_settled(input);
                 }
+                return;
+            }
+            if self.pulse.is_of_earlier_turn(&event.kind) {
                 return;
             }
             self.record.chain.set_status(status);
@@ -109,13 +114,10 @@ impl PostedTurn {
                 TurnEventKind::StatusChanged(status.clone())
             }
         };
-        let is_retry = matches!(kind, TurnEventKind::Retrying { .. });
         self.emit(place, kind, Some(event), input);
         self.note_retry(status, input);
-        // In a gap, the attempt that failed may be one that was missed.
-        if is_retry
-            && !self.record.chain.is_torn()
-            && let Some(abandoned) = self.record.at_mut(place).abandon_attempt()
+        if let SessionStatus::Retry { next_ms, .. } = status
+            && let Some(abandoned) = self.record.at_mut(place).abandon_attempt(*next_ms)
         {
             let kind = TurnEventKind::AttemptAbandoned(abandoned);
             self.emit(place, kind, Some(event), input);

@@ -19,7 +19,7 @@ impl PostedTurn {
     pub(in crate::turn) fn conclude(&mut self, input: &mut TurnInput<'_>) {
         let end = match self.record.chain.last_answer() {
             Some(answer) => self.end_of(answer, input),
-            None => TurnEnd::Torn,
+            None => self.unanswered(),
         };
         let end = match (end, self.record.chain.replaced_by()) {
             (TurnEnd::Torn, Some(_)) => TurnEnd::ReplacedBySummary,
@@ -76,7 +76,7 @@ impl PostedTurn {
                 TurnEnd::AgentError(error.clone())
             };
         }
-        if input.core.kind == TurnKind::Shell {
+        if input.core.kind == TurnKind::Shell && answer.completed_ms.is_some() {
             return if self.is_aborted_command(&answer.id) {
                 TurnEnd::Aborted
             } else {
@@ -137,6 +137,22 @@ impl PostedTurn {
         let (recovered, last) = errors.split_at(if goes_on { errors.len() } else { *recovered });
         let others = recovered.iter().filter(|error| !is_overflow(error));
         others.chain(last).cloned().collect()
+    }
+
+    /// Returns the end of a turn whose prompt was never worked on.
+    pub(super) fn unanswered(&self) -> TurnEnd {
+        match self.record.chain.failed_before() {
+            Some(error) => TurnEnd::AgentError(Box::new(error.clone())),
+            None => TurnEnd::Torn,
+        }
+    }
+
+    /// Returns whether the last answer has a tool call at which OpenCode stops.
+    pub(in crate::turn) fn has_refused_tool(&self) -> bool {
+        self.record.chain.last_answer().is_some_and(|last| {
+            let expects_more = last.finish.as_ref().is_some_and(|finish| finish.expects_more());
+            expects_more && self.refused_tool(&last.id).is_some()
+        })
     }
 
     fn is_aborted_command(&self, message: &MessageId) -> bool {

@@ -84,7 +84,7 @@ fn the_status_is_asked_first_and_the_asks_last() {
     let LookProgress::Done(found) = progress else { panic!("{progress:?}") };
     assert_eq!(found.status, SessionStatus::Busy);
     assert_eq!(ids(&found.messages), ["own", "m2"]);
-    assert_eq!(found.earlier, ["m1"]);
+    assert_eq!(found.earlier.iter().map(|info| info.id.as_str()).collect::<Vec<_>>(), ["m1"]);
 }
 
 #[test]

@@ -156,6 +156,7 @@ fn a_refusal_that_the_model_went_on_after_is_not_the_end() {
     stage.tell("session.status", IDLE);
     stage.wait(Duration::ZERO);
     stage.find(&idle());
+    stage.wait(SECOND);
     assert_eq!(stage.end(), Some("torn"));
 }
 

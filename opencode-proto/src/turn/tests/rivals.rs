@@ -19,6 +19,7 @@ fn a_prompt_that_was_given_up_has_no_part_in_the_next_answer() {
     stage.tell("session.status", BUSY);
     stage.tell("session.status", IDLE);
     next(&mut stage);
+    stage.wait(SECOND);
     assert_eq!(stage.end(), Some("torn"));
     assert_eq!(stage.outcome.unwrap().text(), "");
 
@@ -192,6 +193,7 @@ fn a_summary_after_the_work_was_given_up_replaces_nothing() {
     stage.tell("message.part.updated", &format!(r#""part":{{{part}}}"#));
     let summary = r#""id":"m4","role":"assistant","parentID":"m3","summary":true"#;
     stage.tell("message.updated", &format!(r#""info":{{{summary}}}"#));
+    stage.wait(SECOND);
     assert_eq!(stage.end(), Some("torn"));
 }
 

@@ -1,6 +1,7 @@
 //! Acts of other clients, and of plugins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -48,14 +49,36 @@ impl WorldServer {
             }
             RivalAct::Prompt(text) => {
                 shared.core.count("rival: prompt");
-                play::foreign_prompt(&self.inner, session, text);
+                let text = text.clone();
+                self.once_in_service(session, move |server, session| {
+                    play::foreign_prompt(server, session, &text);
+                });
             }
             RivalAct::Summarize => {
                 shared.core.count("rival: summary");
-                play::summarize(&self.inner, session);
+                self.once_in_service(session, play::summarize);
             }
         }
         true
+    }
+
+    /// Acts on a session, after a disposal that is under way: the next instance of a directory takes
+    /// longer to start than the last one to end.
+    fn once_in_service(
+        &self,
+        session: &str,
+        act: impl FnOnce(&Arc<ServerInner>, &str) + Send + 'static,
+    ) {
+        if !is_disposing(&self.inner, session) {
+            return act(&self.inner, session);
+        }
+        let (server, session) = (Arc::clone(&self.inner), session.to_owned());
+        self.inner.spawn(Box::pin(async move {
+            while is_disposing(&server, &session) {
+                server.sleep(Duration::from_millis(10)).await;
+            }
+            act(&server, &session);
+        }));
     }
 
     /// Returns whether the session was deleted.
@@ -63,6 +86,13 @@ impl WorldServer {
     pub fn is_deleted(&self, session: &str) -> bool {
         lock(&self.inner.store).deleted.contains(session)
     }
+}
+
+fn is_disposing(server: &ServerInner, session: &str) -> bool {
+    let store = lock(&server.store);
+    let directory = store.sessions.get(session).map(|session| &session.directory);
+    let live = store.live.as_ref();
+    directory.zip(live).is_some_and(|(directory, live)| live.disposing.contains(directory))
 }
 
 fn dispose(server: &Arc<ServerInner>, session: &str) {
@@ -77,6 +107,9 @@ fn dispose(server: &Arc<ServerInner>, session: &str) {
         let sessions: Vec<String> = runs.filter(is_there).cloned().collect();
         (directory, sessions)
     };
+    if let Some(live) = &mut lock(&server.store).live {
+        live.disposing.insert(directory.clone());
+    }
     let stopped: Vec<_> = sessions
         .iter()
         .flat_map(|session| play::stop(server, session, PromptEnd::Disposed))
@@ -90,6 +123,9 @@ fn dispose(server: &Arc<ServerInner>, session: &str) {
             play::wait_until_over(run).await;
         }
         close_streams(&disposing, &directory, &event);
+        if let Some(live) = &mut lock(&disposing.store).live {
+            live.disposing.remove(&directory);
+        }
     }));
 }
 

@@ -35,6 +35,8 @@ pub(super) struct LiveState {
     /// Entries of `GET /session/status`.
     pub(super) statuses: BTreeMap<String, SessionStatus>,
     pub(super) streams: BTreeMap<u64, Subscriber>,
+    /// Directories whose instances are being disposed.
+    pub(super) disposing: BTreeSet<String>,
     /// Asks without a reply, in order. OpenCode keeps the asks of aborted turns.
     pub(super) pending: Vec<PendingAsk>,
 }
