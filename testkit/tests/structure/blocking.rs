@@ -105,7 +105,7 @@ fn read(text: &str, methods: &mut Methods, waiting: &mut BTreeSet<String>) {
 }
 
 /// `Handle`, of `impl<T: X> Handle<T> {`; `None` for the implementation of a trait.
-fn type_of(line: &str) -> Option<String> {
+pub(crate) fn type_of(line: &str) -> Option<String> {
     if line.contains(" for ") {
         return None;
     }
@@ -123,11 +123,11 @@ fn type_of(line: &str) -> Option<String> {
     Some(name[..end].to_owned())
 }
 
-fn source(path: &str) -> String {
+pub(crate) fn source(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-fn sources(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(next) = folders.pop() {
@@ -144,6 +144,6 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }

@@ -19,6 +19,7 @@
 #![allow(clippy::print_stdout, reason = "counts of files, imports and rooms")]
 
 mod blocking;
+mod counterparts;
 mod examples;
 mod graph;
 mod source;
