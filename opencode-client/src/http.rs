@@ -26,6 +26,8 @@ mod options;
 mod reply;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 
 use call::CallTerms;
 use idle::Idle;
@@ -35,6 +37,8 @@ pub(crate) use calls::Calls;
 pub(crate) use endpoint::with_parameter;
 pub use endpoint::{Endpoint, UrlError};
 pub use error::CallError;
+#[cfg(feature = "tls")]
+pub use error::TlsError;
 use events::EVENT_STREAM;
 pub(crate) use events::EventBody;
 pub use limits::HttpLimits;
@@ -44,6 +48,9 @@ pub use reply::HttpReply;
 pub(crate) use reply::with_path;
 
 pub(crate) const JSON: &str = "application/json";
+
+#[cfg(feature = "tls")]
+pub(crate) use tls::TlsClient;
 
 const DIRECTORY: HeaderName = HeaderName::from_static("x-opencode-directory");
 const WORKSPACE: HeaderName = HeaderName::from_static("x-opencode-workspace");
@@ -60,12 +67,30 @@ struct Inner {
     endpoint: Endpoint,
     limits: HttpLimits,
     idle: Idle,
+    /// `None` for connections that are not encrypted.
+    #[cfg(feature = "tls")]
+    tls: Option<TlsClient>,
 }
 
 impl Http {
     pub(crate) fn new(runtime: Arc<dyn Runtime>, endpoint: Endpoint, limits: HttpLimits) -> Self {
-        let inner = Inner { runtime, endpoint, limits, idle: Idle::default() };
+        let inner = Inner {
+            runtime,
+            endpoint,
+            limits,
+            idle: Idle::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        };
         Self { inner: Arc::new(inner), options: Arc::default() }
+    }
+
+    /// Encrypts the connections of a client that has no clone yet.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(mut self, tls: TlsClient) -> Self {
+        let inner = Arc::get_mut(&mut self.inner).expect("the client has no clone yet");
+        inner.tls = Some(tls);
+        self
     }
 
     /// Returns a client of the same server with other options, over those of this one.

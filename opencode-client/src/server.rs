@@ -53,6 +53,8 @@ pub use request::{AttachRequest, ServeRequest};
 pub(crate) use start::serve;
 pub use stop::{ServerReport, StopError};
 
+#[cfg(feature = "tls")]
+pub use crate::http::TlsError;
 pub use crate::http::{
     CallError, CallOptions, Endpoint, HttpLimits, HttpReply, RequestEvent, RequestNotice, UrlError,
 };

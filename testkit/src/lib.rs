@@ -14,6 +14,7 @@
 //! - [`opencode`]: the real program, installed once per machine at a pinned version.
 //! - `fake` (Unix): a stand-in for the program, for faults that the real program does not show on
 //!   demand.
+//! - `tls` (feature `tls`): TLS in front of a server.
 //! - [`processes`]: leftovers of a test: processes, files, and conditions that become true late.
 //!
 //! # Example
@@ -106,6 +107,8 @@ mod request;
 #[cfg(unix)]
 pub mod scenario;
 pub mod server;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod traffic;
 mod watched;
 #[cfg(unix)]

@@ -74,6 +74,12 @@ impl Inner {
             self.trace(&request, &outcome);
             let cause = match &outcome {
                 Ok(reply) => RetryCause::reply(reply.status(), reply.headers()),
+                // A certificate, or another fault that stays.
+                Err(CallError::Connect { source, .. })
+                    if source.kind() == io::ErrorKind::InvalidData =>
+                {
+                    return outcome;
+                }
                 Err(error @ (CallError::Connect { .. } | CallError::Lost { .. })) => {
                     if error.delivery() == Delivery::NotSent {
                         RetryCause::NotSent
@@ -158,7 +164,13 @@ impl Inner {
     ) -> Result<Link, CallError> {
         let connecting = async {
             let to = &self.endpoint;
-            Link::new(self.runtime.connect(to.host(), to.port()).await?).await
+            let connection = self.runtime.connect(to.host(), to.port()).await?;
+            #[cfg(feature = "tls")]
+            let connection = match &self.tls {
+                Some(tls) => tls.connect(to.host(), connection).await?,
+                None => connection,
+            };
+            Link::new(connection).await
         };
         let left = terms.left(self.runtime.now());
         let limit = left.map_or(self.limits.connect, |left| left.min(self.limits.connect));
@@ -196,7 +208,7 @@ impl Inner {
     /// Method and URL of a request, without the query.
     pub(super) fn name(&self, request: &Request<Bytes>) -> String {
         // The base of the endpoint is in the path already.
-        format!("{} http://{}{}", request.method(), self.endpoint.place(), request.uri().path())
+        format!("{} {}{}", request.method(), self.endpoint.origin(), request.uri().path())
     }
 
     fn trace(&self, request: &Request<Bytes>, outcome: &Result<Response<Bytes>, CallError>) {

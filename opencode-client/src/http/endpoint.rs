@@ -19,6 +19,7 @@ const USERNAME: &str = "opencode";
 /// Address of a server, with the credentials for it. `Debug` and `Display` show no password.
 #[derive(Clone)]
 pub struct Endpoint {
+    scheme: EndpointScheme,
     /// Host, without the brackets of an IPv6 address.
     host: String,
     port: u16,
@@ -29,9 +30,47 @@ pub struct Endpoint {
     authorization: Option<HeaderValue>,
 }
 
+/// Protocol of the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EndpointScheme {
+    Http,
+    #[cfg(feature = "tls")]
+    Https,
+}
+
+impl EndpointScheme {
+    fn of(uri: &Uri) -> Result<Self, UrlError> {
+        match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => Ok(Self::Http),
+            #[cfg(feature = "tls")]
+            Some(scheme) if *scheme == Scheme::HTTPS => Ok(Self::Https),
+            #[cfg(not(feature = "tls"))]
+            Some(scheme) if *scheme == Scheme::HTTPS => Err(UrlError::Https),
+            Some(scheme) => Err(UrlError::Scheme(scheme.to_string())),
+            None => Err(UrlError::NoScheme),
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            #[cfg(feature = "tls")]
+            Self::Https => "https",
+        }
+    }
+
+    fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            #[cfg(feature = "tls")]
+            Self::Https => 443,
+        }
+    }
+}
+
 impl Endpoint {
     /// Parses `http://host:port`, with a path when a proxy serves the server below one
-    /// (`http://host/opencode`).
+    /// (`http://host/opencode`). With the feature `tls`, also `https://host:port`.
     ///
     /// `credentials` are for a server with a password. Without `credentials`, the ones in the URL
     /// count (`http://user:password@host`, percent-encoded).
@@ -42,29 +81,26 @@ impl Endpoint {
     /// colon.
     pub fn parse(url: &str, credentials: Option<&Credentials>) -> Result<Self, UrlError> {
         let uri: Uri = url.trim().parse().map_err(UrlError::Invalid)?;
-        match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => {}
-            Some(scheme) if *scheme == Scheme::HTTPS => return Err(UrlError::Https),
-            Some(scheme) => return Err(UrlError::Scheme(scheme.to_string())),
-            None => return Err(UrlError::NoScheme),
-        }
+        let scheme = EndpointScheme::of(&uri)?;
         if uri.query().is_some() {
             return Err(UrlError::Query);
         }
         let authority = uri.authority().ok_or(UrlError::Host)?;
         let (userinfo, place) =
             authority.as_str().rsplit_once('@').unwrap_or(("", authority.as_str()));
-        let port = port(authority, place)?;
+        let port = port(authority, place, scheme)?;
         let bracketed = authority.host();
         let host = bracketed.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
             return Err(UrlError::Host);
         }
-        let host_header = HeaderValue::try_from(match port {
-            80 => bracketed.to_owned(),
-            _ => format!("{bracketed}:{port}"),
+        let host_header = HeaderValue::try_from(if port == scheme.port() {
+            bracketed.to_owned()
+        } else {
+            format!("{bracketed}:{port}")
         });
         Ok(Self {
+            scheme,
             host: host.to_owned(),
             port,
             host_header: host_header.map_err(|_| UrlError::Host)?,
@@ -86,6 +122,20 @@ impl Endpoint {
         self.port
     }
 
+    /// Returns whether the connection is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        match self.scheme {
+            EndpointScheme::Http => false,
+            #[cfg(feature = "tls")]
+            EndpointScheme::Https => true,
+        }
+    }
+
+    /// Returns scheme, host and port, without the path.
+    pub(super) fn origin(&self) -> String {
+        format!("{}://{}", self.scheme.as_str(), self.place())
+    }
+
     /// Returns true for a loopback address.
     pub(crate) fn is_this_machine(&self) -> bool {
         let address = self.host.parse::<IpAddr>();
@@ -93,7 +143,7 @@ impl Endpoint {
     }
 
     /// Returns host and port, as in the `host` header.
-    pub(super) fn place(&self) -> &str {
+    fn place(&self) -> &str {
         self.host_header.to_str().unwrap_or(&self.host)
     }
 
@@ -118,7 +168,7 @@ impl Endpoint {
 /// Prints the URL without the password: `http://127.0.0.1:4096`.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.place(), self.base)
+        write!(f, "{}{}", self.origin(), self.base)
     }
 }
 
@@ -128,10 +178,10 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-fn port(authority: &Authority, place: &str) -> Result<u16, UrlError> {
+fn port(authority: &Authority, place: &str, scheme: EndpointScheme) -> Result<u16, UrlError> {
     let written = place.strip_prefix(authority.host()).unwrap_or_default();
     match written.trim_start_matches(':') {
-        "" => Ok(80),
+        "" => Ok(scheme.port()),
         digits => digits.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port),
     }
 }
@@ -159,8 +209,12 @@ pub enum UrlError {
     /// The URL names no host.
     #[error("the server's URL names no host")]
     Host,
-    /// The URL begins with `https://`, and this crate has no TLS.
-    #[error("the server's URL begins with https://, and this crate has no TLS: use http://")]
+    /// The URL begins with `https://`, and the feature `tls` is not enabled; or a server that was
+    /// started reports such a URL.
+    #[error(
+        "the server's URL begins with https://, which needs the feature `tls` and a server to \
+         attach to"
+    )]
     Https,
     /// The text is no URL.
     #[error("cannot parse the server's URL")]

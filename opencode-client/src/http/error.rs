@@ -165,3 +165,35 @@ impl CallError {
         }
     }
 }
+
+/// Encryption cannot be set up for a server at an `https://` URL.
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A root certificate of the request contains no certificate.
+    #[error("the root certificates contain no certificate in PEM")]
+    NoCertificate,
+    /// The system has no certificates, and the request has none.
+    #[error(
+        "the system has no root certificates: add some with \
+         `AttachRequest::with_root_certificates`"
+    )]
+    NoRoots,
+    /// The built-in cryptography needs instructions that this processor does not have.
+    #[error(
+        "the built-in cryptography does not work on this processor: install another one with \
+         rustls' `CryptoProvider::install_default`"
+    )]
+    Processor,
+    /// A root certificate of the request is malformed.
+    #[error("cannot use a root certificate")]
+    Root(#[source] Box<dyn Error + Send + Sync>),
+    /// The cryptography that the program installed does not suffice.
+    #[error("cannot use the installed cryptography")]
+    Setup(#[source] Box<dyn Error + Send + Sync>),
+}
+
+#[cfg(feature = "tls")]
+debug_as_chain!(TlsError);

@@ -7,8 +7,12 @@ use opencode_proto::{
     CallFault, Delivery, HealthError, ReadinessCheck, RequestedDirectory, Version,
 };
 
+#[cfg(feature = "tls")]
+use crate::http::TlsClient;
 use crate::http::{Endpoint, Http};
 use crate::process::host::{Host, directory_error};
+#[cfg(feature = "tls")]
+use crate::runtime::blocking::unblock;
 use crate::runtime::wait::{Elapsed, sleep_until, within};
 
 use super::core::ServerInner;
@@ -45,6 +49,8 @@ async fn check(
                 if refused == RefusedConnection::Await
                     && failure.delivery == Delivery::NotSent
                     && http.endpoint().is_this_machine()
+                    // What encrypts for a server on this machine runs already.
+                    && !http.endpoint().is_encrypted()
                     && until.is_none_or(|until| again < until) => {}
             _ => return checked,
         }
@@ -57,7 +63,9 @@ pub(crate) async fn attach(
     request: AttachRequest,
     refused: RefusedConnection,
 ) -> Result<Server, AttachError> {
-    let AttachRequest { url, credentials, directory, start_limit, limits, options, events } =
+    #[cfg(feature = "tls")]
+    let root_certificates = request.root_certificates.clone();
+    let AttachRequest { url, credentials, directory, start_limit, limits, options, events, .. } =
         request;
     let endpoint = Endpoint::parse(&url, credentials.as_ref())?;
     // The endpoint's form of the URL has no password.
@@ -68,7 +76,17 @@ pub(crate) async fn attach(
         let directory = directory.unwrap_or_default().into();
         return Err(AttachError::Directory { url, directory, source: directory_error(error) });
     }
-    let http = Http::new(Arc::clone(&host.runtime), endpoint, limits).with_options(options);
+    #[cfg(feature = "tls")]
+    let is_encrypted = endpoint.is_encrypted();
+    let http = Http::new(Arc::clone(&host.runtime), endpoint, limits);
+    #[cfg(feature = "tls")]
+    let http = if is_encrypted {
+        let tls = unblock(&host.runtime, move || TlsClient::load(&root_certificates)).await;
+        http.with_tls(tls.map_err(|source| AttachError::Tls { url: url.clone(), source })?)
+    } else {
+        http
+    };
+    let http = http.with_options(options);
     let check = check(&http, directory.as_deref(), start_limit, refused);
     let checked = within(&*host.runtime, Some(start_limit), check);
     match checked.await {

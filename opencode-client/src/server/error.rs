@@ -6,6 +6,8 @@ use opencode_config::RunConfigError;
 use opencode_proto::api::McpServer;
 use opencode_proto::{HealthError, ServeOutcome, UnsupportedVersion, Version};
 
+#[cfg(feature = "tls")]
+use crate::http::TlsError;
 use crate::http::UrlError;
 use crate::process::binary::BinaryNotFound;
 use crate::process::launch::LaunchPlanError;
@@ -270,6 +272,15 @@ pub enum AttachError {
         /// The time limit that passed.
         limit: Duration,
     },
+    /// Encryption cannot be set up for an `https://` URL.
+    #[cfg(feature = "tls")]
+    #[error("cannot encrypt the connection to {url}")]
+    Tls {
+        /// The URL of the server, without a password.
+        url: String,
+        /// The reason.
+        source: TlsError,
+    },
     /// The server rejected the credentials, which are missing or wrong.
     #[error(
         "{url} rejected the credentials: set those of the server with \
@@ -307,6 +318,8 @@ impl AttachError {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::TimedOut { .. } | Self::Unhealthy { .. } => true,
+            #[cfg(feature = "tls")]
+            Self::Tls { .. } => false,
             Self::Directory { .. }
             | Self::Environment { .. }
             | Self::Unauthorized { .. }

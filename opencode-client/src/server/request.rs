@@ -218,6 +218,8 @@ pub struct AttachRequest {
     pub(crate) limits: HttpLimits,
     pub(crate) options: CallOptions,
     pub(crate) events: HubSettings,
+    #[cfg(feature = "tls")]
+    pub(crate) root_certificates: Vec<Vec<u8>>,
 }
 
 impl AttachRequest {
@@ -231,6 +233,8 @@ impl AttachRequest {
             limits: HttpLimits::default(),
             options: CallOptions::default(),
             events: HubSettings::default(),
+            #[cfg(feature = "tls")]
+            root_certificates: Vec::new(),
         }
     }
 
@@ -307,6 +311,19 @@ impl AttachRequest {
     #[must_use]
     pub fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
+    }
+
+    /// Adds certificates (PEM) that are trusted besides those of the system, for an `https://` URL:
+    /// those of a company, or the certificate that a server has signed itself.
+    ///
+    /// The system's certificates are read where the system keeps them; on Linux, `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR` name other places. There is no way to accept any certificate.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    #[must_use]
+    pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates.push(pem.into());
+        self
     }
 
     /// Sets the project's directory, an absolute path. Before each session, the server is asked

@@ -8,7 +8,7 @@ use opencode_config::{Credentials, Invocation, IsolationPlan, ProgramCommand, Se
 use opencode_proto::api::{McpServer, McpStatus};
 use opencode_proto::{HealthError, ReadinessCheck, ServeEnd, ServeOutcome, Version};
 
-use crate::http::{Endpoint, Http};
+use crate::http::{Endpoint, Http, UrlError};
 use crate::process::host::{Host, NoDirectory};
 use crate::process::launch::{self, LaunchPlan, Prepared};
 use crate::process::machine;
@@ -129,7 +129,10 @@ async fn attempt(
     };
     let version = local.version().map(tracing::field::display);
     tracing::debug!(%url, version, "server started to listen");
-    let endpoint = match Endpoint::parse(&url, Some(credentials)) {
+    let endpoint = Endpoint::parse(&url, Some(credentials)).and_then(|endpoint| {
+        if endpoint.is_encrypted() { Err(UrlError::Https) } else { Ok(endpoint) }
+    });
+    let endpoint = match endpoint {
         Ok(endpoint) => endpoint,
         Err(source) => {
             let (command, version, _) = dismiss(local).await;

@@ -36,6 +36,22 @@ fn a_url_says_where() {
     }
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn a_url_may_ask_for_encryption() {
+    let cases = [
+        ("https://host", 443, "https://host"),
+        ("HTTPS://host:443/a/", 443, "https://host/a"),
+        ("https://[::1]:80", 80, "https://[::1]:80"),
+        ("http://host:443", 443, "http://host:443"),
+    ];
+    for (url, port, shown) in cases {
+        let endpoint = parse(url);
+        assert_eq!((endpoint.port(), &*endpoint.to_string()), (port, shown));
+        assert_eq!(endpoint.is_encrypted(), url.to_lowercase().starts_with("https"), "{url}");
+    }
+}
+
 #[test]
 fn paths_follow_the_base() {
     let path = "/session?limit=1".parse().unwrap();
@@ -45,9 +61,11 @@ fn paths_follow_the_base() {
 
 #[test]
 fn a_url_that_leads_nowhere_says_why() {
+    #[cfg(not(feature = "tls"))]
     assert_eq!(
         refuse("https://host"),
-        "the server's URL begins with https://, and this crate has no TLS: use http://"
+        "the server's URL begins with https://, which needs the feature `tls` and a server to \
+         attach to"
     );
     assert_eq!(refuse("ftp://host"), "the server's URL begins with ftp://: use http://");
     for url in ["127.0.0.1:4096", "localhost", "/tmp/socket", "localhost:4096"] {
@@ -105,7 +123,7 @@ fn nothing_shows_the_password() {
         shows(format!("{header:?}"));
     }
     for url in [
-        "https://ann:s3cret@host",
+        "ftp://ann:s3cret@host",
         "http://ann:s3cret@ho^st",
         "http://ann:s3cret@host:x",
         "http://ann:s3cret@host:0",
