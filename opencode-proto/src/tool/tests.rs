@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use proptest::prelude::*;
 
 use super::*;
 use crate::api::FileDiff;
@@ -184,4 +185,85 @@ fn data_of_each_permission_have_a_type() {
     let error = permission("bash", r#"{"command":1}"#).decode_metadata().unwrap_err();
     let text = "metadata of permission `bash`: command: expected a string, found a number";
     assert_eq!(error.to_string(), text);
+}
+
+const TOOLS: [&str; 16] = [
+    "apply_patch",
+    "bash",
+    "edit",
+    "glob",
+    "grep",
+    "invalid",
+    "lsp",
+    "other",
+    "question",
+    "read",
+    "skill",
+    "task",
+    "todowrite",
+    "webfetch",
+    "websearch",
+    "write",
+];
+
+const FIELDS: [&str; 16] = [
+    "answers",
+    "command",
+    "diff",
+    "display",
+    "exit",
+    "filePath",
+    "filediff",
+    "files",
+    "input",
+    "limit",
+    "metadata",
+    "model",
+    "new",
+    "pattern",
+    "questions",
+    "todos",
+];
+
+fn any_json() -> impl Strategy<Value = String> {
+    let plain = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        any::<f64>().prop_map(|number| if number.is_finite() {
+            number.to_string()
+        } else {
+            "0".into()
+        }),
+        any::<i64>().prop_map(|number| number.to_string()),
+        Just(r#""\ud800 text""#.to_owned()),
+    ];
+    plain.prop_recursive(3, 24, 4, |inner| {
+        let field = (prop::sample::select(&FIELDS[..]), inner.clone());
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+            prop::collection::vec(field, 0..6).prop_map(|fields| {
+                let fields = fields.iter().map(|(name, value)| format!("{name:?}:{value}"));
+                format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_data_are_read_or_an_error_that_names_the_tool(
+        tool in prop::sample::select(&TOOLS[..]),
+        json in any_json(),
+    ) {
+        let raw = RawJson::parse(json.clone()).unwrap();
+        for error in [
+            ToolInput::decode(tool, &raw).err(),
+            ToolMetadata::decode(tool, &raw).err(),
+        ].into_iter().flatten() {
+            prop_assert!(error.to_string().contains(tool), "{error}");
+        }
+        prop_assert!(tool != "other" || ToolInput::decode(tool, &raw) == Ok(ToolInput::Other(raw)));
+        let request = permission(tool, &json);
+        prop_assert!(request.diff().is_none() || tool == "edit");
+    }
 }

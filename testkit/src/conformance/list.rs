@@ -214,6 +214,11 @@ macro_rules! conformance_list {
                 a_server_that_does_not_listen_yet_is_waited_for
                 a_server_that_never_listens_is_given_up_with_the_reason
             }
+            core pages {
+                a_page_is_requested_when_the_page_before_is_read
+                an_error_ends_the_pages_after_the_items_before
+                a_cursor_that_leads_nowhere_ends_the_pages
+            }
             core requests {
                 any_request_has_a_status_headers_bytes_and_a_typed_body
                 a_body_that_does_not_fit_names_the_field

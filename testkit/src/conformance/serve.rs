@@ -10,6 +10,7 @@ pub(super) mod failures;
 pub(super) mod floods;
 pub(super) mod guardian;
 pub(super) mod output;
+pub(super) mod pages;
 pub(super) mod places;
 pub(super) mod requests;
 pub(super) mod stop;
