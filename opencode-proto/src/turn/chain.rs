@@ -5,7 +5,7 @@ mod user_message;
 
 use std::collections::BTreeMap;
 
-use super::others::{AnswerShare, OtherPrompts};
+use super::others::{AnswerShare, OtherPrompts, UserPart};
 use super::post::TurnKind;
 use crate::part::Part;
 use crate::server_event::{MessageInfo, Role, SessionStatus};
@@ -339,7 +339,14 @@ impl Chain {
     fn note_other(&mut self, info: &MessageInfo) {
         match info.step {
             StepRole::Answer => self.others.answer(info),
-            StepRole::Summary => self.others.summary(info),
+            StepRole::Summary => {
+                let is_for_prompt = self.others.requested_by(info) == Some(UserPart::Inserted);
+                let is_answer = self.answers.is_empty() && info.completed_ms.is_some();
+                if self.is_seen() && is_answer && !is_for_prompt {
+                    self.replaced_by.clone_from(&info.parent);
+                }
+                self.others.summary(info);
+            }
         }
     }
 

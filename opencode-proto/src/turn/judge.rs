@@ -209,7 +209,12 @@ impl PostedTurn {
     }
 
     fn verdict(&self, input: &TurnInput<'_>) -> Verdict {
-        let Some(answer) = self.record.chain.last_answer() else { return Verdict::Unfinished };
+        let Some(answer) = self.record.chain.last_answer() else {
+            return match self.record.chain.replaced_by() {
+                Some(_) => Verdict::Likely,
+                None => Verdict::Unfinished,
+            };
+        };
         if let Some(error) = &answer.error {
             // OpenCode goes on after this error, if possible.
             let goes_on = error.name == ErrorName::CONTEXT_OVERFLOW;

@@ -47,6 +47,8 @@ pub(super) enum UserPart {
     /// OpenCode wrote the message itself, for example to ask for a summary.
     Inserted,
     Other,
+    /// Another client asks for a summary, which takes the place of the answers to prompts that wait.
+    SummaryRequest,
 }
 
 /// A later prompt that got the rest of the turn's answer.
@@ -81,17 +83,27 @@ impl OtherPrompts {
         if !self.new.remove(message) {
             return;
         }
-        let is_inserted = part == UserPart::Inserted || self.take_insertion();
-        let part = if is_inserted { UserPart::Inserted } else { UserPart::Other };
+        let is_inserted = part == UserPart::Other && self.take_insertion();
+        let part = if is_inserted { UserPart::Inserted } else { part };
         self.queue.push(Queued { message: message.clone(), part, is_in_work: false });
     }
 
-    /// Notes a summary for another prompt.
+    /// Notes a summary for another prompt, or one that another client asked for.
     pub(super) fn summary(&mut self, info: &MessageInfo) {
+        if self.requested_by(info) == Some(UserPart::SummaryRequest) {
+            return;
+        }
         let is_complete = info.completed_ms.is_some() && info.error.is_none();
         // A look reads old summaries again.
         let is_news = is_complete && !self.used_summaries.contains(&info.id);
         self.summary = is_news.then(|| info.id.clone());
+    }
+
+    /// Returns the kind of the message that asks for this summary; `None` when that came before the
+    /// first event.
+    pub(super) fn requested_by(&self, summary: &MessageInfo) -> Option<UserPart> {
+        let place = self.place(summary.parent.as_ref()?)?;
+        Some(self.queue[place].part)
     }
 
     /// Notes the end of a compaction.

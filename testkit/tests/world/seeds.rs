@@ -59,7 +59,9 @@ use testkit::world::{AgentScript, Weather, World};
 ///   5002096, 5002602, 2278047, 2225078, 3132113), or the other way round (2387528, 3132638);
 /// - a prompt after an abort hid that the directory was closed (3108649, 4287088);
 /// - a session that was followed anew got the failures of its stream from before (2313501, 4280052);
-/// - a followed turn that waits for a retry was taken for a silent one (5054997).
+/// - a followed turn that waits for a retry was taken for a silent one (5054997);
+/// - a summary that was asked for before the prompt replaced the answer unnoticed (4292955, 5056046,
+///   5057159).
 const FAILED: &[u64] = &[
     106, 415, 726, 1683, 2101, 3171, 5749, 9554, 10_117, 10_152, 10_235, 10_288, 11_297, 11_735,
     13_028, 13_333, 22_445, 29_672, 32_306, 44_043, 54_467, 74_215, 78_626, 103_727, 143_545,
@@ -74,7 +76,7 @@ const FAILED: &[u64] = &[
     3_133_132, 3_123_279, 2_270_826, 2_277_755, 2_250_377, 2_260_342, 5_002_096, 5_002_602,
     2_278_047, 2_225_078, 3_132_113, 2_387_528, 3_132_638, 3_108_649, 4_287_088, 2_313_501,
     4_280_052, 5_054_997, 3_123_423, 4_241_729, 5_000_317, 5_005_292, 4_287_011, 5_000_694,
-    3_030_123,
+    3_030_123, 4_292_955, 5_056_046, 5_057_159,
 ];
 
 /// Seeds that every test run plays: servers that answer prompts, servers that do more, and users

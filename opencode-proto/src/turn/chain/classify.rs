@@ -34,6 +34,8 @@ impl Chain {
                 return Some(Member::Prompt);
             }
             if self.others.take_insertion() {
+                // The summary was not for another client.
+                self.replaced_by = None;
                 self.join_later(None);
                 return Some(Member::Prompt);
             }

@@ -23,7 +23,11 @@ pub(super) fn decide(part: &Part, status: ReportedStatus) -> Member {
 
 pub(super) fn user_part(part: &Part) -> UserPart {
     let is_inserted = matches!(part, Part::Text(part) if part.origin != TextOrigin::Model);
-    if is_inserted || is_compaction(part) { UserPart::Inserted } else { UserPart::Other }
+    match is_compaction(part) {
+        true if !is_automatic_compaction(part) => UserPart::SummaryRequest,
+        false if !is_inserted => UserPart::Other,
+        _ => UserPart::Inserted,
+    }
 }
 
 /// Returns whether OpenCode stores a command line with this part.

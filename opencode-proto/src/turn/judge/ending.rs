@@ -141,9 +141,10 @@ impl PostedTurn {
 
     /// Returns the end of a turn whose prompt was never worked on.
     pub(super) fn unanswered(&self) -> TurnEnd {
-        match self.record.chain.failed_before() {
-            Some(error) => TurnEnd::AgentError(Box::new(error.clone())),
-            None => TurnEnd::Torn,
+        match (self.record.chain.failed_before(), self.record.chain.replaced_by()) {
+            (Some(error), _) => TurnEnd::AgentError(Box::new(error.clone())),
+            (None, Some(_)) => TurnEnd::ReplacedBySummary,
+            (None, None) => TurnEnd::Torn,
         }
     }
 

@@ -169,6 +169,39 @@ fn prompts_around_a_compaction_are_answered_together() {
     assert_eq!(stage.covered(), [""; 0]);
 }
 
+/// OpenCode serves the request first, and then has no prompt without an answer left.
+#[test]
+fn a_summary_that_was_asked_for_before_takes_the_place_of_the_answer() {
+    let summary = |rest: &str| reply_to("m00", "m01", &format!(r#","summary":true{rest}"#));
+    let request = user("m00", r#""type":"compaction","auto":false"#);
+    let cases = [
+        (true, DONE, "replaced_by_summary"),
+        (false, DONE, "replaced_by_summary"),
+        (true, "", "torn"),
+    ];
+    for (is_reported, rest, end) in cases {
+        let mut stage = Stage::new(TurnSettings::default());
+        if is_reported {
+            stage.report(&request);
+        }
+        stage = stage.told();
+        stage.tell("session.status", BUSY);
+        stage.report(&summary(rest));
+        stage.report_idle();
+        stage.pass(60, &idle().with("s", [request.clone(), prompt(), summary(rest)]));
+        assert_eq!(stage.end(), Some(end));
+    }
+    // The summary was there before the prompt.
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.report(&request);
+    stage.report(&summary(DONE));
+    stage = stage.told();
+    stage.tell("session.status", BUSY);
+    stage.report_idle();
+    stage.pass(60, &idle().with("s", [request, summary(DONE), prompt()]));
+    assert_eq!(stage.end(), Some("torn"));
+}
+
 /// A look reads the summaries of the whole session again.
 #[test]
 fn an_old_summary_makes_no_later_prompt_an_inserted_one() {
