@@ -475,3 +475,36 @@ fn an_empty_answer_has_an_event() {
     stage.tell("session.status", IDLE);
     assert_eq!((stage.end(), is_empty(&stage)), (Some("completed"), false));
 }
+
+#[test]
+fn calls_in_flight_end_with_the_turn() {
+    let mut stage = Stage::new(TurnSettings::default());
+    let post = stage.calls[0].id;
+    stage.tell("session.deleted", r#""info":{"id":"s"}"#);
+    assert_eq!(stage.end(), Some("session_deleted"));
+    assert!(!stage.turn.awaits(post), "the reply to the post decides nothing");
+
+    // A prompt that is on its way when the turn is stopped is aborted on arrival.
+    let mut stage = Stage::new(TurnSettings::default());
+    let post = stage.calls[0].id;
+    stage.wait(TurnSettings::default().look_interval);
+    let look = stage.calls[1].id;
+    assert!(stage.turn.awaits(look));
+    stage.does(Turn::cancel);
+    stage.wait(TurnSettings::default().abort_limit);
+    assert_eq!(stage.end(), Some("cancelled"));
+    assert!(stage.turn.awaits(post) && !stage.turn.awaits(look));
+}
+
+#[test]
+fn the_words_of_the_prompt_are_no_part_of_the_answer() {
+    let mut stage = Stage::posted(TurnSettings::default());
+    let text = r#""id":"p1","messageID":"m1","type":"text","text":"Go.""#;
+    stage.tell("message.part.updated", &format!(r#""part":{{{text}}}"#));
+    let added = |event: &TurnEvent| matches!(event.kind, TurnEventKind::PartAdded(_));
+    assert!(!stage.events.iter().any(added), "{:#?}", stage.events);
+    stage.answer("");
+    let text = r#""id":"p2","messageID":"m2","type":"text","text":"Done.""#;
+    stage.tell("message.part.updated", &format!(r#""part":{{{text}}}"#));
+    assert_eq!(stage.events.iter().filter(|event| added(event)).count(), 1);
+}

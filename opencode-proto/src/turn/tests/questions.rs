@@ -66,3 +66,17 @@ fn a_request_that_is_sent_twice_is_asked_once() {
     stage.tell("permission.asked", ASK);
     assert_eq!(stage.did, ["post", "ask question", "ask permission"]);
 }
+
+#[test]
+fn a_question_that_another_client_answers_stops_no_deadline() {
+    let limit = Duration::from_secs(60);
+    let settings = TurnSettings::default().with_deadlines(Deadlines::NONE.with_overall(limit));
+    let mut stage = Stage::posted(settings);
+    stage.answer("");
+    stage.tell("permission.asked", ASK);
+    stage.wait(limit);
+    assert!(!stage.did.contains(&"abort"), "the program may still decide");
+    stage.tell("permission.replied", r#""requestID":"per_1","reply":"once""#);
+    stage.wait(limit);
+    assert!(stage.did.contains(&"abort"));
+}
