@@ -341,8 +341,9 @@ impl Chain {
             StepRole::Answer => self.others.answer(info),
             StepRole::Summary => {
                 let is_for_prompt = self.others.requested_by(info) == Some(UserPart::Inserted);
-                let is_answer = self.answers.is_empty() && info.completed_ms.is_some();
-                if self.is_seen() && is_answer && !is_for_prompt {
+                let is_complete = info.completed_ms.is_some() && info.error.is_none();
+                let is_first = self.is_seen() && self.answers.is_empty();
+                if is_first && is_complete && !is_for_prompt {
                     self.replaced_by.clone_from(&info.parent);
                 }
                 self.others.summary(info);

@@ -174,7 +174,9 @@ fn prompts_around_a_compaction_are_answered_together() {
 fn a_summary_that_was_asked_for_before_takes_the_place_of_the_answer() {
     let summary = |rest: &str| reply_to("m00", "m01", &format!(r#","summary":true{rest}"#));
     let request = user("m00", r#""type":"compaction","auto":false"#);
+    let aborted = format!("{CUT},{ABORTED}");
     let cases = [
+        (true, &*aborted, "torn"),
         (true, DONE, "replaced_by_summary"),
         (false, DONE, "replaced_by_summary"),
         (true, "", "torn"),
