@@ -18,6 +18,9 @@ use ending::failed;
 /// the errors of a prompt that failed, and otherwise.
 const QUIET_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(10);
+/// The same while the session may be listed as idle because of an earlier turn: events would report
+/// the work, unless a tool takes longer.
+const QUIET_OUTDATED: Duration = Duration::from_secs(5 * 60);
 /// Time in which a server that works stores a prompt.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(60);
 
@@ -119,10 +122,8 @@ impl PostedTurn {
         }
         match self.verdict(input) {
             Verdict::Ended => self.conclude(input),
-            // The session is listed as idle because of an earlier turn.
-            Verdict::Likely | Verdict::Unfinished if self.pulse.outdates_statuses() => {}
-            Verdict::Likely => self.conclude(input),
-            Verdict::Unfinished => self.judge_quiet(input),
+            Verdict::Likely if !self.pulse.outdates_statuses() => self.conclude(input),
+            Verdict::Likely | Verdict::Unfinished => self.judge_quiet(input),
         }
     }
 
@@ -186,7 +187,11 @@ impl PostedTurn {
         let has_failed = errors.len() > 1 || self.pulse.is_idle() && !errors.is_empty();
         let is_unknown = matches!(self.posting, Posting::Followed) && !self.record.chain.is_seen();
         let is_refused = has_failed && !is_unknown || self.is_doubtful();
-        let limit = if is_refused { QUIET_AFTER_FAILURE } else { QUIET };
+        let limit = match (is_refused, self.pulse.outdates_statuses()) {
+            (true, _) => QUIET_AFTER_FAILURE,
+            (false, true) => QUIET_OUTDATED,
+            (false, false) => QUIET,
+        };
         if input.now.saturating_duration_since(since) < limit {
             return self.look_settled(input);
         }

@@ -74,6 +74,11 @@ fn the_end_of_an_aborted_turn_is_not_the_end_of_the_next() {
     let mut stage = begun(BUSY);
     stage.pass(60, &silent);
     assert_eq!(stage.end(), None, "the model is silent, and the list is outdated");
+    let mut forgotten = begun(BUSY);
+    forgotten
+        .tell("message.part.updated", r#""part":{"id":"p","messageID":"m2","type":"step-start"}"#);
+    forgotten.pass(400, &silent);
+    assert_eq!(forgotten.end(), Some("torn"), "the abort took the prompt along after all");
     stage.tell("session.status", BUSY);
     stage.answer(DONE);
     stage.report_idle();
@@ -188,6 +193,8 @@ fn a_summary_that_was_asked_for_before_takes_the_place_of_the_answer() {
         }
         stage = stage.told();
         stage.tell("session.status", BUSY);
+        stage.report(&summary(""));
+        stage.report_idle();
         stage.report(&summary(rest));
         stage.report_idle();
         stage.pass(60, &idle().with("s", [request.clone(), prompt(), summary(rest)]));
