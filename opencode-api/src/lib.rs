@@ -44,7 +44,18 @@
 //! # Replies
 //!
 //! The reply to a streaming operation is a body without an end: the sender has to hand over the
-//! bytes as they arrive. Replies below `/api` are wrapped in [`Data`] or [`Located`].
+//! bytes as they arrive. The client does so with
+//! `server.request_for(&operation).events::<Event>()`; the type of the events depends on the
+//! operation:
+//!
+//! | operation | type of the events |
+//! | --- | --- |
+//! | [`event::StreamEvents`] | [`event::Event`] |
+//! | [`global::StreamGlobalEvents`] | [`event::GlobalEvent`] |
+//! | [`next::event::StreamNextEvents`] | [`event::NextEvent`] |
+//! | [`next::session::StreamNextSessionEvents`] | [`event::NextEvent`] |
+//!
+//! Replies below `/api` are wrapped in [`Data`] or [`Located`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

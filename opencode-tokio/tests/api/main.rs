@@ -9,6 +9,7 @@ mod document;
 mod examples;
 mod groups;
 mod pages;
+mod requests;
 mod streams;
 
 use testkit::conformance::Host;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use opencode_tokio::api::Repeat;
 use opencode_tokio::api::http::Method;
-use opencode_tokio::server::CallOptions;
+use opencode_tokio::server::{ApiEvent, CallOptions};
 use opencode_tokio::{AttachRequest, CallError, blocking};
 use serde_json::json;
-use testkit::server::{FakeServer, ServerReply, ServerScript};
+use testkit::server::{FakeServer, Greeting, ServerReply, ServerScript};
 
 #[test]
 fn a_request_waits_for_its_reply() {
@@ -35,4 +35,20 @@ fn a_request_waits_for_its_reply() {
     assert!(matches!(error, CallError::TimedOut { .. }), "{error:?}");
     let error = server.request(Method::GET, "/x").body("{").header("é", "").send().unwrap_err();
     assert!(matches!(error, CallError::Invalid { .. }), "{error:?}");
+}
+
+#[test]
+fn typed_events_are_an_iterator() {
+    let fake = FakeServer::start(ServerScript::new().with_greeting(Greeting::Silence)).unwrap();
+    let server = blocking::opencode().unwrap().attach(AttachRequest::new(fake.url())).unwrap();
+    let events = server.request(Method::GET, "/event").events::<u64>().unwrap();
+    for text in ["1", "\"two\"", "3"] {
+        fake.send_event(text);
+    }
+    fake.close_events();
+    let items: Vec<_> = events.map(Result::unwrap).collect();
+    let [ApiEvent::Event(1), ApiEvent::Malformed(odd), ApiEvent::Event(3)] = &items[..] else {
+        panic!("{items:?}")
+    };
+    assert_eq!(&*odd.raw, b"\"two\"");
 }
