@@ -79,7 +79,7 @@ pub mod session;
 pub mod turn {
     pub use crate::session::turn::{
         Ask, AskToken, FollowRequest, PermissionToken, PostError, PostedPrompt, QuestionToken,
-        TurnError, TurnRequest, TurnStream,
+        TurnError, TurnRequest, TurnStream, UnknownAgent,
     };
     pub use opencode_proto::{
         AskKind, AttachmentError, AttachmentFault, BackgroundWork, Choice, CommandRequest,

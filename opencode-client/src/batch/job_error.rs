@@ -230,6 +230,7 @@ fn turn_name(error: &TurnError) -> &'static str {
         TurnError::Attachment(_) => "attachment",
         TurnError::Events(_) => "events",
         TurnError::Log { .. } | TurnError::LogOpen(_) => "log",
+        TurnError::UnknownAgent(_) => "unknown_agent",
     }
 }
 
@@ -237,6 +238,8 @@ fn turn_status(error: &TurnError) -> ResumeStatus {
     match error {
         TurnError::Ended(outcome) => ResumeStatus::of(&outcome.end),
         TurnError::Events(_) | TurnError::LogOpen(_) => ResumeStatus::NotBegun,
-        TurnError::Attachment(_) | TurnError::Log { .. } => ResumeStatus::Failed,
+        TurnError::Attachment(_) | TurnError::Log { .. } | TurnError::UnknownAgent(_) => {
+            ResumeStatus::Failed
+        }
     }
 }

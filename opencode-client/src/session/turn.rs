@@ -1,6 +1,7 @@
 //! Turns of a session, driven by the reader of their events. The decisions are those of
 //! [`opencode_proto::Turn`].
 
+mod agent;
 mod ask_desk;
 mod driven;
 mod driver;
@@ -27,6 +28,7 @@ use crate::runtime::text::{TextSource, TextStream, poll_text};
 use crate::runtime::wait::BoxFuture;
 use crate::session::core::SessionCore;
 
+pub use agent::UnknownAgent;
 use driver::{TurnDriver, TurnProgress};
 pub use error::TurnError;
 pub use follow::FollowRequest;

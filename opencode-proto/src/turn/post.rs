@@ -101,6 +101,16 @@ impl TurnPost {
         files.iter().chain(parts.iter().filter_map(PromptPart::file))
     }
 
+    /// Returns the agent that the request names.
+    pub fn agent(&self) -> Option<&str> {
+        match self {
+            Self::Command(command) => command.agent.as_deref(),
+            Self::Prompt(prompt) => prompt.agent(),
+            Self::Shell(shell) => Some(&shell.agent),
+            Self::Init(_) | Self::Summarize(_) => None,
+        }
+    }
+
     /// Returns the model that the request names.
     pub fn model(&self) -> Option<&ModelRef> {
         match self {

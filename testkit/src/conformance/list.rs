@@ -298,6 +298,7 @@ macro_rules! conformance_list {
                 a_turn_completes
                 a_gap_is_healed
                 a_permission_is_replied_to_on_the_old_route
+                an_unknown_agent_is_refused_without_a_prompt
             }
             rest refusals {
                 an_unauthorized_event_stream_is_not_retried

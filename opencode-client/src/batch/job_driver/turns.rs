@@ -65,8 +65,9 @@ pub(super) fn end_of(error: &JobError) -> AttemptTurn {
             AttemptTurn::Ended { end, prompt, number }
         }
         TurnError::Events(end) => AttemptTurn::NoEvents { end: end.clone(), number },
-        TurnError::Attachment(_) | TurnError::Log { .. } | TurnError::LogOpen(_) => {
-            AttemptTurn::Unusable
-        }
+        TurnError::Attachment(_)
+        | TurnError::Log { .. }
+        | TurnError::LogOpen(_)
+        | TurnError::UnknownAgent(_) => AttemptTurn::Unusable,
     }
 }

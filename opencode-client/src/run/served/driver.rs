@@ -237,6 +237,7 @@ impl ServedDriver {
             Err(TurnError::Ended(outcome) | TurnError::Log { outcome, .. }) => *outcome,
             Err(TurnError::Events(end)) => return self.run.handle_lost(&end, now),
             Err(TurnError::Attachment(_)) => unreachable!("the files of a run are checked before"),
+            Err(TurnError::UnknownAgent(_)) => unreachable!("the agent of a run is checked before"),
             Err(TurnError::LogOpen(_)) => unreachable!("the log is the run's, not the turn's"),
         };
         self.run.handle_turn_end(outcome.transcript.id(), &outcome.end, now_ms, now);

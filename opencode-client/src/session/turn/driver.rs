@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use opencode_proto::{Transcript, Turn, TurnAction, TurnEvent, TurnOutcome};
 
+use super::agent;
 use super::ask_desk::AskDesk;
 use super::driven::{AbortOnDrop, DrivenTurn};
 use super::error::TurnError;
@@ -33,7 +34,7 @@ pub(super) struct TurnDriver {
 
 /// Events of the session.
 enum EventSource {
-    /// Files are checked and the log is opened first: nothing is posted when that fails.
+    /// Agent and files are checked and the log is opened first: nothing is posted when that fails.
     Preparing(BoxFuture<Result<Option<Log>, TurnError>>),
     Unopened,
     Following(Follower),
@@ -58,11 +59,16 @@ impl TurnDriver {
             TurnBegin::Post(post) if post.files().next().is_some() => Some(post.clone()),
             TurnBegin::Follow(..) | TurnBegin::Post(_) => None,
         };
-        let source = if log.is_none() && attaching.is_none() {
+        let agent = match &begin {
+            TurnBegin::Post(post) => agent::unreported(&core, post),
+            TurnBegin::Follow(..) => None,
+        };
+        let source = if log.is_none() && attaching.is_none() && agent.is_none() {
             EventSource::Unopened
         } else {
-            let (runtime, machine) = (Arc::clone(&runtime), server.machine());
+            let (runtime, machine, core) = (Arc::clone(&runtime), server.machine(), core.clone());
             EventSource::Preparing(Box::pin(async move {
+                agent::check(&core, agent).await?;
                 if let Some(post) = attaching {
                     check(&runtime, post, machine).await.map_err(TurnError::Attachment)?;
                 }

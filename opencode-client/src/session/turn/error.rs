@@ -2,6 +2,7 @@ use opencode_proto::{AttachmentError, HubEnd, TurnEnd, TurnOutcome};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
+use super::agent::UnknownAgent;
 use crate::log::EventLogError;
 use crate::runtime::describe::{debug_as_chain, describe};
 
@@ -33,6 +34,10 @@ pub enum TurnError {
     /// The log could not be opened, so nothing was posted or followed.
     #[error("cannot write an event log")]
     LogOpen(#[source] EventLogError),
+    /// The server has no such agent, so nothing was posted. Only servers before 1.14.34 are asked
+    /// for their agents; later ones end the turn with an error that names the agent.
+    #[error(transparent)]
+    UnknownAgent(#[from] UnknownAgent),
 }
 
 debug_as_chain!(TurnError);
@@ -51,7 +56,9 @@ impl TurnError {
     pub fn outcome(&self) -> Option<&TurnOutcome> {
         match self {
             Self::Ended(outcome) | Self::Log { outcome, .. } => Some(outcome),
-            Self::Attachment(_) | Self::Events(_) | Self::LogOpen(_) => None,
+            Self::Attachment(_) | Self::Events(_) | Self::LogOpen(_) | Self::UnknownAgent(_) => {
+                None
+            }
         }
     }
 

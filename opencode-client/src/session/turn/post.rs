@@ -10,6 +10,7 @@ use opencode_proto::{
 };
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::agent::{self, UnknownAgent};
 use super::driven::DrivenTurn;
 use crate::http::Calls;
 use crate::runtime::describe::{debug_as_chain, describe};
@@ -89,6 +90,10 @@ pub enum PostError {
     /// Tool switches cannot hold for one prompt of this session. Nothing was posted.
     #[error("the prompt was not posted")]
     ToolSwitches(#[source] ToolSwitchError),
+    /// The server has no such agent. Nothing was posted. Only servers before 1.14.34 are asked for
+    /// their agents; later ones end the turn with an error that names the agent.
+    #[error(transparent)]
+    UnknownAgent(#[from] UnknownAgent),
     /// The reply was lost, and the server did not list the prompt. The prompt was not sent again.
     #[error("the reply of the server to the prompt was lost: {reason}")]
     #[non_exhaustive]
@@ -112,7 +117,8 @@ impl PostError {
             | Self::NotSent { .. }
             | Self::Refused(_)
             | Self::SessionDeleted
-            | Self::ToolSwitches(_) => None,
+            | Self::ToolSwitches(_)
+            | Self::UnknownAgent(_) => None,
         }
     }
 }
@@ -133,7 +139,9 @@ impl Serialize for PostError {
 pub(crate) async fn post(core: SessionCore, prompt: Prompt) -> Result<PostedPrompt, PostError> {
     let (server, state) = (&core.server, &core.state);
     let runtime = Arc::clone(&server.host.runtime);
-    let checked = check(&runtime, TurnPost::from(prompt.clone()), server.machine()).await;
+    let post = TurnPost::from(prompt.clone());
+    agent::check(&core, agent::unreported(&core, &post)).await?;
+    let checked = check(&runtime, post, server.machine()).await;
     checked.map_err(PostError::Attachment)?;
     let calls = Calls::new(core.http.clone(), state.directory.clone());
     // The id for a prompt that is not posted.

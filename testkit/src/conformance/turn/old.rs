@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use opencode_client::process::Version;
-use opencode_client::{PermissionReply, Prompt, TurnEventKind, TurnRequest};
+use opencode_client::turn::PostError;
+use opencode_client::{PermissionReply, Prompt, TurnError, TurnEventKind, TurnRequest};
 use serde_json::{Value, json};
 
 use super::world::TurnWorld;
@@ -145,4 +146,20 @@ pub(crate) async fn a_permission_is_replied_to_on_the_old_route(on: &Host) {
         assert_eq!(asks, [1, 1]);
         assert_eq!(world.count("POST", "/session/{id}/permissions/per_1"), 1);
     }
+}
+
+pub(crate) async fn an_unknown_agent_is_refused_without_a_prompt(on: &Host) {
+    let agents = json!([{ "name": "build", "mode": "primary", "permission": [] }]);
+    let script = old_server().on("GET", "/agent", [ServerReply::json(agents)]);
+    let world = TurnWorld::new(on, script).await;
+    let prompt = || Prompt::from("Hello?").with_agent("unheard-of");
+    let error = world.session.send(prompt()).outcome().await.unwrap_err();
+    let TurnError::UnknownAgent(unknown) = &error else { panic!("{error:?}") };
+    assert_eq!(unknown.agent, "unheard-of");
+    assert_eq!(error.to_string(), "the server has no agent `unheard-of`");
+    let error = world.session.post(prompt()).await.unwrap_err();
+    assert!(matches!(error, PostError::UnknownAgent(_)) && error.posted().is_none(), "{error:?}");
+    assert_eq!(world.count("POST", "/session/{id}/prompt_async"), 0, "a prompt was posted");
+    world.session.post(Prompt::from("Hello?").with_agent("build")).await.unwrap();
+    assert_eq!(world.count("POST", "/session/{id}/prompt_async"), 1);
 }
