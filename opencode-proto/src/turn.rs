@@ -531,6 +531,7 @@ fn nothing(end: TurnEnd, input: &TurnInput<'_>) -> TurnOutcome {
         still_running: Vec::new(),
         gaps: 0,
         elapsed: input.now.saturating_duration_since(input.core.started),
+        version: None,
     }
 }
 

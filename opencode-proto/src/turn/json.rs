@@ -112,7 +112,7 @@ impl Serialize for TurnEnd {
 
 impl Serialize for TurnOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut outcome = serializer.serialize_struct("TurnOutcome", 11)?;
+        let mut outcome = serializer.serialize_struct("TurnOutcome", 12)?;
         outcome.serialize_field("end", &self.end)?;
         outcome.serialize_field("messageID", &self.message)?;
         outcome.serialize_field("text", &self.text())?;
@@ -127,6 +127,7 @@ impl Serialize for TurnOutcome {
         outcome.serialize_field("still_running", &self.still_running)?;
         outcome.serialize_field("gaps", &self.gaps)?;
         outcome.serialize_field("elapsed_ms", &milliseconds(self.elapsed))?;
+        outcome.serialize_field("version", &self.version)?;
         outcome.end()
     }
 }

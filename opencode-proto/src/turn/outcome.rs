@@ -9,12 +9,12 @@ use crate::server_event::{MessageInfo, Todo};
 use crate::session::ToolSwitchError;
 use crate::transcript::Transcript;
 use crate::watchdog::Deadline;
-use crate::{AgentError, Artifact, MessageId, ProviderFailure, SessionId};
+use crate::{AgentError, Artifact, MessageId, ProviderFailure, SessionId, Version};
 
 /// Result of a turn: the end, and everything that was gathered until then, also of a failed turn.
 ///
 /// `Serialize` writes `{end, messageID, text, structured, spend, transcript, children,
-/// answered_with, still_running, gaps, elapsed_ms}`; the spend has that of subagents.
+/// answered_with, still_running, gaps, elapsed_ms, version}`; the spend has that of subagents.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TurnOutcome {
@@ -36,6 +36,8 @@ pub struct TurnOutcome {
     pub gaps: u32,
     /// Time from the start to the end.
     pub elapsed: Duration,
+    /// Version of the server. The machine leaves this empty, and the driver fills it in.
+    pub version: Option<Version>,
 }
 
 impl TurnOutcome {

@@ -363,6 +363,7 @@ impl PostedTurn {
             },
             gaps,
             elapsed: input.now.saturating_duration_since(input.core.started),
+            version: None,
         };
         let unreported: Vec<_> = outcome.transcript.unreported_errors().cloned().collect();
         if is_stopped {

@@ -121,7 +121,8 @@ impl TurnDriver {
                 TurnAction::AskQuestion(ask) => self.asks.ask(ask),
                 TurnAction::Call(_) => unreachable!("calls are sent by the driven turn"),
                 TurnAction::Event(event) => return Poll::Ready(TurnProgress::Event(event)),
-                TurnAction::Finished(outcome) => {
+                TurnAction::Finished(mut outcome) => {
+                    outcome.version = self.core.server.version().cloned();
                     let (session, end) = (&self.core.state.id, outcome.end.name());
                     tracing::debug!(%session, end, "turn ended");
                     self.asks.close();

@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::agent::UnknownAgent;
 use crate::log::EventLogError;
+use crate::process::version::in_parentheses;
 use crate::runtime::describe::{debug_as_chain, describe};
 
 /// Error of a turn without a complete answer.
@@ -15,7 +16,7 @@ use crate::runtime::describe::{debug_as_chain, describe};
 pub enum TurnError {
     /// The turn ended, and not with [`TurnEnd::Completed`]. The outcome has everything that was
     /// gathered.
-    #[error("the turn failed: {}", .0.end)]
+    #[error("the turn failed{}: {}", in_parentheses(.0.version.as_ref()), .0.end)]
     Ended(Box<TurnOutcome>),
     /// An attached file cannot be used, so nothing was posted.
     #[error(transparent)]

@@ -95,9 +95,11 @@ fn an_outcome_has_text_spend_and_transcripts() {
         still_running: vec!["ses_2".into()],
         gaps: 1,
         elapsed: Duration::from_millis(1500),
+        version: Some(crate::Version::new(1, 18, 33)),
     };
     let json = value(&outcome);
     assert_eq!(json["end"], json!({ "type": "completed", "message": "completed" }));
+    assert_eq!(json["version"], "1.18.33");
     assert_eq!(json["children"][0]["id"], "ses_2");
     assert_eq!(json["answered_with"], json!(["msg_3"]));
     assert_eq!(json["still_running"], json!(["ses_2"]));
