@@ -172,7 +172,7 @@ async fn the_program_is_found_with_its_version() {
     assert_eq!(world.opencode.binary().await.unwrap(), testkit::opencode::binary().unwrap());
     let version = world.opencode.version().await.unwrap();
 
-    assert_eq!(Some(version), parse_version(testkit::opencode::VERSION));
+    assert_eq!(Some(version), parse_version(testkit::opencode::version()));
     untouched.assert_nothing_added();
     let missing = world.path("no opencode here");
     let without = opencode_tokio::builder().binary(Binary::Path(missing.clone())).build();

@@ -29,6 +29,9 @@ const SYNTHETIC: [&str; 6] = [
     "Summarize the task tool output above and continue",
 ];
 
+/// Beginning of the system prompt for a title. OpenCode 1.1 has it without the prompt above.
+const TITLE_AGENT: &str = "You are a title generator.";
+
 /// `messages` of a request, oldest first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Conversation<'a> {
@@ -50,7 +53,7 @@ impl<'a> Conversation<'a> {
 
     pub(super) fn kind(self) -> RequestKind {
         let first = self.user_texts().next().unwrap_or_default();
-        if first.trim_end() == TITLE_PROMPT {
+        if first.trim_end() == TITLE_PROMPT || self.system().starts_with(TITLE_AGENT) {
             RequestKind::Title
         } else if self.system().starts_with(COMPACTION_AGENT)
             || first.starts_with(COMPACTION_PROMPT)

@@ -44,11 +44,13 @@ pub enum InstallError {
     /// No installed package has a program of the expected version that runs on this machine.
     #[error(
         "npm installed no OpenCode {} that runs on this machine; tried {}",
-        super::VERSION,
+        version,
         tried.join("; ")
     )]
     #[non_exhaustive]
     Unusable {
+        /// Version that was to be installed.
+        version: String,
         /// Each candidate with the problem.
         tried: Vec<String>,
     },

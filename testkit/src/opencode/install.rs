@@ -21,13 +21,14 @@ pub(super) struct Installer {
     pub(super) cache: PathBuf,
     /// npm, and the first arguments.
     pub(super) npm: Vec<OsString>,
+    pub(super) version: String,
 }
 
 impl Installer {
-    pub(super) fn from_env() -> Result<Self, InstallError> {
+    pub(super) fn from_env(version: &str) -> Result<Self, InstallError> {
         let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
         let cache = own_cache().or_else(user_cache).ok_or(InstallError::Cache)?;
-        Ok(Self { cache, npm: vec![npm.into()] })
+        Ok(Self { cache, npm: vec![npm.into()], version: version.to_owned() })
     }
 
     /// Path of the program, when the installation is complete.
@@ -64,19 +65,25 @@ impl Installer {
         progress(InstallProgress::Download);
         self.run_npm(&staging, attempt("open", &path, held.try_clone())?)?;
         progress(InstallProgress::Check);
-        let choice = choose(&staging)?;
+        let choice = choose(&staging, &self.version)?;
         let path = staging.join(CHOICE);
         attempt("write", &path, fs::write(&path, &choice))?;
         attempt("create", &home, fs::rename(&staging, &home))?;
         Ok(home.join(choice))
     }
 
+    /// Name of the package to install. Some versions are on npm without the main package, so other
+    /// versions than the tested one come from the package for this platform.
+    fn package(&self) -> String {
+        if self.version == VERSION { PACKAGE.to_owned() } else { platform_package("") }
+    }
+
     fn home(&self) -> PathBuf {
-        self.cache.join(format!("{PACKAGE}-{VERSION}"))
+        self.cache.join(format!("{PACKAGE}-{}", self.version))
     }
 
     fn beside(&self, extension: &str) -> PathBuf {
-        self.cache.join(format!("{PACKAGE}-{VERSION}.{extension}"))
+        self.cache.join(format!("{PACKAGE}-{}.{extension}", self.version))
     }
 
     fn run_npm(&self, staging: &Path, lock: File) -> Result<(), InstallError> {
@@ -87,48 +94,69 @@ impl Installer {
             .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--include=optional"])
             .arg("--prefix")
             .arg(staging)
-            .arg(format!("{PACKAGE}@{VERSION}"))
+            .arg(format!("{}@{}", self.package(), self.version))
             .current_dir(staging)
             // npm inherits the lock, so that no other installer starts while npm outlives this
             // process.
             .stdin(lock);
-        let output = npm.output().map_err(|source| {
-            let command = command_line(&npm);
-            InstallError::NoNpm { command, source }
-        })?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let stderr = &output.stderr[output.stderr.len().saturating_sub(STDERR_TAIL_MAX)..];
-        Err(InstallError::Npm {
-            command: command_line(&npm),
-            status: output.status,
-            stderr: String::from_utf8_lossy(stderr).trim().to_owned(),
-        })
+        output(npm).map(drop)
+    }
+
+    /// Asks the registry for the newest version of the package for this platform.
+    pub(super) fn latest(&self) -> Result<String, InstallError> {
+        let mut npm = Command::new(&self.npm[0]);
+        npm.args(&self.npm[1..]).args(["view", &platform_package(""), "dist-tags.latest"]);
+        output(npm)
     }
 }
 
+/// Runs npm. Returns the standard output.
+fn output(mut npm: Command) -> Result<String, InstallError> {
+    let output = npm.output().map_err(|source| {
+        let command = command_line(&npm);
+        InstallError::NoNpm { command, source }
+    })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    let stderr = &output.stderr[output.stderr.len().saturating_sub(STDERR_TAIL_MAX)..];
+    Err(InstallError::Npm {
+        command: command_line(&npm),
+        status: output.status,
+        stderr: String::from_utf8_lossy(stderr).trim().to_owned(),
+    })
+}
 /// Returns the path, relative to the directory, of the first program that runs and has the right
 /// version.
-fn choose(directory: &Path) -> Result<String, InstallError> {
+fn choose(directory: &Path, wanted: &str) -> Result<String, InstallError> {
     let sandbox = directory.join("sandbox");
     let mut tried = Vec::new();
     for candidate in candidates() {
         let found = version(&directory.join(&candidate), &sandbox);
         attempt("remove", &sandbox, remove(&sandbox))?;
         match found {
-            Ok(version) if version == VERSION => return Ok(candidate),
+            Ok(version) if version == wanted => return Ok(candidate),
             Ok(version) => tried.push(format!("{candidate}: its version is {version:?}")),
             Err(error) => tried.push(format!("{candidate}: {error}")),
         }
     }
-    Err(InstallError::Unusable { tried })
+    Err(InstallError::Unusable { version: wanted.to_owned(), tried })
 }
 
 /// Possible paths of the program: in the main package, when npm's scripts have put it there
 /// (otherwise there is a stub that fails), or in a package for this platform. Only running a
 /// candidate shows whether it is right.
 fn candidates() -> Vec<String> {
+    let variants = ["", "-baseline", "-musl", "-baseline-musl"].map(|variant| {
+        let (package, suffix) = (platform_package(variant), consts::EXE_SUFFIX);
+        format!("node_modules/{package}/bin/opencode{suffix}")
+    });
+    let main = format!("node_modules/{PACKAGE}/bin/opencode.exe");
+    [main].into_iter().chain(variants).collect()
+}
+
+/// Returns the name of the package for this platform.
+fn platform_package(variant: &str) -> String {
     let system = match consts::OS {
         "macos" => "darwin",
         system => system,
@@ -138,16 +166,11 @@ fn candidates() -> Vec<String> {
         "aarch64" => "arm64",
         processor => processor,
     };
-    let variants = ["", "-baseline", "-musl", "-baseline-musl"].map(|variant| {
-        let suffix = consts::EXE_SUFFIX;
-        format!("node_modules/opencode-{system}-{processor}{variant}/bin/opencode{suffix}")
-    });
-    let main = format!("node_modules/{PACKAGE}/bin/opencode.exe");
-    [main].into_iter().chain(variants).collect()
+    format!("opencode-{system}-{processor}{variant}")
 }
 
 /// Runs the program with `--version`. The program creates directories, all of them in `sandbox`.
-fn version(program: &Path, sandbox: &Path) -> io::Result<String> {
+pub(super) fn version(program: &Path, sandbox: &Path) -> io::Result<String> {
     let private = ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"];
     let output = Command::new(program)
         .arg("--version")

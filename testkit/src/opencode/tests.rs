@@ -40,7 +40,8 @@ impl Machine {
             self.root.path().display(),
         );
         let npm = vec!["sh".into(), "-c".into(), script.into(), "npm".into()];
-        Installer { cache: self.root.path().join("cache"), npm }
+        let cache = self.root.path().join("cache");
+        Installer { cache, npm, version: VERSION.to_owned() }
     }
 
     fn home(&self) -> PathBuf {
@@ -145,10 +146,23 @@ fn another_version_or_no_program_is_unusable() {
     let other = GOOD.replace(VERSION, "0.1.0");
     for (npm, reason) in [(other.as_str(), "its version is \"0.1.0\""), ("", "No such file")] {
         let error = machine.installer(npm).install(|_| {}).unwrap_err();
-        let InstallError::Unusable { tried } = &error else { panic!("{error}") };
+        let InstallError::Unusable { tried, .. } = &error else { panic!("{error}") };
         assert!(tried.iter().any(|line| line.contains(reason)), "{error}");
         assert!(!machine.home().exists());
     }
+}
+
+#[test]
+fn another_version_has_a_place_of_its_own_and_comes_from_the_package_of_the_platform() {
+    let machine = Machine::new();
+    let npm = GOOD.replace(VERSION, "1.2.20");
+    let mut other = machine.installer(&format!("echo \"$@\" >\"$root/args\"\n{npm}"));
+    other.version = "1.2.20".to_owned();
+    let program = other.install(|_| {}).unwrap();
+    assert!(program.starts_with(machine.root.path().join("cache/opencode-ai-1.2.20")));
+    let args = fs::read_to_string(machine.root.path().join("args")).unwrap();
+    assert!(args.trim().ends_with("@1.2.20") && !args.contains("opencode-ai@"), "{args}");
+    assert_eq!(machine.installer(GOOD).installed(), None);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use opencode_client::{AttachError, AttachRequest, ServeRequest, Server};
 use super::runs::{LONG, RunWorld, bash, permit, processes_of};
 use crate::conformance::Host;
 use crate::model::{Reply, Script};
-use crate::opencode::VERSION;
+use crate::opencode::version;
 use crate::processes::{LeakCheck, eventually, kill};
 
 fn request(world: &RunWorld) -> ServeRequest {
@@ -28,13 +28,13 @@ pub(crate) async fn a_server_hides_its_password_and_reports_its_death(on: &Host)
     let _permit = permit();
     let world = RunWorld::new(on);
     let server = world.opencode.serve(request(&world)).await.unwrap();
-    assert_eq!(server.version().map(Version::to_string).as_deref(), Some(VERSION));
+    assert_eq!(server.version().map(Version::to_string).as_deref(), Some(version()));
     assert_eq!(server.directory(), world.project().to_str());
     assert!(server.url().starts_with("http://127.0.0.1:"), "{}", server.url());
     assert!(!server.url().ends_with(":4096"), "{}", server.url());
     assert!(server.warnings().is_empty(), "{:?}", server.warnings());
     let health = server.health().await.unwrap();
-    assert_eq!((health.healthy, &*health.version), (true, VERSION));
+    assert_eq!((health.healthy, &*health.version), (true, version()));
 
     // The password is in the environment of the process and nowhere else.
     let pid = server.process_id().unwrap();
