@@ -342,8 +342,11 @@ impl Chain {
             StepRole::Summary => {
                 let is_for_prompt = self.others.requested_by(info) == Some(UserPart::Inserted);
                 let is_complete = info.completed_ms.is_some() && info.error.is_none();
-                let is_first = self.is_seen() && self.answers.is_empty();
-                if is_first && is_complete && !is_for_prompt {
+                let waits = self.is_seen()
+                    && self.answers.is_empty()
+                    && self.status == ReportedStatus::Working;
+                let may_replace = is_complete && !is_for_prompt && self.is_of_earlier_prompt(info);
+                if waits && may_replace {
                     self.replaced_by.clone_from(&info.parent);
                 }
                 self.others.summary(info);

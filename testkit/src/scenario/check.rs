@@ -357,8 +357,12 @@ impl CheckedTurn<'_> {
             }
             TurnEnd::TimedOut { deadline: Deadline::FirstEvent, .. } => !is_calm,
             TurnEnd::SessionDeleted | TurnEnd::Refused(_) if self.is_deleted() => true,
-            // The session was busy with a prompt of another client.
-            TurnEnd::Refused(_) => self.plan.post == PostPlan::Shell && self.has_others(),
+            // The session was busy with a prompt of another client, or with one that was dropped on
+            // its way.
+            TurnEnd::Refused(_) => {
+                let may_be_late = !self.has_steady_network();
+                self.plan.post == PostPlan::Shell && (self.has_others() || may_be_late)
+            }
             // The deadline of the first event counts until an event arrives.
             TurnEnd::ReplacedBySummary => {
                 known == Some(PromptEnd::Replaced) || self.has_others() && gaps > 0

@@ -194,7 +194,9 @@ fn a_summary_that_was_asked_for_before_takes_the_place_of_the_answer() {
         stage = stage.told();
         stage.tell("session.status", BUSY);
         stage.report(&summary(""));
-        stage.report_idle();
+        if rest == aborted {
+            stage.report_idle();
+        }
         stage.report(&summary(rest));
         stage.report_idle();
         stage.pass(60, &idle().with("s", [request.clone(), prompt(), summary(rest)]));

@@ -192,7 +192,7 @@ fn a_summary_after_the_work_was_given_up_replaces_nothing() {
     let part = r#""id":"p3","messageID":"m3","type":"compaction","auto":false"#;
     stage.tell("message.part.updated", &format!(r#""part":{{{part}}}"#));
     let summary = r#""id":"m4","role":"assistant","parentID":"m3","summary":true"#;
-    stage.tell("message.updated", &format!(r#""info":{{{summary}}}"#));
+    stage.tell("message.updated", &format!(r#""info":{{{summary}{DONE}}}"#));
     stage.wait(SECOND);
     assert_eq!(stage.end(), Some("torn"));
 }
