@@ -83,12 +83,12 @@ pub mod turn {
     };
     pub use opencode_proto::{
         AskKind, AttachmentError, AttachmentFault, BackgroundWork, Choice, CommandRequest,
-        DroppedFollow, InitRequest, NothingToFollow, Origin, OutputFormat, Pending, PermissionId,
-        PermissionKind, PermissionReply, PermissionRequest, Prompt, PromptFile, PromptPart,
-        PromptReply, Question, QuestionAnswer, QuestionId, QuestionKind, QuestionOption,
-        QuestionReply, QuestionRequest, ShellRequest, Subtask, SummarizeRequest, TextKind, ToolRef,
-        ToolSwitchError, Transcript, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost,
-        TurnSettings,
+        DroppedFollow, FollowTarget, InitRequest, LeftAsks, NothingToFollow, Origin, OutputFormat,
+        Pending, PermissionId, PermissionKind, PermissionReply, PermissionRequest, Prompt,
+        PromptFile, PromptPart, PromptReply, Question, QuestionAnswer, QuestionId, QuestionKind,
+        QuestionOption, QuestionReply, QuestionRequest, ShellRequest, Subtask, SummarizeRequest,
+        TextKind, ToolRef, ToolSwitchError, Transcript, TurnEnd, TurnEvent, TurnEventKind,
+        TurnOutcome, TurnPost, TurnSettings,
     };
 }
 

@@ -33,11 +33,12 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use opencode_config::ModelRef;
 use opencode_proto::{
-    Feature, Pending, PermissionKind, PermissionReply, PermissionRequest, Prompt, QuestionKind,
-    QuestionReply, QuestionRequest, RequestedDirectory,
+    BackgroundWork, Feature, Pending, PermissionKind, PermissionReply, PermissionRequest, Prompt,
+    QuestionKind, QuestionReply, QuestionRequest, RequestedDirectory, TurnSettings,
 };
 
 use crate::http::CallError;
@@ -252,6 +253,30 @@ impl Session {
         let mut request = request.into();
         self.complete(&mut request.handlers, &mut request.log);
         TurnStream::follow(self.core.clone(), request)
+    }
+
+    /// Follows the latest turn of the session until neither the session nor a subagent has worked
+    /// for this time: work that a turn has left
+    /// ([`TurnOutcome::still_running`](opencode_proto::TurnOutcome::still_running)), and prompts
+    /// that a plugin posts when the session is idle.
+    ///
+    /// The outcome is that of the latest turn, with all later work. The requests of the work go to
+    /// the handlers of this handle. [`FollowRequest::latest`] has more options.
+    ///
+    /// ```no_run
+    /// # async fn example(session: opencode_tokio::Session) -> Result<(), opencode_tokio::TurnError> {
+    /// use std::time::Duration;
+    ///
+    /// println!("{}", session.ask("Look for bugs with subagents in the background.").await?);
+    /// let outcome = session.until_quiet(Duration::from_secs(5)).await?;
+    /// println!("{}", outcome.text());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn until_quiet(&self, quiet: Duration) -> TurnStream {
+        let work = BackgroundWork::AwaitQuiet(quiet);
+        let settings = TurnSettings::default().with_background(work);
+        self.follow(FollowRequest::latest().with_settings(settings))
     }
 
     /// Sends a prompt, waits for the end of the turn, and returns only the text of the answer.

@@ -187,8 +187,8 @@ pub use tool::{
 };
 pub use transcript::{Message, TextKind, Transcript, Transcripts};
 pub use turn::{
-    BackgroundWork, DroppedFollow, NothingToFollow, Origin, Turn, TurnAction, TurnEnd, TurnEvent,
-    TurnEventKind, TurnOutcome, TurnPost, TurnSettings,
+    BackgroundWork, DroppedFollow, FollowTarget, LeftAsks, NothingToFollow, Origin, Turn,
+    TurnAction, TurnEnd, TurnEvent, TurnEventKind, TurnOutcome, TurnPost, TurnSettings,
 };
 pub use watchdog::{Deadline, Deadlines, LateRetry};
 

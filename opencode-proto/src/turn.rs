@@ -71,6 +71,7 @@ pub use action::TurnAction;
 pub use core::DroppedFollow;
 use core::{Purpose, TurnCore, TurnExtent, TurnInput};
 pub use event::{Origin, TurnEvent, TurnEventKind};
+pub use join::FollowTarget;
 use join::JoiningTurn;
 pub(crate) use json::{EndError, EndFields, milliseconds};
 pub(crate) use outcome::{DISPOSED, EMPTY_REPLIES, REPLACED, fmt_answered_by, fmt_failure};
@@ -78,7 +79,7 @@ pub use outcome::{NothingToFollow, TurnEnd, TurnOutcome};
 pub use post::TurnPost;
 use post::{PostCall, PostReply, TurnKind};
 use posted::PostedTurn;
-pub use settings::{BackgroundWork, TurnSettings};
+pub use settings::{BackgroundWork, LeftAsks, TurnSettings};
 use waiting::WaitingTurn;
 
 /// The machine for one turn. Owns no connection, clock or task.
@@ -206,21 +207,23 @@ impl Turn {
         }
     }
 
-    /// Follows a turn that runs already, whoever began it: the turn of the prompt with this id, or
-    /// the one that the session works on. The deadlines count from now on.
+    /// Follows a turn that runs already, or the work that goes on after a turn, whoever began it.
+    /// The deadlines count from now on.
     ///
     /// A look at the server finds what has happened and what is asked for. The turn of a given
-    /// prompt may have ended before: then the messages have the outcome. `message` is the one in the
-    /// outcome when there is nothing to follow.
+    /// prompt and the latest turn may have ended before: then the messages have the outcome.
+    /// `message` is the one in the outcome when there is nothing to follow.
     ///
     /// ```
     /// use std::time::Instant;
-    /// use opencode_proto::{DroppedFollow, Session, Turn, TurnAction, TurnSettings};
+    /// use opencode_proto::{
+    ///     DroppedFollow, FollowTarget, Session, Turn, TurnAction, TurnSettings,
+    /// };
     ///
     /// let now = Instant::now();
     /// let mut session = Session::new("ses_1".into(), None);
     /// let (settings, dropped) = (TurnSettings::default(), DroppedFollow::LeaveRunning);
-    /// let prompt = Some("msg_1".into());
+    /// let prompt = FollowTarget::Prompt("msg_1".into());
     /// let mut turn =
     ///     Turn::follow(prompt, dropped, settings, "msg_2".into(), &mut session, now);
     /// turn.handle_opened(&mut session, now);
@@ -229,7 +232,7 @@ impl Turn {
     /// // From here on as in the loop of any turn.
     /// ```
     pub fn follow(
-        prompt: Option<MessageId>,
+        target: impl Into<FollowTarget>,
         dropped: DroppedFollow,
         settings: TurnSettings,
         message: MessageId,
@@ -239,7 +242,7 @@ impl Turn {
         let extent = TurnExtent::Followed(dropped);
         Self {
             core: TurnCore::new(message, TurnKind::Prompt, extent, settings, session, now),
-            phase: Phase::Joining(Box::new(JoiningTurn::new(prompt))),
+            phase: Phase::Joining(Box::new(JoiningTurn::new(target.into()))),
         }
     }
 
@@ -324,7 +327,7 @@ impl Turn {
     fn join(phase: &mut Phase, prompt: Option<MessageId>, input: &mut TurnInput<'_>) {
         let (Phase::Joining(joining), Some(prompt)) = (&*phase, prompt) else { return };
         let is_cancelled = joining.is_cancelled();
-        let mut posted = PostedTurn::joined(prompt, input);
+        let mut posted = PostedTurn::joined(prompt, joining.target(), input);
         if is_cancelled {
             posted.cancel(input);
         }

@@ -135,9 +135,11 @@ impl Drop for Hubs {
         for shared in hubs.values() {
             let mut state = shared.lock();
             state.is_closed = true;
-            let waker = state.waker.take();
+            let mut wakers: Vec<_> = state.waker.take().into_iter().collect();
+            // The followers that are left are tasks, for which the server is gone.
+            state.tell_all(&Delivery::Finished(HubEnd::Exited), &mut wakers);
             drop(state);
-            waker.into_iter().for_each(Waker::wake);
+            wakers.into_iter().for_each(Waker::wake);
         }
     }
 }

@@ -11,6 +11,8 @@ use std::task::{Poll, Waker};
 use opencode_config::ModelRef;
 use opencode_proto::{AbortNo, Session, SessionId, SessionInfo, TurnNo};
 
+use crate::runtime::latch::Latch;
+
 pub(crate) use message_id::MessageIds;
 
 /// State that all handles of one session share.
@@ -27,6 +29,8 @@ struct SharedSession {
     turns: BTreeMap<TurnNo, TurnTask>,
     /// Tasks that are about to abort the session.
     aborting: Vec<Waker>,
+    /// Ends the task that cares for work which a turn left.
+    left_work: Option<Arc<Latch<()>>>,
 }
 
 /// The task that drives a turn.
@@ -62,6 +66,7 @@ impl Sessions {
                 machine,
                 turns: BTreeMap::new(),
                 aborting: Vec::new(),
+                left_work: None,
             }),
         });
         sessions.insert(info.id.clone(), Arc::downgrade(&state));
@@ -91,6 +96,21 @@ impl SessionState {
     /// Ends the registration of a turn.
     pub(crate) fn forget(&self, turn: TurnNo) {
         self.lock().turns.remove(&turn);
+    }
+
+    /// Begins the care for work that a turn left. Returns the end of the care.
+    pub(crate) fn begin_left_work(&self) -> Arc<Latch<()>> {
+        let ended = Arc::default();
+        let earlier = self.lock().left_work.replace(Arc::clone(&ended));
+        // One task is enough for all work of the session.
+        earlier.into_iter().for_each(|earlier| earlier.set(()));
+        ended
+    }
+
+    /// Ends the care for work that a turn left, which a turn that is followed takes over.
+    pub(crate) fn end_left_work(&self) {
+        let left_work = self.lock().left_work.take();
+        left_work.into_iter().for_each(|left_work| left_work.set(()));
     }
 
     /// Waits until the session may be aborted.

@@ -8,6 +8,7 @@ mod driver;
 mod error;
 mod follow;
 pub(crate) mod handler;
+mod left;
 pub(crate) mod post;
 mod request;
 mod token;

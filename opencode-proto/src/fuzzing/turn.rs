@@ -15,7 +15,9 @@ use crate::call::{ApiCall, ApiReply, CallFailure, Delivery};
 use crate::hub::{HubEnd, Interruption};
 use crate::server_event::ServerEvent;
 use crate::session::Session;
-use crate::turn::{DroppedFollow, Turn, TurnAction, TurnEventKind, TurnPost, TurnSettings};
+use crate::turn::{
+    DroppedFollow, FollowTarget, Turn, TurnAction, TurnEventKind, TurnPost, TurnSettings,
+};
 use crate::{PermissionAsk, PermissionReply, QuestionAsk, TurnEnd};
 
 /// With any inputs in any order, a turn posts once (or never, when it is followed), ends once, within the deadlines, and
@@ -268,9 +270,13 @@ fn begin(kinds: u8, message: &'static str, session: &mut Session, now: Instant) 
     if kinds & 0x40 == 0 {
         return Turn::new(post(kinds), settings, message.into(), session, now);
     }
-    let prompt = (kinds & 0x20 == 0).then(|| message.into());
+    let target = match kinds & 0x30 {
+        0x20 => FollowTarget::Running,
+        0x30 => FollowTarget::Latest,
+        _ => FollowTarget::Prompt(message.into()),
+    };
     let dropped = [DroppedFollow::Abort, DroppedFollow::LeaveRunning][usize::from(kinds) % 2];
-    Turn::follow(prompt, dropped, settings, "mx".into(), session, now)
+    Turn::follow(target, dropped, settings, "mx".into(), session, now)
 }
 
 fn post(kinds: u8) -> TurnPost {

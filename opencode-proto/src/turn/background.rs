@@ -35,6 +35,10 @@ impl PostedTurn {
         if !may_wait || !waits {
             return input.finish(end);
         }
+        if !self.record.chain.is_superseded() {
+            // As the event or the look says that brought the end of the answer.
+            self.pulse.status = Some(SessionStatus::Idle);
+        }
         if let BackgroundWork::AwaitQuiet(_) = input.core.settings.background {
             self.record.chain.others.adopt();
         }

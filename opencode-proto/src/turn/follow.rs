@@ -146,6 +146,9 @@ impl PostedTurn {
         self.record.chain.set_earlier(&found.earlier);
         self.apply_messages(Place::Own, &found.messages, input);
         for child in &found.children {
+            if self.record.has_earlier_subagents && found.working.contains(&child.session) {
+                self.record.child(&child.session);
+            }
             // Others are of earlier turns: a message that starts one of this turn's names it.
             let Some(place) = self.record.place(&child.session) else { continue };
             self.apply_messages(place, &child.messages, input);

@@ -24,11 +24,45 @@ use crate::{MessageId, StepRole};
 /// Messages per page.
 const PAGE: u32 = 50;
 
+/// The turn to follow: see [`Turn::follow`](super::Turn::follow).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FollowTarget {
+    /// The last turn of the session that has or gets an answer, ended or not.
+    Latest,
+    /// The turn of this prompt, ended or not.
+    Prompt(MessageId),
+    /// The turn that the session works on.
+    #[default]
+    Running,
+}
+
+impl FollowTarget {
+    /// Returns the prompt, if the application knows it.
+    pub fn prompt(&self) -> Option<&MessageId> {
+        match self {
+            Self::Prompt(prompt) => Some(prompt),
+            Self::Latest | Self::Running => None,
+        }
+    }
+}
+
+impl From<Option<MessageId>> for FollowTarget {
+    fn from(prompt: Option<MessageId>) -> Self {
+        prompt.map_or(Self::Running, Self::Prompt)
+    }
+}
+
+impl From<MessageId> for FollowTarget {
+    fn from(prompt: MessageId) -> Self {
+        Self::Prompt(prompt)
+    }
+}
+
 /// A turn that waits for the event stream, and for the prompt that the session works on.
 #[derive(Debug)]
 pub(super) struct JoiningTurn {
-    /// The prompt, if the application knows it.
-    prompt: Option<MessageId>,
+    target: FollowTarget,
     step: JoinStep,
     failures: u32,
     /// The turn was cancelled: it is aborted when found, or at this time.
@@ -40,6 +74,7 @@ enum JoinStep {
     /// The messages cannot be listed: an answer names the prompt.
     Events,
     Messages {
+        activity: SessionActivity,
         newer: Vec<MessageWithParts>,
         before: Option<MessageCursor>,
     },
@@ -50,9 +85,16 @@ enum JoinStep {
     Unopened,
 }
 
+/// Work of a session, by the list of statuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SessionActivity {
+    Idle,
+    Working,
+}
+
 impl JoiningTurn {
-    pub(super) fn new(prompt: Option<MessageId>) -> Self {
-        Self { prompt, step: JoinStep::Unopened, failures: 0, cancelling: None }
+    pub(super) fn new(target: FollowTarget) -> Self {
+        Self { target, step: JoinStep::Unopened, failures: 0, cancelling: None }
     }
 
     /// Handles that the event stream is open. Returns the prompt, when known.
@@ -60,10 +102,10 @@ impl JoiningTurn {
         if !matches!(self.step, JoinStep::Unopened) {
             return None;
         }
-        if self.prompt.is_none() {
+        if self.target.prompt().is_none() {
             self.look(input);
         }
-        self.prompt.clone()
+        self.target.prompt().cloned()
     }
 
     /// Cancels the turn, which is searched at once: an abort before could end the turn of another
@@ -71,10 +113,14 @@ impl JoiningTurn {
     pub(super) fn cancel(&mut self, input: &mut TurnInput<'_>) -> Option<MessageId> {
         let limit = input.now.checked_add(input.core.settings.abort_limit);
         self.cancelling = self.cancelling.or(limit);
-        if self.prompt.is_none() && matches!(self.step, JoinStep::Unopened) {
+        if self.target.prompt().is_none() && matches!(self.step, JoinStep::Unopened) {
             self.look(input);
         }
-        self.prompt.clone()
+        self.target.prompt().cloned()
+    }
+
+    pub(super) fn target(&self) -> &FollowTarget {
+        &self.target
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -113,8 +159,8 @@ impl JoiningTurn {
     ) -> Option<MessageId> {
         match std::mem::replace(&mut self.step, JoinStep::Events) {
             JoinStep::Statuses => self.statuses_listed(reply, input),
-            JoinStep::Messages { newer, before } => {
-                return self.messages_listed(reply, newer, before, input);
+            JoinStep::Messages { activity, newer, before } => {
+                return self.messages_listed(reply, activity, newer, before, input);
             }
             step @ (JoinStep::Events | JoinStep::Pausing(_) | JoinStep::Unopened) => {
                 self.step = step;
@@ -150,11 +196,14 @@ impl JoiningTurn {
 
     fn statuses_listed(&mut self, reply: ApiReply, input: &mut TurnInput<'_>) {
         match read_reply(&SessionStatuses, reply) {
-            Ok(statuses) => match statuses.get(&input.core.session) {
-                None | Some(SessionStatus::Idle) => {
+            Ok(statuses) => match (statuses.get(&input.core.session), &self.target) {
+                (None | Some(SessionStatus::Idle), FollowTarget::Latest) => {
+                    self.list(SessionActivity::Idle, Vec::new(), None, input);
+                }
+                (None | Some(SessionStatus::Idle), _) => {
                     input.finish(TurnEnd::NothingToFollow(NothingToFollow::Idle));
                 }
-                Some(_) => self.list(Vec::new(), None, input),
+                (Some(_), _) => self.list(SessionActivity::Working, Vec::new(), None, input),
             },
             Err(_) => self.pause(input),
         }
@@ -163,6 +212,7 @@ impl JoiningTurn {
     fn messages_listed(
         &mut self,
         reply: ApiReply,
+        activity: SessionActivity,
         newer: Vec<MessageWithParts>,
         before: Option<MessageCursor>,
         input: &mut TurnInput<'_>,
@@ -171,18 +221,32 @@ impl JoiningTurn {
             Ok(mut page) => {
                 page.messages.extend(newer);
                 let older = if page.next.is_some() { Older::Unread } else { Older::Absent };
-                match (running_prompt(&page.messages, older), page.next) {
-                    (Some(prompt), _) => return Some(prompt.clone()),
-                    (None, Some(next)) => self.list(page.messages, Some(next), input),
+                let prompt = match activity {
+                    SessionActivity::Idle => answered_prompt(&page.messages, older),
+                    SessionActivity::Working => running_prompt(&page.messages, older),
+                };
+                match (prompt, page.next, activity) {
+                    (Some(prompt), _, _) => return Some(prompt.clone()),
+                    (None, Some(next), _) => {
+                        self.list(activity, page.messages, Some(next), input);
+                    }
                     // The prompt is about to be stored.
-                    (None, None) => self.pause(input),
+                    (None, None, SessionActivity::Working) => self.pause(input),
+                    (None, None, SessionActivity::Idle) => {
+                        input.finish(TurnEnd::NothingToFollow(NothingToFollow::Idle));
+                    }
                 }
             }
             Err(CallFault::Api(error)) if matches!(error.kind, ApiErrorKind::NotFound { .. }) => {
                 input.finish_deleted();
             }
             // OpenCode 1.18.33 cannot list the messages of sessions with structured output.
-            Err(CallFault::Api(_)) => self.step = JoinStep::Events,
+            Err(CallFault::Api(_)) if activity == SessionActivity::Working => {
+                self.step = JoinStep::Events;
+            }
+            Err(CallFault::Api(_)) => {
+                input.finish(TurnEnd::NothingToFollow(NothingToFollow::Unlisted));
+            }
             Err(CallFault::Failed(_)) => self.pause(input),
         }
         None
@@ -190,13 +254,14 @@ impl JoiningTurn {
 
     fn list(
         &mut self,
+        activity: SessionActivity,
         newer: Vec<MessageWithParts>,
         before: Option<MessageCursor>,
         input: &mut TurnInput<'_>,
     ) {
         let operation = list(before.clone(), input);
         input.call(&operation, Purpose::Look);
-        self.step = JoinStep::Messages { newer, before };
+        self.step = JoinStep::Messages { activity, newer, before };
     }
 
     fn pause(&mut self, input: &TurnInput<'_>) {
@@ -235,7 +300,21 @@ fn running_prompt(messages: &[MessageWithParts], older: Older) -> Option<&Messag
             Some(parent) => message.info.id == *parent,
             None => message.info.role == Role::User,
         };
-    let mut place = messages.iter().rposition(is_prompt)?;
+    original(messages, messages.iter().rposition(is_prompt)?, older)
+}
+
+/// Returns the prompt of the last answer of an idle session, given the newest messages. `None` when
+/// older messages decide.
+fn answered_prompt(messages: &[MessageWithParts], older: Older) -> Option<&MessageId> {
+    let answer = messages.iter().rfind(|message| message.info.role == Role::Assistant)?;
+    let parent = answer.info.parent.as_ref()?;
+    let place = messages.iter().rposition(|message| message.info.id == *parent)?;
+    original(messages, place, older)
+}
+
+/// Returns the prompt that the message at this place goes on with. `None` when older messages
+/// decide.
+fn original(messages: &[MessageWithParts], mut place: usize, older: Older) -> Option<&MessageId> {
     while is_inserted(messages, place, older)? {
         let earlier = &messages[..place];
         place = earlier.iter().rposition(|message| message.info.role == Role::User)?;

@@ -14,6 +14,7 @@ use super::course::{Course, StopCause};
 use super::disposal::Disposal;
 use super::event::TurnEventKind;
 use super::faults::Faults;
+use super::join::FollowTarget;
 use super::look::LookState;
 use super::outcome::{TurnEnd, TurnOutcome};
 use super::post::{PostCall, PostReply, TurnKind};
@@ -123,10 +124,15 @@ impl PostedTurn {
     }
 
     /// Joins the turn of this prompt, which a look has to find.
-    pub(super) fn joined(prompt: MessageId, input: &mut TurnInput<'_>) -> Self {
+    pub(super) fn joined(
+        prompt: MessageId,
+        target: &FollowTarget,
+        input: &mut TurnInput<'_>,
+    ) -> Self {
         input.core.message = prompt;
         let posting = Posting::Followed;
         let mut turn = Self::with(posting, None, input.core, input.now);
+        turn.record.has_earlier_subagents = *target == FollowTarget::Latest;
         // Everything so far was missed.
         turn.record.interrupt();
         turn.begin_look(0, input);

@@ -16,6 +16,8 @@ pub(super) struct Record {
     pub(super) held: HeldEvents,
     /// Sessions of subagents that work.
     pub(super) working: BTreeSet<SessionId>,
+    /// Subagents of earlier turns belong to this one while they work.
+    pub(super) has_earlier_subagents: bool,
     /// The server can list the messages of the session, as far as is known.
     pub(super) is_listed: bool,
     /// Events were missed since the prompt was posted.
@@ -38,6 +40,7 @@ impl Record {
             places: BTreeMap::new(),
             held: HeldEvents::default(),
             working: BTreeSet::new(),
+            has_earlier_subagents: false,
             is_listed: true,
             has_gaps: false,
         }

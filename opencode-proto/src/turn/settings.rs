@@ -30,9 +30,24 @@ pub enum BackgroundWork {
     /// that others post to the session meanwhile belong to the turn, with their answers.
     AwaitQuiet(Duration),
     /// The turn ends with the answer. The outcome names the sessions that still work
-    /// ([`TurnOutcome::still_running`](super::TurnOutcome::still_running)), and their requests wait
-    /// for other clients.
+    /// ([`TurnOutcome::still_running`](super::TurnOutcome::still_running));
+    /// [`TurnSettings::left_asks`] decides about their requests. A turn that follows the
+    /// [latest](super::FollowTarget::Latest) one waits for the work.
     Leave,
+}
+
+/// Answers to permission requests and questions of subagents that a turn leaves at work: see
+/// [`BackgroundWork::Leave`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeftAsks {
+    /// The handlers of the turn answer. An ask without a handler is rejected.
+    #[default]
+    Handlers,
+    /// Another client of the server answers.
+    OtherClients,
+    /// All of them are rejected.
+    Reject,
 }
 
 /// Deadlines and limits of a [`Turn`](super::Turn).
@@ -48,6 +63,7 @@ pub struct TurnSettings {
     pub(crate) repeated_calls_max: u32,
     pub(crate) held_size_max: usize,
     pub(crate) background: BackgroundWork,
+    pub(crate) left_asks: LeftAsks,
 }
 
 impl Default for TurnSettings {
@@ -62,6 +78,7 @@ impl Default for TurnSettings {
             repeated_calls_max: REPEATED_CALLS_MAX,
             held_size_max: 8 << 20,
             background: BackgroundWork::default(),
+            left_asks: LeftAsks::default(),
         }
     }
 }
@@ -91,6 +108,19 @@ impl TurnSettings {
     #[must_use]
     pub fn background(&self) -> BackgroundWork {
         self.background
+    }
+
+    /// Sets [`left_asks`](Self::left_asks).
+    #[must_use]
+    pub fn with_left_asks(self, left_asks: LeftAsks) -> Self {
+        Self { left_asks, ..self }
+    }
+
+    /// Returns who answers the requests of work that the turn leaves. Default: the handlers of the
+    /// turn.
+    #[must_use]
+    pub fn left_asks(&self) -> LeftAsks {
+        self.left_asks
     }
 
     /// Sets [`abort_limit`](Self::abort_limit).

@@ -7,6 +7,7 @@ mod dropped;
 mod ends;
 mod follow;
 mod json;
+mod latest;
 mod looks;
 mod neighbours;
 mod questions;

@@ -1,6 +1,7 @@
 use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opencode_client::api::{FileDiff, MessageWithParts, UpdateSession};
 use opencode_client::event::{MessageId, PartId};
@@ -128,6 +129,11 @@ impl Session {
     /// first call of `next`.
     pub fn follow(&self, request: impl Into<FollowRequest>) -> TurnStream {
         TurnStream(self.0.beside(self.0.follow(request)))
+    }
+
+    /// Blocking form of [`Session::until_quiet`](crate::Session::until_quiet).
+    pub fn until_quiet(&self, quiet: Duration) -> TurnStream {
+        TurnStream(self.0.beside(self.0.until_quiet(quiet)))
     }
 
     /// Blocking form of [`Session::send_structured`](crate::Session::send_structured). The first

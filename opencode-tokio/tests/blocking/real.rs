@@ -1,12 +1,15 @@
 //! A run and a session of the real program.
 
+use std::time::Duration;
+
 use opencode_tokio::config::{Credentials, ServeFlags};
-use opencode_tokio::turn::{FollowRequest, NothingToFollow};
+use opencode_tokio::turn::{BackgroundWork, FollowRequest, NothingToFollow, TurnSettings};
 use opencode_tokio::{
-    AttachRequest, CreateSession, PermissionReply, Permissions, ServeRequest, TurnEnd,
-    TurnEventKind, blocking,
+    AttachRequest, CreateSession, PermissionReply, Permissions, Prompt, ServeRequest, TurnEnd,
+    TurnEventKind, TurnRequest, blocking,
 };
-use testkit::conformance::real::runs::{RunWorld, bash, types};
+use serde_json::json;
+use testkit::conformance::real::runs::{RunWorld, bash, object, types};
 use testkit::model::{Gate, Reply, Script};
 
 use crate::on;
@@ -92,6 +95,51 @@ fn an_abandoned_attempt_is_void() {
     assert_eq!((&*outcome.text(), &*outcome.full_text()), ("Whole.", "Whole."));
     assert_eq!(session.ask("Again.").unwrap(), "Whole.");
     assert_eq!(opencode.run(world.request("Go.")).unwrap().text(), "Whole.");
+    drop((session, server, opencode));
+    world.assert_nothing_left();
+}
+
+#[test]
+fn work_that_a_turn_left_is_waited_for() {
+    let world = RunWorld::new(&on());
+    let gate = Gate::new();
+    let task = json!({
+        "description": "a task",
+        "prompt": "Look [[child]]",
+        "subagent_type": "asker",
+        "background": true,
+    });
+    let parent = Script::new()
+        .then(Reply::new().tool("task", task))
+        .then(Reply::new().text("It has begun."));
+    world.model.default_script(Reply::new().text("Thanks."));
+    world.model.script("parent", parent);
+    let ask = Reply::new().text("I look.").pause_until(&gate).tool("bash", bash("touch asked"));
+    world.model.script("child", Script::new().then(ask).then(Reply::new().text("Found.")));
+    let mut overrides = world.model.config();
+    overrides["agent"]["asker"] = json!({
+        "mode": "subagent", "description": "asks", "permission": { "bash": "ask" },
+    });
+    let config = world
+        .config()
+        .with_overrides(object(&overrides))
+        .with_env("OPENCODE_EXPERIMENTAL_BACKGROUND_SUBAGENTS", "true");
+    let opencode = blocking::OpenCode::new(world.opencode.clone()).unwrap();
+    let request = ServeRequest::new().with_directory(world.project()).with_config(config);
+    let server = opencode.serve(request).unwrap();
+    let session = server.create_session(CreateSession::new().with_title("a test")).unwrap();
+    let session = session.on_permission(|_| PermissionReply::Once);
+    let settings = TurnSettings::default().with_background(BackgroundWork::Leave);
+    let request = TurnRequest::from(Prompt::from("Go [[parent]]")).with_settings(settings);
+    let outcome = session.send(request).outcome().unwrap();
+    assert_eq!((&*outcome.text(), outcome.still_running.len()), ("It has begun.", 1));
+
+    let mut waiting = session.until_quiet(Duration::from_secs(1));
+    waiting.find(|event| matches!(event.kind, TurnEventKind::Posted(_))).unwrap();
+    gate.open();
+    let outcome = waiting.outcome().unwrap();
+    assert_eq!((&*outcome.text(), &*outcome.children[0].text()), ("Thanks.", "Found."));
+    assert!(outcome.still_running.is_empty() && world.project().join("asked").exists());
     drop((session, server, opencode));
     world.assert_nothing_left();
 }

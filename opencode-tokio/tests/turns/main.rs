@@ -12,6 +12,7 @@ mod inputs;
 mod kinds;
 mod load;
 mod operations;
+mod plugins;
 mod rivals;
 mod runtime;
 mod tool_data;

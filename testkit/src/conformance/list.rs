@@ -366,6 +366,13 @@ macro_rules! conformance_list {
                 unknown_prompts_and_sessions_are_typed
                 two_clients_follow_one_turn
             }
+            rest left_work {
+                handlers_answer_for_subagents_that_a_turn_left
+                subagents_without_a_handler_are_refused
+                another_client_answers_for_subagents_on_request
+                a_follow_takes_the_asks_of_left_work_over
+                a_quiet_session_has_the_outcome_of_its_latest_turn
+            }
             rest lost_asks {
                 a_request_published_in_a_gap_is_found
                 a_lost_reply_is_sent_again

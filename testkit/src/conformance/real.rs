@@ -12,6 +12,7 @@ pub(super) mod answers;
 pub(super) mod batches;
 pub(super) mod concurrent_permissions;
 pub(super) mod follows;
+pub(super) mod left_work;
 pub(super) mod lost_asks;
 pub(super) mod lost_calls;
 pub(super) mod lost_streams;

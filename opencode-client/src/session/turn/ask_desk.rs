@@ -42,6 +42,11 @@ impl AskDesk {
         }
     }
 
+    /// Returns the handlers, for a desk that takes over.
+    pub(super) fn take_handlers(&mut self) -> AskHandlers {
+        std::mem::take(&mut self.handlers)
+    }
+
     /// Returns the ask of the last event.
     pub(super) fn take_offered(&mut self) -> Option<Ask> {
         self.offered.take()

@@ -6,12 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use opencode_proto::{Transcript, Turn, TurnAction, TurnEvent, TurnOutcome};
+use opencode_proto::{
+    BackgroundWork, LeftAsks, Transcript, Turn, TurnAction, TurnEvent, TurnOutcome,
+};
 
 use super::agent;
 use super::ask_desk::AskDesk;
 use super::driven::{AbortOnDrop, DrivenTurn};
 use super::error::TurnError;
+use super::handler::AskHandlers;
+use super::left::LeftWork;
 use super::request::{TurnBegin, TurnStart};
 use super::token::Ask;
 use crate::http::Calls;
@@ -29,6 +33,8 @@ pub(super) struct TurnDriver {
     source: EventSource,
     log: Option<Log>,
     asks: AskDesk,
+    /// Work that the turn leaves is cared for in this way.
+    left: Option<LeftAsks>,
     timer: Option<Pin<Box<dyn Timer>>>,
 }
 
@@ -51,6 +57,12 @@ impl TurnDriver {
     pub(super) fn new(core: SessionCore, start: TurnStart) -> Self {
         let TurnStart { begin, settings, log, handlers } = start;
         let (server, state) = (&core.server, &core.state);
+        if let TurnBegin::Follow(..) = &begin {
+            // The new turn has the asks of work that an earlier one left.
+            state.end_left_work();
+        }
+        let leaves_work = settings.background() == BackgroundWork::Leave;
+        let left = leaves_work.then(|| settings.left_asks());
         let runtime = Arc::clone(&server.host.runtime);
         let calls = Calls::new(core.http.clone(), state.directory.clone());
         // The id for a turn that ends before it is posted.
@@ -79,8 +91,8 @@ impl TurnDriver {
         };
         let driven =
             DrivenTurn::new(calls, Arc::clone(state), runtime, |session, now| match begin {
-                TurnBegin::Follow(prompt, dropped) => {
-                    Turn::follow(prompt, dropped, settings, message, session, now)
+                TurnBegin::Follow(target, dropped) => {
+                    Turn::follow(target, dropped, settings, message, session, now)
                 }
                 TurnBegin::Post(post) => Turn::new(post, settings, message, session, now),
             });
@@ -89,6 +101,7 @@ impl TurnDriver {
             source,
             log: None,
             asks: AskDesk::new(handlers),
+            left,
             timer: None,
             core,
         }
@@ -126,6 +139,7 @@ impl TurnDriver {
                     let (session, end) = (&self.core.state.id, outcome.end.name());
                     tracing::debug!(%session, end, "turn ended");
                     self.asks.close();
+                    self.leave_work(&outcome);
                     return Poll::Ready(TurnProgress::Finished(outcome));
                 }
                 TurnAction::Link { child, parent } => {
@@ -154,6 +168,20 @@ impl TurnDriver {
                 }
             }
         }
+    }
+
+    /// Has the asks of subagents answered that the turn leaves at work.
+    fn leave_work(&mut self, outcome: &TurnOutcome) {
+        let Some(asks) = self.left.filter(|_| !outcome.still_running.is_empty()) else { return };
+        if asks == LeftAsks::OtherClients {
+            return;
+        }
+        let handlers = if asks == LeftAsks::Handlers {
+            self.asks.take_handlers().without_reader()
+        } else {
+            AskHandlers::default()
+        };
+        LeftWork::spawn(&self.core, outcome.message.clone(), handlers);
     }
 
     /// Hands everything that has happened to the machine. Returns whether anything has.

@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::Future;
 
 use opencode_proto::{
-    Deadlines, DroppedFollow, MessageId, Pending, PermissionKind, PermissionReply,
+    Deadlines, DroppedFollow, FollowTarget, MessageId, Pending, PermissionKind, PermissionReply,
     PermissionRequest, QuestionKind, QuestionReply, QuestionRequest, TurnSettings,
 };
 
@@ -10,7 +10,8 @@ use super::handler::AskHandlers;
 use super::post::PostedPrompt;
 use crate::log::EventLogConfig;
 
-/// Request to follow a turn that runs already: see [`Session::follow`](crate::Session::follow).
+/// Request to follow a turn that runs already, or the work that goes on after a turn: see
+/// [`Session::follow`](crate::Session::follow).
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,7 +32,7 @@ use crate::log::EventLogConfig;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct FollowRequest {
-    pub(super) prompt: Option<MessageId>,
+    pub(super) target: FollowTarget,
     pub(super) dropped: DroppedFollow,
     pub(super) settings: TurnSettings,
     pub(crate) log: Option<EventLogConfig>,
@@ -42,7 +43,7 @@ impl FollowRequest {
     /// Creates a request for the turn that the session works on.
     pub fn new() -> Self {
         Self {
-            prompt: None,
+            target: FollowTarget::Running,
             dropped: DroppedFollow::default(),
             settings: TurnSettings::default(),
             log: None,
@@ -50,17 +51,29 @@ impl FollowRequest {
         }
     }
 
+    /// Creates a request for the latest turn of the session, ended or not, and for all subagents of
+    /// the session that still work.
+    pub fn latest() -> Self {
+        Self { target: FollowTarget::Latest, ..Self::new() }
+    }
+
     /// Follows the turn of this prompt, which may have ended before. Default: the turn that the
     /// session works on.
     #[must_use]
     pub fn with_prompt(self, prompt: impl Into<MessageId>) -> Self {
-        Self { prompt: Some(prompt.into()), ..self }
+        Self { target: FollowTarget::Prompt(prompt.into()), ..self }
     }
 
-    /// Returns the prompt whose turn is followed.
+    /// Returns the prompt whose turn is followed, when known.
     #[must_use]
     pub fn prompt(&self) -> Option<&MessageId> {
-        self.prompt.as_ref()
+        self.target.prompt()
+    }
+
+    /// Returns the turn that is followed.
+    #[must_use]
+    pub fn target(&self) -> &FollowTarget {
+        &self.target
     }
 
     /// Sets the effect of dropping the stream. Default: the turn goes on.
@@ -164,7 +177,7 @@ impl From<PostedPrompt> for FollowRequest {
 impl fmt::Debug for FollowRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FollowRequest")
-            .field("prompt", &self.prompt)
+            .field("target", &self.target)
             .field("dropped", &self.dropped)
             .field("settings", &self.settings)
             .field("log", &self.log)

@@ -100,6 +100,11 @@ impl AskHandlers {
         self.unhandled = UnhandledAsks::Stream;
     }
 
+    /// Returns the handlers for work whose events have no reader.
+    pub(super) fn without_reader(self) -> Self {
+        Self { unhandled: UnhandledAsks::Reject, ..self }
+    }
+
     /// Remembers the permissions that the handler grants with `Always`, and answers `once`: the
     /// server would grant the same to all sessions of the directory. All turns that use the handler
     /// from here on share the memory: those of one session and of the subagents should.

@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::Future;
 
 use opencode_proto::{
-    Deadlines, DroppedFollow, MessageId, Pending, PermissionKind, PermissionReply,
+    Deadlines, DroppedFollow, FollowTarget, Pending, PermissionKind, PermissionReply,
     PermissionRequest, Prompt, QuestionKind, QuestionReply, QuestionRequest, TurnPost,
     TurnSettings,
 };
@@ -138,8 +138,8 @@ pub(super) struct TurnStart {
 
 /// Beginning of a turn.
 pub(super) enum TurnBegin {
-    /// The turn of this prompt, or the one that the session works on.
-    Follow(Option<MessageId>, DroppedFollow),
+    /// A turn that was there before.
+    Follow(FollowTarget, DroppedFollow),
     Post(TurnPost),
 }
 
@@ -152,8 +152,8 @@ impl From<TurnRequest> for TurnStart {
 
 impl From<FollowRequest> for TurnStart {
     fn from(request: FollowRequest) -> Self {
-        let FollowRequest { prompt, dropped, settings, log, handlers } = request;
-        Self { begin: TurnBegin::Follow(prompt, dropped), settings, log, handlers }
+        let FollowRequest { target, dropped, settings, log, handlers } = request;
+        Self { begin: TurnBegin::Follow(target, dropped), settings, log, handlers }
     }
 }
 

@@ -46,8 +46,17 @@ impl Stage {
         dropped: DroppedFollow,
         settings: TurnSettings,
     ) -> Self {
+        Self::joining(prompt.map(MessageId::from).into(), dropped, settings)
+    }
+
+    /// A turn that is about to find the one to follow.
+    pub(super) fn joining(
+        target: FollowTarget,
+        dropped: DroppedFollow,
+        settings: TurnSettings,
+    ) -> Self {
         let begin = |session: &mut Session, now| {
-            Turn::follow(prompt.map(Into::into), dropped, settings, "m0".into(), session, now)
+            Turn::follow(target, dropped, settings, "m0".into(), session, now)
         };
         Self::begun(begin, Session::new("s".into(), None))
     }
