@@ -16,6 +16,7 @@ mod groups;
 mod job;
 mod job_driver;
 mod job_error;
+mod left;
 mod plan;
 mod record;
 mod report;

@@ -41,7 +41,7 @@ mod steps;
 mod trouble;
 mod withdrawal;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -113,6 +113,8 @@ pub struct Batch {
     running: BTreeSet<JobNo>,
     /// Running jobs whose server was lost. They take no slot any more.
     stranded: BTreeSet<JobNo>,
+    /// Ended jobs whose work goes on, with the server. They take no slot.
+    left: BTreeMap<JobNo, ServerNo>,
     ended: usize,
     /// Groups for which no server is started any more, and whose waiting jobs have to end once the
     /// last server is gone.
@@ -169,6 +171,7 @@ impl Batch {
             delayed: DelayedJobs::default(),
             running: BTreeSet::new(),
             stranded: BTreeSet::new(),
+            left: BTreeMap::new(),
             ended,
             given_up: BTreeSet::new(),
             servers: Servers::new(&settings, fleet),
@@ -238,11 +241,56 @@ impl Batch {
             return;
         };
         self.ledger.enter(job, *attempts, spend);
+        self.handle_budget(now);
+    }
+
+    /// Takes that work of a job goes on after the end of the job: subagents in the background, or a
+    /// prompt of a plugin. The server is kept until the work is over. Comes before
+    /// [`handle_job_ended`](Self::handle_job_ended) for work that is known by then.
+    pub fn handle_left_begun(&mut self, job: JobNo, server: ServerNo) {
+        if self.left.insert(job, server).is_some() {
+            return;
+        }
+        self.servers.hold(server);
+        if self.aborts_all() {
+            self.actions.push_back(BatchAction::AbortJob(job));
+        }
+    }
+
+    /// Takes the spend of work that a job has left, since the work began. Replaces the spend that
+    /// was taken before.
+    pub fn handle_left_spend(&mut self, job: JobNo, spend: Spend, now: Instant) {
+        if self.left.contains_key(&job) {
+            self.ledger.enter_left(job, spend);
+            self.handle_budget(now);
+        }
+    }
+
+    /// Takes the end of work that a job has left.
+    pub fn handle_left_ended(&mut self, job: JobNo, now: Instant) {
+        let Some(server) = self.left.remove(&job) else { return };
+        self.ledger.close_left(job);
+        self.servers.release(server);
+        self.advance(now);
+    }
+
+    fn handle_budget(&mut self, now: Instant) {
         if self.course == BatchCourse::Open && self.check_budget() == BudgetCheck::Spent {
             if self.settings.budget.over == OverBudget::Abort {
                 self.abort_running();
             }
             self.advance(now);
+        }
+    }
+
+    /// Returns whether nothing may run any more.
+    fn aborts_all(&self) -> bool {
+        match self.course {
+            BatchCourse::Halted(SkipReason::BudgetSpent) => {
+                self.settings.budget.over == OverBudget::Abort
+            }
+            BatchCourse::Halted(why) => why == SkipReason::Cancelled,
+            BatchCourse::Finished | BatchCourse::Open => false,
         }
     }
 

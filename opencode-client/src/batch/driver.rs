@@ -1,5 +1,6 @@
 //! Driver of a batch, around the machine [`Batch`].
 
+mod left;
 mod servers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,6 +24,7 @@ use super::feed::{Feed, FeedItem, FeedReader, feed};
 use super::groups::Groups;
 use super::job_driver::{AttemptServer, EndedAttempt, JobDriver};
 use super::job_error::JobError;
+use super::left::{LeftEnd, LeftJob};
 use super::plan::{JobEntry, JobState, Plan};
 use super::report::{BatchReport, JobReport};
 use super::request::BatchServers;
@@ -48,6 +50,10 @@ pub(super) struct BatchDriver {
     begun: Instant,
     /// Tasks may hold servers, and go before them.
     work: DropOrder<FuturesUnordered<BoxFuture<TaskDone>>, BTreeMap<ServerNo, BatchServer>>,
+    /// Sessions of jobs that are ending.
+    ended: BTreeMap<JobNo, LeftJob>,
+    /// Latches that abort the work which a job has left.
+    left: BTreeMap<JobNo, Arc<Latch<()>>>,
     /// Given servers that are being asked whether they work.
     probed: BTreeSet<ServerNo>,
     feed: Feed,
@@ -72,6 +78,10 @@ enum DriverCourse {
 /// Result of a task.
 enum TaskDone {
     Job(Box<EndedAttempt>),
+    /// Work that a job left is over.
+    Left(Box<LeftJob>, LeftEnd),
+    /// The session of an ended job works again, or the server is stopped.
+    Watched(Option<Box<LeftJob>>),
     Recorded(Arc<JobReport>, Result<(), ResultsError>),
     Server(ServerDone),
     Written(Result<(), ResultsError>),
@@ -110,6 +120,8 @@ impl BatchDriver {
             turns,
             begun,
             work: DropOrder::new(FuturesUnordered::new(), BTreeMap::new()),
+            ended: BTreeMap::new(),
+            left: BTreeMap::new(),
             probed: BTreeSet::new(),
             feed,
             reader,
@@ -144,6 +156,9 @@ impl BatchDriver {
                 BatchAction::AbortJob(job) => {
                     if let JobState::Running(_, cancelled) = &self.jobs[job.0].state {
                         cancelled.set(());
+                    }
+                    if let Some(left) = self.left.get(&job) {
+                        left.set(());
                     }
                 }
                 BatchAction::BudgetSpent(spend) => {
@@ -187,6 +202,8 @@ impl BatchDriver {
         self.poll_feed(cx);
         match done {
             TaskDone::Job(ended) => self.handle_attempt(*ended),
+            TaskDone::Left(left, end) => self.handle_left_end(*left, end),
+            TaskDone::Watched(left) => self.handle_watched(left),
             TaskDone::Recorded(report, written) => {
                 self.handle_written(written);
                 self.report_end(report);
@@ -199,8 +216,15 @@ impl BatchDriver {
 
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> bool {
         let mut is_moved = false;
-        while let Poll::Ready(Some(FeedItem { event, spend })) = self.reader.poll(cx) {
+        while let Poll::Ready(Some(item)) = self.reader.poll(cx) {
             is_moved = true;
+            let (event, spend) = match item {
+                FeedItem::Event { event, spend } => (event, spend),
+                FeedItem::Left(job, spend) => {
+                    self.batch.handle_left_spend(job, spend, self.host.runtime.now());
+                    continue;
+                }
+            };
             if let Some((job, spend)) = spend {
                 self.batch.handle_spend(job, spend, self.host.runtime.now());
                 self.record_spend(job, spend);
@@ -226,7 +250,8 @@ impl BatchDriver {
     }
 
     fn start_job(&mut self, no: JobNo, server: ServerNo, attempt: u32) {
-        let Some(BatchServer::Ready { server: handle, fault }) = self.work.second().get(&server)
+        let Some(BatchServer::Ready { server: handle, fault, .. }) =
+            self.work.second().get(&server)
         else {
             unreachable!("jobs begin on servers that are ready")
         };
@@ -260,7 +285,7 @@ impl BatchDriver {
 
     fn handle_attempt(&mut self, ended: EndedAttempt) {
         let now = self.host.runtime.now();
-        let EndedAttempt { mut report, server, stop, fault, server_memory } = ended;
+        let EndedAttempt { mut report, server, stop, fault, server_memory, left } = ended;
         let no = report.no;
         // The outcome may know more than the events, for example of a gap in the event stream.
         self.batch.handle_spend(no, report.record.spend, now);
@@ -279,6 +304,9 @@ impl BatchDriver {
         }
         if let Some(size) = server_memory {
             self.batch.handle_server_memory(server, size, now);
+        }
+        if let Some(left) = left {
+            self.keep_left(left);
         }
         self.batch.handle_job_ended(no, stop, now);
     }
@@ -320,7 +348,9 @@ impl BatchDriver {
 
     fn report_end(&mut self, report: Arc<JobReport>) {
         self.jobs[report.no.0].state = JobState::Ended(retained(&report, self.turns));
+        let no = report.no;
         self.events.push_back(BatchEvent::JobEnded(report));
+        self.follow_left(no);
     }
 
     /// Begins no further job after a result that could not be written.

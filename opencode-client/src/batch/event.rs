@@ -37,6 +37,9 @@ pub enum BatchEvent {
         #[serde(rename = "delay_ms", serialize_with = "milliseconds")]
         delay: Duration,
     },
+    /// Work that went on after the end of a job is over: subagents in the background, or prompts of
+    /// a plugin. The record has the spend of the work, and the sessions that still run.
+    JobSettled(#[serde(serialize_with = "shared")] Arc<JobReport>),
     /// A job has a session on a server, and the prompt is about to be sent.
     #[non_exhaustive]
     JobStarted {

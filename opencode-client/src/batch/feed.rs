@@ -13,11 +13,13 @@ use super::event::BatchEvent;
 /// Maximum number of events of all jobs that wait for the reader. Each sender may have one more.
 const WAITING_MAX: usize = 64;
 
-/// Event of a running job, with the spend of the attempt where the event changed the spend.
+/// News of a job.
 #[derive(Debug)]
-pub(super) struct FeedItem {
-    pub(super) event: Box<BatchEvent>,
-    pub(super) spend: Option<(JobNo, Spend)>,
+pub(super) enum FeedItem {
+    /// Event of a running job, with the spend of the attempt where the event changed the spend.
+    Event { event: Box<BatchEvent>, spend: Option<(JobNo, Spend)> },
+    /// Spend of work that a job left, since the work began.
+    Left(JobNo, Spend),
 }
 
 /// Sender of a job. A job waits while the reader does not take events.
@@ -48,7 +50,7 @@ impl Feed {
     /// Sends an event when there is room.
     pub(super) async fn announce(&mut self, event: BatchEvent) {
         poll_fn(|cx| self.poll_ready(cx)).await;
-        self.send(FeedItem { event: Box::new(event), spend: None });
+        self.send(FeedItem::Event { event: Box::new(event), spend: None });
     }
 }
 

@@ -19,6 +19,7 @@ use super::event::BatchEvent;
 use super::feed::{Feed, FeedItem};
 use super::job::Job;
 use super::job_error::JobError;
+use super::left::LeftJob;
 use super::report::JobReport;
 use super::results::ResultsFile;
 use super::servers::resident_size;
@@ -100,6 +101,8 @@ pub(super) struct EndedAttempt {
     pub(super) fault: Option<String>,
     /// Memory of the server after the attempt, in bytes.
     pub(super) server_memory: Option<u64>,
+    /// Session of a complete answer, which may work on.
+    pub(super) left: Option<LeftJob>,
 }
 
 impl JobDriver {
@@ -150,8 +153,12 @@ impl JobDriver {
         };
         let elapsed = self.now().saturating_duration_since(begun);
         self.report.record.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let Self { work, report, .. } = self;
-        let (_, server) = work.into_parts();
+        let Self { work, report, job, feed, .. } = self;
+        let (work, server) = work.into_parts();
+        let left = work
+            .session
+            .filter(|_| report.is_completed())
+            .map(|session| LeftJob::new(report.no, server.no, job, session, &report.turns, feed));
         let server_memory = match server.server.process_id() {
             Some(process) => {
                 let runtime = &server.server.inner.host.runtime;
@@ -159,7 +166,7 @@ impl JobDriver {
             }
             None => None,
         };
-        EndedAttempt { report, server: server.no, stop, fault, server_memory }
+        EndedAttempt { report, server: server.no, stop, fault, server_memory, left }
     }
 
     /// Looks for the directory and the files. A server takes a missing directory for an empty one.
@@ -353,7 +360,7 @@ impl JobDriver {
             self.report.warnings.push(Warning::McpLost(server.clone()));
         }
         let event = Box::new(BatchEvent::JobEvent { job, event: Box::new(event) });
-        self.feed.send(FeedItem { event, spend });
+        self.feed.send(FeedItem::Event { event, spend });
         Poll::Ready(())
     }
 

@@ -31,13 +31,17 @@ pub struct JobRecord {
     /// Session of the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
+    /// Sessions that work on after the end of the job: see
+    /// [`BackgroundWork::Leave`](crate::turn::BackgroundWork::Leave).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub still_running: Vec<SessionId>,
     /// Number of attempts.
     pub attempts: u32,
     /// Calls of a model in the last attempt.
     pub steps: usize,
     /// Tool calls in the last attempt.
     pub tools: usize,
-    /// Spend of all attempts, subagents included.
+    /// Spend of all attempts, subagents included, and of work that went on after the end.
     pub spend: Spend,
     /// Duration of the last attempt, in milliseconds.
     pub elapsed_ms: u64,
@@ -56,12 +60,19 @@ impl JobRecord {
             structured: None,
             version: None,
             session: None,
+            still_running: Vec::new(),
             attempts: 0,
             steps: 0,
             tools: 0,
             spend: Spend::default(),
             elapsed_ms: 0,
         }
+    }
+
+    /// Takes the end of work that the job had left, and the spend since the end of the job.
+    pub(super) fn settle(&mut self, spend: Spend, still_running: Vec<SessionId>) {
+        self.spend += spend;
+        self.still_running = still_running;
     }
 
     /// Returns whether the answer is complete.

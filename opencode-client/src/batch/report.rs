@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opencode_proto::{JobNo, JobStop, RawJson, ResumeStatus, Spend, TurnOutcome};
+use opencode_proto::{JobNo, JobStop, RawJson, ResumeStatus, SessionId, Spend, TurnOutcome};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 
@@ -115,6 +115,8 @@ impl JobReport {
             spend += outcome.spend();
         }
         self.record.spend = spend;
+        let turns = self.turns.iter().chain(self.error.iter().flat_map(JobError::turns));
+        self.record.still_running = turns.flat_map(|turn| &turn.still_running).cloned().collect();
         let error = self.error.as_ref();
         let last = error.and_then(JobError::outcome).or_else(|| self.turns.last());
         let Some(last) = last else { return };
@@ -122,6 +124,18 @@ impl JobReport {
         self.record.structured = value.or_else(|| last.structured()).map(RawJson::detach);
         self.record.steps = last.answers().count();
         self.record.tools = last.tools().count();
+    }
+
+    /// Returns the report of a completed job with the spend and the end of work that the job had
+    /// left. `None` for a job that failed.
+    pub(super) fn settled(&self, spend: Spend, still_running: Vec<SessionId>) -> Option<Self> {
+        if self.error.is_some() {
+            return None;
+        }
+        let mut record = self.record.clone();
+        record.settle(spend, still_running);
+        let (turns, warnings) = (self.turns.clone(), self.warnings.clone());
+        Some(Self { no: self.no, record, turns, error: None, warnings })
     }
 
     /// Returns the report without turns.

@@ -20,7 +20,8 @@ use line::ResultsLine;
 /// File with the results of a batch, as JSON lines.
 ///
 /// A line with `"type":"started"` precedes every prompt. A line with `"type":"ended"` follows the
-/// end of a job and holds the [`JobRecord`]. The operating system has each line before anything
+/// end of a job and holds the [`JobRecord`]. A line with `"type":"settled"` follows the end of work
+/// that went on after the job, with the spend of the work. The operating system has each line before anything
 /// else happens to the job, so that the file of a killed program is true, except for an incomplete
 /// last line.
 ///
@@ -214,6 +215,11 @@ fn add(index: &mut ResumeIndex<JobRecord>, line: ResultsLine<'static>) {
             let (job, fingerprint) = (record.job.clone(), record.fingerprint.clone());
             index.add_ended(&job, &fingerprint, record.status, record.spend, record);
         }
+        ResultsLine::Settled { job, fingerprint, spend, still_running } => {
+            index.add_settled(&job, &fingerprint, spend, |record| {
+                record.settle(spend, still_running);
+            });
+        }
     }
 }
 
@@ -305,6 +311,23 @@ impl ResultsFile {
         record: &JobRecord,
     ) -> Result<(), ResultsError> {
         self.write(runtime, &ResultsLine::ended(record)).await
+    }
+
+    /// Writes the end of work that went on after the end of a job.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`write_started`](Self::write_started).
+    pub(super) async fn write_settled(
+        &self,
+        runtime: &Arc<dyn Runtime>,
+        record: &JobRecord,
+        spend: Spend,
+        still_running: Vec<SessionId>,
+    ) -> Result<(), ResultsError> {
+        let (job, fingerprint) = (record.job.clone(), record.fingerprint.clone());
+        let line = ResultsLine::Settled { job, fingerprint, spend, still_running };
+        self.write(runtime, &line).await
     }
 
     async fn write(

@@ -25,6 +25,8 @@ pub(super) enum BatchServer {
         server: Server,
         /// Set with the reason when the server is given up.
         fault: Arc<Latch<String>>,
+        /// Set when the server is stopped.
+        closing: Arc<Latch<()>>,
     },
     /// The server is being started or reached. Setting the latch ends the attempt.
     Starting(Arc<Latch<()>>),

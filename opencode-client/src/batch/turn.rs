@@ -2,8 +2,8 @@
 
 use opencode_config::{Approval, Resume, RunConfig, Sharing};
 use opencode_proto::{
-    CommandRequest, PermissionKind, PermissionReply, Prompt, PromptFile, PromptPart, ServedFile,
-    TurnPost,
+    BackgroundWork, CommandRequest, LeftAsks, MessageId, PermissionKind, PermissionReply, Prompt,
+    PromptFile, PromptPart, ServedFile, TurnPost,
 };
 
 use super::job::Job;
@@ -12,7 +12,8 @@ use super::request::BatchServers;
 use crate::server::request::{extra_flag, fixed_at_start, needs_its_own};
 use crate::session::CreateSession;
 use crate::session::structured::{StructuredError, is_suitable};
-use crate::session::turn::TurnRequest;
+use crate::session::turn::handler::AskHandlers;
+use crate::session::turn::{FollowRequest, TurnRequest};
 
 /// Checks everything about a job that is known before a server starts.
 pub(super) fn check(job: &Job, servers: &BatchServers) -> Result<(), JobError> {
@@ -106,13 +107,37 @@ pub(super) fn session(job: &Job, id: &str) -> CreateSession {
 pub(super) fn request(job: &Job, files: &[ServedFile]) -> TurnRequest {
     let mut request = TurnRequest::new(post(job, files)).with_settings(job.settings.clone());
     request.log.clone_from(&job.log);
-    request.handlers = job.handlers.clone();
+    request.handlers = handlers(job);
+    request
+}
+
+/// Returns the request to follow work that goes on after the end of a job.
+pub(super) fn left_request(job: &Job, target: Option<MessageId>) -> FollowRequest {
+    let settings = job.settings.clone().with_background(BackgroundWork::AwaitSubagents);
+    let request = match target {
+        Some(prompt) => FollowRequest::from(prompt),
+        None => FollowRequest::latest(),
+    };
+    let mut request = request.with_settings(settings);
+    request.handlers = handlers(job);
+    if job.settings.left_asks() == LeftAsks::Reject {
+        request.handlers = AskHandlers::default();
+    }
+    if job.settings.left_asks() == LeftAsks::OtherClients {
+        request = request.on_permission(|_| std::future::pending());
+        request = request.on_question(|_| std::future::pending());
+    }
+    request
+}
+
+fn handlers(job: &Job) -> AskHandlers {
+    let mut handlers = job.handlers.clone();
     if job.config.flags().approval() == Approval::Auto {
-        request.handlers.set::<PermissionKind, _>(|_| async { PermissionReply::Once });
+        handlers.set::<PermissionKind, _>(|_| async { PermissionReply::Once });
     }
     // The server would apply `always` to all jobs.
-    request.handlers.remember_always();
-    request
+    handlers.remember_always();
+    handlers
 }
 
 fn post(job: &Job, files: &[ServedFile]) -> TurnPost {

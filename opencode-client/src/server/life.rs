@@ -20,6 +20,11 @@ pub(crate) struct ServerExit {
 }
 
 impl ServerExit {
+    /// Returns whether this library started the server.
+    pub(crate) fn is_local(&self) -> bool {
+        self.life.is_some()
+    }
+
     /// Waits for the process to exit; waits forever for an attached server.
     pub(crate) async fn exited(&self) -> Arc<ServeOutcome> {
         match &self.life {

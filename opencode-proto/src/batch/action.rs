@@ -12,7 +12,7 @@ use crate::part::Spend;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use]
 pub enum BatchAction {
-    /// Abort a job that runs. The end of the job still has to be passed on.
+    /// Abort a job that runs, or the work that a job has left. The end still has to be passed on.
     AbortJob(JobNo),
     /// Report that the budget is spent. Comes at most once. Holds the spend of this batch
     /// and of the earlier batches that count.

@@ -126,7 +126,7 @@ impl Batch {
     }
 
     pub(super) fn abort_running(&mut self) {
-        let jobs = self.running.iter().chain(&self.stranded);
+        let jobs = self.running.iter().chain(&self.stranded).chain(self.left.keys());
         self.actions.extend(jobs.map(|job| BatchAction::AbortJob(*job)));
     }
 

@@ -78,11 +78,19 @@ pub(super) struct Ledger {
     closed: Spend,
     /// Last known spend of each open job, with the number of the attempt.
     open: BTreeMap<JobNo, (u32, Spend)>,
+    /// Spend of work that goes on after the end of a job, since that end.
+    left: BTreeMap<JobNo, Spend>,
 }
 
 impl Ledger {
     pub(super) fn new(budget: Budget, earlier: Spend) -> Self {
-        Self { budget, earlier, closed: Spend::default(), open: BTreeMap::new() }
+        Self {
+            budget,
+            earlier,
+            closed: Spend::default(),
+            open: BTreeMap::new(),
+            left: BTreeMap::new(),
+        }
     }
 
     /// Enters the spend of an attempt. The last entry of each attempt counts.
@@ -100,10 +108,23 @@ impl Ledger {
         }
     }
 
+    /// Enters the spend of work that goes on after the end of a job. The last entry counts.
+    pub(super) fn enter_left(&mut self, job: JobNo, spend: Spend) {
+        self.left.insert(job, spend);
+    }
+
+    /// Closes the account of work that went on after the end of a job.
+    pub(super) fn close_left(&mut self, job: JobNo) {
+        if let Some(spend) = self.left.remove(&job) {
+            self.closed += spend;
+        }
+    }
+
     /// Returns the spend of this batch.
     pub(super) fn total(&self) -> Spend {
         let mut total = self.closed;
-        for (_, spend) in self.open.values() {
+        let open = self.open.values().map(|(_, spend)| spend);
+        for spend in open.chain(self.left.values()) {
             total += *spend;
         }
         total

@@ -179,6 +179,22 @@ impl<R> ResumeIndex<R> {
         self.insert(job, fingerprint, KnownJob::Ended(status, record));
     }
 
+    /// Takes the next line of the file: work that went on after the end of a job is over, at this
+    /// cost. `update` changes the record of the job.
+    pub fn add_settled(
+        &mut self,
+        job: &str,
+        fingerprint: &str,
+        spend: Spend,
+        update: impl FnOnce(&mut R),
+    ) {
+        self.closed += spend;
+        let known = self.jobs.get_mut(job).and_then(|known| known.get_mut(fingerprint));
+        if let Some(KnownJob::Ended(_, record)) = known {
+            update(record);
+        }
+    }
+
     /// Returns the spend of all jobs, each time they were run.
     pub fn spend(&self) -> Spend {
         let mut spend = self.closed;

@@ -36,6 +36,8 @@ struct ServerState {
     group: Option<GroupNo>,
     jobs_max: usize,
     running: usize,
+    /// Jobs that have ended and whose work goes on.
+    left: usize,
     phase: ServerPhase,
 }
 
@@ -75,7 +77,7 @@ impl Servers {
         });
         let server = |(no, jobs_max): (usize, &NonZeroUsize)| {
             let (phase, jobs_max) = (ServerPhase::Down, jobs_max.get());
-            (ServerNo(no), ServerState { group: None, jobs_max, running: 0, phase })
+            (ServerNo(no), ServerState { group: None, jobs_max, running: 0, left: 0, phase })
         };
         Self {
             trouble: trouble.collect(),
@@ -159,6 +161,20 @@ impl Servers {
         }
     }
 
+    /// Work goes on at the server after the end of a job.
+    pub(super) fn hold(&mut self, no: ServerNo) {
+        if let Some(server) = self.all.get_mut(&no) {
+            server.left += 1;
+        }
+    }
+
+    /// Work that went on after the end of a job is over.
+    pub(super) fn release(&mut self, no: ServerNo) {
+        if let Some(server) = self.all.get_mut(&no) {
+            server.left = server.left.saturating_sub(1);
+        }
+    }
+
     /// A job ended properly on the server, which clears the failures.
     pub(super) fn worked(&mut self, no: ServerNo) {
         self.change_trouble(no, Trouble::clear);
@@ -224,7 +240,7 @@ impl Servers {
             let no = ServerNo(self.next);
             self.next += 1;
             let (group, phase) = (Some(group), ServerPhase::Starting);
-            self.all.insert(no, ServerState { group, jobs_max, running: 0, phase });
+            self.all.insert(no, ServerState { group, jobs_max, running: 0, left: 0, phase });
             room += jobs_max;
             starts.push(BatchAction::StartServer { server: no, group });
         }
@@ -255,9 +271,9 @@ impl Servers {
         let mut stops = Vec::new();
         for (no, server) in &mut self.all {
             let is_over = match server.phase {
-                ServerPhase::Draining => server.running == 0,
+                ServerPhase::Draining => server.is_idle(),
                 ServerPhase::Ready | ServerPhase::Starting => {
-                    server.running == 0 && !is_needed(server.group)
+                    server.is_idle() && !is_needed(server.group)
                 }
                 ServerPhase::Down | ServerPhase::Stopping => false,
             };
@@ -369,6 +385,10 @@ impl Servers {
 }
 
 impl ServerState {
+    fn is_idle(&self) -> bool {
+        self.running == 0 && self.left == 0
+    }
+
     fn has_room(&self) -> bool {
         self.phase == ServerPhase::Ready && self.running < self.jobs_max
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::wildcard_enum_match_arm)]
 
 mod budget;
+mod left;
 mod servers;
 mod work;
 mod world;

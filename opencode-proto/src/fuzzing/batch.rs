@@ -71,7 +71,7 @@ fn job(bits: u8) -> BatchJob {
 fn happen(driver: &mut BatchDriver, what: u8, how: u8) {
     let some_server = ServerNo(usize::from(how / 4 % 8));
     let some_job = JobNo(usize::from(how % 16));
-    match what % 14 {
+    match what % 16 {
         0 | 1 => {
             if let Some(server) = one_of(driver.starting.iter(), how) {
                 driver.ready(server);
@@ -107,6 +107,9 @@ fn happen(driver: &mut BatchDriver, what: u8, how: u8) {
         12 if how & 3 == 1 => driver.gone(some_server, driver::Gone::Failed),
         12 if how & 3 == 2 => driver.gone(some_server, driver::Gone::Stopped),
         12 => driver.job_ended(some_job, JobStop::Done),
+        13 => driver.left_begun(some_job, some_server),
+        14 if how & 0x40 == 0 => driver.left_spent(some_job, spend(how / 16)),
+        14 => driver.left_ended(some_job),
         _ if how.is_multiple_of(16) => driver.cancel(),
         _ if how % 16 == 1 => driver.halt(),
         _ => driver.pass(Duration::ZERO),

@@ -8,6 +8,7 @@ mod ends;
 mod flags;
 mod fleet;
 mod jobs;
+mod left;
 mod resume;
 mod surroundings;
 mod world;

@@ -18,7 +18,7 @@ impl BatchDriver {
     pub(super) fn probe(&mut self, job: JobNo) {
         let JobState::Running(no, _) = &self.jobs[job.0].state else { return };
         let no = *no;
-        let Some(BatchServer::Ready { server, fault }) = self.work.second().get(&no) else {
+        let Some(BatchServer::Ready { server, fault, .. }) = self.work.second().get(&no) else {
             return;
         };
         if server.process_id().is_none() && fault.value().is_none() && self.probed.insert(no) {
@@ -49,7 +49,8 @@ impl BatchDriver {
     pub(super) fn stop_server(&mut self, no: ServerNo) {
         let Some(slot) = self.work.second_mut().get_mut(&no) else { return };
         match mem::replace(slot, BatchServer::Stopping) {
-            BatchServer::Ready { server, .. } => {
+            BatchServer::Ready { server, closing, .. } => {
+                closing.set(());
                 self.spawn(async move { TaskDone::Server(servers::stop(no, server).await) });
             }
             BatchServer::Starting(dismissed) => dismissed.set(()),
@@ -68,7 +69,8 @@ impl BatchDriver {
                 let url = server.url();
                 match self.work.second_mut().get_mut(&no) {
                     Some(slot @ BatchServer::Starting(_)) => {
-                        *slot = BatchServer::Ready { server, fault: Arc::default() };
+                        let (fault, closing) = (Arc::default(), Arc::default());
+                        *slot = BatchServer::Ready { server, fault, closing };
                         self.events.push_back(BatchEvent::ServerReady { server: no, url });
                         self.batch.handle_server_ready(no, now);
                     }

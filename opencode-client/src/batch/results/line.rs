@@ -17,6 +17,8 @@ pub(super) enum ResultsLine<'a> {
     Spent { job: String, fingerprint: String, attempt: u32, spend: Spend },
     /// A job has ended.
     Ended(Cow<'a, JobRecord>),
+    /// Work that went on after the end of a job is over, at this cost.
+    Settled { job: String, fingerprint: String, spend: Spend, still_running: Vec<SessionId> },
 }
 
 impl<'a> ResultsLine<'a> {
@@ -43,6 +45,7 @@ impl ResultsLine<'static> {
             Started,
             Spent,
             Ended,
+            Settled,
         }
         #[derive(Deserialize)]
         struct TaggedLine {
@@ -63,8 +66,20 @@ impl ResultsLine<'static> {
             attempt: u32,
             spend: Spend,
         }
+        #[derive(Deserialize)]
+        struct SettledLine {
+            job: String,
+            fingerprint: String,
+            spend: Spend,
+            still_running: Vec<SessionId>,
+        }
         match serde_json::from_slice::<TaggedLine>(text)?.line_type {
             LineType::Ended => Ok(Self::Ended(Cow::Owned(serde_json::from_slice(text)?))),
+            LineType::Settled => {
+                let SettledLine { job, fingerprint, spend, still_running } =
+                    serde_json::from_slice(text)?;
+                Ok(Self::Settled { job, fingerprint, spend, still_running })
+            }
             LineType::Spent => {
                 let SpentLine { job, fingerprint, attempt, spend } = serde_json::from_slice(text)?;
                 Ok(Self::Spent { job, fingerprint, attempt, spend })

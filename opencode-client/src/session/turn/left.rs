@@ -28,9 +28,9 @@ pub(super) struct LeftWork {
 impl LeftWork {
     /// Follows the work of this prompt in a task, until another follow of the session begins.
     pub(super) fn spawn(core: &SessionCore, prompt: MessageId, handlers: AskHandlers) {
-        let SessionCore { server, state } = core;
+        let SessionCore { server, state, http } = core;
         let runtime = Arc::clone(&server.host.runtime);
-        let calls = Calls::new(server.http.clone(), state.directory.clone());
+        let calls = Calls::new(http.clone(), state.directory.clone());
         let message = server.next_message_id();
         // No deadline: nothing of an ended turn is to be aborted.
         let settings = TurnSettings::default().with_deadlines(Deadlines::NONE);

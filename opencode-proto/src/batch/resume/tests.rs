@@ -45,6 +45,15 @@ fn the_last_line_of_a_job_counts() {
 }
 
 #[test]
+fn work_that_went_on_counts_and_changes_the_record() {
+    let mut index = index(ResumeStatus::Completed);
+    index.add_settled("a", "f", spend(4), |record| *record = "settled");
+    index.add_settled("b", "f", spend(5), |_| unreachable!("the job is unknown"));
+    assert_eq!(index.spend(), spend(12));
+    assert_eq!(index.decide("a", "f", KEEP), (ResumeDecision::Keep, Some(&"settled")));
+}
+
+#[test]
 fn another_fingerprint_is_another_job_of_the_same_name() {
     let mut index = index(ResumeStatus::Completed);
     assert_eq!(index.decide("a", "g", KEEP), (ResumeDecision::RunChanged, None));

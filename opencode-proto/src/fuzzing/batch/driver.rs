@@ -26,6 +26,11 @@ pub(super) struct BatchDriver {
     pub(super) running: BTreeMap<JobNo, ServerNo>,
     /// Running jobs whose server was lost, which take no part of the concurrency.
     stranded: BTreeSet<JobNo>,
+    /// Jobs that have ended and whose work goes on.
+    left: BTreeMap<JobNo, ServerNo>,
+    left_spends: BTreeMap<JobNo, Vec<Spend>>,
+    /// The server that is being lost.
+    lost: Option<ServerNo>,
     begun: BTreeMap<JobNo, u32>,
     /// Those that failed, and when they may begin again.
     delayed: BTreeMap<JobNo, Instant>,
@@ -71,6 +76,9 @@ impl BatchDriver {
             started: BTreeMap::new(),
             running: BTreeMap::new(),
             stranded: BTreeSet::new(),
+            left: BTreeMap::new(),
+            left_spends: BTreeMap::new(),
+            lost: None,
             begun: BTreeMap::new(),
             delayed: BTreeMap::new(),
             accepted: BTreeSet::new(),
@@ -113,8 +121,10 @@ impl BatchDriver {
             let on_server = self.running.iter().filter(|(_, other)| **other == server);
             self.stranded.extend(on_server.map(|(job, _)| *job));
         }
+        self.lost = Some(server);
         self.batch.handle_server_lost(server, self.now);
         self.obey();
+        self.lost = None;
         assert!(!is_alive || self.stopping.contains(&server), "{server:?} is lost and not stopped");
     }
 
@@ -143,12 +153,45 @@ impl BatchDriver {
         let was_halted = self.is_halted;
         self.batch.handle_spend(job, spend, self.now);
         self.obey();
-        let mut total = Spend::default();
-        self.spends.values().for_each(|spend| total += *spend);
+        let total = self.total();
         assert_eq!(self.batch.spend(), total);
         let counts = self.running.contains_key(&job);
         let may_be_over = !counts || was_halted || self.is_spent;
         assert!(may_be_over || !self.is_over(total), "{total:?} is over the budget");
+    }
+
+    pub(super) fn left_begun(&mut self, job: JobNo, server: ServerNo) {
+        let may_begin = self.ended.contains(&job) && self.ready.contains(&server);
+        if may_begin && !self.left.contains_key(&job) {
+            self.left.insert(job, server);
+            self.left_spends.entry(job).or_default().push(Spend::default());
+            self.batch.handle_left_begun(job, server);
+        }
+        self.obey();
+    }
+
+    pub(super) fn left_spent(&mut self, job: JobNo, spend: Spend) {
+        if let (true, Some(spends)) = (self.left.contains_key(&job), self.left_spends.get_mut(&job))
+        {
+            spends.pop();
+            spends.push(spend);
+        }
+        self.batch.handle_left_spend(job, spend, self.now);
+        self.obey();
+        assert_eq!(self.batch.spend(), self.total());
+    }
+
+    pub(super) fn left_ended(&mut self, job: JobNo) {
+        self.left.remove(&job);
+        self.batch.handle_left_ended(job, self.now);
+        self.obey();
+    }
+
+    fn total(&self) -> Spend {
+        let mut total = Spend::default();
+        let left = self.left_spends.values().flatten();
+        self.spends.values().chain(left).for_each(|spend| total += *spend);
+        total
     }
 
     pub(super) fn pass(&mut self, time: Duration) {
@@ -186,6 +229,8 @@ impl BatchDriver {
                 self.gone(server, Gone::Stopped);
             } else if let Some((job, _)) = self.running.first_key_value() {
                 self.job_ended(*job, JobStop::Done);
+            } else if let Some((job, _)) = self.left.first_key_value() {
+                self.left_ended(*job);
             } else if self.wake.is_some() {
                 self.wake();
             } else {
@@ -207,7 +252,9 @@ impl BatchDriver {
             assert!(!self.is_finished, "{action:?} after the end");
             match action {
                 BatchAction::AbortJob(job) => {
-                    assert!(self.running.contains_key(&job), "{job:?} does not run");
+                    let is_at_work =
+                        self.running.contains_key(&job) || self.left.contains_key(&job);
+                    assert!(is_at_work, "{job:?} does not run");
                     self.aborted.insert(job);
                 }
                 BatchAction::BudgetSpent(spend) => {
@@ -238,6 +285,8 @@ impl BatchDriver {
                 BatchAction::StopServer(server) => {
                     let was_there = self.starting.remove(&server) | self.ready.remove(&server);
                     self.drained.remove(&server);
+                    let has_left = self.left.values().any(|other| *other == server);
+                    assert!(!has_left || self.lost == Some(server), "{server:?} is needed");
                     assert!(was_there && self.stopping.insert(server), "{server:?} is not there");
                 }
                 BatchAction::Wait(_) => unreachable!("it was looked at"),
