@@ -199,8 +199,14 @@ impl Run {
 
     /// Takes the npm packages of plugins that the process installs before its first event.
     pub fn handle_installing(&mut self, plugins: Vec<String>, now: Instant) {
-        if !plugins.is_empty() && !self.life.is_over() {
-            let notice = Notice::Installing { plugins };
+        if !plugins.is_empty() {
+            self.handle_notice(Notice::Installing { plugins }, now);
+        }
+    }
+
+    /// Takes a fact about the run that the process does not print.
+    pub fn handle_notice(&mut self, notice: Notice, now: Instant) {
+        if !self.life.is_over() {
             self.notice(notice.to_line().into(), notice, now);
         }
     }

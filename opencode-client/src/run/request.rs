@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use opencode_config::{ModelRef, Resume, RunConfig};
-use opencode_proto::{Deadlines, RunSettings};
+use opencode_proto::{Deadlines, Notice, RunSettings};
 
 use crate::log::EventLogConfig;
 use crate::process::startup_retry::StartupRetry;
@@ -27,6 +27,8 @@ pub struct RunRequest {
     pub(crate) settings: RunSettings,
     pub(crate) retry: StartupRetry,
     pub(crate) log: Option<EventLogConfig>,
+    /// Facts that are known before the run begins.
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl RunRequest {
@@ -40,6 +42,7 @@ impl RunRequest {
             settings: RunSettings::default(),
             retry: StartupRetry::default(),
             log: None,
+            notices: Vec::new(),
         }
     }
 

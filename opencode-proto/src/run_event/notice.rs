@@ -52,6 +52,17 @@ pub enum Notice {
     ///
     /// A process reports no error text; a server does.
     McpUnavailable(McpServer),
+    /// The run continues or forks a session, and names another agent or model than the session
+    /// had.
+    #[non_exhaustive]
+    SettingChanged {
+        /// `agent` or `model`.
+        setting: String,
+        /// Value in the session.
+        from: String,
+        /// Value of the run.
+        to: String,
+    },
     /// A permission was needed and could not be asked for, so OpenCode rejected it. The turn stops
     /// there.
     #[non_exhaustive]
@@ -76,6 +87,7 @@ pub enum Notice {
 
 const INSTALLING: &str = "plugins are being installed: ";
 const ANSWER_EMPTY: &str = "the answer of the model is empty";
+const CHANGED: &str = "the session is continued with another ";
 const ANSWERED_WITH: &str = "the answer of the model covers another prompt as well: ";
 
 impl Notice {
@@ -92,6 +104,15 @@ impl Notice {
     /// Creates the notice of a permission that was refused for these patterns.
     pub fn permission_rejected(permission: impl Into<String>, patterns: impl Into<String>) -> Self {
         Self::PermissionRejected { permission: permission.into(), patterns: patterns.into() }
+    }
+
+    /// Creates the notice of a session that is continued with another agent or model.
+    pub fn setting_changed(
+        setting: impl Into<String>,
+        from: impl Into<String>,
+        to: impl Into<String>,
+    ) -> Self {
+        Self::SettingChanged { setting: setting.into(), from: from.into(), to: to.into() }
     }
 
     /// Creates the notice of a session that was shared at this address.
@@ -115,6 +136,11 @@ impl Notice {
         }
         if let Some(prompt) = warning.strip_prefix(ANSWERED_WITH) {
             return Some(Self::AnsweredWith { prompt: prompt.into() });
+        }
+        if let Some(changed) = warning.strip_prefix(CHANGED) {
+            let (setting, values) = changed.split_once(": ")?;
+            let (to, from) = values.split_once(" after ")?;
+            return Some(Self::setting_changed(setting, from, to));
         }
         if let Some(plugins) = warning.strip_prefix(INSTALLING) {
             return Some(Self::Installing {
@@ -143,6 +169,9 @@ impl Notice {
             Self::PermissionRejected { permission, patterns } => {
                 format!("! permission requested: {permission} ({patterns}); auto-rejecting")
             }
+            Self::SettingChanged { setting, from, to } => {
+                format!("! {CHANGED}{setting}: {to} after {from}")
+            }
             Self::Shared { url } => format!("~  {url}"),
             Self::McpLost(_) | Self::McpUnavailable(_) | Self::PluginFailed(_) => {
                 self.log_line().unwrap_or_default()
@@ -160,6 +189,7 @@ impl Notice {
             Self::McpUnavailable(_) => "mcp_unavailable",
             Self::PermissionRejected { .. } => "permission_rejected",
             Self::PluginFailed(_) => "plugin_failed",
+            Self::SettingChanged { .. } => "setting_changed",
             Self::Shared { .. } => "shared",
         }
     }
@@ -178,6 +208,9 @@ impl fmt::Display for Notice {
             Self::PluginFailed(fault) => fault.fmt(f),
             Self::PermissionRejected { permission, patterns } => {
                 write!(f, "permission `{permission}` was rejected for {patterns}")
+            }
+            Self::SettingChanged { setting, from, to } => {
+                write!(f, "{CHANGED}{setting}: {to} after {from}")
             }
             Self::Shared { url } => write!(f, "shared at {url}"),
         }

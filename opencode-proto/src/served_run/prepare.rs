@@ -238,6 +238,8 @@ impl Preparation {
 
     fn resume(&mut self, session: SessionInfo, now: Instant) -> Result<Prepared, RunEnd> {
         self.request.directory.check_resumed(&session).map_err(RunEnd::Directory)?;
+        self.keep_model(&session);
+        self.note_changes(&session);
         // Without an agent, OpenCode would go on with the default one. A command has its own.
         let is_open = self.request.agent.is_none() && self.request.flags.command().is_none();
         if let Some(name) = session.agent.as_deref().filter(|_| is_open) {
@@ -246,6 +248,34 @@ impl Preparation {
             return Ok(self.call(&ListAgents::new(), CallScope::Directory, purpose));
         }
         Ok(self.go_on(session, now))
+    }
+
+    /// Keeps the model of the session for a run without one: OpenCode would prefer that of the
+    /// agent. A command has its own.
+    fn keep_model(&mut self, session: &SessionInfo) {
+        let request = &mut self.request;
+        if request.model.is_some() || request.flags.command().is_some() || session.model.is_none() {
+            return;
+        }
+        request.model.clone_from(&session.model);
+        if let (None, Some(variant)) = (request.flags.variant(), &session.variant) {
+            request.flags = request.flags.clone().with_variant(&**variant);
+        }
+    }
+
+    fn note_changes(&mut self, session: &SessionInfo) {
+        let request = &self.request;
+        let models = (session.model.as_ref(), request.model.as_ref());
+        if let (Some(from), Some(to)) = models
+            && from != to
+        {
+            self.notices.push(Notice::setting_changed("model", from.to_string(), to.to_string()));
+        }
+        if let (Some(from), Some(to)) = (&session.agent, &self.request.agent)
+            && **from != **to
+        {
+            self.notices.push(Notice::setting_changed("agent", &**from, to.as_str()));
+        }
     }
 
     /// Goes on with the session to continue, or with a copy.

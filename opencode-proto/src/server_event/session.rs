@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use opencode_config::ModelRef;
 use serde::de::Error;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -40,6 +41,10 @@ pub struct SessionInfo {
     pub directory: Option<Box<str>>,
     /// The agent that answers prompts without an agent of their own.
     pub agent: Option<Box<str>>,
+    /// The model of the last prompt, which answers prompts without a model of their own.
+    pub model: Option<ModelRef>,
+    /// The variant of that model, unless it is the default one.
+    pub variant: Option<Box<str>>,
     /// The version of OpenCode that created the session.
     pub version: Option<Box<str>>,
     /// Public address of a shared session.
@@ -135,6 +140,7 @@ impl SessionInfo {
         let wire: WireSession<'_> = serde_json::from_str(raw.get())?;
         let text = |raw: Option<&RawValue>| raw.and_then(string).map(Box::from);
         let time = wire.time.0.unwrap_or_default();
+        let model = wire.model.0.unwrap_or_default();
         let revert = wire.revert.0.and_then(|revert| {
             Some(SessionRevert {
                 message: revert.message_id.and_then(string)?.into(),
@@ -148,6 +154,8 @@ impl SessionInfo {
             project: text(wire.project_id),
             directory: text(wire.directory),
             agent: text(wire.agent),
+            model: model.model(),
+            variant: text(model.variant).filter(|variant| &**variant != "default"),
             version: text(wire.version),
             share_url: wire.share.0.and_then(|share| text(share.url)),
             revert,
@@ -231,6 +239,8 @@ struct WireSession<'a> {
     #[serde(borrow, default)]
     agent: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    model: IfObject<WireLastModel<'a>>,
+    #[serde(borrow, default)]
     version: Option<&'a RawValue>,
     #[serde(borrow, default)]
     share: IfObject<WireShare<'a>>,
@@ -242,6 +252,24 @@ struct WireSession<'a> {
     cost: Lenient,
     #[serde(default)]
     tokens: Option<WireTokens>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireLastModel<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "providerID")]
+    provider_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    variant: Option<&'a RawValue>,
+}
+
+impl WireLastModel<'_> {
+    fn model(&self) -> Option<ModelRef> {
+        let (provider, id) = (string(self.provider_id?)?, string(self.id?)?);
+        ModelRef::new(format!("{provider}/{id}")).ok()
+    }
 }
 
 #[derive(Default, Deserialize)]

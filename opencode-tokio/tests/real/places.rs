@@ -5,13 +5,13 @@ use std::os::unix::fs::symlink;
 
 use opencode_tokio::batch::GivenServer;
 use opencode_tokio::config::{Credentials, DataHome, Isolation, Resume, RunFlags};
-use opencode_tokio::run::Backend;
+use opencode_tokio::run::{Backend, Notice};
 use opencode_tokio::server::{DirectoryError, Server};
 use opencode_tokio::{
     AttachError, AttachRequest, BatchRequest, CallError, CreateSession, Job, RunConfig, RunEnd,
     RunError, RunRequest, ServeRequest,
 };
-use testkit::conformance::real::runs::{RunWorld, bash, permit};
+use testkit::conformance::real::runs::{RunWorld, bash, object, permit};
 use testkit::model::{ModelRequest, Reply, Script};
 
 use crate::on;
@@ -221,4 +221,51 @@ async fn a_session_that_is_continued_keeps_its_agent() {
     };
     let turns = world.turns();
     assert_eq!(turns.iter().map(|turn| reminded(turn)).collect::<Vec<_>>(), [true; 3]);
+}
+
+/// OpenCode would prefer the model of the agent to that of the session.
+#[tokio::test]
+async fn a_session_that_is_continued_keeps_its_model() {
+    let world = RunWorld::new(&on());
+    let isolation = Isolation::new().with_data(DataHome::At(world.path("kept")));
+    let mut overrides = world.model.config();
+    let models = &mut overrides["provider"]["scripted"]["models"];
+    models["m2"] = models["m1"].clone();
+    models["m3"] = models["m1"].clone();
+    overrides["agent"]["build"]["model"] = "scripted/m3".into();
+    let config = world.config().with_overrides(object(&overrides)).with_isolation(isolation);
+    world.model.default_script(Reply::new().text("Hello."));
+    let named = |name: &str| config.clone().with_model(name.parse().unwrap());
+    let run = async |config: RunConfig, resume: Option<Resume>, backend: Backend| {
+        let flags = config.flags().clone();
+        let flags = resume.into_iter().fold(flags, RunFlags::with_resume);
+        let request = world.request_with("Go.", config.with_flags(flags)).with_backend(backend);
+        let report = world.run(request).await.unwrap();
+        (report, world.turns().last().unwrap().model().to_owned())
+    };
+    let (first, model) = run(named("scripted/m2"), None, Backend::Process).await;
+    assert_eq!(model, "m2");
+    let id = first.answer().session().unwrap().clone();
+    let session = || Resume::session(id.as_str());
+    for backend in [Backend::Process, Backend::NewServer] {
+        // The copy would be the newest session.
+        for resume in [session(), Resume::latest(), session().forked()] {
+            let (report, model) = run(config.clone(), Some(resume.clone()), backend.clone()).await;
+            assert_eq!(model, "m2", "{resume:?} {backend:?}");
+            assert_eq!(report.outcome.notices, [], "{resume:?} {backend:?}");
+        }
+        let other = named("scripted/m1").with_agent("plan");
+        let (report, model) = run(other, Some(session().forked()), backend.clone()).await;
+        assert_eq!(model, "m1");
+        let mut changed = report.outcome.notices.clone();
+        changed.sort_by_key(ToString::to_string);
+        let expected = [
+            Notice::setting_changed("agent", "build", "plan"),
+            Notice::setting_changed("model", "scripted/m2", "scripted/m1"),
+        ];
+        assert_eq!(changed, expected, "{backend:?}");
+        // The copies are older than the session from here on.
+        let (_, model) = run(config.clone(), Some(session()), backend).await;
+        assert_eq!(model, "m2");
+    }
 }

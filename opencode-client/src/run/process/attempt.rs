@@ -68,6 +68,9 @@ impl Attempt {
         record_version(invocation.version.as_ref());
         let mut run = Run::new(request.run_settings(), host.runtime.now());
         run.handle_installing(install.plugins(), host.runtime.now());
+        for notice in &request.notices {
+            run.handle_notice(notice.clone(), host.runtime.now());
+        }
         Self {
             process: DropOrder::new(Some(cleanup), ChildOutput::new(stdout, stderr, exit)),
             run,

@@ -3,13 +3,13 @@
 //! `opencode run --session` in another directory than that of the session has the model answer,
 //! which is paid, and prints nothing (1.18.33). `--continue` takes the newest session of the whole
 //! project, which may be of another directory. So the session is looked up first, by `opencode
-//! export` or `opencode session list`. Without an agent of the request, the session keeps its own:
-//! OpenCode would go on with the default one.
+//! export` or `opencode session list`. Without an agent or model of the request, the session keeps
+//! its own: OpenCode would go on with the default agent, and with the model of the agent.
 
 use std::sync::Arc;
 
-use opencode_config::{Invocation, Resume};
-use opencode_proto::{RequestedDirectory, RunEnd};
+use opencode_config::{Invocation, ModelRef, Resume, RunFlags};
+use opencode_proto::{Notice, RequestedDirectory, RunEnd};
 use serde::Deserialize;
 
 use crate::process::host::Host;
@@ -29,6 +29,26 @@ struct PrintedSession {
     id: String,
     directory: String,
     agent: Option<String>,
+    model: Option<PrintedModel>,
+}
+
+/// The model of the last prompt.
+#[derive(Clone, Deserialize)]
+struct PrintedModel {
+    id: String,
+    #[serde(rename = "providerID")]
+    provider: String,
+    variant: Option<String>,
+}
+
+impl PrintedModel {
+    fn model(&self) -> Option<ModelRef> {
+        ModelRef::new(format!("{}/{}", self.provider, self.id)).ok()
+    }
+
+    fn variant(&self) -> Option<&str> {
+        self.variant.as_deref().filter(|variant| *variant != "default")
+    }
 }
 
 /// Checks that the session of the request belongs to the directory, and names the session where the
@@ -71,7 +91,7 @@ pub(super) async fn check(
     match printed.as_ref().and_then(exported) {
         Some(session) => {
             belongs(host, &request, &requested, &session)?;
-            Ok(with_agent(request, session))
+            Ok(with_settings(&request, &session))
         }
         None => Ok(request),
     }
@@ -97,18 +117,42 @@ async fn print(
     }
 }
 
-/// Returns the request with the agent of the session, where the request has none. A command has its
-/// own.
-fn with_agent(request: Arc<RunRequest>, session: PrintedSession) -> Arc<RunRequest> {
-    let config = &request.config;
-    match session.agent {
-        Some(agent) if config.agent().is_none() && config.flags().command().is_none() => {
-            let mut request = RunRequest::clone(&request);
-            request.config = request.config.with_agent(agent);
-            Arc::new(request)
+/// Returns the request with agent and model of the session, where the request has none, and with
+/// notices where the request has others. A command has its own.
+fn with_settings(request: &RunRequest, session: &PrintedSession) -> Arc<RunRequest> {
+    let mut request = request.clone();
+    let model = session.model.as_ref().and_then(PrintedModel::model);
+    let changes = [
+        ("model", model.as_ref().map(ToString::to_string), own(request.config.model())),
+        ("agent", session.agent.clone(), own(request.config.agent())),
+    ];
+    for (setting, from, to) in changes {
+        if let (Some(from), Some(to)) = (from, to)
+            && from != to
+        {
+            request.notices.push(Notice::setting_changed(setting, from, to));
         }
-        _ => request,
     }
+    let flags = request.config.flags();
+    if flags.command().is_some() {
+        return Arc::new(request);
+    }
+    let mut config = request.config.clone();
+    if let (None, Some(model)) = (config.model(), model) {
+        let variant = session.model.as_ref().and_then(PrintedModel::variant);
+        let variant = variant.filter(|_| flags.variant().is_none()).into_iter();
+        let flags = variant.fold(flags.clone(), RunFlags::with_variant);
+        config = config.with_flags(flags).with_model(model);
+    }
+    if let (None, Some(agent)) = (config.agent(), &session.agent) {
+        config = config.with_agent(agent);
+    }
+    request.config = config;
+    Arc::new(request)
+}
+
+fn own(value: Option<impl ToString>) -> Option<String> {
+    value.map(|value| value.to_string())
 }
 
 /// Prepares the command that prints the session. Blocks.
@@ -176,7 +220,7 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
 
-    use opencode_config::{RunConfig, RunFlags};
+    use opencode_config::RunConfig;
 
     use super::*;
 
@@ -186,7 +230,8 @@ mod tests {
     }
 
     fn printed_session() -> PrintedSession {
-        PrintedSession { id: "ses_1".to_owned(), directory: "/a".to_owned(), agent: None }
+        let (id, directory) = ("ses_1".to_owned(), "/a".to_owned());
+        PrintedSession { id, directory, agent: None, model: None }
     }
 
     #[test]
@@ -194,9 +239,10 @@ mod tests {
         let text = r#"{ "info": { "id": "ses_1", "directory": "/a", "x": {} }, "messages": [ {"#;
         let session = exported(&printed(text)).expect("a session");
         assert_eq!((&*session.id, &*session.directory), ("ses_1", "/a"));
-        let request = |config: RunConfig| Arc::new(RunRequest::new("Go.").with_config(config));
+        let request = |config: RunConfig| RunRequest::new("Go.").with_config(config);
         let plan = || PrintedSession { agent: Some("plan".to_owned()), ..printed_session() };
-        let agent = |config| with_agent(request(config), plan()).config.agent().map(str::to_owned);
+        let agent =
+            |config| with_settings(&request(config), &plan()).config.agent().map(str::to_owned);
         assert_eq!(agent(RunConfig::new()).as_deref(), Some("plan"));
         assert_eq!(agent(RunConfig::new().with_agent("build")).as_deref(), Some("build"));
         let command = RunConfig::new().with_flags(RunFlags::new().with_command("review"));
@@ -204,6 +250,23 @@ mod tests {
         for text in ["", "Session not found", r#"{"info": {"id": 1}}"#, r#"{"info": {"id"#] {
             assert!(exported(&printed(text)).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_session_keeps_its_model_and_another_one_is_reported() {
+        let text = r#"{ "info": { "id": "ses_1", "directory": "/a",
+            "model": { "id": "m/2", "providerID": "p", "variant": "high" } } }"#;
+        let session = exported(&printed(text)).expect("a session");
+        let kept = with_settings(&RunRequest::new("Go."), &session);
+        assert_eq!(kept.config.model().map(ToString::to_string).as_deref(), Some("p/m/2"));
+        assert_eq!(kept.config.flags().variant(), Some("high"));
+        assert!(kept.notices.is_empty());
+
+        let other = RunRequest::new("Go.").with_model("p/m3".parse().expect("a model"));
+        let changed = with_settings(&other, &session);
+        assert_eq!(changed.notices, [Notice::setting_changed("model", "p/m/2", "p/m3")]);
+        assert_eq!(changed.config.model(), other.config.model());
+        assert_eq!(changed.config.flags().variant(), None);
     }
 
     #[test]

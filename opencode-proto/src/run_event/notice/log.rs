@@ -54,6 +54,7 @@ impl Notice {
             | Self::AnsweredWith { .. }
             | Self::Installing { .. }
             | Self::PermissionRejected { .. }
+            | Self::SettingChanged { .. }
             | Self::Shared { .. } => None,
         }
     }
