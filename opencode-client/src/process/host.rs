@@ -62,6 +62,8 @@ pub(crate) fn existing(path: Option<&Path>) -> Result<LocalDirectory, NoDirector
     let absolute = std::path::absolute(path).map_err(fail)?;
     // `Command::spawn` reports a missing directory like a missing program.
     std::fs::read_dir(&absolute).map_err(fail)?;
+    // A directory that can be listed may still be none to work in.
+    std::fs::metadata(absolute.join(".")).map_err(fail)?;
     let real = std::fs::canonicalize(&absolute).map_err(fail)?;
     let (Some(name), Some(real_name)) = (absolute.to_str(), real.to_str()) else {
         return Err(NoDirectory::of(path, DirectoryError::NotUtf8));

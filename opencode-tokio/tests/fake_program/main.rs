@@ -5,6 +5,7 @@
 
 mod dropped;
 mod imagined;
+mod places;
 mod plugins;
 mod time;
 
