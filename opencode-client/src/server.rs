@@ -131,10 +131,11 @@ impl Server {
 
     /// Returns the warnings so far: problems that did not prevent the start, and plugins and MCP
     /// servers that OpenCode works without. [`serve`](crate::OpenCode::serve) returns when those of
-    /// the server's directory are known; those of other directories are added with the first run or
-    /// job there. Empty for an attached server, whose plugins were loaded before.
+    /// the server's directory are known; those of other directories are added with the first
+    /// session, run or job there, and those of an attached server likewise. Faults of plugins are
+    /// known of started servers alone.
     pub fn warnings(&self) -> Vec<Warning> {
-        self.inner.local.as_ref().map(Local::warnings).unwrap_or_default()
+        self.inner.warnings()
     }
 
     /// Returns the start time of the server's process; `None` for an attached server.

@@ -325,7 +325,8 @@ impl fmt::Debug for Session {
 }
 
 impl Server {
-    /// Creates a session. `POST /session`.
+    /// Creates a session. `POST /session`. The first session of a directory is preceded by a survey
+    /// (`GET /config`, `GET /mcp`), whose result is in [`warnings`](Self::warnings).
     ///
     /// # Errors
     ///
@@ -341,6 +342,8 @@ impl Server {
             Feature::SessionMetadata.check(self.version())?;
         }
         let place = self.place(None).await?;
+        // The session would have the plugins loaded, whose faults OpenCode publishes once.
+        drop(self.inner.surroundings(self.directory()).await);
         let info = self.http.call(&create, self.directory()).await?;
         self.inner.check_created(&place.requested, &info).await?;
         if let Some(created_ms) = info.created_ms {

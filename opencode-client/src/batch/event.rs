@@ -64,6 +64,14 @@ pub enum BatchEvent {
         /// Error of the server, with all causes.
         reason: String,
     },
+    /// A server that is being started installs npm packages of plugins first.
+    #[non_exhaustive]
+    ServerInstalling {
+        /// Number of the server.
+        server: ServerNo,
+        /// The packages.
+        plugins: Vec<String>,
+    },
     /// A server takes jobs.
     #[non_exhaustive]
     ServerReady {

@@ -47,8 +47,7 @@ pub struct JobReport {
     /// Error of a job without a complete answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
-    /// Plugins and MCP servers that OpenCode worked without in the directory of the job, on a
-    /// server that the batch started.
+    /// Plugins and MCP servers that OpenCode worked without in the directory of the job.
     #[serde(serialize_with = "texts", skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
 }

@@ -115,9 +115,16 @@ pub(super) async fn begin(
 /// Announces the progress of a start, until the future is dropped.
 async fn report_progress(no: ServerNo, output: &mut ServerOutput, feed: &mut Feed) -> Infallible {
     while let Some(event) = output.next_event().await {
-        if let ServerOutputEvent::Starting { elapsed, .. } = event {
-            feed.announce(BatchEvent::ServerStartProgress { server: no, elapsed }).await;
-        }
+        let event = match event {
+            ServerOutputEvent::Installing { plugins, .. } => {
+                BatchEvent::ServerInstalling { server: no, plugins }
+            }
+            ServerOutputEvent::Starting { elapsed, .. } => {
+                BatchEvent::ServerStartProgress { server: no, elapsed }
+            }
+            ServerOutputEvent::Line { .. } => continue,
+        };
+        feed.announce(event).await;
     }
     std::future::pending().await
 }

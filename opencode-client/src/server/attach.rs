@@ -18,6 +18,7 @@ use crate::runtime::wait::{Elapsed, sleep_until, within};
 use super::core::ServerInner;
 use super::error::AttachError;
 use super::request::AttachRequest;
+use super::survey::missing_mcp;
 use super::{Server, health};
 
 /// Pause between attempts to reach a server that does not listen yet.
@@ -65,8 +66,17 @@ pub(crate) async fn attach(
 ) -> Result<Server, AttachError> {
     #[cfg(feature = "tls")]
     let root_certificates = request.root_certificates.clone();
-    let AttachRequest { url, credentials, directory, start_limit, limits, options, events, .. } =
-        request;
+    let AttachRequest {
+        url,
+        credentials,
+        directory,
+        required_mcp,
+        start_limit,
+        limits,
+        options,
+        events,
+        ..
+    } = request;
     let endpoint = Endpoint::parse(&url, credentials.as_ref())?;
     // The endpoint's form of the URL has no password.
     let url = endpoint.to_string();
@@ -91,6 +101,9 @@ pub(crate) async fn attach(
     let checked = within(&*host.runtime, Some(start_limit), check);
     match checked.await {
         Ok(Ok(version)) => {
+            if let Some(server) = missing_mcp(&http, directory.as_deref(), &required_mcp).await {
+                return Err(AttachError::McpUnavailable { url, server: Box::new(server) });
+            }
             let host = Arc::clone(&host);
             let server = ServerInner::new(host, http, directory, version, None);
             Ok(Server::new(server.with_events(events)))

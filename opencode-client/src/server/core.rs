@@ -64,9 +64,9 @@ impl ServerInner {
         Self { events, ..self }
     }
 
-    /// Returns the warnings about the surroundings of a directory on a server that this library
-    /// started, where the first call makes a survey. Another client may have used the directory of
-    /// an attached server before.
+    /// Returns the warnings about the surroundings of a directory, where the first call makes a
+    /// survey. On an attached server, another client may have had the plugins of the directory
+    /// loaded before, and OpenCode does not repeat their faults: they are not listened to.
     pub(crate) async fn surroundings(&self, directory: Option<&str>) -> Arc<Vec<Warning>> {
         self.surveyed(directory, PluginFaults::default()).await
     }
@@ -77,13 +77,23 @@ impl ServerInner {
         directory: Option<&str>,
         faults: PluginFaults,
     ) -> Arc<Vec<Warning>> {
-        let Some(local) = &self.local else { return Arc::default() };
         let survey = async {
+            let faults = self.local.is_some().then_some(faults);
             let warnings = survey::survey(&self.http, directory, faults).await;
-            local.warn(&warnings);
+            if let Some(local) = &self.local {
+                local.warn(&warnings);
+            }
             warnings
         };
         self.surveys.of(directory.map(str::to_owned), survey).await
+    }
+
+    /// Returns the warnings so far.
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        match &self.local {
+            Some(local) => local.warnings(),
+            None => self.surveys.warnings(),
+        }
     }
 
     /// Follows a session that works in this directory, and the descendants of the session.

@@ -264,6 +264,15 @@ pub enum AttachError {
         /// The reason.
         reason: &'static str,
     },
+    /// A required MCP server is not available
+    /// ([`AttachRequest::with_required_mcp`](crate::AttachRequest::with_required_mcp)).
+    #[error("{url}: a required {server}")]
+    McpUnavailable {
+        /// The URL of the server, without a password.
+        url: String,
+        /// The MCP server and the status.
+        server: Box<McpServer>,
+    },
     /// The server did not answer in time.
     #[error("{url} did not answer within {limit:?}")]
     TimedOut {
@@ -322,6 +331,7 @@ impl AttachError {
             Self::Tls { .. } => false,
             Self::Directory { .. }
             | Self::Environment { .. }
+            | Self::McpUnavailable { .. }
             | Self::Unauthorized { .. }
             | Self::Url(_)
             | Self::Version { .. } => false,

@@ -214,6 +214,7 @@ pub struct AttachRequest {
     pub(crate) url: String,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) directory: Option<String>,
+    pub(crate) required_mcp: Vec<String>,
     pub(crate) start_limit: Duration,
     pub(crate) limits: HttpLimits,
     pub(crate) options: CallOptions,
@@ -229,6 +230,7 @@ impl AttachRequest {
             url: url.into(),
             credentials: None,
             directory: None,
+            required_mcp: Vec::new(),
             start_limit: ServeSettings::default().start_limit(),
             limits: HttpLimits::default(),
             options: CallOptions::default(),
@@ -338,6 +340,20 @@ impl AttachRequest {
     #[must_use]
     pub fn directory(&self) -> Option<&str> {
         self.directory.as_deref()
+    }
+
+    /// Sets MCP servers that have to be connected in the directory: otherwise, the attempt to attach
+    /// ends as [`AttachError::McpUnavailable`](super::AttachError::McpUnavailable). The server loads
+    /// the directory to find out.
+    #[must_use]
+    pub fn with_required_mcp(self, servers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { required_mcp: servers.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Returns the MCP servers that have to be connected. Default: none.
+    #[must_use]
+    pub fn required_mcp(&self) -> &[String] {
+        &self.required_mcp
     }
 
     /// Sets the time limit for the attempt to attach.

@@ -33,6 +33,13 @@ pub(super) struct Surveys(Mutex<BTreeMap<Option<String>, SurveyLatch>>);
 type SurveyLatch = Arc<Latch<Vec<Warning>>>;
 
 impl Surveys {
+    /// Returns the warnings of all surveys that were made.
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        let surveys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = surveys.values().filter_map(|survey| survey.value());
+        made.flat_map(|warnings| Vec::clone(&warnings)).collect()
+    }
+
     /// Returns the warnings about a directory, after the first caller has made the `survey`.
     pub(super) async fn of(
         &self,
@@ -56,13 +63,16 @@ impl Surveys {
 /// Surveys a directory: reads the configuration, which makes OpenCode load the plugins, and lists
 /// the MCP servers, which makes OpenCode start them.
 ///
-/// A server that does not reply gives no warning: the prompt has to report such a failure.
+/// A server that does not reply gives no warning: the prompt has to report such a failure. Without
+/// a listener, faults of plugins stay unknown.
 pub(super) async fn survey(
     http: &Http,
     directory: Option<&str>,
-    mut faults: PluginFaults,
+    mut faults: Option<PluginFaults>,
 ) -> Vec<Warning> {
-    faults.listen(http).await;
+    if let Some(faults) = &mut faults {
+        faults.listen(http).await;
+    }
     let configured = match http.call(&ConfiguredExtensions::new(), directory).await {
         Ok(configured) => configured,
         Err(error) => {
@@ -71,7 +81,7 @@ pub(super) async fn survey(
         }
     };
     let mut warnings = Vec::new();
-    if !configured.plugins.is_empty() {
+    if let (false, Some(faults)) = (configured.plugins.is_empty(), faults) {
         let faults = faults.collect(http, directory).await;
         warnings.extend(faults.into_iter().map(Warning::PluginFailed));
     }

@@ -1,9 +1,14 @@
 //! Plugins and MCP servers that do not work, over a process and over servers.
 
 use opencode_tokio::api::{McpServer, McpStatus};
+use opencode_tokio::config::Credentials;
 use opencode_tokio::process::{PluginFault, Warning};
 use opencode_tokio::run::{Backend, Notice};
-use opencode_tokio::{RunConfig, RunEnd, RunEvent, RunEventKind, ServeError, ServeRequest};
+use opencode_tokio::server::CallOptions;
+use opencode_tokio::{
+    AttachError, AttachRequest, CreateSession, RunConfig, RunEnd, RunEvent, RunEventKind,
+    ServeError, ServeRequest,
+};
 use serde_json::json;
 use testkit::conformance::real::runs::{RunWorld, permit};
 use testkit::model::{Gate, Reply, Script};
@@ -195,4 +200,46 @@ async fn an_mcp_server_that_dies_in_a_call_is_reported_at_once() {
         let expected = ["MCP server `dying`: failed: Connection closed"];
         assert_eq!(texts(&report.warnings), expected, "{backend:?}");
     }
+}
+
+/// Sessions in other directories than that of the server.
+#[tokio::test]
+async fn sessions_in_another_directory_are_surveyed_once() {
+    let world = RunWorld::new(&on());
+    let _permit = permit();
+    let config = broken(&world);
+    let other = world.path("other");
+    world.write("other/opencode.json", r#"{ "plugin": ["./throwing.js"] }"#);
+    world.write("other/throwing.js", "export const A = async () => { throw new Error('other') }");
+    let request = ServeRequest::new()
+        .with_directory(world.project())
+        .with_config(config)
+        .with_credentials(Credentials::new("secret"));
+    let server = world.opencode.serve(request).await.unwrap();
+    let before = server.warnings().len();
+    let elsewhere = server.with_options(CallOptions::new().with_directory(other.to_str().unwrap()));
+    for _ in 0..2 {
+        elsewhere.create_session(CreateSession::new()).await.unwrap();
+    }
+    let added = texts(&server.warnings()[before..]);
+    let [gone, plugin] = &added[..] else { panic!("{added:?}") };
+    assert!(gone.starts_with("MCP server `gone`: failed"), "{gone}");
+    assert!(plugin.contains("other/throwing.js") && plugin.contains("other"), "{plugin}");
+
+    // A client that attaches knows what OpenCode lists.
+    let attach = |directory: &std::path::Path| {
+        AttachRequest::new(server.url())
+            .with_credentials(Credentials::new("secret"))
+            .with_directory(directory.to_str().unwrap())
+    };
+    let attached = world.opencode.attach(attach(&world.project())).await.unwrap();
+    assert!(attached.warnings().is_empty(), "{:?}", attached.warnings());
+    attached.create_session(CreateSession::new()).await.unwrap();
+    assert_eq!(texts(&attached.warnings()), [gone.clone()]);
+    let required = attach(&other).with_required_mcp(["gone"]);
+    let error = world.opencode.attach(required).await.unwrap_err();
+    let AttachError::McpUnavailable { server: missing, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(missing.name, "gone");
+    assert!(error.to_string().contains("a required MCP server `gone`: failed"), "{error}");
+    server.stop().await.unwrap();
 }
