@@ -6,7 +6,7 @@ use std::time::Duration;
 use opencode_tokio::config::{Isolation, PluginHome};
 use opencode_tokio::event::Deadline;
 use opencode_tokio::run::{Notice, RunSettings};
-use opencode_tokio::{Deadlines, RunConfig, RunEnd, RunEventKind};
+use opencode_tokio::{BatchEvent, BatchRequest, Deadlines, Job, RunConfig, RunEnd, RunEventKind};
 use serde_json::json;
 use testkit::conformance::world::ProgramWorld;
 
@@ -44,4 +44,23 @@ async fn an_installation_is_an_event_and_the_reason_of_a_late_first_event() {
     assert!(text.ends_with(expected), "{text}");
     // A package that is not complete is not kept.
     assert_eq!(fs::read_dir(world.path("kept/.complete")).unwrap().count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_installation_is_an_event_and_the_reason_of_a_late_server_in_a_batch() {
+    let world = world();
+    // A server is tried four times.
+    let opencode = world.builder_on(ImaginedRuntime::new([(); 4].map(|()| Play::new()))).build();
+    let job = Job::new("Hello?").with_directory(world.path("project")).with_config(config(&world));
+    let mut batch = opencode.batch(BatchRequest::new([job]));
+    let mut installing = Vec::new();
+    while let Some(event) = batch.next_event().await {
+        if let BatchEvent::ServerInstalling { plugins, .. } = event {
+            installing.push(plugins);
+        }
+    }
+    assert_eq!(installing[0], ["a@1.0.0"]);
+    let report = batch.outcome().await.unwrap();
+    let error = report.jobs[0].error.as_ref().unwrap().to_string();
+    assert!(error.contains("while plugins were being installed: a@1.0.0"), "{error}");
 }

@@ -235,7 +235,7 @@ async fn sessions_in_another_directory_are_surveyed_once() {
     let attached = world.opencode.attach(attach(&world.project())).await.unwrap();
     assert!(attached.warnings().is_empty(), "{:?}", attached.warnings());
     attached.create_session(CreateSession::new()).await.unwrap();
-    assert_eq!(texts(&attached.warnings()), [gone.clone()]);
+    assert_eq!(texts(&attached.warnings()), *std::slice::from_ref(gone));
     let required = attach(&other).with_required_mcp(["gone"]);
     let error = world.opencode.attach(required).await.unwrap_err();
     let AttachError::McpUnavailable { server: missing, .. } = &error else { panic!("{error:?}") };
