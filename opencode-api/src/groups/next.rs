@@ -8,38 +8,40 @@ use opencode_proto::api::Caller;
 use crate::group::group;
 
 group! {
-    /// Operations of [`next::agent`](crate::next::agent).
+    /// Operations of the group [`next::agent`](crate::next::agent).
     NextAgentGroup
 }
 
 impl<C: Caller> NextAgentGroup<'_, C> {
-    /// Lists agents, `GET /api/agent`: [`ListNextAgents`](crate::next::agent::ListNextAgents).
+    /// Lists agents with the operation [`ListNextAgents`](crate::next::agent::ListNextAgents), `GET
+    /// /api/agent`.
     pub fn list(&self) -> C::Called<crate::next::agent::ListNextAgents> {
         self.carry_out(crate::next::agent::ListNextAgents::new())
     }
 }
 
 group! {
-    /// Operations of [`next::command`](crate::next::command).
+    /// Operations of the group [`next::command`](crate::next::command).
     NextCommandGroup
 }
 
 impl<C: Caller> NextCommandGroup<'_, C> {
-    /// Lists commands, `GET /api/command`:
-    /// [`ListNextCommands`](crate::next::command::ListNextCommands).
+    /// Lists commands with the operation
+    /// [`ListNextCommands`](crate::next::command::ListNextCommands), `GET /api/command`.
     pub fn list(&self) -> C::Called<crate::next::command::ListNextCommands> {
         self.carry_out(crate::next::command::ListNextCommands::new())
     }
 }
 
 group! {
-    /// Operations of [`next::credential`](crate::next::credential).
+    /// Operations of the group [`next::credential`](crate::next::credential).
     NextCredentialGroup
 }
 
 impl<C: Caller> NextCredentialGroup<'_, C> {
-    /// Removes the credential, `DELETE /api/credential/{credentialID}`:
-    /// [`RemoveNextCredential`](crate::next::credential::RemoveNextCredential).
+    /// Removes the credential with the operation
+    /// [`RemoveNextCredential`](crate::next::credential::RemoveNextCredential), `DELETE
+    /// /api/credential/{credentialID}`.
     pub fn remove(
         &self,
         credential_id: impl Into<String>,
@@ -47,8 +49,9 @@ impl<C: Caller> NextCredentialGroup<'_, C> {
         self.carry_out(crate::next::credential::RemoveNextCredential::new(credential_id))
     }
 
-    /// Updates the credential, `PATCH /api/credential/{credentialID}`:
-    /// [`UpdateNextCredential`](crate::next::credential::UpdateNextCredential).
+    /// Updates the credential with the operation
+    /// [`UpdateNextCredential`](crate::next::credential::UpdateNextCredential), `PATCH
+    /// /api/credential/{credentialID}`.
     pub fn update(
         &self,
         credential_id: impl Into<String>,
@@ -59,35 +62,39 @@ impl<C: Caller> NextCredentialGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`next::fs`](crate::next::fs).
+    /// Operations of the group [`next::fs`](crate::next::fs).
     NextFsGroup
 }
 
 impl<C: Caller> NextFsGroup<'_, C> {
-    /// Finds files, `GET /api/fs/find`: [`FindNextFiles`](crate::next::fs::FindNextFiles).
+    /// Finds files with the operation [`FindNextFiles`](crate::next::fs::FindNextFiles), `GET
+    /// /api/fs/find`.
     pub fn find(&self, query: impl Into<String>) -> C::Called<crate::next::fs::FindNextFiles> {
         self.carry_out(crate::next::fs::FindNextFiles::new(query))
     }
 
-    /// Lists files, `GET /api/fs/list`: [`ListNextFiles`](crate::next::fs::ListNextFiles).
+    /// Lists files with the operation [`ListNextFiles`](crate::next::fs::ListNextFiles), `GET
+    /// /api/fs/list`.
     pub fn list(&self) -> C::Called<crate::next::fs::ListNextFiles> {
         self.carry_out(crate::next::fs::ListNextFiles::new())
     }
 
-    /// Reads the file, `GET /api/fs/read/*`: [`ReadNextFile`](crate::next::fs::ReadNextFile).
+    /// Reads the file with the operation [`ReadNextFile`](crate::next::fs::ReadNextFile), `GET
+    /// /api/fs/read/*`.
     pub fn read(&self, path: impl Into<String>) -> C::Called<crate::next::fs::ReadNextFile> {
         self.carry_out(crate::next::fs::ReadNextFile::new(path))
     }
 }
 
 group! {
-    /// Operations of [`next::integration`](crate::next::integration).
+    /// Operations of the group [`next::integration`](crate::next::integration).
     NextIntegrationGroup
 }
 
 impl<C: Caller> NextIntegrationGroup<'_, C> {
-    /// Cancels the integration attempt, `DELETE /api/integration/attempt/{attemptID}`:
-    /// [`CancelNextIntegrationAttempt`](crate::next::integration::CancelNextIntegrationAttempt).
+    /// Cancels the integration attempt with the operation
+    /// [`CancelNextIntegrationAttempt`](crate::next::integration::CancelNextIntegrationAttempt),
+    /// `DELETE /api/integration/attempt/{attemptID}`.
     pub fn attempt_cancel(
         &self,
         attempt_id: impl Into<String>,
@@ -95,8 +102,9 @@ impl<C: Caller> NextIntegrationGroup<'_, C> {
         self.carry_out(crate::next::integration::CancelNextIntegrationAttempt::new(attempt_id))
     }
 
-    /// Completes the integration attempt, `POST /api/integration/attempt/{attemptID}/complete`:
-    /// [`CompleteNextIntegrationAttempt`](crate::next::integration::CompleteNextIntegrationAttempt).
+    /// Completes the integration attempt with the operation
+    /// [`CompleteNextIntegrationAttempt`](crate::next::integration::CompleteNextIntegrationAttempt),
+    /// `POST /api/integration/attempt/{attemptID}/complete`.
     pub fn attempt_complete(
         &self,
         attempt_id: impl Into<String>,
@@ -104,8 +112,9 @@ impl<C: Caller> NextIntegrationGroup<'_, C> {
         self.carry_out(crate::next::integration::CompleteNextIntegrationAttempt::new(attempt_id))
     }
 
-    /// Reads the integration attempt, `GET /api/integration/attempt/{attemptID}`:
-    /// [`ReadNextIntegrationAttempt`](crate::next::integration::ReadNextIntegrationAttempt).
+    /// Reads the integration attempt with the operation
+    /// [`ReadNextIntegrationAttempt`](crate::next::integration::ReadNextIntegrationAttempt), `GET
+    /// /api/integration/attempt/{attemptID}`.
     pub fn attempt_status(
         &self,
         attempt_id: impl Into<String>,
@@ -113,8 +122,9 @@ impl<C: Caller> NextIntegrationGroup<'_, C> {
         self.carry_out(crate::next::integration::ReadNextIntegrationAttempt::new(attempt_id))
     }
 
-    /// Connects the integration key, `POST /api/integration/{integrationID}/connect/key`:
-    /// [`ConnectNextIntegrationKey`](crate::next::integration::ConnectNextIntegrationKey).
+    /// Connects the integration key with the operation
+    /// [`ConnectNextIntegrationKey`](crate::next::integration::ConnectNextIntegrationKey), `POST
+    /// /api/integration/{integrationID}/connect/key`.
     pub fn connect_key(
         &self,
         integration_id: impl Into<String>,
@@ -126,8 +136,9 @@ impl<C: Caller> NextIntegrationGroup<'_, C> {
         ))
     }
 
-    /// Connects the integration OAuth, `POST /api/integration/{integrationID}/connect/oauth`:
-    /// [`ConnectNextIntegrationOauth`](crate::next::integration::ConnectNextIntegrationOauth).
+    /// Connects the integration OAuth with the operation
+    /// [`ConnectNextIntegrationOauth`](crate::next::integration::ConnectNextIntegrationOauth),
+    /// `POST /api/integration/{integrationID}/connect/oauth`.
     pub fn connect_oauth(
         &self,
         integration_id: impl Into<String>,
@@ -141,8 +152,9 @@ impl<C: Caller> NextIntegrationGroup<'_, C> {
         ))
     }
 
-    /// Reads the integration, `GET /api/integration/{integrationID}`:
-    /// [`ReadNextIntegration`](crate::next::integration::ReadNextIntegration).
+    /// Reads the integration with the operation
+    /// [`ReadNextIntegration`](crate::next::integration::ReadNextIntegration), `GET
+    /// /api/integration/{integrationID}`.
     pub fn get(
         &self,
         integration_id: impl Into<String>,
@@ -150,33 +162,36 @@ impl<C: Caller> NextIntegrationGroup<'_, C> {
         self.carry_out(crate::next::integration::ReadNextIntegration::new(integration_id))
     }
 
-    /// Lists integrations, `GET /api/integration`:
-    /// [`ListNextIntegrations`](crate::next::integration::ListNextIntegrations).
+    /// Lists integrations with the operation
+    /// [`ListNextIntegrations`](crate::next::integration::ListNextIntegrations), `GET
+    /// /api/integration`.
     pub fn list(&self) -> C::Called<crate::next::integration::ListNextIntegrations> {
         self.carry_out(crate::next::integration::ListNextIntegrations::new())
     }
 }
 
 group! {
-    /// Operations of [`next::model`](crate::next::model).
+    /// Operations of the group [`next::model`](crate::next::model).
     NextModelGroup
 }
 
 impl<C: Caller> NextModelGroup<'_, C> {
-    /// Lists models, `GET /api/model`: [`ListNextModels`](crate::next::model::ListNextModels).
+    /// Lists models with the operation [`ListNextModels`](crate::next::model::ListNextModels), `GET
+    /// /api/model`.
     pub fn list(&self) -> C::Called<crate::next::model::ListNextModels> {
         self.carry_out(crate::next::model::ListNextModels::new())
     }
 }
 
 group! {
-    /// Operations of [`next::project_copy`](crate::next::project_copy).
+    /// Operations of the group [`next::project_copy`](crate::next::project_copy).
     NextProjectCopyGroup
 }
 
 impl<C: Caller> NextProjectCopyGroup<'_, C> {
-    /// Creates the project copy, `POST /experimental/project/{projectID}/copy`:
-    /// [`CreateNextProjectCopy`](crate::next::project_copy::CreateNextProjectCopy).
+    /// Creates the project copy with the operation
+    /// [`CreateNextProjectCopy`](crate::next::project_copy::CreateNextProjectCopy), `POST
+    /// /experimental/project/{projectID}/copy`.
     pub fn create(
         &self,
         project_id: impl Into<String>,
@@ -188,8 +203,9 @@ impl<C: Caller> NextProjectCopyGroup<'_, C> {
         ))
     }
 
-    /// Refreshes the project copy, `POST /experimental/project/{projectID}/copy/refresh`:
-    /// [`RefreshNextProjectCopy`](crate::next::project_copy::RefreshNextProjectCopy).
+    /// Refreshes the project copy with the operation
+    /// [`RefreshNextProjectCopy`](crate::next::project_copy::RefreshNextProjectCopy), `POST
+    /// /experimental/project/{projectID}/copy/refresh`.
     pub fn refresh(
         &self,
         project_id: impl Into<String>,
@@ -197,8 +213,9 @@ impl<C: Caller> NextProjectCopyGroup<'_, C> {
         self.carry_out(crate::next::project_copy::RefreshNextProjectCopy::new(project_id))
     }
 
-    /// Removes the project copy, `DELETE /experimental/project/{projectID}/copy`:
-    /// [`RemoveNextProjectCopy`](crate::next::project_copy::RemoveNextProjectCopy).
+    /// Removes the project copy with the operation
+    /// [`RemoveNextProjectCopy`](crate::next::project_copy::RemoveNextProjectCopy), `DELETE
+    /// /experimental/project/{projectID}/copy`.
     pub fn remove(
         &self,
         project_id: impl Into<String>,
@@ -212,13 +229,14 @@ impl<C: Caller> NextProjectCopyGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`next::provider`](crate::next::provider).
+    /// Operations of the group [`next::provider`](crate::next::provider).
     NextProviderGroup
 }
 
 impl<C: Caller> NextProviderGroup<'_, C> {
-    /// Reads the provider, `GET /api/provider/{providerID}`:
-    /// [`ReadNextProvider`](crate::next::provider::ReadNextProvider).
+    /// Reads the provider with the operation
+    /// [`ReadNextProvider`](crate::next::provider::ReadNextProvider), `GET
+    /// /api/provider/{providerID}`.
     pub fn get(
         &self,
         provider_id: impl Into<String>,
@@ -226,21 +244,22 @@ impl<C: Caller> NextProviderGroup<'_, C> {
         self.carry_out(crate::next::provider::ReadNextProvider::new(provider_id))
     }
 
-    /// Lists providers, `GET /api/provider`:
-    /// [`ListNextProviders`](crate::next::provider::ListNextProviders).
+    /// Lists providers with the operation
+    /// [`ListNextProviders`](crate::next::provider::ListNextProviders), `GET /api/provider`.
     pub fn list(&self) -> C::Called<crate::next::provider::ListNextProviders> {
         self.carry_out(crate::next::provider::ListNextProviders::new())
     }
 }
 
 group! {
-    /// Operations of [`next::pty`](crate::next::pty).
+    /// Operations of the group [`next::pty`](crate::next::pty).
     NextPtyGroup
 }
 
 impl<C: Caller> NextPtyGroup<'_, C> {
-    /// Creates the PTY ticket, `POST /api/pty/{ptyID}/connect-token`:
-    /// [`CreateNextPtyTicket`](crate::next::pty::CreateNextPtyTicket).
+    /// Creates the PTY ticket with the operation
+    /// [`CreateNextPtyTicket`](crate::next::pty::CreateNextPtyTicket), `POST
+    /// /api/pty/{ptyID}/connect-token`.
     pub fn connect_token(
         &self,
         pty_id: impl Into<String>,
@@ -248,72 +267,77 @@ impl<C: Caller> NextPtyGroup<'_, C> {
         self.carry_out(crate::next::pty::CreateNextPtyTicket::new(pty_id))
     }
 
-    /// Creates the PTY, `POST /api/pty`: [`CreateNextPty`](crate::next::pty::CreateNextPty).
+    /// Creates the PTY with the operation [`CreateNextPty`](crate::next::pty::CreateNextPty), `POST
+    /// /api/pty`.
     pub fn create(&self) -> C::Called<crate::next::pty::CreateNextPty> {
         self.carry_out(crate::next::pty::CreateNextPty::new())
     }
 
-    /// Reads the PTY, `GET /api/pty/{ptyID}`: [`ReadNextPty`](crate::next::pty::ReadNextPty).
+    /// Reads the PTY with the operation [`ReadNextPty`](crate::next::pty::ReadNextPty), `GET
+    /// /api/pty/{ptyID}`.
     pub fn get(&self, pty_id: impl Into<String>) -> C::Called<crate::next::pty::ReadNextPty> {
         self.carry_out(crate::next::pty::ReadNextPty::new(pty_id))
     }
 
-    /// Lists ptys, `GET /api/pty`: [`ListNextPtys`](crate::next::pty::ListNextPtys).
+    /// Lists ptys with the operation [`ListNextPtys`](crate::next::pty::ListNextPtys), `GET
+    /// /api/pty`.
     pub fn list(&self) -> C::Called<crate::next::pty::ListNextPtys> {
         self.carry_out(crate::next::pty::ListNextPtys::new())
     }
 
-    /// Removes the PTY, `DELETE /api/pty/{ptyID}`:
-    /// [`RemoveNextPty`](crate::next::pty::RemoveNextPty).
+    /// Removes the PTY with the operation [`RemoveNextPty`](crate::next::pty::RemoveNextPty),
+    /// `DELETE /api/pty/{ptyID}`.
     pub fn remove(&self, pty_id: impl Into<String>) -> C::Called<crate::next::pty::RemoveNextPty> {
         self.carry_out(crate::next::pty::RemoveNextPty::new(pty_id))
     }
 
-    /// Updates the PTY, `PUT /api/pty/{ptyID}`: [`UpdateNextPty`](crate::next::pty::UpdateNextPty).
+    /// Updates the PTY with the operation [`UpdateNextPty`](crate::next::pty::UpdateNextPty), `PUT
+    /// /api/pty/{ptyID}`.
     pub fn update(&self, pty_id: impl Into<String>) -> C::Called<crate::next::pty::UpdateNextPty> {
         self.carry_out(crate::next::pty::UpdateNextPty::new(pty_id))
     }
 }
 
 group! {
-    /// Operations of [`next::reference`](crate::next::reference).
+    /// Operations of the group [`next::reference`](crate::next::reference).
     NextReferenceGroup
 }
 
 impl<C: Caller> NextReferenceGroup<'_, C> {
-    /// Lists references, `GET /api/reference`:
-    /// [`ListNextReferences`](crate::next::reference::ListNextReferences).
+    /// Lists references with the operation
+    /// [`ListNextReferences`](crate::next::reference::ListNextReferences), `GET /api/reference`.
     pub fn list(&self) -> C::Called<crate::next::reference::ListNextReferences> {
         self.carry_out(crate::next::reference::ListNextReferences::new())
     }
 }
 
 group! {
-    /// Operations of [`next::server`](crate::next::server).
+    /// Operations of the group [`next::server`](crate::next::server).
     NextServerGroup
 }
 
 impl<C: Caller> NextServerGroup<'_, C> {
-    /// Reads the health, `GET /api/health`:
-    /// [`ReadNextHealth`](crate::next::server::ReadNextHealth).
+    /// Reads the health with the operation [`ReadNextHealth`](crate::next::server::ReadNextHealth),
+    /// `GET /api/health`.
     pub fn health(&self) -> C::Called<crate::next::server::ReadNextHealth> {
         self.carry_out(crate::next::server::ReadNextHealth::new())
     }
 
-    /// Reads the location, `GET /api/location`:
-    /// [`ReadNextLocation`](crate::next::server::ReadNextLocation).
+    /// Reads the location with the operation
+    /// [`ReadNextLocation`](crate::next::server::ReadNextLocation), `GET /api/location`.
     pub fn location(&self) -> C::Called<crate::next::server::ReadNextLocation> {
         self.carry_out(crate::next::server::ReadNextLocation::new())
     }
 }
 
 group! {
-    /// Operations of [`next::skill`](crate::next::skill).
+    /// Operations of the group [`next::skill`](crate::next::skill).
     NextSkillGroup
 }
 
 impl<C: Caller> NextSkillGroup<'_, C> {
-    /// Lists skills, `GET /api/skill`: [`ListNextSkills`](crate::next::skill::ListNextSkills).
+    /// Lists skills with the operation [`ListNextSkills`](crate::next::skill::ListNextSkills), `GET
+    /// /api/skill`.
     pub fn list(&self) -> C::Called<crate::next::skill::ListNextSkills> {
         self.carry_out(crate::next::skill::ListNextSkills::new())
     }

@@ -7,13 +7,14 @@ use opencode_proto::api::Caller;
 use crate::group::group;
 
 group! {
-    /// Operations of [`next::message`](crate::next::message).
+    /// Operations of the group [`next::message`](crate::next::message).
     NextMessageGroup
 }
 
 impl<C: Caller> NextMessageGroup<'_, C> {
-    /// Reads the session context, `GET /api/session/{sessionID}/context`:
-    /// [`ReadNextSessionContext`](crate::next::message::ReadNextSessionContext).
+    /// Reads the session context with the operation
+    /// [`ReadNextSessionContext`](crate::next::message::ReadNextSessionContext), `GET
+    /// /api/session/{sessionID}/context`.
     pub fn context(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -21,8 +22,9 @@ impl<C: Caller> NextMessageGroup<'_, C> {
         self.carry_out(crate::next::message::ReadNextSessionContext::new(session_id))
     }
 
-    /// Reads the message, `GET /api/session/{sessionID}/message/{messageID}`:
-    /// [`ReadNextMessage`](crate::next::message::ReadNextMessage).
+    /// Reads the message with the operation
+    /// [`ReadNextMessage`](crate::next::message::ReadNextMessage), `GET
+    /// /api/session/{sessionID}/message/{messageID}`.
     pub fn get(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -31,8 +33,9 @@ impl<C: Caller> NextMessageGroup<'_, C> {
         self.carry_out(crate::next::message::ReadNextMessage::new(session_id, message_id))
     }
 
-    /// Lists messages, `GET /api/session/{sessionID}/message`:
-    /// [`ListNextMessages`](crate::next::message::ListNextMessages).
+    /// Lists messages with the operation
+    /// [`ListNextMessages`](crate::next::message::ListNextMessages), `GET
+    /// /api/session/{sessionID}/message`.
     pub fn list(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -42,13 +45,14 @@ impl<C: Caller> NextMessageGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`next::permission`](crate::next::permission).
+    /// Operations of the group [`next::permission`](crate::next::permission).
     NextPermissionGroup
 }
 
 impl<C: Caller> NextPermissionGroup<'_, C> {
-    /// Creates the session permission, `POST /api/session/{sessionID}/permission`:
-    /// [`CreateNextSessionPermission`](crate::next::permission::CreateNextSessionPermission).
+    /// Creates the session permission with the operation
+    /// [`CreateNextSessionPermission`](crate::next::permission::CreateNextSessionPermission), `POST
+    /// /api/session/{sessionID}/permission`.
     pub fn create(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -60,8 +64,9 @@ impl<C: Caller> NextPermissionGroup<'_, C> {
         ))
     }
 
-    /// Reads the session permission, `GET /api/session/{sessionID}/permission/{requestID}`:
-    /// [`ReadNextSessionPermission`](crate::next::permission::ReadNextSessionPermission).
+    /// Reads the session permission with the operation
+    /// [`ReadNextSessionPermission`](crate::next::permission::ReadNextSessionPermission), `GET
+    /// /api/session/{sessionID}/permission/{requestID}`.
     pub fn get(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -72,8 +77,9 @@ impl<C: Caller> NextPermissionGroup<'_, C> {
         ))
     }
 
-    /// Lists session permissions, `GET /api/session/{sessionID}/permission`:
-    /// [`ListNextSessionPermissions`](crate::next::permission::ListNextSessionPermissions).
+    /// Lists session permissions with the operation
+    /// [`ListNextSessionPermissions`](crate::next::permission::ListNextSessionPermissions), `GET
+    /// /api/session/{sessionID}/permission`.
     pub fn list(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -81,9 +87,9 @@ impl<C: Caller> NextPermissionGroup<'_, C> {
         self.carry_out(crate::next::permission::ListNextSessionPermissions::new(session_id))
     }
 
-    /// Replies the session permission, `POST
-    /// /api/session/{sessionID}/permission/{requestID}/reply`:
-    /// [`ReplyNextSessionPermission`](crate::next::permission::ReplyNextSessionPermission).
+    /// Replies the session permission with the operation
+    /// [`ReplyNextSessionPermission`](crate::next::permission::ReplyNextSessionPermission), `POST
+    /// /api/session/{sessionID}/permission/{requestID}/reply`.
     pub fn reply(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -95,20 +101,23 @@ impl<C: Caller> NextPermissionGroup<'_, C> {
         ))
     }
 
-    /// Lists permission requests, `GET /api/permission/request`:
-    /// [`ListNextPermissionRequests`](crate::next::permission::ListNextPermissionRequests).
+    /// Lists permission requests with the operation
+    /// [`ListNextPermissionRequests`](crate::next::permission::ListNextPermissionRequests), `GET
+    /// /api/permission/request`.
     pub fn request_list(&self) -> C::Called<crate::next::permission::ListNextPermissionRequests> {
         self.carry_out(crate::next::permission::ListNextPermissionRequests::new())
     }
 
-    /// Lists permission saved rules, `GET /api/permission/saved`:
-    /// [`ListNextPermissionSavedRules`](crate::next::permission::ListNextPermissionSavedRules).
+    /// Lists permission saved rules with the operation
+    /// [`ListNextPermissionSavedRules`](crate::next::permission::ListNextPermissionSavedRules),
+    /// `GET /api/permission/saved`.
     pub fn saved_list(&self) -> C::Called<crate::next::permission::ListNextPermissionSavedRules> {
         self.carry_out(crate::next::permission::ListNextPermissionSavedRules::new())
     }
 
-    /// Removes the permission saved rule, `DELETE /api/permission/saved/{id}`:
-    /// [`RemoveNextPermissionSavedRule`](crate::next::permission::RemoveNextPermissionSavedRule).
+    /// Removes the permission saved rule with the operation
+    /// [`RemoveNextPermissionSavedRule`](crate::next::permission::RemoveNextPermissionSavedRule),
+    /// `DELETE /api/permission/saved/{id}`.
     pub fn saved_remove(
         &self,
         id: impl Into<String>,
@@ -118,13 +127,14 @@ impl<C: Caller> NextPermissionGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`next::question`](crate::next::question).
+    /// Operations of the group [`next::question`](crate::next::question).
     NextQuestionGroup
 }
 
 impl<C: Caller> NextQuestionGroup<'_, C> {
-    /// Lists session questions, `GET /api/session/{sessionID}/question`:
-    /// [`ListNextSessionQuestions`](crate::next::question::ListNextSessionQuestions).
+    /// Lists session questions with the operation
+    /// [`ListNextSessionQuestions`](crate::next::question::ListNextSessionQuestions), `GET
+    /// /api/session/{sessionID}/question`.
     pub fn list(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -132,8 +142,9 @@ impl<C: Caller> NextQuestionGroup<'_, C> {
         self.carry_out(crate::next::question::ListNextSessionQuestions::new(session_id))
     }
 
-    /// Rejects the session question, `POST /api/session/{sessionID}/question/{requestID}/reject`:
-    /// [`RejectNextSessionQuestion`](crate::next::question::RejectNextSessionQuestion).
+    /// Rejects the session question with the operation
+    /// [`RejectNextSessionQuestion`](crate::next::question::RejectNextSessionQuestion), `POST
+    /// /api/session/{sessionID}/question/{requestID}/reject`.
     pub fn reject(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -144,8 +155,9 @@ impl<C: Caller> NextQuestionGroup<'_, C> {
         ))
     }
 
-    /// Replies the session question, `POST /api/session/{sessionID}/question/{requestID}/reply`:
-    /// [`ReplyNextSessionQuestion`](crate::next::question::ReplyNextSessionQuestion).
+    /// Replies the session question with the operation
+    /// [`ReplyNextSessionQuestion`](crate::next::question::ReplyNextSessionQuestion), `POST
+    /// /api/session/{sessionID}/question/{requestID}/reply`.
     pub fn reply(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -157,27 +169,30 @@ impl<C: Caller> NextQuestionGroup<'_, C> {
         ))
     }
 
-    /// Lists question requests, `GET /api/question/request`:
-    /// [`ListNextQuestionRequests`](crate::next::question::ListNextQuestionRequests).
+    /// Lists question requests with the operation
+    /// [`ListNextQuestionRequests`](crate::next::question::ListNextQuestionRequests), `GET
+    /// /api/question/request`.
     pub fn request_list(&self) -> C::Called<crate::next::question::ListNextQuestionRequests> {
         self.carry_out(crate::next::question::ListNextQuestionRequests::new())
     }
 }
 
 group! {
-    /// Operations of [`next::session`](crate::next::session).
+    /// Operations of the group [`next::session`](crate::next::session).
     NextSessionGroup
 }
 
 impl<C: Caller> NextSessionGroup<'_, C> {
-    /// Lists active sessions, `GET /api/session/active`:
-    /// [`ListNextActiveSessions`](crate::next::session::ListNextActiveSessions).
+    /// Lists active sessions with the operation
+    /// [`ListNextActiveSessions`](crate::next::session::ListNextActiveSessions), `GET
+    /// /api/session/active`.
     pub fn active(&self) -> C::Called<crate::next::session::ListNextActiveSessions> {
         self.carry_out(crate::next::session::ListNextActiveSessions::new())
     }
 
-    /// Compacts the session, `POST /api/session/{sessionID}/compact`:
-    /// [`CompactNextSession`](crate::next::session::CompactNextSession).
+    /// Compacts the session with the operation
+    /// [`CompactNextSession`](crate::next::session::CompactNextSession), `POST
+    /// /api/session/{sessionID}/compact`.
     pub fn compact(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -185,14 +200,14 @@ impl<C: Caller> NextSessionGroup<'_, C> {
         self.carry_out(crate::next::session::CompactNextSession::new(session_id))
     }
 
-    /// Creates the session, `POST /api/session`:
-    /// [`CreateNextSession`](crate::next::session::CreateNextSession).
+    /// Creates the session with the operation
+    /// [`CreateNextSession`](crate::next::session::CreateNextSession), `POST /api/session`.
     pub fn create(&self) -> C::Called<crate::next::session::CreateNextSession> {
         self.carry_out(crate::next::session::CreateNextSession::new())
     }
 
-    /// Reads the session, `GET /api/session/{sessionID}`:
-    /// [`ReadNextSession`](crate::next::session::ReadNextSession).
+    /// Reads the session with the operation
+    /// [`ReadNextSession`](crate::next::session::ReadNextSession), `GET /api/session/{sessionID}`.
     pub fn get(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -200,8 +215,9 @@ impl<C: Caller> NextSessionGroup<'_, C> {
         self.carry_out(crate::next::session::ReadNextSession::new(session_id))
     }
 
-    /// Reads the session history, `GET /api/session/{sessionID}/history`:
-    /// [`ReadNextSessionHistory`](crate::next::session::ReadNextSessionHistory).
+    /// Reads the session history with the operation
+    /// [`ReadNextSessionHistory`](crate::next::session::ReadNextSessionHistory), `GET
+    /// /api/session/{sessionID}/history`.
     pub fn history(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -209,8 +225,9 @@ impl<C: Caller> NextSessionGroup<'_, C> {
         self.carry_out(crate::next::session::ReadNextSessionHistory::new(session_id))
     }
 
-    /// Interrupts the session, `POST /api/session/{sessionID}/interrupt`:
-    /// [`InterruptNextSession`](crate::next::session::InterruptNextSession).
+    /// Interrupts the session with the operation
+    /// [`InterruptNextSession`](crate::next::session::InterruptNextSession), `POST
+    /// /api/session/{sessionID}/interrupt`.
     pub fn interrupt(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -218,14 +235,15 @@ impl<C: Caller> NextSessionGroup<'_, C> {
         self.carry_out(crate::next::session::InterruptNextSession::new(session_id))
     }
 
-    /// Lists sessions, `GET /api/session`:
-    /// [`ListNextSessions`](crate::next::session::ListNextSessions).
+    /// Lists sessions with the operation
+    /// [`ListNextSessions`](crate::next::session::ListNextSessions), `GET /api/session`.
     pub fn list(&self) -> C::Called<crate::next::session::ListNextSessions> {
         self.carry_out(crate::next::session::ListNextSessions::new())
     }
 
-    /// Prompts the session, `POST /api/session/{sessionID}/prompt`:
-    /// [`PromptNextSession`](crate::next::session::PromptNextSession).
+    /// Prompts the session with the operation
+    /// [`PromptNextSession`](crate::next::session::PromptNextSession), `POST
+    /// /api/session/{sessionID}/prompt`.
     pub fn prompt(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -234,8 +252,9 @@ impl<C: Caller> NextSessionGroup<'_, C> {
         self.carry_out(crate::next::session::PromptNextSession::new(session_id, prompt))
     }
 
-    /// Clears the session revert, `POST /api/session/{sessionID}/revert/clear`:
-    /// [`ClearNextSessionRevert`](crate::next::session::ClearNextSessionRevert).
+    /// Clears the session revert with the operation
+    /// [`ClearNextSessionRevert`](crate::next::session::ClearNextSessionRevert), `POST
+    /// /api/session/{sessionID}/revert/clear`.
     pub fn revert_clear(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -243,8 +262,9 @@ impl<C: Caller> NextSessionGroup<'_, C> {
         self.carry_out(crate::next::session::ClearNextSessionRevert::new(session_id))
     }
 
-    /// Commits the session revert, `POST /api/session/{sessionID}/revert/commit`:
-    /// [`CommitNextSessionRevert`](crate::next::session::CommitNextSessionRevert).
+    /// Commits the session revert with the operation
+    /// [`CommitNextSessionRevert`](crate::next::session::CommitNextSessionRevert), `POST
+    /// /api/session/{sessionID}/revert/commit`.
     pub fn revert_commit(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -252,8 +272,9 @@ impl<C: Caller> NextSessionGroup<'_, C> {
         self.carry_out(crate::next::session::CommitNextSessionRevert::new(session_id))
     }
 
-    /// Stages the session revert, `POST /api/session/{sessionID}/revert/stage`:
-    /// [`StageNextSessionRevert`](crate::next::session::StageNextSessionRevert).
+    /// Stages the session revert with the operation
+    /// [`StageNextSessionRevert`](crate::next::session::StageNextSessionRevert), `POST
+    /// /api/session/{sessionID}/revert/stage`.
     pub fn revert_stage(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -262,8 +283,9 @@ impl<C: Caller> NextSessionGroup<'_, C> {
         self.carry_out(crate::next::session::StageNextSessionRevert::new(session_id, message_id))
     }
 
-    /// Switches the session agent, `POST /api/session/{sessionID}/agent`:
-    /// [`SwitchNextSessionAgent`](crate::next::session::SwitchNextSessionAgent).
+    /// Switches the session agent with the operation
+    /// [`SwitchNextSessionAgent`](crate::next::session::SwitchNextSessionAgent), `POST
+    /// /api/session/{sessionID}/agent`.
     pub fn switch_agent(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -272,8 +294,9 @@ impl<C: Caller> NextSessionGroup<'_, C> {
         self.carry_out(crate::next::session::SwitchNextSessionAgent::new(session_id, agent))
     }
 
-    /// Switches the session model, `POST /api/session/{sessionID}/model`:
-    /// [`SwitchNextSessionModel`](crate::next::session::SwitchNextSessionModel).
+    /// Switches the session model with the operation
+    /// [`SwitchNextSessionModel`](crate::next::session::SwitchNextSessionModel), `POST
+    /// /api/session/{sessionID}/model`.
     pub fn switch_model(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -282,8 +305,9 @@ impl<C: Caller> NextSessionGroup<'_, C> {
         self.carry_out(crate::next::session::SwitchNextSessionModel::new(session_id, model))
     }
 
-    /// Waits the session, `POST /api/session/{sessionID}/wait`:
-    /// [`WaitNextSession`](crate::next::session::WaitNextSession).
+    /// Waits the session with the operation
+    /// [`WaitNextSession`](crate::next::session::WaitNextSession), `POST
+    /// /api/session/{sessionID}/wait`.
     pub fn wait(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,

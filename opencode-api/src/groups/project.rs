@@ -7,88 +7,91 @@ use opencode_proto::api::Caller;
 use crate::group::group;
 
 group! {
-    /// Operations of [`file`](crate::file).
+    /// Operations of the group [`file`](crate::file).
     FileGroup
 }
 
 impl<C: Caller> FileGroup<'_, C> {
-    /// Lists files, `GET /file`: [`ListFiles`](crate::file::ListFiles).
+    /// Lists files with the operation [`ListFiles`](crate::file::ListFiles), `GET /file`.
     pub fn list(&self, path: impl Into<String>) -> C::Called<crate::file::ListFiles> {
         self.carry_out(crate::file::ListFiles::new(path))
     }
 
-    /// Reads the file, `GET /file/content`: [`ReadFile`](crate::file::ReadFile).
+    /// Reads the file with the operation [`ReadFile`](crate::file::ReadFile), `GET /file/content`.
     pub fn read(&self, path: impl Into<String>) -> C::Called<crate::file::ReadFile> {
         self.carry_out(crate::file::ReadFile::new(path))
     }
 
-    /// Lists file changes, `GET /file/status`: [`ListFileChanges`](crate::file::ListFileChanges).
+    /// Lists file changes with the operation [`ListFileChanges`](crate::file::ListFileChanges),
+    /// `GET /file/status`.
     pub fn status(&self) -> C::Called<crate::file::ListFileChanges> {
         self.carry_out(crate::file::ListFileChanges::new())
     }
 }
 
 group! {
-    /// Operations of [`find`](crate::find).
+    /// Operations of the group [`find`](crate::find).
     FindGroup
 }
 
 impl<C: Caller> FindGroup<'_, C> {
-    /// Finds files, `GET /find/file`: [`FindFiles`](crate::find::FindFiles).
+    /// Finds files with the operation [`FindFiles`](crate::find::FindFiles), `GET /find/file`.
     pub fn files(&self, query: impl Into<String>) -> C::Called<crate::find::FindFiles> {
         self.carry_out(crate::find::FindFiles::new(query))
     }
 
-    /// Finds symbols, `GET /find/symbol`: [`FindSymbols`](crate::find::FindSymbols).
+    /// Finds symbols with the operation [`FindSymbols`](crate::find::FindSymbols), `GET
+    /// /find/symbol`.
     pub fn symbols(&self, query: impl Into<String>) -> C::Called<crate::find::FindSymbols> {
         self.carry_out(crate::find::FindSymbols::new(query))
     }
 
-    /// Finds text, `GET /find`: [`FindText`](crate::find::FindText).
+    /// Finds text with the operation [`FindText`](crate::find::FindText), `GET /find`.
     pub fn text(&self, pattern: impl Into<String>) -> C::Called<crate::find::FindText> {
         self.carry_out(crate::find::FindText::new(pattern))
     }
 }
 
 group! {
-    /// Operations of [`instance`](crate::instance).
+    /// Operations of the group [`instance`](crate::instance).
     InstanceGroup
 }
 
 impl<C: Caller> InstanceGroup<'_, C> {
-    /// Disposes the instance, `POST /instance/dispose`:
-    /// [`DisposeInstance`](crate::instance::DisposeInstance).
+    /// Disposes the instance with the operation
+    /// [`DisposeInstance`](crate::instance::DisposeInstance), `POST /instance/dispose`.
     pub fn dispose(&self) -> C::Called<crate::instance::DisposeInstance> {
         self.carry_out(crate::instance::DisposeInstance::new())
     }
 }
 
 group! {
-    /// Operations of [`path`](crate::path).
+    /// Operations of the group [`path`](crate::path).
     PathGroup
 }
 
 impl<C: Caller> PathGroup<'_, C> {
-    /// Reads the paths, `GET /path`: [`ReadPaths`](crate::path::ReadPaths).
+    /// Reads the paths with the operation [`ReadPaths`](crate::path::ReadPaths), `GET /path`.
     pub fn get(&self) -> C::Called<crate::path::ReadPaths> {
         self.carry_out(crate::path::ReadPaths::new())
     }
 }
 
 group! {
-    /// Operations of [`project`](crate::project).
+    /// Operations of the group [`project`](crate::project).
     ProjectGroup
 }
 
 impl<C: Caller> ProjectGroup<'_, C> {
-    /// Reads the current project, `GET /project/current`:
-    /// [`ReadCurrentProject`](crate::project::ReadCurrentProject).
+    /// Reads the current project with the operation
+    /// [`ReadCurrentProject`](crate::project::ReadCurrentProject), `GET /project/current`.
     pub fn current(&self) -> C::Called<crate::project::ReadCurrentProject> {
         self.carry_out(crate::project::ReadCurrentProject::new())
     }
 
-    /// Lists project directories, `GET /project/{projectID}/directories`:
-    /// [`ListProjectDirectories`](crate::project::ListProjectDirectories).
+    /// Lists project directories with the operation
+    /// [`ListProjectDirectories`](crate::project::ListProjectDirectories), `GET
+    /// /project/{projectID}/directories`.
     pub fn directories(
         &self,
         project_id: impl Into<String>,
@@ -96,19 +99,20 @@ impl<C: Caller> ProjectGroup<'_, C> {
         self.carry_out(crate::project::ListProjectDirectories::new(project_id))
     }
 
-    /// Inits the project Git, `POST /project/git/init`:
-    /// [`InitProjectGit`](crate::project::InitProjectGit).
+    /// Inits the project Git with the operation [`InitProjectGit`](crate::project::InitProjectGit),
+    /// `POST /project/git/init`.
     pub fn init_git(&self) -> C::Called<crate::project::InitProjectGit> {
         self.carry_out(crate::project::InitProjectGit::new())
     }
 
-    /// Lists projects, `GET /project`: [`ListProjects`](crate::project::ListProjects).
+    /// Lists projects with the operation [`ListProjects`](crate::project::ListProjects), `GET
+    /// /project`.
     pub fn list(&self) -> C::Called<crate::project::ListProjects> {
         self.carry_out(crate::project::ListProjects::new())
     }
 
-    /// Updates the project, `PATCH /project/{projectID}`:
-    /// [`UpdateProject`](crate::project::UpdateProject).
+    /// Updates the project with the operation [`UpdateProject`](crate::project::UpdateProject),
+    /// `PATCH /project/{projectID}`.
     pub fn update(
         &self,
         project_id: impl Into<String>,
@@ -118,81 +122,88 @@ impl<C: Caller> ProjectGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`vcs`](crate::vcs).
+    /// Operations of the group [`vcs`](crate::vcs).
     VcsGroup
 }
 
 impl<C: Caller> VcsGroup<'_, C> {
-    /// Applies the VCS, `POST /vcs/apply`: [`ApplyVcs`](crate::vcs::ApplyVcs).
+    /// Applies the VCS with the operation [`ApplyVcs`](crate::vcs::ApplyVcs), `POST /vcs/apply`.
     pub fn apply(&self, patch: impl Into<String>) -> C::Called<crate::vcs::ApplyVcs> {
         self.carry_out(crate::vcs::ApplyVcs::new(patch))
     }
 
-    /// Reads the VCS diff, `GET /vcs/diff`: [`ReadVcsDiff`](crate::vcs::ReadVcsDiff).
+    /// Reads the VCS diff with the operation [`ReadVcsDiff`](crate::vcs::ReadVcsDiff), `GET
+    /// /vcs/diff`.
     pub fn diff(&self, mode: crate::vcs::VcsDiffMode) -> C::Called<crate::vcs::ReadVcsDiff> {
         self.carry_out(crate::vcs::ReadVcsDiff::new(mode))
     }
 
-    /// Reads the VCS diff raw, `GET /vcs/diff/raw`: [`ReadVcsDiffRaw`](crate::vcs::ReadVcsDiffRaw).
+    /// Reads the VCS diff raw with the operation [`ReadVcsDiffRaw`](crate::vcs::ReadVcsDiffRaw),
+    /// `GET /vcs/diff/raw`.
     pub fn diff_raw(&self) -> C::Called<crate::vcs::ReadVcsDiffRaw> {
         self.carry_out(crate::vcs::ReadVcsDiffRaw::new())
     }
 
-    /// Reads the VCS, `GET /vcs`: [`ReadVcs`](crate::vcs::ReadVcs).
+    /// Reads the VCS with the operation [`ReadVcs`](crate::vcs::ReadVcs), `GET /vcs`.
     pub fn get(&self) -> C::Called<crate::vcs::ReadVcs> {
         self.carry_out(crate::vcs::ReadVcs::new())
     }
 
-    /// Reads the VCS status, `GET /vcs/status`: [`ReadVcsStatus`](crate::vcs::ReadVcsStatus).
+    /// Reads the VCS status with the operation [`ReadVcsStatus`](crate::vcs::ReadVcsStatus), `GET
+    /// /vcs/status`.
     pub fn status(&self) -> C::Called<crate::vcs::ReadVcsStatus> {
         self.carry_out(crate::vcs::ReadVcsStatus::new())
     }
 }
 
 group! {
-    /// Operations of [`workspace`](crate::workspace).
+    /// Operations of the group [`workspace`](crate::workspace).
     WorkspaceGroup
 }
 
 impl<C: Caller> WorkspaceGroup<'_, C> {
-    /// Lists workspace adapters, `GET /experimental/workspace/adapter`:
-    /// [`ListWorkspaceAdapters`](crate::workspace::ListWorkspaceAdapters).
+    /// Lists workspace adapters with the operation
+    /// [`ListWorkspaceAdapters`](crate::workspace::ListWorkspaceAdapters), `GET
+    /// /experimental/workspace/adapter`.
     pub fn adapter_list(&self) -> C::Called<crate::workspace::ListWorkspaceAdapters> {
         self.carry_out(crate::workspace::ListWorkspaceAdapters::new())
     }
 
-    /// Creates the workspace, `POST /experimental/workspace`:
-    /// [`CreateWorkspace`](crate::workspace::CreateWorkspace).
+    /// Creates the workspace with the operation
+    /// [`CreateWorkspace`](crate::workspace::CreateWorkspace), `POST /experimental/workspace`.
     pub fn create(&self, kind: impl Into<String>) -> C::Called<crate::workspace::CreateWorkspace> {
         self.carry_out(crate::workspace::CreateWorkspace::new(kind))
     }
 
-    /// Lists workspaces, `GET /experimental/workspace`:
-    /// [`ListWorkspaces`](crate::workspace::ListWorkspaces).
+    /// Lists workspaces with the operation [`ListWorkspaces`](crate::workspace::ListWorkspaces),
+    /// `GET /experimental/workspace`.
     pub fn list(&self) -> C::Called<crate::workspace::ListWorkspaces> {
         self.carry_out(crate::workspace::ListWorkspaces::new())
     }
 
-    /// Removes the workspace, `DELETE /experimental/workspace/{id}`:
-    /// [`RemoveWorkspace`](crate::workspace::RemoveWorkspace).
+    /// Removes the workspace with the operation
+    /// [`RemoveWorkspace`](crate::workspace::RemoveWorkspace), `DELETE
+    /// /experimental/workspace/{id}`.
     pub fn remove(&self, id: impl Into<String>) -> C::Called<crate::workspace::RemoveWorkspace> {
         self.carry_out(crate::workspace::RemoveWorkspace::new(id))
     }
 
-    /// Reads the workspace statuses, `GET /experimental/workspace/status`:
-    /// [`ReadWorkspaceStatuses`](crate::workspace::ReadWorkspaceStatuses).
+    /// Reads the workspace statuses with the operation
+    /// [`ReadWorkspaceStatuses`](crate::workspace::ReadWorkspaceStatuses), `GET
+    /// /experimental/workspace/status`.
     pub fn status(&self) -> C::Called<crate::workspace::ReadWorkspaceStatuses> {
         self.carry_out(crate::workspace::ReadWorkspaceStatuses::new())
     }
 
-    /// Syncs the workspaces, `POST /experimental/workspace/sync-list`:
-    /// [`SyncWorkspaces`](crate::workspace::SyncWorkspaces).
+    /// Syncs the workspaces with the operation
+    /// [`SyncWorkspaces`](crate::workspace::SyncWorkspaces), `POST
+    /// /experimental/workspace/sync-list`.
     pub fn sync_list(&self) -> C::Called<crate::workspace::SyncWorkspaces> {
         self.carry_out(crate::workspace::SyncWorkspaces::new())
     }
 
-    /// Warps the workspace, `POST /experimental/workspace/warp`:
-    /// [`WarpWorkspace`](crate::workspace::WarpWorkspace).
+    /// Warps the workspace with the operation [`WarpWorkspace`](crate::workspace::WarpWorkspace),
+    /// `POST /experimental/workspace/warp`.
     pub fn warp(
         &self,
         id: Option<String>,
@@ -203,13 +214,13 @@ impl<C: Caller> WorkspaceGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`worktree`](crate::worktree).
+    /// Operations of the group [`worktree`](crate::worktree).
     WorktreeGroup
 }
 
 impl<C: Caller> WorktreeGroup<'_, C> {
-    /// Creates the worktree, `POST /experimental/worktree`:
-    /// [`CreateWorktree`](crate::worktree::CreateWorktree).
+    /// Creates the worktree with the operation [`CreateWorktree`](crate::worktree::CreateWorktree),
+    /// `POST /experimental/worktree`.
     pub fn create(
         &self,
         body: crate::worktree::WorktreeCreateInput,
@@ -217,14 +228,14 @@ impl<C: Caller> WorktreeGroup<'_, C> {
         self.carry_out(crate::worktree::CreateWorktree::new(body))
     }
 
-    /// Lists worktrees, `GET /experimental/worktree`:
-    /// [`ListWorktrees`](crate::worktree::ListWorktrees).
+    /// Lists worktrees with the operation [`ListWorktrees`](crate::worktree::ListWorktrees), `GET
+    /// /experimental/worktree`.
     pub fn list(&self) -> C::Called<crate::worktree::ListWorktrees> {
         self.carry_out(crate::worktree::ListWorktrees::new())
     }
 
-    /// Removes the worktree, `DELETE /experimental/worktree`:
-    /// [`RemoveWorktree`](crate::worktree::RemoveWorktree).
+    /// Removes the worktree with the operation [`RemoveWorktree`](crate::worktree::RemoveWorktree),
+    /// `DELETE /experimental/worktree`.
     pub fn remove(
         &self,
         body: crate::worktree::WorktreeRemoveInput,
@@ -232,8 +243,8 @@ impl<C: Caller> WorktreeGroup<'_, C> {
         self.carry_out(crate::worktree::RemoveWorktree::new(body))
     }
 
-    /// Resets the worktree, `POST /experimental/worktree/reset`:
-    /// [`ResetWorktree`](crate::worktree::ResetWorktree).
+    /// Resets the worktree with the operation [`ResetWorktree`](crate::worktree::ResetWorktree),
+    /// `POST /experimental/worktree/reset`.
     pub fn reset(
         &self,
         body: crate::worktree::WorktreeResetInput,

@@ -7,31 +7,33 @@ use opencode_proto::api::Caller;
 use crate::group::group;
 
 group! {
-    /// Operations of [`experimental`](crate::experimental).
+    /// Operations of the group [`experimental`](crate::experimental).
     ExperimentalGroup
 }
 
 impl<C: Caller> ExperimentalGroup<'_, C> {
-    /// Reads the capabilities, `GET /experimental/capabilities`:
-    /// [`ReadCapabilities`](crate::experimental::ReadCapabilities).
+    /// Reads the capabilities with the operation
+    /// [`ReadCapabilities`](crate::experimental::ReadCapabilities), `GET
+    /// /experimental/capabilities`.
     pub fn capabilities_get(&self) -> C::Called<crate::experimental::ReadCapabilities> {
         self.carry_out(crate::experimental::ReadCapabilities::new())
     }
 
-    /// Reads the console, `GET /experimental/console`:
-    /// [`ReadConsole`](crate::experimental::ReadConsole).
+    /// Reads the console with the operation [`ReadConsole`](crate::experimental::ReadConsole), `GET
+    /// /experimental/console`.
     pub fn console_get(&self) -> C::Called<crate::experimental::ReadConsole> {
         self.carry_out(crate::experimental::ReadConsole::new())
     }
 
-    /// Lists console orgs, `GET /experimental/console/orgs`:
-    /// [`ListConsoleOrgs`](crate::experimental::ListConsoleOrgs).
+    /// Lists console orgs with the operation
+    /// [`ListConsoleOrgs`](crate::experimental::ListConsoleOrgs), `GET /experimental/console/orgs`.
     pub fn console_list_orgs(&self) -> C::Called<crate::experimental::ListConsoleOrgs> {
         self.carry_out(crate::experimental::ListConsoleOrgs::new())
     }
 
-    /// Switches the console org, `POST /experimental/console/switch`:
-    /// [`SwitchConsoleOrg`](crate::experimental::SwitchConsoleOrg).
+    /// Switches the console org with the operation
+    /// [`SwitchConsoleOrg`](crate::experimental::SwitchConsoleOrg), `POST
+    /// /experimental/console/switch`.
     pub fn console_switch_org(
         &self,
         account_id: impl Into<String>,
@@ -40,8 +42,8 @@ impl<C: Caller> ExperimentalGroup<'_, C> {
         self.carry_out(crate::experimental::SwitchConsoleOrg::new(account_id, org_id))
     }
 
-    /// Moves the session, `POST /experimental/control-plane/move-session`:
-    /// [`MoveSession`](crate::experimental::MoveSession).
+    /// Moves the session with the operation [`MoveSession`](crate::experimental::MoveSession),
+    /// `POST /experimental/control-plane/move-session`.
     pub fn control_plane_move_session(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -50,9 +52,9 @@ impl<C: Caller> ExperimentalGroup<'_, C> {
         self.carry_out(crate::experimental::MoveSession::new(session_id, destination))
     }
 
-    /// Generates the project copy name, `POST
-    /// /experimental/project/{projectID}/copy/generate-name`:
-    /// [`GenerateProjectCopyName`](crate::experimental::GenerateProjectCopyName).
+    /// Generates the project copy name with the operation
+    /// [`GenerateProjectCopyName`](crate::experimental::GenerateProjectCopyName), `POST
+    /// /experimental/project/{projectID}/copy/generate-name`.
     pub fn project_copy_generate_name(
         &self,
         project_id: impl Into<String>,
@@ -60,14 +62,15 @@ impl<C: Caller> ExperimentalGroup<'_, C> {
         self.carry_out(crate::experimental::GenerateProjectCopyName::new(project_id))
     }
 
-    /// Lists resources, `GET /experimental/resource`:
-    /// [`ListResources`](crate::experimental::ListResources).
+    /// Lists resources with the operation [`ListResources`](crate::experimental::ListResources),
+    /// `GET /experimental/resource`.
     pub fn resource_list(&self) -> C::Called<crate::experimental::ListResources> {
         self.carry_out(crate::experimental::ListResources::new())
     }
 
-    /// Backgrounds the session, `POST /experimental/session/{sessionID}/background`:
-    /// [`BackgroundSession`](crate::experimental::BackgroundSession).
+    /// Backgrounds the session with the operation
+    /// [`BackgroundSession`](crate::experimental::BackgroundSession), `POST
+    /// /experimental/session/{sessionID}/background`.
     pub fn session_background(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -75,27 +78,28 @@ impl<C: Caller> ExperimentalGroup<'_, C> {
         self.carry_out(crate::experimental::BackgroundSession::new(session_id))
     }
 
-    /// Lists global sessions, `GET /experimental/session`:
-    /// [`ListGlobalSessions`](crate::experimental::ListGlobalSessions).
+    /// Lists global sessions with the operation
+    /// [`ListGlobalSessions`](crate::experimental::ListGlobalSessions), `GET
+    /// /experimental/session`.
     pub fn session_list(&self) -> C::Called<crate::experimental::ListGlobalSessions> {
         self.carry_out(crate::experimental::ListGlobalSessions::new())
     }
 }
 
 group! {
-    /// Operations of [`global`](crate::global).
+    /// Operations of the group [`global`](crate::global).
     GlobalGroup
 }
 
 impl<C: Caller> GlobalGroup<'_, C> {
-    /// Reads the global config, `GET /global/config`:
-    /// [`ReadGlobalConfig`](crate::global::ReadGlobalConfig).
+    /// Reads the global config with the operation
+    /// [`ReadGlobalConfig`](crate::global::ReadGlobalConfig), `GET /global/config`.
     pub fn config_get(&self) -> C::Called<crate::global::ReadGlobalConfig> {
         self.carry_out(crate::global::ReadGlobalConfig::new())
     }
 
-    /// Updates the global config, `PATCH /global/config`:
-    /// [`UpdateGlobalConfig`](crate::global::UpdateGlobalConfig).
+    /// Updates the global config with the operation
+    /// [`UpdateGlobalConfig`](crate::global::UpdateGlobalConfig), `PATCH /global/config`.
     pub fn config_update(
         &self,
         body: crate::config::Config,
@@ -103,31 +107,32 @@ impl<C: Caller> GlobalGroup<'_, C> {
         self.carry_out(crate::global::UpdateGlobalConfig::new(body))
     }
 
-    /// Disposes the global, `POST /global/dispose`:
-    /// [`DisposeGlobal`](crate::global::DisposeGlobal).
+    /// Disposes the global with the operation [`DisposeGlobal`](crate::global::DisposeGlobal),
+    /// `POST /global/dispose`.
     pub fn dispose(&self) -> C::Called<crate::global::DisposeGlobal> {
         self.carry_out(crate::global::DisposeGlobal::new())
     }
 
-    /// Reads the health, `GET /global/health`: [`ReadHealth`](crate::global::ReadHealth).
+    /// Reads the health with the operation [`ReadHealth`](crate::global::ReadHealth), `GET
+    /// /global/health`.
     pub fn health(&self) -> C::Called<crate::global::ReadHealth> {
         self.carry_out(crate::global::ReadHealth::new())
     }
 
-    /// Upgrades the global, `POST /global/upgrade`:
-    /// [`UpgradeGlobal`](crate::global::UpgradeGlobal).
+    /// Upgrades the global with the operation [`UpgradeGlobal`](crate::global::UpgradeGlobal),
+    /// `POST /global/upgrade`.
     pub fn upgrade(&self, target: impl Into<String>) -> C::Called<crate::global::UpgradeGlobal> {
         self.carry_out(crate::global::UpgradeGlobal::new(target))
     }
 }
 
 group! {
-    /// Operations of [`log`](crate::log).
+    /// Operations of the group [`log`](crate::log).
     LogGroup
 }
 
 impl<C: Caller> LogGroup<'_, C> {
-    /// Writes the log, `POST /log`: [`WriteLog`](crate::log::WriteLog).
+    /// Writes the log with the operation [`WriteLog`](crate::log::WriteLog), `POST /log`.
     pub fn write(
         &self,
         service: impl Into<String>,
@@ -139,12 +144,13 @@ impl<C: Caller> LogGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`sync`](crate::sync).
+    /// Operations of the group [`sync`](crate::sync).
     SyncGroup
 }
 
 impl<C: Caller> SyncGroup<'_, C> {
-    /// Lists sync history, `POST /sync/history`: [`ListSyncHistory`](crate::sync::ListSyncHistory).
+    /// Lists sync history with the operation [`ListSyncHistory`](crate::sync::ListSyncHistory),
+    /// `POST /sync/history`.
     pub fn history_list(
         &self,
         body: crate::OrderedMap<u64>,
@@ -152,7 +158,8 @@ impl<C: Caller> SyncGroup<'_, C> {
         self.carry_out(crate::sync::ListSyncHistory::new(body))
     }
 
-    /// Replays the sync, `POST /sync/replay`: [`ReplaySync`](crate::sync::ReplaySync).
+    /// Replays the sync with the operation [`ReplaySync`](crate::sync::ReplaySync), `POST
+    /// /sync/replay`.
     pub fn replay(
         &self,
         directory: impl Into<String>,
@@ -161,12 +168,14 @@ impl<C: Caller> SyncGroup<'_, C> {
         self.carry_out(crate::sync::ReplaySync::new(directory, events))
     }
 
-    /// Starts the sync, `POST /sync/start`: [`StartSync`](crate::sync::StartSync).
+    /// Starts the sync with the operation [`StartSync`](crate::sync::StartSync), `POST
+    /// /sync/start`.
     pub fn start(&self) -> C::Called<crate::sync::StartSync> {
         self.carry_out(crate::sync::StartSync::new())
     }
 
-    /// Steals the sync, `POST /sync/steal`: [`StealSync`](crate::sync::StealSync).
+    /// Steals the sync with the operation [`StealSync`](crate::sync::StealSync), `POST
+    /// /sync/steal`.
     pub fn steal(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,

@@ -7,13 +7,13 @@ use opencode_proto::api::Caller;
 use crate::group::group;
 
 group! {
-    /// Operations of [`message`](crate::message).
+    /// Operations of the group [`message`](crate::message).
     MessageGroup
 }
 
 impl<C: Caller> MessageGroup<'_, C> {
-    /// Deletes the message, `DELETE /session/{sessionID}/message/{messageID}`:
-    /// [`DeleteMessage`](crate::message::DeleteMessage).
+    /// Deletes the message with the operation [`DeleteMessage`](crate::message::DeleteMessage),
+    /// `DELETE /session/{sessionID}/message/{messageID}`.
     pub fn delete(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -22,8 +22,8 @@ impl<C: Caller> MessageGroup<'_, C> {
         self.carry_out(crate::message::DeleteMessage::new(session_id, message_id))
     }
 
-    /// Reads the message, `GET /session/{sessionID}/message/{messageID}`:
-    /// [`ReadMessage`](crate::message::ReadMessage).
+    /// Reads the message with the operation [`ReadMessage`](crate::message::ReadMessage), `GET
+    /// /session/{sessionID}/message/{messageID}`.
     pub fn get(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -32,8 +32,8 @@ impl<C: Caller> MessageGroup<'_, C> {
         self.carry_out(crate::message::ReadMessage::new(session_id, message_id))
     }
 
-    /// Lists messages, `GET /session/{sessionID}/message`:
-    /// [`ListMessages`](crate::message::ListMessages).
+    /// Lists messages with the operation [`ListMessages`](crate::message::ListMessages), `GET
+    /// /session/{sessionID}/message`.
     pub fn list(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -41,8 +41,8 @@ impl<C: Caller> MessageGroup<'_, C> {
         self.carry_out(crate::message::ListMessages::new(session_id))
     }
 
-    /// Deletes the part, `DELETE /session/{sessionID}/message/{messageID}/part/{partID}`:
-    /// [`DeletePart`](crate::message::DeletePart).
+    /// Deletes the part with the operation [`DeletePart`](crate::message::DeletePart), `DELETE
+    /// /session/{sessionID}/message/{messageID}/part/{partID}`.
     pub fn part_delete(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -52,8 +52,8 @@ impl<C: Caller> MessageGroup<'_, C> {
         self.carry_out(crate::message::DeletePart::new(session_id, message_id, part_id))
     }
 
-    /// Updates the part, `PATCH /session/{sessionID}/message/{messageID}/part/{partID}`:
-    /// [`UpdatePart`](crate::message::UpdatePart).
+    /// Updates the part with the operation [`UpdatePart`](crate::message::UpdatePart), `PATCH
+    /// /session/{sessionID}/message/{messageID}/part/{partID}`.
     pub fn part_update(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -66,19 +66,20 @@ impl<C: Caller> MessageGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`permission`](crate::permission).
+    /// Operations of the group [`permission`](crate::permission).
     PermissionGroup
 }
 
 impl<C: Caller> PermissionGroup<'_, C> {
-    /// Lists permissions, `GET /permission`:
-    /// [`ListPermissions`](crate::permission::ListPermissions).
+    /// Lists permissions with the operation
+    /// [`ListPermissions`](crate::permission::ListPermissions), `GET /permission`.
     pub fn list(&self) -> C::Called<crate::permission::ListPermissions> {
         self.carry_out(crate::permission::ListPermissions::new())
     }
 
-    /// Replies the permission, `POST /permission/{requestID}/reply`:
-    /// [`ReplyPermission`](crate::permission::ReplyPermission).
+    /// Replies the permission with the operation
+    /// [`ReplyPermission`](crate::permission::ReplyPermission), `POST
+    /// /permission/{requestID}/reply`.
     pub fn reply(
         &self,
         request_id: impl Into<opencode_proto::PermissionId>,
@@ -87,8 +88,9 @@ impl<C: Caller> PermissionGroup<'_, C> {
         self.carry_out(crate::permission::ReplyPermission::new(request_id, reply))
     }
 
-    /// Responds the permission, `POST /session/{sessionID}/permissions/{permissionID}`:
-    /// [`RespondPermission`](crate::permission::RespondPermission).
+    /// Responds the permission with the operation
+    /// [`RespondPermission`](crate::permission::RespondPermission), `POST
+    /// /session/{sessionID}/permissions/{permissionID}`.
     pub fn respond(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -104,18 +106,19 @@ impl<C: Caller> PermissionGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`question`](crate::question).
+    /// Operations of the group [`question`](crate::question).
     QuestionGroup
 }
 
 impl<C: Caller> QuestionGroup<'_, C> {
-    /// Lists questions, `GET /question`: [`ListQuestions`](crate::question::ListQuestions).
+    /// Lists questions with the operation [`ListQuestions`](crate::question::ListQuestions), `GET
+    /// /question`.
     pub fn list(&self) -> C::Called<crate::question::ListQuestions> {
         self.carry_out(crate::question::ListQuestions::new())
     }
 
-    /// Rejects the question, `POST /question/{requestID}/reject`:
-    /// [`RejectQuestion`](crate::question::RejectQuestion).
+    /// Rejects the question with the operation [`RejectQuestion`](crate::question::RejectQuestion),
+    /// `POST /question/{requestID}/reject`.
     pub fn reject(
         &self,
         request_id: impl Into<opencode_proto::QuestionId>,
@@ -123,8 +126,8 @@ impl<C: Caller> QuestionGroup<'_, C> {
         self.carry_out(crate::question::RejectQuestion::new(request_id))
     }
 
-    /// Replies the question, `POST /question/{requestID}/reply`:
-    /// [`ReplyQuestion`](crate::question::ReplyQuestion).
+    /// Replies the question with the operation [`ReplyQuestion`](crate::question::ReplyQuestion),
+    /// `POST /question/{requestID}/reply`.
     pub fn reply(
         &self,
         request_id: impl Into<opencode_proto::QuestionId>,
@@ -135,13 +138,13 @@ impl<C: Caller> QuestionGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`session`](crate::session).
+    /// Operations of the group [`session`](crate::session).
     SessionGroup
 }
 
 impl<C: Caller> SessionGroup<'_, C> {
-    /// Aborts the session, `POST /session/{sessionID}/abort`:
-    /// [`AbortSession`](crate::session::AbortSession).
+    /// Aborts the session with the operation [`AbortSession`](crate::session::AbortSession), `POST
+    /// /session/{sessionID}/abort`.
     pub fn abort(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -149,8 +152,9 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::AbortSession::new(session_id))
     }
 
-    /// Lists session children, `GET /session/{sessionID}/children`:
-    /// [`ListSessionChildren`](crate::session::ListSessionChildren).
+    /// Lists session children with the operation
+    /// [`ListSessionChildren`](crate::session::ListSessionChildren), `GET
+    /// /session/{sessionID}/children`.
     pub fn children(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -158,8 +162,9 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::ListSessionChildren::new(session_id))
     }
 
-    /// Runs the session command, `POST /session/{sessionID}/command`:
-    /// [`RunSessionCommand`](crate::session::RunSessionCommand).
+    /// Runs the session command with the operation
+    /// [`RunSessionCommand`](crate::session::RunSessionCommand), `POST
+    /// /session/{sessionID}/command`.
     pub fn command(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -169,13 +174,14 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::RunSessionCommand::new(session_id, arguments, command))
     }
 
-    /// Creates the session, `POST /session`: [`CreateSession`](crate::session::CreateSession).
+    /// Creates the session with the operation [`CreateSession`](crate::session::CreateSession),
+    /// `POST /session`.
     pub fn create(&self) -> C::Called<crate::session::CreateSession> {
         self.carry_out(crate::session::CreateSession::new())
     }
 
-    /// Deletes the session, `DELETE /session/{sessionID}`:
-    /// [`DeleteSession`](crate::session::DeleteSession).
+    /// Deletes the session with the operation [`DeleteSession`](crate::session::DeleteSession),
+    /// `DELETE /session/{sessionID}`.
     pub fn delete(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -183,8 +189,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::DeleteSession::new(session_id))
     }
 
-    /// Reads the session diff, `GET /session/{sessionID}/diff`:
-    /// [`ReadSessionDiff`](crate::session::ReadSessionDiff).
+    /// Reads the session diff with the operation
+    /// [`ReadSessionDiff`](crate::session::ReadSessionDiff), `GET /session/{sessionID}/diff`.
     pub fn diff(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -192,8 +198,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::ReadSessionDiff::new(session_id))
     }
 
-    /// Forks the session, `POST /session/{sessionID}/fork`:
-    /// [`ForkSession`](crate::session::ForkSession).
+    /// Forks the session with the operation [`ForkSession`](crate::session::ForkSession), `POST
+    /// /session/{sessionID}/fork`.
     pub fn fork(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -201,7 +207,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::ForkSession::new(session_id))
     }
 
-    /// Reads the session, `GET /session/{sessionID}`: [`ReadSession`](crate::session::ReadSession).
+    /// Reads the session with the operation [`ReadSession`](crate::session::ReadSession), `GET
+    /// /session/{sessionID}`.
     pub fn get(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -209,8 +216,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::ReadSession::new(session_id))
     }
 
-    /// Inits the session, `POST /session/{sessionID}/init`:
-    /// [`InitSession`](crate::session::InitSession).
+    /// Inits the session with the operation [`InitSession`](crate::session::InitSession), `POST
+    /// /session/{sessionID}/init`.
     pub fn init(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -226,13 +233,14 @@ impl<C: Caller> SessionGroup<'_, C> {
         ))
     }
 
-    /// Lists sessions, `GET /session`: [`ListSessions`](crate::session::ListSessions).
+    /// Lists sessions with the operation [`ListSessions`](crate::session::ListSessions), `GET
+    /// /session`.
     pub fn list(&self) -> C::Called<crate::session::ListSessions> {
         self.carry_out(crate::session::ListSessions::new())
     }
 
-    /// Prompts the session, `POST /session/{sessionID}/message`:
-    /// [`PromptSession`](crate::session::PromptSession).
+    /// Prompts the session with the operation [`PromptSession`](crate::session::PromptSession),
+    /// `POST /session/{sessionID}/message`.
     pub fn prompt(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -241,8 +249,9 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::PromptSession::new(session_id, parts))
     }
 
-    /// Prompts the session async, `POST /session/{sessionID}/prompt_async`:
-    /// [`PromptSessionAsync`](crate::session::PromptSessionAsync).
+    /// Prompts the session async with the operation
+    /// [`PromptSessionAsync`](crate::session::PromptSessionAsync), `POST
+    /// /session/{sessionID}/prompt_async`.
     pub fn prompt_async(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -251,8 +260,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::PromptSessionAsync::new(session_id, parts))
     }
 
-    /// Reverts the session, `POST /session/{sessionID}/revert`:
-    /// [`RevertSession`](crate::session::RevertSession).
+    /// Reverts the session with the operation [`RevertSession`](crate::session::RevertSession),
+    /// `POST /session/{sessionID}/revert`.
     pub fn revert(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -261,8 +270,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::RevertSession::new(session_id, message_id))
     }
 
-    /// Shares the session, `POST /session/{sessionID}/share`:
-    /// [`ShareSession`](crate::session::ShareSession).
+    /// Shares the session with the operation [`ShareSession`](crate::session::ShareSession), `POST
+    /// /session/{sessionID}/share`.
     pub fn share(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -270,8 +279,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::ShareSession::new(session_id))
     }
 
-    /// Runs the session shell, `POST /session/{sessionID}/shell`:
-    /// [`RunSessionShell`](crate::session::RunSessionShell).
+    /// Runs the session shell with the operation
+    /// [`RunSessionShell`](crate::session::RunSessionShell), `POST /session/{sessionID}/shell`.
     pub fn shell(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -281,14 +290,15 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::RunSessionShell::new(session_id, agent, command))
     }
 
-    /// Reads the session statuses, `GET /session/status`:
-    /// [`ReadSessionStatuses`](crate::session::ReadSessionStatuses).
+    /// Reads the session statuses with the operation
+    /// [`ReadSessionStatuses`](crate::session::ReadSessionStatuses), `GET /session/status`.
     pub fn status(&self) -> C::Called<crate::session::ReadSessionStatuses> {
         self.carry_out(crate::session::ReadSessionStatuses::new())
     }
 
-    /// Summarizes the session, `POST /session/{sessionID}/summarize`:
-    /// [`SummarizeSession`](crate::session::SummarizeSession).
+    /// Summarizes the session with the operation
+    /// [`SummarizeSession`](crate::session::SummarizeSession), `POST
+    /// /session/{sessionID}/summarize`.
     pub fn summarize(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -298,8 +308,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::SummarizeSession::new(session_id, provider_id, model_id))
     }
 
-    /// Reads the session todos, `GET /session/{sessionID}/todo`:
-    /// [`ReadSessionTodos`](crate::session::ReadSessionTodos).
+    /// Reads the session todos with the operation
+    /// [`ReadSessionTodos`](crate::session::ReadSessionTodos), `GET /session/{sessionID}/todo`.
     pub fn todo(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -307,8 +317,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::ReadSessionTodos::new(session_id))
     }
 
-    /// Unreverts the session, `POST /session/{sessionID}/unrevert`:
-    /// [`UnrevertSession`](crate::session::UnrevertSession).
+    /// Unreverts the session with the operation
+    /// [`UnrevertSession`](crate::session::UnrevertSession), `POST /session/{sessionID}/unrevert`.
     pub fn unrevert(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -316,8 +326,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::UnrevertSession::new(session_id))
     }
 
-    /// Unshares the session, `DELETE /session/{sessionID}/share`:
-    /// [`UnshareSession`](crate::session::UnshareSession).
+    /// Unshares the session with the operation [`UnshareSession`](crate::session::UnshareSession),
+    /// `DELETE /session/{sessionID}/share`.
     pub fn unshare(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -325,8 +335,8 @@ impl<C: Caller> SessionGroup<'_, C> {
         self.carry_out(crate::session::UnshareSession::new(session_id))
     }
 
-    /// Updates the session, `PATCH /session/{sessionID}`:
-    /// [`UpdateSession`](crate::session::UpdateSession).
+    /// Updates the session with the operation [`UpdateSession`](crate::session::UpdateSession),
+    /// `PATCH /session/{sessionID}`.
     pub fn update(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,

@@ -8,29 +8,31 @@ use opencode_proto::api::Caller;
 use crate::group::group;
 
 group! {
-    /// Operations of [`agent`](crate::agent).
+    /// Operations of the group [`agent`](crate::agent).
     AgentGroup
 }
 
 impl<C: Caller> AgentGroup<'_, C> {
-    /// Lists agents, `GET /agent`: [`ListAgents`](crate::agent::ListAgents).
+    /// Lists agents with the operation [`ListAgents`](crate::agent::ListAgents), `GET /agent`.
     pub fn list(&self) -> C::Called<crate::agent::ListAgents> {
         self.carry_out(crate::agent::ListAgents::new())
     }
 }
 
 group! {
-    /// Operations of [`auth`](crate::auth).
+    /// Operations of the group [`auth`](crate::auth).
     AuthGroup
 }
 
 impl<C: Caller> AuthGroup<'_, C> {
-    /// Removes the auth, `DELETE /auth/{providerID}`: [`RemoveAuth`](crate::auth::RemoveAuth).
+    /// Removes the auth with the operation [`RemoveAuth`](crate::auth::RemoveAuth), `DELETE
+    /// /auth/{providerID}`.
     pub fn remove(&self, provider_id: impl Into<String>) -> C::Called<crate::auth::RemoveAuth> {
         self.carry_out(crate::auth::RemoveAuth::new(provider_id))
     }
 
-    /// Sets the auth, `PUT /auth/{providerID}`: [`SetAuth`](crate::auth::SetAuth).
+    /// Sets the auth with the operation [`SetAuth`](crate::auth::SetAuth), `PUT
+    /// /auth/{providerID}`.
     pub fn set(
         &self,
         provider_id: impl Into<String>,
@@ -41,72 +43,76 @@ impl<C: Caller> AuthGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`command`](crate::command).
+    /// Operations of the group [`command`](crate::command).
     CommandGroup
 }
 
 impl<C: Caller> CommandGroup<'_, C> {
-    /// Lists commands, `GET /command`: [`ListCommands`](crate::command::ListCommands).
+    /// Lists commands with the operation [`ListCommands`](crate::command::ListCommands), `GET
+    /// /command`.
     pub fn list(&self) -> C::Called<crate::command::ListCommands> {
         self.carry_out(crate::command::ListCommands::new())
     }
 }
 
 group! {
-    /// Operations of [`config`](crate::config).
+    /// Operations of the group [`config`](crate::config).
     ConfigGroup
 }
 
 impl<C: Caller> ConfigGroup<'_, C> {
-    /// Reads the config, `GET /config`: [`ReadConfig`](crate::config::ReadConfig).
+    /// Reads the config with the operation [`ReadConfig`](crate::config::ReadConfig), `GET
+    /// /config`.
     pub fn get(&self) -> C::Called<crate::config::ReadConfig> {
         self.carry_out(crate::config::ReadConfig::new())
     }
 
-    /// Lists config providers, `GET /config/providers`:
-    /// [`ListConfigProviders`](crate::config::ListConfigProviders).
+    /// Lists config providers with the operation
+    /// [`ListConfigProviders`](crate::config::ListConfigProviders), `GET /config/providers`.
     pub fn providers(&self) -> C::Called<crate::config::ListConfigProviders> {
         self.carry_out(crate::config::ListConfigProviders::new())
     }
 
-    /// Updates the config, `PATCH /config`: [`UpdateConfig`](crate::config::UpdateConfig).
+    /// Updates the config with the operation [`UpdateConfig`](crate::config::UpdateConfig), `PATCH
+    /// /config`.
     pub fn update(&self, body: crate::config::Config) -> C::Called<crate::config::UpdateConfig> {
         self.carry_out(crate::config::UpdateConfig::new(body))
     }
 }
 
 group! {
-    /// Operations of [`formatter`](crate::formatter).
+    /// Operations of the group [`formatter`](crate::formatter).
     FormatterGroup
 }
 
 impl<C: Caller> FormatterGroup<'_, C> {
-    /// Reads the formatter status, `GET /formatter`:
-    /// [`ReadFormatterStatus`](crate::formatter::ReadFormatterStatus).
+    /// Reads the formatter status with the operation
+    /// [`ReadFormatterStatus`](crate::formatter::ReadFormatterStatus), `GET /formatter`.
     pub fn status(&self) -> C::Called<crate::formatter::ReadFormatterStatus> {
         self.carry_out(crate::formatter::ReadFormatterStatus::new())
     }
 }
 
 group! {
-    /// Operations of [`lsp`](crate::lsp).
+    /// Operations of the group [`lsp`](crate::lsp).
     LspGroup
 }
 
 impl<C: Caller> LspGroup<'_, C> {
-    /// Reads the LSP status, `GET /lsp`: [`ReadLspStatus`](crate::lsp::ReadLspStatus).
+    /// Reads the LSP status with the operation [`ReadLspStatus`](crate::lsp::ReadLspStatus), `GET
+    /// /lsp`.
     pub fn status(&self) -> C::Called<crate::lsp::ReadLspStatus> {
         self.carry_out(crate::lsp::ReadLspStatus::new())
     }
 }
 
 group! {
-    /// Operations of [`mcp`](crate::mcp).
+    /// Operations of the group [`mcp`](crate::mcp).
     McpGroup
 }
 
 impl<C: Caller> McpGroup<'_, C> {
-    /// Adds the MCP, `POST /mcp`: [`AddMcp`](crate::mcp::AddMcp).
+    /// Adds the MCP with the operation [`AddMcp`](crate::mcp::AddMcp), `POST /mcp`.
     pub fn add(
         &self,
         name: impl Into<String>,
@@ -115,8 +121,8 @@ impl<C: Caller> McpGroup<'_, C> {
         self.carry_out(crate::mcp::AddMcp::new(name, config))
     }
 
-    /// Authenticates MCP, `POST /mcp/{name}/auth/authenticate`:
-    /// [`AuthenticateMcp`](crate::mcp::AuthenticateMcp).
+    /// Authenticates MCP with the operation [`AuthenticateMcp`](crate::mcp::AuthenticateMcp), `POST
+    /// /mcp/{name}/auth/authenticate`.
     pub fn auth_authenticate(
         &self,
         name: impl Into<String>,
@@ -124,8 +130,8 @@ impl<C: Caller> McpGroup<'_, C> {
         self.carry_out(crate::mcp::AuthenticateMcp::new(name))
     }
 
-    /// Completes the MCP auth, `POST /mcp/{name}/auth/callback`:
-    /// [`CompleteMcpAuth`](crate::mcp::CompleteMcpAuth).
+    /// Completes the MCP auth with the operation [`CompleteMcpAuth`](crate::mcp::CompleteMcpAuth),
+    /// `POST /mcp/{name}/auth/callback`.
     pub fn auth_callback(
         &self,
         name: impl Into<String>,
@@ -134,53 +140,58 @@ impl<C: Caller> McpGroup<'_, C> {
         self.carry_out(crate::mcp::CompleteMcpAuth::new(name, code))
     }
 
-    /// Removes the MCP auth, `DELETE /mcp/{name}/auth`:
-    /// [`RemoveMcpAuth`](crate::mcp::RemoveMcpAuth).
+    /// Removes the MCP auth with the operation [`RemoveMcpAuth`](crate::mcp::RemoveMcpAuth),
+    /// `DELETE /mcp/{name}/auth`.
     pub fn auth_remove(&self, name: impl Into<String>) -> C::Called<crate::mcp::RemoveMcpAuth> {
         self.carry_out(crate::mcp::RemoveMcpAuth::new(name))
     }
 
-    /// Starts the MCP auth, `POST /mcp/{name}/auth`: [`StartMcpAuth`](crate::mcp::StartMcpAuth).
+    /// Starts the MCP auth with the operation [`StartMcpAuth`](crate::mcp::StartMcpAuth), `POST
+    /// /mcp/{name}/auth`.
     pub fn auth_start(&self, name: impl Into<String>) -> C::Called<crate::mcp::StartMcpAuth> {
         self.carry_out(crate::mcp::StartMcpAuth::new(name))
     }
 
-    /// Connects the MCP, `POST /mcp/{name}/connect`: [`ConnectMcp`](crate::mcp::ConnectMcp).
+    /// Connects the MCP with the operation [`ConnectMcp`](crate::mcp::ConnectMcp), `POST
+    /// /mcp/{name}/connect`.
     pub fn connect(&self, name: impl Into<String>) -> C::Called<crate::mcp::ConnectMcp> {
         self.carry_out(crate::mcp::ConnectMcp::new(name))
     }
 
-    /// Disconnects the MCP, `POST /mcp/{name}/disconnect`:
-    /// [`DisconnectMcp`](crate::mcp::DisconnectMcp).
+    /// Disconnects the MCP with the operation [`DisconnectMcp`](crate::mcp::DisconnectMcp), `POST
+    /// /mcp/{name}/disconnect`.
     pub fn disconnect(&self, name: impl Into<String>) -> C::Called<crate::mcp::DisconnectMcp> {
         self.carry_out(crate::mcp::DisconnectMcp::new(name))
     }
 
-    /// Reads the MCP status, `GET /mcp`: [`ReadMcpStatus`](crate::mcp::ReadMcpStatus).
+    /// Reads the MCP status with the operation [`ReadMcpStatus`](crate::mcp::ReadMcpStatus), `GET
+    /// /mcp`.
     pub fn status(&self) -> C::Called<crate::mcp::ReadMcpStatus> {
         self.carry_out(crate::mcp::ReadMcpStatus::new())
     }
 }
 
 group! {
-    /// Operations of [`provider`](crate::provider).
+    /// Operations of the group [`provider`](crate::provider).
     ProviderGroup
 }
 
 impl<C: Caller> ProviderGroup<'_, C> {
-    /// Lists provider auth methods, `GET /provider/auth`:
-    /// [`ListProviderAuthMethods`](crate::provider::ListProviderAuthMethods).
+    /// Lists provider auth methods with the operation
+    /// [`ListProviderAuthMethods`](crate::provider::ListProviderAuthMethods), `GET /provider/auth`.
     pub fn auth(&self) -> C::Called<crate::provider::ListProviderAuthMethods> {
         self.carry_out(crate::provider::ListProviderAuthMethods::new())
     }
 
-    /// Lists providers, `GET /provider`: [`ListProviders`](crate::provider::ListProviders).
+    /// Lists providers with the operation [`ListProviders`](crate::provider::ListProviders), `GET
+    /// /provider`.
     pub fn list(&self) -> C::Called<crate::provider::ListProviders> {
         self.carry_out(crate::provider::ListProviders::new())
     }
 
-    /// Authorizes the provider OAuth, `POST /provider/{providerID}/oauth/authorize`:
-    /// [`AuthorizeProviderOauth`](crate::provider::AuthorizeProviderOauth).
+    /// Authorizes the provider OAuth with the operation
+    /// [`AuthorizeProviderOauth`](crate::provider::AuthorizeProviderOauth), `POST
+    /// /provider/{providerID}/oauth/authorize`.
     pub fn oauth_authorize(
         &self,
         provider_id: impl Into<String>,
@@ -189,8 +200,9 @@ impl<C: Caller> ProviderGroup<'_, C> {
         self.carry_out(crate::provider::AuthorizeProviderOauth::new(provider_id, method))
     }
 
-    /// Completes the provider OAuth, `POST /provider/{providerID}/oauth/callback`:
-    /// [`CompleteProviderOauth`](crate::provider::CompleteProviderOauth).
+    /// Completes the provider OAuth with the operation
+    /// [`CompleteProviderOauth`](crate::provider::CompleteProviderOauth), `POST
+    /// /provider/{providerID}/oauth/callback`.
     pub fn oauth_callback(
         &self,
         provider_id: impl Into<String>,
@@ -201,29 +213,31 @@ impl<C: Caller> ProviderGroup<'_, C> {
 }
 
 group! {
-    /// Operations of [`skill`](crate::skill).
+    /// Operations of the group [`skill`](crate::skill).
     SkillGroup
 }
 
 impl<C: Caller> SkillGroup<'_, C> {
-    /// Lists skills, `GET /skill`: [`ListSkills`](crate::skill::ListSkills).
+    /// Lists skills with the operation [`ListSkills`](crate::skill::ListSkills), `GET /skill`.
     pub fn list(&self) -> C::Called<crate::skill::ListSkills> {
         self.carry_out(crate::skill::ListSkills::new())
     }
 }
 
 group! {
-    /// Operations of [`tool`](crate::tool).
+    /// Operations of the group [`tool`](crate::tool).
     ToolGroup
 }
 
 impl<C: Caller> ToolGroup<'_, C> {
-    /// Reads the tool ids, `GET /experimental/tool/ids`: [`ReadToolIds`](crate::tool::ReadToolIds).
+    /// Reads the tool ids with the operation [`ReadToolIds`](crate::tool::ReadToolIds), `GET
+    /// /experimental/tool/ids`.
     pub fn ids(&self) -> C::Called<crate::tool::ReadToolIds> {
         self.carry_out(crate::tool::ReadToolIds::new())
     }
 
-    /// Lists tools, `GET /experimental/tool`: [`ListTools`](crate::tool::ListTools).
+    /// Lists tools with the operation [`ListTools`](crate::tool::ListTools), `GET
+    /// /experimental/tool`.
     pub fn list(
         &self,
         provider: impl Into<String>,

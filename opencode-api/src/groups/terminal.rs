@@ -7,13 +7,13 @@ use opencode_proto::api::Caller;
 use crate::group::group;
 
 group! {
-    /// Operations of [`pty`](crate::pty).
+    /// Operations of the group [`pty`](crate::pty).
     PtyGroup
 }
 
 impl<C: Caller> PtyGroup<'_, C> {
-    /// Creates the PTY ticket, `POST /pty/{ptyID}/connect-token`:
-    /// [`CreatePtyTicket`](crate::pty::CreatePtyTicket).
+    /// Creates the PTY ticket with the operation [`CreatePtyTicket`](crate::pty::CreatePtyTicket),
+    /// `POST /pty/{ptyID}/connect-token`.
     pub fn connect_token(
         &self,
         pty_id: impl Into<String>,
@@ -21,63 +21,65 @@ impl<C: Caller> PtyGroup<'_, C> {
         self.carry_out(crate::pty::CreatePtyTicket::new(pty_id))
     }
 
-    /// Creates the PTY, `POST /pty`: [`CreatePty`](crate::pty::CreatePty).
+    /// Creates the PTY with the operation [`CreatePty`](crate::pty::CreatePty), `POST /pty`.
     pub fn create(&self) -> C::Called<crate::pty::CreatePty> {
         self.carry_out(crate::pty::CreatePty::new())
     }
 
-    /// Reads the PTY, `GET /pty/{ptyID}`: [`ReadPty`](crate::pty::ReadPty).
+    /// Reads the PTY with the operation [`ReadPty`](crate::pty::ReadPty), `GET /pty/{ptyID}`.
     pub fn get(&self, pty_id: impl Into<String>) -> C::Called<crate::pty::ReadPty> {
         self.carry_out(crate::pty::ReadPty::new(pty_id))
     }
 
-    /// Lists ptys, `GET /pty`: [`ListPtys`](crate::pty::ListPtys).
+    /// Lists ptys with the operation [`ListPtys`](crate::pty::ListPtys), `GET /pty`.
     pub fn list(&self) -> C::Called<crate::pty::ListPtys> {
         self.carry_out(crate::pty::ListPtys::new())
     }
 
-    /// Removes the PTY, `DELETE /pty/{ptyID}`: [`RemovePty`](crate::pty::RemovePty).
+    /// Removes the PTY with the operation [`RemovePty`](crate::pty::RemovePty), `DELETE
+    /// /pty/{ptyID}`.
     pub fn remove(&self, pty_id: impl Into<String>) -> C::Called<crate::pty::RemovePty> {
         self.carry_out(crate::pty::RemovePty::new(pty_id))
     }
 
-    /// Lists PTY shells, `GET /pty/shells`: [`ListPtyShells`](crate::pty::ListPtyShells).
+    /// Lists PTY shells with the operation [`ListPtyShells`](crate::pty::ListPtyShells), `GET
+    /// /pty/shells`.
     pub fn shells(&self) -> C::Called<crate::pty::ListPtyShells> {
         self.carry_out(crate::pty::ListPtyShells::new())
     }
 
-    /// Updates the PTY, `PUT /pty/{ptyID}`: [`UpdatePty`](crate::pty::UpdatePty).
+    /// Updates the PTY with the operation [`UpdatePty`](crate::pty::UpdatePty), `PUT /pty/{ptyID}`.
     pub fn update(&self, pty_id: impl Into<String>) -> C::Called<crate::pty::UpdatePty> {
         self.carry_out(crate::pty::UpdatePty::new(pty_id))
     }
 }
 
 group! {
-    /// Operations of [`tui`](crate::tui).
+    /// Operations of the group [`tui`](crate::tui).
     TuiGroup
 }
 
 impl<C: Caller> TuiGroup<'_, C> {
-    /// Appends the TUI prompt, `POST /tui/append-prompt`:
-    /// [`AppendTuiPrompt`](crate::tui::AppendTuiPrompt).
+    /// Appends the TUI prompt with the operation [`AppendTuiPrompt`](crate::tui::AppendTuiPrompt),
+    /// `POST /tui/append-prompt`.
     pub fn append_prompt(&self, text: impl Into<String>) -> C::Called<crate::tui::AppendTuiPrompt> {
         self.carry_out(crate::tui::AppendTuiPrompt::new(text))
     }
 
-    /// Clears the TUI prompt, `POST /tui/clear-prompt`:
-    /// [`ClearTuiPrompt`](crate::tui::ClearTuiPrompt).
+    /// Clears the TUI prompt with the operation [`ClearTuiPrompt`](crate::tui::ClearTuiPrompt),
+    /// `POST /tui/clear-prompt`.
     pub fn clear_prompt(&self) -> C::Called<crate::tui::ClearTuiPrompt> {
         self.carry_out(crate::tui::ClearTuiPrompt::new())
     }
 
-    /// Takes the TUI control, `GET /tui/control/next`:
-    /// [`TakeTuiControl`](crate::tui::TakeTuiControl).
+    /// Takes the TUI control with the operation [`TakeTuiControl`](crate::tui::TakeTuiControl),
+    /// `GET /tui/control/next`.
     pub fn control_next(&self) -> C::Called<crate::tui::TakeTuiControl> {
         self.carry_out(crate::tui::TakeTuiControl::new())
     }
 
-    /// Answers the TUI control, `POST /tui/control/response`:
-    /// [`AnswerTuiControl`](crate::tui::AnswerTuiControl).
+    /// Answers the TUI control with the operation
+    /// [`AnswerTuiControl`](crate::tui::AnswerTuiControl), `POST /tui/control/response`.
     pub fn control_response(
         &self,
         body: opencode_config::Json,
@@ -85,8 +87,8 @@ impl<C: Caller> TuiGroup<'_, C> {
         self.carry_out(crate::tui::AnswerTuiControl::new(body))
     }
 
-    /// Executes the TUI command, `POST /tui/execute-command`:
-    /// [`ExecuteTuiCommand`](crate::tui::ExecuteTuiCommand).
+    /// Executes the TUI command with the operation
+    /// [`ExecuteTuiCommand`](crate::tui::ExecuteTuiCommand), `POST /tui/execute-command`.
     pub fn execute_command(
         &self,
         command: impl Into<String>,
@@ -94,34 +96,38 @@ impl<C: Caller> TuiGroup<'_, C> {
         self.carry_out(crate::tui::ExecuteTuiCommand::new(command))
     }
 
-    /// Opens the TUI help, `POST /tui/open-help`: [`OpenTuiHelp`](crate::tui::OpenTuiHelp).
+    /// Opens the TUI help with the operation [`OpenTuiHelp`](crate::tui::OpenTuiHelp), `POST
+    /// /tui/open-help`.
     pub fn open_help(&self) -> C::Called<crate::tui::OpenTuiHelp> {
         self.carry_out(crate::tui::OpenTuiHelp::new())
     }
 
-    /// Opens the TUI models, `POST /tui/open-models`: [`OpenTuiModels`](crate::tui::OpenTuiModels).
+    /// Opens the TUI models with the operation [`OpenTuiModels`](crate::tui::OpenTuiModels), `POST
+    /// /tui/open-models`.
     pub fn open_models(&self) -> C::Called<crate::tui::OpenTuiModels> {
         self.carry_out(crate::tui::OpenTuiModels::new())
     }
 
-    /// Opens the TUI sessions, `POST /tui/open-sessions`:
-    /// [`OpenTuiSessions`](crate::tui::OpenTuiSessions).
+    /// Opens the TUI sessions with the operation [`OpenTuiSessions`](crate::tui::OpenTuiSessions),
+    /// `POST /tui/open-sessions`.
     pub fn open_sessions(&self) -> C::Called<crate::tui::OpenTuiSessions> {
         self.carry_out(crate::tui::OpenTuiSessions::new())
     }
 
-    /// Opens the TUI themes, `POST /tui/open-themes`: [`OpenTuiThemes`](crate::tui::OpenTuiThemes).
+    /// Opens the TUI themes with the operation [`OpenTuiThemes`](crate::tui::OpenTuiThemes), `POST
+    /// /tui/open-themes`.
     pub fn open_themes(&self) -> C::Called<crate::tui::OpenTuiThemes> {
         self.carry_out(crate::tui::OpenTuiThemes::new())
     }
 
-    /// Publishes the TUI, `POST /tui/publish`: [`PublishTui`](crate::tui::PublishTui).
+    /// Publishes the TUI with the operation [`PublishTui`](crate::tui::PublishTui), `POST
+    /// /tui/publish`.
     pub fn publish(&self, body: crate::envelope::Event) -> C::Called<crate::tui::PublishTui> {
         self.carry_out(crate::tui::PublishTui::new(body))
     }
 
-    /// Selects the TUI session, `POST /tui/select-session`:
-    /// [`SelectTuiSession`](crate::tui::SelectTuiSession).
+    /// Selects the TUI session with the operation
+    /// [`SelectTuiSession`](crate::tui::SelectTuiSession), `POST /tui/select-session`.
     pub fn select_session(
         &self,
         session_id: impl Into<opencode_proto::SessionId>,
@@ -129,7 +135,8 @@ impl<C: Caller> TuiGroup<'_, C> {
         self.carry_out(crate::tui::SelectTuiSession::new(session_id))
     }
 
-    /// Shows the TUI toast, `POST /tui/show-toast`: [`ShowTuiToast`](crate::tui::ShowTuiToast).
+    /// Shows the TUI toast with the operation [`ShowTuiToast`](crate::tui::ShowTuiToast), `POST
+    /// /tui/show-toast`.
     pub fn show_toast(
         &self,
         message: impl Into<String>,
@@ -138,8 +145,8 @@ impl<C: Caller> TuiGroup<'_, C> {
         self.carry_out(crate::tui::ShowTuiToast::new(message, variant))
     }
 
-    /// Submits the TUI prompt, `POST /tui/submit-prompt`:
-    /// [`SubmitTuiPrompt`](crate::tui::SubmitTuiPrompt).
+    /// Submits the TUI prompt with the operation [`SubmitTuiPrompt`](crate::tui::SubmitTuiPrompt),
+    /// `POST /tui/submit-prompt`.
     pub fn submit_prompt(&self) -> C::Called<crate::tui::SubmitTuiPrompt> {
         self.carry_out(crate::tui::SubmitTuiPrompt::new())
     }

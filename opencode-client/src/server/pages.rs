@@ -18,7 +18,8 @@ impl Server {
     /// of the operation is the size of a page.
     ///
     /// ```no_run
-    /// # async fn example(server: opencode_tokio::Server) -> Result<(), opencode_tokio::CallError> {
+    /// # use opencode_tokio::{CallError, Server};
+    /// # async fn example(server: Server) -> Result<(), CallError> {
     /// use opencode_tokio::api::ListMessages;
     ///
     /// let list = ListMessages::new("ses_1fc301c8effe4BhMoDHUvJDQPj").with_limit(50);

@@ -31,7 +31,8 @@ impl Server {
     /// Blocking form of [`Server::pages`](crate::Server::pages).
     ///
     /// ```no_run
-    /// # fn example(server: opencode_tokio::blocking::Server) -> Result<(), opencode_tokio::CallError> {
+    /// # use opencode_tokio::blocking::Server;
+    /// # fn example(server: Server) -> Result<(), opencode_tokio::CallError> {
     /// use opencode_tokio::api::ListMessages;
     ///
     /// let list = ListMessages::new("ses_1fc301c8effe4BhMoDHUvJDQPj").with_limit(50);
@@ -89,7 +90,8 @@ impl Server {
     /// [`HttpRequest::send`].
     ///
     /// ```no_run
-    /// # fn example(server: opencode_tokio::blocking::Server) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use opencode_tokio::blocking::Server;
+    /// # fn example(server: Server) -> Result<(), Box<dyn std::error::Error>> {
     /// use opencode_tokio::api::http::Method;
     ///
     /// let reply = server.request(Method::GET, "/find/file").query("query", "main").send()?;

@@ -140,7 +140,8 @@ impl Session {
     /// turn starts with the first call of `next`.
     ///
     /// ```no_run
-    /// # fn example(session: opencode_tokio::blocking::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use opencode_tokio::blocking::Session;
+    /// # fn example(session: Session) -> Result<(), Box<dyn std::error::Error>> {
     /// use opencode_tokio::AnswerSchema;
     /// use opencode_tokio::event::RawJson;
     ///

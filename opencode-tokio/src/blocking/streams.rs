@@ -84,7 +84,8 @@ impl TurnStream {
     /// Blocking form of [`TurnStream::text_stream`](crate::TurnStream::text_stream).
     ///
     /// ```no_run
-    /// # fn example(session: opencode_tokio::blocking::Session) -> Result<(), opencode_tokio::TurnError> {
+    /// # use opencode_tokio::blocking::Session;
+    /// # fn example(session: Session) -> Result<(), opencode_tokio::TurnError> {
     /// for piece in session.send("Which licence does this project have?").text_stream() {
     ///     print!("{}", piece?);
     /// }

@@ -221,7 +221,7 @@ fn text(groups: &[Group<'_>], homes: &BTreeMap<String, String>) -> String {
     for group in groups {
         let name = type_of(group.module);
         let path = group.module.replace('/', "::");
-        let about = format!("Operations of [`{path}`](crate::{path}).");
+        let about = format!("Operations of the group [`{path}`](crate::{path}).");
         text += &format!("group! {{\n{}    {name}\n}}\n\n", doc("///", 4, &about));
         text += &format!("impl<C: Caller> {name}<'_, C> {{\n");
         for (method, def) in &group.methods {
@@ -240,7 +240,7 @@ fn function(
 ) -> String {
     let operation = format!("crate::{path}::{}", def.name);
     let (act, request) = summary(def);
-    let about = format!("{act}, `{request}`: [`{}`]({operation}).", def.name);
+    let about = format!("{act} with the operation [`{}`]({operation}), `{request}`.", def.name);
     let (mut parameters, mut arguments) = (Vec::new(), Vec::new());
     for argument in def.required() {
         let rust = full_text(&argument.rust, homes);
