@@ -17,13 +17,22 @@ pub(crate) enum Limit {
     Refused,
     /// OpenCode does not print tool calls that failed.
     FailedToolsUnprinted,
+    /// The error of a model that does not exist does not name the model.
+    ModelUnnamed,
+    /// OpenCode exits before it has printed all events.
+    OutputLost,
     /// OpenCode asks the model for a title although the session has one.
     TitleAnyway,
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 3] =
-        [Self::Refused, Self::FailedToolsUnprinted, Self::TitleAnyway];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Refused,
+        Self::FailedToolsUnprinted,
+        Self::TitleAnyway,
+        Self::OutputLost,
+        Self::ModelUnnamed,
+    ];
 
     /// Sign of the limit in the table.
     pub(crate) fn sign(self) -> &'static str {
@@ -31,6 +40,8 @@ impl Limit {
             Self::Refused => "refused",
             Self::FailedToolsUnprinted => "a",
             Self::TitleAnyway => "b",
+            Self::OutputLost => "c",
+            Self::ModelUnnamed => "d",
         }
     }
 
@@ -43,6 +54,15 @@ impl Limit {
             Self::FailedToolsUnprinted => {
                 "A run as a process does not report tool calls that failed, because OpenCode does \
                  not print them. Runs over a server report all calls (`Backend::NewServer`)."
+            }
+            Self::OutputLost => {
+                "`opencode run` exits before it has printed all events, often or always. The run is an \
+                 error (`RunEnd::Torn`, or `StartupError` when nothing was printed), never a wrong \
+                 answer. Runs over a server are not affected (`Backend::NewServer`)."
+            }
+            Self::ModelUnnamed => {
+                "The error of a run for a model that does not exist is an agent error without the \
+                 name of the model."
             }
             Self::TitleAnyway => {
                 "OpenCode asks the model for a title although the session has one: a call of the \

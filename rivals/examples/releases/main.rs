@@ -26,7 +26,7 @@ use std::{env, panic};
 use opencode_tokio::TokioRuntime;
 use testkit::conformance::Host;
 
-use cell::Cell;
+use cell::{Cell, Limit};
 use table::Table;
 use world::{Scenario, World};
 
@@ -102,6 +102,11 @@ async fn compare(version: &str, only: &[String]) -> Vec<(&'static str, Cell)> {
         let task = tokio::spawn(tokio::time::timeout(LIMIT, play(Arc::clone(&world))));
         let cell = match task.await {
             Ok(Ok(cell)) => cell,
+            Err(_)
+                if name.starts_with("run_") && world.has_lost_output(&REASON.lock().unwrap()) =>
+            {
+                Cell::Limited(Limit::OutputLost)
+            }
             Ok(Err(_)) => Cell::Failed(format!("not over after {LIMIT:?}")),
             Err(_) => Cell::Failed(REASON.lock().unwrap().clone()),
         };

@@ -80,7 +80,7 @@ async fn title(world: &World) -> Cell {
     });
     match titles.count() {
         0 => Cell::Passed,
-        _ if world.version() < Version::new(1, 2, 1) => Cell::Limited(Limit::TitleAnyway),
+        _ if world.version() < Version::new(1, 2, 11) => Cell::Limited(Limit::TitleAnyway),
         count => panic!("{count} requests for a title"),
     }
 }

@@ -56,6 +56,19 @@ impl World {
         parse_version(&self.version).unwrap()
     }
 
+    /// Returns whether the failure of a run is that OpenCode exited before it had printed all.
+    pub(crate) fn has_lost_output(&self, reason: &str) -> bool {
+        let version = self.version();
+        let is_lossy = version >= Version::new(1, 15, 0) && version < Version::new(1, 17, 0);
+        let ends = [
+            "the output stops before",
+            "end: Torn",
+            "end: StartupError",
+            "Database migration complete.",
+        ];
+        is_lossy && ends.iter().any(|end| reason.contains(end))
+    }
+
     /// Plays the script for prompts with `[[name]]`.
     pub(crate) fn script(&self, name: &str, script: impl Into<Script>) {
         self.runs.model.script(name, script);
