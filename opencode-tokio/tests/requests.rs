@@ -155,6 +155,7 @@ const SHOWN: [Shown; 9] = [
             ("background", "a_turn_that_leaves_its_subagents_names_them"),
             ("deadlines", "a_silent_turn_is_aborted_at_its_idle_deadline"),
             ("held_size_max", "events_beyond_the_held_size_are_read_again"),
+            ("left_asks", "subagents_without_a_handler_are_refused"),
             ("look_interval", "a_look_overtaken_by_events_is_repeated"),
             ("overflows_max", "endless_overflows_end_the_turn"),
             ("repeated_calls_max", "any_number_of_calls_is_allowed_on_request"),
