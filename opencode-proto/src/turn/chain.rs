@@ -325,7 +325,9 @@ impl Chain {
         match member {
             Member::Answer => self.answered(info),
             Member::Earlier if info.role == Role::Assistant => {
-                self.note_failure(info);
+                if self.is_of_earlier_prompt(info) {
+                    self.note_failure(info);
+                }
                 self.note_other(info);
             }
             Member::Earlier if !self.is_seen() => self.others.user_message(&info.id),

@@ -119,6 +119,22 @@ fn a_failure_before_takes_a_prompt_that_waits_along() {
     }
 }
 
+#[test]
+fn a_failure_after_is_not_that_of_a_prompt_that_was_given_up() {
+    let mut stage = Stage::new(TurnSettings::default());
+    stage.accept();
+    stage.tell("message.updated", r#""info":{"id":"m1","role":"user","time":{"created":5}}"#);
+    stage.tell("session.status", BUSY);
+    stage.report_idle();
+    stage.report(&asks("m3"));
+    stage.report(&reply_to("m3", "m4", ""));
+    stage.tell("session.error", REFUSED);
+    stage.report(&reply_to("m3", "m4", &format!(r#","time":{{"completed":7}},{REFUSED}"#)));
+    stage.report_idle();
+    stage.wait(SECOND);
+    assert_eq!(stage.end(), Some("torn"));
+}
+
 /// The model answers all prompts up to the one that its answer names.
 #[test]
 fn an_answer_covers_the_prompts_before_the_one_it_names() {
