@@ -27,11 +27,17 @@ impl Turn {
     /// unless [`DroppedFollow::Abort`](super::DroppedFollow::Abort) holds, and so does the prompt
     /// of a [post](Self::post_only).
     ///
+    /// A turn to follow that is not found yet is aborted when found, as by [`cancel`](Self::cancel).
+    ///
     /// Drive the turn on until it [is over](Self::is_over), with calls, replies, wakes and time; or
     /// call [`release`](Self::release) when that is not possible.
     pub fn abandon(&mut self, session: &mut Session, now: Instant) {
         if self.core.leaves_work() && matches!(self.phase, Phase::Joining(_) | Phase::Posted(_)) {
             return self.release(session);
+        }
+        if self.is_unfound() {
+            // An abort now could end the turn of another prompt.
+            return self.cancel(session, now);
         }
         if matches!(self.phase, Phase::Joining(_) | Phase::Waiting(_) | Phase::Posted(_)) {
             session.end_turn(self.core.number, std::iter::empty());
@@ -51,6 +57,15 @@ impl Turn {
             leaving @ Phase::Leaving { .. } => *next = leaving,
             Phase::Joining(_) | Phase::Waiting(_) | Phase::Posted(_) | Phase::Over => {}
         });
+    }
+
+    /// Returns whether the turn to follow is not known to be there.
+    fn is_unfound(&self) -> bool {
+        match &self.phase {
+            Phase::Joining(_) => true,
+            Phase::Posted(posted) => posted.is_unfound(),
+            Phase::Waiting(_) | Phase::Leaving { .. } | Phase::Over => false,
+        }
     }
 
     /// Gives up everything that the turn holds in the session, when nothing can drive the turn on.

@@ -15,13 +15,18 @@ impl PostedTurn {
         if input.core.extent == TurnExtent::Post {
             return input.finish(TurnEnd::Cancelled);
         }
-        if matches!(self.posting, Posting::Followed) && !self.record.chain.is_seen() {
+        if self.is_unfound() {
             // An abort could end the turn of another prompt.
             let limit = input.now.checked_add(input.core.settings.abort_limit);
             self.cancelling = self.cancelling.or(limit);
             return;
         }
         self.stop(StopCause::Cancelled, input);
+    }
+
+    /// Returns whether the turn to follow is not known to be there.
+    pub(super) fn is_unfound(&self) -> bool {
+        matches!(self.posting, Posting::Followed) && !self.record.chain.is_seen()
     }
 
     /// Aborts a turn that was cancelled before it was found.

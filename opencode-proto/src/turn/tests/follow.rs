@@ -345,6 +345,39 @@ fn a_turn_that_is_cancelled_before_it_is_found_is_aborted_then() {
 }
 
 #[test]
+fn a_turn_that_is_dropped_before_it_is_found_is_aborted_then() {
+    let found = busy().with("s", [user("m1", "Go."), reply_to("m2", "m1", "")]);
+    let other = busy().with("s", [user("m8", "And?"), reply_to("m9", "m8", "")]);
+    for prompt in [None, Some("m1")] {
+        for is_open in [false, true] {
+            let dropped = || {
+                let (dropped, settings) = (DroppedFollow::Abort, TurnSettings::default());
+                let mut stage = Stage::following(prompt, dropped, settings);
+                if is_open {
+                    stage.does(Turn::handle_opened);
+                }
+                stage.does(Turn::abandon);
+                stage
+            };
+            let mut stage = dropped();
+            stage.find(&found);
+            assert!(stage.is_calling("/abort"), "{prompt:?}");
+            stage.aborted();
+            stage.wait(Duration::ZERO);
+            stage.find(&idle().with("s", [user("m1", "Go."), reply_to("m2", "m1", "")]));
+            assert!(stage.turn.is_over());
+        }
+    }
+    // The session works on another prompt.
+    let (dropped, settings) = (DroppedFollow::Abort, TurnSettings::default());
+    let mut stage = Stage::following(Some("m1"), dropped, settings);
+    stage.does(Turn::abandon);
+    stage.find(&other);
+    stage.wait(SECOND * 10);
+    assert!(stage.turn.is_over() && !stage.is_calling("/abort"));
+}
+
+#[test]
 fn a_retry_that_is_due_within_the_idle_deadline_is_waited_for() {
     let mut stage = follow(Some("m1"));
     let retry = r#"{"type":"retry","attempt":3,"message":"slow down","next":600001}"#;
