@@ -1,6 +1,8 @@
 //! Messages of a session that belong to a turn.
 
+mod answers;
 mod classify;
+mod member;
 mod user_message;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,8 @@ use super::post::TurnKind;
 use crate::part::Part;
 use crate::server_event::{MessageInfo, Role, SessionStatus};
 use crate::{AgentError, MessageId, StepRole};
+pub(super) use member::Belongs;
+use member::{CompactionStage, Member, ReportedStatus, Sight, Succession, belongs};
 use user_message::{decide, user_part};
 pub(super) use user_message::{is_automatic_compaction, is_command_line, is_compaction};
 
@@ -52,70 +56,6 @@ pub(super) struct Chain {
     summary_request: Option<MessageId>,
     /// The prompt that took over, if it is such a request.
     replaced_by: Option<MessageId>,
-}
-
-/// Whether another prompt took over, whose answer is none of the turn's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Succession {
-    /// In the middle of the turn's answer.
-    CutShort,
-    Open,
-    /// No prompt took over yet. The agent stopped at the last answer, although no event reported
-    /// that.
-    Stopped,
-    /// After the turn's answer was complete.
-    Superseded,
-}
-
-/// Knowledge of the messages of the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sight {
-    Clear,
-    /// The turn began before, and the server cannot list the messages.
-    Hidden,
-    /// Events were missed, perhaps those of the turn's own message.
-    Torn,
-}
-
-/// Stage of a compaction that OpenCode makes by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CompactionStage {
-    Absent,
-    /// After the summary, the next message of the user's is the prompt, repeated.
-    Requested,
-    /// The prompt was repeated, and another answer follows.
-    Repeated,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ReportedStatus {
-    Idle,
-    Working,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Member {
-    /// An answer of the turn.
-    Answer,
-    /// A message of an earlier turn.
-    Earlier,
-    /// A prompt after the turn's own. The answer shows the turn that the prompt belongs to.
-    Later,
-    /// A prompt after the turn's own, when the server did not work on that one any more.
-    Next,
-    /// The turn's own message, or one that OpenCode inserted for it.
-    Prompt,
-    /// A message of the user's whose parts decide.
-    Undecided,
-}
-
-/// Relation of a message to the turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Belongs {
-    No,
-    /// Later events decide.
-    Unknown,
-    Yes,
 }
 
 impl Chain {
@@ -271,37 +211,6 @@ impl Chain {
         self.replaced_by.as_ref()
     }
 
-    pub(super) fn answer_count(&self) -> usize {
-        self.answers.len()
-    }
-
-    /// Returns whether an answer before the last one was aborted.
-    pub(super) fn has_aborted(&self) -> bool {
-        self.answers
-            .iter()
-            .any(|answer| answer.error.as_ref().is_some_and(|error| error.is_abort()))
-    }
-
-    /// Returns the last answer.
-    pub(super) fn last_answer(&self) -> Option<&MessageInfo> {
-        self.answers.last()
-    }
-
-    /// Returns whether the last answer is under way, or complete with a reason.
-    pub(super) fn is_at_work(&self) -> bool {
-        self.last_answer().is_some_and(|last| last.completed_ms.is_none() || last.finish.is_some())
-    }
-
-    /// Sorts the answers into the order of these messages; others came later.
-    pub(super) fn reorder(&mut self, order: &[MessageId]) {
-        let place = |id: &MessageId| order.iter().position(|known| known == id);
-        self.answers.sort_by_key(|answer| place(&answer.id).unwrap_or(usize::MAX));
-    }
-
-    pub(super) fn answer_open(&self) -> Option<&MessageId> {
-        self.last_answer().filter(|info| info.completed_ms.is_none()).map(|info| &info.id)
-    }
-
     pub(super) fn message(&mut self, info: &MessageInfo) -> Belongs {
         let member = match self.members.get(&info.id) {
             Some(member) => *member,
@@ -409,41 +318,5 @@ impl Chain {
 
     pub(super) fn is_prompt(&self, message: &MessageId) -> bool {
         self.members.get(message) == Some(&Member::Prompt)
-    }
-
-    fn answered(&mut self, info: &MessageInfo) {
-        match self.answers.iter_mut().rfind(|known| known.id == info.id) {
-            Some(known) if known.completed_ms.is_some() && info.completed_ms.is_none() => {}
-            Some(known) => *known = info.detach(),
-            None => {
-                if info.step == StepRole::Answer {
-                    self.compaction = CompactionStage::Absent;
-                }
-                self.others.own_answered();
-                self.answers.push(info.detach());
-            }
-        }
-    }
-
-    /// Takes note that an event reports the end of a compaction. Returns whether the compaction is
-    /// the turn's, as far as is known.
-    pub(super) fn take_compaction(&mut self) -> bool {
-        self.others.compacted();
-        let is_known = self.compactions > 0;
-        self.compactions = self.compactions.saturating_sub(1);
-        is_known
-    }
-
-    /// Returns whether OpenCode compacts the session and then goes on with the prompt.
-    pub(super) fn is_compacting(&self) -> bool {
-        self.compaction != CompactionStage::Absent
-    }
-}
-
-fn belongs(member: Member) -> Belongs {
-    match member {
-        Member::Answer | Member::Prompt => Belongs::Yes,
-        Member::Earlier | Member::Later | Member::Next => Belongs::No,
-        Member::Undecided => Belongs::Unknown,
     }
 }

@@ -9,47 +9,23 @@
 //!
 //! The status comes first: a session that is idle has stored all messages by then.
 
+mod pages;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use crate::api::{
-    ApiErrorKind, ListChildren, ListMessages, ListPermissions, ListQuestions, MessagePage,
-    MessageWithParts, Pending, ReadMessage, ReadSession, SessionStatuses,
+    ApiErrorKind, ListChildren, ListPermissions, ListQuestions, MessageWithParts, Pending,
+    ReadMessage, ReadSession, SessionStatuses,
 };
 use crate::call::{ApiCall, ApiReply, CallFault, CallScope, OpenCalls, read_reply};
 use crate::server_event::{MessageInfo, PermissionRequest, QuestionRequest, SessionStatus};
 use crate::{MessageId, SessionId};
+pub(super) use pages::LookOrigin;
+use pages::Pages;
 
-/// Messages per page.
-const PAGE: u32 = 100;
 /// Most sessions of subagents, and of theirs, that are looked at.
 const CHILDREN_MAX: usize = 1000;
-
-/// First message that matters to a look.
-#[derive(Clone, Debug)]
-pub(super) enum LookOrigin {
-    /// The first message that is newer than this id.
-    After(MessageId),
-    /// The turn's own message.
-    At(MessageId),
-}
-
-impl LookOrigin {
-    /// Returns whether messages before this one do not matter.
-    fn is_reached_by(&self, id: &MessageId) -> bool {
-        match self {
-            Self::After(origin) => id <= origin,
-            Self::At(origin) => id == origin,
-        }
-    }
-
-    fn is_first(&self, id: &MessageId) -> bool {
-        match self {
-            Self::After(origin) => id > origin,
-            Self::At(origin) => id == origin,
-        }
-    }
-}
 
 /// State of a look.
 #[derive(Debug)]
@@ -326,51 +302,6 @@ impl Look {
 
     fn read_message(&self, message: &MessageId) -> ReadMessage {
         ReadMessage { session: self.session.clone(), message: message.clone() }
-    }
-}
-
-/// Messages of a session, page by page from the newest back.
-#[derive(Debug)]
-struct Pages {
-    list: ListMessages,
-    messages: Vec<MessageWithParts>,
-}
-
-impl Pages {
-    fn new(session: &SessionId) -> Self {
-        Self { list: ListMessages::new(session.clone()).with_limit(PAGE), messages: Vec::new() }
-    }
-
-    /// Adds a page. Returns the pages with the next call, unless the last page was there, or the
-    /// message that is looked for.
-    fn add(&mut self, page: MessagePage, from: Option<&LookOrigin>) -> Option<Self> {
-        let MessagePage { mut messages, next, .. } = page;
-        messages.append(&mut self.messages);
-        let is_found = from.is_some_and(|origin| {
-            messages.iter().any(|message| origin.is_reached_by(&message.info.id))
-        });
-        match next {
-            Some(next) if !is_found => {
-                let list = self.list.clone().with_before(next);
-                Some(Self { list, messages })
-            }
-            Some(_) | None => {
-                self.messages = messages;
-                None
-            }
-        }
-    }
-
-    /// Splits the messages at this one: the messages before it, without parts, and those from it on.
-    /// Both are empty when the message is not there.
-    fn split_at(&mut self, from: &LookOrigin) -> (Vec<MessageInfo>, Vec<MessageWithParts>) {
-        let mut messages = std::mem::take(&mut self.messages);
-        let Some(first) = messages.iter().position(|message| from.is_first(&message.info.id))
-        else {
-            return (Vec::new(), Vec::new());
-        };
-        let rest = messages.split_off(first);
-        (messages.into_iter().map(|message| message.info).collect(), rest)
     }
 }
 

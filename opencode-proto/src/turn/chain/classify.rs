@@ -1,4 +1,5 @@
-use super::{AnswerShare, Chain, CompactionStage, Member, Sight, Succession};
+use super::member::{CompactionStage, Member, Sight, Succession};
+use super::{AnswerShare, Chain};
 use crate::StepRole;
 use crate::error::ErrorName;
 use crate::server_event::{MessageInfo, Role};

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Member, ReportedStatus};
+use super::member::{Member, ReportedStatus};
 use crate::part::{Part, TextOrigin};
 use crate::turn::others::UserPart;
 
