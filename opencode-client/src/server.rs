@@ -6,6 +6,7 @@
 
 mod api_events;
 mod attach;
+mod attach_request;
 mod calls;
 pub(crate) mod core;
 mod error;
@@ -42,14 +43,15 @@ use local::Local;
 
 pub use api_events::{ApiEvent, ApiEvents, MalformedEvent};
 pub(crate) use attach::{RefusedConnection, attach};
+pub use attach_request::AttachRequest;
 pub use calls::HttpRequest;
 pub use error::{AttachError, ServeError};
 pub use events::{ServerEvents, ServerNews};
 pub use http_stream::HttpStream;
 pub use output::{OutputStream, ServerOutput, ServerOutputEvent};
 pub use pages::PageStream;
+pub use request::ServeRequest;
 pub(crate) use request::WorkingDirectory;
-pub use request::{AttachRequest, ServeRequest};
 pub(crate) use start::serve;
 pub use stop::{ServerReport, StopError};
 

@@ -37,6 +37,7 @@ mod record;
 mod session;
 mod settings;
 pub(crate) mod stderr;
+mod watch;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -44,8 +45,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::answer::{Answer, Tail};
-use crate::error::ErrorName;
-use crate::guard::{Repetition, RepetitionGuard, ReplyContent, calls_again};
+use crate::guard::{Repetition, RepetitionGuard};
 use crate::line::Line;
 use crate::process::{Exit, ProcessLife, ProcessStep};
 use crate::run_event::{Notice, RunEvent, RunEventKind};
@@ -57,6 +57,7 @@ pub(crate) use judge::installing;
 pub use outcome::{LineCounts, RunEnd, RunOutcome};
 use record::{Effect, RunRecord};
 pub use settings::{AgentFallback, Retention, RunSettings};
+use watch::{ModelCall, RunWatch};
 
 /// Machine for one run. Owns no process, clock or task.
 ///
@@ -97,25 +98,6 @@ pub struct Run {
     life: ProcessLife<RunWatch, RunStop>,
     record: RunRecord,
     actions: VecDeque<RunAction>,
-}
-
-/// What is watched while the process runs.
-#[derive(Debug)]
-struct RunWatch {
-    deadlines: Watchdog,
-    guard: RepetitionGuard,
-    call: ModelCall,
-    /// Since when the answer looks complete.
-    answered: Option<Instant>,
-}
-
-/// Progress of the current call of the model.
-#[derive(Clone, Copy, Debug)]
-enum ModelCall {
-    /// The model has called a tool.
-    WithTools,
-    /// The model has not called a tool.
-    WithoutTools,
 }
 
 /// Cause for which we end the process.
@@ -382,51 +364,6 @@ impl Run {
         match self.life.running() {
             Some(watch) => watch.deadlines.wake().into_iter().chain(self.lingers_until()).min(),
             None => self.life.wake(),
-        }
-    }
-}
-
-impl RunWatch {
-    /// Counts what OpenCode would repeat without end.
-    fn count(&mut self, event: &RunEvent, tail: Tail, has_text: bool) -> Option<Repetition> {
-        if tail == Tail::Answered {
-            self.guard.handle_answer();
-        }
-        match &event.kind {
-            RunEventKind::Error(error) if error.name == ErrorName::CONTEXT_OVERFLOW => {
-                self.guard.handle_overflow()
-            }
-            RunEventKind::StepFinish(part) => {
-                let call = std::mem::replace(&mut self.call, ModelCall::WithoutTools);
-                match call {
-                    ModelCall::WithoutTools if calls_again(&part.reason) => {
-                        let content = ReplyContent::of(part.tokens.total, has_text);
-                        self.guard.handle_unfinished(part.key.message.as_ref(), content)
-                    }
-                    ModelCall::WithTools | ModelCall::WithoutTools => {
-                        self.guard.handle_progress();
-                        None
-                    }
-                }
-            }
-            // OpenCode prints a result again when it hides the result from the model.
-            RunEventKind::ToolUse(part)
-                if part.state.is_over() && part.state.time().compacted_ms.is_none() =>
-            {
-                self.call = ModelCall::WithTools;
-                self.guard.handle_call(part)
-            }
-            RunEventKind::AttemptAbandoned(_)
-            | RunEventKind::Diagnostic(_)
-            | RunEventKind::Error(_)
-            | RunEventKind::Malformed { .. }
-            | RunEventKind::Notice(_)
-            | RunEventKind::Reasoning(_)
-            | RunEventKind::StepStart(_)
-            | RunEventKind::Text(_)
-            | RunEventKind::TextDelta(_)
-            | RunEventKind::ToolUse(_)
-            | RunEventKind::Unknown { .. } => None,
         }
     }
 }

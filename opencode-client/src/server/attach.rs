@@ -15,9 +15,9 @@ use crate::process::host::{Host, directory_error};
 use crate::runtime::blocking::unblock;
 use crate::runtime::wait::{Elapsed, sleep_until, within};
 
+use super::attach_request::AttachRequest;
 use super::core::ServerInner;
 use super::error::AttachError;
-use super::request::AttachRequest;
 use super::survey::missing_mcp;
 use super::{Server, health};
 

@@ -1,9 +1,9 @@
 use bytes::Bytes;
 use http::Response;
+use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::is_content;
 use crate::json::string;
 
 /// Content of an error's body, in any shape.
@@ -88,4 +88,12 @@ struct WireErrorData<'a> {
     field: Option<&'a RawValue>,
     #[serde(borrow, rename = "ref")]
     reference: Option<&'a RawValue>,
+}
+
+pub(super) fn is_content(response: &Response<Bytes>, media_type: &str) -> bool {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| {
+        let (value, _parameters) = value.split_once(';').unwrap_or((value, ""));
+        value.trim().eq_ignore_ascii_case(media_type)
+    })
 }

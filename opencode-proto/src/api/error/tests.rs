@@ -1,6 +1,6 @@
 //! Errors of 1.18.33, as they were recorded.
 
-use http::header::{AUTHORIZATION, SET_COOKIE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, SET_COOKIE};
 
 use super::*;
 use crate::api::{AbortSession, Health, Operation, ReadSession};
