@@ -141,8 +141,8 @@ impl<T: DeserializeOwned> ApiEvents<T> {
             SseEvent::Retry { .. } => None,
             SseEvent::TooLong { size } => {
                 let limit = self.event_size_max;
-                let error = format_args!("the event has {size} bytes, more than {limit}");
-                let error = <serde_json::Error as Error>::custom(error).into();
+                let message = format!("the event has {size} bytes, more than {limit}");
+                let error = <serde_json::Error as Error>::custom(message).into();
                 Some(ApiEvent::Malformed(MalformedEvent { raw: Bytes::new(), error }))
             }
         }
