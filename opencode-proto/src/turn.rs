@@ -462,7 +462,12 @@ impl Turn {
 
     /// Returns the next action.
     pub fn poll_action(&mut self) -> TurnAction {
-        self.core.actions.pop_front().unwrap_or_else(|| TurnAction::Wait(self.wake()))
+        while let Some(action) = self.core.actions.pop_front() {
+            if !self.core.is_abandoned || matches!(action, TurnAction::Call(_)) {
+                return action;
+            }
+        }
+        TurnAction::Wait(self.wake())
     }
 
     fn wake(&self) -> Option<Instant> {

@@ -139,10 +139,11 @@ impl TurnPlay {
             let action = played.turn.poll_action();
             match &action {
                 TurnAction::Wait(wake) => {
-                    assert!(!played.is_over || wake.is_none(), "it waits after the end");
+                    let may_wait = !played.is_over || played.is_dropped;
+                    assert!(may_wait || wake.is_none(), "it waits after the end");
                     return;
                 }
-                TurnAction::Call(call) if is_abort(call) => {}
+                TurnAction::Call(call) if is_abort(call) || played.is_dropped => {}
                 _ => assert!(!played.is_over, "something after the end: {action:?}"),
             }
             match action {

@@ -27,6 +27,8 @@ pub(super) struct TurnCore {
     pub(super) calls: OpenCalls<Purpose>,
     /// Aborts that wait for others of the session, the oldest first.
     pub(super) aborts: VecDeque<AbortNo>,
+    /// The application is gone: only calls matter.
+    pub(super) is_abandoned: bool,
 }
 
 /// Part of the work on a prompt that a turn covers.
@@ -106,6 +108,7 @@ impl TurnCore {
             actions: VecDeque::new(),
             calls: OpenCalls::default(),
             aborts: VecDeque::new(),
+            is_abandoned: false,
         }
     }
 

@@ -37,6 +37,7 @@ impl Turn {
         }
         if self.is_unfound() {
             // An abort now could end the turn of another prompt.
+            self.core.is_abandoned = true;
             return self.cancel(session, now);
         }
         if matches!(self.phase, Phase::Joining(_) | Phase::Waiting(_) | Phase::Posted(_)) {
