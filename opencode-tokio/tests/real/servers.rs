@@ -19,13 +19,15 @@ async fn a_given_port_in_use_is_an_error_and_is_not_replaced() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let error = world.opencode.serve(request(&world).with_port(port)).await.unwrap_err();
-    let ServeError::Listen { command, address, source, stderr, .. } = &error else {
+    let ServeError::Listen { command, version, address, source, stderr, .. } = &error else {
         panic!("{error:?}")
     };
+    let version = version.as_ref().expect("the program was asked for its version");
     assert_eq!(*address, format!("127.0.0.1:{port}"));
     assert_eq!(source.kind(), std::io::ErrorKind::AddrInUse);
     assert!(stderr.contains("ServeError"), "{stderr}");
-    assert_eq!(error.to_string(), format!("`{command}` cannot listen on {address}"));
+    let expected = format!("`{command}` (OpenCode {version}) cannot listen on {address}");
+    assert_eq!(error.to_string(), expected);
     world.assert_nothing_left();
 }
 
