@@ -35,6 +35,7 @@ mod soak;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
 use opencode_client::Server;
 
@@ -65,6 +66,18 @@ pub struct SeedResult {
 ///
 /// When the client breaks a promise, with the trace before it.
 pub fn play(seed: u64) -> Result<SeedResult, Box<FailedSeed>> {
+    // Without optimisation, the futures of a whole world need more than a test thread has.
+    let thread = thread::Builder::new().stack_size(STACK_SIZE);
+    thread::scope(|scope| {
+        let player = thread.spawn_scoped(scope, || play_here(seed)).expect("a thread starts");
+        player.join().expect("a panic is caught in the thread")
+    })
+}
+
+/// Bytes.
+const STACK_SIZE: usize = 16 << 20;
+
+fn play_here(seed: u64) -> Result<SeedResult, Box<FailedSeed>> {
     let mut random = Random::new(seed);
     let plan = Plan::any(seed, &mut random);
     let world = World::new(random.bits(), plan.weather).with_activity(plan.activity);
