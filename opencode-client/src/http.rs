@@ -45,7 +45,7 @@ pub use limits::HttpLimits;
 pub use observer::{RequestEvent, RequestNotice};
 pub use options::CallOptions;
 pub use reply::HttpReply;
-pub(crate) use reply::with_path;
+pub(crate) use reply::read_json;
 
 pub(crate) const JSON: &str = "application/json";
 

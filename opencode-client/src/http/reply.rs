@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
 use opencode_proto::api::ApiError;
 use serde::de::DeserializeOwned;
+use serde_json::de::SliceRead;
 
 /// Reply to a request, of any status: also an error of the server is a reply.
 ///
@@ -67,7 +68,7 @@ impl HttpReply {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let reply = self.clone().check()?;
         let mut json = serde_json::Deserializer::from_slice(reply.bytes());
-        let read = serde_path_to_error::deserialize(&mut json).map_err(with_path);
+        let read = read_json(&mut json);
         read.and_then(|value| json.end().map(|()| value))
             .map_err(|error| ApiError::unreadable(reply.method, &reply.path, reply.response, error))
     }
@@ -84,8 +85,15 @@ impl HttpReply {
     }
 }
 
+/// Reads a value. An error names the field.
+pub(crate) fn read_json<T: DeserializeOwned>(
+    json: &mut serde_json::Deserializer<SliceRead<'_>>,
+) -> Result<T, serde_json::Error> {
+    serde_path_to_error::deserialize(json).map_err(with_path)
+}
+
 /// Adds the path of the field to the message of an error.
-pub(crate) fn with_path(error: serde_path_to_error::Error<serde_json::Error>) -> serde_json::Error {
+fn with_path(error: serde_path_to_error::Error<serde_json::Error>) -> serde_json::Error {
     let at = error.path().to_string();
     let error = error.into_inner();
     // The path of the whole body is a dot, and an error of syntax has a line instead.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error};
 
 use super::http_stream::HttpStream;
-use crate::http::CallError;
+use crate::http::{CallError, read_json};
 
 /// Events of one connection, decoded as `T`, from
 /// [`HttpRequest::events`](super::HttpRequest::events). Dropping the stream closes the connection.
@@ -130,10 +130,10 @@ impl<T: DeserializeOwned> ApiEvents<T> {
             SseEvent::Message { data, .. } if is_heartbeat(&data) => Some(ApiEvent::Heartbeat),
             SseEvent::Message { data, .. } => {
                 let mut json = serde_json::Deserializer::from_slice(&data);
-                Some(match serde_path_to_error::deserialize(&mut json) {
+                Some(match read_json(&mut json) {
                     Ok(event) => ApiEvent::Event(event),
                     Err(error) => {
-                        let error = crate::http::with_path(error).into();
+                        let error = error.into();
                         ApiEvent::Malformed(MalformedEvent { raw: data, error })
                     }
                 })

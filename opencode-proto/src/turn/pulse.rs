@@ -30,10 +30,8 @@ pub(super) struct Pulse {
 /// reported is right again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EarlierIdle {
-    /// The report, a `session.status` and a `session.idle`, is about to come.
+    /// The report is about to come: a `session.status`, perhaps twice, and then a `session.idle`.
     Awaited,
-    /// The `session.idle` is still to come.
-    Begun,
     /// The report has come.
     Reported,
     Unknown,
@@ -66,26 +64,18 @@ impl Pulse {
 
     /// Returns whether an event of the session's status is about an earlier turn.
     pub(super) fn is_of_earlier_turn(&mut self, event: &ServerEventKind) -> bool {
-        let is_idle = matches!(
-            event,
-            ServerEventKind::SessionIdle | ServerEventKind::SessionStatus(SessionStatus::Idle)
-        );
         let is_end = matches!(event, ServerEventKind::SessionIdle);
-        self.earlier_idle = match self.earlier_idle {
-            EarlierIdle::Awaited | EarlierIdle::Begun if is_end => EarlierIdle::Reported,
-            EarlierIdle::Awaited if is_idle => EarlierIdle::Begun,
-            // The report may come twice.
-            EarlierIdle::Begun if is_idle => EarlierIdle::Begun,
-            EarlierIdle::Awaited
-            | EarlierIdle::Begun
-            | EarlierIdle::Reported
-            | EarlierIdle::Unknown => {
-                self.earlier_idle = EarlierIdle::Unknown;
-                self.is_reported_busy = !is_idle;
-                return false;
+        let is_idle =
+            is_end || matches!(event, ServerEventKind::SessionStatus(SessionStatus::Idle));
+        if is_idle && self.earlier_idle == EarlierIdle::Awaited {
+            if is_end {
+                self.earlier_idle = EarlierIdle::Reported;
             }
-        };
-        true
+            return true;
+        }
+        self.earlier_idle = EarlierIdle::Unknown;
+        self.is_reported_busy = !is_idle;
+        false
     }
 
     /// Returns whether the session is listed as idle although the turn may be at work.

@@ -12,6 +12,7 @@ use opencode_proto::{Session, Turn, TurnAction};
 use crate::http::Calls;
 use crate::runtime::wait::is_due;
 use crate::runtime::{Runtime, Timer};
+use crate::server::hub::Delivery;
 use crate::server::sessions::SessionState;
 
 /// Part of a turn that goes on when the stream is dropped. Keeps no server alive.
@@ -43,6 +44,16 @@ impl DrivenTurn {
     pub(super) fn input(&mut self, input: impl FnOnce(&mut Turn, &mut Session, Instant)) {
         let (turn, now) = (&mut self.turn, self.runtime.now());
         self.session.with(|session| input(turn, session, now));
+    }
+
+    /// Hands what the event stream delivers to the machine.
+    pub(super) fn deliver(&mut self, delivery: &Delivery) {
+        self.input(|turn, session, now| match delivery {
+            Delivery::Event(event) => turn.handle_event(event, session, now),
+            Delivery::Finished(end) => turn.handle_lost(end, session, now),
+            Delivery::Interrupted(why) => turn.handle_interrupted(why, session, now),
+            Delivery::Opened => turn.handle_opened(session, now),
+        });
     }
 
     /// Returns the next action that is not a call. Calls are sent.

@@ -230,17 +230,11 @@ impl TurnDriver {
                 if let Some(log) = self.log.as_mut().filter(|_| !is_waiting) {
                     log.add(event.event_type(), event.raw.clone());
                 }
-                self.driven.input(|turn, session, now| turn.handle_event(event, session, now));
             }
             Delivery::Finished(end) if is_waiting => return Err(TurnError::Events(end.clone())),
-            Delivery::Finished(end) => {
-                self.driven.input(|turn, session, now| turn.handle_lost(end, session, now));
-            }
-            Delivery::Interrupted(why) => {
-                self.driven.input(|turn, session, now| turn.handle_interrupted(why, session, now));
-            }
-            Delivery::Opened => self.driven.input(Turn::handle_opened),
+            Delivery::Finished(_) | Delivery::Interrupted(_) | Delivery::Opened => {}
         }
+        self.driven.deliver(delivery);
         Ok(())
     }
 

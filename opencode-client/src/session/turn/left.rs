@@ -14,7 +14,7 @@ use super::driven::DrivenTurn;
 use super::handler::AskHandlers;
 use crate::http::Calls;
 use crate::runtime::Timer;
-use crate::server::hub::{Delivery, Follower};
+use crate::server::hub::Follower;
 use crate::session::core::SessionCore;
 
 /// A follow of a turn without a reader. Keeps no server alive, and ends with the server.
@@ -92,12 +92,7 @@ impl LeftWork {
 
     fn poll_events(&mut self, cx: &mut Context<'_>) -> bool {
         let Poll::Ready(delivery) = self.follower.mailbox().poll_take(cx) else { return false };
-        self.driven.input(|turn, session, now| match &delivery {
-            Delivery::Event(event) => turn.handle_event(event, session, now),
-            Delivery::Finished(end) => turn.handle_lost(end, session, now),
-            Delivery::Interrupted(why) => turn.handle_interrupted(why, session, now),
-            Delivery::Opened => turn.handle_opened(session, now),
-        });
+        self.driven.deliver(&delivery);
         true
     }
 
