@@ -305,9 +305,6 @@ fn a_turn_that_ended_while_its_abort_waits_sends_it_later() {
     assert!(two.turns[1].is_over() && two.session.may_post());
 }
 
-const REFUSED: &str =
-    r#""error":{"name":"APIError","data":{"message":"refused","statusCode":401}}"#;
-
 #[test]
 fn an_error_of_the_turn_before_is_not_the_turns() {
     // The first turn is cancelled, and the error is known from the answer.

@@ -13,25 +13,6 @@ fn follow_with(prompt: Option<&str>, dropped: DroppedFollow, settings: TurnSetti
     stage
 }
 
-pub(super) fn user(id: &str, text: &str) -> WrittenMessage {
-    let mut message = message(id, &format!(r#"{{"id":"{id}","role":"user"}}"#));
-    message.parts = vec![text_part(id, text, "")];
-    message
-}
-
-pub(super) fn text_part(message: &str, text: &str, rest: &str) -> String {
-    format!(r#"{{"id":"p_{message}","messageID":"{message}","type":"text","text":"{text}"{rest}}}"#)
-}
-
-pub(super) fn reply_to(id: &str, parent: &str, rest: &str) -> WrittenMessage {
-    message(id, &format!(r#"{{"id":"{id}","role":"assistant","parentID":"{parent}"{rest}}}"#))
-}
-
-pub(super) fn said(mut message: WrittenMessage, text: &str) -> WrittenMessage {
-    message.parts = vec![text_part(&message.id, text, r#","time":{"start":1,"end":2}"#)];
-    message
-}
-
 fn kinds(stage: &Stage) -> Vec<&'static str> {
     let names = [
         ("posted", (|kind| matches!(kind, TurnEventKind::Posted(_))) as fn(&TurnEventKind) -> bool),

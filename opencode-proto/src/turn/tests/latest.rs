@@ -1,6 +1,5 @@
 //! The latest turn of a session, which has ended or runs.
 
-use super::follow::{reply_to, said, user};
 use super::*;
 use crate::BackgroundWork;
 

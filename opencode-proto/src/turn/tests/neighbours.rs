@@ -2,31 +2,17 @@
 
 use super::*;
 
-const REFUSED: &str =
-    r#""error":{"name":"APIError","data":{"message":"refused","statusCode":401}}"#;
 const TOOLS: &str = r#","finish":"tool-calls","time":{"completed":1}"#;
 /// An answer that was ended without a reason: the input was too long, or the turn was aborted
 /// between two attempts.
 const CUT: &str = r#","time":{"completed":1}"#;
 
-/// A message of the model's with this id, to the prompt with that id.
-fn reply_to(parent: &str, id: &str, rest: &str) -> WrittenMessage {
-    message(id, &format!(r#"{{"id":"{id}","role":"assistant","parentID":"{parent}"{rest}}}"#))
-}
-
-/// A message of the user's with one part.
-fn user(id: &str, part: &str) -> WrittenMessage {
-    let mut user = message(id, &format!(r#"{{"id":"{id}","role":"user"}}"#));
-    user.parts = vec![format!(r#"{{"id":"p_{id}","messageID":"{id}",{part}}}"#)];
-    user
-}
-
 fn asks(id: &str) -> WrittenMessage {
-    user(id, r#""type":"text","text":"And?""#)
+    user(id, "And?")
 }
 
 fn compaction(id: &str) -> WrittenMessage {
-    user(id, r#""type":"compaction","auto":true"#)
+    user_with(id, r#""type":"compaction","auto":true"#)
 }
 
 impl Stage {
@@ -67,7 +53,7 @@ fn the_end_of_an_aborted_turn_is_not_the_end_of_the_next() {
         let mut stage = Stage::posted(TurnSettings::default());
         stage.tell("session.status", status);
         stage.answer("");
-        stage.report(&reply_to("m_0", "m0", &aborted));
+        stage.report(&reply_to("m0", "m_0", &aborted));
         stage.report_idle();
         stage
     };
@@ -113,7 +99,7 @@ fn a_failure_before_takes_a_prompt_that_waits_along() {
         stage.gap();
         let failure = format!(r#","time":{{"completed":{failed}}},{error}"#);
         let own = message("m1", r#"{"id":"m1","role":"user","time":{"created":5}}"#);
-        let messages = [asks("m_0"), reply_to("m_0", "m0", &failure), own];
+        let messages = [asks("m_0"), reply_to("m0", "m_0", &failure), own];
         stage.pass(60, &idle().with("s", messages));
         assert_eq!(stage.end(), Some(end), "{failed}");
     }
@@ -127,9 +113,9 @@ fn a_failure_after_is_not_that_of_a_prompt_that_was_given_up() {
     stage.tell("session.status", BUSY);
     stage.report_idle();
     stage.report(&asks("m3"));
-    stage.report(&reply_to("m3", "m4", ""));
+    stage.report(&reply_to("m4", "m3", ""));
     stage.tell("session.error", REFUSED);
-    stage.report(&reply_to("m3", "m4", &format!(r#","time":{{"completed":7}},{REFUSED}"#)));
+    stage.report(&reply_to("m4", "m3", &format!(r#","time":{{"completed":7}},{REFUSED}"#)));
     stage.report_idle();
     stage.wait(SECOND);
     assert_eq!(stage.end(), Some("torn"));
@@ -142,7 +128,7 @@ fn an_answer_covers_the_prompts_before_the_one_it_names() {
         let mut stage = Stage::new(TurnSettings::default());
         stage.report(&asks("m00"));
         stage.report(&asks("m01"));
-        stage.report(&reply_to("m01", "m02", answer));
+        stage.report(&reply_to("m02", "m01", answer));
         stage = stage.told();
         stage.answer(DONE);
         stage.report_idle();
@@ -159,12 +145,12 @@ fn an_answer_covers_the_prompts_before_the_one_it_names() {
 fn prompts_around_a_compaction_are_answered_together() {
     let compacted = |stage: &mut Stage| {
         stage.report(&asks("m00"));
-        stage.report(&reply_to("m00", "m01", CUT));
+        stage.report(&reply_to("m01", "m00", CUT));
         stage.report(&compaction("m02"));
-        stage.report(&reply_to("m02", "m03", r#","summary":true"#));
+        stage.report(&reply_to("m03", "m02", r#","summary":true"#));
     };
     let insert = |stage: &mut Stage| {
-        stage.report(&reply_to("m02", "m03", &format!(r#","summary":true{DONE}"#)));
+        stage.report(&reply_to("m03", "m02", &format!(r#","summary":true{DONE}"#)));
         stage.report(&asks("m04"));
         stage.tell("session.compacted", "");
     };
@@ -174,7 +160,7 @@ fn prompts_around_a_compaction_are_answered_together() {
     stage = stage.told();
     stage.report(&asks("m3"));
     insert(&mut stage);
-    stage.report(&reply_to("m04", "m4", DONE));
+    stage.report(&reply_to("m4", "m04", DONE));
     stage.report_idle();
     assert_eq!(stage.end(), Some("completed"));
     assert_eq!(stage.covered(), ["m3", "m00"]);
@@ -183,7 +169,7 @@ fn prompts_around_a_compaction_are_answered_together() {
     let mut stage = Stage::new(TurnSettings::default());
     compacted(&mut stage);
     insert(&mut stage);
-    stage.report(&reply_to("m04", "m05", DONE));
+    stage.report(&reply_to("m05", "m04", DONE));
     stage = stage.told();
     stage.answer(DONE);
     stage.report_idle();
@@ -193,8 +179,8 @@ fn prompts_around_a_compaction_are_answered_together() {
 /// OpenCode serves the request first, and then has no prompt without an answer left.
 #[test]
 fn a_summary_that_was_asked_for_before_takes_the_place_of_the_answer() {
-    let summary = |rest: &str| reply_to("m00", "m01", &format!(r#","summary":true{rest}"#));
-    let request = user("m00", r#""type":"compaction","auto":false"#);
+    let summary = |rest: &str| reply_to("m01", "m00", &format!(r#","summary":true{rest}"#));
+    let request = user_with("m00", r#""type":"compaction","auto":false"#);
     let aborted = format!("{CUT},{ABORTED}");
     let cases = [
         (true, &*aborted, "torn"),
@@ -234,7 +220,7 @@ fn a_summary_that_was_asked_for_before_takes_the_place_of_the_answer() {
 fn an_old_summary_makes_no_later_prompt_an_inserted_one() {
     let mut stage = Stage::posted(TurnSettings::default());
     stage.tell("session.status", BUSY);
-    let summary = reply_to("m0", "m01", &format!(r#","summary":true{DONE}"#));
+    let summary = reply_to("m01", "m0", &format!(r#","summary":true{DONE}"#));
     stage.report(&summary);
     stage.tell("session.compacted", "");
     stage.answer("");
@@ -242,7 +228,7 @@ fn an_old_summary_makes_no_later_prompt_an_inserted_one() {
     stage.find(&busy().with("s", [prompt(), summary, message("m2", &answer(""))]));
     stage.report(&asks("m3"));
     stage.answer(TOOLS);
-    stage.report(&reply_to("m3", "m4", DONE));
+    stage.report(&reply_to("m4", "m3", DONE));
     stage.report_idle();
     assert_eq!(stage.end(), Some("answered_by_another"), "the prompt is another client's");
 }
@@ -307,9 +293,9 @@ fn a_turn_whose_refusal_was_missed_has_no_part_in_the_next_answer() {
         called.parts = vec![format!(r#"{{{tool},"state":{state}}}"#)];
         stage.wait(Duration::ZERO);
         stage.find(&busy().with("s", [prompt(), called, asks("m3")]));
-        stage.report(&reply_to("m3", "m4", ""));
+        stage.report(&reply_to("m4", "m3", ""));
         stage.tell("session.error", REFUSED);
-        stage.report(&reply_to("m3", "m4", &format!("{CUT},{REFUSED}")));
+        stage.report(&reply_to("m4", "m3", &format!("{CUT},{REFUSED}")));
         stage.report_idle();
         assert_eq!(stage.end(), Some(end));
     }
@@ -324,7 +310,7 @@ fn a_turn_that_was_aborted_between_attempts_has_no_part_in_the_next_answer() {
         stage.does(|turn, session, now| turn.handle_interrupted(&why, session, now));
         stage.reopen();
         let messages =
-            [prompt(), message("m2", &answer(CUT)), asks("m3"), reply_to("m3", "m4", DONE)];
+            [prompt(), message("m2", &answer(CUT)), asks("m3"), reply_to("m4", "m3", DONE)];
         stage.pass(5, &idle().with("s", messages));
         assert_eq!(stage.end(), Some(end));
     }
@@ -340,13 +326,13 @@ fn a_prompt_after_the_abort_hides_no_disposal() {
     stage.report_idle();
     stage.answer(&format!("{CUT},{ABORTED}"));
     stage.report(&asks("m3"));
-    stage.report(&reply_to("m3", "m4", ""));
+    stage.report(&reply_to("m4", "m3", ""));
     assert_eq!(stage.end(), None, "the reason may follow");
     let why = Interruption::Disposed;
     stage.does(|turn, session, now| turn.handle_interrupted(&why, session, now));
     stage.reopen();
     let aborted = message("m2", &answer(&format!("{CUT},{ABORTED}")));
-    stage.pass(5, &busy().with("s", [prompt(), aborted, asks("m3"), reply_to("m3", "m4", "")]));
+    stage.pass(5, &busy().with("s", [prompt(), aborted, asks("m3"), reply_to("m4", "m3", "")]));
     assert_eq!(stage.end(), Some("disposed"));
 }
 
@@ -358,12 +344,12 @@ fn an_answer_that_is_cut_short_is_looked_up_before_the_end() {
     stage.tell("session.status", BUSY);
     stage.answer("");
     stage.report(&asks("m3"));
-    stage.report(&reply_to("m3", "m4", ""));
+    stage.report(&reply_to("m4", "m3", ""));
     stage.tell("session.error", REFUSED);
-    stage.report(&reply_to("m3", "m4", &format!("{CUT},{REFUSED}")));
+    stage.report(&reply_to("m4", "m3", &format!("{CUT},{REFUSED}")));
     assert_eq!(stage.end(), None);
     let aborted = message("m2", &answer(&format!("{CUT},{ABORTED}")));
-    let failed = reply_to("m3", "m4", &format!("{CUT},{REFUSED}"));
+    let failed = reply_to("m4", "m3", &format!("{CUT},{REFUSED}"));
     stage.pass(5, &idle().with("s", [prompt(), aborted, asks("m3"), failed]));
     assert_eq!(stage.end(), Some("aborted"), "and not the error of the next prompt");
 }
@@ -380,9 +366,9 @@ fn an_overflow_in_a_gap_is_not_the_reason_of_a_later_end() {
         prompt(),
         message("m2", &answer(CUT)),
         compaction("m3"),
-        reply_to("m3", "m4", &format!(r#","summary":true{DONE}"#)),
-        user("m5", r#""type":"text","text":"Go.""#),
-        reply_to("m5", "m6", ""),
+        reply_to("m4", "m3", &format!(r#","summary":true{DONE}"#)),
+        user("m5", "Go."),
+        reply_to("m6", "m5", ""),
     ];
     stage.wait(Duration::ZERO);
     stage.find(&busy().with("s", begun.clone()));

@@ -243,9 +243,6 @@ fn a_turn_that_is_closed_with_its_directory_is_disposed() {
     assert_eq!(stage.end(), Some("aborted"));
 }
 
-const REFUSED: &str =
-    r#""error":{"name":"APIError","data":{"message":"refused","statusCode":401}}"#;
-
 /// OpenCode completes the call of a command line that it aborts, and says so in the output.
 #[test]
 fn a_command_line_that_another_client_aborts_is_aborted() {

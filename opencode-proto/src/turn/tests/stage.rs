@@ -260,6 +260,30 @@ pub(super) fn prompt() -> WrittenMessage {
     message("m1", r#"{"id":"m1","role":"user"}"#)
 }
 
+/// A message of the user's with one part.
+pub(super) fn user_with(id: &str, part: &str) -> WrittenMessage {
+    let mut message = message(id, &format!(r#"{{"id":"{id}","role":"user"}}"#));
+    message.parts = vec![format!(r#"{{"id":"p_{id}","messageID":"{id}",{part}}}"#)];
+    message
+}
+
+pub(super) fn user(id: &str, text: &str) -> WrittenMessage {
+    user_with(id, &format!(r#""type":"text","text":"{text}""#))
+}
+
+pub(super) fn text_part(message: &str, text: &str, rest: &str) -> String {
+    format!(r#"{{"id":"p_{message}","messageID":"{message}","type":"text","text":"{text}"{rest}}}"#)
+}
+
+pub(super) fn reply_to(id: &str, parent: &str, rest: &str) -> WrittenMessage {
+    message(id, &format!(r#"{{"id":"{id}","role":"assistant","parentID":"{parent}"{rest}}}"#))
+}
+
+pub(super) fn said(mut message: WrittenMessage, text: &str) -> WrittenMessage {
+    message.parts = vec![text_part(&message.id, text, r#","time":{"start":1,"end":2}"#)];
+    message
+}
+
 pub(super) trait With: Sized {
     fn with(self, session: &str, messages: impl IntoIterator<Item = WrittenMessage>) -> Self;
 }
@@ -297,6 +321,8 @@ pub(super) const IDLE: &str = r#""status":{"type":"idle"}"#;
 pub(super) const BUSY: &str = r#""status":{"type":"busy"}"#;
 pub(super) const ABORTED: &str =
     r#""error":{"name":"MessageAbortedError","data":{"message":"Aborted"}}"#;
+pub(super) const REFUSED: &str =
+    r#""error":{"name":"APIError","data":{"message":"refused","statusCode":401}}"#;
 pub(super) const OVERFLOW: &str =
     r#""error":{"name":"ContextOverflowError","data":{"message":"Too long"}}"#;
 
