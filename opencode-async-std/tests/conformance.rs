@@ -1,25 +1,16 @@
 //! The conformance cases of `testkit::conformance`, and their core on other executors.
 #![cfg(target_os = "linux")]
 
+#[path = "common/adapter.rs"]
+mod adapter;
+
 use std::future::Future;
 
 use opencode_async_std::AsyncStdRuntime;
 use opencode_async_std::runtime::Runtime;
 use testkit::conformance::Adapter;
 
-struct AsyncStd;
-
-impl Adapter for AsyncStd {
-    fn runtime() -> impl Runtime {
-        AsyncStdRuntime::new()
-    }
-
-    fn block_on<F: Future>(future: F) -> F::Output {
-        async_std::task::block_on(future)
-    }
-}
-
-testkit::conformance!(AsyncStd);
+testkit::conformance!(adapter::AsyncStd);
 
 /// smol, the maintained successor of async-std.
 mod on_smol {

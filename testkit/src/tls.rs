@@ -152,6 +152,27 @@ fn send(tls: &mut ServerConnection, mut client: &TcpStream) -> io::Result<()> {
 }
 
 #[cfg(target_os = "linux")]
+/// Makes a test of each of the [`cases`], with this adapter.
+#[macro_export]
+macro_rules! tls_tests {
+    ($adapter:ty: $($case:ident)*) => {
+        $(
+            #[test]
+            fn $case() {
+                let host = $crate::conformance!(host: $adapter);
+                host.block_on(async { $crate::tls::cases::$case(&host).await });
+            }
+        )*
+    };
+    ($adapter:ty) => {
+        $crate::tls_tests!($adapter:
+            an_encrypted_server_is_used_like_any_other
+            a_server_that_is_not_trusted_gets_no_request
+            a_root_certificate_that_is_none_is_an_error
+        );
+    };
+}
+
 pub mod cases {
     //! Cases for every adapter, as those of `conformance`.
     #![allow(clippy::unwrap_used, reason = "a panic fails the test")]

@@ -8,6 +8,9 @@ use opencode_tokio::batch::{BatchResults, Budget, JobRecord, OverBudget};
 use opencode_tokio::turn::BackgroundWork;
 use opencode_tokio::{BatchEvent, BatchRequest, Job, PermissionReply};
 use serde_json::{Value, json};
+use testkit::conformance::real::background::{
+    BACKGROUND_SUBAGENTS, add_prompter, asker, script_subagent,
+};
 use testkit::model::{Gate, Reply, Script};
 
 use crate::world::{BatchWorld, PlayedBatch, object, play, until};
@@ -16,28 +19,11 @@ const CALL_TOKENS: u64 = 110;
 
 /// A job that leaves a subagent at work, which calls `touch` after the gate has opened.
 fn leaving(world: &BatchWorld, gate: &Gate) -> Job {
-    let task = json!({
-        "description": "a task",
-        "prompt": "Look [[child]]",
-        "subagent_type": "asker",
-        "background": true,
-    });
-    let parent = Script::new()
-        .then(Reply::new().tool("task", task))
-        .then(Reply::new().text("It has begun."));
-    world.model.script("parent", parent);
-    let touch = json!({ "command": "touch asked", "description": "d" });
-    let ask = Reply::new().text("I look.").pause_until(gate).tool("bash", touch);
-    world.model.script("child", Script::new().then(ask).then(Reply::new().text("Found.")));
-    let agent = json!({ "agent": { "asker": {
-        "mode": "subagent", "description": "asks", "permission": { "bash": "ask" },
-    } } });
+    script_subagent(&world.model, "parent", "child", gate, "touch asked");
     let mut overrides = world.model.config();
-    overrides["agent"] = agent["agent"].clone();
-    let config = world
-        .config()
-        .with_overrides(object(&overrides))
-        .with_env("OPENCODE_EXPERIMENTAL_BACKGROUND_SUBAGENTS", "true");
+    overrides["agent"]["asker"] = asker();
+    let (variable, value) = BACKGROUND_SUBAGENTS;
+    let config = world.config().with_overrides(object(&overrides)).with_env(variable, value);
     let job = world.job("Go [[parent]]").with_config(config);
     let settings = job.settings().clone().with_background(BackgroundWork::Leave);
     job.with_settings(settings)
@@ -113,27 +99,10 @@ async fn left_work_is_never_left_alone() {
     assert_eq!(played.report.spend.tokens.total, 3 * CALL_TOKENS);
 }
 
-/// A plugin that prompts each session once, when the session is idle.
-const PROMPTER: &str = r#"
-export const Prompter = async ({ client }) => {
-  const prompted = new Set()
-  return {
-    event: async ({ event }) => {
-      const id = event.properties?.sessionID
-      if (event.type !== "session.idle" || prompted.has(id)) return
-      prompted.add(id)
-      const parts = [{ type: "text", text: "Go on [[plugin]]" }]
-      await client.session.prompt({ path: { id }, body: { parts } })
-    },
-  }
-}
-"#;
-
 #[tokio::test]
 async fn the_prompt_of_a_plugin_counts() {
     let world = BatchWorld::new().await;
-    let plugins = world.directory("project/.opencode/plugin");
-    fs::write(plugins.join("prompter.js"), PROMPTER).unwrap();
+    add_prompter(&world.directory("project"), "Go on [[plugin]]");
     let (gate, touch) = (Gate::new(), json!({ "command": "touch asked", "description": "d" }));
     world.model.script("first", Reply::new().text("First."));
     world.model.script("second", Reply::new().pause_until(&gate).text("Second."));
@@ -164,8 +133,7 @@ async fn the_prompt_of_a_plugin_counts() {
 #[tokio::test]
 async fn a_job_that_waits_for_quiet_has_the_prompt_of_a_plugin() {
     let world = BatchWorld::new().await;
-    let plugins = world.directory("project/.opencode/plugin");
-    fs::write(plugins.join("prompter.js"), PROMPTER).unwrap();
+    add_prompter(&world.directory("project"), "Go on [[plugin]]");
     world.model.script("first", Reply::new().text("First."));
     world.model.script("plugin", Reply::new().text("On."));
     let job = world.job("First [[first]]");

@@ -8,7 +8,7 @@ use opencode_tokio::{
     AttachRequest, CreateSession, PermissionReply, Permissions, Prompt, ServeRequest, TurnEnd,
     TurnEventKind, TurnRequest, blocking,
 };
-use serde_json::json;
+use testkit::conformance::real::background::{BACKGROUND_SUBAGENTS, asker, script_subagent};
 use testkit::conformance::real::runs::{RunWorld, bash, object, types};
 use testkit::model::{Gate, Reply, Script};
 
@@ -103,27 +103,12 @@ fn an_abandoned_attempt_is_void() {
 fn work_that_a_turn_left_is_waited_for() {
     let world = RunWorld::new(&on());
     let gate = Gate::new();
-    let task = json!({
-        "description": "a task",
-        "prompt": "Look [[child]]",
-        "subagent_type": "asker",
-        "background": true,
-    });
-    let parent = Script::new()
-        .then(Reply::new().tool("task", task))
-        .then(Reply::new().text("It has begun."));
     world.model.default_script(Reply::new().text("Thanks."));
-    world.model.script("parent", parent);
-    let ask = Reply::new().text("I look.").pause_until(&gate).tool("bash", bash("touch asked"));
-    world.model.script("child", Script::new().then(ask).then(Reply::new().text("Found.")));
+    script_subagent(&world.model, "parent", "child", &gate, "touch asked");
     let mut overrides = world.model.config();
-    overrides["agent"]["asker"] = json!({
-        "mode": "subagent", "description": "asks", "permission": { "bash": "ask" },
-    });
-    let config = world
-        .config()
-        .with_overrides(object(&overrides))
-        .with_env("OPENCODE_EXPERIMENTAL_BACKGROUND_SUBAGENTS", "true");
+    overrides["agent"]["asker"] = asker();
+    let (variable, value) = BACKGROUND_SUBAGENTS;
+    let config = world.config().with_overrides(object(&overrides)).with_env(variable, value);
     let opencode = blocking::OpenCode::new(world.opencode.clone()).unwrap();
     let request = ServeRequest::new().with_directory(world.project()).with_config(config);
     let server = opencode.serve(request).unwrap();

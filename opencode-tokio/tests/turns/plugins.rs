@@ -1,39 +1,21 @@
 //! A plugin that prompts the session when a turn has made it idle.
 
-use std::fs;
 use std::time::Duration;
 
 use opencode_tokio::PermissionReply;
 use opencode_tokio::turn::BackgroundWork;
 use testkit::conformance::real::asking::{PermissionLog, asking, command_of};
+use testkit::conformance::real::background::add_prompter;
 use testkit::conformance::real::live::wait_for_model_request;
 use testkit::conformance::real::sessions::{SessionWorld, play, prompt};
 use testkit::model::{Reply, Script};
 
 use crate::on;
 
-/// A plugin that prompts each session once, when the session is idle.
-const PROMPTER: &str = r#"
-export const Prompter = async ({ client }) => {
-  const prompted = new Set()
-  return {
-    event: async ({ event }) => {
-      const id = event.properties?.sessionID
-      if (event.type !== "session.idle" || prompted.has(id)) return
-      prompted.add(id)
-      const parts = [{ type: "text", text: "Go on [[plugin-goes-on]]" }]
-      await client.session.prompt({ path: { id }, body: { parts } })
-    },
-  }
-}
-"#;
-
 /// A project with the plugin, on the server that all tests share.
 async fn prompted(name: &str) -> SessionWorld {
     let root = SessionWorld::new(&on()).await.project();
-    let plugins = root.with_file_name(name).join(".opencode/plugin");
-    fs::create_dir_all(&plugins).unwrap();
-    fs::write(plugins.join("prompter.js"), PROMPTER).unwrap();
+    add_prompter(&root.with_file_name(name), "Go on [[plugin-goes-on]]");
     let world = SessionWorld::in_directory(&on(), name).await;
     let command = command_of(Reply::new(), "echo one");
     world.model().script(name, Script::new().then(Reply::new().text("First.")));

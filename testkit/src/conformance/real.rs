@@ -1,6 +1,7 @@
 //! Runs, servers, sessions and turns on the real OpenCode; only the model is scripted.
 
 pub mod asking;
+pub mod background;
 pub mod behind;
 pub mod kept;
 pub mod live;

@@ -281,24 +281,24 @@ impl CheckedTurn<'_> {
     /// worked on.
     fn is_of_another(&self, error: &AgentError, truth: Option<&PromptTruth>) -> bool {
         let message = error.to_string();
-        let prompts = self.model().map(|model| model.prompts()).unwrap_or_default();
-        let mut of_session = prompts.iter().filter(|(_, prompt)| prompt.session == self.session);
-        let is_failed = of_session.any(|(_, prompt)| {
-            prompt.end == PromptEnd::Failed
-                && message.contains(&format!("{} is refused", prompt.text))
-        });
+        let is_failed = self
+            .prompts_that(PromptEnd::Failed)
+            .any(|(_, prompt)| message.contains(&format!("{} is refused", prompt.text)));
         truth.is_some_and(|truth| truth.answers.is_empty())
             && (is_failed || message.contains("no summaries"))
     }
 
     /// Returns whether the agent stopped at a refusal while it worked on a later prompt.
     fn is_later_rejected(&self, outcome: &TurnOutcome) -> bool {
+        self.prompts_that(PromptEnd::Rejected)
+            .any(|(message, _)| outcome.answered_with.iter().any(|it| *it == *message))
+    }
+
+    /// Returns the prompts of the session that ended so, with their message ids.
+    fn prompts_that(&self, end: PromptEnd) -> impl Iterator<Item = (String, PromptTruth)> {
         let prompts = self.model().map(|model| model.prompts()).unwrap_or_default();
-        let mut of_session = prompts.iter().filter(|(_, prompt)| prompt.session == self.session);
-        of_session.any(|(message, prompt)| {
-            prompt.end == PromptEnd::Rejected
-                && outcome.answered_with.iter().any(|it| *it == **message)
-        })
+        let session = self.session;
+        prompts.into_iter().filter(move |(_, it)| it.session == session && it.end == end)
     }
 
     fn check_failure(&self, outcome: &TurnOutcome, truth: Option<&PromptTruth>, is_calm: bool) {

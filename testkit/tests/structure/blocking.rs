@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::folder;
+use crate::types::sources;
 
 /// Async methods that have another form in the blocking API, with the form.
 const OTHER_FORMS: [(&str, &str); 12] = [
@@ -26,12 +28,12 @@ type Methods = BTreeMap<String, BTreeSet<String>>;
 fn the_blocking_api_has_every_method_of_the_async_one() {
     let mut client = Methods::new();
     let mut waiting = BTreeSet::new();
-    for path in sources("opencode-client/src") {
+    for path in sources(&folder("opencode-client/src")) {
         read(&fs::read_to_string(path).unwrap(), &mut client, &mut waiting);
     }
     let mut blocking = Methods::new();
     read(&source("opencode-tokio/src/blocking.rs"), &mut blocking, &mut BTreeSet::new());
-    for path in sources("opencode-tokio/src/blocking") {
+    for path in sources(&folder("opencode-tokio/src/blocking")) {
         read(&fs::read_to_string(path).unwrap(), &mut blocking, &mut BTreeSet::new());
     }
     assert!(waiting.len() > 10 && blocking.len() > 10, "{waiting:?} {blocking:?}");
@@ -56,7 +58,7 @@ fn the_blocking_api_has_every_method_of_the_async_one() {
 #[test]
 fn every_exception_is_a_method_of_the_async_api() {
     let mut client = Methods::new();
-    for path in sources("opencode-client/src") {
+    for path in sources(&folder("opencode-client/src")) {
         read(&fs::read_to_string(path).unwrap(), &mut client, &mut BTreeSet::new());
     }
     for (name, _) in OTHER_FORMS.iter() {
@@ -124,26 +126,5 @@ pub(crate) fn type_of(line: &str) -> Option<String> {
 }
 
 pub(crate) fn source(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap()
-}
-
-pub(crate) fn sources(folder: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            let is_test = path.file_stem().is_some_and(|name| name == "tests");
-            if path.is_dir() && !is_test {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test {
-                found.push(path);
-            }
-        }
-    }
-    found
-}
-
-pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    fs::read_to_string(folder(path)).unwrap()
 }

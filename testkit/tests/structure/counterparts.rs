@@ -3,16 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use super::blocking::{root, source, sources};
-
-const CRATES: [&str; 6] = [
-    "opencode-config",
-    "opencode-proto",
-    "opencode-api",
-    "opencode-client",
-    "opencode-tokio",
-    "opencode-async-std",
-];
+use crate::blocking::source;
+use crate::types::sources;
+use crate::{LIBRARIES, folder};
 
 /// Names of public items, and of what types have: methods and variants.
 #[derive(Default)]
@@ -81,12 +74,12 @@ fn short_methods() -> BTreeSet<String> {
 impl Items {
     fn read() -> Self {
         let mut items = Self::default();
-        for name in CRATES {
-            for path in sources(&format!("{name}/src")) {
+        for name in LIBRARIES {
+            for path in sources(&folder(name).join("src")) {
                 items.add(&fs::read_to_string(path).unwrap());
             }
         }
-        assert!(root().join("docs").is_dir());
+        assert!(folder("docs").is_dir());
         items
     }
 

@@ -3,20 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::folder;
 use crate::types::sources;
+use crate::{LIBRARIES, folder};
 
 /// The least number of compiled examples in all published crates.
 const EXAMPLES_MIN: usize = 150;
-
-const CRATES: [&str; 6] = [
-    "opencode-config",
-    "opencode-proto",
-    "opencode-api",
-    "opencode-client",
-    "opencode-tokio",
-    "opencode-async-std",
-];
 
 /// Machines, with the loop of a driver on the page.
 const MACHINES: [&str; 11] = [
@@ -71,7 +62,7 @@ const HANDLES: [&str; 31] = [
 #[test]
 fn examples_are_many_and_on_the_pages_that_matter() {
     let (mut count, mut shown) = (0, BTreeSet::new());
-    for name in CRATES {
+    for name in LIBRARIES {
         for file in sources(&folder(name).join("src")) {
             let text = fs::read_to_string(&file).unwrap();
             count += examples(&text);

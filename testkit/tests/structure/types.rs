@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::source::{Source, Type};
-use crate::{CRATES, folder, graph_of, load};
+use crate::{crates, folder, graph_of, load};
 
 /// Crates whose public types are named in the code of users.
 const PUBLISHED: [&str; 4] =
@@ -88,7 +88,7 @@ fn a_field_is_set_in_one_way() {
 #[test]
 fn no_two_types_of_a_crate_share_a_name() {
     let mut shared = Vec::new();
-    for name in CRATES {
+    for name in crates() {
         let root = folder(name);
         let mut files = sources(&root.join("src"));
         files.extend(sources(&root.join("examples")));

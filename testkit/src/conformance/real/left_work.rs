@@ -5,13 +5,13 @@ use std::time::Duration;
 use opencode_client::api::{ListPermissions, ReplyPermission};
 use opencode_client::turn::{BackgroundWork, FollowRequest, LeftAsks, NothingToFollow};
 use opencode_client::{PermissionReply, Session, TurnEnd, TurnEventKind, TurnOutcome, TurnRequest};
-use serde_json::json;
 
 use super::asking::PermissionLog;
+use super::background::script_subagent;
 use super::live::{LiveTurn, wait_for_model_request};
 use super::sessions::{LONG, SessionWorld, failed_outcome, prompt};
 use crate::conformance::Host;
-use crate::model::{Gate, Reply, Script};
+use crate::model::{Gate, Reply};
 
 /// Prompts a session with a subagent in the background, which asks for permission after the gate
 /// opens. The turn leaves the subagent at work.
@@ -22,20 +22,7 @@ async fn leave(
     gate: &Gate,
     asks: LeftAsks,
 ) -> TurnOutcome {
-    let child = format!("{script}-child");
-    let task = json!({
-        "description": "a task",
-        "prompt": format!("Look [[{child}]]"),
-        "subagent_type": "asker",
-        "background": true,
-    });
-    let parent = Script::new()
-        .then(Reply::new().tool("task", task))
-        .then(Reply::new().text("It has begun."));
-    world.model().script(script, parent);
-    let command = json!({ "command": "echo one", "description": "d" });
-    let ask = Reply::new().text("I look.").pause_until(gate).tool("bash", command);
-    world.model().script(&child, Script::new().then(ask).then(Reply::new().text("Found.")));
+    script_subagent(world.model(), script, &format!("{script}-child"), gate, "echo one");
     let outcome = session.send(leaving(script, asks)).outcome().await.unwrap();
     assert_eq!((&*outcome.text(), outcome.still_running.len()), ("It has begun.", 1));
     outcome
